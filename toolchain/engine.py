@@ -1,0 +1,216 @@
+"""The Docker engine: reuse it where it runs, else install the distribution's package and start it.
+
+Only the engine of this machine is ever installed or started; one that is reached over tcp or ssh is only checked.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from toolchain import debian
+from toolchain.paths import state_dir
+from toolchain.report import Step, ToolchainError, note
+
+LOCAL_SOCKET = "unix:///var/run/docker.sock"
+START_SECONDS = 90
+SYSTEMD = Path("/run/systemd/system")
+# dockerd lives in sbin, which the PATH of an ordinary Debian user lacks.
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def configured_host() -> str:
+    """The engine that Docker's own tools would use."""
+    return os.environ.get("DOCKER_HOST") or LOCAL_SOCKET
+
+
+def connect(host: str | None = None) -> docker.DockerClient:
+    """A client of the engine, or an error that names the fix."""
+    host = host or configured_host()
+    try:
+        client = docker.DockerClient(base_url=host, timeout=600, use_ssh_client=host.startswith("ssh://"))
+        client.ping()
+    except (DockerException, OSError) as error:
+        raise EngineUnreachableError(host, error) from error
+    return client
+
+
+class EngineUnreachableError(ToolchainError):
+    """No answer from the engine; `down` tells whether a local engine simply does not run."""
+
+    def __init__(self, host: str, cause: BaseException) -> None:
+        reasons = _causes(cause)
+        text = " / ".join(str(reason) for reason in reasons)
+        self.down = host.startswith("unix://") and any(
+            isinstance(reason, FileNotFoundError | ConnectionRefusedError) for reason in reasons
+        )
+        if any(isinstance(reason, PermissionError) for reason in reasons):
+            message = f"this user may not use the Docker engine at {host}"
+            fix = f"sudo usermod -aG docker {os.environ.get('USER', '$USER')}, then log in again (or: newgrp docker)"
+        elif self.down:
+            message, fix = f"no Docker engine runs at {host}", "python -m toolchain engine starts it"
+        else:
+            message = f"the Docker engine at {host} does not answer: {text.splitlines()[0] if text else cause!r}"
+            fix = f"check that `docker -H {host} version` works from here"
+        super().__init__(message, fix=fix)
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    """The error and all that it stems from: the client wraps the operating system's error several times."""
+    found: list[BaseException] = []
+    queue = [error]
+    while queue:
+        current = queue.pop()
+        if current is None or current in found:
+            continue
+        found.append(current)
+        queue += [current.__cause__, current.__context__]
+        queue += [arg for arg in current.args if isinstance(arg, BaseException)]
+        queue.append(
+            getattr(current, "reason", None) if isinstance(getattr(current, "reason", None), BaseException) else None
+        )
+    return found
+
+
+def ensure(host: str | None = None) -> docker.DockerClient:
+    """A running engine at `host` (default: DOCKER_HOST, else the local socket)."""
+    host = host or configured_host()
+    with Step("Docker engine") as step:
+        try:
+            client = connect(host)
+        except EngineUnreachableError as error:
+            if not (error.down and host in {LOCAL_SOCKET, "unix:///run/docker.sock"}):
+                raise
+            if not _dockerd():
+                debian.install("docker.io", "iptables", "ca-certificates")
+            client = _start(host)
+        info = client.info()
+        step.result = f"{info['ServerVersion']}, {info['Driver']}, cgroup v{info.get('CgroupVersion', '1')}"
+    for warning in shortcomings(info):
+        note(warning)
+    return client
+
+
+def shortcomings(info: dict[str, object]) -> list[str]:
+    """What this engine cannot do and the stack would notice."""
+    found = []
+    if info.get("Driver") == "vfs":
+        found.append(
+            "the engine has no overlay file system here and copies every image layer (vfs): slow, and large on disk"
+        )
+    if info.get("MemoryLimit") is False:
+        found.append(
+            "the engine cannot limit memory here: the memory ceiling is not in force (cgroup memory controller is off)"
+        )
+    elif info.get("SwapLimit") is False:
+        found.append("the engine cannot limit swap here: containers may swap beyond their memory limit")
+    return found
+
+
+def _dockerd() -> str | None:
+    return shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:{SBIN}")
+
+
+def _start(host: str) -> docker.DockerClient:
+    # A package that was installed just now on a machine with systemd is being started already.
+    if SYSTEMD.is_dir():
+        subprocess.run(debian.as_root("systemctl", "start", "docker"), check=False, capture_output=True)
+        return _wait(host, Daemon("journalctl -u docker", None))
+    attempt: Attempt | None = Attempt()
+    while attempt:
+        daemon = _background(attempt)
+        try:
+            return _wait(host, daemon)
+        except DaemonExitedError as error:
+            attempt = attempt.after(error.output)
+            if not attempt:
+                raise
+            note(f"the engine did not start; trying again {attempt.why}")
+    raise AssertionError
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How to start dockerd by hand, and what to try next when the machine is poorer than it assumes."""
+
+    options: tuple[str, ...] = ()
+    legacy_iptables: bool = False
+    why: str = ""
+
+    def after(self, output: str) -> "Attempt | None":
+        """The next thing to try after dockerd ended with this output."""
+        if "--iptables=false" in self.options or not any(
+            word in output for word in ("iptables", "nf_tables", "failed to create NAT chain")
+        ):
+            return None
+        if not self.legacy_iptables and shutil.which("iptables-legacy", path=SBIN):
+            return Attempt(legacy_iptables=True, why="with iptables-legacy: this kernel has no nf_tables")
+        return Attempt(
+            options=("--iptables=false", "--ip6tables=false"),
+            why="without iptables: containers reach each other and loopback, but not the internet",
+        )
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A dockerd that is coming up."""
+
+    log: str
+    process: subprocess.Popen[bytes] | None
+    log_start: int = field(default=0)
+
+
+class DaemonExitedError(ToolchainError):
+    def __init__(self, output: str, log: str) -> None:
+        self.output = output
+        reason = [line for line in output.splitlines() if "failed to start daemon" in line] or output.splitlines()[-5:]
+        super().__init__(
+            "dockerd ended at once:\n" + "\n".join(f"    {line}" for line in reason) + f"\n  Full output: {log}",
+            fix="repair what it names, or start an engine in another way and run again",
+        )
+
+
+def _background(attempt: Attempt) -> Daemon:
+    """Start dockerd in a session of its own, so that it outlives this command and the terminal."""
+    log = state_dir() / "engine.log"
+    path = f"{os.environ.get('PATH', '')}:{SBIN}"
+    if attempt.legacy_iptables:
+        shims = Path(tempfile.mkdtemp(prefix="iptables-legacy-", dir=state_dir()))
+        for name in ("iptables", "ip6tables"):
+            (shims / name).symlink_to(shutil.which(f"{name}-legacy", path=SBIN) or f"{name}-legacy")
+        path = f"{shims}:{path}"
+    dockerd = _dockerd()
+    if not dockerd:
+        raise ToolchainError(
+            "the package docker.io brought no dockerd", fix="install a Docker engine by hand, then run again"
+        )
+    with log.open("ab") as out:
+        start = out.tell()
+        process = subprocess.Popen(
+            debian.as_root("env", f"PATH={path}", dockerd, *attempt.options),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            cwd="/",
+            start_new_session=True,
+        )
+    return Daemon(str(log), process, start)
+
+
+def _wait(host: str, daemon: Daemon) -> docker.DockerClient:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(EngineUnreachableError):
+            return connect(host)
+        if daemon.process and daemon.process.poll() is not None:
+            output = Path(daemon.log).read_bytes()[daemon.log_start :].decode(errors="replace")
+            raise DaemonExitedError(output, daemon.log)
+        time.sleep(0.1)
+    raise ToolchainError(f"the Docker engine did not answer within {START_SECONDS} s", fix=f"see its log: {daemon.log}")
