@@ -1,0 +1,129 @@
+"""The users' services, by OpenTelemetry's HTTP metrics: http_server_request_duration_seconds and its friends.
+
+Several containers of one service share the label `service` and are judged together.
+"""
+
+from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.thresholds import Thresholds
+
+_REQUESTS = "http_server_request_duration_seconds"
+_UP = 'up{job="application"}'
+
+
+def group(limits: Thresholds, watched: Watched) -> Group:
+    if Job.APPLICATION not in watched:
+        return Group("applications", ())
+    return Group("applications", _golden_signals() + _alive(limits) + _answering(limits))
+
+
+def _golden_signals() -> tuple[Rule, ...]:
+    quantiles = tuple(
+        RecordingRule(
+            f"service:{_REQUESTS}:p{percent}_rate5m",
+            f"""
+            histogram_quantile(
+              {percent / 100:g},
+              sum by (service, le) (rate({_REQUESTS}_bucket{{job="application"}}[5m]))
+            )
+            """,
+        )
+        for percent in (50, 95, 99)
+    )
+    return (
+        RecordingRule(
+            "service:http_server_requests:rate5m",
+            f'sum by (service) (rate({_REQUESTS}_count{{job="application"}}[5m]))',
+        ),
+        # A service without a single 5xx has no such series: its errors are zero, not unknown.
+        RecordingRule(
+            "service:http_server_errors:rate5m",
+            f"""
+            sum by (service) (
+              rate({_REQUESTS}_count{{job="application",http_response_status_code=~"5.."}}[5m])
+            )
+            or service:http_server_requests:rate5m * 0
+            """,
+        ),
+        RecordingRule(
+            "service:http_server_errors:ratio_rate5m",
+            "service:http_server_errors:rate5m / (service:http_server_requests:rate5m > 0)",
+        ),
+        *quantiles,
+        RecordingRule(
+            "service:http_server_active_requests:sum",
+            'sum by (service) (http_server_active_requests{job="application"})',
+        ),
+    )
+
+
+def _alive(limits: Thresholds) -> tuple[Rule, ...]:
+    return (
+        Alert(
+            name="ApplicationDown",
+            severity="critical",
+            wait=limits.target_down,
+            expr=f"max by (service) ({_UP}) == 0",
+            summary="{{ $labels.service }} does not answer",
+            description="No instance of this service can be read. Its users very likely get errors; its other alerts "
+            "are blind until it is back.",
+        ),
+        Alert(
+            name="ApplicationInstanceDown",
+            severity="warning",
+            wait=limits.target_down,
+            expr=f"{_UP} == 0 and on (service) max by (service) ({_UP}) == 1",
+            summary="{{ $labels.instance }} of {{ $labels.service }} does not answer",
+            description="The other instances carry the load of this one. When they go too, the service is down.",
+        ),
+        # A container that is removed takes its target with it, and with the target every series that could complain.
+        Alert(
+            name="ApplicationGone",
+            severity="critical",
+            wait=limits.target_down,
+            expr=f"max by (service) (max_over_time({_UP}[1h])) == 1 unless on (service) {_UP}",
+            summary="{{ $labels.service }} is gone: it was up within the last hour and is no target any more",
+            description="Its containers were removed, lost their scrape label, or left the network that Prometheus is "
+            "in. If that was meant, silence it: it ends by itself an hour after the service was last up.",
+        ),
+    )
+
+
+def _answering(limits: Thresholds) -> tuple[Rule, ...]:
+    requests = "service:http_server_requests:rate5m"
+    usual = f"avg_over_time({requests}[1h] offset 10m)"
+    return (
+        Alert(
+            name="ApplicationErrorsHigh",
+            severity="critical",
+            wait="5m",
+            expr=f"""
+            service:http_server_errors:ratio_rate5m > {ratio(limits.error_ratio)}
+            and {requests} > {limits.min_requests:g}
+            """,
+            summary="{{ $labels.service }} answers {{ $value | humanizePercentage }} of its requests with an error",
+            description="Users see these errors. The service, or something it needs, fails.",
+        ),
+        Alert(
+            name="ApplicationSlow",
+            severity="warning",
+            wait="10m",
+            expr=f"""
+            service:{_REQUESTS}:p95_rate5m > {limits.latency_p95}
+            and {requests} > {limits.min_requests:g}
+            """,
+            summary="One in twenty requests to {{ $labels.service }} takes longer than {{ $value | humanizeDuration }}",
+            description="The service, or something it waits for, has become slow. Clients begin to time out and to ask "
+            "again, which makes it worse.",
+        ),
+        Alert(
+            name="ApplicationTrafficDropped",
+            severity="warning",
+            wait="10m",
+            expr=f"""
+            {requests} / ({usual} > {limits.min_requests:g}) < {ratio(limits.traffic_left)}
+            """,
+            summary="{{ $labels.service }} gets {{ $value | humanizePercentage }} of its usual traffic",
+            description="The service runs but hardly anybody reaches it: the load balancer, DNS, a certificate, or the "
+            "service in front of it. Compared with the hour before.",
+        ),
+    )

@@ -1,0 +1,114 @@
+"""Every container on the host, whoever started it, as cAdvisor (0.53 to 0.60) sees it.
+
+Two of cAdvisor's metrics do not say what their names promise, on Docker:
+`container_start_time_seconds` is when a container was *created* (container/docker/handler.go), so a restart leaves it
+alone; and `container_oom_events_total` is forgotten with the container whose main process was killed
+(google/cadvisor#3015). What does show a restart is the CPU counter, which begins at zero again with a new cgroup.
+"""
+
+from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.thresholds import Thresholds
+
+_NAMED = 'job="cadvisor",name!=""'
+_RESTARTS = f"max by (job, instance, service, name) (resets(container_cpu_usage_seconds_total{{{_NAMED}}}[%s]))"
+
+
+def group(limits: Thresholds, watched: Watched) -> Group:
+    rules: tuple[Rule, ...] = ()
+    if Job.CADVISOR in watched:
+        rules = _rules(limits)
+        if Job.NODE_EXPORTER in watched:
+            rules += (_oom_killed(),)
+    return Group("containers", rules)
+
+
+def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+    return (
+        RecordingRule(
+            "name:container_memory_used:ratio",
+            f"""
+            max by (job, instance, service, name) (container_memory_working_set_bytes{{{_NAMED}}})
+              / (max by (job, instance, service, name) (container_spec_memory_limit_bytes{{{_NAMED}}}) > 0)
+            """,
+        ),
+        Alert(
+            name="ContainerMemoryHigh",
+            severity="warning",
+            wait="10m",
+            expr=f"name:container_memory_used:ratio > {ratio(limits.container_memory)}",
+            summary="{{ $labels.name }} uses {{ $value | humanizePercentage }} of its memory limit",
+            description="What counts is the working set: memory that the kernel cannot simply take back. At the limit "
+            "the kernel kills the container's largest process.",
+        ),
+        Alert(
+            name="ContainerRestarting",
+            severity="warning",
+            expr=f"{_RESTARTS % '15m'} >= {limits.container_restarts}",
+            summary='{{ $labels.name }} has restarted {{ printf "%.0f" $value }} times in 15 minutes',
+            description="The container starts, dies and is started again. Docker waits longer from one attempt to the "
+            "next, up to a minute, and never gives up under `unless-stopped`.",
+        ),
+        Alert(
+            name="ContainerThrottled",
+            severity="warning",
+            wait="15m",
+            expr=f"""
+            max by (job, instance, service, name) (
+              rate(container_cpu_cfs_throttled_periods_total{{{_NAMED}}}[5m])
+                / (rate(container_cpu_cfs_periods_total{{{_NAMED}}}[5m]) > 0)
+            ) > {ratio(limits.container_throttled)}
+            """,
+            summary="{{ $labels.name }} hits its CPU limit {{ $value | humanizePercentage }} of the time",
+            description="The container has work to do and is held back by its own CPU quota, which shows as latency "
+            "while the host's CPU looks free.",
+        ),
+        # By service, not name: a deploy may bring the same service back under another name.
+        # Half an hour of life spares one-off jobs. Silent when cAdvisor itself sees nothing: that is ContainersNotSeen.
+        Alert(
+            name="ContainerGone",
+            severity="warning",
+            wait="5m",
+            expr=f"""
+            count by (service) (
+              max_over_time(container_last_seen{{{_NAMED}}}[1h])
+                - max_over_time(container_start_time_seconds{{{_NAMED}}}[1h]) > 30m
+              unless on (service) container_last_seen{{{_NAMED}}}
+            )
+            and on () count(container_last_seen{{{_NAMED}}}) > 0
+            """,
+            summary="No container of {{ $labels.service }} is running any more",
+            description="It had been there for more than half an hour and has stopped or been removed. The alert ends by "
+            "itself an hour after the container was last seen, also when nobody brought it back.",
+        ),
+        # Docker upgrades have done this more than once (google/cadvisor#3749, #3793: API version, containerd's snapshotter).
+        Alert(
+            name="ContainersNotSeen",
+            severity="warning",
+            service="cadvisor",
+            wait="5m",
+            expr=f"""
+            up{{job="cadvisor"}} == 1
+              unless on (instance) container_last_seen{{{_NAMED}}}
+            """,
+            summary="cAdvisor answers but sees no container",
+            description="Memory, CPU and restarts of all containers are not watched. It usually follows an upgrade of "
+            "Docker that the running cAdvisor cannot talk to.",
+        ),
+    )
+
+
+def _oom_killed() -> Alert:
+    return Alert(
+        name="ContainerOomKilled",
+        severity="warning",
+        expr=f"""
+        max by (job, instance, service, name) (increase(container_oom_events_total{{{_NAMED}}}[10m])) > 0
+        or (
+          {_RESTARTS % "10m"} > 0
+          and on () increase(node_vmstat_oom_kill{{job="node_exporter"}}[10m]) > 0
+        )
+        """,
+        summary="A process in {{ $labels.name }} was killed for want of memory",
+        description="Either cAdvisor saw the kill, or the container restarted within the ten minutes in which the kernel "
+        "killed something. The container's limit is too low for what it does, or it leaks.",
+    )

@@ -1,0 +1,47 @@
+"""Elasticsearch, by elasticsearch_exporter 1.11."""
+
+from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
+from config.alerts.thresholds import Thresholds
+
+_ES = 'job="elasticsearch_exporter"'
+
+
+def group(limits: Thresholds, watched: Watched) -> Group:
+    return Group("elasticsearch", _rules(limits) if Job.ELASTICSEARCH_EXPORTER in watched else ())
+
+
+def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+    return (
+        # The exporter has no metric that says "down": it just serves no health when it gets none.
+        Alert(
+            name="ElasticsearchDown",
+            severity="critical",
+            wait="2m",
+            expr=f"up{{{_ES}}} == 1 unless on (instance) elasticsearch_cluster_health_status{{{_ES}}}",
+            summary="{{ $labels.service }} does not answer the exporter",
+            description="Elasticsearch is down, still starting, or refuses the exporter.",
+        ),
+        # Yellow is what a single node always is as soon as an index wants a replica: no alert.
+        Alert(
+            name="ElasticsearchRed",
+            severity="critical",
+            wait="5m",
+            expr=f"""
+            max by (job, instance, service) (elasticsearch_cluster_health_status{{{_ES},color="red"}}) == 1
+            """,
+            summary="{{ $labels.service }} is red: some data is out of reach",
+            description="At least one primary shard has no home. Searches miss its documents, and writing to it fails.",
+        ),
+        Alert(
+            name="ElasticsearchHeapHigh",
+            severity="warning",
+            wait="15m",
+            expr=f"""
+            max by (job, instance, service, name) (elasticsearch_jvm_memory_used_bytes{{{_ES},area="heap"}})
+              / max by (job, instance, service, name) (elasticsearch_jvm_memory_max_bytes{{{_ES},area="heap"}})
+              > {ratio(limits.elasticsearch_heap)}
+            """,
+            summary="{{ $labels.name }} uses {{ $value | humanizePercentage }} of its heap",
+            description="Garbage collection takes more and more time, then circuit breakers refuse requests.",
+        ),
+    )

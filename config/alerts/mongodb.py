@@ -1,0 +1,38 @@
+"""MongoDB, by Percona's mongodb_exporter 0.47 with its own metric names (not the compatible ones)."""
+
+from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
+from config.alerts.thresholds import Thresholds
+
+_MONGO = 'job="mongodb_exporter"'
+
+
+def group(limits: Thresholds, watched: Watched) -> Group:
+    return Group("mongodb", _rules(limits) if Job.MONGODB_EXPORTER in watched else ())
+
+
+def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+    def connections(kind: str) -> str:
+        return f'sum by (job, instance, service) (mongodb_ss_connections{{{_MONGO},conn_type=~"{kind}"}})'
+
+    return (
+        Alert(
+            name="MongodbDown",
+            severity="critical",
+            wait="1m",
+            expr=f"max by (job, instance, service) (mongodb_up{{{_MONGO}}}) == 0",
+            summary="{{ $labels.service }} does not answer the exporter",
+            description="MongoDB is down, or refuses the exporter. Every service that needs it fails.",
+        ),
+        Alert(
+            name="MongodbConnectionsHigh",
+            severity="warning",
+            wait="5m",
+            expr=f"""
+            {connections("current")}
+              / {connections("current|available")}
+              > {ratio(limits.db_connections)}
+            """,
+            summary="{{ $labels.service }} has {{ $value | humanizePercentage }} of its connections in use",
+            description="When all are used, new connections are refused and the services fail at once.",
+        ),
+    )

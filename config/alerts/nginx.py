@@ -1,0 +1,36 @@
+"""nginx, by its stub_status page (nginx exporter 0.11 to 1.5). The page knows no status codes and no latency."""
+
+from config.alerts.rule import Alert, Group, Job, Rule, Watched
+from config.alerts.thresholds import Thresholds
+
+_NGINX = 'job="nginx_exporter"'
+
+
+def group(_limits: Thresholds, watched: Watched) -> Group:
+    return Group("nginx", _rules() if Job.NGINX_EXPORTER in watched else ())
+
+
+def _rules() -> tuple[Rule, ...]:
+    return (
+        Alert(
+            name="NginxDown",
+            severity="critical",
+            wait="1m",
+            expr=f"nginx_up{{{_NGINX}}} == 0",
+            summary="{{ $labels.service }} does not serve its status page",
+            description="nginx is down, or its status page is no longer where the exporter looks. In the first case "
+            "nobody reaches any service.",
+        ),
+        Alert(
+            name="NginxDropsConnections",
+            severity="warning",
+            wait="5m",
+            expr=f"""
+            increase(nginx_connections_accepted{{{_NGINX}}}[5m]) - increase(nginx_connections_handled{{{_NGINX}}}[5m])
+              > 1
+            """,
+            summary='{{ $labels.service }} dropped {{ printf "%.0f" $value }} connections in five minutes',
+            description="nginx accepts connections and then closes them unserved, because a limit of its own is reached: "
+            "worker_connections, or open files.",
+        ),
+    )

@@ -1,0 +1,92 @@
+"""PostgreSQL, by postgres_exporter 0.17 to 0.20.
+
+Up to 0.19 most series carry a label `server`, from 0.20 on none does: every expression sums it away.
+"""
+
+from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
+from config.alerts.thresholds import Thresholds
+
+_PG = 'job="postgres_exporter"'
+_BY = "by (job, instance, service)"
+
+
+def group(limits: Thresholds, watched: Watched) -> Group:
+    return Group("postgres", _rules(limits) if Job.POSTGRES_EXPORTER in watched else ())
+
+
+def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+    hits = f"sum by (job, instance, service, datname) (rate(pg_stat_database_blks_hit{{{_PG}}}[15m]))"
+    reads = f"sum by (job, instance, service, datname) (rate(pg_stat_database_blks_read{{{_PG}}}[15m]))"
+    return (
+        Alert(
+            name="PostgresDown",
+            severity="critical",
+            wait="1m",
+            expr=f"max {_BY} (pg_up{{{_PG}}}) == 0",
+            summary="{{ $labels.service }} does not accept the exporter's connection",
+            description="PostgreSQL is down, refuses connections, or the exporter's password is wrong. Every service that "
+            "needs it fails.",
+        ),
+        Alert(
+            name="PostgresConnectionsHigh",
+            severity="warning",
+            wait="5m",
+            expr=f"""
+            sum {_BY} (pg_stat_database_numbackends{{{_PG}}})
+              / max {_BY} (pg_settings_max_connections{{{_PG}}})
+              > {ratio(limits.db_connections)}
+            """,
+            summary="{{ $labels.service }} has {{ $value | humanizePercentage }} of its connections in use",
+            description="When all are used, new connections are refused and the services fail at once. Usually a pool is "
+            "too large, or connections are not given back.",
+        ),
+        Alert(
+            name="PostgresDeadlocks",
+            severity="warning",
+            expr=f"""
+            sum by (job, instance, service, datname) (increase(pg_stat_database_deadlocks{{{_PG}}}[15m]))
+              >= {limits.postgres_deadlocks}
+            """,
+            summary='{{ $labels.datname }} had {{ printf "%.0f" $value }} deadlocks in 15 minutes',
+            description="Transactions lock the same rows in different order; PostgreSQL ends one of each pair with an "
+            "error, which its user sees.",
+        ),
+        Alert(
+            name="PostgresTransactionLong",
+            severity="warning",
+            wait="1m",
+            expr=f"""
+            max by (job, instance, service, datname, state) (
+              pg_stat_activity_max_tx_duration{{{_PG},backend_type!~"autovacuum.*|walsender|.*worker"}}
+            ) > {limits.postgres_transaction}
+            """,
+            summary="A transaction in {{ $labels.datname }} ({{ $labels.state }}) is {{ $value | humanizeDuration }} old",
+            description="While it is open nothing that was deleted since can be cleaned up, and its locks keep others "
+            "waiting. `idle in transaction` is a client that forgot it.",
+        ),
+        # Only a replica has a lag; a primary says 0 for pg_replication_is_replica.
+        Alert(
+            name="PostgresReplicationLag",
+            severity="warning",
+            wait="5m",
+            expr=f"""
+            max {_BY} (pg_replication_lag_seconds{{{_PG}}}) > {limits.postgres_replication_lag}
+            and max {_BY} (pg_replication_is_replica{{{_PG}}}) == 1
+            """,
+            summary="{{ $labels.service }} is {{ $value | humanizeDuration }} behind its primary",
+            description="Readers of the replica see old data, and a failover now would lose what has not arrived.",
+        ),
+        # Meaningful only where much is read from disk: 100 blocks are 800 kB a second.
+        Alert(
+            name="PostgresCacheHitsLow",
+            severity="info",
+            wait="30m",
+            expr=f"""
+            {hits} / ({hits} + {reads}) < {ratio(limits.postgres_cache_hits)}
+            and {reads} > 100
+            """,
+            summary="{{ $labels.datname }} finds only {{ $value | humanizePercentage }} of its blocks in memory",
+            description="The rest comes from the kernel's cache or the disk. More shared_buffers, or an index that spares "
+            "a scan, makes it faster.",
+        ),
+    )

@@ -1,0 +1,63 @@
+"""Addresses tried from outside the services: what a user would see (blackbox_exporter 0.27, 0.28)."""
+
+from config.alerts.rule import Alert, Group, Job, Rule, Watched
+from config.alerts.thresholds import Thresholds
+
+_PROBE = 'job="probe"'
+
+
+def group(limits: Thresholds, watched: Watched) -> Group:
+    return Group("probes", _rules(limits) if Job.PROBE in watched else ())
+
+
+def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+    def certificate(within: str) -> str:
+        return f"probe_ssl_earliest_cert_expiry{{{_PROBE}}} - time() < {within}"
+
+    ends = Alert(
+        name="CertificateEndsSoon",
+        severity="warning",
+        wait="15m",
+        expr=certificate(limits.certificate),
+        summary="The certificate of {{ $labels.instance }} ends in {{ $value | humanizeDuration }}",
+        description="Automatic renewal has not happened in time. After the end every client refuses to connect.",
+    )
+    return (
+        Alert(
+            name="ProbeFailing",
+            severity="critical",
+            wait="2m",
+            expr=f"probe_success{{{_PROBE}}} == 0",
+            summary="{{ $labels.probe }} fails: {{ $labels.instance }} does not answer as it should",
+            description="From inside the stack's network the address cannot be reached, answers with an error, or has a "
+            "certificate that is not valid.",
+        ),
+        Alert(
+            name="ProbeSlow",
+            severity="warning",
+            wait="10m",
+            expr=f"avg_over_time(probe_duration_seconds{{{_PROBE}}}[5m]) > {limits.probe_duration}",
+            summary="{{ $labels.probe }} takes {{ $value | humanizeDuration }}",
+            description="Name lookup, connecting, TLS and the answer together take this long, on average over five "
+            "minutes. Users wait as long.",
+        ),
+        # Not TargetDown: when the blackbox exporter itself is down, that is one alert and not one per probe.
+        Alert(
+            name="ProbeNotRunning",
+            severity="warning",
+            wait=limits.target_down,
+            expr=f'up{{{_PROBE}}} == 0 unless on () up{{job="blackbox_exporter"}} == 0',
+            summary="{{ $labels.probe }} cannot be tried",
+            description="The blackbox exporter runs but refuses this probe, so nobody knows whether the address works. "
+            "Usually the module is unknown to it.",
+        ),
+        ends,
+        Alert(
+            name=ends.name,
+            severity="critical",
+            wait="15m",
+            expr=certificate(limits.certificate_critical),
+            summary=ends.summary,
+            description=ends.description,
+        ),
+    )

@@ -1,0 +1,165 @@
+"""Prometheus about itself: configuration, rules, storage, and the way to Alertmanager (3.13 to 3.16)."""
+
+from config.alerts.rule import Alert, Group, Rule, Watched, ratio
+from config.alerts.thresholds import Thresholds
+
+_SELF = 'job="prometheus"'
+
+_STORAGE_FAILURES = (
+    "prometheus_tsdb_compactions_failed_total",
+    "prometheus_tsdb_checkpoint_creations_failed_total",
+    "prometheus_tsdb_head_truncations_failed_total",
+    "prometheus_tsdb_wal_truncations_failed_total",
+    "prometheus_tsdb_wal_writes_failed_total",
+    "prometheus_tsdb_reloads_failures_total",
+)
+
+
+def group(limits: Thresholds, _watched: Watched) -> Group:
+    return Group("prometheus", (_watchdog(), *_evaluation(), *_storage(limits), *_delivery()))
+
+
+def _watchdog() -> Rule:
+    return Alert(
+        name="Watchdog",
+        severity="none",
+        service="prometheus",
+        expr="vector(1)",
+        summary="Alerting works",
+        description="Fires always. It goes to an outside monitor that raises the alarm when it stops coming: then the "
+        "host, Prometheus, Alertmanager or the way out is down.",
+    )
+
+
+def _evaluation() -> tuple[Rule, ...]:
+    return (
+        Alert(
+            name="PrometheusReloadFailed",
+            severity="warning",
+            wait="5m",
+            expr=f"prometheus_config_last_reload_successful{{{_SELF}}} == 0",
+            summary="Prometheus has refused its new configuration",
+            description="It goes on with the old one: changed targets and rules are not in force, and a restart would "
+            "fail.",
+        ),
+        Alert(
+            name="PrometheusRuleFailures",
+            severity="critical",
+            wait="5m",
+            expr=f"""
+            sum by (job, instance, service, rule_group) (
+              increase(prometheus_rule_evaluation_failures_total{{{_SELF}}}[5m])
+            ) > 0
+            """,
+            summary="Rules in {{ $labels.rule_group }} fail",
+            description="A rule that cannot be evaluated raises no alert, whatever happens.",
+        ),
+        Alert(
+            name="PrometheusRulesLate",
+            severity="warning",
+            wait="10m",
+            expr=f"""
+            sum by (job, instance, service, rule_group) (
+              increase(prometheus_rule_group_iterations_missed_total{{{_SELF}}}[5m])
+            ) > 0
+            """,
+            summary='{{ $labels.rule_group }} has missed {{ printf "%.0f" $value }} evaluations in five minutes',
+            description="Evaluating the group takes longer than the evaluation interval: alerts come late. Prometheus is "
+            "short of CPU, or a rule reads too many series.",
+        ),
+    )
+
+
+def _storage(limits: Thresholds) -> tuple[Rule, ...]:
+    age = f"(time() - prometheus_tsdb_lowest_timestamp_seconds{{{_SELF}}})"
+    wanted = f"(prometheus_tsdb_retention_limit_seconds{{{_SELF}}} > 0)"
+    return (
+        # Corruption is found at the start, when the counter is new: a plain increase() would miss it.
+        Alert(
+            name="PrometheusStorageCorrupted",
+            severity="warning",
+            expr=f"""
+            increase(prometheus_tsdb_wal_corruptions_total{{{_SELF}}}[1h]) > 0
+            or (
+              prometheus_tsdb_wal_corruptions_total{{{_SELF}}} > 0
+              and on (instance) time() - process_start_time_seconds{{{_SELF}}} < 1h
+            )
+            """,
+            summary="Prometheus found its write-ahead log corrupt",
+            description="It has cut off what it could not read: samples before the last stop are missing. A killed "
+            "container or a full disk does this; a failing disk does it again.",
+        ),
+        Alert(
+            name="PrometheusStorageFailing",
+            severity="critical",
+            wait="10m",
+            expr="\nor ".join(f"increase({counter}{{{_SELF}}}[30m]) > 0" for counter in _STORAGE_FAILURES),
+            summary="Prometheus fails to write or compact its data",
+            description="The disk is full, read-only or broken. Memory grows while blocks cannot be written, and what is "
+            "in memory is lost at a crash.",
+        ),
+        # Retention by size counts blocks, write-ahead log and head chunks (tsdb/db.go, BeyondSizeRetention).
+        Alert(
+            name="PrometheusDiskBudgetLow",
+            severity="warning",
+            wait="1h",
+            expr=f"""
+            (
+              prometheus_tsdb_storage_blocks_bytes{{{_SELF}}}
+                + prometheus_tsdb_wal_storage_size_bytes{{{_SELF}}}
+                + prometheus_tsdb_head_chunks_storage_size_bytes{{{_SELF}}}
+            ) / (prometheus_tsdb_retention_limit_bytes{{{_SELF}}} > 0)
+              > {ratio(limits.disk_budget)}
+            and {age} < 0.9 * {wanted}
+            """,
+            summary="Prometheus has used {{ $value | humanizePercentage }} of its disk budget before its time",
+            description="The budget will be spent before the oldest data has reached the retention time. Then the oldest "
+            "blocks are deleted early, without another word.",
+        ),
+        Alert(
+            name="PrometheusRetentionCut",
+            severity="warning",
+            expr=f"""
+            increase(prometheus_tsdb_size_retentions_total{{{_SELF}}}[1d]) > 0
+            and {age} < 0.9 * {wanted}
+            """,
+            summary="Prometheus deletes data before its retention time, for want of disk budget",
+            description="Comparisons with last week or month have nothing to compare with. Either the budget or the "
+            "number of series has to change.",
+        ),
+        Alert(
+            name="PrometheusTooManySeries",
+            severity="warning",
+            wait="15m",
+            expr=f"prometheus_tsdb_head_series{{{_SELF}}} > {limits.series}",
+            summary="Prometheus holds {{ $value | humanize }} series in memory",
+            description="Memory grows with the number of series, and at its limit Prometheus is killed. Usually one "
+            "label of one application takes new values without end.",
+        ),
+    )
+
+
+def _delivery() -> tuple[Rule, ...]:
+    # Neither of these can be delivered while it is true: they show in Prometheus and on dashboards, and the silence of
+    # the Watchdog is what is heard.
+    return (
+        Alert(
+            name="PrometheusNotificationsFailing",
+            severity="critical",
+            wait="10m",
+            expr=f"""
+            sum by (job, instance, service) (increase(prometheus_notifications_errors_total{{{_SELF}}}[5m])) > 0
+            or sum by (job, instance, service) (increase(prometheus_notifications_dropped_total{{{_SELF}}}[5m])) > 0
+            """,
+            summary="Prometheus fails to hand alerts to Alertmanager",
+            description="Alerts fire and nobody hears of them. The Watchdog stops coming too.",
+        ),
+        Alert(
+            name="PrometheusNoAlertmanager",
+            severity="critical",
+            wait="5m",
+            expr=f"prometheus_notifications_alertmanagers_discovered{{{_SELF}}} < 1",
+            summary="Prometheus knows no Alertmanager",
+            description="Alerts fire and nobody hears of them. The Watchdog stops coming too.",
+        ),
+    )

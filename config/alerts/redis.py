@@ -1,0 +1,65 @@
+"""Redis, by redis_exporter 1.74 to 1.93."""
+
+from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
+from config.alerts.thresholds import Thresholds
+
+_REDIS = 'job="redis_exporter"'
+
+
+def group(limits: Thresholds, watched: Watched) -> Group:
+    return Group("redis", _rules(limits) if Job.REDIS_EXPORTER in watched else ())
+
+
+def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+    return (
+        Alert(
+            name="RedisDown",
+            severity="critical",
+            wait="1m",
+            expr=f"redis_up{{{_REDIS}}} == 0",
+            summary="{{ $labels.service }} does not answer the exporter",
+            description="Redis is down, still loading its data, or the exporter's password is wrong. Sessions, queues and "
+            "caches that live in it are out of reach.",
+        ),
+        # maxmemory 0 means no limit of its own: then the container's limit is the one that is watched.
+        Alert(
+            name="RedisMemoryHigh",
+            severity="warning",
+            wait="5m",
+            expr=f"""
+            redis_memory_used_bytes{{{_REDIS}}} / (redis_memory_max_bytes{{{_REDIS}}} > 0)
+              > {ratio(limits.redis_memory)}
+            """,
+            summary="{{ $labels.service }} uses {{ $value | humanizePercentage }} of maxmemory",
+            description="At the limit Redis evicts keys or, with the policy noeviction, refuses every write.",
+        ),
+        Alert(
+            name="RedisRejectsConnections",
+            severity="warning",
+            expr=f"increase(redis_rejected_connections_total{{{_REDIS}}}[5m]) > 0",
+            summary='{{ $labels.service }} turned {{ printf "%.0f" $value }} clients away in five minutes',
+            description="As many clients are connected as `maxclients` allows. Those turned away see errors.",
+        ),
+        Alert(
+            name="RedisEvictsKeys",
+            severity="warning",
+            wait="15m",
+            expr=f"rate(redis_evicted_keys_total{{{_REDIS}}}[5m]) > {limits.redis_evictions:g}",
+            summary="{{ $labels.service }} evicts {{ $value | humanize }} keys a second",
+            description="Redis throws keys out before their time to make room. For a cache that costs speed; sessions or "
+            "jobs are simply lost.",
+        ),
+        Alert(
+            name="RedisPersistenceFailing",
+            severity="warning",
+            wait="5m",
+            expr=f"""
+            redis_rdb_last_bgsave_status{{{_REDIS}}} == 0
+            or redis_aof_last_write_status{{{_REDIS}}} == 0
+            or redis_aof_last_bgrewrite_status{{{_REDIS}}} == 0
+            """,
+            summary="{{ $labels.service }} cannot save its data to disk",
+            description="A restart would lose what has changed since the last good save, and by default Redis refuses "
+            "writes after a failed snapshot.",
+        ),
+    )

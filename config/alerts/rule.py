@@ -1,0 +1,74 @@
+"""What a rule is, before it is YAML."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Job(StrEnum):
+    """The scrape jobs that rules speak of: the label `job` of everything that Prometheus scrapes."""
+
+    PROMETHEUS = "prometheus"
+    ALERTMANAGER = "alertmanager"
+    NODE_EXPORTER = "node_exporter"
+    CADVISOR = "cadvisor"
+    SOCKET_PROXY = "socket_proxy"
+    POSTGRES_EXPORTER = "postgres_exporter"
+    REDIS_EXPORTER = "redis_exporter"
+    NGINX_EXPORTER = "nginx_exporter"
+    MONGODB_EXPORTER = "mongodb_exporter"
+    HAPROXY = "haproxy"
+    ELASTICSEARCH_EXPORTER = "elasticsearch_exporter"
+    BLACKBOX_EXPORTER = "blackbox_exporter"
+    PROBE = "probe"
+    APPLICATION = "application"
+
+
+Watched = frozenset[Job]
+"""The jobs that a stack scrapes. Rules about anything else are not rendered."""
+
+EVERYTHING: Watched = frozenset(Job)
+
+Severity = Literal["critical", "warning", "info", "none"]
+"""critical: act now. warning: today. info: good to know. none: no finding at all (the dead man's switch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRule:
+    """A result that alerts and dashboards share, named level:metric:operations."""
+
+    record: str
+    expr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alerting rule. Two of one name and different severity are a pair: Alertmanager mutes the milder one."""
+
+    name: str
+    severity: Severity
+    expr: str
+    summary: str
+    """One line with the value, a Go template; the promtool tests compare it."""
+    description: str
+    """What it means and what happens next. Plain text: what varies belongs into the summary."""
+    wait: str = "0s"
+    """`for`: how long the expression must hold. At least two scrapes, or a range of several in the expression."""
+    service: str | None = None
+    """Label `service` where the series cannot say it (or says the exporter's name)."""
+
+
+Rule = RecordingRule | Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rules that are evaluated together, in order, and make one file."""
+
+    name: str
+    rules: tuple[Rule, ...]
+
+
+def ratio(percent: float) -> str:
+    """Percent as PromQL wants it: ``80`` → ``0.8``."""
+    return f"{round(percent / 100, 6):g}"

@@ -1,0 +1,87 @@
+"""The scraping itself: a target that is not read raises no other alert, so this comes before all of them."""
+
+from config.alerts.rule import Alert, Group, Job, Rule, Watched
+from config.alerts.thresholds import Thresholds
+
+_LIMITS = (
+    "prometheus_target_scrapes_exceeded_sample_limit_total",
+    "prometheus_target_scrapes_exceeded_body_size_limit_total",
+    "prometheus_target_scrape_pool_exceeded_label_limits_total",
+    "prometheus_target_scrape_pool_exceeded_target_limit_total",
+)
+"""Counters of refused scrapes, one per limit; none says which target it was."""
+
+
+def group(limits: Thresholds, watched: Watched) -> Group:
+    return Group("scrape", (_down(limits), *_missing(watched), _slow(limits), _limit_hit(), _discovery_fails()))
+
+
+def _down(limits: Thresholds) -> Rule:
+    # Applications have alerts of their own; probes fail with the blackbox exporter, which is a target itself.
+    return Alert(
+        name="TargetDown",
+        severity="critical",
+        wait=limits.target_down,
+        expr='up{job!~"application|probe"} == 0',
+        summary="{{ $labels.job }} at {{ $labels.instance }} does not answer",
+        description="Prometheus cannot read this target. Nothing that depends on its metrics can raise an alert until it "
+        "is back.",
+    )
+
+
+def _missing(watched: Watched) -> tuple[Rule, ...]:
+    # Applications come and go with their containers.
+    jobs = sorted(job for job in watched if job is not Job.APPLICATION)
+    if not jobs:
+        return ()
+    return (
+        Alert(
+            name="TargetMissing",
+            severity="warning",
+            service="{{ $labels.job }}",
+            wait="5m",
+            expr="\nor ".join(f'absent(up{{job="{job}"}})' for job in jobs),
+            summary="Prometheus has no target for {{ $labels.job }}",
+            description="This job is declared for the stack but Prometheus does not even try to read it: its scrape "
+            "configuration is not the one that these rules were made with.",
+        ),
+    )
+
+
+def _slow(limits: Thresholds) -> Rule:
+    return Alert(
+        name="ScrapeSlow",
+        severity="warning",
+        wait="10m",
+        expr=f"max by (job, instance, service) (scrape_duration_seconds) > {limits.scrape_duration}",
+        summary="Reading {{ $labels.job }} at {{ $labels.instance }} takes {{ $value | humanizeDuration }}",
+        description="Past the scrape timeout the target counts as down and its samples are lost. The exporter, or what "
+        "it asks, is slow, or the target serves too much.",
+    )
+
+
+def _limit_hit() -> Rule:
+    return Alert(
+        name="ScrapeLimitHit",
+        severity="warning",
+        expr="\nor ".join(f'increase({counter}{{job="prometheus"}}[10m]) > 0' for counter in _LIMITS),
+        summary='Prometheus refused {{ printf "%.0f" $value }} scrapes in ten minutes because of a limit',
+        description="Some target serves more samples, labels or bytes than allowed, or a job has too many targets. The "
+        "whole scrape is dropped, not only what is too much.",
+    )
+
+
+def _discovery_fails() -> Rule:
+    return Alert(
+        name="ServiceDiscoveryFailing",
+        severity="warning",
+        wait="10m",
+        expr="""
+        sum by (job, instance, service, mechanism) (
+          increase(prometheus_sd_refresh_failures_total{job="prometheus"}[5m])
+        ) > 0
+        """,
+        summary="Discovery of targets by {{ $labels.mechanism }} fails",
+        description="Prometheus keeps the targets it knew. New containers are not watched, and those that moved look "
+        "down. Containers are found through the socket proxy.",
+    )

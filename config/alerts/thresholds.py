@@ -1,0 +1,122 @@
+"""Where a measurement becomes an alert: every number that a user may want to change, in one place.
+
+Percentages are written as people say them (``80``), spans in Prometheus' spelling (``2m``).
+The first seven defaults come from the project's specification; the others say where they come from.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from config.units import Span, seconds
+
+Percent = Annotated[float, Field(gt=0, le=100)]
+
+
+class Thresholds(BaseModel):
+    """Stack config ``alerts.thresholds``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # From the specification.
+    cpu: Percent = Field(default=80, description="Host CPU in use, percent of all cores.")
+    memory: Percent = Field(default=85, description="Host memory that is not available to new work, percent.")
+    disk: Percent = Field(default=90, description="File system in use, percent as `df` counts it: a warning.")
+    target_down: Span = Field(default="2m", description="How long a scrape target or application may be down.")
+    error_ratio: Percent = Field(default=5, description="HTTP requests of one application answered with 5xx, percent.")
+    latency_p95: Span = Field(
+        default="1s",
+        description="95th percentile of an application's response time. Buckets decide how exactly it is known.",
+    )
+    db_connections: Percent = Field(default=80, description="Connections of a database in use, percent of its maximum.")
+
+    # Host.
+    disk_critical: Percent = Field(default=95, description="File system in use, percent: time to act at once.")
+    disk_fills: Span = Field(default="24h", description="Warn when a disk will be full sooner than this.")
+    disk_fills_critical: Span = Field(default="4h", description="Act now when a disk will be full sooner than this.")
+    inodes: Percent = Field(default=90, description="Inodes of a file system in use, percent.")
+    cpu_steal: Percent = Field(
+        default=10, description="CPU time that the hypervisor gave to other guests while this one wanted it, percent."
+    )
+    memory_stalled: Percent = Field(
+        default=10,
+        description="Time in which no process made progress for want of memory (PSI `full`), percent. Healthy hosts: 0.",
+    )
+    io_stalled: Percent = Field(
+        default=30, description="Time in which no process made progress for want of disk I/O (PSI `full`), percent."
+    )
+    swap_pages: float = Field(
+        default=250, gt=0, description="Pages per second swapped in and out at once; 250 pages are about 1 MiB."
+    )
+    file_descriptors: Percent = Field(default=80, description="File handles of the kernel in use, percent.")
+    clock_offset: Span = Field(default="50ms", description="How far the clock may be from its time source.")
+    network_errors: Percent = Field(default=1, description="Packets of an interface with errors or dropped, percent.")
+
+    # Containers.
+    container_memory: Percent = Field(default=90, description="Working set of a container, percent of its limit.")
+    container_throttled: Percent = Field(
+        default=50, description="Scheduling periods in which a container hit its CPU quota, percent."
+    )
+    container_restarts: int = Field(default=3, ge=1, le=100, description="Restarts of a container in 15 minutes.")
+
+    # Applications.
+    min_requests: float = Field(
+        default=0.1,
+        ge=0,
+        description="Requests per second below which errors, latency and traffic of an application are not judged.",
+    )
+    traffic_left: Percent = Field(
+        default=10, description="Traffic of an application, percent of its mean in the hour before: less has dropped."
+    )
+
+    # Probes.
+    probe_duration: Span = Field(default="3s", description="Mean duration of a probe over five minutes.")
+    certificate: Span = Field(default="21d", description="Warn when a TLS certificate ends sooner than this.")
+    certificate_critical: Span = Field(
+        default="7d",
+        description="Act now when a TLS certificate ends sooner than this. Let's Encrypt renews 30 d before the end.",
+    )
+
+    # Databases.
+    postgres_deadlocks: int = Field(default=3, ge=1, description="Deadlocks of one database in 15 minutes.")
+    postgres_transaction: Span = Field(default="15m", description="Age of the oldest open transaction.")
+    postgres_replication_lag: Span = Field(default="30s", description="How far a replica may be behind.")
+    postgres_cache_hits: Percent = Field(
+        default=90, description="Blocks found in shared buffers, percent: fewer, while much is read, is poor."
+    )
+    redis_memory: Percent = Field(default=90, description="Memory of Redis in use, percent of `maxmemory`.")
+    redis_evictions: float = Field(default=10, gt=0, description="Keys per second that Redis evicts to make room.")
+    elasticsearch_heap: Percent = Field(default=90, description="Heap of Elasticsearch in use, percent.")
+
+    # Prometheus itself.
+    scrape_duration: Span = Field(
+        default="5s", description="Scrape of one target; keep it below `metrics.scrape_timeout`."
+    )
+    series: int = Field(
+        default=200_000,
+        ge=1_000,
+        description="Series in memory, at 3 to 9 kB each (Robust Perception 2020, Cardinality Cloud 2025). A full host "
+        "of this kind has 30 to 45 thousand.",
+    )
+    disk_budget: Percent = Field(default=80, description="Retention by size in use, percent, before it is old enough.")
+
+    @model_validator(mode="after")
+    def _warn_before_it_is_critical(self) -> Self:
+        if self.disk_critical <= self.disk:
+            msg = f"disk_critical: {self.disk_critical:g} must be above disk ({self.disk:g})"
+            raise ValueError(msg)
+        for warning, critical in (("disk_fills", "disk_fills_critical"), ("certificate", "certificate_critical")):
+            early, late = getattr(self, warning), getattr(self, critical)
+            if seconds(late) >= seconds(early):
+                msg = f"{critical}: {late} must be shorter than {warning} ({early})"
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _spans_are_longer_than_nothing(self) -> Self:
+        for name in type(self).model_fields:
+            span = getattr(self, name)
+            if isinstance(span, str) and seconds(span) <= 0:
+                msg = f"{name}: {span} is no time at all"
+                raise ValueError(msg)
+        return self
