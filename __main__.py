@@ -1,0 +1,45 @@
+"""One stack: settings, the engine, and what is put on it."""
+
+from pathlib import Path
+
+import pulumi
+import pulumi_docker as docker
+from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
+
+from components.metrics_stack import MetricsStack
+from config import own_rules as rule_files
+from config import settings as stack_config
+
+try:
+    settings = stack_config.load(
+        get_config_env(),
+        secret_keys=get_config_secret_keys_env(),
+        project=pulumi.get_project(),
+        stack=pulumi.get_stack(),
+    )
+    own_rules = rule_files.read(settings.alerts.rule_files, Path())
+except stack_config.SettingsError as error:
+    raise pulumi.RunError(str(error)) from None
+
+engine = docker.Provider(
+    "engine",
+    host=settings.docker.host,
+    cert_path=settings.docker.certificates,
+    ssh_opts=list(settings.docker.ssh_options) or None,
+)
+on_engine = pulumi.ResourceOptions(providers={"docker": engine})
+config = pulumi.Config()
+secrets = {key: config.require_secret(key) for key in sorted(settings.secrets)}
+
+network = docker.Network(
+    "network",
+    name=settings.prefix,
+    opts=pulumi.ResourceOptions(provider=engine, delete_before_replace=True),
+)
+metrics = MetricsStack(
+    "metrics", settings, own_rules=own_rules, network=network, secrets=secrets, opts=on_engine
+)
+
+pulumi.export("prometheus", settings.url("prometheus"))
+pulumi.export("alertmanager", settings.url("alertmanager"))
+pulumi.export("data_volumes", [service.data.name for service in metrics.services.values() if service.data])

@@ -1,0 +1,196 @@
+"""Makes a running service take its new config files, and proves that it did and is well.
+
+Run by a Pulumi command as ``python -m components.activate`` with the order as JSON in ``ORDER`` (see `Order`). It uses
+nothing but the Docker API, so unix, tcp and ssh hosts are alike. It imports no Pulumi: it starts in a blink.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import docker
+from docker.errors import APIError, DockerException
+from docker.models.containers import Container
+from docker.tls import TLSConfig
+
+PATIENCE_SECONDS = 120
+"""For the whole: a Prometheus that replays a large log takes a minute."""
+
+REFUSED_SECONDS = 5
+"""How long a service may say that its last reload failed before it is believed."""
+
+FLIP = """set -eu; cd {mount}
+ln -sfn "{revision}" .next; mv -fT .next current
+"""
+PRUNE = """set -eu; cd {mount}
+for old in *; do case "$old" in current|"{revision}") ;; *) rm -rf "$old" ;; esac; done
+"""
+MOUNT = "/config"
+
+
+class Refused(Exception):
+    """The service would not run with these files, or is not well."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What `components/service.py` asks for."""
+
+    docker: Mapping[str, Any]
+    """`settings.Docker`."""
+    container: str
+    health: Sequence[str] = ()
+    """Command that ends with 0 when the service is well; empty: it only has to keep running."""
+    grace_seconds: int = 10
+    revision: str | None = None
+    """Id of the loader that put the files into the volume; None for a service without files."""
+    reload: Literal["SIGHUP", "restart"] = "SIGHUP"
+    expect: Mapping[str, str] = field(default_factory=dict)
+    """URL inside the container → text of the page once the files are live."""
+
+
+def connect(settings: Mapping[str, Any], timeout: int = 60) -> docker.DockerClient:
+    """The engine that `settings.Docker` names."""
+    tls: Any = None
+    if settings.get("certificates"):
+        folder = Path(settings["certificates"]).expanduser()
+        tls = TLSConfig(
+            client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
+        )
+    return docker.DockerClient(base_url=settings["host"], tls=tls, use_ssh_client=True, timeout=timeout)
+
+
+def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
+    """Carries out `order`; returns one line for the log.
+
+    Raises:
+        Refused: with the service's own words. The files that were live before are live again.
+    """
+    client = connect(order.docker)
+    service = client.containers.get(order.container)
+    begun = time.monotonic()
+    if order.revision is None:
+        _wait_until_well(service, order, begun + patience)
+        return f"well after {time.monotonic() - begun:.1f} s"
+    loader = client.containers.get(order.revision)
+    revision, before = order.revision[:12], _current(service)
+    if before != revision:
+        _in_volume(client, loader, FLIP, revision)
+    try:
+        if before != revision or _missing(service, order.expect):
+            _reload(service, order)
+        _wait_until_live(service, order, begun + patience)
+    except Refused:
+        if before not in {None, revision}:
+            _in_volume(client, loader, FLIP, str(before))
+            _reload(service, order)
+        raise
+    _in_volume(client, loader, PRUNE, revision)
+    return f"live after {time.monotonic() - begun:.1f} s"
+
+
+def _current(service: Container) -> str | None:
+    """The revision that the service's volume points to."""
+    code, out = service.exec_run(["readlink", f"{MOUNT}/current"])
+    return out.decode().strip() if code == 0 else None
+
+
+def _in_volume(client: docker.DockerClient, loader: Container, script: str, revision: str) -> None:
+    """Runs `script` beside the volume, in a container like the loader: the service itself may only read."""
+    client.containers.run(
+        loader.image.id,
+        entrypoint=["/bin/sh", "-c"],
+        command=[script.format(mount=MOUNT, revision=revision)],
+        user=loader.attrs["Config"]["User"],
+        volumes_from=[loader.id],
+        network_mode="none",
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges:true"],
+        mem_limit="32m",
+        memswap_limit="32m",
+        remove=True,
+    )
+
+
+def _reload(service: Container, order: Order) -> None:
+    if order.reload == "restart":
+        service.restart(timeout=order.grace_seconds)
+    else:
+        service.kill(order.reload)
+
+
+def _get(service: Container, url: str) -> str:
+    _, page = service.exec_run(["wget", "-q", "-O", "-", url])
+    return page.decode(errors="replace")
+
+
+def _missing(service: Container, expect: Mapping[str, str]) -> dict[str, str]:
+    """Of `expect`, what the running service does not say."""
+    service.reload()
+    if service.status != "running":
+        return dict(expect)
+    return {url: text for url, text in expect.items() if text not in _get(service, url)}
+
+
+def _wait_until_live(service: Container, order: Order, deadline: float) -> None:
+    asked = time.time()
+    _wait_until_well(service, order, deadline)
+    while missing := _missing(service, order.expect):
+        failed = any("reload_successful" in text for text in missing.values())
+        if time.monotonic() > deadline or (failed and time.time() > asked + REFUSED_SECONDS):
+            raise Refused(f"the running service does not say {missing}; its log:\n{_log(service, asked)}")
+        time.sleep(0.3)
+
+
+def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
+    """Until the health command ends well; without one, until the container has run for three seconds."""
+    restarts = None
+    while True:
+        service.reload()
+        state = service.attrs["State"]
+        restarts = service.attrs["RestartCount"] if restarts is None else restarts
+        if state["Running"] and not state["Restarting"]:
+            if not order.health and time.time() - _started(service) > 3:  # noqa: PLR2004 - see above
+                return
+            if order.health and _succeeds(service, order.health):
+                return
+        if service.attrs["RestartCount"] > restarts + 2:
+            raise Refused(f"{service.name} starts and stops again; its log:\n{_log(service)}")
+        if time.monotonic() > deadline:
+            raise Refused(f"{service.name} is {state['Status']} and not well; its log:\n{_log(service)}")
+        time.sleep(0.3)
+
+
+def _succeeds(service: Container, command: Sequence[str]) -> bool:
+    try:
+        code, _ = service.exec_run(list(command))
+    except APIError:  # it stopped in between
+        return False
+    return bool(code == 0)
+
+
+def _started(service: Container) -> float:
+    """When the container was started, as a Unix time."""
+    text = service.attrs["State"]["StartedAt"].split(".")[0].removesuffix("Z")
+    return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%S")) - time.timezone
+
+
+def _log(service: Container, since: float | None = None) -> str:
+    lines: bytes = service.logs(tail=20, **({"since": int(since)} if since else {}))
+    return lines.decode(errors="replace")
+
+
+def main() -> None:
+    try:
+        print(activate(Order(**json.loads(os.environ["ORDER"]))))
+    except (Refused, DockerException) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Alertmanager: groups, routes, silences and delivers alerts."""
+
+from typing import Any
+
+from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
+from config.ports import METRICS
+from config.settings import Settings
+from config.yaml_text import digest, dump
+
+PORT = METRICS["alertmanager"]
+
+_NOWHERE = "nowhere"
+_SECRETS = f"{DIRECTORY}/secrets"  # absolute: Alertmanager reads them at every notification, from its own root
+
+# One message for a group: what it is about in the title, one paragraph for each alert, what to do at its end.
+_SLACK = """\
+{{ define "slack.title" -}}
+[{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] \
+{{ .CommonLabels.severity }} · {{ .CommonLabels.alertname }}{{ with .CommonLabels.service }} · {{ . }}{{ end }}\
+{{ with .CommonLabels.environment }} · {{ . }}{{ end }}
+{{- end }}
+
+{{ define "slack.text" -}}
+{{ range .Alerts -}}
+*{{ .Annotations.summary }}*
+{{ .Annotations.description }}
+{{ with .Annotations.runbook_url }}<{{ . }}|Runbook>{{ end }}{{ with .GeneratorURL }} · <{{ . }}|Query>{{ end }}
+
+{{ end }}
+{{- end }}
+"""
+
+
+def container(settings: Settings) -> Container:
+    """Keeps silences, and what it has already told, across restarts."""
+    return Container(
+        service="alertmanager",
+        command=(
+            f"--config.file={DIRECTORY}/alertmanager.yml",
+            "--storage.path=/alertmanager",
+            f"--web.external-url={settings.url('alertmanager')}",
+            "--web.route-prefix=/",
+            "--cluster.listen-address=",  # one instance: no gossip
+            "--enable-feature=auto-gomemlimit",
+        ),
+        user="65534:65534",
+        port=PORT,
+        health=http_health(PORT, "/-/ready"),
+        grace_seconds=20,
+        go_memory_limit=False,
+        data="/alertmanager",
+        config=_config(settings),
+    )
+
+
+def _config(settings: Settings) -> ConfigFiles:
+    main, templates = main_file(settings), {"templates/slack.tmpl": _SLACK}
+    # A receiver that nobody uses carries the version: Alertmanager shows its receivers, but nothing of its files.
+    version = f"version-{digest({'main': dump(main), **templates})}"
+    main["receivers"].append({"name": version})
+    keys = ("slack_webhook", "pagerduty_key", "deadman_url")
+    return ConfigFiles(
+        files={"alertmanager.yml": dump(main), **templates},
+        validate="amtool check-config alertmanager.yml",
+        secrets={key: Secret(key) for key in keys if key in settings.secrets},
+        expect={
+            f"http://127.0.0.1:{PORT}/api/v2/receivers": f'"{version}"',
+            f"http://127.0.0.1:{PORT}/metrics": "alertmanager_config_last_reload_successful 1",
+        },
+    )
+
+
+def main_file(settings: Settings) -> dict[str, Any]:
+    """`alertmanager.yml`. Secrets stand in files of their own, which it names."""
+    notifications = settings.notifications
+    slack, pagerduty, deadman = (key in settings.secrets for key in ("slack_webhook", "pagerduty_key", "deadman_url"))
+    everyday = "slack" if slack else _NOWHERE
+    routes: list[dict[str, Any]] = [
+        {
+            "matchers": ['alertname="Watchdog"'],
+            "receiver": "deadman" if deadman else _NOWHERE,
+            "group_wait": "0s",
+            "group_interval": notifications.deadman_interval,
+            "repeat_interval": notifications.deadman_interval,
+        }
+    ]
+    receivers: list[dict[str, Any]] = [{"name": _NOWHERE}]
+    if deadman:
+        receivers.append(
+            {"name": "deadman", "webhook_configs": [{"url_file": f"{_SECRETS}/deadman_url", "send_resolved": False}]}
+        )
+    if pagerduty:
+        routes.append({"matchers": ['severity="critical"'], "receiver": "pagerduty", "continue": True})
+        receivers.append({"name": "pagerduty", "pagerduty_configs": [_pagerduty()]})
+    if slack:
+        receivers.append({"name": "slack", "slack_configs": [_slack(settings)]})
+    return {
+        "global": {"resolve_timeout": "5m"},
+        "templates": ["templates/*.tmpl"],
+        "route": {
+            "receiver": everyday,
+            "group_by": ["alertname", "service"],
+            "group_wait": notifications.group_wait,
+            "group_interval": notifications.group_interval,
+            "repeat_interval": notifications.repeat_interval,
+            "routes": routes,
+        },
+        "inhibit_rules": inhibit_rules(),
+        "receivers": receivers,
+    }
+
+
+def inhibit_rules() -> list[dict[str, Any]]:
+    """What makes other alerts needless: they would only repeat it."""
+    return [
+        # the warning, where the same thing is critical already
+        {
+            "source_matchers": ['severity="critical"'],
+            "target_matchers": ['severity=~"warning|info"'],
+            "equal": ["alertname", "service"],
+        },
+    ]
+
+
+def _slack(settings: Settings) -> dict[str, Any]:
+    return {
+        "api_url_file": f"{_SECRETS}/slack_webhook",
+        "channel": settings.notifications.slack.channel,
+        "send_resolved": True,
+        "title": '{{ template "slack.title" . }}',
+        "title_link": "{{ .ExternalURL }}/#/alerts?receiver={{ .Receiver | urlquery }}",
+        "text": '{{ template "slack.text" . }}',
+    }
+
+
+def _pagerduty() -> dict[str, Any]:
+    return {
+        "routing_key_file": f"{_SECRETS}/pagerduty_key",
+        "severity": "{{ .CommonLabels.severity }}",
+        "description": '{{ template "slack.title" . }}',
+        "client": "Nervous System",
+        "links": [{"href": "{{ .CommonAnnotations.runbook_url }}", "text": "Runbook"}],
+    }

@@ -1,0 +1,38 @@
+"""blackbox exporter: tries addresses from outside the services that stand behind them."""
+
+from config.container import DIRECTORY, ConfigFiles, Container, http_health
+from config.ports import METRICS
+from config.settings import Settings
+from config.yaml_text import digest, dump
+
+PORT = METRICS["blackbox_exporter"]
+
+
+def container(settings: Settings) -> Container:  # noqa: ARG001 - one shape for all services
+    """Runs as nobody: none of its probes needs more."""
+    return Container(
+        service="blackbox_exporter",
+        command=(f"--config.file={DIRECTORY}/blackbox.yml",),
+        user="65534:65534",
+        port=PORT,
+        health=http_health(PORT, "/-/healthy"),
+        config=_config(),
+        reaches_users=True,
+    )
+
+
+def _config() -> ConfigFiles:
+    modules = {
+        "http_2xx": {"prober": "http", "timeout": "8s", "http": {"preferred_ip_protocol": "ip4"}},
+        "tcp_connect": {"prober": "tcp", "timeout": "8s", "tcp": {"preferred_ip_protocol": "ip4"}},
+    }
+    # A module that nobody uses carries the version: the exporter shows its modules, but nothing of its file.
+    version = f"version_{digest({'modules': dump(modules)})}"
+    return ConfigFiles(
+        files={"blackbox.yml": dump({"modules": {**modules, version: {"prober": "tcp"}}})},
+        validate="blackbox_exporter --config.check --config.file=blackbox.yml",
+        expect={
+            f"http://127.0.0.1:{PORT}/config": version,
+            f"http://127.0.0.1:{PORT}/metrics": "blackbox_exporter_config_last_reload_successful 1",
+        },
+    )

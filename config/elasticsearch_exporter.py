@@ -1,0 +1,32 @@
+"""elasticsearch_exporter: one Elasticsearch or OpenSearch cluster."""
+
+from urllib.parse import quote
+
+from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
+from config.ports import METRICS
+from config.settings import Settings
+
+PORT = METRICS["elasticsearch_exporter"]
+
+
+def container(settings: Settings) -> Container:
+    """Needs `exporters.elasticsearch`."""
+    elasticsearch = settings.exporters.elasticsearch
+    assert elasticsearch is not None  # noqa: S101 - settings.services
+    config, address = None, f"--es.uri={elasticsearch.url}"
+    if "elasticsearch_password" in settings.secrets:
+        # The exporter knows no password file, but reads any of its flags from a file (its flag library's `@file`).
+        scheme, rest = elasticsearch.url.split("://", 1)
+        user = quote(elasticsearch.user or "elastic", safe="")
+        flag = Secret("elasticsearch_password", lambda value: f"--es.uri={scheme}://{user}:{quote(value, safe='')}@{rest}\n")
+        config = ConfigFiles(files={}, secrets={"flags": flag}, reload="restart")
+        address = f"@{DIRECTORY}/secrets/flags"
+    return Container(
+        service="elasticsearch_exporter",
+        command=(address, "--es.indices", "--es.shards"),
+        user="65534:65534",
+        port=PORT,
+        health=http_health(PORT, "/healthz"),
+        config=config,
+        reaches_users=True,
+    )

@@ -1,0 +1,53 @@
+"""Image references: pinned in ``images.yaml``, overridable per stack, or taken from a mirror."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+PINS = Path(__file__).with_name("images.yaml")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One image of ``images.yaml``."""
+
+    repository: str
+    tag: str
+    digest: str | None = None
+    """``sha256:…`` of the multi-arch index; None where none could be confirmed: such a service needs an override."""
+
+    @property
+    def reference(self) -> str:
+        """``repository:tag@digest``: the tag is for people, the engine goes by the digest."""
+        return f"{self.repository}:{self.tag}" + (f"@{self.digest}" if self.digest else "")
+
+
+@cache
+def pins() -> dict[str, Pin]:
+    """Service name → pinned image."""
+    return {service: Pin(**pin) for service, pin in yaml.safe_load(PINS.read_text()).items()}
+
+
+def _has_registry(reference: str) -> bool:
+    """Docker's own rule: the first component is a host when it holds a dot or a colon, or is `localhost`."""
+    first, slash, _ = reference.partition("/")
+    return bool(slash) and ("." in first or ":" in first or first == "localhost")
+
+
+def on_mirror(reference: str, mirror: str) -> str:
+    """The same image on `mirror` (``host[:port][/path]``), which holds it under its path without the registry."""
+    path = reference.partition("/")[2] if _has_registry(reference) else reference
+    return f"{mirror.rstrip('/')}/{path}"
+
+
+def resolve(service: str, override: str | None, mirror: str | None) -> str:
+    """Reference that goes into the container.
+
+    An override that names its registry is taken as written. Everything else comes from the mirror, when there is one.
+    """
+    if override and (mirror is None or _has_registry(override)):
+        return override
+    reference = override or pins()[service].reference
+    return on_mirror(reference, mirror) if mirror else reference

@@ -1,0 +1,20 @@
+"""mongodb_exporter: one MongoDB server or replica set."""
+
+from config.container import Container
+from config.ports import METRICS
+from config.settings import Settings
+
+PORT = METRICS["mongodb_exporter"]
+
+
+def container(settings: Settings) -> Container:
+    """Needs `exporters.mongodb`. The image holds nothing but the exporter, so nothing inside could check it."""
+    mongodb = settings.exporters.mongodb
+    assert mongodb is not None  # noqa: S101 - settings.services
+    return Container(
+        service="mongodb_exporter",
+        command=(f"--mongodb.uri={mongodb.uri}", "--collector.diagnosticdata", "--collector.replicasetstatus"),
+        user="65535:65535",
+        port=PORT,
+        reaches_users=True,
+    )

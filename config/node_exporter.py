@@ -1,0 +1,42 @@
+"""node_exporter: the host's processors, memory, disks and clock."""
+
+from config.container import Container, Mount, http_health
+from config.ports import METRICS
+from config.settings import Settings
+
+PORT = METRICS["node_exporter"]
+
+# In the host's network it would be reachable from outside, so it stays in the stack's; the collectors that would then
+# tell of the container's network instead of the host's are left out. The host's interfaces come from cAdvisor.
+_COLLECTORS = (
+    "boottime", "cpu", "diskstats", "edac", "filefd", "filesystem", "hwmon", "loadavg", "mdadm", "meminfo", "os",
+    "pressure", "stat", "textfile", "time", "timex", "uname", "vmstat",
+)  # fmt: skip
+_PSEUDO_FILESYSTEMS = (
+    "autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|erofs|fuse.*|fusectl|hugetlbfs|iso9660|mqueue|nsfs|"
+    "overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|sysfs|tmpfs|tracefs"
+)
+
+
+def container(settings: Settings) -> Container:  # noqa: ARG001 - one shape for all services
+    """Sees the host's file systems read-only; neither the host's network nor its processes."""
+    return Container(
+        service="node_exporter",
+        command=(
+            "--path.rootfs=/host",
+            "--path.procfs=/host/proc",
+            "--path.sysfs=/host/sys",
+            "--path.udev.data=/host/run/udev/data",
+            "--collector.disable-defaults",
+            *(f"--collector.{name}" for name in _COLLECTORS),
+            f"--collector.filesystem.fs-types-exclude=^({_PSEUDO_FILESYSTEMS})$",
+            "--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|boot/efi|var/lib/docker/.+|var/lib/containerd/.+|snap/.+)($|/)",
+            "--collector.diskstats.device-exclude=^(z?ram|loop|fd|dm-|(h|s|v|xv)d[a-z]+|nvme\\d+n\\d+p)\\d+$",
+            "--collector.textfile.directory=/host/var/lib/node_exporter",
+            "--web.disable-exporter-metrics",
+        ),
+        user="65534:65534",
+        port=PORT,
+        health=http_health(PORT, "/"),
+        mounts=(Mount("/", "/host"),),
+    )

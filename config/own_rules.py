@@ -1,0 +1,35 @@
+"""The user's own rule files, which stand beside the ones of this project."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from config.settings import SettingsError
+
+
+def read(paths: Iterable[str], root: Path) -> dict[str, str]:
+    """File name → text, of files named relative to `root`. What the rules mean is judged by promtool later.
+
+    Raises:
+        SettingsError: a file is missing, is no rule file, or two share a name.
+    """
+    texts: dict[str, str] = {}
+    for path in paths:
+        file = root / path
+        key = f"alerts.rule_files: {path}"
+        if file.suffix not in {".yml", ".yaml"}:
+            raise SettingsError(f"{key}: rule files end with .yml")
+        if file.name in texts:
+            raise SettingsError(f"{key}: another file of the list is called {file.name} too")
+        try:
+            texts[file.name] = file.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{key}: {getattr(error, 'strerror', None) or error}") from None
+        try:
+            document = yaml.safe_load(texts[file.name])
+        except yaml.YAMLError as error:
+            raise SettingsError(f"{key}: is no YAML: {error}") from None
+        if not isinstance(document, dict) or "groups" not in document:
+            raise SettingsError(f"{key}: holds no `groups:` of rules")
+    return texts

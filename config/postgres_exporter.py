@@ -1,0 +1,34 @@
+"""postgres_exporter: one PostgreSQL server."""
+
+from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
+from config.ports import METRICS
+from config.settings import Settings
+
+PORT = METRICS["postgres_exporter"]
+
+
+def container(settings: Settings) -> Container:
+    """Needs `exporters.postgres`."""
+    postgres = settings.exporters.postgres
+    assert postgres is not None  # noqa: S101 - settings.services
+    environment = {
+        "DATA_SOURCE_URI": f"{postgres.address}/{postgres.database}?sslmode={postgres.sslmode}",
+        "DATA_SOURCE_USER": postgres.user,
+    }
+    config = None
+    if "postgres_password" in settings.secrets:
+        environment["DATA_SOURCE_PASS_FILE"] = f"{DIRECTORY}/secrets/password"
+        config = ConfigFiles(files={}, secrets={"password": Secret("postgres_password")}, reload="restart")
+    return Container(
+        service="postgres_exporter",
+        command=(
+            "--collector.long_running_transactions",
+            "--collector.stat_activity_autovacuum",
+        ),
+        user="65534:65534",
+        port=PORT,
+        health=http_health(PORT, "/"),
+        environment=environment,
+        config=config,
+        reaches_users=True,
+    )

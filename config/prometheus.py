@@ -1,0 +1,98 @@
+"""Prometheus: scrapes, keeps and judges the metrics."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config import alerts, scrape
+from config.container import DIRECTORY, ConfigFiles, Container, http_health
+from config.ports import METRICS
+from config.settings import Settings
+from config.units import prometheus_size
+from config.yaml_text import digest, dump
+
+PORT = METRICS["prometheus"]
+VERSION_RULES = "rules/version.yml"
+
+
+def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
+    """`own_rules`: file name → text of the user's own rule files."""
+    return Container(
+        service="prometheus",
+        command=(
+            f"--config.file={DIRECTORY}/prometheus.yml",
+            "--storage.tsdb.path=/prometheus",
+            "--enable-feature=exemplar-storage",
+            f"--web.external-url={settings.url('prometheus')}",
+            "--web.route-prefix=/",
+            # 10 million samples are about 160 MB for one query (16 bytes each); the default of 50 million is 800 MB.
+            "--query.max-samples=10000000",
+            "--query.max-concurrency=8",
+            # Prometheus finds the container's limit by itself; the rest is for the page cache of its blocks.
+            "--auto-gomemlimit.ratio=0.85",
+        ),
+        user="65534:65534",
+        port=PORT,
+        health=http_health(PORT, "/-/ready"),
+        grace_seconds=60,  # the head is written to the log at every stop
+        go_memory_limit=False,
+        data="/prometheus",
+        config=_config(settings, own_rules),
+        reaches_users=True,
+    )
+
+
+def _config(settings: Settings, own_rules: Mapping[str, str]) -> ConfigFiles:
+    rules = alerts.render(settings.alerts.thresholds, settings.alerts.runbooks, scrape.watched(settings)) | {f"rules/own-{name}": text for name, text in own_rules.items()}
+    files = {"prometheus.yml": dump(main_file(settings)), **rules}
+    version = digest(files)
+    files[VERSION_RULES] = dump(_version_rule(version))
+    return ConfigFiles(
+        files=files,
+        validate="promtool check config prometheus.yml",
+        reload="SIGHUP",  # not the lifecycle URL: any page in a browser could post its /-/quit to a loopback port
+        expect={
+            f"http://127.0.0.1:{PORT}/api/v1/rules": f'"version":"{version}"',
+            f"http://127.0.0.1:{PORT}/metrics": "prometheus_config_last_reload_successful 1",
+        },
+    )
+
+
+def _version_rule(version: str) -> dict[str, Any]:
+    """A rule that says which files are live: Prometheus tells of loaded rules, but not of the files they came from."""
+    rule = {"record": "nervous_system_config_info", "expr": "vector(1)", "labels": {"version": version}}
+    return {"groups": [{"name": "version", "rules": [rule]}]}
+
+
+def main_file(settings: Settings) -> dict[str, Any]:
+    """`prometheus.yml`."""
+    metrics = settings.metrics
+    limits = metrics.limits
+    return {
+        "global": {
+            "scrape_interval": metrics.scrape_interval,
+            "scrape_timeout": metrics.scrape_timeout,
+            "evaluation_interval": metrics.evaluation_interval,
+            "external_labels": {"environment": settings.environment, **metrics.external_labels},
+            # Both forms are kept: classic buckets for exemplars and simple queries, native ones where an
+            # application serves them.
+            "scrape_native_histograms": True,
+            "always_scrape_classic_histograms": True,
+            "body_size_limit": prometheus_size(limits.body_size),
+            "sample_limit": limits.samples,
+            "label_limit": limits.labels,
+            "label_value_length_limit": limits.label_value_length,
+            "target_limit": limits.targets,
+            "keep_dropped_targets": 50,
+        },
+        "storage": {
+            "tsdb": {
+                # In the file and not as flags, so that a change needs no restart (Prometheus >= 3.11).
+                "retention": {"time": metrics.retention.time, "size": prometheus_size(metrics.retention.size)},
+                "out_of_order_time_window": "10m",
+            },
+            "exemplars": {"max_exemplars": metrics.exemplars},
+        },
+        "rule_files": ["rules/*.yml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]},
+        "scrape_configs": scrape.jobs(settings),
+    }

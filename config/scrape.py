@@ -1,0 +1,157 @@
+"""What Prometheus scrapes. Every target carries `job`, `instance` and `service`."""
+
+from typing import Any
+
+from config import cadvisor
+from config.alerts.rule import Job, Watched
+from config.ports import DOCKER_API, METRICS
+from config.settings import Settings
+
+ScrapeConfig = dict[str, Any]
+
+LABEL = "observability"
+"""Containers speak to this stack by labels `observability.scrape`, `.port`, `.path`, `.scheme` and `.service`."""
+
+
+def jobs(settings: Settings) -> list[ScrapeConfig]:
+    """`scrape_configs`."""
+    return [*_own(settings), *_haproxy(settings), *_probes(settings), *_applications(settings)]
+
+
+def watched(settings: Settings) -> Watched:
+    """The jobs that the alert rules may speak of."""
+    jobs = {Job(service) for service in settings.services}
+    if settings.exporters.haproxy:
+        jobs.add(Job.HAPROXY)
+    if settings.exporters.probes:
+        jobs.add(Job.PROBE)
+    if settings.metrics.applications.static or settings.metrics.applications.discover:
+        jobs.add(Job.APPLICATION)
+    return frozenset(jobs)
+
+
+def _watched_service(service: str, settings: Settings) -> str:
+    """Whose metrics `service` serves: an exporter speaks for its database."""
+    exporters = settings.exporters
+    speaks_for = {
+        "postgres_exporter": exporters.postgres,
+        "redis_exporter": exporters.redis,
+        "nginx_exporter": exporters.nginx,
+        "mongodb_exporter": exporters.mongodb,
+        "elasticsearch_exporter": exporters.elasticsearch,
+    }
+    watched = speaks_for.get(service)
+    return watched.service if watched else service
+
+
+def _own(settings: Settings) -> list[ScrapeConfig]:
+    jobs = []
+    for service in settings.services:
+        target = {"targets": [f"{service}:{METRICS[service]}"], "labels": {"service": _watched_service(service, settings)}}
+        job: ScrapeConfig = {"job_name": service, "static_configs": [target]}
+        if service == "cadvisor":
+            job["metric_relabel_configs"] = cadvisor.metric_relabel_configs()
+        jobs.append(job)
+    return jobs
+
+
+def _haproxy(settings: Settings) -> list[ScrapeConfig]:
+    haproxy = settings.exporters.haproxy
+    if haproxy is None:
+        return []
+    target = {"targets": list(haproxy.targets), "labels": {"service": haproxy.service}}
+    return [{"job_name": "haproxy", "metrics_path": haproxy.path, "static_configs": [target]}]
+
+
+def _probes(settings: Settings) -> list[ScrapeConfig]:
+    probes = settings.exporters.probes
+    if not probes:
+        return []
+    targets = [
+        {
+            "targets": [probe.target],
+            "labels": {"probe": probe.name, "service": probe.service or probe.name, "module": probe.module},
+        }
+        for probe in probes
+    ]
+    return [
+        {
+            "job_name": "probe",
+            "metrics_path": "/probe",
+            "static_configs": targets,
+            "relabel_configs": [
+                {"source_labels": ["module"], "target_label": "__param_module"},
+                {"source_labels": ["__address__"], "target_label": "__param_target"},
+                {"source_labels": ["__param_target"], "target_label": "instance"},
+                {"target_label": "__address__", "replacement": f"blackbox_exporter:{METRICS['blackbox_exporter']}"},
+            ],
+        }
+    ]
+
+
+def _applications(settings: Settings) -> list[ScrapeConfig]:
+    applications = settings.metrics.applications
+    jobs: list[ScrapeConfig] = []
+    if applications.static:
+        groups = [
+            {
+                "targets": list(app.targets),
+                "labels": {"service": app.service, "__metrics_path__": app.path, "__scheme__": app.scheme},
+            }
+            for app in applications.static
+        ]
+        jobs.append({"job_name": "application", "static_configs": groups})
+    if applications.discover:
+        jobs.append(_discovery(settings))
+    return jobs
+
+
+def _discovery(settings: Settings) -> ScrapeConfig:
+    """Containers that ask for it by a label, seen through the read-only proxy of the Docker socket."""
+    label = f"__meta_docker_container_label_{LABEL}"
+    networks = "|".join(_quoted(network) for network in (settings.prefix, *settings.networks))
+    return {
+        "job_name": "application-containers",
+        "docker_sd_configs": [
+            {
+                "host": f"tcp://socket_proxy:{DOCKER_API}",
+                "refresh_interval": "15s",
+                # A container in several networks is listed once for each: the relabelling keeps the shared one.
+                "match_first_network": False,
+                "filters": [{"name": "label", "values": [f"{LABEL}.scrape=true"]}],
+            }
+        ],
+        "relabel_configs": [
+            {"source_labels": ["__meta_docker_network_name"], "action": "keep", "regex": networks},
+            # With a port label all ports of a container become the same target, which Prometheus scrapes once.
+            {
+                "source_labels": ["__meta_docker_network_ip", f"{label}_port"],
+                "separator": ":",
+                "regex": r"(.+:\d+)",
+                "target_label": "__address__",
+            },
+            {"source_labels": [f"{label}_path"], "regex": "(/.*)", "target_label": "__metrics_path__"},
+            {"source_labels": [f"{label}_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
+            # The name and not the address: addresses change at every restart, and each would be a new series.
+            {
+                "source_labels": ["__meta_docker_container_name", "__address__"],
+                "separator": ";",
+                "regex": r"/(.+);.+:(\d+)",
+                "replacement": "$1:$2",
+                "target_label": "instance",
+            },
+            {"source_labels": ["__meta_docker_container_name"], "regex": "/(.+)", "target_label": "service"},
+            {
+                "source_labels": ["__meta_docker_container_label_com_docker_compose_service"],
+                "regex": "(.+)",
+                "target_label": "service",
+            },
+            {"source_labels": [f"{label}_service"], "regex": "(.+)", "target_label": "service"},
+            {"target_label": "job", "replacement": "application"},
+        ],
+    }
+
+
+def _quoted(name: str) -> str:
+    """A network's name as RE2."""
+    return name.replace(".", r"\.")

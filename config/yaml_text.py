@@ -1,0 +1,31 @@
+"""YAML as a person would write it: keys in the order given, long texts as blocks."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - yaml's own signature
+        """Lists are indented below their key."""
+        super().increase_indent(flow, False)  # noqa: FBT003
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def dump(document: Any) -> str:  # noqa: ANN401 - any YAML document
+    """`document` as YAML text."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+def digest(files: Mapping[str, str]) -> str:
+    """Twelve hex digits that stand for a set of files."""
+    return hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:12]
