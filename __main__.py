@@ -36,9 +36,7 @@ network = docker.Network(
     name=settings.prefix,
     opts=pulumi.ResourceOptions(provider=engine, delete_before_replace=True),
 )
-metrics = MetricsStack(
-    "metrics", settings, own_rules=own_rules, network=network, secrets=secrets, opts=on_engine
-)
+metrics = MetricsStack("metrics", settings, own_rules=own_rules, network=network, secrets=secrets, opts=on_engine)
 
 pulumi.export("prometheus", settings.url("prometheus"))
 pulumi.export("alertmanager", settings.url("alertmanager"))

@@ -33,7 +33,7 @@ for old in *; do case "$old" in current|"{revision}") ;; *) rm -rf "$old" ;; esa
 MOUNT = "/config"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The service would not run with these files, or is not well."""
 
 
@@ -69,7 +69,7 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
     """Carries out `order`; returns one line for the log.
 
     Raises:
-        Refused: with the service's own words. The files that were live before are live again.
+        RefusedError: with the service's own words. The files that were live before are live again.
     """
     client = connect(order.docker)
     service = client.containers.get(order.container)
@@ -85,7 +85,7 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
         if before != revision or _missing(service, order.expect):
             _reload(service, order)
         _wait_until_live(service, order, begun + patience)
-    except Refused:
+    except RefusedError:
         if before not in {None, revision}:
             _in_volume(client, loader, FLIP, str(before))
             _reload(service, order)
@@ -96,18 +96,18 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
 
 def _current(service: Container) -> str | None:
     """The revision that the service's volume points to."""
-    code, out = service.exec_run(["readlink", f"{MOUNT}/current"])
-    return out.decode().strip() if code == 0 else None
+    code, out = _exec(service, ["readlink", f"{MOUNT}/current"])
+    return out.strip() if code == 0 else None
 
 
 def _in_volume(client: docker.DockerClient, loader: Container, script: str, revision: str) -> None:
     """Runs `script` beside the volume, in a container like the loader: the service itself may only read."""
     client.containers.run(
-        loader.image.id,
+        loader.attrs["Image"],
         entrypoint=["/bin/sh", "-c"],
         command=[script.format(mount=MOUNT, revision=revision)],
         user=loader.attrs["Config"]["User"],
-        volumes_from=[loader.id],
+        volumes_from=[str(loader.id)],
         network_mode="none",
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
@@ -125,8 +125,7 @@ def _reload(service: Container, order: Order) -> None:
 
 
 def _get(service: Container, url: str) -> str:
-    _, page = service.exec_run(["wget", "-q", "-O", "-", url])
-    return page.decode(errors="replace")
+    return _exec(service, ["wget", "-q", "-O", "-", url])[1]
 
 
 def _missing(service: Container, expect: Mapping[str, str]) -> dict[str, str]:
@@ -143,7 +142,7 @@ def _wait_until_live(service: Container, order: Order, deadline: float) -> None:
     while missing := _missing(service, order.expect):
         failed = any("reload_successful" in text for text in missing.values())
         if time.monotonic() > deadline or (failed and time.time() > asked + REFUSED_SECONDS):
-            raise Refused(f"the running service does not say {missing}; its log:\n{_log(service, asked)}")
+            raise RefusedError(f"the running service does not say {missing}; its log:\n{_log(service, asked)}")
         time.sleep(0.3)
 
 
@@ -157,21 +156,22 @@ def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
         if state["Running"] and not state["Restarting"]:
             if not order.health and time.time() - _started(service) > 3:  # noqa: PLR2004 - see above
                 return
-            if order.health and _succeeds(service, order.health):
+            if order.health and _exec(service, order.health)[0] == 0:
                 return
         if service.attrs["RestartCount"] > restarts + 2:
-            raise Refused(f"{service.name} starts and stops again; its log:\n{_log(service)}")
+            raise RefusedError(f"{service.name} starts and stops again; its log:\n{_log(service)}")
         if time.monotonic() > deadline:
-            raise Refused(f"{service.name} is {state['Status']} and not well; its log:\n{_log(service)}")
+            raise RefusedError(f"{service.name} is {state['Status']} and not well; its log:\n{_log(service)}")
         time.sleep(0.3)
 
 
-def _succeeds(service: Container, command: Sequence[str]) -> bool:
+def _exec(service: Container, command: Sequence[str]) -> tuple[int, str]:
+    """Exit code and output of `command` inside `service`; 1 when it stopped meanwhile."""
     try:
-        code, _ = service.exec_run(list(command))
-    except APIError:  # it stopped in between
-        return False
-    return bool(code == 0)
+        code, out = service.exec_run(list(command))
+    except APIError as error:
+        return 1, str(error)
+    return code or 0, out.decode(errors="replace") if isinstance(out, bytes) else ""
 
 
 def _started(service: Container) -> float:
@@ -181,14 +181,13 @@ def _started(service: Container) -> float:
 
 
 def _log(service: Container, since: float | None = None) -> str:
-    lines: bytes = service.logs(tail=20, **({"since": int(since)} if since else {}))
-    return lines.decode(errors="replace")
+    return service.logs(tail=20, since=since).decode(errors="replace")
 
 
 def main() -> None:
     try:
         print(activate(Order(**json.loads(os.environ["ORDER"]))))
-    except (Refused, DockerException) as error:
+    except (RefusedError, DockerException) as error:
         sys.exit(str(error))
 
 

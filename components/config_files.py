@@ -55,47 +55,47 @@ class ConfigFiles(pulumi.ComponentResource):
         self.volume = docker.Volume(
             f"{name}-config", name=f"{prefix}-{name}-config", opts=pulumi.ResourceOptions(parent=self)
         )
-        hardened = {
-            "image": image,
-            "user": f"0:{gid}",  # files belong to root, and are readable by the service's group only
-            "capabilities": docker.ContainerCapabilitiesArgs(drops=["ALL"]),
-            "security_opts": ["no-new-privileges:true"],
-            "network_mode": "none",
-            "must_run": False,
-            "restart": "no",
-            "log_driver": "json-file",
-            "log_opts": {"max-size": "1m", "max-file": "1"},
-            "labels": [docker.ContainerLabelArgs(label="observability.stack", value=prefix)],
-        }
-        options = pulumi.ResourceOptions(
-            parent=self,
-            delete_before_replace=True,
-            custom_timeouts=pulumi.CustomTimeouts(create="2m"),  # a validator that hangs
-        )
+
+        def run_once(role: str, **arguments: Any) -> docker.Container:
+            """A container that never stays: files belong to root, and are readable by the service's group only."""
+            return docker.Container(
+                f"{name}-{role}",
+                name=f"{prefix}-{name}-{role}",
+                image=image,
+                user=f"0:{gid}",
+                capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+                security_opts=["no-new-privileges:true"],
+                network_mode="none",
+                must_run=False,
+                restart="no",
+                log_driver="json-file",
+                log_opts={"max-size": "1m", "max-file": "1"},
+                labels=[docker.ContainerLabelArgs(label="observability.stack", value=prefix)],
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    delete_before_replace=True,
+                    custom_timeouts=pulumi.CustomTimeouts(create="2m"),  # a validator that hangs
+                ),
+                **arguments,
+            )
+
         volumes = [docker.ContainerVolumeArgs(volume_name=self.volume.name, container_path=MOUNT)]
         if config.secrets:
             # Apart from the other files: one secret in a list hides the whole list in every preview.
-            vault = docker.Container(
-                f"{name}-vault",
-                name=f"{prefix}-{name}-vault",
+            vault = run_once(
+                "vault",
                 start=False,
                 memory=16,
                 memory_swap=16,
                 volumes=[docker.ContainerVolumeArgs(container_path=VAULT)],
                 uploads=[
-                    docker.ContainerUploadArgs(
-                        file=f"{VAULT}/{path}",
-                        content=pulumi.Output.secret(secrets[secret.key]).apply(secret.render),
-                    )
+                    docker.ContainerUploadArgs(file=f"{VAULT}/{path}", content=secrets[secret.key].apply(secret.render))
                     for path, secret in sorted(config.secrets.items())
                 ],
-                opts=options,
-                **hardened,
             )
             volumes.append(docker.ContainerVolumeArgs(from_container=vault.id, read_only=True))
-        loader = docker.Container(
-            f"{name}-loader",
-            name=f"{prefix}-{name}-loader",
+        loader = run_once(
+            "loader",
             entrypoints=["/bin/sh", "-c"],
             command=[_LOAD.format(incoming=INCOMING, vault=VAULT, mount=MOUNT, validate=config.validate)],
             memory=256,
@@ -104,30 +104,24 @@ class ConfigFiles(pulumi.ComponentResource):
             logs=True,
             uploads=[
                 docker.ContainerUploadArgs(file=f"{INCOMING}/{path}", content=text)
-                for path, text in sorted(config.files.items())
-            ] or [docker.ContainerUploadArgs(file=f"{INCOMING}/.keep", content="")],
+                for path, text in sorted((config.files or {".keep": ""}).items())
+            ],
             volumes=volumes,
-            opts=options,
-            **hardened,
-        )  # fmt: skip
-        # The provider only notes how the loader ended; this fails the update with the validator's words.
-        self.loaded = pulumi.Output.all(loader.exit_code, loader.container_logs).apply(self._accepted(loader))
-        self.mounted = docker.ContainerVolumeArgs(
-            volume_name=self.volume.name, container_path=MOUNT, read_only=True
         )
+        # The provider only notes how the loader ended; this fails the update with the validator's words.
+        revision = pulumi.Output.all(loader.id, loader.exit_code, loader.container_logs).apply(self._accepted)
+        self.loaded = revision.apply(lambda _: loader)
+        self.mounted = docker.ContainerVolumeArgs(volume_name=self.volume.name, container_path=MOUNT, read_only=True)
         self.order: dict[str, Any] = {
-            "revision": loader.id,
+            "revision": revision,
             "reload": config.reload,
             "expect": dict(config.expect),
         }
         self.register_outputs({})
 
-    def _accepted(self, loader: docker.Container):  # noqa: ANN202
-        def check(result: Sequence[Any]) -> docker.Container:
-            exit_code, words = result
-            if exit_code:
-                msg = f"{self._name}: its validator refuses the new files; the running service keeps the old ones:\n{words}"
-                raise pulumi.RunError(msg)
-            return loader
-
-        return check
+    def _accepted(self, result: Sequence[Any]) -> str:
+        revision, exit_code, words = result
+        if exit_code:
+            msg = f"{self._name}: its validator refuses the new files; the running service keeps the old ones:\n{words}"
+            raise pulumi.RunError(msg)
+        return str(revision)

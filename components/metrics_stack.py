@@ -53,7 +53,11 @@ class MetricsStack(pulumi.ComponentResource):
         super().__init__("nervous-system:index:MetricsStack", name, None, opts)
         self.services = {}
         for service in settings.services:
-            spec = prometheus.container(settings, own_rules) if service == "prometheus" else DESCRIBED_BY[service](settings)
+            spec = (
+                prometheus.container(settings, own_rules)
+                if service == "prometheus"
+                else DESCRIBED_BY[service](settings)
+            )
             self.services[service] = Service(
                 spec, settings=settings, network=network, secrets=secrets, opts=pulumi.ResourceOptions(parent=self)
             )

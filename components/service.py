@@ -130,7 +130,9 @@ class Service(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             logging=command.local.Logging.NONE,
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[self.container], custom_timeouts=pulumi.CustomTimeouts(create="5m", update="5m")
+                parent=self,
+                depends_on=[self.container],
+                custom_timeouts=pulumi.CustomTimeouts(create="5m", update="5m"),
             ),
         )
 

@@ -8,7 +8,7 @@ from config.yaml_text import digest, dump
 PORT = METRICS["blackbox_exporter"]
 
 
-def container(settings: Settings) -> Container:  # noqa: ARG001 - one shape for all services
+def container(settings: Settings) -> Container:
     """Runs as nobody: none of its probes needs more."""
     return Container(
         service="blackbox_exporter",

@@ -10,9 +10,7 @@ PORT = METRICS["cadvisor"]
 
 # Left out of what the image would collect: what nobody looks at on one host, or what costs most per container
 # (google/cadvisor issue 2523 measured 15 % of a core with the defaults, 3 % with longer housekeeping).
-_DISABLED = (
-    "advtcp,app,cpu_topology,cpuLoad,cpuset,hugetlb,memory_numa,percpu,perf_event,process,referenced_memory,resctrl,sched,tcp,udp"
-)
+_DISABLED = "advtcp,app,cpu_topology,cpuLoad,cpuset,hugetlb,memory_numa,percpu,perf_event,process,referenced_memory,resctrl,sched,tcp,udp"
 _LABELS = ("observability.service", "com.docker.compose.service")
 
 
@@ -52,7 +50,12 @@ def metric_relabel_configs() -> list[dict[str, Any]]:
     compose, own = "container_label_com_docker_compose_service", "container_label_observability_service"
     return [
         # cgroups that are no containers, but for the host's own network interfaces
-        {"source_labels": ["__name__", "id", "name"], "regex": r"container_network_.+;/;", "target_label": "__tmp_keep", "replacement": "yes"},
+        {
+            "source_labels": ["__name__", "id", "name"],
+            "regex": r"container_network_.+;/;",
+            "target_label": "__tmp_keep",
+            "replacement": "yes",
+        },
         {"source_labels": ["__name__", "name", "__tmp_keep"], "regex": r"container_.+;;", "action": "drop"},
         {"source_labels": ["name"], "regex": "(.+)", "target_label": "service"},
         {"source_labels": [compose], "regex": "(.+)", "target_label": "service"},

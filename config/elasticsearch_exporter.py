@@ -18,7 +18,9 @@ def container(settings: Settings) -> Container:
         # The exporter knows no password file, but reads any of its flags from a file (its flag library's `@file`).
         scheme, rest = elasticsearch.url.split("://", 1)
         user = quote(elasticsearch.user or "elastic", safe="")
-        flag = Secret("elasticsearch_password", lambda value: f"--es.uri={scheme}://{user}:{quote(value, safe='')}@{rest}\n")
+        flag = Secret(
+            "elasticsearch_password", lambda value: f"--es.uri={scheme}://{user}:{quote(value, safe='')}@{rest}\n"
+        )
         config = ConfigFiles(files={}, secrets={"flags": flag}, reload="restart")
         address = f"@{DIRECTORY}/secrets/flags"
     return Container(

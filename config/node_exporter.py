@@ -18,7 +18,7 @@ _PSEUDO_FILESYSTEMS = (
 )
 
 
-def container(settings: Settings) -> Container:  # noqa: ARG001 - one shape for all services
+def container(settings: Settings) -> Container:
     """Sees the host's file systems read-only; neither the host's network nor its processes."""
     return Container(
         service="node_exporter",

@@ -42,7 +42,9 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
 
 
 def _config(settings: Settings, own_rules: Mapping[str, str]) -> ConfigFiles:
-    rules = alerts.render(settings.alerts.thresholds, settings.alerts.runbooks, scrape.watched(settings)) | {f"rules/own-{name}": text for name, text in own_rules.items()}
+    rules = alerts.render(settings.alerts.thresholds, settings.alerts.runbooks, scrape.watched(settings)) | {
+        f"rules/own-{name}": text for name, text in own_rules.items()
+    }
     files = {"prometheus.yml": dump(main_file(settings)), **rules}
     version = digest(files)
     files[VERSION_RULES] = dump(_version_rule(version))

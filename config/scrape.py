@@ -47,7 +47,10 @@ def _watched_service(service: str, settings: Settings) -> str:
 def _own(settings: Settings) -> list[ScrapeConfig]:
     jobs = []
     for service in settings.services:
-        target = {"targets": [f"{service}:{METRICS[service]}"], "labels": {"service": _watched_service(service, settings)}}
+        target = {
+            "targets": [f"{service}:{METRICS[service]}"],
+            "labels": {"service": _watched_service(service, settings)},
+        }
         job: ScrapeConfig = {"job_name": service, "static_configs": [target]}
         if service == "cadvisor":
             job["metric_relabel_configs"] = cadvisor.metric_relabel_configs()

@@ -28,6 +28,7 @@ from config.ports import METRICS
 from config.units import MIB, Memory, Span, mib, seconds
 
 GIB = 1024 * MIB
+MAX_PORT = 65535
 
 SECRETS = {
     "slack_webhook": "incoming-webhook URL: its presence turns Slack on",
@@ -52,7 +53,7 @@ class Model(BaseModel):
 
 def _host_port(text: str) -> str:
     host, colon, port = text.rpartition(":")
-    if not (colon and host and port.isdigit() and 0 < int(port) < 65536):
+    if not (colon and host and port.isdigit() and 0 < int(port) <= MAX_PORT):
         msg = f"'{text}' is not host:port (like db.internal:5432)"
         raise ValueError(msg)
     return text
@@ -145,14 +146,19 @@ class MemoryLimits(Model):
 
     @model_validator(mode="after")
     def _enough_to_start(self) -> Self:
-        for service in SERVICES:
-            if getattr(self, service) < 16 * MIB:
+        for service, limit in self:
+            if limit < 16 * MIB:
                 msg = f"memory.{service}: below 16MiB nothing here starts"
                 raise ValueError(msg)
         if self.prometheus > 4 * GIB:
             msg = "memory.prometheus: 4GiB is the most that Prometheus may have on this host"
             raise ValueError(msg)
         return self
+
+
+SERVICES = tuple(name for name in MemoryLimits.model_fields if name != "ceiling")
+"""Every service this project can run; each has a limit, an image and a module of this name."""
+EXPORTERS = frozenset(SERVICES) - {"prometheus", "alertmanager"}
 
 
 class Publish(Model):
@@ -196,7 +202,7 @@ class Retention(Model):
 
     time: Span = "60d"
     size: ByteSize = ByteSize(45 * GIB)
-    """Blocks on disk; the write-ahead log comes on top."""
+    """Blocks, write-ahead log and head together, as Prometheus counts them."""
 
     @field_validator("time")
     @classmethod
@@ -466,11 +472,6 @@ class Settings(Model):
         return getattr(self.external_urls, service) or f"http://{published or f'{service}:{METRICS[service]}'}"
 
 
-SERVICES = tuple(name for name in MemoryLimits.model_fields if name != "ceiling")
-"""Every service this project can run; each has a limit, an image and a module of this name."""
-EXPORTERS = frozenset(SERVICES) - {"prometheus", "alertmanager"}
-
-
 def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str) -> Settings:
     """Settings of `stack` from its config as Pulumi hands it over (`project:key` → text; objects as JSON).
 
@@ -499,7 +500,7 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
     raise SettingsError("\n".join(lines))
 
 
-def _parsed(value: str) -> Any:  # noqa: ANN401 - whatever the user wrote
+def _parsed(value: str) -> Any:
     try:
         return json.loads(value) if value[:1] in "{[" else value
     except ValueError:
