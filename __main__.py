@@ -25,7 +25,6 @@ engine = docker.Provider(
     "engine",
     host=settings.docker.host,
     cert_path=settings.docker.certificates,
-    ssh_opts=list(settings.docker.ssh_options) or None,
 )
 on_engine = pulumi.ResourceOptions(providers={"docker": engine})
 config = pulumi.Config()

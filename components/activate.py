@@ -4,6 +4,7 @@ Run by a Pulumi command as ``python -m components.activate`` with the order as J
 nothing but the Docker API, so unix, tcp and ssh hosts are alike. It imports no Pulumi: it starts in a blink.
 """
 
+import calendar
 import json
 import os
 import sys
@@ -177,7 +178,7 @@ def _exec(service: Container, command: Sequence[str]) -> tuple[int, str]:
 def _started(service: Container) -> float:
     """When the container was started, as a Unix time."""
     text = service.attrs["State"]["StartedAt"].split(".")[0].removesuffix("Z")
-    return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%S")) - time.timezone
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
 
 
 def _log(service: Container, since: float | None = None) -> str:

@@ -7,7 +7,7 @@ import pulumi_command as command
 import pulumi_docker as docker
 
 from components.config_files import ConfigFiles
-from config.container import Container
+from config.container import Container, Mount
 from config.settings import Settings
 from config.units import go_duration
 
@@ -47,10 +47,7 @@ class Service(pulumi.ComponentResource):
             keep_locally=True,  # other stacks on this engine may run it
             opts=pulumi.ResourceOptions(parent=self),
         )
-        volumes = [
-            docker.ContainerVolumeArgs(host_path=mount.host, container_path=mount.inside, read_only=True)
-            for mount in spec.mounts
-        ]
+        volumes = []
         if spec.data:
             self.data = docker.Volume(
                 name,
@@ -93,6 +90,7 @@ class Service(pulumi.ComponentResource):
             networks_advanced=_networks(spec, settings, network),
             ports=_ports(spec, settings),
             volumes=volumes,
+            mounts=[_bind(mount) for mount in spec.mounts],
             devices=[
                 docker.ContainerDeviceArgs(host_path=device, container_path=device, permissions="r")
                 for device in spec.devices
@@ -150,6 +148,17 @@ def _healthcheck(test: Sequence[str] | None) -> docker.ContainerHealthcheckArgs 
         timeout=go_duration(10),
         start_period=go_duration(60),
         retries=3,
+    )
+
+
+def _bind(mount: Mount) -> docker.ContainerMountArgs:
+    """A host path; what is mounted below it later shows up too (a disk that nobody saw would raise no alert)."""
+    return docker.ContainerMountArgs(
+        type="bind",
+        source=mount.host,
+        target=mount.inside,
+        read_only=True,
+        bind_options=docker.ContainerMountBindOptionsArgs(propagation="rslave"),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import METRICS
 from config.settings import Settings
+from config.units import seconds
 from config.yaml_text import digest, dump
 
 PORT = METRICS["alertmanager"]
@@ -81,7 +82,8 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "receiver": "deadman" if deadman else _NOWHERE,
             "group_wait": "0s",
             "group_interval": notifications.deadman_interval,
-            "repeat_interval": notifications.deadman_interval,
+            # Shorter than the interval: a note of the last ping that is a bit younger would mute every second one.
+            "repeat_interval": f"{seconds(notifications.deadman_interval) * 0.8:.0f}s",
         }
     ]
     receivers: list[dict[str, Any]] = [{"name": _NOWHERE}]
@@ -92,6 +94,8 @@ def main_file(settings: Settings) -> dict[str, Any]:
     if pagerduty:
         routes.append({"matchers": ['severity="critical"'], "receiver": "pagerduty", "continue": True})
         receivers.append({"name": "pagerduty", "pagerduty_configs": [_pagerduty()]})
+    # Named, because the route above it is only left to when no child matches, and PagerDuty's did.
+    routes.append({"receiver": everyday})
     if slack:
         receivers.append({"name": "slack", "slack_configs": [_slack(settings)]})
     return {

@@ -18,8 +18,8 @@ def read(paths: Iterable[str], root: Path) -> dict[str, str]:
     for path in paths:
         file = root / path
         key = f"alerts.rule_files: {path}"
-        if file.suffix not in {".yml", ".yaml"}:
-            raise SettingsError(f"{key}: rule files end with .yml")
+        if file.suffix != ".yml":
+            raise SettingsError(f"{key}: rename it to {file.stem}.yml, which is what Prometheus looks for")
         if file.name in texts:
             raise SettingsError(f"{key}: another file of the list is called {file.name} too")
         try:

@@ -6,6 +6,7 @@ The defaults are those of the host in the README (16 GB, 8 cores, 200 GB). A sta
 import difflib
 import ipaddress
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -51,10 +52,13 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
 
 
+_HOST_PORT = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+
+
 def _host_port(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    if not (colon and host and port.isdigit() and 0 < int(port) <= MAX_PORT):
-        msg = f"'{text}' is not host:port (like db.internal:5432)"
+    match = _HOST_PORT.fullmatch(text)
+    if not match or not 0 < int(match[2]) <= MAX_PORT:
+        msg = "is not host:port (like db.internal:5432 or [fd00::1]:5432)"
         raise ValueError(msg)
     return text
 
@@ -64,18 +68,22 @@ def _listen(text: str) -> str:
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        msg = f"'{text}' is not address:port with the address as numbers (like 127.0.0.1:9090)"
+        msg = "is not address:port with the address in numbers (like 127.0.0.1:9090)"
         raise ValueError(msg) from None
     return f"{host}:{int(port)}"
 
 
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = f"'{text}' is not a URL with http:// or https://"
-        raise ValueError(msg)
-    if parts.username or parts.password:
+def _without_credentials(text: str) -> str:
+    if "@" in urlsplit(text).netloc:
         msg = "holds a user or password, which would show in clear: secrets have keys of their own"
+        raise ValueError(msg)
+    return text
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(_without_credentials(text))
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        msg = "is not a URL with http:// or https://"
         raise ValueError(msg)
     return text.rstrip("/") if not parts.query else text
 
@@ -92,11 +100,10 @@ class Docker(Model):
     """The engine that everything is put on."""
 
     host: str = "unix:///var/run/docker.sock"
-    """`unix:///path`, `tcp://host:port` (with `certificates`) or `ssh://user@host`."""
+    """`unix:///path`, `tcp://host:port` (with `certificates`) or `ssh://user@host` (keys, ports and jump hosts as in
+    the ssh client's own config)."""
     certificates: str | None = None
     """Folder with `ca.pem`, `cert.pem` and `key.pem`, for a tcp host."""
-    ssh_options: tuple[str, ...] = ()
-    """Options of the ssh client, e.g. `["-i", "~/.ssh/vps"]`; the config of the ssh client applies as well."""
     data_root: str = "/var/lib/docker"
     """Where the engine keeps its data (`docker info --format '{{.DockerRootDir}}'`)."""
 
@@ -104,7 +111,7 @@ class Docker(Model):
     @classmethod
     def _known_scheme(cls, host: str) -> str:
         if not host.startswith(("unix:///", "tcp://", "ssh://")):
-            msg = f"'{host}' is not unix:///path, tcp://host:port or ssh://user@host"
+            msg = "is not unix:///path, tcp://host:port or ssh://user@host"
             raise ValueError(msg)
         return host
 
@@ -307,9 +314,17 @@ class NginxExporter(Model):
 class MongodbExporter(Model):
     """The exporter takes a password only by environment or flag, which `docker inspect` shows: so none is taken."""
 
-    uri: str = Field(pattern=r"^mongodb(\+srv)?://[^@]+$")
+    uri: Annotated[str, AfterValidator(_without_credentials)]
     """Without user and password, e.g. `mongodb://mongo:27017`."""
     service: Name = "mongodb"
+
+    @field_validator("uri")
+    @classmethod
+    def _of_mongodb(cls, uri: str) -> str:
+        if not uri.startswith(("mongodb://", "mongodb+srv://")):
+            msg = "is not a URI with mongodb:// or mongodb+srv://"
+            raise ValueError(msg)
+        return uri
 
 
 class Haproxy(Model):

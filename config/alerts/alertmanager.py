@@ -19,11 +19,10 @@ def _rules() -> tuple[Rule, ...]:
             description="It goes on with the old one: changed routes and receivers are not in force, and a restart would "
             "fail.",
         ),
-        # Counted after the last retry. The label `reason` has other values from 0.34 on: it is summed away.
+        # Counted after the last retry, so one is one too many. The label `reason` has other values from 0.34 on: it is summed away.
         Alert(
             name="AlertmanagerNotificationsFailing",
             severity="critical",
-            wait="5m",
             expr="""
             sum by (job, instance, service, integration) (
               increase(alertmanager_notifications_failed_total{job="alertmanager"}[15m])

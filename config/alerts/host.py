@@ -45,8 +45,7 @@ def _recordings() -> tuple[Rule, ...]:
             f"""
             max by (job, instance, service, mountpoint) (
               1 - node_filesystem_avail_bytes{{{_DISKS}}}
-                / (node_filesystem_size_bytes{{{_DISKS}}} - node_filesystem_free_bytes{{{_DISKS}}}
-                   + node_filesystem_avail_bytes{{{_DISKS}}} > 0)
+                / (node_filesystem_size_bytes - node_filesystem_free_bytes + node_filesystem_avail_bytes > 0)
             )
             """,
         ),
@@ -204,7 +203,7 @@ def _disks(limits: Thresholds) -> tuple[Rule, ...]:
             wait="15m",
             expr=f"""
             max by (job, instance, service, mountpoint) (
-              1 - node_filesystem_files_free{{{_DISKS}}} / (node_filesystem_files{{{_DISKS}}} > 0)
+              1 - node_filesystem_files_free{{{_DISKS}}} / (node_filesystem_files > 0)
             ) > {ratio(limits.inodes)}
             """,
             summary="{{ $labels.mountpoint }} has used {{ $value | humanizePercentage }} of its inodes",
@@ -220,7 +219,7 @@ def _disks(limits: Thresholds) -> tuple[Rule, ...]:
             expr=f"""
             max by (job, instance, service, mountpoint) (
               node_filesystem_readonly{{{_DISKS}}} == 1
-              and min_over_time(node_filesystem_readonly{{{_DISKS}}}[1d]) == 0
+              and min_over_time(node_filesystem_readonly[1d]) == 0
             )
             """,
             summary="{{ $labels.mountpoint }} has become read-only",
@@ -276,9 +275,10 @@ def _kernel(limits: Thresholds) -> tuple[Rule, ...]:
 
 def _network(limits: Thresholds) -> tuple[Rule, ...]:
     def packets(kind: str) -> str:
-        return " + ".join(
+        received, sent = (
             f'rate(container_network_{way}_{kind}{{job="cadvisor",id="/"}}[5m])' for way in ("receive", "transmit")
         )
+        return f"{received}\n                + {sent}"
 
     return (
         Alert(
@@ -287,9 +287,15 @@ def _network(limits: Thresholds) -> tuple[Rule, ...]:
             service="host",
             wait="15m",
             expr=f"""
-            ({packets("errors_total")} + {packets("packets_dropped_total")})
-              / ({packets("packets_total")} > 10)
-              > {ratio(limits.network_errors)}
+            max by (job, instance, service, interface) (
+              (
+                {packets("errors_total")}
+                + {packets("packets_dropped_total")}
+              ) / (
+                {packets("packets_total")}
+                > 10
+              )
+            ) > {ratio(limits.network_errors)}
             """,
             summary="{{ $labels.interface }} loses {{ $value | humanizePercentage }} of its packets",
             description="Packets are damaged or dropped on the way in or out of the host: connections stall and are "

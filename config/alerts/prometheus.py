@@ -92,8 +92,8 @@ def _storage(limits: Thresholds) -> tuple[Rule, ...]:
         Alert(
             name="PrometheusStorageFailing",
             severity="critical",
-            wait="10m",
-            expr="\nor ".join(f"increase({counter}{{{_SELF}}}[30m]) > 0" for counter in _STORAGE_FAILURES),
+            wait="15m",
+            expr="\nor ".join(f"increase({counter}{{{_SELF}}}[10m]) > 0" for counter in _STORAGE_FAILURES),
             summary="Prometheus fails to write or compact its data",
             description="The disk is full, read-only or broken. Memory grows while blocks cannot be written, and what is "
             "in memory is lost at a crash.",

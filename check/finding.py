@@ -1,0 +1,12 @@
+"""What a check found."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One promise, and whether it is kept."""
+
+    what: str
+    kept: bool
+    detail: str = ""
