@@ -5,7 +5,7 @@ of a preview and of an update. A number that a preview cannot know is a violatio
 into advice, and one container with an unknown limit would open the door to all the others.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pulumi_policy import (
@@ -45,23 +45,25 @@ def limit_mib(container: Properties) -> int:
     """The hard limit of `container`.
 
     Raises:
-        NoLimitError: it has none, or may swap, or a preview cannot tell.
+        NoLimitError: it has none, or a preview cannot tell.
     """
-    try:
-        memory, swap = container.get("memory"), container.get("memorySwap")
-    except UnknownValueError as error:
-        msg = f"{error.props[-1]} is not known before the update: give it as a plain number, not as an output"
-        raise NoLimitError(msg) from None
+    memory = _known(container, "memory")
     if not memory or memory < 0:
         msg = "it has no hard memory limit: set memory and memory_swap to the same number of MiB"
         raise NoLimitError(msg)
-    if swap != memory:
-        allowed = (
-            "as much swap again" if not swap else "swap without end" if swap < 0 else f"{swap - memory:g} MiB of swap"
-        )
-        msg = f"its limit of {memory:g} MiB lets it have {allowed}: set memory_swap to {memory:g} too"
-        raise NoLimitError(msg)
     return int(memory)
+
+
+def refuse_swap(container: Properties) -> None:
+    """Judges what `container` may have beyond its limit. Only as declared: engines that cannot count swap report -1.
+
+    Raises:
+        NoLimitError: it may swap, or a preview cannot tell.
+    """
+    memory, swap = limit_mib(container), _known(container, "memorySwap")
+    if swap != memory:
+        msg = f"its limit of {memory} MiB lets it have {_beyond(memory, swap)} on top: set memory_swap to {memory} too"
+        raise NoLimitError(msg)
 
 
 def is_started(container: Properties) -> bool:
@@ -74,16 +76,16 @@ def keeps_running(container: Properties) -> bool:
     return is_started(container) and _is_on(container, "mustRun")
 
 
-def over_the_ceiling(limits: Iterable[tuple[str, int]], ceiling_mib: int) -> Iterator[str]:
-    """The one violation there is if `limits` (name, MiB) add up to more than the ceiling."""
+def over_the_ceiling(limits: Iterable[tuple[str, int]], ceiling_mib: int) -> str | None:
+    """What is wrong if `limits` (name, MiB) add up to more than the ceiling."""
     shares = sorted(limits, key=lambda share: (-share[1], share[0]))
     total = sum(mib for _, mib in shares)
     if total <= ceiling_mib:
-        return
+        return None
     named = [f"{name} {mib}" for name, mib in shares[:BIGGEST]]
     if rest := shares[BIGGEST:]:
         named.append(f"{len(rest)} more with {sum(mib for _, mib in rest)}")
-    yield (
+    return (
         f"the limits add up to {total} MiB, {total - ceiling_mib} MiB over the ceiling of {ceiling_mib} MiB "
         f"({', '.join(named)}): lower a limit, or raise the ceiling if the host has the memory"
     )
@@ -95,12 +97,23 @@ def stated_ceiling(outputs: Properties) -> int | None:
     Raises:
         NoLimitError: it names one that a preview cannot know.
     """
-    try:
-        stated = outputs.get(CEILING_OUTPUT)
-    except UnknownValueError:
-        msg = f"the stack output {CEILING_OUTPUT} is not known before the update: give it as a plain number"
-        raise NoLimitError(msg) from None
+    stated = _known(outputs, CEILING_OUTPUT)
     return None if stated is None else int(stated)
+
+
+def _known(properties: Properties, key: str) -> Any:
+    try:
+        return properties.get(key)
+    except UnknownValueError:
+        msg = f"{key} is not known before the update: give it as a plain number, not as an output"
+        raise NoLimitError(msg) from None
+
+
+def _beyond(memory: int, swap: float | None) -> str:
+    """What Docker makes of `memory_swap`, which counts memory and swap together."""
+    if not swap:
+        return "as much swap"
+    return "swap without end" if swap < 0 else f"{swap - memory:g} MiB of swap"
 
 
 def _is_on(container: Properties, switch: str) -> bool:
@@ -115,7 +128,7 @@ def _judge_limit(args: ResourceValidationArgs, report: ReportViolation) -> None:
     if args.resource_type != CONTAINER or not is_started(args.props):
         return
     try:
-        limit_mib(args.props)
+        refuse_swap(args.props)
     except NoLimitError as problem:
         report(f"container {args.name}: {problem}", args.urn)
 
@@ -132,7 +145,7 @@ def _judge_sum(args: StackValidationArgs, report: ReportViolation) -> None:
                 limits.append((resource.name, limit_mib(resource.props)))
         except NoLimitError as problem:
             unbounded.append(f"{resource.name}: {problem}")
-    for violation in over_the_ceiling(limits, ceiling):
+    if violation := over_the_ceiling(limits, ceiling):
         report(violation, None)
     if unbounded:
         report(f"the limits cannot be added up; {'; '.join(unbounded)}", None)

@@ -92,8 +92,10 @@ def test_a_bounded_container_passes(props: dict[str, Any]) -> None:
         pytest.param(limited(0.0), "no hard memory limit", id="zero, which the engine takes for no limit"),
         pytest.param(limited(-1.0), "no hard memory limit", id="minus one"),
         pytest.param({"memorySwap": 64.0}, "no hard memory limit", id="a limit for swap only"),
-        pytest.param({"memory": 64.0}, "64 MiB lets it have as much swap again", id="memory_swap left out"),
-        pytest.param({"memory": 64.0, "memorySwap": 96.0}, "32 MiB of swap: set memory_swap to 64", id="some swap"),
+        pytest.param({"memory": 64.0}, "64 MiB lets it have as much swap on top", id="memory_swap left out"),
+        pytest.param(
+            {"memory": 64.0, "memorySwap": 96.0}, "32 MiB of swap on top: set memory_swap to 64", id="some swap"
+        ),
         pytest.param({"memory": 64.0, "memorySwap": -1.0}, "swap without end", id="unlimited swap"),
         pytest.param({"memory": UNKNOWN, "memorySwap": 64.0}, "memory is not known before", id="an unknown limit"),
         pytest.param({"memory": 64.0, "memorySwap": UNKNOWN}, "memorySwap is not known before", id="unknown swap"),
@@ -117,6 +119,9 @@ def test_other_resources_need_no_memory_limit() -> None:
         pytest.param({}, id="no container at all"),
         pytest.param({"a": limited(8192.0), "b": limited(6144.0)}, id="exactly the ceiling"),
         pytest.param({"a": limited(14336.0), "loader": limited(256.0, mustRun=False)}, id="a job that ends on top"),
+        pytest.param(
+            {"a": {"memory": 64.0, "memorySwap": -1.0}}, id="swap as an engine reports it that cannot count it"
+        ),
         pytest.param({"a": limited(14336.0), "vault": {"start": False}}, id="one that is never started on top"),
     ],
 )
@@ -171,7 +176,7 @@ def test_the_ceiling_is(config: dict[str, Any], outputs: dict[str, Any], ceiling
 
 def test_an_unknown_ceiling_is_refused() -> None:
     [violation] = violations_of_stack({"a": limited(64.0)}, outputs={"memory_ceiling_mib": UNKNOWN})
-    assert "memory_ceiling_mib is not known before the update" in violation
+    assert "project-stack: memory_ceiling_mib is not known before the update" in violation
 
 
 def test_the_pack_is_assembled_as_the_engine_runs_it_and_is_mandatory(monkeypatch: pytest.MonkeyPatch) -> None:
