@@ -1,0 +1,71 @@
+"""Image references: pins, mirrors and overrides."""
+
+import re
+
+import pytest
+
+from config.images import Pin, on_mirror, pins, resolve
+from config.settings import SERVICES
+
+DIGEST = f"sha256:{'0' * 64}"
+FULL = re.compile(r"[a-z0-9.-]+\.[a-z]+/[a-z0-9._/-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}")
+
+
+def test_every_service_has_a_pin_and_nothing_else_has() -> None:
+    assert set(pins()) == set(SERVICES)
+
+
+@pytest.mark.parametrize("service", sorted(set(SERVICES) - {"mongodb_exporter"}))
+def test_a_pin_names_registry_tag_and_digest(service: str) -> None:
+    assert FULL.fullmatch(pins()[service].reference)
+
+
+def test_a_pin_without_digest_shows_none() -> None:
+    assert Pin("docker.io/a/b", "1").reference == "docker.io/a/b:1"
+
+
+@pytest.mark.parametrize(
+    ("reference", "mirror", "there"),
+    [
+        (f"docker.io/prom/prometheus:v3@{DIGEST}", "mirror.example", f"mirror.example/prom/prometheus:v3@{DIGEST}"),
+        ("ghcr.io/google/cadvisor:v0", "localhost:5000", "localhost:5000/google/cadvisor:v0"),
+        ("localhost:5000/a/b:1", "mirror.example/cache", "mirror.example/cache/a/b:1"),
+        ("localhost/a/b:1", "mirror.example/", "mirror.example/a/b:1"),
+        ("registry.example:5000/b:1", "mirror.example", "mirror.example/b:1"),
+        ("prom/prometheus:v3", "mirror.example", "mirror.example/prom/prometheus:v3"),
+        ("haproxy:3.2", "mirror.example", "mirror.example/haproxy:3.2"),
+        (f"haproxy@{DIGEST}", "mirror.example", f"mirror.example/haproxy@{DIGEST}"),
+    ],
+)
+def test_a_mirror_holds_an_image_under_its_path_without_the_registry(reference: str, mirror: str, there: str) -> None:
+    assert on_mirror(reference, mirror) == there
+
+
+PINNED = pins()["prometheus"].reference
+
+
+@pytest.mark.parametrize(
+    ("override", "mirror", "reference"),
+    [
+        (None, None, PINNED),
+        (None, "localhost:5000", PINNED.replace("docker.io", "localhost:5000")),
+        ("own/prometheus:1", None, "own/prometheus:1"),
+        ("own/prometheus:1", "localhost:5000", "localhost:5000/own/prometheus:1"),
+        ("prometheus:1", "localhost:5000", "localhost:5000/prometheus:1"),
+        ("registry.example/prometheus:1", "localhost:5000", "registry.example/prometheus:1"),
+        ("localhost:6000/prometheus:1", "localhost:5000", "localhost:6000/prometheus:1"),
+        (f"own/prometheus:1@{DIGEST}", "localhost:5000", f"localhost:5000/own/prometheus:1@{DIGEST}"),
+    ],
+    ids=[
+        "the pin",
+        "the pin on the mirror",
+        "an override",
+        "an override without registry on the mirror",
+        "a bare name on the mirror",
+        "an override with a registry stays there",
+        "a registry is told by its port",
+        "an override keeps its digest",
+    ],
+)
+def test_the_image_of_a_service(override: str | None, mirror: str | None, reference: str) -> None:
+    assert resolve("prometheus", override, mirror) == reference
