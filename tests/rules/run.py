@@ -1,0 +1,216 @@
+"""`make rules`: the alert rules as Prometheus itself judges them, and whether every alert is tested and explained.
+
+    python -m tests.rules.run            check everything
+    python -m tests.rules.run index      write docs/runbooks/README.md anew
+
+The test files beside this one see the rules with every job watched, the default thresholds, and of the annotations only
+the summary: descriptions are plain text (checked here) and runbook links are made by one line of code (checked here).
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from config.alerts import EVERYTHING, Alert, Thresholds, groups, render
+from config.settings import Settings
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+RUNBOOKS = ROOT / "docs" / "runbooks"
+RUNBOOKS_URL = "https://runbooks.invalid"
+
+ALWAYS_FIRES = {"Watchdog"}
+"""Alerts that have no quiet case, because firing is their purpose."""
+
+SECTIONS = ("## What it means", "## Check", "## Mend", "## Tune")
+"""What every runbook page has, in this order."""
+
+LINK = re.compile(r"\]\((\w+)\.md\)")
+PROMQL = re.compile(r"```promql\n(.*?)```", re.DOTALL)
+
+Rule = tuple[str, str]
+"""Name and severity of an alert: each of a pair is tested."""
+
+
+def main(arguments: list[str]) -> int:
+    alerts = [rule for group in groups(Thresholds(), EVERYTHING) for rule in group.rules if isinstance(rule, Alert)]
+    if arguments == ["index"]:
+        (RUNBOOKS / "README.md").write_text(index(alerts))
+        return 0
+    faults = [*plain_texts(alerts), *runbooks(alerts)]
+    with tempfile.TemporaryDirectory() as folder:
+        faults += promtool(Path(folder))
+    tested, untested = coverage(alerts)
+    faults += untested
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    print(f"alerts {len(alerts)}, tested {tested}")
+    return 1 if faults else 0
+
+
+def promtool(folder: Path) -> Iterator[str]:
+    """Prometheus' own checks of the rendered rules, then the test files."""
+    tool = find_promtool()
+    rendered = render(Thresholds(), RUNBOOKS_URL, EVERYTHING)
+    write(folder / "full", rendered)
+    write(folder / "tests", {name: only_summaries(text) for name, text in rendered.items()})
+    tests = [shutil.copy(test, folder / "tests") for test in sorted(HERE.glob("*.test.yml"))]
+    write(folder, {"runbooks.yml": queries()})
+    rules = sorted((folder / "full" / "rules").glob("*.yml"))
+    for command in (
+        ["check", "rules", "--lint=all", "--lint-fatal", *rules],
+        ["check", "rules", folder / "runbooks.yml"],
+        ["test", "rules", *tests],
+    ):
+        result = subprocess.run([tool, *command], capture_output=True, text=True, check=False)
+        if result.returncode:
+            said = [
+                line for line in (result.stdout + result.stderr).splitlines() if line.strip() not in {"", "SUCCESS"}
+            ]
+            yield f"promtool {command[0]} rules:\n" + "\n".join(said).replace(f"{folder}/", "")
+
+
+def find_promtool() -> str:
+    """The one named in PROMTOOL, else the one on the PATH."""
+    tool = os.environ.get("PROMTOOL") or shutil.which("promtool")
+    if not tool:
+        sys.exit("promtool is not there: `make rules` builds it, or name one in PROMTOOL")
+    return tool
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def only_summaries(text: str) -> str:
+    document: dict[str, Any] = yaml.safe_load(text)
+    for rule in document["groups"][0]["rules"]:
+        if "alert" in rule:
+            rule["annotations"] = {"summary": rule["annotations"]["summary"]}
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def plain_texts(alerts: list[Alert]) -> Iterator[str]:
+    """Descriptions without templates: the test files do not compare them."""
+    for alert in alerts:
+        if "{{" in alert.description or not alert.description.endswith("."):
+            yield f"{alert.name}: the description must be plain sentences; what varies belongs into the summary"
+
+
+def coverage(alerts: list[Alert]) -> tuple[int, list[str]]:
+    """How many alerts have a case in which they fire and one in which they do not, and what is missing."""
+    fires, quiet = set[Rule](), set[Rule]()
+    missing: list[str] = []
+    rules = {(alert.name, str(alert.severity)) for alert in alerts}
+    names: list[str] = []
+    for path in sorted(HERE.glob("*.test.yml")):
+        for case in yaml.safe_load(path.read_text())["tests"]:
+            names.append(case["name"])
+            for check in case["alert_rule_test"]:
+                of_name = {rule for rule in rules if rule[0] == check["alertname"]}
+                if not of_name:
+                    missing.append(f"{path.name}: there is no alert called {check['alertname']}")
+                firing = {(check["alertname"], expected["exp_labels"]["severity"]) for expected in check["exp_alerts"]}
+                fires |= firing
+                quiet |= of_name - firing
+    missing += [f"{name}, {severity}: no case in which it fires" for name, severity in sorted(rules - fires)]
+    missing += [
+        f"{name}, {severity}: no case in which it stays quiet"
+        for name, severity in sorted(rules - quiet)
+        if name not in ALWAYS_FIRES
+    ]
+    missing += [f"two cases are called '{name}'" for name in sorted({name for name in names if names.count(name) > 1})]
+    always = {rule for rule in rules if rule[0] in ALWAYS_FIRES}
+    return len(rules & fires & (quiet | always)), missing
+
+
+def pages() -> dict[str, str]:
+    """The runbook pages: name of the alert → text."""
+    return {page.stem: page.read_text() for page in sorted(RUNBOOKS.glob("*.md")) if page.name != "README.md"}
+
+
+def runbooks(alerts: list[Alert]) -> Iterator[str]:
+    """A page for every alert, an alert for every page, an index, and every threshold explained somewhere."""
+    names = {alert.name for alert in alerts}
+    texts = pages()
+    yield from (f"docs/runbooks/{name}.md is missing" for name in sorted(names - set(texts)))
+    yield from (f"docs/runbooks/{name}.md belongs to no alert" for name in sorted(set(texts) - names))
+    known = set(settings_keys(Settings))
+    explained = set[str]()
+    for name, text in texts.items():
+        if not text.startswith(f"# {name}\n"):
+            yield f"docs/runbooks/{name}.md does not begin with its name"
+        places = [text.find(f"\n{section}\n") for section in SECTIONS]
+        if -1 in places or places != sorted(places):
+            yield f"docs/runbooks/{name}.md needs, in this order: {', '.join(SECTIONS)}"
+        named = {
+            key for key in re.findall(r"`([a-z_]+\.[a-z0-9_.]+)`", text) if key.split(".")[0] in Settings.model_fields
+        }
+        yield from (f"docs/runbooks/{name}.md: there is no setting {key}" for key in sorted(named - known))
+        yield from (
+            f"docs/runbooks/{name}.md links to {to}, which does not exist"
+            for to in LINK.findall(text)
+            if to not in names
+        )
+        explained |= named
+    thresholds = {f"alerts.thresholds.{key}" for key in Thresholds.model_fields}
+    yield from (f"no page in docs/runbooks says what {key} does" for key in sorted(thresholds - explained))
+    readme = RUNBOOKS / "README.md"
+    if not readme.exists() or readme.read_text() != index(alerts):
+        yield "docs/runbooks/README.md is not up to date: python -m tests.rules.run index"
+
+
+def settings_keys(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """Every key of a stack file, dotted."""
+    for name, field in model.model_fields.items():
+        yield path + name
+        for part in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from settings_keys(part, f"{path}{name}.")
+
+
+def queries() -> str:
+    """The queries in the runbooks as a rule file, for promtool to parse."""
+    rules = [
+        {"record": f"{name}:query:line{number}", "expr": line}
+        for name, text in pages().items()
+        for number, line in enumerate(line for block in PROMQL.findall(text) for line in block.splitlines())
+    ]
+    return yaml.safe_dump({"groups": [{"name": "runbooks", "rules": rules}]})
+
+
+def index(alerts: list[Alert]) -> str:
+    """docs/runbooks/README.md."""
+    lines = [
+        "# Runbooks",
+        "",
+        "One page for each alert: what it means, how to check, how to mend, how to tune. Every notification links to its page.",
+        "",
+        "In the commands, `<prefix>` is the stack's setting of that name, and `<container>` or `<postgres>` stands for yours.",
+        "Queries are for Prometheus' own page: <http://127.0.0.1:9090> on the host, unless `publish.prometheus` says otherwise.",
+        "",
+        "Written by `python -m tests.rules.run index` from the rules in `config/alerts/`.",
+    ]
+    for group in groups(Thresholds(), EVERYTHING):
+        of_group = [alert for alert in alerts if alert in group.rules]
+        lines += ["", f"## {group.name}", "", "| alert | severity | says |", "|---|---|---|"]
+        for name in dict.fromkeys(alert.name for alert in of_group):
+            same = [alert for alert in of_group if alert.name == name]
+            says = re.sub(r"{{.*?}}", "…", same[0].summary)
+            lines.append(f"| [{name}]({name}.md) | {', '.join(alert.severity for alert in same)} | {says} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

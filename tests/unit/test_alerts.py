@@ -1,0 +1,230 @@
+"""What the rule files say, by the text that Prometheus will read. Whether it fires is tested in tests/rules."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from config.alerts import EVERYTHING, Alert, Group, Job, RecordingRule, Rule, Thresholds, Watched, groups, render
+
+URL = "https://example.org/runbooks/"
+ALWAYS: Watched = frozenset(
+    {Job.PROMETHEUS, Job.ALERTMANAGER, Job.NODE_EXPORTER, Job.CADVISOR, Job.SOCKET_PROXY, Job.APPLICATION}
+)
+
+
+def rules(thresholds: Thresholds | None = None, watched: Watched = EVERYTHING) -> list[Rule]:
+    return [rule for group in groups(thresholds or Thresholds(), watched) for rule in group.rules]
+
+
+def alerts(name: str, thresholds: Thresholds) -> list[Alert]:
+    return [rule for rule in rules(thresholds) if isinstance(rule, Alert) and rule.name == name]
+
+
+@pytest.fixture(scope="module")
+def rendered() -> list[dict[str, Any]]:
+    """Every rule as Prometheus will read it."""
+    files = render(Thresholds(), URL, EVERYTHING)
+    return [rule for text in files.values() for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "alert", "expected"),
+    [
+        ("cpu", 73, "HostCpuHigh", "> 0.73"),
+        ("cpu_steal", 12.5, "HostCpuStolen", "> 0.125"),
+        ("io_stalled", 41, "HostIoPressure", "> 0.41"),
+        ("memory", 71, "HostMemoryHigh", "> 0.71"),
+        ("memory_stalled", 7, "HostMemoryPressure", "> 0.07"),
+        ("swap_pages", 1234, "HostSwapping", "> 1234"),
+        ("disk", 77, "HostDiskFull", "> 0.77"),
+        ("disk_critical", 99, "HostDiskFull", "> 0.99"),
+        ("disk_fills", "36h", "HostDiskFillsUp", "[6h], 36h)"),
+        ("disk_fills_critical", "90m", "HostDiskFillsUp", "[1h], 90m)"),
+        ("inodes", 66, "HostInodesLow", "> 0.66"),
+        ("file_descriptors", 67, "HostFileDescriptorsLow", "> 0.67"),
+        ("clock_offset", "120ms", "HostClockSkewed", "> 120ms"),
+        ("network_errors", 2, "HostNetworkErrors", "> 0.02"),
+        ("container_memory", 83, "ContainerMemoryHigh", "> 0.83"),
+        ("container_throttled", 35, "ContainerThrottled", "> 0.35"),
+        ("container_restarts", 9, "ContainerRestarting", ">= 9"),
+        ("error_ratio", 0.5, "ApplicationErrorsHigh", "> 0.005"),
+        ("min_requests", 3, "ApplicationErrorsHigh", "rate5m > 3"),
+        ("min_requests", 3, "ApplicationSlow", "rate5m > 3"),
+        ("min_requests", 3, "ApplicationTrafficDropped", "> 3)"),
+        ("latency_p95", "300ms", "ApplicationSlow", "> 300ms"),
+        ("traffic_left", 25, "ApplicationTrafficDropped", "< 0.25"),
+        ("probe_duration", "1500ms", "ProbeSlow", "> 1500ms"),
+        ("certificate", "14d", "CertificateEndsSoon", "< 14d"),
+        ("certificate_critical", "3d", "CertificateEndsSoon", "< 3d"),
+        ("db_connections", 62, "PostgresConnectionsHigh", "> 0.62"),
+        ("db_connections", 62, "MongodbConnectionsHigh", "> 0.62"),
+        ("postgres_deadlocks", 8, "PostgresDeadlocks", ">= 8"),
+        ("postgres_transaction", "2h", "PostgresTransactionLong", "> 2h"),
+        ("postgres_replication_lag", "5m", "PostgresReplicationLag", "> 5m"),
+        ("postgres_cache_hits", 95, "PostgresCacheHitsLow", "< 0.95"),
+        ("redis_memory", 64, "RedisMemoryHigh", "> 0.64"),
+        ("redis_evictions", 500, "RedisEvictsKeys", "> 500"),
+        ("elasticsearch_heap", 76, "ElasticsearchHeapHigh", "> 0.76"),
+        ("scrape_duration", "8s", "ScrapeSlow", "> 8s"),
+        ("series", 1_500_000, "PrometheusTooManySeries", "> 1500000"),
+        ("disk_budget", 70, "PrometheusDiskBudgetLow", "> 0.7"),
+    ],
+)
+def test_threshold_reaches_the_expression(field: str, value: float | str, alert: str, expected: str) -> None:
+    changed = Thresholds.model_validate({field: value})
+    assert any(expected in rule.expr for rule in alerts(alert, changed))
+    assert not any(expected in rule.expr for rule in alerts(alert, Thresholds()))
+
+
+@pytest.mark.parametrize(
+    "alert", ["TargetDown", "ApplicationDown", "ApplicationInstanceDown", "ApplicationGone", "ProbeNotRunning"]
+)
+def test_how_long_a_target_may_be_down_is_how_long_the_alert_waits(alert: str) -> None:
+    assert [rule.wait for rule in alerts(alert, Thresholds(target_down="7m"))] == ["7m"]
+
+
+def test_every_threshold_reaches_some_rule() -> None:
+    usual = rules()
+    others = {"disk_fills_critical": "2h", "certificate": "9d", "certificate_critical": "2h"}
+    for field, info in Thresholds.model_fields.items():
+        other = others.get(field, "5h" if isinstance(info.default, str) else info.default + 1)
+        assert rules(Thresholds.model_validate({field: other})) != usual, field
+
+
+@pytest.mark.parametrize(
+    ("job", "group"),
+    [
+        (Job.POSTGRES_EXPORTER, "postgres"),
+        (Job.REDIS_EXPORTER, "redis"),
+        (Job.NGINX_EXPORTER, "nginx"),
+        (Job.MONGODB_EXPORTER, "mongodb"),
+        (Job.HAPROXY, "haproxy"),
+        (Job.ELASTICSEARCH_EXPORTER, "elasticsearch"),
+        (Job.PROBE, "probes"),
+        (Job.APPLICATION, "applications"),
+        (Job.ALERTMANAGER, "alertmanager"),
+        (Job.CADVISOR, "containers"),
+    ],
+)
+def test_what_is_not_deployed_has_no_rules(job: Job, group: str) -> None:
+    assert f"rules/{group}.yml" in render(Thresholds(), URL, EVERYTHING)
+    without = render(Thresholds(), URL, EVERYTHING - {job})
+    assert f"rules/{group}.yml" not in without
+    others = rules(watched=EVERYTHING - {job})
+    assert not [rule for rule in others if f'="{job}"' in rule.expr and "absent" not in rule.expr]
+
+
+def test_a_missing_job_is_only_missed_when_it_is_declared() -> None:
+    (missing,) = (rule for rule in rules(watched=ALWAYS) if isinstance(rule, Alert) and rule.name == "TargetMissing")
+    assert re.findall(r'job="(\w+)"', missing.expr) == [
+        "alertmanager",
+        "cadvisor",
+        "node_exporter",
+        "prometheus",
+        "socket_proxy",
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"cpu": 0},
+        {"cpu": 101},
+        {"memory": -5},
+        {"error_ratio": "many"},
+        {"latency_p95": "1"},
+        {"latency_p95": "0s"},
+        {"target_down": "two minutes"},
+        {"target_down": ""},
+        {"container_restarts": 0},
+        {"container_restarts": 2.5},
+        {"min_requests": -1},
+        {"series": 10},
+        {"swap_pages": 0},
+        {"disk": 96},
+        {"disk_critical": 90},
+        {"disk_fills_critical": "24h"},
+        {"certificate_critical": "30d"},
+        {"cpu_percent": 80},
+    ],
+)
+def test_impossible_thresholds_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Thresholds.model_validate(values)
+
+
+def test_the_message_names_both_of_two_thresholds_that_do_not_fit() -> None:
+    with pytest.raises(ValidationError, match=r"certificate_critical: 30d must be shorter than certificate \(21d\)"):
+        Thresholds(certificate_critical="30d")
+
+
+def test_thresholds_cannot_be_changed_later() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Thresholds().cpu = 90  # type: ignore[misc]
+
+
+def test_every_threshold_is_described() -> None:
+    assert not [name for name, field in Thresholds.model_fields.items() if not field.description]
+
+
+def test_every_alert_has_what_people_need_and_links_to_its_runbook(rendered: list[dict[str, Any]]) -> None:
+    for rule in rendered:
+        if "alert" not in rule:
+            continue
+        name = rule["alert"]
+        assert rule["labels"]["severity"] in {"critical", "warning", "info", "none"}, name
+        assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}, name
+        assert rule["annotations"]["runbook_url"] == f"https://example.org/runbooks/{name}.md"
+        assert len(rule["annotations"]["summary"]) <= 120, name
+
+
+def test_every_alert_says_which_service_it_is_about(rendered: list[dict[str, Any]]) -> None:
+    for rule in rendered:
+        grouped = re.search(r"by \(([\w, ]+)\)", rule["expr"])
+        assert (
+            "alert" not in rule or "service" in rule["labels"] or grouped is None or "service" in grouped[1].split(", ")
+        ), rule["alert"]
+
+
+def test_no_rule_keeps_a_label_without_bound(rendered: list[dict[str, Any]]) -> None:
+    unbounded = {"id", "path", "user", "trace_id", "query", "pid", "client_addr", "url"}
+    for rule in rendered:
+        kept = {label for labels in re.findall(r"by \(([\w, ]+)\)", rule["expr"]) for label in labels.split(", ")}
+        assert not kept & unbounded, rule
+
+
+def test_names_are_used_once_for_each_severity(rendered: list[dict[str, Any]]) -> None:
+    seen = [(rule["alert"], rule["labels"]["severity"]) for rule in rendered if "alert" in rule]
+    assert len(seen) == len(set(seen))
+
+
+def test_records_are_named_by_level_metric_and_operations(rendered: list[dict[str, Any]]) -> None:
+    records = [rule["record"] for rule in rendered if "record" in rule]
+    assert records
+    assert all(re.fullmatch(r"[a-z_]+:[a-z_]+:[a-z0-9_]+", record) for record in records)
+
+
+def test_rendering_is_deterministic() -> None:
+    assert render(Thresholds(), URL, EVERYTHING) == render(Thresholds(), URL, frozenset(reversed(list(Job))))
+
+
+def test_the_text_can_be_read_by_people() -> None:
+    text = render(Thresholds(), URL, EVERYTHING)["rules/redis.yml"]
+    assert text.startswith(
+        "# Rendered by config/alerts/redis.py.\ngroups:\n  - name: redis\n    rules:\n      - alert: RedisDown\n"
+    )
+    assert (
+        "        expr: |-\n"
+        '          redis_memory_used_bytes{job="redis_exporter"} / (redis_memory_max_bytes{job="redis_exporter"} > 0)\n'
+        "            > 0.9\n"
+    ) in text
+
+
+def test_rules_are_plain_data() -> None:
+    made = groups(Thresholds(), EVERYTHING)
+    assert all(isinstance(group, Group) for group in made)
+    assert all(isinstance(rule, Alert | RecordingRule) for group in made for rule in group.rules)
+    assert len({group.name for group in made}) == len(made)
