@@ -1,0 +1,180 @@
+"""`docs/configuration.md`, made from the settings' own types, defaults and docstrings.
+
+    .venv/bin/python -m config.reference
+
+writes it; a unit test tells when that was forgotten.
+"""
+
+import inspect
+import typing
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ByteSize
+from pydantic.fields import FieldInfo
+
+from config.alerts.thresholds import Percent
+from config.settings import SECRETS, HostPort, LabelName, Listen, Name, Settings, Url
+from config.units import Memory, Span
+
+PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
+
+INTRO = """\
+# Configuration
+
+Made by `.venv/bin/python -m config.reference` from `config/settings.py`: change it there.
+
+Every key of `Pulumi.<stack>.yaml`, as `nervous-system:<first part>`, with the rest nested below it:
+
+```yaml
+config:
+  nervous-system:metrics:
+    retention: {time: 30d}
+    applications:
+      static:
+        - {service: orders, targets: ["orders:8000"]}
+```
+
+An unknown key, a wrong type or an impossible value stops `pulumi preview` and `pulumi up` with the name of the key,
+before anything is touched. `key[]` is a list, `key.<name>` a map. A block without a default is off until it is there.
+Time spans are written like `15s`, `1h30m` or `60d`, sizes like `512MiB` or `2GiB`.
+"""
+
+OF_STACK = {"environment": "the stack's name", "prefix": "`nervous-<stack>`"}
+"""What `settings.load` takes from the stack where its file says nothing."""
+
+KINDS: tuple[tuple[Any, str], ...] = (
+    (Span, "time span"),
+    (Memory, "size, whole MiB"),
+    (ByteSize, "size"),
+    (HostPort, "host:port"),
+    (Listen, "address:port"),
+    (Url, "URL"),
+    (Name, "name"),
+    (LabelName, "label name"),
+    (Percent, "percent"),
+    (bool, "true or false"),
+    (int, "number"),
+    (float, "number"),
+    (str, "text"),
+)
+"""Type → what it is called on the page: the first that equals."""
+
+SIZES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
+
+
+def render() -> str:
+    """The whole page."""
+    tables: dict[str, list[str]] = {}
+    for name in Settings.model_fields:
+        if name != "secrets":
+            tables[name] = list(_rows(Settings, name, name))
+    plain = [row for rows in tables.values() if len(rows) == 1 for row in rows]
+    parts = [INTRO, _section("stack", "", plain)]
+    for name, rows in tables.items():
+        if len(rows) > 1:
+            model = _model(_hints(Settings)[name])
+            parts.append(_section(name, _text(inspect.getdoc(model) or ""), rows[1:]))
+    secrets = [f"| `{key}` | {_text(meaning)} |" for key, meaning in SECRETS.items()]
+    store = "Encrypted in the stack file, and set by `pulumi config set --secret -s <stack> <key>`."
+    parts.append(_section("secrets", store, secrets, "| key | what |\n|---|---|"))
+    return "\n".join(parts)
+
+
+def _section(
+    title: str, about: str, rows: Iterable[str], head: str = "| key | kind | default | what |\n|---|---|---|---|"
+) -> str:
+    return "\n".join([f"## {title}", "", *([about, ""] if about else []), head, *rows, ""])
+
+
+def _rows(owner: type[BaseModel], name: str, path: str) -> Iterator[str]:
+    """The row of one field, and of all below it."""
+    field, hint = owner.model_fields[name], _hints(owner)[name]
+    model = _model(hint)
+    kind = "block" if model else _kind(hint, field)
+    about = field.description or (inspect.getdoc(model) if model else None) or ""
+    is_list = typing.get_origin(_required(hint)) is tuple
+    shown = f"{path}[]" if is_list else f"{path}.<name>" if typing.get_origin(hint) is dict else path
+    if not model or is_list or _is_optional(hint):
+        yield f"| `{shown}` | {kind} | {_default(field, path)} | {_text(about)} |"
+    elif path == name:
+        yield ""  # a section of its own: its title and introduction say it
+    for inner in model.model_fields if model else ():
+        yield from _rows(typing.cast("type[BaseModel]", model), inner, f"{shown}.{inner}")
+
+
+def _hints(owner: type[BaseModel]) -> dict[str, Any]:
+    """Field → type as written, with what is annotated to it."""
+    return typing.get_type_hints(owner, include_extras=True)
+
+
+def _is_optional(hint: Any) -> bool:
+    return type(None) in typing.get_args(hint)
+
+
+def _required(hint: Any) -> Any:
+    """`hint` without its None."""
+    if _is_optional(hint):
+        return next(part for part in typing.get_args(hint) if part is not type(None))
+    return hint
+
+
+def _model(hint: Any) -> type[BaseModel] | None:
+    """The model whose fields stand below a key of this type."""
+    hint = _required(hint)
+    if typing.get_origin(hint) is tuple:
+        hint = typing.get_args(hint)[0]
+    return hint if inspect.isclass(hint) and issubclass(hint, BaseModel) else None
+
+
+def _kind(hint: Any, field: FieldInfo) -> str:
+    hint = _required(hint)
+    for known, word in KINDS:
+        if hint == known:
+            return word + _bounds(field) if word == "number" else word
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return ", ".join(f"`{value}`" for value in args)
+    if origin in {tuple, typing.Annotated}:
+        return _kind(args[0], field)
+    if origin is dict:
+        return _kind(args[1], field)
+    raise TypeError(f"no word for the type {hint}: add one to KINDS")
+
+
+def _bounds(field: FieldInfo) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    bounds = [
+        f"{sign} {getattr(bound, name)}"
+        for bound in field.metadata
+        for name, sign in signs.items()
+        if getattr(bound, name, None) is not None
+    ]
+    return f" {', '.join(bounds)}" if bounds else ""
+
+
+def _default(field: FieldInfo, path: str) -> str:
+    if path in OF_STACK:
+        return OF_STACK[path]
+    if field.is_required():
+        return "**required**"
+    value = field.default
+    if value is None or value in ((), {}):
+        return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, ByteSize):
+        unit, size = next((unit, size) for unit, size in SIZES if value % size == 0)
+        return f"`{value // size}{unit}`"
+    return f"`{value}`"
+
+
+def _text(docstring: str) -> str:
+    """A docstring as one cell."""
+    return " ".join(docstring.split()).replace("``", "`").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
+    print(f"wrote {PAGE}")
