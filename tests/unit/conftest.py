@@ -100,8 +100,16 @@ class _Monitor(MockMonitor):
         self._registered = resources
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the SDK's name
-        response = super().RegisterResource(request)  # type: ignore[no-untyped-call] # the SDK's
-        inputs = rpc.deserialize_properties(request.object)
+        if request.type == "pulumi:pulumi:Stack":  # registered once in a process, whatever the number of programs
+            return super().RegisterResource(request)  # type: ignore[no-untyped-call] # the SDK's
+        loop = asyncio.new_event_loop()  # of this worker thread: the SDK would make one, and leave it open
+        asyncio.set_event_loop(loop)
+        try:
+            response = super().RegisterResource(request)  # type: ignore[no-untyped-call] # the SDK's
+            inputs = rpc.deserialize_properties(request.object)
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
         self._registered.append(Registered(request.type, request.name, inputs, request))
         return response
 

@@ -1,0 +1,524 @@
+"""The resources that the components declare, as the provider gets them."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import pulumi
+import pulumi_docker as docker
+import pytest
+from pulumi.runtime.mocks import MockResourceArgs
+
+from components.activate import Order
+from components.metrics_stack import MetricsStack
+from config.ports import METRICS
+from config.settings import SECRETS, SERVICES
+from config.units import go_duration, seconds
+from unit.conftest import (
+    COMMAND,
+    CONTAINER,
+    EVERYTHING,
+    IMAGE,
+    PROJECT,
+    SECRET_TEXT,
+    VOLUME,
+    Recorder,
+    Registered,
+    deploy,
+    is_secret,
+    revealed,
+    settings_of,
+    texts_in,
+)
+
+RULES = "groups: [{name: mine, rules: []}]\n"
+
+
+def metrics(
+    config: Mapping[str, Any] | None = None,
+    *,
+    with_secrets: bool = False,
+    secret: str = SECRET_TEXT,
+    recorder: Recorder | None = None,
+    own_rules: Mapping[str, str] | None = None,
+) -> Recorder:
+    """A metrics stack with `config`, on an engine that is called `engine`."""
+    settings = settings_of(config, secrets=SECRETS if with_secrets else ())
+
+    def program() -> None:
+        engine = docker.Provider("engine", host=settings.docker.host)
+        network = docker.Network("network", name=settings.prefix, opts=pulumi.ResourceOptions(provider=engine))
+        MetricsStack(
+            "metrics",
+            settings,
+            own_rules=own_rules or {},
+            network=network,
+            secrets={key: pulumi.Output.secret(secret) for key in settings.secrets},
+            opts=pulumi.ResourceOptions(providers={"docker": engine}),
+        )
+
+    return deploy(program, recorder)
+
+
+@cache
+def everything() -> Recorder:
+    """Every service, every secret."""
+    return metrics(EVERYTHING, with_secrets=True)
+
+
+@cache
+def default() -> Recorder:
+    """What an empty stack file makes."""
+    return metrics()
+
+
+def running(recorder: Recorder) -> dict[str, Registered]:
+    return {name: c for name, c in recorder.of_type(CONTAINER).items() if c.inputs["mustRun"]}
+
+
+def one_shot(recorder: Recorder, role: str) -> dict[str, Registered]:
+    return {
+        name.removesuffix(f"-{role}"): c for name, c in recorder.of_type(CONTAINER).items() if name.endswith(f"-{role}")
+    }
+
+
+def order(recorder: Recorder, service: str) -> dict[str, Any]:
+    text = recorder[COMMAND, service].inputs["environment"]["ORDER"]
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+# What every container has.
+
+LITERAL = re.compile(r"[a-z0-9.-]+/[a-z0-9._/-]+:[\w.-]+@sha256:[0-9a-f]{64}")
+
+
+def _canonical(text: str) -> bool:
+    return go_duration(seconds(text)) == text
+
+
+EVERY_CONTAINER: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "has a memory limit": lambda c: c["memory"] > 0,
+    "has no swap beyond it": lambda c: c["memorySwap"] == c["memory"],
+    "drops every capability": lambda c: c["capabilities"]["drops"] == ["ALL"],
+    "gains no privileges": lambda c: c["securityOpts"] == ["no-new-privileges:true"],
+    "is not privileged": lambda c: "privileged" not in c,
+    "is in no namespace of the host": lambda c: not {"pidMode", "ipcMode", "usernsMode"} & c.keys(),
+    "rotates its log": lambda c: c["logDriver"] == "json-file" and {"max-size", "max-file"} <= c["logOpts"].keys(),
+    "gives its image literally with tag and digest": lambda c: bool(LITERAL.fullmatch(c["image"])),
+    "says to which stack it belongs": lambda c: (
+        {"label": "observability.stack", "value": "nervous-test"} in c["labels"]
+    ),
+    "is called <prefix>-<something>": lambda c: c["name"].startswith("nervous-test-"),
+    "names user and group by number": lambda c: bool(re.fullmatch(r"\d+:\d+", c["user"])),
+}
+EVERY_RUNNING: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "starts again after a reboot, unless it was stopped": lambda c: c["restart"] == "unless-stopped",
+    "is started again by an update": lambda c: c["mustRun"] is True,
+    "has time to stop, on a replacement": lambda c: c["destroyGraceSeconds"] >= 10,
+    "has the same time on a reboot": lambda c: c["stopTimeout"] == c["destroyGraceSeconds"],
+    "has a read-only root": lambda c: c["readOnly"] is True,
+    "has room for temporary files, within limits": lambda c: "size=" in c["tmpfs"]["/tmp"],  # noqa: S108 - inside
+    "is no host network": lambda c: c["networkMode"] == "bridge",
+    "gives way to the owner's services": lambda c: 0 < c["cpuShares"] < 1024,
+    "adds capabilities by their full name only": lambda c: all(
+        name.startswith("CAP_") for name in c["capabilities"].get("adds", [])
+    ),
+    "lists capabilities in order": lambda c: c["capabilities"].get("adds", []) == sorted(c["capabilities"]["adds"]),
+    "sees the host read-only": lambda c: all(mount["readOnly"] for mount in c.get("mounts", [])),
+    "sees devices read-only": lambda c: all(device["permissions"] == "r" for device in c.get("devices", [])),
+    "gets no file by upload, which a read-only root refuses": lambda c: not c.get("uploads"),
+    "lists its environment in order": lambda c: c.get("envs", []) == sorted(c.get("envs", [])),
+    "lists its labels in order": lambda c: c["labels"] == sorted(c["labels"], key=lambda label: label["label"]),
+    "lists its ports in order": lambda c: (
+        [p["internal"] for p in c.get("ports", [])] == sorted(p["internal"] for p in c.get("ports", []))
+    ),
+    "spells durations as the engine reads them back": lambda c: all(
+        _canonical(c["healthcheck"][key]) for key in ("interval", "timeout", "startPeriod") if c.get("healthcheck")
+    ),
+    "checks health without a shell": lambda c: not c.get("healthcheck") or c["healthcheck"]["tests"][0] == "CMD",
+    "is published on loopback only": lambda c: all(port["ip"] == "127.0.0.1" for port in c.get("ports", [])),
+    "mounts no volume of the engine's making": lambda c: all(v.get("volumeName") for v in c["volumes"]),
+}
+EVERY_LOADER: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "has an end": lambda c: c["mustRun"] is False and c["restart"] == "no",
+    "has no network": lambda c: c["networkMode"] == "none" and not c.get("networksAdvanced"),
+    "is published nowhere": lambda c: not c.get("ports"),
+    "has no capability": lambda c: not c["capabilities"].get("adds"),
+    "writes as root, readable by the service's group": lambda c: c["user"].startswith("0:"),
+}
+
+
+@pytest.mark.parametrize("what", EVERY_CONTAINER)
+def test_every_container(what: str) -> None:
+    containers = everything().of_type(CONTAINER)
+    assert len(containers) > len(SERVICES)
+    assert [name for name, c in containers.items() if not EVERY_CONTAINER[what](c.inputs)] == []
+
+
+@pytest.mark.parametrize("what", EVERY_RUNNING)
+def test_every_service(what: str) -> None:
+    containers = running(everything())
+    assert set(containers) == set(SERVICES)
+    assert [name for name, c in containers.items() if not EVERY_RUNNING[what](c.inputs)] == []
+
+
+@pytest.mark.parametrize("what", EVERY_LOADER)
+def test_every_loader_and_vault(what: str) -> None:
+    containers = one_shot(everything(), "loader") | one_shot(everything(), "vault")
+    assert containers
+    assert [name for name, c in containers.items() if not EVERY_LOADER[what](c.inputs)] == []
+
+
+def test_every_resource_of_docker_uses_the_explicit_provider() -> None:
+    resources = [r for r in everything().resources if r.typ.startswith("docker:")]
+    assert resources
+    assert [r.name for r in resources if "::engine::" not in r.options.provider] == []
+
+
+def test_every_container_goes_before_its_successor_comes() -> None:
+    containers = everything().of_type(CONTAINER).values()
+    assert [c.name for c in containers if not c.options.deleteBeforeReplace] == []
+
+
+def test_what_the_provider_only_pretends_to_update_replaces_the_container() -> None:
+    containers = running(everything()).values()
+    assert [c.name for c in containers if not {"healthcheck", "tmpfs", "init"} <= set(c.options.replaceOnChanges)] == []
+
+
+def test_every_container_waits_for_its_image() -> None:
+    containers = running(everything())
+    waiting = [
+        name
+        for name, c in containers.items()
+        if any(f"{IMAGE}::{name}" in dependency for dependency in c.options.dependencies)
+    ]
+    assert waiting == list(containers)
+
+
+def test_images_are_pulled_as_the_containers_name_them_and_stay() -> None:
+    recorder = everything()
+    for name, container in running(recorder).items():
+        image = recorder[IMAGE, name].inputs
+        assert image["name"] == container.inputs["image"]
+        assert image["keepLocally"] is True
+
+
+# Names and types.
+
+
+def test_type_tokens_are_frozen() -> None:
+    """They are part of every URN: another token would replace the whole stack."""
+    tokens = {r.typ for r in everything().resources if r.typ.startswith(f"{PROJECT}:")}
+    assert tokens == {f"{PROJECT}:index:{name}" for name in ("MetricsStack", "Service", "ConfigFiles")}
+
+
+def test_logical_names_are_frozen() -> None:
+    """They are part of every URN too."""
+    recorder = default()
+    assert set(recorder.of_type(f"{PROJECT}:index:MetricsStack")) == {"metrics"}
+    services = {"prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy"}
+    configured = {"prometheus", "alertmanager", "socket_proxy"}
+    assert set(recorder.of_type(f"{PROJECT}:index:Service")) == services
+    assert set(recorder.of_type(f"{PROJECT}:index:ConfigFiles")) == configured
+    assert set(recorder.of_type(COMMAND)) == services
+    assert set(recorder.of_type(IMAGE)) == services
+    assert set(recorder.of_type(CONTAINER)) == services | {f"{name}-loader" for name in configured}
+    volumes = {"prometheus", "alertmanager", *(f"{name}-config" for name in configured)}
+    assert set(recorder.of_type(VOLUME)) == volumes
+
+
+def test_every_resource_stands_below_its_component() -> None:
+    recorder = everything()
+    for resource in recorder.resources:
+        above = resource.options.parent.split("::")[-2:]
+        if resource.typ == f"{PROJECT}:index:Service":
+            assert above[1] == "metrics"
+        elif resource.typ in {IMAGE, COMMAND} or (resource.typ in {CONTAINER, VOLUME} and resource.name in SERVICES):
+            assert above[0].endswith(":Service")
+            assert above[1] == resource.name
+        elif resource.typ in {CONTAINER, VOLUME}:
+            assert above[0].endswith(":ConfigFiles")
+            assert above[1] == resource.name.rsplit("-", 1)[0]
+
+
+def test_stacks_of_different_prefixes_share_no_name() -> None:
+    def names(recorder: Recorder) -> set[str]:
+        return {r.inputs["name"] for token in (CONTAINER, VOLUME) for r in recorder.of_type(token).values()}
+
+    other = metrics({**EVERYTHING, "prefix": "obs"}, with_secrets=True)
+    assert {c.inputs["name"] for c in running(other).values()} == {f"obs-{service}" for service in SERVICES}
+    assert len(names(other)) == len(names(everything())) > 2 * len(SERVICES)
+    assert not names(other) & names(everything())
+
+
+def test_the_same_settings_make_the_same_resources() -> None:
+    def inputs(recorder: Recorder) -> dict[tuple[str, str], Any]:
+        return {(r.typ, r.name): r.inputs for r in recorder.resources}
+
+    assert inputs(metrics(EVERYTHING, with_secrets=True)) == inputs(everything())
+
+
+# Memory.
+
+
+def test_limits_are_those_of_the_settings() -> None:
+    settings = settings_of(EVERYTHING)
+    limits = {name: c.inputs["memory"] for name, c in running(everything()).items()}
+    assert limits == {service: settings.memory_mib(service) for service in SERVICES}
+
+
+def test_the_runtime_of_an_exporter_knows_its_limit() -> None:
+    recorder = metrics({"memory": {"node_exporter": "200MiB"}})
+    assert "GOMEMLIMIT=170MiB" in recorder[CONTAINER, "node_exporter"].inputs["envs"]
+
+
+def test_a_change_of_memory_is_made_in_the_running_container() -> None:
+    """Where the runtime finds its limit by itself; GOMEMLIMIT in the environment needs a new container."""
+    services = ("prometheus", "alertmanager", "socket_proxy")
+    changed = metrics({"memory": dict.fromkeys(services, "300MiB")})
+    for service in services:
+        before, after = default()[CONTAINER, service].inputs, changed[CONTAINER, service].inputs
+        assert {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)} == {"memory", "memorySwap"}
+
+
+# Ports and networks.
+
+
+def test_a_service_is_published_where_the_settings_say() -> None:
+    publish = {
+        "prometheus": "127.0.0.1:19090",
+        "alertmanager": "0.0.0.0:9093",
+        "node_exporter": "[::1]:9100",
+        "cadvisor": "10.1.2.3:80",
+    }
+    containers = running(metrics({"publish": publish}))
+    assert {name: containers[name].inputs["ports"] for name in publish} == {
+        "prometheus": [{"internal": 9090, "external": 19090, "ip": "127.0.0.1", "protocol": "tcp"}],
+        "alertmanager": [{"internal": 9093, "external": 9093, "ip": "0.0.0.0", "protocol": "tcp"}],  # noqa: S104 - asked for
+        "node_exporter": [{"internal": 9100, "external": 9100, "ip": "::1", "protocol": "tcp"}],
+        "cadvisor": [{"internal": 8080, "external": 80, "ip": "10.1.2.3", "protocol": "tcp"}],
+    }
+
+
+def test_by_default_only_prometheus_and_alertmanager_are_published() -> None:
+    assert {name for name, c in running(everything()).items() if c.inputs.get("ports")} == {
+        "prometheus",
+        "alertmanager",
+    }
+
+
+def test_what_is_not_to_be_published_is_not() -> None:
+    recorder = metrics({"publish": {"prometheus": None, "alertmanager": None}})
+    assert not any(c.inputs.get("ports") for c in running(recorder).values())
+
+
+def test_the_published_port_of_every_service_leads_to_its_metrics() -> None:
+    services = sorted(set(SERVICES) - {"socket_proxy"})
+    publish = {service: f"127.0.0.1:{port}" for port, service in enumerate(services, start=20000)}
+    containers = running(metrics({**EVERYTHING, "publish": publish}))
+    for service in services:
+        [port] = containers[service].inputs["ports"]
+        assert port["internal"] == METRICS[service]
+
+
+def test_every_service_is_known_in_the_network_by_its_own_name() -> None:
+    for name, container in running(everything()).items():
+        assert container.inputs["networksAdvanced"][0] == {"name": "nervous-test", "aliases": [name]}
+        assert container.inputs["hostname"] == name
+
+
+def test_only_who_talks_to_the_users_services_joins_their_networks_and_takes_no_name_there() -> None:
+    """An alias like `prometheus` would answer for the user's own container of that name."""
+    containers = running(metrics({**EVERYTHING, "networks": ["shop", "backend"]}))
+    joined = {name: c.inputs["networksAdvanced"][1:] for name, c in containers.items()}
+    exporters = {name for name in SERVICES if name.endswith("_exporter")} - {"node_exporter"}
+    for name, networks in joined.items():
+        wanted = ["backend", "shop"] if name in exporters | {"prometheus"} else []
+        assert [network["name"] for network in networks] == wanted
+        assert not any(network.get("aliases") for network in networks)
+
+
+# What survives, and what may not.
+
+
+def test_data_outlives_the_stack_and_config_does_not() -> None:
+    retained = {name for name, volume in everything().of_type(VOLUME).items() if volume.options.retainOnDelete}
+    assert retained == {"prometheus", "alertmanager"}
+
+
+def test_volumes_carry_nothing_whose_change_would_replace_them() -> None:
+    for volume in everything().of_type(VOLUME).values():
+        assert set(volume.inputs) == {"name"}
+
+
+def test_data_is_where_the_service_keeps_it() -> None:
+    volumes = default()[CONTAINER, "prometheus"].inputs["volumes"]
+    assert {"volumeName": "nervous-test-prometheus", "containerPath": "/prometheus"} in volumes
+
+
+# Config files.
+
+
+def test_a_service_reads_its_files_and_cannot_write_them() -> None:
+    recorder = everything()
+    for name in one_shot(recorder, "loader"):
+        [mounted] = [v for v in recorder[CONTAINER, name].inputs["volumes"] if v["containerPath"] == "/config"]
+        assert mounted == {
+            "volumeName": f"nervous-test-{name}-config",
+            "containerPath": "/config",
+            "readOnly": True,
+        }
+
+
+def test_a_loader_is_the_service_own_image_with_the_group_of_the_service() -> None:
+    recorder = everything()
+    for name, loader in one_shot(recorder, "loader").items():
+        service = recorder[CONTAINER, name].inputs
+        assert loader.inputs["image"] == service["image"]
+        assert loader.inputs["user"].split(":")[1] == service["user"].split(":")[1]
+
+
+def test_a_loader_is_waited_for_but_not_forever() -> None:
+    for loader in one_shot(everything(), "loader").values():
+        assert (loader.inputs["attach"], loader.inputs["logs"]) == (True, True)
+        assert loader.options.customTimeouts.create == "2m"
+
+
+def test_a_loader_validates_before_it_writes_into_the_volume() -> None:
+    validators = {
+        "prometheus": "promtool check config",
+        "alertmanager": "amtool check-config",
+        "socket_proxy": "haproxy -c",
+    }
+    for name, validator in validators.items():
+        loader = everything()[CONTAINER, f"{name}-loader"].inputs
+        assert loader["entrypoints"] == ["/bin/sh", "-c"]
+        [script] = loader["command"]
+        assert script.startswith("set -e")
+        assert 0 < script.index(validator) < script.index('cp -r /incoming "$new"')
+
+
+def test_the_service_starts_after_its_loader() -> None:
+    recorder = everything()
+    for name in one_shot(recorder, "loader"):
+        dependencies = recorder[CONTAINER, name].options.dependencies
+        assert any(urn.endswith(f"::{name}-loader") for urn in dependencies), name
+
+
+def test_the_users_own_rules_are_loaded_beside_ours() -> None:
+    recorder = metrics(own_rules={"shop.yml": RULES})
+    uploads = {u["file"]: u["content"] for u in recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]}
+    assert uploads["/incoming/rules/own-shop.yml"] == RULES
+    assert "/incoming/rules/host.yml" in uploads
+
+
+def test_the_component_shows_the_texts_for_a_readable_diff() -> None:
+    recorder = everything()
+    for name, loader in one_shot(recorder, "loader").items():
+        files = recorder[f"{PROJECT}:index:ConfigFiles", name].inputs["files"]
+        uploads = {u["file"].removeprefix("/incoming/"): u["content"] for u in loader.inputs["uploads"]}
+        assert files == {path: text for path, text in uploads.items() if path != ".keep"}
+
+
+def test_a_changed_file_changes_the_loader_and_leaves_the_service_alone() -> None:
+    before, after = default(), metrics({"alerts": {"thresholds": {"cpu": 70}}})
+    changed = {(r.typ, r.name) for r in before.resources if r.inputs != after[r.typ, r.name].inputs}
+    assert changed == {
+        (f"{PROJECT}:index:ConfigFiles", "prometheus"),
+        (CONTAINER, "prometheus-loader"),
+        (COMMAND, "prometheus"),
+    }
+
+
+def test_files_that_the_validator_refuses_stop_the_update_with_its_words() -> None:
+    def refuse(args: MockResourceArgs) -> Mapping[str, Any]:
+        return {"exitCode": 1, "containerLogs": "bad_expression"} if args.name == "prometheus-loader" else {}
+
+    recorder = Recorder(refuse)
+    with pytest.raises(pulumi.RunError, match=r"(?s)prometheus: its validator refuses.*bad_expression"):
+        metrics(recorder=recorder)
+    assert "prometheus" not in recorder.of_type(CONTAINER)
+    assert "prometheus" not in recorder.of_type(COMMAND)
+
+
+# Activation.
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_activation_is_ordered_in_words_it_understands(service: str) -> None:
+    parsed = Order(**order(everything(), service))
+    assert parsed.container == f"id-of-{service}"
+    assert parsed.revision == (f"id-of-{service}-loader" if service in one_shot(everything(), "loader") else None)
+    assert parsed.docker["host"] == "unix:///var/run/docker.sock"
+    assert parsed.grace_seconds == everything()[CONTAINER, service].inputs["destroyGraceSeconds"]
+    health = everything()[CONTAINER, service].inputs.get("healthcheck")
+    assert list(parsed.health) == (health["tests"][1:] if health else [])
+
+
+def test_activation_comes_after_the_container_and_has_an_end() -> None:
+    for name, command in everything().of_type(COMMAND).items():
+        assert any(urn.endswith(f"{CONTAINER}::{name}") for urn in command.options.dependencies)
+        assert command.options.customTimeouts.create
+        assert command.options.customTimeouts.update
+
+
+def test_activation_is_run_again_without_being_replaced() -> None:
+    """Triggers would replace it; its environment updates it, which runs `create` again."""
+    for command in everything().of_type(COMMAND).values():
+        assert not command.inputs.get("triggers")
+        assert "delete" not in command.inputs
+
+
+# Secrets.
+
+VAULTS = {"alertmanager", "postgres_exporter", "redis_exporter", "elasticsearch_exporter"}
+
+
+def test_there_is_a_vault_where_there_are_secrets_and_only_there() -> None:
+    assert set(one_shot(everything(), "vault")) == VAULTS
+    assert not one_shot(metrics(EVERYTHING), "vault")
+
+
+def test_no_secret_shows_in_any_input_of_any_resource() -> None:
+    recorder = everything()
+    assert [r.name for r in recorder.resources if any(SECRET_TEXT in text for text in texts_in(r.inputs))] == []
+
+
+def test_only_vaults_hold_secrets_so_that_everything_else_shows_its_diff() -> None:
+    holders = {
+        (r.name, key) for r in everything().resources for key, value in r.inputs.items() if "'4dabf18" in repr(value)
+    }
+    assert holders == {(f"{name}-vault", "uploads") for name in VAULTS}
+
+
+def test_a_vault_never_runs_and_holds_what_the_service_reads() -> None:
+    for name, vault in one_shot(everything(), "vault").items():
+        assert vault.inputs["start"] is False
+        assert is_secret(vault.inputs["uploads"])
+        uploads = revealed(vault.inputs["uploads"])
+        assert uploads, name
+        assert all(SECRET_TEXT in upload["content"] for upload in uploads)
+        assert all(upload["file"].startswith("/vault/") for upload in uploads)
+
+
+def test_only_the_loader_sees_the_vault_and_may_only_read_it() -> None:
+    users = {
+        (name, volume["readOnly"])
+        for name, c in everything().of_type(CONTAINER).items()
+        for volume in c.inputs.get("volumes", [])
+        if volume.get("fromContainer")
+    }
+    assert users == {(f"{name}-loader", True) for name in VAULTS}
+    for name in VAULTS:
+        volumes = everything()[CONTAINER, f"{name}-loader"].inputs["volumes"]
+        assert {"fromContainer": f"id-of-{name}-vault", "readOnly": True} in volumes
+
+
+def test_a_changed_secret_changes_its_vault_and_nothing_else() -> None:
+    """The new vault has another id, which makes a new loader, whose id is the new revision."""
+    one, other = everything(), metrics(EVERYTHING, with_secrets=True, secret="another")
+    changed = {(r.typ, r.name) for r in one.resources if r.inputs != other[r.typ, r.name].inputs}
+    assert changed == {(CONTAINER, f"{name}-vault") for name in VAULTS}
