@@ -1,0 +1,127 @@
+"""The program as the engine runs it."""
+
+import json
+import runpy
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pulumi
+import pytest
+import yaml
+
+from unit.conftest import (
+    CONTAINER,
+    NETWORK,
+    PROJECT,
+    PROVIDER,
+    SECRET_TEXT,
+    Recorder,
+    deploy,
+    is_secret,
+    pulumi_config,
+    revealed,
+)
+
+PROGRAM = Path(__file__).parents[2] / "__main__.py"
+
+Run: TypeAlias = Callable[..., tuple[Recorder, dict[str, Any]]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs the program with a stack config; returns what it declared and what it exported."""
+
+    def with_config(config: Mapping[str, Any], secrets: Collection[str] = ()) -> tuple[Recorder, dict[str, Any]]:
+        texts = pulumi_config(config, secrets)
+        secret_keys = [f"{PROJECT}:{key}" for key in secrets]
+        monkeypatch.setenv("PULUMI_CONFIG", json.dumps(texts))
+        monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(secret_keys))
+        monkeypatch.chdir(tmp_path)
+        declared: dict[str, Any] = {}
+        exports: dict[str, Any] = {}
+        monkeypatch.setattr(pulumi, "export", declared.__setitem__)
+
+        def program() -> pulumi.Output[None]:
+            pulumi.runtime.set_all_config(texts, secret_keys)
+            runpy.run_path(str(PROGRAM), run_name="__main__")
+            return pulumi.Output.from_input(declared).apply(exports.update)
+
+        return deploy(program), exports
+
+    return with_config
+
+
+def test_an_empty_stack_file_deploys_and_says_where_to_look(run: Run) -> None:
+    recorder, exports = run({})
+    assert exports["prometheus"] == "http://127.0.0.1:9090"
+    assert exports["alertmanager"] == "http://127.0.0.1:9093"
+    assert exports["data_volumes"] == ["nervous-test-prometheus", "nervous-test-alertmanager"]
+    assert "nervous-test-prometheus" in {c.inputs["name"] for c in recorder.of_type(CONTAINER).values()}
+
+
+def test_links_are_those_that_people_use(run: Run) -> None:
+    _, exports = run({"external_urls": {"prometheus": "https://p.example/"}})
+    assert exports["prometheus"] == "https://p.example"
+
+
+def test_the_engine_is_the_one_of_the_settings(run: Run) -> None:
+    recorder, _ = run({"docker": {"host": "tcp://vps.example:2376", "certificates": "/etc/docker/tls"}})
+    engine = recorder[PROVIDER, "engine"].inputs
+    assert (engine["host"], engine["certPath"]) == ("tcp://vps.example:2376", "/etc/docker/tls")
+
+
+def test_the_network_has_the_prefix_as_its_name_and_goes_before_its_successor(run: Run) -> None:
+    recorder, _ = run({"prefix": "obs"})
+    network = recorder[NETWORK, "network"]
+    assert network.inputs["name"] == "obs"
+    assert network.options.deleteBeforeReplace
+    assert "::engine::" in network.options.provider
+
+
+def test_no_resource_of_docker_falls_back_to_a_default_provider(run: Run) -> None:
+    recorder, _ = run({})
+    ours = [r for r in recorder.resources if r.typ.startswith("docker:")]
+    assert ours
+    assert [r.name for r in ours if "::engine::" not in r.options.provider] == []
+
+
+def test_secrets_go_from_config_to_a_vault_and_stay_secret(run: Run) -> None:
+    recorder, exports = run({}, ["slack_webhook"])
+    uploads = recorder[CONTAINER, "alertmanager-vault"].inputs["uploads"]
+    assert is_secret(uploads)
+    assert revealed(uploads) == [{"file": "/vault/slack_webhook", "content": SECRET_TEXT}]
+    assert SECRET_TEXT not in str(exports)
+
+
+def test_own_rule_files_are_read_from_the_project(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "shop.yml").write_text("groups: []\n")
+    recorder, _ = run({"alerts": {"rule_files": ["shop.yml"]}})
+    uploads = recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]
+    assert {"file": "/incoming/rules/own-shop.yml", "content": "groups: []\n"} in uploads
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"metric": {}}, "Pulumi.test.yaml: nervous-system:metric: unknown key; did you mean metrics?"),
+        ({"slack_webhook": "https://sesame.example"}, "Pulumi.test.yaml: nervous-system:slack_webhook: is a secret"),
+        ({"alerts": {"rule_files": ["gone.yml"]}}, "alerts.rule_files: gone.yml: No such file"),
+    ],
+    ids=["an unknown key", "a secret in clear", "a missing rule file"],
+)
+def test_wrong_settings_end_it_before_anything_is_declared(run: Run, config: dict[str, Any], message: str) -> None:
+    with pytest.raises(pulumi.RunError) as caught:
+        run(config)
+    assert message in str(caught.value)
+    assert "sesame" not in str(caught.value)
+    assert caught.value.__suppress_context__  # the message stands alone, without pydantic's
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_the_stack_files_of_this_repository_deploy(run: Run, stack: str) -> None:
+    config = yaml.safe_load((PROGRAM.parent / f"Pulumi.{stack}.yaml").read_text())["config"]
+    own = {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items() if key.startswith(PROJECT)}
+    secrets = [key for key, value in own.items() if isinstance(value, dict) and "secure" in value]  # of a used checkout
+    recorder, _ = run({key: value for key, value in own.items() if key not in secrets}, secrets)
+    assert recorder.of_type(CONTAINER)
