@@ -3,6 +3,7 @@
 import typer
 
 from toolchain import engine as docker_engine
+from toolchain import images as service_images
 from toolchain import pulumi_cli
 from toolchain.report import readable_errors
 
@@ -24,6 +25,19 @@ def engine() -> None:
 def pulumi() -> None:
     """The Pulumi CLI with its providers."""
     pulumi_cli.ensure()
+
+
+@app.command()
+def images() -> None:
+    """Builds of the service images that cannot be pulled."""
+    for service, reference in service_images.local_images().items():
+        typer.echo(f"{service}: {reference}")
+
+
+@app.command()
+def binary(name: str) -> None:
+    """Print the path of a tool such as promtool."""
+    typer.echo(service_images.binary(name))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,12 @@
 """Debian and Ubuntu packages: installed on this machine, or only unpacked."""
 
 import os
+import platform
 import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
 from toolchain.report import CommandError, ToolchainError, run
 
@@ -31,3 +36,65 @@ def install(*packages: str) -> None:
     except CommandError:
         run(as_root("apt-get", "update"), log="apt-update", fix="check the package sources of this machine")
         run(line, log="apt-install", fix="repair the package installation by hand, then run again")
+
+
+def release() -> str:
+    """Which distribution the packages come from: their versions are its own."""
+    try:
+        facts = platform.freedesktop_os_release()
+    except OSError:
+        facts = {}
+    return f"{facts.get('ID', platform.system())} {facts.get('VERSION_ID', '')} {platform.machine()}"
+
+
+def unpack(packages: Sequence[str], folder: Path) -> None:
+    """Unpack packages and the libraries that they depend on, without installing anything."""
+    if not shutil.which("apt-get"):
+        raise ToolchainError(
+            f"the packages {', '.join(packages)} are needed, and this is no Debian or Ubuntu",
+            fix="use a machine with one of them, or a network with an image registry",
+        )
+    wanted = sorted({*packages, *_libraries(packages)})
+    with tempfile.TemporaryDirectory() as downloads:
+        # As root, apt would download as another user, who may not write here.
+        download = ["apt-get", "-o", "APT::Sandbox::User=root", "download", *wanted]
+        try:
+            run(download, cwd=Path(downloads), log="apt-download")
+        except CommandError:
+            run(as_root("apt-get", "update"), log="apt-update", fix="check the package sources of this machine")
+            run(download, cwd=Path(downloads), log="apt-download")
+        for package in sorted(Path(downloads).glob("*.deb")):
+            run(["dpkg-deb", "--extract", package, folder], log="dpkg-deb")
+
+
+def _libraries(packages: Sequence[str]) -> list[str]:
+    """All library packages that these depend on, directly or not."""
+    kinds = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"]
+    tree = run(["apt-cache", "depends", "--recurse", *(f"--no-{kind}" for kind in kinds), *packages], log="apt-depends")
+    return [line for line in tree.splitlines() if line.startswith("lib") and ":" not in line]
+
+
+def shared_objects(root: Path, binary: Path) -> dict[str, Path]:
+    """Path in an image → file below `root`, for the loader and all libraries of a dynamically linked binary.
+
+    The loader of the packages itself is asked, so that nothing of this machine's own libraries gets in.
+    """
+    loaders = [path for path in root.rglob("ld-linux*.so.*") if path.is_file() and not path.is_symlink()]
+    if not loaders:
+        return {}
+    folders = sorted({str(path.parent) for path in root.rglob("*.so.*")})
+    listing = subprocess.run(
+        [loaders[0], "--library-path", ":".join(folders), "--list", binary], capture_output=True, text=True, check=False
+    )
+    if listing.returncode:
+        return {}  # a static binary
+    found: dict[str, Path] = {}
+    for line in listing.stdout.splitlines():
+        name, arrow, target = line.strip().partition(" => ")
+        path = Path(target.split(" (")[0])
+        if arrow and name.startswith("/"):
+            found[name] = loaders[0]  # the path at which the kernel looks for the loader
+        elif arrow and path.is_file():
+            # One of the few folders that the loader searches without a configuration.
+            found[f"/lib/{loaders[0].parent.name}/{name}"] = path
+    return found
