@@ -3,7 +3,9 @@
 Two of cAdvisor's metrics do not say what their names promise, on Docker:
 `container_start_time_seconds` is when a container was *created* (container/docker/handler.go), so a restart leaves it
 alone; and `container_oom_events_total` is forgotten with the container whose main process was killed
-(google/cadvisor#3015). What does show a restart is the CPU counter, which begins at zero again with a new cgroup.
+(google/cadvisor#3015). What does show a restart is the CPU counter, which begins at zero again with a new cgroup, unless
+two short lives happen to cost the same. Measured with cAdvisor 0.53 and Docker 20.10: 8 restarts of a crash loop left the
+start time alone and reset the counter 4 times; 6 kills left the OOM counter at 0 and `node_vmstat_oom_kill` at 6.
 """
 
 from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio

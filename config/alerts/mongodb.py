@@ -11,8 +11,8 @@ def group(limits: Thresholds, watched: Watched) -> Group:
 
 
 def _rules(limits: Thresholds) -> tuple[Rule, ...]:
-    def connections(kind: str) -> str:
-        return f'sum by (job, instance, service) (mongodb_ss_connections{{{_MONGO},conn_type=~"{kind}"}})'
+    def connections(conn_type: str) -> str:
+        return f"sum by (job, instance, service) (mongodb_ss_connections{{{_MONGO},conn_type{conn_type}}})"
 
     return (
         Alert(
@@ -28,8 +28,8 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             severity="warning",
             wait="5m",
             expr=f"""
-            {connections("current")}
-              / {connections("current|available")}
+            {connections('="current"')}
+              / {connections('=~"current|available"')}
               > {ratio(limits.db_connections)}
             """,
             summary="{{ $labels.service }} has {{ $value | humanizePercentage }} of its connections in use",
