@@ -3,17 +3,20 @@
     python -m tests.rules.run            check everything
     python -m tests.rules.run index      write docs/runbooks/README.md anew
 
+promtool is the one built for the images (or PROMTOOL), pint is built from toolchain/pint (or PINT).
+
 The test files beside this one see the rules with every job watched, the default thresholds, and of the annotations only
 the summary: descriptions are plain text (checked here) and runbook links are made by one line of code (checked here).
 """
 
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +25,15 @@ from pydantic import BaseModel
 
 from config.alerts import EVERYTHING, Alert, Thresholds, groups, render
 from config.settings import Settings
+from toolchain import golang, images, store
+from toolchain.report import Step, ToolchainError, readable_errors
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RUNBOOKS = ROOT / "docs" / "runbooks"
 RUNBOOKS_URL = "https://runbooks.invalid"
+PINT_MODULE = ROOT / "toolchain" / "pint"
+PINT_PACKAGE = "github.com/cloudflare/pint/cmd/pint"
 
 ALWAYS_FIRES = {"Watchdog"}
 """Alerts that have no quiet case, because firing is their purpose."""
@@ -48,7 +55,7 @@ def main(arguments: list[str]) -> int:
         return 0
     faults = [*plain_texts(alerts), *runbooks(alerts)]
     with tempfile.TemporaryDirectory() as folder:
-        faults += promtool(Path(folder))
+        faults += [*promtool(Path(folder)), *pint(Path(folder))]
     tested, untested = coverage(alerts)
     faults += untested
     for fault in faults:
@@ -58,33 +65,49 @@ def main(arguments: list[str]) -> int:
 
 
 def promtool(folder: Path) -> Iterator[str]:
-    """Prometheus' own checks of the rendered rules, then the test files."""
-    tool = find_promtool()
+    """Prometheus' own checks of the rendered rules and of the runbooks' queries, then the test files."""
     rendered = render(Thresholds(), RUNBOOKS_URL, EVERYTHING)
     write(folder / "full", rendered)
     write(folder / "tests", {name: only_summaries(text) for name, text in rendered.items()})
-    tests = [shutil.copy(test, folder / "tests") for test in sorted(HERE.glob("*.test.yml"))]
     write(folder, {"runbooks.yml": queries()})
+    tests = [shutil.copy(test, folder / "tests") for test in sorted(HERE.glob("*.test.yml"))]
     rules = sorted((folder / "full" / "rules").glob("*.yml"))
-    for command in (
-        ["check", "rules", "--lint=all", "--lint-fatal", *rules],
-        ["check", "rules", folder / "runbooks.yml"],
-        ["test", "rules", *tests],
-    ):
-        result = subprocess.run([tool, *command], capture_output=True, text=True, check=False)
-        if result.returncode:
-            said = [
-                line for line in (result.stdout + result.stderr).splitlines() if line.strip() not in {"", "SUCCESS"}
-            ]
-            yield f"promtool {command[0]} rules:\n" + "\n".join(said).replace(f"{folder}/", "")
+    tool = os.environ.get("PROMTOOL") or images.binary("promtool")
+    yield from complaints([tool, "check", "rules", "--lint=all", "--lint-fatal", *rules], folder)
+    yield from complaints([tool, "check", "rules", folder / "runbooks.yml"], folder)
+    yield from complaints([tool, "test", "rules", *tests], folder)
 
 
-def find_promtool() -> str:
-    """The one named in PROMTOOL, else the one on the PATH."""
-    tool = os.environ.get("PROMTOOL") or shutil.which("promtool")
-    if not tool:
-        sys.exit("promtool is not there: `make rules` builds it, or name one in PROMTOOL")
-    return tool
+def pint(folder: Path) -> Iterator[str]:
+    """A second opinion on the rules that `promtool` left in the folder; what it must accept stands in .pint.hcl."""
+    try:
+        tool = os.environ.get("PINT") or build_pint()
+    except ToolchainError as error:
+        print(f"pint cannot be had here, so the rules are not linted with it: {error}")
+        return
+    command = [tool, "--offline", "--no-color", "--log-level=ERROR", "--config", ROOT / ".pint.hcl"]
+    yield from complaints(
+        [*command, "lint", "--min-severity=info", "--fail-on=info", folder / "full" / "rules"], folder
+    )
+
+
+def build_pint() -> Path:
+    """From its Go module, once: `go install` of it fails on a version that the module proxies refuse."""
+    go = golang.toolchain()
+
+    def build(into: Path) -> None:
+        with Step("pint: building from Go modules"):
+            go.build(PINT_MODULE, [PINT_PACKAGE], tags="netgo", ldflags="-s -w", into=into, log="build-pint")
+
+    return store.product("pint", store.content_key(PINT_MODULE, go.version, platform.machine()), build) / "pint"
+
+
+def complaints(command: Sequence[str | Path], folder: Path) -> Iterator[str]:
+    """What a tool says when it ends with an error."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        said = [line for line in (result.stdout + result.stderr).splitlines() if line.strip() not in {"", "SUCCESS"}]
+        yield "\n".join([f"{Path(command[0]).name}:", *said]).replace(f"{folder}/", "")
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -213,4 +236,5 @@ def index(alerts: list[Alert]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with readable_errors():
+        sys.exit(main(sys.argv[1:]))
