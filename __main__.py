@@ -9,6 +9,7 @@ from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 from components.metrics_stack import MetricsStack
 from config import own_rules as rule_files
 from config import settings as stack_config
+from config.units import mib
 
 try:
     settings = stack_config.load(
@@ -17,7 +18,11 @@ try:
         project=pulumi.get_project(),
         stack=pulumi.get_stack(),
     )
-    own_rules = rule_files.read(settings.alerts.rule_files, Path())
+    own_rules = rule_files.read(
+        settings.alerts.rule_files,
+        Path(),
+        stack_key=f"Pulumi.{pulumi.get_stack()}.yaml: {pulumi.get_project()}:alerts.rule_files",
+    )
 except stack_config.SettingsError as error:
     raise pulumi.RunError(str(error)) from None
 
@@ -39,4 +44,5 @@ metrics = MetricsStack("metrics", settings, own_rules=own_rules, network=network
 
 pulumi.export("prometheus", settings.url("prometheus"))
 pulumi.export("alertmanager", settings.url("alertmanager"))
+pulumi.export("memory_ceiling_mib", mib(settings.memory.ceiling))  # the policy pack reads it
 pulumi.export("data_volumes", [service.data.name for service in metrics.services.values() if service.data])

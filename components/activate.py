@@ -25,6 +25,9 @@ PATIENCE_SECONDS = 120
 REFUSED_SECONDS = 5
 """How long a service may say that its last reload failed before it is believed."""
 
+CRASH_LOOP_RESTARTS = 3
+"""The engine waits twice as long before each restart: waiting for many would take minutes."""
+
 FLIP = """set -eu; cd {mount}
 ln -sfn "{revision}" .next; mv -fT .next current
 """
@@ -119,7 +122,8 @@ def _in_volume(client: docker.DockerClient, loader: Container, script: str, revi
 
 
 def _reload(service: Container, order: Order) -> None:
-    if order.reload == "restart":
+    service.reload()
+    if order.reload == "restart" or service.status != "running":  # a signal reaches nothing that does not run
         service.restart(timeout=order.grace_seconds)
     else:
         service.kill(order.reload)
@@ -138,28 +142,26 @@ def _missing(service: Container, expect: Mapping[str, str]) -> dict[str, str]:
 
 
 def _wait_until_live(service: Container, order: Order, deadline: float) -> None:
-    asked = time.time()
+    asked = time.monotonic()
     _wait_until_well(service, order, deadline)
     while missing := _missing(service, order.expect):
         failed = any("reload_successful" in text for text in missing.values())
-        if time.monotonic() > deadline or (failed and time.time() > asked + REFUSED_SECONDS):
-            raise RefusedError(f"the running service does not say {missing}; its log:\n{_log(service, asked)}")
+        if time.monotonic() > deadline or (failed and time.monotonic() > asked + REFUSED_SECONDS):
+            raise RefusedError(f"the running service does not say {missing}; its log:\n{_log(service)}")
         time.sleep(0.3)
 
 
 def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
     """Until the health command ends well; without one, until the container has run for three seconds."""
-    restarts = None
     while True:
         service.reload()
         state = service.attrs["State"]
-        restarts = service.attrs["RestartCount"] if restarts is None else restarts
         if state["Running"] and not state["Restarting"]:
             if not order.health and time.time() - _started(service) > 3:  # noqa: PLR2004 - see above
                 return
             if order.health and _exec(service, order.health)[0] == 0:
                 return
-        if service.attrs["RestartCount"] > restarts + 2:
+        if state["Restarting"] and service.attrs["RestartCount"] >= CRASH_LOOP_RESTARTS:
             raise RefusedError(f"{service.name} starts and stops again; its log:\n{_log(service)}")
         if time.monotonic() > deadline:
             raise RefusedError(f"{service.name} is {state['Status']} and not well; its log:\n{_log(service)}")
@@ -181,8 +183,8 @@ def _started(service: Container) -> float:
     return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
 
 
-def _log(service: Container, since: float | None = None) -> str:
-    return service.logs(tail=20, since=since).decode(errors="replace")
+def _log(service: Container) -> str:
+    return service.logs(tail=20).decode(errors="replace")
 
 
 def main() -> None:

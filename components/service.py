@@ -21,8 +21,9 @@ PROVIDER_MISSES = ["healthcheck", "tmpfs", "init"]
 class Service(pulumi.ComponentResource):
     """One container with its image, its data volume, its config files, and the proof that it runs with them.
 
-    A change of memory is made in the running container. A change of config files reaches it without a restart. Any
-    other change replaces it, the old one being stopped first with the time it needs.
+    A change of memory is made in the running container, where the service finds its limit by itself; one that must be
+    told (`go_memory_limit`) is replaced. A change of config files reaches it without a restart. Any other change
+    replaces it, the old one being stopped first with the time it needs.
     """
 
     container: docker.Container

@@ -114,16 +114,38 @@ def main_file(settings: Settings) -> dict[str, Any]:
     }
 
 
+# Alerts that say: this service does not answer at all. What else is wrong with it follows from that.
+_GONE = "TargetDown|ApplicationDown|ApplicationGone|PostgresDown|RedisDown|NginxDown|MongodbDown|ElasticsearchDown"
+
+
 def inhibit_rules() -> list[dict[str, Any]]:
-    """What makes other alerts needless: they would only repeat it."""
+    """Which alert makes which others needless: they would only repeat it. A label missing on both sides is equal."""
     return [
-        # the warning, where the same thing is critical already
-        {
-            "source_matchers": ['severity="critical"'],
-            "target_matchers": ['severity=~"warning|info"'],
-            "equal": ["alertname", "service"],
-        },
+        _inhibits(
+            ['severity="critical"'], ['severity=~"warning|info"'], "alertname", "service", "instance", "mountpoint"
+        ),
+        # not the container's own alerts: they tell why
+        _inhibits([f'alertname=~"{_GONE}"'], ['severity=~"warning|info"', 'alertname!~"Container.*"'], "service"),
+        _inhibits(
+            ['alertname=~"ApplicationDown|ApplicationGone"'],
+            ['alertname=~"ProbeFailing|ApplicationErrorsHigh"'],
+            "service",
+        ),
+        _inhibits(['alertname="NginxDown"'], ['alertname="ApplicationTrafficDropped"']),
+        _inhibits(['alertname="HostMemoryPressure"'], ['alertname=~"HostMemoryHigh|HostSwapping"'], "instance"),
+        _inhibits(
+            ['alertname="HostDiskFull"', 'severity="critical"'],
+            ['alertname="HostDiskFillsUp"'],
+            "instance",
+            "mountpoint",
+        ),
+        _inhibits(['alertname="ContainerOomKilled"'], ['alertname="HostOomKill"']),
+        _inhibits(['alertname="PrometheusRetentionCut"'], ['alertname="PrometheusDiskBudgetLow"'], "service"),
     ]
+
+
+def _inhibits(source: list[str], target: list[str], *equal: str) -> dict[str, Any]:
+    return {"source_matchers": source, "target_matchers": target, **({"equal": list(equal)} if equal else {})}
 
 
 def _slack(settings: Settings) -> dict[str, Any]:

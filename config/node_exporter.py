@@ -9,7 +9,7 @@ PORT = METRICS["node_exporter"]
 # In the host's network it would be reachable from outside, so it stays in the stack's; the collectors that would then
 # tell of the container's network instead of the host's are left out. The host's interfaces come from cAdvisor.
 _COLLECTORS = (
-    "boottime", "cpu", "diskstats", "edac", "filefd", "filesystem", "hwmon", "loadavg", "mdadm", "meminfo", "os",
+     "cpu", "diskstats", "edac", "filefd", "filesystem", "hwmon", "loadavg", "mdadm", "meminfo", "os",
     "pressure", "stat", "textfile", "time", "timex", "uname", "vmstat",
 )  # fmt: skip
 _PSEUDO_FILESYSTEMS = (

@@ -8,8 +8,10 @@ import yaml
 from config.settings import SettingsError
 
 
-def read(paths: Iterable[str], root: Path) -> dict[str, str]:
+def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
     """File name → text, of files named relative to `root`. What the rules mean is judged by promtool later.
+
+    `stack_key` is how messages call the setting that lists them.
 
     Raises:
         SettingsError: a file is missing, is no rule file, or two share a name.
@@ -17,7 +19,7 @@ def read(paths: Iterable[str], root: Path) -> dict[str, str]:
     texts: dict[str, str] = {}
     for path in paths:
         file = root / path
-        key = f"alerts.rule_files: {path}"
+        key = f"{stack_key}: {path}"
         if file.suffix != ".yml":
             raise SettingsError(f"{key}: rename it to {file.stem}.yml, which is what Prometheus looks for")
         if file.name in texts:

@@ -494,25 +494,27 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
         SettingsError: names every wrong key, the file it stands in, and what would be right.
     """
     own = {key.removeprefix(f"{project}:"): value for key, value in config.items() if key.startswith(f"{project}:")}
-    problems = []
-    for key in sorted(own):
+    values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
+    problems: list[tuple[str, str]] = []
+    for key, value in own.items():
         is_secret = f"{project}:{key}" in secret_keys
         if key in SECRETS and not is_secret:
             problems.append((key, f"is a secret: store it with  pulumi config set --secret {key}"))
-        if key not in SECRETS and is_secret:
+        elif key not in SECRETS and is_secret:
             problems.append((key, f"may hold no secret; the keys for secrets are {', '.join(SECRETS)}"))
-    values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
-    values |= {key: _parsed(value) for key, value in own.items() if key not in SECRETS}
-    if "secrets" in values:
-        problems.append(("secrets", f"unknown key; the keys for secrets are {', '.join(SECRETS)}"))
-    values["secrets"] = frozenset(key for key in SECRETS if key in own)
-    if not problems:
-        try:
-            return Settings.model_validate(values)
-        except ValidationError as error:
-            problems = list(_explained(error))
-    lines = [f"Pulumi.{stack}.yaml: {project}:{key}: {what}" if key else what for key, what in problems]
-    raise SettingsError("\n".join(lines))
+        elif key == "secrets":
+            problems.append((key, f"unknown key; the keys for secrets are {', '.join(SECRETS)}"))
+        elif key not in SECRETS:
+            values[key] = _parsed(value)
+    values["secrets"] = frozenset(SECRETS) & own.keys()
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += _explained(error)
+    if problems:
+        lines = [f"Pulumi.{stack}.yaml: {project}:{key}: {what}" if key else what for key, what in sorted(problems)]
+        raise SettingsError("\n".join(lines))
+    return settings
 
 
 def _parsed(value: str) -> Any:

@@ -12,7 +12,7 @@ _ALLOWED = "^(/v[0-9.]+)?/(_ping|version|info|events|networks|containers/json|co
 
 
 def container(settings: Settings) -> Container:
-    """The only container that has the socket; root inside, because the socket belongs to root."""
+    """Root inside, because the socket belongs to root. Beside it only cAdvisor, which serves no such API, has the socket."""
     files = {"haproxy.cfg": _haproxy_cfg()}
     return Container(
         service="socket_proxy",
