@@ -1,6 +1,7 @@
 """Service images for an engine that cannot pull: built here, with the face of the official ones."""
 
 import functools
+import platform
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -17,7 +18,6 @@ from toolchain.images.rootfs import WORLD_WRITABLE, Rootfs
 from toolchain.report import Step, ToolchainError, note
 
 FOLDER = Path(__file__).parent
-LDFLAGS = "-s -w"
 DOCKER_HUB = "registry-1.docker.io"
 
 
@@ -65,7 +65,7 @@ def ensure(client: docker.DockerClient, service: str, recipe: Recipe) -> str:
     if not _present(client, reference):
         with store.lock(f"image-{service}"):
             if not _present(client, reference):
-                binaries = product(service, recipe.source)
+                binaries = product(service, recipe)
                 with Step(f"image {service} {recipe.version}"):
                     _load(client, reference, service, recipe, binaries)
     return reference
@@ -75,42 +75,43 @@ def binary(name: str) -> Path:
     """A tool for this machine out of an image's product: promtool, amtool or the services themselves."""
     for service, recipe in RECIPES.items():
         if isinstance(recipe.source, Go) and any(PurePosixPath(path).name == name for path in recipe.source.packages):
-            return product(service, recipe.source) / name
+            return product(service, recipe) / name
     raise ToolchainError(f"no image has a binary {name}")
 
 
-def product(service: str, source: Go | Debian) -> Path:
+def product(service: str, recipe: Recipe) -> Path:
     """The folder with what goes into the image: kept apart from it, so that a new engine is filled in seconds."""
-    if isinstance(source, Go):
-        return store.product(service, _source_key(service, source), lambda folder: _compile(service, source, folder))
-    return store.product(service, _source_key(service, source), lambda folder: _unpack(service, source, folder))
+    return store.product(service, _source_key(service, recipe), functools.partial(_make, service, recipe))
 
 
-def _compile(service: str, source: Go, folder: Path) -> None:
+def _make(service: str, recipe: Recipe, folder: Path) -> None:
+    source = recipe.source
+    if isinstance(source, Debian):
+        with Step(f"{service}: unpacking {', '.join(source.packages)}"):
+            debian.unpack(source.packages, folder)
+        return
     with Step(f"{service}: building from Go modules"):
         golang.toolchain().build(
             FOLDER / service,
             list(source.packages.values()),
             tags=source.tags,
-            ldflags=LDFLAGS,
+            ldflags=f"-s -w -X {source.version_variable}={recipe.version}",
             into=folder,
             log=f"build-{service}",
         )
 
 
-def _unpack(service: str, source: Debian, folder: Path) -> None:
-    with Step(f"{service}: unpacking {', '.join(source.packages)}"):
-        debian.unpack(source.packages, folder)
-
-
-def _source_key(service: str, source: Go | Debian) -> str:
+def _source_key(service: str, recipe: Recipe) -> str:
+    source = recipe.source
     if isinstance(source, Debian):
         return store.content_key(debian.release(), repr(source))
-    return store.content_key(FOLDER / service, repr(source), LDFLAGS, golang.toolchain().version, debian.release())
+    return store.content_key(
+        FOLDER / service, repr(source), recipe.version, golang.toolchain().version, platform.machine()
+    )
 
 
 def _image_key(service: str, recipe: Recipe) -> str:
-    return store.content_key(_source_key(service, recipe.source), repr(recipe), *_packing())
+    return store.content_key(_source_key(service, recipe), repr(recipe), *_packing())
 
 
 @functools.cache
@@ -120,7 +121,7 @@ def _packing() -> tuple[str | Path, ...]:
 
 
 # What an image from a distribution has besides its service.
-BASE = Debian(("busybox-static", "ca-certificates"), {})
+BASE = Recipe(version="", source=Debian(("busybox-static", "ca-certificates"), {}), entrypoint=())
 
 
 def _load(client: docker.DockerClient, reference: str, service: str, recipe: Recipe, binaries: Path) -> None:

@@ -17,6 +17,8 @@ class Go:
     packages: dict[str, str]
     """Path in the image → package."""
     tags: str = "netgo"
+    version_variable: str = "github.com/prometheus/common/version.Version"
+    """Which the linker sets: upstream's own builds do the same."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ RECIPES = {
     ),
     "cadvisor": Recipe(
         version="0.53.0",
-        source=Go({"/usr/bin/cadvisor": "."}),
+        source=Go({"/usr/bin/cadvisor": "."}, version_variable="github.com/google/cadvisor/version.Version"),
         entrypoint=("/usr/bin/cadvisor", "-logtostderr"),
         config={
             **_port(8080),
@@ -116,7 +118,7 @@ RECIPES = {
     ),
     "redis_exporter": Recipe(
         version="1.74.0",
-        source=Go({"/redis_exporter": "github.com/oliver006/redis_exporter"}),
+        source=Go({"/redis_exporter": "github.com/oliver006/redis_exporter"}, version_variable="main.BuildVersion"),
         entrypoint=("/redis_exporter",),
         user="59000:59000",
         config=_port(9121),

@@ -79,7 +79,8 @@ func run() error {
 	}
 	watcher, err := manager.New(
 		memory.New(*storage, nil), sysfs.NewRealSysFs(), manager.HousekeepingConfigFlags, included,
-		http.DefaultClient, list(*rawPrefixes), list(*environment), "", 0,
+		// The library counts on one prefix at least, be it empty.
+		http.DefaultClient, strings.Split(*rawPrefixes, ","), list(*environment), "", 0,
 	)
 	if err != nil {
 		return fmt.Errorf("reading this machine: %w", err)
