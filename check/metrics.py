@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from docker import DockerClient
-from docker.errors import APIError, NotFound
+from docker.errors import NotFound
 
 from check.containers import container
 from check.finding import Finding
+from components.engine import execute
 from config import scrape
 from config.ports import METRICS
 from config.settings import Settings
@@ -23,11 +24,11 @@ def ask(client: DockerClient, settings: Settings, service: str, path: str) -> An
     """
     url = f"http://127.0.0.1:{METRICS[service]}{path}"
     try:
-        code, page = container(client, settings, service).exec_run(["wget", "-q", "-O", "-", url])
-    except (NotFound, APIError) as error:
+        code, page = execute(container(client, settings, service), ["wget", "-q", "-O", "-", url])
+    except NotFound as error:
         raise LookupError(str(error)) from None
     if code:
-        raise LookupError(f"{service} does not answer {path}: {page.decode(errors='replace').strip()}")
+        raise LookupError(f"{service} does not answer {path}: {page.strip()}")
     return json.loads(page)
 
 

@@ -11,13 +11,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import docker
-from docker.errors import APIError, DockerException
+from docker.errors import DockerException
 from docker.models.containers import Container
-from docker.tls import TLSConfig
+
+from components.engine import connect, execute
 
 PATIENCE_SECONDS = 120
 """For the whole: a Prometheus that replays a large log takes a minute."""
@@ -58,17 +58,6 @@ class Order:
     """URL inside the container → text of the page once the files are live."""
 
 
-def connect(settings: Mapping[str, Any], timeout: int = 60) -> docker.DockerClient:
-    """The engine that `settings.Docker` names."""
-    tls: Any = None
-    if settings.get("certificates"):
-        folder = Path(settings["certificates"]).expanduser()
-        tls = TLSConfig(
-            client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
-        )
-    return docker.DockerClient(base_url=settings["host"], tls=tls, use_ssh_client=True, timeout=timeout)
-
-
 def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
     """Carries out `order`; returns one line for the log.
 
@@ -100,7 +89,7 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
 
 def _current(service: Container) -> str | None:
     """The revision that the service's volume points to."""
-    code, out = _exec(service, ["readlink", f"{MOUNT}/current"])
+    code, out = execute(service, ["readlink", f"{MOUNT}/current"])
     return out.strip() if code == 0 else None
 
 
@@ -130,7 +119,7 @@ def _reload(service: Container, order: Order) -> None:
 
 
 def _get(service: Container, url: str) -> str:
-    return _exec(service, ["wget", "-q", "-O", "-", url])[1]
+    return execute(service, ["wget", "-q", "-O", "-", url])[1]
 
 
 def _missing(service: Container, expect: Mapping[str, str]) -> dict[str, str]:
@@ -159,22 +148,13 @@ def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
         if state["Running"] and not state["Restarting"]:
             if not order.health and time.time() - _started(service) > 3:  # noqa: PLR2004 - see above
                 return
-            if order.health and _exec(service, order.health)[0] == 0:
+            if order.health and execute(service, order.health)[0] == 0:
                 return
         if state["Restarting"] and service.attrs["RestartCount"] >= CRASH_LOOP_RESTARTS:
             raise RefusedError(f"{service.name} starts and stops again; its log:\n{_log(service)}")
         if time.monotonic() > deadline:
             raise RefusedError(f"{service.name} is {state['Status']} and not well; its log:\n{_log(service)}")
         time.sleep(0.3)
-
-
-def _exec(service: Container, command: Sequence[str]) -> tuple[int, str]:
-    """Exit code and output of `command` inside `service`; 1 when it stopped meanwhile."""
-    try:
-        code, out = service.exec_run(list(command))
-    except APIError as error:
-        return 1, str(error)
-    return code or 0, out.decode(errors="replace") if isinstance(out, bytes) else ""
 
 
 def _started(service: Container) -> float:

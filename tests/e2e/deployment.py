@@ -1,0 +1,160 @@
+"""A stack of this project in a folder of its own, deployed by the real Pulumi CLI on the real engine."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+from docker import DockerClient
+from docker.models.containers import Container
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "nervous-system"
+SHORT = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"}
+"""Intervals of test stacks: nothing here waits out a quarter of a minute."""
+
+
+@dataclass
+class Deployment:
+    """One stack. `config` is what its stack file says; `environment` what the CLI needs."""
+
+    folder: Path
+    stack: str
+    client: DockerClient
+    environment: Mapping[str, str]
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def create(
+        cls, folder: Path, stack: str, client: DockerClient, environment: Mapping[str, str], config: dict[str, Any]
+    ) -> "Deployment":
+        """A copy of the program beside its own state; nothing is written into the checkout."""
+        for name in ("config", "components", "policies", "check", "toolchain", "__main__.py", "Pulumi.yaml", ".venv"):
+            (folder / name).symlink_to(ROOT / name)
+        state = folder / "state"
+        state.mkdir()
+        environment = {
+            **os.environ,
+            **environment,
+            "PULUMI_BACKEND_URL": state.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "e2e",
+        }
+        environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
+        deployment = cls(folder, stack, client, environment, config)
+        deployment.write()
+        deployment.pulumi("stack", "init", stack)
+        return deployment
+
+    @property
+    def file(self) -> Path:
+        """The stack file."""
+        return self.folder / f"Pulumi.{self.stack}.yaml"
+
+    @property
+    def prefix(self) -> str:
+        """What the names of everything on the engine begin with."""
+        return str(self.config.get("prefix", f"nervous-{self.stack}"))
+
+    def write(self) -> None:
+        """Writes `config` to the stack file; secrets and salt that the CLI put there stay."""
+        document = yaml.safe_load(self.file.read_text()) if self.file.exists() else {}
+        kept = {
+            key: value
+            for key, value in document.get("config", {}).items()
+            if isinstance(value, dict) and "secure" in value
+        }
+        own = {f"{PROJECT}:{key}": value for key, value in self.config.items()}
+        self.file.write_text(yaml.safe_dump({**document, "config": {**own, **kept}}, sort_keys=False))
+
+    def secret(self, key: str, value: str) -> None:
+        """`pulumi config set --secret`."""
+        self.pulumi("config", "set", "--secret", key, stdin=value)
+
+    def pulumi(self, *arguments: str, fails: bool = False, stdin: str | None = None) -> str:
+        """Runs the CLI; returns what it printed. `fails` says which end is the right one."""
+        select = [] if arguments[:2] == ("stack", "init") else ["--stack", self.stack]
+        done = subprocess.run(
+            ["pulumi", *arguments, *select, "--non-interactive", "--color=never"],
+            cwd=self.folder,
+            env=dict(self.environment),
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        assert bool(done.returncode) == fails, f"exit code {done.returncode} from pulumi {arguments}:\n{done.stdout}"
+        return done.stdout
+
+    def up(self, *arguments: str, fails: bool = False) -> str:
+        """`pulumi up` with what `config` says now."""
+        self.write()
+        return self.pulumi("up", "--yes", "--skip-preview", *arguments, fails=fails)
+
+    def preview(self, *arguments: str, fails: bool = False) -> str:
+        """`pulumi preview` with what `config` says now."""
+        self.write()
+        return self.pulumi("preview", *arguments, fails=fails)
+
+    def destroy(self) -> None:
+        """Removes everything, data volumes too."""
+        if (self.folder / "state").exists():
+            self.pulumi("destroy", "--yes", "--skip-preview")
+        for volume in self.client.volumes.list():
+            if str(volume.name).startswith(f"{self.prefix}-"):
+                volume.remove()
+        shutil.rmtree(self.folder)
+
+    def container(self, service: str) -> Container:
+        """The container of a service, as it is now."""
+        return self.client.containers.get(f"{self.prefix}-{service}")
+
+    def started(self, service: str) -> str:
+        """When the engine started it: changes with every restart."""
+        return str(self.container(service).attrs["State"]["StartedAt"])
+
+    def containers(self) -> dict[str, str]:
+        """Name → id of everything of this stack on the engine."""
+        found = self.client.containers.list(all=True, filters={"name": f"^/{self.prefix}-"})
+        return {str(container.name): str(container.id) for container in found}
+
+    def url(self, service: str) -> str:
+        """Where a published service listens."""
+        return f"http://{self.config['publish'][service]}"
+
+    def get(self, service: str, path: str, **parameters: str) -> Any:
+        """The JSON of a published service."""
+        answer = requests.get(self.url(service) + path, params=parameters, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def query(self, promql: str) -> list[dict[str, Any]]:
+        """Instant query: the resulting samples."""
+        result: list[dict[str, Any]] = self.get("prometheus", "/api/v1/query", query=promql)["data"]["result"]
+        return result
+
+    def rules(self) -> dict[str, dict[str, Any]]:
+        """Alerts that Prometheus evaluates: name/severity → rule."""
+        groups = self.get("prometheus", "/api/v1/rules")["data"]["groups"]
+        return {
+            f"{rule['name']}/{rule['labels'].get('severity', '')}": rule
+            for group in groups
+            for rule in group["rules"]
+            if rule["type"] == "alerting"
+        }
+
+    def state(self) -> str:
+        """The whole state as Pulumi stores it (secrets encrypted)."""
+        return self.pulumi("stack", "export")
+
+    def resources(self) -> list[dict[str, Any]]:
+        """The resources in the state."""
+        found: list[dict[str, Any]] = json.loads(self.state())["deployment"]["resources"]
+        return found

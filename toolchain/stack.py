@@ -1,0 +1,188 @@
+"""The commands for one stack: what `make up`, `preview`, `check`, `down` and `drift` run."""
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+import check
+from components.engine import connect
+from config import settings as stack_config
+from config.settings import Settings
+from toolchain import engine, images, paths, pulumi_cli
+from toolchain.report import Step, ToolchainError, console
+
+PROJECT = "nervous-system"
+POLICIES = ("--policy-pack", "policies")
+
+Name = Annotated[str, typer.Option("--stack", envvar="STACK", help="As in Pulumi.<stack>.yaml.")]
+
+
+def stack_file(stack: str) -> Path:
+    """Where the config of `stack` stands.
+
+    Raises:
+        ToolchainError: there is no such file.
+    """
+    path = paths.REPOSITORY / f"Pulumi.{stack}.yaml"
+    if not path.exists():
+        raise ToolchainError(
+            f"no file {path.name}", fix=f"write one, like Pulumi.prod.yaml, or name a stack that is there: {_stacks()}"
+        )
+    return path
+
+
+def _stacks() -> str:
+    return ", ".join(sorted(path.name.split(".")[1] for path in paths.REPOSITORY.glob("Pulumi.*.yaml")))
+
+
+def load_settings(stack: str) -> Settings:
+    """The settings in the file of `stack`; secrets are only counted, never decrypted.
+
+    Raises:
+        ToolchainError: the file is missing or wrong; the message names every key.
+    """
+    try:
+        document = yaml.safe_load(stack_file(stack).read_text()) or {}
+    except yaml.YAMLError as error:
+        raise ToolchainError(f"Pulumi.{stack}.yaml is no YAML: {error}") from None
+    config: dict[str, Any] = document.get("config") or {}
+    secret_keys = [key for key, value in config.items() if "secure" in json.dumps(value)]
+    try:
+        return stack_config.load(
+            {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()},
+            secret_keys=secret_keys,
+            project=PROJECT,
+            stack=stack,
+        )
+    except stack_config.SettingsError as error:
+        raise ToolchainError(str(error)) from None
+
+
+class Stack:
+    """A stack whose file is right, and a CLI that can deploy it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.settings = load_settings(name)
+        self._pulumi = pulumi_cli.ensure()
+
+    def environment(self) -> Mapping[str, str]:
+        """The user's own backend and passphrase where they have them; else a local backend with a generated one."""
+        environment = self._pulumi.environment()
+        environment.setdefault("PULUMI_BACKEND_URL", paths.backend_url())
+        if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & environment.keys():
+            environment["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase())
+        return environment
+
+    def pulumi(self, *arguments: str) -> None:
+        """Runs the CLI in the user's terminal; ends this program with its exit code when that is not 0."""
+        done = subprocess.run(
+            [self._pulumi.cli, *arguments, "--stack", self.name],
+            cwd=paths.REPOSITORY, env=self.environment(), check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise typer.Exit(done.returncode)
+
+    def ask(self, *arguments: str) -> str:
+        """What the CLI prints."""
+        done = subprocess.run(
+            [self._pulumi.cli, *arguments, "--stack", self.name],
+            cwd=paths.REPOSITORY, env=self.environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise ToolchainError(done.stderr.strip())
+        return done.stdout
+
+    def create(self) -> None:
+        """Selects the stack; makes it if there is none."""
+        self.ask("stack", "select", "--create")
+
+    def outputs(self) -> dict[str, Any]:
+        """What the last deployment exported."""
+        found: dict[str, Any] = json.loads(self.ask("stack", "output", "--json"))
+        return found
+
+    def use_local_images(self) -> None:
+        """Builds the images that cannot be pulled, and says so in the stack file, where `pulumi up` finds them too."""
+        wanted = {service: self.settings.image(service) for service in self.settings.services}
+        built = images.local_images(wanted)
+        for service, reference in built.items():
+            self.ask("config", "set", "--path", f"images.{service}", reference)
+
+
+def _passphrase() -> Path:
+    """The generated passphrase of the local stacks, made once."""
+    path = paths.passphrase_file()
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path
+
+
+def up(stack: Name = "dev") -> None:
+    """Installs what is missing, deploys, checks, and prints where to look."""
+    deployed = Stack(stack)
+    engine.ensure(deployed.settings.docker.host)
+    with Step(f"stack {stack}"):
+        deployed.create()
+    deployed.use_local_images()
+    deployed.pulumi("up", "--yes", *POLICIES)
+    check_stack(stack)
+    for name, value in deployed.outputs().items():
+        if str(value).startswith("http"):
+            console.print(f"{name}: {value}")
+
+
+def preview(stack: Name = "dev") -> None:
+    """What `up` would change, judged by the policy pack: as a pull request does."""
+    previewed = Stack(stack)
+    previewed.create()
+    previewed.pulumi("preview", "--diff", *POLICIES)
+
+
+def check_stack(
+    stack: Name = "dev",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002
+) -> None:
+    """Reads back from the engine and the services what the settings promise."""
+    found = check.run(load_settings(stack))
+    if as_json:
+        print(json.dumps([vars(finding) for finding in found], indent=2))
+    else:
+        check.show(found, Console(highlight=False))
+    if not all(finding.kept for finding in found):
+        raise typer.Exit(1)
+
+
+def down(
+    stack: Name = "dev",
+    purge: Annotated[bool, typer.Option(envvar="PURGE", help="The data volumes too, and the stack's state.")] = False,  # noqa: FBT002
+) -> None:
+    """Removes everything; what was measured stays, unless purged."""
+    removed = Stack(stack)
+    removed.create()
+    volumes = removed.outputs().get("data_volumes", [])
+    removed.pulumi("destroy", "--yes")
+    if not purge:
+        return
+    client = connect(removed.settings.docker.model_dump())
+    for volume in client.volumes.list(filters={"name": volumes} if volumes else {"name": "-"}):
+        if volume.name in volumes:
+            volume.remove()
+    removed.pulumi("stack", "rm", "--yes", "--preserve-config")
+
+
+def drift(stack: Name = "dev") -> None:
+    """Fails when something would change, or was changed by hand on the engine."""
+    watched = Stack(stack)
+    watched.create()
+    watched.pulumi("preview", "--refresh", "--diff", "--expect-no-changes")
