@@ -6,7 +6,7 @@ rule {
   }
   label "severity" {
     severity = "bug"
-    value    = "critical|warning|info|none"
+    value    = "(critical|warning|info|none)"
     required = true
   }
   annotation "summary" {
