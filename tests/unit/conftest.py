@@ -11,6 +11,9 @@ import pytest
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
+from components.metrics_stack import DESCRIBED_BY
+from config import prometheus
+from config.container import ConfigFiles, Container
 from config.settings import Settings, SettingsError, load
 
 PROJECT, STACK = "nervous-system", "test"
@@ -175,3 +178,17 @@ def texts_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from texts_in(inner)
+
+
+def described(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> Container:
+    """What `config` makes of `service`, as `MetricsStack` asks for it."""
+    if service == "prometheus":
+        return prometheus.container(settings, own_rules or {})
+    return DESCRIBED_BY[service](settings)
+
+
+def config_of(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> ConfigFiles:
+    """The config files of `service`, which must have some."""
+    config = described(service, settings, own_rules).config
+    assert config is not None
+    return config

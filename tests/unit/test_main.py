@@ -106,7 +106,10 @@ def test_own_rule_files_are_read_from_the_project(run: Run, tmp_path: Path) -> N
     [
         ({"metric": {}}, "Pulumi.test.yaml: nervous-system:metric: unknown key; did you mean metrics?"),
         ({"slack_webhook": "https://sesame.example"}, "Pulumi.test.yaml: nervous-system:slack_webhook: is a secret"),
-        ({"alerts": {"rule_files": ["gone.yml"]}}, "alerts.rule_files: gone.yml: No such file"),
+        (
+            {"alerts": {"rule_files": ["gone.yml"]}},
+            "Pulumi.test.yaml: nervous-system:alerts.rule_files: gone.yml: No such file",
+        ),
     ],
     ids=["an unknown key", "a secret in clear", "a missing rule file"],
 )

@@ -392,7 +392,6 @@ def test_an_ipv6_address_stands_in_brackets(listen: str) -> None:
     assert "publish.prometheus" in refusal({"publish": {"prometheus": listen}})
 
 
-@pytest.mark.xfail(strict=True, reason="mistakes about secrets end the search for others")
 def test_mistakes_about_secrets_and_others_are_told_together() -> None:
     assert len(refusal({"slack_webhook": "x", "metric": {}}).splitlines()) == 2
 
