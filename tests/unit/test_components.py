@@ -74,6 +74,28 @@ def default() -> Recorder:
     return metrics()
 
 
+@cache
+def another() -> Recorder:
+    """Every service, with everything said differently."""
+    config = {
+        **EVERYTHING,
+        "prefix": "obs",
+        "networks": ["shop", "backend"],
+        "publish": PUBLISH,
+        "memory": {"node_exporter": "200MiB"},
+    }
+    return metrics(config, with_secrets=True, own_rules={"shop.yml": RULES})
+
+
+PUBLISH: dict[str, str | None] = {
+    "prometheus": "0.0.0.0:9090",
+    "alertmanager": None,
+    "node_exporter": "[::1]:9100",
+    "cadvisor": "10.1.2.3:80",
+    "postgres_exporter": "127.0.0.1:9999",
+}
+
+
 def running(recorder: Recorder) -> dict[str, Registered]:
     return {name: c for name, c in recorder.of_type(CONTAINER).items() if c.inputs["mustRun"]}
 
@@ -248,17 +270,9 @@ def test_stacks_of_different_prefixes_share_no_name() -> None:
     def names(recorder: Recorder) -> set[str]:
         return {r.inputs["name"] for token in (CONTAINER, VOLUME) for r in recorder.of_type(token).values()}
 
-    other = metrics({**EVERYTHING, "prefix": "obs"}, with_secrets=True)
-    assert {c.inputs["name"] for c in running(other).values()} == {f"obs-{service}" for service in SERVICES}
-    assert len(names(other)) == len(names(everything())) > 2 * len(SERVICES)
-    assert not names(other) & names(everything())
-
-
-def test_the_same_settings_make_the_same_resources() -> None:
-    def inputs(recorder: Recorder) -> dict[tuple[str, str], Any]:
-        return {(r.typ, r.name): r.inputs for r in recorder.resources}
-
-    assert inputs(metrics(EVERYTHING, with_secrets=True)) == inputs(everything())
+    assert {c.inputs["name"] for c in running(another()).values()} == {f"obs-{service}" for service in SERVICES}
+    assert len(names(another())) == len(names(everything())) > 2 * len(SERVICES)
+    assert not names(another()) & names(everything())
 
 
 # Memory.
@@ -271,8 +285,7 @@ def test_limits_are_those_of_the_settings() -> None:
 
 
 def test_the_runtime_of_an_exporter_knows_its_limit() -> None:
-    recorder = metrics({"memory": {"node_exporter": "200MiB"}})
-    assert "GOMEMLIMIT=170MiB" in recorder[CONTAINER, "node_exporter"].inputs["envs"]
+    assert "GOMEMLIMIT=170MiB" in another()[CONTAINER, "node_exporter"].inputs["envs"]
 
 
 def test_a_change_of_memory_is_made_in_the_running_container() -> None:
@@ -287,19 +300,18 @@ def test_a_change_of_memory_is_made_in_the_running_container() -> None:
 # Ports and networks.
 
 
-def test_a_service_is_published_where_the_settings_say() -> None:
-    publish = {
-        "prometheus": "127.0.0.1:19090",
-        "alertmanager": "0.0.0.0:9093",
-        "node_exporter": "[::1]:9100",
-        "cadvisor": "10.1.2.3:80",
+def test_a_service_is_published_where_the_settings_say_and_leads_to_its_metrics() -> None:
+    containers = running(another())
+    ports = {
+        name: [(p["ip"], p["external"], p["internal"]) for p in c.inputs["ports"]] for name, c in containers.items()
     }
-    containers = running(metrics({"publish": publish}))
-    assert {name: containers[name].inputs["ports"] for name in publish} == {
-        "prometheus": [{"internal": 9090, "external": 19090, "ip": "127.0.0.1", "protocol": "tcp"}],
-        "alertmanager": [{"internal": 9093, "external": 9093, "ip": "0.0.0.0", "protocol": "tcp"}],  # noqa: S104 - asked for
-        "node_exporter": [{"internal": 9100, "external": 9100, "ip": "::1", "protocol": "tcp"}],
-        "cadvisor": [{"internal": 8080, "external": 80, "ip": "10.1.2.3", "protocol": "tcp"}],
+    nowhere: dict[str, list[tuple[str, int, int]]] = {service: [] for service in SERVICES}
+    assert ports == {
+        **nowhere,
+        "prometheus": [("0.0.0.0", 9090, METRICS["prometheus"])],  # noqa: S104 - asked for
+        "node_exporter": [("::1", 9100, METRICS["node_exporter"])],
+        "cadvisor": [("10.1.2.3", 80, METRICS["cadvisor"])],
+        "postgres_exporter": [("127.0.0.1", 9999, METRICS["postgres_exporter"])],
     }
 
 
@@ -310,20 +322,6 @@ def test_by_default_only_prometheus_and_alertmanager_are_published() -> None:
     }
 
 
-def test_what_is_not_to_be_published_is_not() -> None:
-    recorder = metrics({"publish": {"prometheus": None, "alertmanager": None}})
-    assert not any(c.inputs.get("ports") for c in running(recorder).values())
-
-
-def test_the_published_port_of_every_service_leads_to_its_metrics() -> None:
-    services = sorted(set(SERVICES) - {"socket_proxy"})
-    publish = {service: f"127.0.0.1:{port}" for port, service in enumerate(services, start=20000)}
-    containers = running(metrics({**EVERYTHING, "publish": publish}))
-    for service in services:
-        [port] = containers[service].inputs["ports"]
-        assert port["internal"] == METRICS[service]
-
-
 def test_every_service_is_known_in_the_network_by_its_own_name() -> None:
     for name, container in running(everything()).items():
         assert container.inputs["networksAdvanced"][0] == {"name": "nervous-test", "aliases": [name]}
@@ -332,7 +330,7 @@ def test_every_service_is_known_in_the_network_by_its_own_name() -> None:
 
 def test_only_who_talks_to_the_users_services_joins_their_networks_and_takes_no_name_there() -> None:
     """An alias like `prometheus` would answer for the user's own container of that name."""
-    containers = running(metrics({**EVERYTHING, "networks": ["shop", "backend"]}))
+    containers = running(another())
     joined = {name: c.inputs["networksAdvanced"][1:] for name, c in containers.items()}
     exporters = {name for name in SERVICES if name.endswith("_exporter")} - {"node_exporter"}
     for name, networks in joined.items():
@@ -409,8 +407,7 @@ def test_the_service_starts_after_its_loader() -> None:
 
 
 def test_the_users_own_rules_are_loaded_beside_ours() -> None:
-    recorder = metrics(own_rules={"shop.yml": RULES})
-    uploads = {u["file"]: u["content"] for u in recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]}
+    uploads = {u["file"]: u["content"] for u in another()[CONTAINER, "prometheus-loader"].inputs["uploads"]}
     assert uploads["/incoming/rules/own-shop.yml"] == RULES
     assert "/incoming/rules/host.yml" in uploads
 
@@ -518,7 +515,10 @@ def test_only_the_loader_sees_the_vault_and_may_only_read_it() -> None:
 
 
 def test_a_changed_secret_changes_its_vault_and_nothing_else() -> None:
-    """The new vault has another id, which makes a new loader, whose id is the new revision."""
+    """The new vault has another id, which makes a new loader, whose id is the new revision.
+
+    It also says that the same settings make the same resources.
+    """
     one, other = everything(), metrics(EVERYTHING, with_secrets=True, secret="another")
     changed = {(r.typ, r.name) for r in one.resources if r.inputs != other[r.typ, r.name].inputs}
     assert changed == {(CONTAINER, f"{name}-vault") for name in VAULTS}

@@ -52,53 +52,42 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     return with_config
 
 
-def test_an_empty_stack_file_deploys_and_says_where_to_look(run: Run) -> None:
+def test_an_empty_stack_file_deploys_on_the_explicit_engine_and_says_where_to_look(run: Run) -> None:
     recorder, exports = run({})
     assert exports["prometheus"] == "http://127.0.0.1:9090"
     assert exports["alertmanager"] == "http://127.0.0.1:9093"
     assert exports["data_volumes"] == ["nervous-test-prometheus", "nervous-test-alertmanager"]
     assert "nervous-test-prometheus" in {c.inputs["name"] for c in recorder.of_type(CONTAINER).values()}
-
-
-def test_links_are_those_that_people_use(run: Run) -> None:
-    _, exports = run({"external_urls": {"prometheus": "https://p.example/"}})
-    assert exports["prometheus"] == "https://p.example"
-
-
-def test_the_engine_is_the_one_of_the_settings(run: Run) -> None:
-    recorder, _ = run({"docker": {"host": "tcp://vps.example:2376", "certificates": "/etc/docker/tls"}})
-    engine = recorder[PROVIDER, "engine"].inputs
-    assert (engine["host"], engine["certPath"]) == ("tcp://vps.example:2376", "/etc/docker/tls")
-
-
-def test_the_network_has_the_prefix_as_its_name_and_goes_before_its_successor(run: Run) -> None:
-    recorder, _ = run({"prefix": "obs"})
-    network = recorder[NETWORK, "network"]
-    assert network.inputs["name"] == "obs"
-    assert network.options.deleteBeforeReplace
-    assert "::engine::" in network.options.provider
-
-
-def test_no_resource_of_docker_falls_back_to_a_default_provider(run: Run) -> None:
-    recorder, _ = run({})
+    assert recorder[NETWORK, "network"].options.deleteBeforeReplace  # its name is taken
     ours = [r for r in recorder.resources if r.typ.startswith("docker:")]
-    assert ours
     assert [r.name for r in ours if "::engine::" not in r.options.provider] == []
 
 
-def test_secrets_go_from_config_to_a_vault_and_stay_secret(run: Run) -> None:
-    recorder, exports = run({}, ["slack_webhook"])
-    uploads = recorder[CONTAINER, "alertmanager-vault"].inputs["uploads"]
-    assert is_secret(uploads)
-    assert revealed(uploads) == [{"file": "/vault/slack_webhook", "content": SECRET_TEXT}]
-    assert SECRET_TEXT not in str(exports)
+def test_the_engine_the_prefix_and_the_links_are_those_of_the_settings(run: Run) -> None:
+    recorder, exports = run(
+        {
+            "docker": {"host": "tcp://vps.example:2376", "certificates": "/etc/docker/tls"},
+            "prefix": "obs",
+            "external_urls": {"prometheus": "https://p.example/"},
+        }
+    )
+    engine = recorder[PROVIDER, "engine"].inputs
+    assert (engine["host"], engine["certPath"]) == ("tcp://vps.example:2376", "/etc/docker/tls")
+    assert recorder[NETWORK, "network"].inputs["name"] == "obs"
+    assert exports["prometheus"] == "https://p.example"
 
 
-def test_own_rule_files_are_read_from_the_project(run: Run, tmp_path: Path) -> None:
+def test_secrets_go_from_config_to_a_vault_and_own_rules_from_the_project_to_prometheus(
+    run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "shop.yml").write_text("groups: []\n")
-    recorder, _ = run({"alerts": {"rule_files": ["shop.yml"]}})
-    uploads = recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]
-    assert {"file": "/incoming/rules/own-shop.yml", "content": "groups: []\n"} in uploads
+    recorder, exports = run({"alerts": {"rule_files": ["shop.yml"]}}, ["slack_webhook"])
+    secrets = recorder[CONTAINER, "alertmanager-vault"].inputs["uploads"]
+    assert is_secret(secrets)
+    assert revealed(secrets) == [{"file": "/vault/slack_webhook", "content": SECRET_TEXT}]
+    assert SECRET_TEXT not in str(exports)
+    files = recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]
+    assert {"file": "/incoming/rules/own-shop.yml", "content": "groups: []\n"} in files
 
 
 @pytest.mark.parametrize(
