@@ -15,6 +15,7 @@ from rich.console import Console
 import check
 from components.engine import connect
 from config import settings as stack_config
+from config.images import resolve
 from config.settings import Settings
 from toolchain import engine, images, paths, pulumi_cli
 from toolchain.report import Step, ToolchainError, console
@@ -112,10 +113,20 @@ class Stack:
 
     def use_local_images(self) -> None:
         """Builds the images that cannot be pulled, and says so in the stack file, where `pulumi up` finds them too."""
-        wanted = {service: self.settings.image(service) for service in self.settings.services}
+        overrides = {service: getattr(self.settings.images, service) for service in self.settings.services}
+        before = {service: image for service, image in overrides.items() if image and image.startswith(images.LOCAL)}
+        wanted = {
+            service: resolve(service, None, self.settings.images.registry)
+            if service in before
+            else self.settings.image(service)
+            for service in self.settings.services
+        }
         built = images.local_images(wanted)
         for service, reference in built.items():
-            self.ask("config", "set", "--path", f"images.{service}", reference)
+            if before.get(service) != reference:
+                self.ask("config", "set", "--path", f"images.{service}", reference)
+        for service in before.keys() - built.keys():  # its registry can be reached by now
+            self.ask("config", "rm", "--path", f"images.{service}")
 
 
 def _passphrase() -> Path:

@@ -1,0 +1,67 @@
+"""What the end-to-end tests share: a machine with engine, CLI and images, and one deployment."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker import DockerClient
+
+from tests.e2e.deployment import SHORT, Deployment
+from toolchain import engine, images, pulumi_cli
+
+
+@pytest.fixture(scope="session")
+def client() -> DockerClient:
+    """The local engine, installed and started when it must be."""
+    return engine.ensure()
+
+
+@pytest.fixture(scope="session")
+def environment() -> Mapping[str, str]:
+    """What a process needs to find the Pulumi CLI and its providers."""
+    return pulumi_cli.ensure().environment()
+
+
+@pytest.fixture(scope="session")
+def local_images(client: DockerClient) -> dict[str, str]:  # noqa: ARG001 - an engine must be there
+    """Service → reference of an image built here; empty where the official ones can be pulled."""
+    return images.local_images()
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def settings(prefix: str, local_images: Mapping[str, str], **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The stack config of a small test stack with short intervals and free ports."""
+    return {
+        "prefix": prefix,
+        "images": dict(local_images),
+        "memory": {"ceiling": "2GiB", "prometheus": "256MiB"},
+        "metrics": {**SHORT, "retention": {"time": "2h", "size": "512MiB"}},
+        "publish": {name: f"127.0.0.1:{free_port()}" for name in ("prometheus", "alertmanager")},
+        **more,
+    }
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    tmp_path_factory: pytest.TempPathFactory,
+    client: DockerClient,
+    environment: Mapping[str, str],
+    local_images: Mapping[str, str],
+) -> Iterator[Deployment]:
+    """The stack that most tests look at and change. Each test leaves it as it found it, or says so in its name."""
+    folder: Path = tmp_path_factory.mktemp("stack")
+    made = Deployment.create(folder, "e2e", client, environment, settings("ns-e2e", local_images))
+    try:
+        made.up()
+        yield made
+    finally:
+        made.destroy()
