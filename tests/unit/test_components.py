@@ -16,7 +16,7 @@ from components.metrics_stack import MetricsStack
 from config.ports import METRICS
 from config.settings import SECRETS, SERVICES
 from config.units import go_duration, seconds
-from unit.conftest import (
+from tests.unit.conftest import (
     COMMAND,
     CONTAINER,
     EVERYTHING,

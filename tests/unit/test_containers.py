@@ -8,7 +8,7 @@ import pytest
 from config.container import DIRECTORY
 from config.ports import METRICS
 from config.settings import SECRETS, SERVICES
-from unit.conftest import EVERYTHING, SECRET_TEXT, config_of, described, settings_of
+from tests.unit.conftest import EVERYTHING, SECRET_TEXT, config_of, described, settings_of
 
 SETTINGS = settings_of(EVERYTHING, secrets=SECRETS)
 WITHOUT_SECRETS = settings_of(EVERYTHING)

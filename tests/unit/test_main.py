@@ -10,7 +10,7 @@ import pulumi
 import pytest
 import yaml
 
-from unit.conftest import (
+from tests.unit.conftest import (
     CONTAINER,
     NETWORK,
     PROJECT,

@@ -8,7 +8,7 @@ import yaml
 
 from config.prometheus import container, main_file
 from config.settings import Settings
-from unit.conftest import EVERYTHING, config_of, settings_of
+from tests.unit.conftest import EVERYTHING, config_of, settings_of
 
 RULES = "groups: []\n"
 

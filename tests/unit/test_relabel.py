@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from unit.relabel import relabelled, scraped
+from tests.unit.relabel import relabelled, scraped
 
 LABELS = {"a": "foo", "b": "bar"}
 

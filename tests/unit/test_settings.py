@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.settings import SECRETS, SERVICES, Settings, SettingsError, load
-from unit.conftest import EVERYTHING, EXPORTERS, PINNED_MONGODB, PROJECT, SECRET_TEXT, refusal, settings_of
+from tests.unit.conftest import EVERYTHING, EXPORTERS, PINNED_MONGODB, PROJECT, SECRET_TEXT, refusal, settings_of
 
 MIB, GIB = 2**20, 2**30
 
