@@ -1,5 +1,6 @@
 """What the end-to-end tests share: a machine with engine, CLI and images, and one deployment."""
 
+import secrets
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,14 +9,17 @@ from typing import Any
 import pytest
 from docker import DockerClient
 
+from tests.e2e import leftovers
 from tests.e2e.deployment import SHORT, Deployment
 from toolchain import engine, images, pulumi_cli
 
 
 @pytest.fixture(scope="session")
 def client() -> DockerClient:
-    """The local engine, installed and started when it must be."""
-    return engine.ensure()
+    """The local engine, installed and started when it must be; rid of what killed sessions left on it."""
+    found = engine.ensure()
+    leftovers.remove(found)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +29,7 @@ def environment() -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
-def local_images(client: DockerClient) -> dict[str, str]:  # noqa: ARG001 - an engine must be there
+def local_images(client: DockerClient) -> dict[str, str]:
     """Service → reference of an image built here; empty where the official ones can be pulled."""
     return images.local_images()
 
@@ -38,7 +42,7 @@ def free_port() -> int:
         return port
 
 
-def settings(prefix: str, local_images: Mapping[str, str], **more: Any) -> dict[str, Any]:  # noqa: ANN401
+def settings(prefix: str, local_images: Mapping[str, str], **more: Any) -> dict[str, Any]:
     """The stack config of a small test stack with short intervals and free ports."""
     return {
         "prefix": prefix,
@@ -51,15 +55,22 @@ def settings(prefix: str, local_images: Mapping[str, str], **more: Any) -> dict[
 
 
 @pytest.fixture(scope="session")
+def prefix() -> str:
+    """What this session's names on the engine begin with: several sessions may run beside each other."""
+    return f"{leftovers.PREFIX}{secrets.token_hex(3)}"
+
+
+@pytest.fixture(scope="session")
 def deployment(
     tmp_path_factory: pytest.TempPathFactory,
     client: DockerClient,
     environment: Mapping[str, str],
     local_images: Mapping[str, str],
+    prefix: str,
 ) -> Iterator[Deployment]:
     """The stack that most tests look at and change. Each test leaves it as it found it, or says so in its name."""
     folder: Path = tmp_path_factory.mktemp("stack")
-    made = Deployment.create(folder, "e2e", client, environment, settings("ns-e2e", local_images))
+    made = Deployment.create(folder, "e2e", client, environment, settings(prefix, local_images))
     try:
         made.up()
         yield made
