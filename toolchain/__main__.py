@@ -4,7 +4,7 @@ import typer
 
 from toolchain import engine as docker_engine
 from toolchain import images as service_images
-from toolchain import pulumi_cli
+from toolchain import pulumi_cli, stack
 from toolchain.report import readable_errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -38,6 +38,13 @@ def images() -> None:
 def binary(name: str) -> None:
     """Print the path of a tool such as promtool."""
     typer.echo(service_images.binary(name))
+
+
+app.command()(stack.up)
+app.command()(stack.preview)
+app.command("check")(stack.check_stack)
+app.command()(stack.down)
+app.command()(stack.drift)
 
 
 if __name__ == "__main__":

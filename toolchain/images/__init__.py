@@ -19,6 +19,8 @@ from toolchain.report import Step, ToolchainError, note
 
 FOLDER = Path(__file__).parent
 DOCKER_HUB = "registry-1.docker.io"
+LOCAL = "nervous-system/"
+"""What the names of images that were built here begin with."""
 
 
 def local_images(references: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -61,7 +63,7 @@ def _registry_url(reference: str) -> str:
 
 def ensure(client: docker.DockerClient, service: str, recipe: Recipe) -> str:
     """The reference of the service's image; it is packed if the engine lacks it, and built if it never was."""
-    reference = f"nervous-system/{service}:{recipe.version}-{_image_key(service, recipe)}"
+    reference = f"{LOCAL}{service}:{recipe.version}-{_image_key(service, recipe)}"
     if not _present(client, reference):
         with store.lock(f"image-{service}"):
             if not _present(client, reference):
