@@ -12,6 +12,9 @@ COLLECTORS = ("cpu", "filefd", "filesystem", "meminfo", "pressure", "stat", "tim
 _DISKS = 'job="node_exporter",fstype!~"tmpfs|ramfs|overlay|squashfs|iso9660|erofs|nsfs|autofs|fuse.lxcfs"'
 """File systems that can fill up: no memory, no read-only images, no container layers (they are on one of the others)."""
 
+_INTERFACES = 'job="cadvisor",id="/",interface!~"(br-|docker|ifb|veth|virbr).*|lo"'
+"""The host's own interfaces: Docker's bridges carry the same packets once more, under names that change."""
+
 
 def group(limits: Thresholds, watched: Watched) -> Group:
     rules: tuple[Rule, ...] = ()
@@ -171,12 +174,7 @@ def _disks(limits: Thresholds) -> tuple[Rule, ...]:
             severity="warning",
             service="host",
             wait="30m",
-            expr=f"""
-            min by (job, instance, service, mountpoint) (
-              predict_linear(node_filesystem_avail_bytes{{{_DISKS}}}[6h], {limits.disk_fills})
-            ) < 0
-            and on (job, instance, service, mountpoint) {used} > 0.5
-            """,
+            expr=_full_within(limits.disk_fills, judged_by="6h", known_for="3h"),
             summary=f"{{{{ $labels.mountpoint }}}} will be full in less than {limits.disk_fills}",
             description="At the pace of the last six hours the file system runs out of space in the time named. "
             "There is time to find out what grows.",
@@ -186,12 +184,7 @@ def _disks(limits: Thresholds) -> tuple[Rule, ...]:
             severity="critical",
             service="host",
             wait="15m",
-            expr=f"""
-            min by (job, instance, service, mountpoint) (
-              predict_linear(node_filesystem_avail_bytes{{{_DISKS}}}[1h], {limits.disk_fills_critical})
-            ) < 0
-            and on (job, instance, service, mountpoint) {used} > 0.5
-            """,
+            expr=_full_within(limits.disk_fills_critical, judged_by="1h", known_for="30m"),
             summary=f"{{{{ $labels.mountpoint }}}} will be full in less than {limits.disk_fills_critical}",
             description="At the pace of the last hour the file system runs out of space in the time named. "
             "Something writes without end: a log, a dump, a runaway query.",
@@ -227,6 +220,17 @@ def _disks(limits: Thresholds) -> tuple[Rule, ...]:
             "writes there fails now, and the disk may be dying.",
         ),
     )
+
+
+def _full_within(span: str, *, judged_by: str, known_for: str) -> str:
+    """Half full, and heading for full. A line through the first minutes after an install would say anything."""
+    return f"""
+    min by (job, instance, service, mountpoint) (
+      predict_linear(node_filesystem_avail_bytes{{{_DISKS}}}[{judged_by}], {span})
+    ) < 0
+    and on (job, instance, service, mountpoint) instance_mountpoint:node_filesystem_used:ratio > 0.5
+    and on (job, instance, service, mountpoint) node_filesystem_avail_bytes offset {known_for}
+    """
 
 
 def _kernel(limits: Thresholds) -> tuple[Rule, ...]:
@@ -276,7 +280,7 @@ def _kernel(limits: Thresholds) -> tuple[Rule, ...]:
 def _network(limits: Thresholds) -> tuple[Rule, ...]:
     def packets(kind: str) -> str:
         received, sent = (
-            f'rate(container_network_{way}_{kind}{{job="cadvisor",id="/"}}[5m])' for way in ("receive", "transmit")
+            f"rate(container_network_{way}_{kind}{{{_INTERFACES}}}[5m])" for way in ("receive", "transmit")
         )
         return f"{received}\n                + {sent}"
 
