@@ -1,0 +1,280 @@
+"""What Prometheus scrapes, as targets: relabelled by a small interpreter of its rules."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from config import cadvisor, scrape
+from config.alerts.rule import Job
+from config.ports import METRICS
+from config.settings import SERVICES
+from tests.unit.conftest import EVERYTHING, EXPORTERS, settings_of
+from tests.unit.relabel import relabelled, scraped, targets
+
+APPLICATIONS = {
+    "static": [
+        {"service": "orders", "targets": ["orders:8000", "orders-2:8000"]},
+        {"service": "legacy", "targets": ["10.0.0.5:9000"], "path": "/internal/metrics", "scheme": "https"},
+    ]
+}
+
+
+def jobs(config: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    made = scrape.jobs(settings_of(config))
+    named = {job["job_name"]: job for job in made}
+    assert len(named) == len(made), "Prometheus refuses two jobs of one name"
+    return named
+
+
+def test_every_service_of_the_stack_is_watched() -> None:
+    named = jobs(EVERYTHING)
+    assert {f"http://{service}:{METRICS[service]}/metrics" for service in SERVICES} == {
+        target["url"] for service in SERVICES for target in targets(named[service]) if target
+    }
+
+
+@pytest.mark.parametrize("config", [{}, EVERYTHING, {"metrics": {"applications": {"discover": False}}}])
+def test_what_does_not_run_is_not_watched(config: dict[str, Any]) -> None:
+    named = jobs(config)
+    assert set(named) & set(SERVICES) == set(settings_of(config).services)
+
+
+def test_every_target_says_job_instance_and_service() -> None:
+    config = {**EVERYTHING, "metrics": {"applications": APPLICATIONS}}
+    made = [target for job in jobs(config).values() for target in targets(job)]
+    assert len(made) > len(SERVICES)
+    assert [target for target in made if not target or not {"job", "instance", "service"} <= target.keys()] == []
+
+
+@pytest.mark.parametrize("exporter", ["postgres", "redis", "nginx", "mongodb", "elasticsearch"])
+def test_an_exporter_speaks_for_the_service_behind_it(exporter: str) -> None:
+    usual = jobs(EVERYTHING)[f"{exporter}_exporter"]
+    assert [target["service"] for target in targets(usual) if target] == [exporter]
+    named = {**EXPORTERS, exporter: {**EXPORTERS[exporter], "service": "shop-store"}}
+    renamed = jobs({**EVERYTHING, "exporters": named})[f"{exporter}_exporter"]
+    assert [target["service"] for target in targets(renamed) if target] == ["shop-store"]
+
+
+def test_haproxy_is_asked_itself() -> None:
+    config = {"exporters": {"haproxy": {"targets": ["lb:8405"], "path": "/stats", "service": "edge"}}}
+    assert targets(jobs(config)["haproxy"]) == [
+        {"job": "haproxy", "instance": "lb:8405", "service": "edge", "url": "http://lb:8405/stats"}
+    ]
+
+
+def test_static_applications_are_one_job() -> None:
+    job = jobs({"metrics": {"applications": APPLICATIONS}})["application"]
+    assert targets(job) == [
+        {"job": "application", "service": "orders", "instance": "orders:8000", "url": "http://orders:8000/metrics"},
+        {"job": "application", "service": "orders", "instance": "orders-2:8000", "url": "http://orders-2:8000/metrics"},
+        {
+            "job": "application",
+            "service": "legacy",
+            "instance": "10.0.0.5:9000",
+            "url": "https://10.0.0.5:9000/internal/metrics",
+        },
+    ]
+
+
+def test_a_probe_is_asked_of_the_blackbox_exporter_and_named_after_what_it_tries() -> None:
+    probes = [
+        {"name": "home", "target": "https://shop.example/"},
+        {"name": "db", "target": "db:5432", "module": "tcp_connect", "service": "postgres"},
+    ]
+    asked = "http://blackbox_exporter:9115/probe?module="
+    assert targets(jobs({"exporters": {"probes": probes}})["probe"]) == [
+        {
+            "job": "probe",
+            "probe": "home",
+            "service": "home",
+            "module": "http_2xx",
+            "instance": "https://shop.example/",
+            "url": f"{asked}http_2xx&target=https://shop.example/",
+        },
+        {
+            "job": "probe",
+            "probe": "db",
+            "service": "postgres",
+            "module": "tcp_connect",
+            "instance": "db:5432",
+            "url": f"{asked}tcp_connect&target=db:5432",
+        },
+    ]
+
+
+# Containers that carry the label.
+
+
+def discovered(meta: Mapping[str, str] | None = None, config: dict[str, Any] | None = None) -> dict[str, str] | None:
+    """What becomes of a container that Docker's service discovery has found."""
+    found = {
+        "__address__": "172.18.0.5:8000",
+        "__meta_docker_network_name": "nervous-test",
+        "__meta_docker_network_ip": "172.18.0.5",
+        "__meta_docker_container_name": "/shop-orders-1",
+        "__meta_docker_container_label_observability_scrape": "true",
+        **{f"__meta_docker_{name}": value for name, value in (meta or {}).items()},
+    }
+    return scraped(found, jobs(config)["application-containers"])
+
+
+ORDERS = {
+    "job": "application",
+    "service": "shop-orders-1",
+    "instance": "shop-orders-1:8000",
+    "url": "http://172.18.0.5:8000/metrics",
+}
+
+
+@pytest.mark.parametrize(
+    ("meta", "difference"),
+    [
+        ({}, {}),
+        (
+            {"container_label_observability_port": "9102"},
+            {"instance": "shop-orders-1:9102", "url": "http://172.18.0.5:9102/metrics"},
+        ),
+        ({"container_label_observability_port": "http"}, {}),
+        (
+            {"container_label_observability_path": "/internal/metrics"},
+            {"url": "http://172.18.0.5:8000/internal/metrics"},
+        ),
+        ({"container_label_observability_path": "metrics"}, {}),
+        ({"container_label_observability_scheme": "https"}, {"url": "https://172.18.0.5:8000/metrics"}),
+        ({"container_label_observability_scheme": "gopher"}, {}),
+        ({"container_label_com_docker_compose_service": "orders"}, {"service": "orders"}),
+        (
+            {
+                "container_label_com_docker_compose_service": "orders",
+                "container_label_observability_service": "checkout",
+            },
+            {"service": "checkout"},
+        ),
+    ],
+    ids=[
+        "by its exposed port",
+        "by the port of its label",
+        "by its exposed port when the label is no port",
+        "by the path of its label",
+        "by the usual path when the label is no path",
+        "by the scheme of its label",
+        "by the usual scheme when the label is none",
+        "as its compose service",
+        "as the service of its label",
+    ],
+)
+def test_a_container_with_the_label_is_scraped(meta: dict[str, str], difference: dict[str, str]) -> None:
+    assert discovered(meta) == {**ORDERS, **difference}
+
+
+def test_a_container_is_scraped_in_the_shared_network_only() -> None:
+    """In another one its address cannot be reached, and each network would be a target of its own."""
+    assert discovered({"network_name": "bridge"}) is None
+    assert discovered({"network_name": "shop"}) is None
+    assert discovered({"network_name": "nervous-test-2"}) is None
+    assert discovered({"network_name": "shop"}, {"networks": ["shop"]}) == ORDERS
+    assert discovered({"network_name": "shop.net"}, {"networks": ["shop.net"]}) == ORDERS
+    assert discovered({"network_name": "shop-net"}, {"networks": ["shop.net"]}) is None
+
+
+def test_with_a_port_label_all_ports_of_a_container_are_one_target() -> None:
+    label = {"container_label_observability_port": "9102"}
+    ports = [discovered({"port_private": port, **label}) for port in ("8000", "9102")]
+    assert ports[0] == ports[1]
+
+
+def test_a_restart_makes_no_new_series() -> None:
+    """Addresses and ids are new each time."""
+    before, after = discovered(), discovered({"network_ip": "172.18.0.9", "container_id": "abc", "network_id": "def"})
+    assert before
+    assert after
+    assert {k: v for k, v in before.items() if k != "url"} == {k: v for k, v in after.items() if k != "url"}
+
+
+def test_docker_is_asked_through_the_proxy_and_for_labelled_containers_only() -> None:
+    [discovery] = jobs()["application-containers"]["docker_sd_configs"]
+    assert discovery["host"] == "tcp://socket_proxy:2375"
+    assert discovery["filters"] == [{"name": "label", "values": ["observability.scrape=true"]}]
+    assert discovery["match_first_network"] is False
+
+
+def test_discovery_can_be_turned_off() -> None:
+    assert "application-containers" not in jobs({"metrics": {"applications": {"discover": False}}})
+
+
+# What the rules may speak of.
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        EVERYTHING,
+        {"metrics": {"applications": {"discover": False}}},
+        {"metrics": {"applications": {"discover": False, **APPLICATIONS}}},
+    ],
+    ids=["default", "everything", "no applications", "static applications"],
+)
+def test_rules_may_speak_of_exactly_the_jobs_that_are_scraped(config: dict[str, Any]) -> None:
+    static = {target["job"] for job in jobs(config).values() for target in targets(job) if target}
+    found = {"application"} if "application-containers" in jobs(config) else set()
+    assert {str(job) for job in scrape.watched(settings_of(config))} == static | found
+
+
+def test_every_job_of_the_rules_can_be_scraped() -> None:
+    assert scrape.watched(settings_of(EVERYTHING)) == set(Job)
+
+
+# What cAdvisor's series become.
+
+
+def container_series(**labels: str) -> dict[str, str] | None:
+    found = {"__name__": "container_memory_usage_bytes", "job": "cadvisor", "service": "cadvisor"}
+    return relabelled(found | labels, cadvisor.metric_relabel_configs())
+
+
+RUNNING = {"id": "/docker/abc", "name": "shop-orders-1", "image": "shop/orders:1"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "service"),
+    [
+        ({}, "shop-orders-1"),
+        ({"container_label_com_docker_compose_service": "orders"}, "orders"),
+        ({"container_label_observability_service": "prometheus"}, "prometheus"),
+        (
+            {
+                "container_label_com_docker_compose_service": "orders",
+                "container_label_observability_service": "checkout",
+            },
+            "checkout",
+        ),
+    ],
+)
+def test_a_container_has_a_name_and_a_service_and_nothing_that_changes_at_a_restart(
+    labels: dict[str, str], service: str
+) -> None:
+    assert container_series(**RUNNING, **labels) == {
+        "__name__": "container_memory_usage_bytes",
+        "job": "cadvisor",
+        "name": "shop-orders-1",
+        "service": service,
+    }
+
+
+@pytest.mark.parametrize("group", ["/", "/system.slice/docker.service", "/docker", "/user.slice"])
+def test_groups_that_are_no_containers_are_dropped(group: str) -> None:
+    assert container_series(id=group) is None
+
+
+def test_the_hosts_own_interfaces_are_kept_and_those_of_other_groups_are_not() -> None:
+    network = {"__name__": "container_network_receive_bytes_total", "interface": "eth0"}
+    host = container_series(**network, id="/")
+    assert host == {"job": "cadvisor", "service": "cadvisor", "id": "/", **network}
+    assert container_series(**network, id="/system.slice") is None
+
+
+def test_what_tells_of_the_machine_is_kept() -> None:
+    machine = {"__name__": "machine_memory_bytes"}
+    assert container_series(**machine) == {"job": "cadvisor", "service": "cadvisor", **machine}
