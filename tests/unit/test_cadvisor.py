@@ -1,0 +1,63 @@
+"""cAdvisor's flags and windows. What becomes of its series: test_scrape.py."""
+
+import re
+
+import pytest
+import yaml
+
+from config.cadvisor import container
+from config.container import Mount
+from tests.unit.conftest import EVERYTHING, config_of, settings_of
+
+
+def flags(interval: str = "15s") -> dict[str, str]:
+    config = {"metrics": {"scrape_interval": interval, "scrape_timeout": "5s"}}
+    return dict(flag.partition("=")[::2] for flag in container(settings_of(config)).command)
+
+
+@pytest.mark.parametrize("interval", ["15s", "1m", "1m30s"])
+def test_it_looks_as_often_as_it_is_scraped(interval: str) -> None:
+    assert flags(interval)["--housekeeping_interval"] == interval
+    assert flags(interval)["--max_housekeeping_interval"] == interval
+    assert flags(interval)["--allow_dynamic_housekeeping"] == "false"
+
+
+def test_only_labels_that_name_a_service_become_labels_of_series() -> None:
+    """Any other one would be a series more at each build or restart."""
+    assert flags()["--store_container_labels"] == "false"
+    assert flags()["--whitelisted_container_labels"] == "observability.service,com.docker.compose.service"
+
+
+GROUPS = {
+    "cpu": "cpu",
+    "memory": "memory",
+    "spec": None,
+    "network": "network",
+    "fs": "disk",
+    "blkio": "diskIO",
+    "oom": "oom_event",
+    "start": None,
+    "last": None,
+}
+"""Second word of a metric's name → the group by which cAdvisor can be told to leave it out; None: it cannot."""
+
+
+def test_what_the_alerts_read_is_not_turned_off() -> None:
+    texts = [text for name, text in config_of("prometheus", settings_of(EVERYTHING)).files.items() if "rules/" in name]
+    rules = [rule for text in texts for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    recorded = {word for rule in rules for word in rule.get("record", "").split(":")}
+    read = {name for rule in rules for name in re.findall(r"\bcontainer_(\w+)", rule["expr"])}
+    groups = {GROUPS[name.split("_")[0]] for name in read if f"container_{name}" not in recorded}
+    assert {"cpu", "memory", "oom_event"} <= groups
+    assert not groups & set(flags()["--disable_metrics"].split(","))
+
+
+def test_it_finds_docker_where_the_host_keeps_it() -> None:
+    made = container(settings_of({"docker": {"data_root": "/data/docker"}}))
+    assert Mount("/data/docker", "/var/lib/docker") in made.mounts
+
+
+def test_it_hears_of_containers_that_the_kernel_killed() -> None:
+    made = container(settings_of())
+    assert made.devices == ("/dev/kmsg",)
+    assert "CAP_SYSLOG" in made.capabilities

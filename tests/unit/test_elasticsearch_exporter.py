@@ -1,0 +1,42 @@
+"""How the exporter reaches Elasticsearch."""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.unit.conftest import config_of, described, settings_of
+
+PASSWORD = ["elasticsearch_password"]
+
+
+def settings(secrets: list[str], **differences: str) -> Any:
+    elasticsearch = {"url": "https://search:9200", **differences}
+    return settings_of({"exporters": {"elasticsearch": elasticsearch}}, secrets=secrets)
+
+
+def test_it_connects_to_the_cluster_of_the_settings() -> None:
+    made = described("elasticsearch_exporter", settings([]))
+    assert "--es.uri=https://search:9200" in made.command
+    assert made.config is None
+    assert made.reaches_users
+
+
+@pytest.mark.parametrize("password", ["s3cret", "p@ss:w/rd%?#", "with space", "grün"])
+@pytest.mark.parametrize("user", ["elastic", "me@corp"])
+def test_user_and_password_survive_the_url_that_holds_them(user: str, password: str) -> None:
+    with_user = settings(PASSWORD, user=user)
+    made, config = described("elasticsearch_exporter", with_user), config_of("elasticsearch_exporter", with_user)
+    assert made.command[0] == "@/config/current/secrets/flags"  # read by its flag library, one flag in a line
+    [flag] = config.secrets["flags"].render(password).splitlines()
+    name, _, url = flag.partition("=")
+    parts = urlsplit(url)
+    assert name == "--es.uri"
+    assert (unquote(parts.username or ""), unquote(parts.password or "")) == (user, password)
+    assert (parts.scheme, parts.hostname, parts.port) == ("https", "search", 9200)
+    assert config.reload == "restart"
+
+
+def test_the_password_without_a_user_is_that_of_the_built_in_one() -> None:
+    text = config_of("elasticsearch_exporter", settings(PASSWORD)).secrets["flags"].render("x")
+    assert text == "--es.uri=https://elastic:x@search:9200\n"

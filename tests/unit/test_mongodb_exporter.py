@@ -1,0 +1,15 @@
+"""How the exporter reaches MongoDB."""
+
+import pytest
+
+from tests.unit.conftest import PINNED_MONGODB, described, settings_of
+
+
+@pytest.mark.parametrize(
+    "uri", ["mongodb://mongo:27017", "mongodb+srv://cluster.example", "mongodb://a:1,b:2/?replicaSet=r"]
+)
+def test_it_connects_to_the_server_of_the_settings(uri: str) -> None:
+    config = {"exporters": {"mongodb": {"uri": uri}}, "images": {"mongodb_exporter": PINNED_MONGODB}}
+    made = described("mongodb_exporter", settings_of(config))
+    assert f"--mongodb.uri={uri}" in made.command
+    assert made.reaches_users

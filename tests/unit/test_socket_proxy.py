@@ -1,0 +1,107 @@
+"""What may be asked of the Docker socket."""
+
+import re
+
+import pytest
+
+from config.container import Mount
+from config.ports import DOCKER_API, METRICS
+from config.socket_proxy import container
+from tests.unit.conftest import config_of, settings_of
+
+TEXT = config_of("socket_proxy", settings_of()).files["haproxy.cfg"]
+
+
+def section(name: str) -> list[str]:
+    """The lines of one section of haproxy.cfg."""
+    [block] = [block for block in TEXT.split("\n\n") if block.startswith(name)]
+    return [line.strip() for line in block.splitlines()[1:]]
+
+
+def allowed(path: str) -> bool:
+    [rule] = [line for line in section("frontend docker") if " path " in line]
+    parsed = re.fullmatch(r"http-request deny unless \{ path -m reg (\S+) \}", rule)
+    assert parsed
+    return bool(re.search(parsed[1], path))
+
+
+ID = "0123456789ab" * 5 + "0123"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_ping",
+        "/v1.41/_ping",
+        "/v1.44/containers/json",
+        "/containers/json",
+        "/v1.41/networks",
+        "/v1.41/events",
+        "/v1.41/info",
+        "/v1.41/version",
+        f"/v1.41/containers/{ID}/logs",
+        "/containers/shop-orders-1/logs",
+    ],
+)
+def test_what_shows_containers_and_their_logs_is_let_through(path: str) -> None:
+    assert allowed(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1.41/",
+        f"/v1.41/containers/{ID}/json",  # with the environment
+        f"/v1.41/containers/{ID}/archive",  # any file
+        f"/v1.41/containers/{ID}/export",
+        f"/v1.41/containers/{ID}/top",
+        f"/v1.41/containers/{ID}/attach/ws",
+        f"/v1.41/containers/{ID}/exec",
+        f"/v1.41/containers/{ID}/logs/../json",
+        "/v1.41/containers/json/../create",
+        "/v1.41/images/json",
+        "/v1.41/volumes",
+        "/v1.41/secrets",
+        "/v1.41/configs",
+        "/v1.41/swarm/unlockkey",
+        "/v1.41/system/df",
+        "/v1.41/networks/abc",
+        "/v1.41/plugins",
+        "//v1.41/containers/json",
+        "/v1.41/containers/json/",
+        "/evil/containers/json",
+    ],
+)
+def test_nothing_else_is(path: str) -> None:
+    assert not allowed(path)
+
+
+def test_only_reading_is_let_through_and_refused_before_anything_else_is_looked_at() -> None:
+    rules = [line for line in section("frontend docker") if line.startswith(("http-request", "default_backend"))]
+    assert rules[0] == "http-request deny unless METH_GET or METH_HEAD"
+    assert [rule.split()[:2] for rule in rules[:-1]] == [["http-request", "deny"]] * (len(rules) - 1)
+    assert rules[-1] == "default_backend engine"
+
+
+def test_only_metrics_are_served_beside() -> None:
+    [bind, serve, deny] = section("frontend metrics")
+    assert bind == f"bind :{METRICS['socket_proxy']}"
+    assert serve.startswith("http-request use-service prometheus-exporter if")
+    assert deny == "http-request deny"
+    assert f"bind :{DOCKER_API}" in section("frontend docker")
+
+
+@pytest.mark.parametrize(
+    ("host", "socket"),
+    [
+        ("unix:///var/run/docker.sock", "/var/run/docker.sock"),
+        ("unix:///run/user/1000/docker.sock", "/run/user/1000/docker.sock"),
+        ("ssh://deploy@vps.example", "/var/run/docker.sock"),
+        ("tcp://vps.example:2376", "/var/run/docker.sock"),
+    ],
+)
+def test_the_socket_is_that_of_the_engines_host(host: str, socket: str) -> None:
+    made = container(settings_of({"docker": {"host": host, "certificates": "/etc/docker/tls"}}))
+    assert made.mounts == (Mount(socket, "/var/run/docker.sock"),)
+    assert "server socket unix@/var/run/docker.sock" in TEXT
