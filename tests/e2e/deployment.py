@@ -34,9 +34,12 @@ class Deployment:
     def create(
         cls, folder: Path, stack: str, client: DockerClient, environment: Mapping[str, str], config: dict[str, Any]
     ) -> "Deployment":
-        """A copy of the program beside its own state; nothing is written into the checkout."""
-        for name in ("config", "components", "policies", "check", "toolchain", "__main__.py", "Pulumi.yaml", ".venv"):
-            (folder / name).symlink_to(ROOT / name)
+        """A copy of the program beside its own state: neither reaches the other, whoever edits the checkout meanwhile."""
+        for name in ("config", "components", "policies", "check", "toolchain"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("__main__.py", "Pulumi.yaml"):
+            shutil.copy(ROOT / name, folder / name)
+        (folder / ".venv").symlink_to(ROOT / ".venv")
         state = folder / "state"
         state.mkdir()
         environment = {
