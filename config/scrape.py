@@ -53,6 +53,8 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
         }
         job: ScrapeConfig = {"job_name": service, "static_configs": [target]}
         if service == "cadvisor":
+            # cAdvisor gives its samples times of its own: without this a removed container lives on for five minutes.
+            job["track_timestamps_staleness"] = True
             job["metric_relabel_configs"] = cadvisor.metric_relabel_configs()
         jobs.append(job)
     return jobs
