@@ -23,7 +23,7 @@ _SLACK = """\
 
 {{ define "slack.text" -}}
 {{ range .Alerts -}}
-*{{ .Annotations.summary }}*
+{{ if eq .Status "resolved" }}Over: {{ end }}*{{ .Annotations.summary }}*
 {{ .Annotations.description }}
 {{ with .Annotations.runbook_url }}<{{ . }}|Runbook>{{ end }}{{ with .GeneratorURL }} · <{{ . }}|Query>{{ end }}
 
@@ -103,7 +103,8 @@ def main_file(settings: Settings) -> dict[str, Any]:
         "templates": ["templates/*.tmpl"],
         "route": {
             "receiver": everyday,
-            "group_by": ["alertname", "service"],
+            # With the severity: what goes from critical to warning is the end of one message and another one.
+            "group_by": ["alertname", "service", "severity"],
             "group_wait": notifications.group_wait,
             "group_interval": notifications.group_interval,
             "repeat_interval": notifications.repeat_interval,

@@ -493,7 +493,8 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
     Raises:
         SettingsError: names every wrong key, the file it stands in, and what would be right.
     """
-    own = {key.removeprefix(f"{project}:"): value for key, value in config.items() if key.startswith(f"{project}:")}
+    mine = f"{project}:"  # an empty value is Pulumi.yaml's way to declare a key without setting it
+    own = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
     values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
     problems: list[tuple[str, str]] = []
     for key, value in own.items():
