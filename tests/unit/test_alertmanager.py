@@ -103,7 +103,7 @@ def test_every_receiver_that_a_route_names_is_there_once(secrets: list[str]) -> 
 def test_alerts_of_one_kind_and_service_come_as_one_message_as_often_as_the_settings_say() -> None:
     settings = settings_of({"notifications": {"group_wait": "10s", "group_interval": "2m", "repeat_interval": "12h"}})
     route = main_file(settings)["route"]
-    assert route["group_by"] == ["alertname", "service"]
+    assert route["group_by"] == ["alertname", "service", "severity"]
     assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == ("10s", "2m", "12h")
 
 
