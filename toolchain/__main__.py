@@ -4,7 +4,7 @@ import typer
 
 from toolchain import engine as docker_engine
 from toolchain import images as service_images
-from toolchain import pulumi_cli, stack
+from toolchain import lint, pulumi_cli, stack
 from toolchain.report import readable_errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -40,6 +40,7 @@ def binary(name: str) -> None:
     typer.echo(service_images.binary(name))
 
 
+app.command()(lint.lint)
 app.command()(stack.up)
 app.command()(stack.preview)
 app.command("check")(stack.check_stack)

@@ -21,6 +21,8 @@ from toolchain.report import Step, ToolchainError, note
 
 LOCAL_SOCKET = "unix:///var/run/docker.sock"
 START_SECONDS = 90
+PULL_SECONDS = 600
+"""For one call to the engine: loading a large image takes long."""
 SYSTEMD = Path("/run/systemd/system")
 # dockerd lives in sbin, which the PATH of an ordinary Debian user lacks.
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -31,11 +33,11 @@ def configured_host() -> str:
     return os.environ.get("DOCKER_HOST") or LOCAL_SOCKET
 
 
-def connect(host: str | None = None) -> docker.DockerClient:
+def connect(host: str | None = None, *, timeout: int = PULL_SECONDS) -> docker.DockerClient:
     """A client of the engine, or an error that names the fix."""
     host = host or configured_host()
     try:
-        client = docker.DockerClient(base_url=host, timeout=600, use_ssh_client=host.startswith("ssh://"))
+        client = docker.DockerClient(base_url=host, timeout=timeout, use_ssh_client=host.startswith("ssh://"))
         client.ping()
     except (DockerException, OSError) as error:
         raise EngineUnreachableError(host, error) from error

@@ -16,6 +16,8 @@ from toolchain.report import Step, ToolchainError, run
 
 OLDEST = (1, 26)
 """What go.mod of the modules here asks for."""
+FLAGS = ("-mod=readonly", "-buildvcs=false", "-trimpath")
+"""The same for everything, vet included: other flags would compile all modules once more."""
 PINNED = Path(__file__).with_name("go.txt")
 # The official tarball's place, which is often not on PATH.
 USUAL_PLACE = "/usr/local/go/bin"
@@ -28,9 +30,8 @@ class Go:
 
     def build(self, module: Path, packages: Sequence[str], *, tags: str, ldflags: str, into: Path, log: str) -> None:
         """Static binaries of packages of a module whose go.mod and go.sum pin everything."""
-        flags = ["-mod=readonly", "-buildvcs=false", "-trimpath", "-tags", tags, "-ldflags", ldflags]
         run(
-            [self.path, "build", *flags, "-o", f"{into}/", *packages],
+            [self.path, "build", *FLAGS, "-tags", tags, "-ldflags", ldflags, "-o", f"{into}/", *packages],
             cwd=module,
             env=self.environment(),
             log=log,

@@ -76,7 +76,7 @@ def ensure() -> Pulumi:
         if official and not _missing_plugins():
             step.result = f"{VERSION}, official"
             return official
-        reachable = not reach.unreachable([CHECKSUMS, PLUGINS])
+        reachable = not reach.silent({url: functools.partial(reach.answers, url) for url in (CHECKSUMS, PLUGINS)})
         found = _complete(official) if reachable else None
         if found is None:
             found = _built()

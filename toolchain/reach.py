@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import requests
@@ -11,52 +11,54 @@ import requests
 from toolchain.paths import cache_dir
 
 SECONDS = 4
-# A network without internet seldom changes: do not spend the seconds again on every run.
+# A network that swallows packets seldom changes: do not spend the seconds again on every run.
 REMEMBER_SECONDS = 3600
-# A registry asks for credentials before it serves its API's root.
-ANSWERS = {200, 401}
+SLOW_SECONDS = 1
 
 
-def unreachable(urls: Iterable[str]) -> set[str]:
-    """Those of the addresses that do not answer; a silence is remembered for an hour, an answer is not."""
-    wanted = set(urls)
-    silent = wanted & _remembered()
-    asked = wanted - silent
+def silent(probes: Mapping[str, Callable[[], bool]]) -> set[str]:
+    """The names of the places that do not answer; one that took long to say so is not asked again for an hour."""
+    known = probes.keys() & _remembered().keys()
+    asked = probes.keys() - known
+    refused: set[str] = set()
     answered: set[str] = set()
-    # Threads, because a name server that drops packets holds a look-up longer than any timeout of requests.
-    threads = [threading.Thread(target=_ask, args=(url, answered), daemon=True) for url in asked]
+
+    def ask(name: str) -> None:
+        start = time.monotonic()
+        if probes[name]():
+            answered.add(name)
+        elif time.monotonic() - start < SLOW_SECONDS:
+            refused.add(name)
+
+    # Threads, because a name server that drops packets holds a look-up longer than any timeout of a client.
+    threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in asked]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + SECONDS
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    new = asked - answered
-    if new:
-        _remember(new)
-    return silent | new
+    slow = asked - answered - refused
+    if slow:
+        _memory().write_text(json.dumps(_remembered() | dict.fromkeys(slow, time.time())))
+    return known | (asked - answered)
 
 
-def _ask(url: str, answered: set[str]) -> None:
+def answers(url: str) -> bool:
+    """Whether a download from there would start."""
     try:
-        if requests.head(url, timeout=SECONDS, allow_redirects=True).status_code in ANSWERS:
-            answered.add(url)
+        return requests.head(url, timeout=SECONDS, allow_redirects=True).ok
     except requests.RequestException:
-        pass
+        return False
 
 
-def _remembered() -> set[str]:
+def _remembered() -> dict[str, float]:
+    """What was silent lately → since when."""
     try:
         silences: dict[str, float] = json.loads(_memory().read_text())
     except (FileNotFoundError, ValueError):
-        return set()
-    return {url for url, since in silences.items() if time.time() - since < REMEMBER_SECONDS}
-
-
-def _remember(urls: set[str]) -> None:
-    now = time.time()
-    kept = dict.fromkeys(_remembered() | urls, now)
-    _memory().write_text(json.dumps(kept))
+        return {}
+    return {name: since for name, since in silences.items() if time.time() - since < REMEMBER_SECONDS}
 
 
 def _memory() -> Path:
-    return cache_dir() / "unreachable.json"
+    return cache_dir() / "silent.json"

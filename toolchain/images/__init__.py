@@ -2,38 +2,38 @@
 
 import functools
 import platform
-import subprocess
-import tempfile
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
 import docker
-from docker.errors import DockerException, ImageNotFound
+import requests
+from docker.errors import APIError, ImageNotFound
 
 from config.images import pins
 from toolchain import debian, engine, golang, reach, store
-from toolchain.images import archive
-from toolchain.images.recipes import NOBODY, RECIPES, Debian, Go, Recipe
-from toolchain.images.rootfs import WORLD_WRITABLE, Rootfs
+from toolchain.images import packing
+from toolchain.images.recipes import RECIPES, Debian, Go, Recipe
 from toolchain.report import Step, ToolchainError, note
 
 FOLDER = Path(__file__).parent
-DOCKER_HUB = "registry-1.docker.io"
 LOCAL = "nervous-system/"
 """What the names of images that were built here begin with."""
 
 
-def local_images(references: Mapping[str, str] | None = None) -> dict[str, str]:
+def local_images(references: Mapping[str, str] | None = None, host: str | None = None) -> dict[str, str]:
     """Service → reference of an image that was built here, for each official image that cannot be had.
 
-    `references` are the images that a stack wants, by service; by default all pinned ones. What the engine already
-    has, or can pull, is not in the answer.
+    `references` are the images that a stack wants, by service; by default all pinned ones. What the engine at `host`
+    already has, or can pull, is not in the answer.
     """
     wanted = references or {service: pin.reference for service, pin in pins().items()}
-    client = engine.connect()
+    client = engine.connect(host)
     missing = {service: reference for service, reference in wanted.items() if not _present(client, reference)}
-    silent = reach.unreachable({_registry_url(reference) for reference in missing.values()})
-    to_build = [service for service, reference in missing.items() if _registry_url(reference) in silent]
+    # One image stands for its registry.
+    samples = {registry(reference): reference for reference in missing.values()}
+    silent = reach.silent({name: functools.partial(_can_pull, sample, host) for name, sample in samples.items()})
+    to_build = [service for service, reference in missing.items() if registry(reference) in silent]
     if not to_build:
         return {}
     note("the image registries cannot be reached: these images are builds from here, not the official ones")
@@ -51,14 +51,24 @@ def _present(client: docker.DockerClient, reference: str) -> bool:
     return True
 
 
-def _registry_url(reference: str) -> str:
+def registry(reference: str) -> str:
+    """The host that an image reference names, by Docker's rule."""
     host, slash, _ = reference.partition("/")
-    if not slash or not ("." in host or ":" in host or host == "localhost"):
-        host = "docker.io"
-    if host == "docker.io":
-        host = DOCKER_HUB
-    scheme = "http" if host.split(":")[0] in {"localhost", "127.0.0.1"} else "https"
-    return f"{scheme}://{host}/v2/"
+    return host if slash and ("." in host or ":" in host or host == "localhost") else "docker.io"
+
+
+def _can_pull(reference: str, host: str | None) -> bool:
+    """Whether the registry answers the engine, which may sit in another network than this process.
+
+    A registry that refuses the image has answered: the deployment will say what is wrong with the reference.
+    """
+    try:
+        engine.connect(host, timeout=reach.SECONDS).api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
+    except APIError as error:
+        return error.response is not None and error.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    except (requests.RequestException, ToolchainError):
+        return False
+    return True
 
 
 def ensure(client: docker.DockerClient, service: str, recipe: Recipe) -> str:
@@ -67,9 +77,9 @@ def ensure(client: docker.DockerClient, service: str, recipe: Recipe) -> str:
     if not _present(client, reference):
         with store.lock(f"image-{service}"):
             if not _present(client, reference):
-                binaries = product(service, recipe)
+                binaries, base = product(service, recipe), product("base", BASE)
                 with Step(f"image {service} {recipe.version}"):
-                    _load(client, reference, service, recipe, binaries)
+                    packing.load(client, reference, recipe, binaries, base)
     return reference
 
 
@@ -113,79 +123,10 @@ def _source_key(service: str, recipe: Recipe) -> str:
 
 
 def _image_key(service: str, recipe: Recipe) -> str:
-    return store.content_key(_source_key(service, recipe), repr(recipe), *_packing())
+    return store.content_key(
+        _source_key(service, recipe), repr(recipe), _source_key("base", BASE), FOLDER / "packing.py"
+    )
 
 
-@functools.cache
-def _packing() -> tuple[str | Path, ...]:
-    """What all images are made with."""
-    return (FOLDER / "__init__.py", FOLDER / "archive.py", FOLDER / "rootfs.py", _source_key("base", BASE))
-
-
-# What an image from a distribution has besides its service.
 BASE = Recipe(version="", source=Debian(("busybox-static", "ca-certificates"), {}), entrypoint=())
-
-
-def _load(client: docker.DockerClient, reference: str, service: str, recipe: Recipe, binaries: Path) -> None:
-    base = product("base", BASE)
-    with tempfile.TemporaryDirectory() as folder:
-        layer, packed = Path(folder, "layer.tar"), Path(folder, "image.tar")
-        with layer.open("wb") as content:
-            root = Rootfs(content)
-            _fill(root, recipe, binaries, base)
-            root.close()
-        config = {
-            "Entrypoint": recipe.entrypoint,
-            "Cmd": recipe.command,
-            "User": recipe.user,
-            "Labels": {"nervous-system.built-here": service},
-            **recipe.config,
-        }
-        with packed.open("wb") as content:
-            archive.write(content, reference, layer, config)
-        try:
-            with packed.open("rb") as content:
-                client.images.load(content)
-        except DockerException as error:
-            raise ToolchainError(
-                f"the engine refused the image {reference}: {error}", fix="see the engine's log"
-            ) from error
-
-
-def _fill(root: Rootfs, recipe: Recipe, binaries: Path, base: Path) -> None:
-    users = {"root": 0, "nobody": NOBODY, **recipe.users}
-    root.text("/etc/passwd", "".join(f"{name}:x:{uid}:{uid}:{name}:/:/bin/false\n" for name, uid in users.items()))
-    root.text("/etc/group", "".join(f"{name}:x:{gid}:\n" for name, gid in users.items()))
-    root.text("/etc/nsswitch.conf", "hosts: files dns\n")
-    root.text("/etc/ssl/certs/ca-certificates.crt", _certificates(base))
-    root.folder("/tmp", mode=WORLD_WRITABLE)  # noqa: S108  # a path in the image
-    if recipe.shell:
-        _add_busybox(root, base)
-    for path, owner in recipe.folders.items():
-        root.folder(path, owner=owner)
-    for path, script in recipe.files.items():
-        root.text(path, script, mode=0o755)
-    if isinstance(recipe.source, Go):
-        for path in recipe.source.packages:
-            root.copy(path, binaries / PurePosixPath(path).name)
-        return
-    libraries: dict[str, Path] = {}
-    for path, packaged in recipe.source.files.items():
-        root.copy(path, binaries / packaged.lstrip("/"))
-        libraries |= debian.shared_objects(binaries, binaries / packaged.lstrip("/"))
-    for path, library in sorted(libraries.items()):
-        root.copy(path, library)
-
-
-def _add_busybox(root: Rootfs, base: Path) -> None:
-    """A shell and the usual tools, as the official images have from busybox too."""
-    busybox = next(path for path in base.rglob("bin/busybox") if path.is_file())
-    root.copy("/bin/busybox", busybox)
-    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    for applet in sorted(set(applets) - {"busybox"}):
-        root.link(f"/bin/{applet}", "busybox")
-
-
-def _certificates(base: Path) -> str:
-    """What ca-certificates' own installation would join into one file."""
-    return "".join(path.read_text() for path in sorted(base.glob("usr/share/ca-certificates/*/*.crt")))
+"""What an image has besides its service."""
