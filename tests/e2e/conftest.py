@@ -1,8 +1,10 @@
 """What the end-to-end tests share: a machine with engine, CLI and images, and one deployment."""
 
+import copy
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,28 @@ def prefix() -> str:
 
 
 @pytest.fixture(scope="session")
+def deploy(
+    tmp_path_factory: pytest.TempPathFactory,
+    client: DockerClient,
+    environment: Mapping[str, str],
+    local_images: Mapping[str, str],
+) -> Callable[..., AbstractContextManager[Deployment]]:
+    """`with deploy("name", **settings) as stack`: a stack of a test's own, not up yet, and gone at the end."""
+
+    @contextmanager
+    def deploy(name: str, **more: Any) -> Iterator[Deployment]:
+        own_prefix = f"{leftovers.PREFIX}{secrets.token_hex(3)}"
+        config = settings(own_prefix, local_images, **more)
+        made = Deployment.create(tmp_path_factory.mktemp(name), name, client, environment, config)
+        try:
+            yield made
+        finally:
+            made.destroy()
+
+    return deploy
+
+
+@pytest.fixture(scope="session")
 def deployment(
     tmp_path_factory: pytest.TempPathFactory,
     client: DockerClient,
@@ -76,3 +100,17 @@ def deployment(
         yield made
     finally:
         made.destroy()
+
+
+@pytest.fixture
+def stack(deployment: Deployment) -> Iterator[Deployment]:
+    """The shared deployment, for a test that changes it: whatever the test sets is put back, on the engine too.
+
+    A test that changes something by hand sets `live` to None, or ends with an `up --refresh` of its own.
+    """
+    config, text = copy.deepcopy(deployment.config), deployment.file.read_text()
+    yield deployment
+    deployment.config = config
+    deployment.file.write_text(text)
+    if deployment.live != deployment.fingerprint():
+        deployment.up("--refresh")

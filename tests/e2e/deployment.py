@@ -1,10 +1,13 @@
 """A stack of this project in a folder of its own, deployed by the real Pulumi CLI on the real engine."""
 
+import contextlib
+import hashlib
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,9 @@ import requests
 import yaml
 from docker import DockerClient
 from docker.models.containers import Container
+
+from config import settings as stack_config
+from config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "nervous-system"
@@ -29,6 +35,8 @@ class Deployment:
     client: DockerClient
     environment: Mapping[str, str]
     config: dict[str, Any] = field(default_factory=dict)
+    live: str | None = None
+    """`fingerprint` of what the last `up` put on the engine; None after one that failed."""
 
     @classmethod
     def create(
@@ -63,6 +71,14 @@ class Deployment:
     def prefix(self) -> str:
         """What the names of everything on the engine begin with."""
         return str(self.config.get("prefix", f"nervous-{self.stack}"))
+
+    @property
+    def settings(self) -> Settings:
+        """What the program makes of the stack file."""
+        document = yaml.safe_load(self.file.read_text())["config"]
+        hidden = {key for key, value in document.items() if isinstance(value, dict) and "secure" in value}
+        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in document.items()}
+        return stack_config.load(texts, secret_keys=hidden, project=PROJECT, stack=self.stack)
 
     def write(self) -> None:
         """Writes `config` to the stack file; secrets and salt that the CLI put there stay."""
@@ -99,12 +115,39 @@ class Deployment:
     def up(self, *arguments: str, fails: bool = False) -> str:
         """`pulumi up` with what `config` says now."""
         self.write()
-        return self.pulumi("up", "--yes", "--skip-preview", *arguments, fails=fails)
+        self.live = None
+        printed = self.pulumi("up", "--yes", "--skip-preview", *arguments, fails=fails)
+        self.live = None if fails else self.fingerprint()
+        return printed
 
     def preview(self, *arguments: str, fails: bool = False) -> str:
         """`pulumi preview` with what `config` says now."""
         self.write()
         return self.pulumi("preview", *arguments, fails=fails)
+
+    def fingerprint(self) -> str:
+        """Stands for all that decides what is deployed: the program, the stack file, the user's rule files."""
+        digest = hashlib.sha256()
+        for file in sorted(self.folder.rglob("*")):
+            parts = file.relative_to(self.folder).parts
+            if file.is_file() and parts[0] not in {"state", ".venv"} and "__pycache__" not in parts:
+                digest.update(f"{file}\n".encode() + file.read_bytes())
+        return digest.hexdigest()
+
+    @contextlib.contextmanager
+    def edited(self, path: str, old: str, new: str) -> Iterator[None]:
+        """The program with other words in one of its files, as a new version of it might have."""
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{path} no longer says {old}"
+        stale = Path(importlib.util.cache_from_source(str(file)))
+        file.write_text(text.replace(old, new))
+        stale.unlink(missing_ok=True)  # it knows its source by the second and the size
+        try:
+            yield
+        finally:
+            file.write_text(text)
+            stale.unlink(missing_ok=True)
 
     def destroy(self) -> None:
         """Removes everything, data volumes too."""

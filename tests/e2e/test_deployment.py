@@ -1,0 +1,271 @@
+"""What stands on the engine after `pulumi up`: everything that was promised, and nothing that was not."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+import check
+from components.engine import execute
+from config import services
+from config.container import Container
+from config.settings import Settings
+from config.units import MIB
+from tests.e2e.deployment import Deployment
+from tests.e2e.wait import until
+
+SERVICES = ("prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy")
+"""What a stack runs that names nothing else to watch."""
+SOCKET = Path("/var/run/docker.sock")
+
+
+@pytest.fixture(scope="module")
+def settings(deployment: Deployment) -> Settings:
+    return deployment.settings
+
+
+def described(service: str, settings: Settings) -> Container:
+    return next(spec for spec in services.metrics(settings, {}) if spec.service == service)
+
+
+# What was deployed
+
+
+def test_what_runs_is_what_the_settings_name(deployment: Deployment, settings: Settings) -> None:
+    assert settings.services == SERVICES
+    loaders = {f"{service}-loader" for service in SERVICES if described(service, settings).config}
+    assert deployment.containers().keys() == {f"{deployment.prefix}-{name}" for name in {*SERVICES, *loaders}}
+
+
+def test_a_second_up_changes_nothing(deployment: Deployment) -> None:
+    before = deployment.containers()
+    deployment.up("--expect-no-changes")
+    assert deployment.containers() == before
+
+
+def test_a_refresh_finds_no_drift(deployment: Deployment) -> None:
+    deployment.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+# How every container is held
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_as_hardened_on_the_engine_as_it_is_declared(
+    service: str, deployment: Deployment, settings: Settings
+) -> None:
+    spec = described(service, settings)
+    attributes = deployment.container(service).attrs
+    host = attributes["HostConfig"]
+    limit = settings.memory_mib(service) * MIB
+    assert {
+        "memory": host["Memory"],
+        "memory and swap": host["MemorySwap"],
+        "dropped": host["CapDrop"],
+        "added": tuple(host["CapAdd"] or ()),
+        "security": host["SecurityOpt"],
+        "read-only": host["ReadonlyRootfs"],
+        "privileged": host["Privileged"],
+        "log": host["LogConfig"],
+        "restart": host["RestartPolicy"]["Name"],
+        "user": attributes["Config"]["User"],
+        "time to stop": attributes["Config"]["StopTimeout"],
+        "host's namespaces": [host[kind] for kind in ("PidMode", "UTSMode", "UsernsMode") if host[kind]],
+        "network": list(attributes["NetworkSettings"]["Networks"]),
+        "devices": tuple((device["PathOnHost"], device["CgroupPermissions"]) for device in host["Devices"] or ()),
+    } == {
+        "memory": limit,
+        "memory and swap": limit,
+        "dropped": ["ALL"],
+        "added": tuple(sorted(spec.capabilities)),
+        "security": ["no-new-privileges:true"],
+        "read-only": True,
+        "privileged": False,
+        "log": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+        "restart": "unless-stopped",
+        "user": spec.user,
+        "time to stop": spec.grace_seconds,
+        "host's namespaces": [],
+        "network": [settings.prefix],
+        "devices": tuple((device, "r") for device in spec.devices),
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_writes_nowhere_but_into_its_own_data(
+    service: str, deployment: Deployment, settings: Settings
+) -> None:
+    writable = [mount["Destination"] for mount in deployment.container(service).attrs["Mounts"] if mount["RW"]]
+    data = described(service, settings).data
+    assert writable == ([data] if data else [])
+
+
+def test_what_loads_the_files_is_held_too_and_has_no_network(deployment: Deployment) -> None:
+    loaders = [name for name in deployment.containers() if name.endswith(("-loader", "-vault"))]
+    assert len(loaders) == 3
+    for name in loaders:
+        host = deployment.client.containers.get(name).attrs["HostConfig"]
+        assert host["Memory"] == host["MemorySwap"] > 0, name
+        assert host["CapDrop"] == ["ALL"], name
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], name
+        assert host["NetworkMode"] == "none", name
+
+
+def test_ports_are_published_on_loopback_only(deployment: Deployment) -> None:
+    published = {
+        name: [
+            f"{binding['HostIp']}:{binding['HostPort']}"
+            for bindings in deployment.client.containers.get(name).attrs["NetworkSettings"]["Ports"].values()
+            for binding in bindings or ()
+        ]
+        for name in deployment.containers()
+    }
+    assert {name: ports for name, ports in published.items() if ports} == {
+        f"{deployment.prefix}-{service}": [listen] for service, listen in deployment.config["publish"].items()
+    }
+    assert all(listen.startswith("127.0.0.1:") for listen in deployment.config["publish"].values())
+
+
+# The Docker socket
+
+
+def test_only_the_proxy_and_cadvisor_can_open_the_docker_socket(deployment: Deployment) -> None:
+    able = set()
+    for service in SERVICES:
+        container = deployment.container(service)
+        for mount in container.attrs["Mounts"]:
+            source = Path(mount["Source"]).resolve()
+            if not SOCKET.resolve().is_relative_to(source):
+                continue
+            inside = PurePosixPath(mount["Destination"]) / SOCKET.resolve().relative_to(source)
+            # A read-only mount does not keep anybody from connecting: the socket's own permissions do.
+            if execute(container, ["test", "-w", str(inside)])[0] == 0:
+                able.add(service)
+    assert able == {"socket_proxy", "cadvisor"}
+
+
+def asked(deployment: Deployment, request: str) -> int:
+    """The status with which the proxy answers `request`, sent word for word from inside the stack's network."""
+    script = r'printf "%s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n" "$0" | nc socket_proxy 2375'
+    answer = execute(deployment.container("prometheus"), ["sh", "-c", script, request])[1]
+    assert answer.startswith("HTTP/1."), answer
+    return int(answer.split()[1])
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    ["GET /containers/json", "GET /v1.41/containers/json?all=1", "HEAD /_ping", "GET /version", "GET /networks"],
+)
+def test_the_socket_proxy_lets_pass_what_discovery_asks(request_line: str, deployment: Deployment) -> None:
+    assert asked(deployment, request_line) == 200
+
+
+def test_the_socket_proxy_lets_the_logs_of_a_container_pass(deployment: Deployment) -> None:
+    name = deployment.container("alertmanager").name
+    assert asked(deployment, f"GET /containers/{name}/logs?stderr=1&tail=1") == 200
+
+
+REFUSED = [
+    "POST /containers/json",
+    "POST /containers/create",
+    "POST /containers/{id}/stop",
+    "POST /containers/{id}/exec",
+    "POST /images/create?fromImage=x",
+    "POST /_ping",
+    "PUT /containers/{id}/archive?path=/",
+    "PATCH /containers/json",
+    "DELETE /containers/{id}?force=1",
+    "DELETE /volumes/{name}",
+    "GET /containers/{id}/json",
+    "GET /v1.41/containers/{id}/json",
+    "GET /containers/{id}/archive?path=/etc",
+    "GET /containers/{id}/export",
+    "GET /containers/{id}/attach/ws",
+    "GET /containers/{id}/top",
+    "GET /exec/{id}/json",
+    "GET /images/json",
+    "GET /secrets",
+    "GET /volumes",
+    "GET /",
+    "GET //containers/json",
+    "GET /containers//json",
+    "GET /containers/json/",
+    "GET /containers%2fjson",
+    "GET /containers/{id}%2fjson",
+    "GET /containers/{id}%2fjson/logs",
+    "GET /containers/json/../{id}/json",
+    "GET /containers/{id}/logs/../json",
+    "GET /containers/../logs",
+    "GET /containers/../images/json",
+    "GET /containers/%2e%2e/logs",
+    "GET /containers/json%3f/../{id}/json",
+    "GET /v1.41/../containers/{id}/json",
+    "GET /v1.41%2fcontainers/json",
+    "GET http://docker/containers/{id}/json",
+    "GET http://socket_proxy:2375/images/json?/containers/json",
+    "GET /images/json#/containers/json",
+]
+
+
+@pytest.mark.parametrize("request_line", REFUSED)
+def test_the_socket_proxy_refuses_everything_else(request_line: str, deployment: Deployment) -> None:
+    victim = deployment.container("alertmanager")
+    status = asked(deployment, request_line.format(id=victim.id, name=victim.name))
+    assert status in {400, 403}  # the proxy's own answers: the engine says 404, 405, 409 or 3xx
+
+
+# What Prometheus runs with
+
+
+def test_the_declared_limits_of_prometheus_are_in_force(deployment: Deployment, settings: Settings) -> None:
+    text: str = deployment.get("prometheus", "/api/v1/status/config")["data"]["yaml"]
+    limits = settings.metrics.limits
+    for line in (
+        f"sample_limit: {limits.samples}",
+        f"label_limit: {limits.labels}",
+        f"label_value_length_limit: {limits.label_value_length}",
+        f"target_limit: {limits.targets}",
+        "body_size_limit: 20MiB",
+        "scrape_native_histograms: true",
+        "always_scrape_classic_histograms: true",
+    ):
+        # Once for all, and again in each of the jobs: what one of them leaves out, it does not inherit silently.
+        assert text.count(f"{line}\n") == 1 + text.count("- job_name:"), line
+    assert f"max_exemplars: {settings.metrics.exemplars}" in text
+
+
+def test_prometheus_keeps_metrics_as_long_as_declared(deployment: Deployment) -> None:
+    runtime = deployment.get("prometheus", "/api/v1/status/runtimeinfo")["data"]
+    assert runtime["storageRetention"] == "2h or 512MiB"
+
+
+def test_prometheus_stores_exemplars(deployment: Deployment, settings: Settings) -> None:
+    def capacity() -> list[dict[str, Any]]:
+        return deployment.query("prometheus_tsdb_exemplar_max_exemplars")
+
+    assert until(capacity)[0]["value"][1] == str(settings.metrics.exemplars)
+
+
+def test_prometheus_accepts_native_histograms(deployment: Deployment) -> None:
+    """Of its own metrics some are native: they are stored as such, beside their classic buckets."""
+
+    def native() -> list[dict[str, Any]]:
+        return [
+            sample for sample in deployment.query("prometheus_http_request_duration_seconds") if "histogram" in sample
+        ]
+
+    assert until(native)
+    assert deployment.query("prometheus_http_request_duration_seconds_bucket")
+
+
+def test_prometheus_cannot_be_stopped_or_reloaded_over_http(deployment: Deployment) -> None:
+    flags = deployment.get("prometheus", "/api/v1/status/flags")["data"]
+    assert flags["web.enable-lifecycle"] == flags["web.enable-admin-api"] == "false"
+
+
+# Last, because a container is called healthy half a minute after its start
+
+
+def test_every_promise_that_the_check_knows_is_kept(settings: Settings) -> None:
+    broken = [finding for finding in check.run(settings) if not finding.kept]
+    assert not broken
