@@ -6,33 +6,8 @@ import pulumi
 import pulumi_docker as docker
 
 from components.service import Service
-from config import (
-    alertmanager,
-    blackbox_exporter,
-    cadvisor,
-    elasticsearch_exporter,
-    mongodb_exporter,
-    nginx_exporter,
-    node_exporter,
-    postgres_exporter,
-    prometheus,
-    redis_exporter,
-    socket_proxy,
-)
+from config import services
 from config.settings import Settings
-
-DESCRIBED_BY = {
-    "alertmanager": alertmanager.container,
-    "node_exporter": node_exporter.container,
-    "cadvisor": cadvisor.container,
-    "socket_proxy": socket_proxy.container,
-    "postgres_exporter": postgres_exporter.container,
-    "redis_exporter": redis_exporter.container,
-    "nginx_exporter": nginx_exporter.container,
-    "blackbox_exporter": blackbox_exporter.container,
-    "mongodb_exporter": mongodb_exporter.container,
-    "elasticsearch_exporter": elasticsearch_exporter.container,
-}
 
 
 class MetricsStack(pulumi.ComponentResource):
@@ -51,14 +26,10 @@ class MetricsStack(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
     ) -> None:
         super().__init__("nervous-system:index:MetricsStack", name, None, opts)
-        self.services = {}
-        for service in settings.services:
-            spec = (
-                prometheus.container(settings, own_rules)
-                if service == "prometheus"
-                else DESCRIBED_BY[service](settings)
-            )
-            self.services[service] = Service(
+        self.services = {
+            spec.service: Service(
                 spec, settings=settings, network=network, secrets=secrets, opts=pulumi.ResourceOptions(parent=self)
             )
+            for spec in services.metrics(settings, own_rules)
+        }
         self.register_outputs({})

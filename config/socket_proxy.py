@@ -8,7 +8,9 @@ PORT = METRICS["socket_proxy"]
 
 # What Prometheus and the log shipper ask for. `/containers/<id>/json` shows the environment of containers, so it is
 # not among it; `/containers/<id>/logs` is what a shipper reads.
-_ALLOWED = "^(/v[0-9.]+)?/(_ping|version|info|events|networks|containers/json|containers/[a-zA-Z0-9][a-zA-Z0-9_.-]*/logs)$"
+_ALLOWED = (
+    "^(/v[0-9.]+)?/(_ping|version|info|events|networks|containers/json|containers/[a-zA-Z0-9][a-zA-Z0-9_.-]*/logs)$"
+)
 
 
 def container(settings: Settings) -> Container:

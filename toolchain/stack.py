@@ -1,5 +1,6 @@
 """The commands for one stack: what `make up`, `preview`, `check`, `down` and `drift` run."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -10,12 +11,14 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from docker.errors import NotFound
 from rich.console import Console
 
 import check
 from components.engine import connect
 from config import settings as stack_config
 from config.images import resolve
+from config.services import data_volumes
 from config.settings import Settings
 from toolchain import engine, images, paths, pulumi_cli
 from toolchain.report import Step, ToolchainError, console
@@ -85,30 +88,46 @@ class Stack:
 
     def pulumi(self, *arguments: str) -> None:
         """Runs the CLI in the user's terminal; ends this program with its exit code when that is not 0."""
-        done = subprocess.run(
-            [self._pulumi.cli, *arguments, "--stack", self.name],
-            cwd=paths.REPOSITORY, env=self.environment(), check=False,
-        )  # fmt: skip
+        command = [self._pulumi.cli, *arguments, "--stack", self.name]
+        done = subprocess.run(command, cwd=paths.REPOSITORY, env=self.environment(), check=False)
         if done.returncode:
             raise typer.Exit(done.returncode)
 
     def ask(self, *arguments: str) -> str:
-        """What the CLI prints."""
+        """What the CLI prints.
+
+        Raises:
+            ToolchainError: in the CLI's words.
+        """
+        command = [self._pulumi.cli, *arguments, "--non-interactive"]
         done = subprocess.run(
-            [self._pulumi.cli, *arguments, "--stack", self.name],
-            cwd=paths.REPOSITORY, env=self.environment(), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            command, cwd=paths.REPOSITORY, env=self.environment(), capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise ToolchainError(done.stderr.strip())
         return done.stdout
 
+    def exists(self) -> bool:
+        """Whether the backend knows the stack."""
+        return self.name in {
+            stack["name"].rsplit("/", 1)[-1] for stack in json.loads(self.ask("stack", "ls", "--json"))
+        }
+
     def create(self) -> None:
-        """Selects the stack; makes it if there is none."""
-        self.ask("stack", "select", "--create")
+        """Makes the stack if there is none; leaves the user's own selection alone."""
+        if not self.exists():
+            with Step(f"new stack {self.name}"):
+                self.ask("stack", "init", self.name, "--no-select")
+
+    def must_exist(self) -> None:
+        """Raises ToolchainError for a stack that was never deployed from here."""
+        if not self.exists():
+            backend = self.environment()["PULUMI_BACKEND_URL"]
+            raise ToolchainError(f"no stack {self.name} in {backend}", fix=f"make up STACK={self.name} deploys it")
 
     def outputs(self) -> dict[str, Any]:
         """What the last deployment exported."""
-        found: dict[str, Any] = json.loads(self.ask("stack", "output", "--json"))
+        found: dict[str, Any] = json.loads(self.ask("stack", "output", "--json", "--stack", self.name))
         return found
 
     def use_local_images(self) -> None:
@@ -124,9 +143,9 @@ class Stack:
         built = images.local_images(wanted)
         for service, reference in built.items():
             if before.get(service) != reference:
-                self.ask("config", "set", "--path", f"images.{service}", reference)
+                self.ask("config", "set", "--path", f"images.{service}", reference, "--stack", self.name)
         for service in before.keys() - built.keys():  # its registry can be reached by now
-            self.ask("config", "rm", "--path", f"images.{service}")
+            self.ask("config", "rm", "--path", f"images.{service}", "--stack", self.name)
 
 
 def _passphrase() -> Path:
@@ -143,8 +162,7 @@ def up(stack: Name = "dev") -> None:
     """Installs what is missing, deploys, checks, and prints where to look."""
     deployed = Stack(stack)
     engine.ensure(deployed.settings.docker.host)
-    with Step(f"stack {stack}"):
-        deployed.create()
+    deployed.create()
     deployed.use_local_images()
     deployed.pulumi("up", "--yes", *POLICIES)
     check_stack(stack)
@@ -180,20 +198,21 @@ def down(
 ) -> None:
     """Removes everything; what was measured stays, unless purged."""
     removed = Stack(stack)
-    removed.create()
-    volumes = removed.outputs().get("data_volumes", [])
-    removed.pulumi("destroy", "--yes")
+    if removed.exists():
+        removed.pulumi("destroy", "--yes")
     if not purge:
         return
-    client = connect(removed.settings.docker.model_dump())
-    for volume in client.volumes.list(filters={"name": volumes} if volumes else {"name": "-"}):
-        if volume.name in volumes:
-            volume.remove()
-    removed.pulumi("stack", "rm", "--yes", "--preserve-config")
+    engine_of_stack = connect(removed.settings.docker.model_dump())
+    for name in data_volumes(removed.settings):
+        with contextlib.suppress(NotFound):
+            engine_of_stack.volumes.get(name).remove()
+            console.print(f"removed the volume {name}")
+    if removed.exists():
+        removed.pulumi("stack", "rm", "--yes", "--preserve-config")
 
 
 def drift(stack: Name = "dev") -> None:
     """Fails when something would change, or was changed by hand on the engine."""
     watched = Stack(stack)
-    watched.create()
+    watched.must_exist()
     watched.pulumi("preview", "--refresh", "--diff", "--expect-no-changes")

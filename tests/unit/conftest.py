@@ -11,8 +11,7 @@ import pytest
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
-from components.metrics_stack import DESCRIBED_BY
-from config import prometheus
+from config import services
 from config.container import ConfigFiles, Container
 from config.settings import Settings, SettingsError, load
 
@@ -182,9 +181,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 def described(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> Container:
     """What `config` makes of `service`, as `MetricsStack` asks for it."""
-    if service == "prometheus":
-        return prometheus.container(settings, own_rules or {})
-    return DESCRIBED_BY[service](settings)
+    return next(spec for spec in services.metrics(settings, own_rules or {}) if spec.service == service)
 
 
 def config_of(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> ConfigFiles:
