@@ -1,15 +1,17 @@
 """What Prometheus scrapes, as targets: relabelled by a small interpreter of its rules."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from config import cadvisor, scrape
 from config.alerts.rule import Job
 from config.ports import METRICS
 from config.settings import SERVICES
-from tests.unit.conftest import EVERYTHING, EXPORTERS, settings_of
+from tests.unit.conftest import EVERYTHING, EXPORTERS, config_of, settings_of
 from tests.unit.relabel import relabelled, scraped, targets
 
 APPLICATIONS = {
@@ -230,6 +232,7 @@ def test_every_job_of_the_rules_can_be_scraped() -> None:
 
 
 def container_series(**labels: str) -> dict[str, str] | None:
+    """What becomes of a series of cAdvisor with `labels`."""
     found = {"__name__": "container_memory_usage_bytes", "job": "cadvisor", "service": "cadvisor"}
     return relabelled(found | labels, cadvisor.metric_relabel_configs())
 
@@ -268,11 +271,48 @@ def test_groups_that_are_no_containers_are_dropped(group: str) -> None:
     assert container_series(id=group) is None
 
 
-def test_the_hosts_own_interfaces_are_kept_and_those_of_other_groups_are_not() -> None:
-    network = {"__name__": "container_network_receive_bytes_total", "interface": "eth0"}
-    host = container_series(**network, id="/")
-    assert host == {"job": "cadvisor", "service": "cadvisor", "id": "/", **network}
-    assert container_series(**network, id="/system.slice") is None
+def network_series(interface: str, **labels: str) -> dict[str, str] | None:
+    return container_series(__name__="container_network_receive_bytes_total", interface=interface, **labels)
+
+
+@pytest.mark.parametrize("interface", ["eth0", "ens3", "enp1s0", "wlan0", "wg0", "bond0"])
+def test_the_hosts_own_interfaces_are_kept(interface: str) -> None:
+    assert network_series(interface, id="/") == {
+        "__name__": "container_network_receive_bytes_total",
+        "job": "cadvisor",
+        "service": "cadvisor",
+        "id": "/",
+        "interface": interface,
+    }
+
+
+@pytest.mark.parametrize("interface", ["lo", "veth12ab", "br-0123456789ab", "docker0", "virbr0"])
+def test_interfaces_of_the_engines_making_are_dropped_on_the_host(interface: str) -> None:
+    assert network_series(interface, id="/") is None
+
+
+def test_the_interfaces_of_containers_are_kept_and_those_of_other_groups_are_not() -> None:
+    assert network_series("eth0", **RUNNING)
+    assert network_series("eth0", id="/system.slice") is None
+
+
+def test_a_removed_container_ends_at_once_although_cadvisor_gives_times_of_its_own() -> None:
+    assert jobs()["cadvisor"]["track_timestamps_staleness"] is True
+
+
+def test_what_the_alerts_read_of_containers_and_host_is_not_dropped() -> None:
+    texts = config_of("prometheus", settings_of(EVERYTHING)).files
+    rules = [
+        r
+        for name, text in texts.items()
+        if "rules/" in name
+        for g in yaml.safe_load(text)["groups"]
+        for r in g["rules"]
+    ]
+    recorded = {word for rule in rules for word in rule.get("record", "").split(":")}
+    read = {name for rule in rules for name in re.findall(r"\b(?:container|machine)_\w+", rule["expr"])} - recorded
+    assert len(read) >= 8
+    assert [name for name in read if not container_series(__name__=name, **RUNNING)] == []
 
 
 def test_what_tells_of_the_machine_is_kept() -> None:

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from config.settings import SECRETS, SERVICES, Settings, SettingsError, load
 from tests.unit.conftest import EVERYTHING, EXPORTERS, PINNED_MONGODB, PROJECT, SECRET_TEXT, refusal, settings_of
@@ -95,6 +97,18 @@ def test_texts_of_pulumi_config_set_are_read_as_what_they_mean(
     config: dict[str, Any], read: Callable[[Settings], bool]
 ) -> None:
     assert read(settings_of(config))
+
+
+def test_an_empty_text_is_how_pulumi_declares_a_key_without_setting_it() -> None:
+    assert settings_of({"prefix": "", "environment": "", "metrics": "", "slack_webhook": ""}) == settings_of()
+
+
+def test_pulumi_config_knows_every_key_and_its_defaults_change_nothing() -> None:
+    declared = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text())["config"]
+    own = {key.removeprefix(f"{PROJECT}:"): about for key, about in declared.items() if key.startswith(f"{PROJECT}:")}
+    assert set(own) == set(Settings.model_fields) - {"secrets"} | set(SECRETS)
+    assert all(about["description"] for about in own.values())
+    assert settings_of({key: about["default"] for key, about in own.items()}) == settings_of()
 
 
 def test_config_of_other_projects_and_providers_is_none_of_its_business() -> None:

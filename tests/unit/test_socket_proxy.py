@@ -60,6 +60,7 @@ def test_what_shows_containers_and_their_logs_is_let_through(path: str) -> None:
         f"/v1.41/containers/{ID}/exec",
         f"/v1.41/containers/{ID}/logs/../json",
         "/v1.41/containers/json/../create",
+        "/v1.41/containers/../logs",
         "/v1.41/images/json",
         "/v1.41/volumes",
         "/v1.41/secrets",
