@@ -32,10 +32,16 @@ _METRICS = {
 }
 
 
+def describe(service: str, settings: Settings, own_rules: Mapping[str, str]) -> Container:
+    """One service. `own_rules`: file name → text of the user's own rule files."""
+    if service == "prometheus":
+        return prometheus.container(settings, own_rules)
+    return _METRICS[service](settings)
+
+
 def metrics(settings: Settings, own_rules: Mapping[str, str]) -> tuple[Container, ...]:
-    """Prometheus, and what else of the MetricsStack the settings select. `own_rules`: file name → text."""
-    others = (_METRICS[service](settings) for service in settings.services if service in _METRICS)
-    return (prometheus.container(settings, own_rules), *others)
+    """What of the MetricsStack the settings select."""
+    return tuple(describe(service, settings, own_rules) for service in settings.services)
 
 
 def data_volumes(settings: Settings) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ class Stack:
 
     def pulumi(self, *arguments: str) -> None:
         """Runs the CLI in the user's terminal; ends this program with its exit code when that is not 0."""
-        command = [self._pulumi.cli, *arguments, "--stack", self.name]
+        command = [str(self._pulumi.cli), *arguments, "--stack", self.name]
         done = subprocess.run(command, cwd=paths.REPOSITORY, env=self.environment(), check=False)
         if done.returncode:
             raise typer.Exit(done.returncode)
@@ -99,7 +99,7 @@ class Stack:
         Raises:
             ToolchainError: in the CLI's words.
         """
-        command = [self._pulumi.cli, *arguments, "--non-interactive"]
+        command = [str(self._pulumi.cli), *arguments, "--non-interactive"]
         done = subprocess.run(
             command, cwd=paths.REPOSITORY, env=self.environment(), capture_output=True, text=True, check=False
         )

@@ -181,7 +181,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 def described(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> Container:
     """What `config` makes of `service`, as `MetricsStack` asks for it."""
-    return next(spec for spec in services.metrics(settings, own_rules or {}) if spec.service == service)
+    return services.describe(service, settings, own_rules or {})
 
 
 def config_of(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> ConfigFiles:
