@@ -25,7 +25,7 @@ def settings(deployment: Deployment) -> Settings:
 
 
 def described(service: str, settings: Settings) -> Container:
-    return next(spec for spec in services.metrics(settings, {}) if spec.service == service)
+    return services.describe(service, settings, {})
 
 
 # What was deployed
