@@ -1,0 +1,220 @@
+"""A fired alert reaches the people it is for: through Prometheus, Alertmanager and the receivers of the settings."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from docker import DockerClient
+
+from components.engine import execute
+from tests.e2e.deployment import SHORT, Deployment
+from tests.e2e.outside import Outside, gateway
+from tests.e2e.wait import until
+
+GROUP_INTERVAL = 2
+DEADMAN_INTERVAL = 3
+RUNBOOK = "https://runbooks.example/orders"
+
+
+def _alert(name: str, severity: str, expr: str) -> dict[str, Any]:
+    return {
+        "alert": name,
+        "expr": expr,
+        "labels": {"severity": severity},
+        "annotations": {
+            "summary": "{{ $value }} orders wait in queue {{ $labels.queue }}",
+            "description": "Customers wait for their confirmation.",
+            "runbook_url": RUNBOOK,
+        },
+    }
+
+
+RULES = {
+    "groups": [
+        {
+            "name": "orders",
+            "rules": [
+                _alert("QueueLong", "warning", "orders_waiting > 5"),
+                _alert("QueueStuck", "warning", "orders_stuck > 5"),
+                _alert("QueueStuck", "critical", "orders_stuck > 50"),
+            ],
+        }
+    ]
+}
+QUIET = "orders_stuck 0\n" + "".join(f'orders_waiting{{queue="{queue}"}} 0\n' for queue in ("mail", "print"))
+
+
+@pytest.fixture(scope="module")
+def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
+    """With an application whose numbers the tests decide, and rules of the user's own about them."""
+    with deploy(
+        "alerts",
+        alerts={"rule_files": ["orders.yml"]},
+        notifications={
+            "slack": {"channel": "#on-call"},
+            "group_wait": "1s",
+            "group_interval": f"{GROUP_INTERVAL}s",
+            "deadman_interval": f"{DEADMAN_INTERVAL}s",
+        },
+    ) as made:
+        (made.folder / "orders.yml").write_text(yaml.safe_dump(RULES))
+        # Only the network at first: the receiver listens in it.
+        made.up("--target", f"urn:pulumi:{made.stack}::nervous-system::docker:index/network:Network::network")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def outside(stack: Deployment, client: DockerClient) -> Iterator[Outside]:
+    with Outside(gateway(client, stack.prefix), metrics=QUIET) as server:
+        orders = {"service": "orders", "targets": [server.host_port]}
+        stack.config["metrics"] = {**stack.config["metrics"], **SHORT, "applications": {"static": [orders]}}
+        stack.secret("slack_webhook", server.url("/slack"))
+        stack.secret("deadman_url", server.url("/deadman"))
+        stack.up()
+        until(lambda: stack.query('up{service="orders"} == 1'))
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _quiet_again(outside: Outside, stack: Deployment) -> Iterator[None]:
+    """Nothing of the test's own alerts is left for the next one."""
+    yield
+    outside.metrics = QUIET
+    until(lambda: not [alert for alert in _alerts(stack) if alert["labels"]["alertname"].startswith("Queue")])
+    outside.messages.clear()
+
+
+def _alerts(stack: Deployment) -> list[dict[str, Any]]:
+    """What Alertmanager knows."""
+    found: list[dict[str, Any]] = stack.get("alertmanager", "/api/v2/alerts")
+    return found
+
+
+def test_two_alerts_of_one_group_reach_slack_in_one_message_once_and_their_end_is_told(outside: Outside) -> None:
+    outside.metrics = 'orders_waiting{queue="mail"} 7\norders_waiting{queue="print"} 8\n'
+
+    until(lambda: outside.told("QueueLong"))
+    time.sleep(4 * GROUP_INTERVAL)  # what would be repeated had four occasions
+    [message] = outside.told("QueueLong")
+
+    assert message["channel"] == "#on-call"
+    [attachment] = message["attachments"]
+    assert attachment["title"].startswith("[FIRING:2] warning · QueueLong · orders")
+    assert "7 orders wait in queue mail" in attachment["text"]
+    assert "8 orders wait in queue print" in attachment["text"]
+    assert "Customers wait for their confirmation." in attachment["text"]
+    assert f"<{RUNBOOK}|Runbook>" in attachment["text"]
+
+    outside.metrics = QUIET
+    until(lambda: outside.told("[RESOLVED] warning · QueueLong"))
+    time.sleep(2 * GROUP_INTERVAL)
+    assert [told["attachments"][0]["color"] for told in outside.told("QueueLong")] == ["danger", "good"]
+
+
+def test_when_one_of_two_alerts_ends_the_message_says_which(outside: Outside) -> None:
+    outside.metrics = 'orders_waiting{queue="mail"} 7\norders_waiting{queue="print"} 8\n'
+    until(lambda: outside.told("[FIRING:2] warning · QueueLong"))
+    outside.metrics = 'orders_waiting{queue="mail"} 0\norders_waiting{queue="print"} 8\n'
+    [attachment] = until(lambda: outside.told("[FIRING:1] warning · QueueLong"))[0]["attachments"]
+    assert "Over: *7 orders wait in queue mail*" in attachment["text"]
+    assert "\n*8 orders wait in queue print*" in f"\n{attachment['text']}"
+
+
+def test_links_of_a_message_lead_to_the_published_addresses(outside: Outside, stack: Deployment) -> None:
+    outside.metrics = 'orders_waiting{queue="mail"} 7\n'
+    [attachment] = until(lambda: outside.told("QueueLong"))[0]["attachments"]
+    assert attachment["title_link"].startswith(f"{stack.url('alertmanager')}/#/alerts")
+    assert f"<{stack.url('prometheus')}/graph?g0.expr=orders_waiting" in attachment["text"]
+    assert requests.get(attachment["title_link"], timeout=10).ok
+
+
+def test_a_critical_alert_mutes_its_warning(outside: Outside, stack: Deployment) -> None:
+    outside.metrics = "orders_stuck 100\n"
+    [attachment] = until(lambda: outside.told("QueueStuck"))[0]["attachments"]
+    assert attachment["title"].startswith("[FIRING:1] critical · QueueStuck · orders")
+    warning, critical = sorted(
+        (alert for alert in _alerts(stack) if alert["labels"]["alertname"] == "QueueStuck"),
+        key=lambda alert: str(alert["labels"]["severity"]),
+        reverse=True,
+    )
+    assert warning["status"]["inhibitedBy"] == [critical["fingerprint"]]
+
+    outside.metrics = "orders_stuck 10\n"  # still too many, but nothing to get up for
+    until(lambda: outside.told("[FIRING:1] warning · QueueStuck"))
+
+
+def test_the_outside_monitor_is_pinged_at_every_interval(outside: Outside) -> None:
+    before = len(outside.pings)
+    until(lambda: len(outside.pings) >= before + 4, seconds=4 * DEADMAN_INTERVAL + 5)
+    last = outside.pings[-4:]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(last)]
+    assert all(abs(gap - DEADMAN_INTERVAL) < 1 for gap in gaps), gaps
+
+
+def test_secrets_of_receivers_show_neither_in_the_engine_nor_in_the_state(outside: Outside, stack: Deployment) -> None:
+    secret = outside.url("/slack")
+    for name in stack.containers():
+        container = stack.client.containers.get(name)
+        assert secret not in json.dumps(container.attrs), name
+        assert secret not in container.logs().decode(errors="replace"), name
+    assert secret not in stack.state()
+    assert secret not in stack.preview("--diff")
+
+
+def test_a_webhook_that_refuses_raises_an_alert_of_its_own(outside: Outside, stack: Deployment) -> None:
+    failed = 'alertmanager_notifications_failed_total{integration="slack"}'
+    before = sum(float(sample["value"][1]) for sample in stack.query(failed))
+    outside.slack_status = 404
+    try:
+        outside.metrics = 'orders_waiting{queue="mail"} 7\n'
+        until(lambda: outside.refused)
+        until(lambda: sum(float(sample["value"][1]) for sample in stack.query(failed)) > before)
+        rule = until(lambda: _firing(stack, "AlertmanagerNotificationsFailing/critical"))
+        assert rule["alerts"][0]["labels"]["integration"] == "slack"
+    finally:
+        outside.slack_status = 200
+    # As soon as Slack answers again it is told, of this one too.
+    until(lambda: outside.told("QueueLong"))
+    until(lambda: outside.told("AlertmanagerNotificationsFailing"))
+
+
+# The last one: the silence and the key stay until the stack is gone.
+def test_with_pagerduty_a_critical_alert_goes_there_and_to_slack(outside: Outside, stack: Deployment) -> None:
+    stack.secret("pagerduty_key", "0123456789abcdef0123456789abcdef")
+    # PagerDuty's address is on the internet, and nothing here may reach for it: silence it before it is configured.
+    silence = {
+        "matchers": [{"name": "severity", "value": "critical", "isRegex": False}],
+        "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "endsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 600)),
+        "createdBy": "test",
+        "comment": "nothing goes to the internet",
+    }
+    requests.post(f"{stack.url('alertmanager')}/api/v2/silences", json=silence, timeout=10).raise_for_status()
+    stack.up()
+    outside.metrics = "orders_stuck 100\n"
+    [alert] = until(
+        lambda: [
+            alert
+            for alert in _alerts(stack)
+            if alert["labels"]["alertname"] == "QueueStuck" and alert["labels"]["severity"] == "critical"
+        ]
+    )
+    assert [receiver["name"] for receiver in alert["receivers"]] == ["pagerduty", "slack"]
+    assert alert["status"]["state"] == "suppressed"
+    file = "--config.file=/config/current/alertmanager.yml"
+    for severity, receivers in {"critical": "pagerduty,slack", "warning": "slack"}.items():
+        code, out = execute(
+            stack.container("alertmanager"), ["amtool", "config", "routes", "test", file, f"severity={severity}"]
+        )
+        assert (code, out.strip()) == (0, receivers)
+
+
+def _firing(stack: Deployment, name: str) -> dict[str, Any]:
+    rule = stack.rules()[name]
+    return rule if rule["state"] == "firing" else {}
