@@ -21,7 +21,7 @@ from config.images import resolve
 from config.services import data_volumes
 from config.settings import Settings
 from toolchain import engine, images, paths, pulumi_cli
-from toolchain.report import Step, ToolchainError, console
+from toolchain.report import Step, ToolchainError, console, note
 
 PROJECT = "nervous-system"
 POLICIES = ("--policy-pack", "policies")
@@ -140,10 +140,14 @@ class Stack:
             else self.settings.image(service)
             for service in self.settings.services
         }
-        built = images.local_images(wanted)
+        built = images.local_images(wanted, self.settings.docker.host)
         for service, reference in built.items():
             if before.get(service) != reference:
                 self.ask("config", "set", "--path", f"images.{service}", reference, "--stack", self.name)
+        if built.items() - before.items():
+            note(
+                f"{stack_file(self.name).name} names them now, so that `pulumi up` finds them too; no need to commit that"
+            )
         for service in before.keys() - built.keys():  # its registry can be reached by now
             self.ask("config", "rm", "--path", f"images.{service}", "--stack", self.name)
 
