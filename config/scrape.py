@@ -128,6 +128,18 @@ def _discovery(settings: Settings) -> ScrapeConfig:
         ],
         "relabel_configs": [
             {"source_labels": ["__meta_docker_network_name"], "action": "keep", "regex": networks},
+            # Of several that are shared, the one that the container was started in: one target and not one for each.
+            {"source_labels": ["__meta_docker_network_name"], "target_label": "__tmp_network"},
+            {
+                "source_labels": ["__meta_docker_container_network_mode"],
+                "regex": f"({networks})",
+                "target_label": "__tmp_network",
+            },
+            {
+                "source_labels": ["__meta_docker_network_name"],
+                "action": "keepequal",
+                "target_label": "__tmp_network",
+            },
             # With a port label all ports of a container become the same target, which Prometheus scrapes once.
             {
                 "source_labels": ["__meta_docker_network_ip", f"{label}_port"],

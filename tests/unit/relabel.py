@@ -10,12 +10,14 @@ def relabelled(labels: Mapping[str, str], rules: Iterable[Mapping[str, Any]]) ->
     result = dict(labels)
     for rule in rules:
         action = rule.get("action", "replace")
-        assert action in {"replace", "keep", "drop", "labeldrop"}, action
+        assert action in {"replace", "keep", "drop", "keepequal", "labeldrop"}, action
         regex = re.compile(rule.get("regex", "(.*)"))
         if action == "labeldrop":
             result = {name: value for name, value in result.items() if not regex.fullmatch(name)}
             continue
         source = rule.get("separator", ";").join(result.get(name, "") for name in rule.get("source_labels", ()))
+        if action == "keepequal" and source != result.get(rule["target_label"], ""):
+            return None
         match = regex.fullmatch(source)
         if (action == "keep" and not match) or (action == "drop" and match):
             return None

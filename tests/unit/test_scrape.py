@@ -180,6 +180,17 @@ def test_a_container_is_scraped_in_the_shared_network_only() -> None:
     assert discovered({"network_name": "shop-net"}, {"networks": ["shop.net"]}) is None
 
 
+def test_a_container_in_several_shared_networks_is_one_target() -> None:
+    config = {"networks": ["front", "back"]}
+    found = [
+        discovered({"network_name": name, "container_network_mode": "back"}, config)
+        for name in ("front", "back", "nervous-test", "elsewhere")
+    ]
+    assert found == [None, ORDERS, None, None]
+    # It was started in a network that is not shared, and joined a shared one later.
+    assert discovered({"network_name": "front", "container_network_mode": "elsewhere"}, config) == ORDERS
+
+
 def test_with_a_port_label_all_ports_of_a_container_are_one_target() -> None:
     label = {"container_label_observability_port": "9102"}
     ports = [discovered({"port_private": port, **label}) for port in ("8000", "9102")]
