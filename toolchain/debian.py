@@ -47,6 +47,15 @@ def release() -> str:
     return f"{facts.get('ID', platform.system())} {facts.get('VERSION_ID', '')} {platform.machine()}"
 
 
+def newest(prefix: str) -> str:
+    """The package with the highest number after `prefix`, in this release of the distribution."""
+    found = run(["apt-cache", "search", "--names-only", f"^{prefix}[0-9]+$"], log="apt-search").split("\n")
+    names = [line.split()[0] for line in found if line]
+    if not names:
+        raise ToolchainError(f"the package lists have no {prefix}*", fix="apt-get update, then run again")
+    return max(names, key=lambda name: int(name.removeprefix(prefix)))
+
+
 def unpack(packages: Sequence[str], folder: Path) -> None:
     """Unpack packages and the libraries that they depend on, without installing anything."""
     if not shutil.which("apt-get"):

@@ -94,6 +94,12 @@ class Rootfs:
         with source.open("rb") as content:
             self._add(path, tarfile.REGTYPE, content, mode=0o755, size=source.stat().st_size)
 
+    def tree(self, path: str, source: Path) -> None:
+        """A folder of this machine with all that is in it."""
+        for found in sorted(source.rglob("*")):
+            if found.is_file():  # what a link leads to, where it leads inside
+                self.copy(f"{path}/{found.relative_to(source)}", found)
+
     def link(self, path: str, target: str) -> None:
         self._add(path, tarfile.SYMTYPE, mode=0o777, linkname=target)
 
@@ -129,8 +135,12 @@ def _fill(root: Rootfs, recipe: Recipe, binaries: Path, base: Path) -> None:
         return
     libraries: dict[str, Path] = {}
     for path, packaged in recipe.source.files.items():
-        root.copy(path, binaries / packaged.lstrip("/"))
-        libraries |= debian.shared_objects(binaries, binaries / packaged.lstrip("/"))
+        source = binaries / packaged.lstrip("/")
+        if source.is_dir():
+            root.tree(path, source)
+        else:
+            root.copy(path, source)
+            libraries |= debian.shared_objects(binaries, source)
     for path, library in sorted(libraries.items()):
         root.copy(path, library)
 

@@ -1,0 +1,81 @@
+"""An image registry on the loopback interface, for tests: what a user behind a closed network would have as a mirror."""
+
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from toolchain import debian, store
+from toolchain.report import Step, ToolchainError
+
+PACKAGE = "docker-registry"
+START_SECONDS = 20
+LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry that runs."""
+
+    address: str
+    """host:port. The engine speaks plain HTTP with a registry on its own loopback interface."""
+
+    def push(self, client: docker.DockerClient, image: str, repository: str, tag: str) -> str:
+        """Put an image of the engine under `repository`:`tag`, and return its digest."""
+        name = f"{self.address}/{repository}"
+        try:
+            client.images.get(image).tag(name, tag)
+            for line in client.images.push(name, tag=tag, stream=True, decode=True):
+                if "error" in line:
+                    raise ToolchainError(f"{image} cannot be pushed to {name}: {line['error']}")
+                if digest := line.get("aux", {}).get("Digest"):
+                    return str(digest)
+        except DockerException as error:
+            raise ToolchainError(f"{image} cannot be pushed to {name}: {error}") from error
+        finally:
+            client.images.remove(f"{name}:{tag}", noprune=True)
+        raise ToolchainError(f"the engine told no digest for {name}:{tag}")
+
+
+@contextmanager
+def running() -> Iterator[Registry]:
+    """An empty registry on a free port, gone with all its images at the end."""
+    key = store.content_key(debian.release(), PACKAGE)
+    binary = store.product(PACKAGE, key, _unpack) / "usr" / "bin" / "docker-registry"
+    with tempfile.TemporaryDirectory(prefix="registry-") as folder:
+        config, log = Path(folder, "config.yml"), Path(folder, "log")
+        config.write_text(
+            "version: 0.1\n"
+            f"storage: {{filesystem: {{rootdirectory: {folder}/images}}, delete: {{enabled: true}}}}\n"
+            "http: {addr: '127.0.0.1:0'}\n"
+            "log: {level: info, accesslog: {disabled: true}}\n"
+        )
+        with log.open("wb") as out:
+            process = subprocess.Popen([binary, "serve", config], stdout=out, stderr=out)
+        try:
+            yield Registry(f"127.0.0.1:{_port(process, log)}")
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
+    """The free port that it found, as its log tells."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := LISTENING.search(log.read_text(errors="replace")):
+            return int(found.group(1))
+        time.sleep(0.05)
+    raise ToolchainError(f"the test registry did not start:\n{log.read_text(errors='replace')[-1000:]}")
+
+
+def _unpack(folder: Path) -> None:
+    with Step(f"unpacking {PACKAGE}"):
+        debian.unpack((PACKAGE,), folder)
