@@ -120,7 +120,7 @@ def _discovery(settings: Settings) -> ScrapeConfig:
         "docker_sd_configs": [
             {
                 "host": f"tcp://socket_proxy:{DOCKER_API}",
-                "refresh_interval": "15s",
+                "refresh_interval": settings.metrics.scrape_interval,
                 # A container in several networks is listed once for each: the relabelling keeps the shared one.
                 "match_first_network": False,
                 "filters": [{"name": "label", "values": [f"{LABEL}.scrape=true"]}],
