@@ -5,6 +5,7 @@ from typing import Any
 from config.container import Container, Mount, http_health
 from config.ports import METRICS
 from config.settings import Settings
+from config.units import go_duration, seconds
 
 PORT = METRICS["cadvisor"]
 
@@ -25,7 +26,7 @@ _UNUSED = (
 
 def container(settings: Settings) -> Container:
     """Reads the host's cgroups and the engine's API; neither privileged nor in the host's namespaces."""
-    interval = settings.metrics.scrape_interval
+    interval = go_duration(seconds(settings.metrics.scrape_interval))
     return Container(
         service="cadvisor",
         command=(

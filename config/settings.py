@@ -115,11 +115,19 @@ class Docker(Model):
             raise ValueError(msg)
         return host
 
+    @model_validator(mode="after")
+    def _nobody_listens_in(self) -> Self:
+        parts = urlsplit(self.host)
+        if parts.scheme == "tcp" and not self.certificates and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+            msg = "docker.certificates: a tcp host without them lets everybody on the way become root there"
+            raise ValueError(msg)
+        return self
+
 
 class Images(Model):
     """Where images come from: one field per service overrides its pin in `config/images.yaml`."""
 
-    registry: str | None = None
+    registry: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?$")] | None = None
     """A mirror (`host[:port][/path]`) that holds the images under their own paths."""
     prometheus: str | None = None
     alertmanager: str | None = None
@@ -270,7 +278,7 @@ class Metrics(Model):
     exemplars: int = Field(50_000, ge=0)
     """How many are kept in memory, at about 100 bytes each (Prometheus docs, feature flags)."""
     external_labels: dict[LabelName, str] = {}
-    """Added to what leaves Prometheus (alerts, remote write), beside `environment` and `host`."""
+    """Added to what leaves Prometheus (alerts, remote write), beside `environment`."""
     limits: ScrapeLimits = ScrapeLimits()
     applications: Applications = Applications()
 
@@ -400,6 +408,15 @@ class Notifications(Model):
     deadman_interval: Span = "5m"
     """How often the outside monitor is pinged while everything from scrape to notification works."""
 
+    @model_validator(mode="after")
+    def _no_storm(self) -> Self:
+        shortest = {"group_interval": 1, "repeat_interval": 1, "deadman_interval": 5}
+        for key, least in shortest.items():
+            if seconds(getattr(self, key)) < least:
+                msg = f"notifications.{key}: {getattr(self, key)} is shorter than {least}s"
+                raise ValueError(msg)
+        return self
+
 
 class Alerts(Model):
     """What is judged, and by which numbers."""
@@ -445,6 +462,22 @@ class Settings(Model):
             "elasticsearch_exporter": exporters.elasticsearch,
         }
         return tuple(service for service in SERVICES if optional.get(service, True))
+
+    @model_validator(mode="after")
+    def _each_network_once(self) -> Self:
+        if len({*self.networks, self.prefix}) <= len(self.networks):
+            msg = f"networks: one is named twice, or is {self.prefix}, which every service is in anyway"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _users_have_passwords(self) -> Self:
+        users = {"redis": self.exporters.redis, "elasticsearch": self.exporters.elasticsearch}
+        for name, exporter in users.items():
+            if exporter and exporter.user and f"{name}_password" not in self.secrets:
+                msg = f"exporters.{name}.user: needs its password: pulumi config set --secret {name}_password"
+                raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _fits_into_memory(self) -> Self:
@@ -525,6 +558,14 @@ def _parsed(value: str) -> Any:
         return value
 
 
+# pydantic speaks of Python's types; the stack file is YAML.
+_PLAIN = {
+    "model_type": "must be a mapping of keys, as YAML or JSON",
+    "dict_type": "must be a mapping of keys, as YAML or JSON",
+    "tuple_type": "must be a list, as YAML or JSON",
+}
+
+
 def _explained(error: ValidationError) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) for each of pydantic's findings, in the words of the stack file."""
     for item in error.errors():
@@ -538,7 +579,7 @@ def _explained(error: ValidationError) -> Iterator[tuple[str, str]]:
             named, what = what.split(": ", 1)  # a rule across several keys names its key itself
             path = [named]
         elif item["type"] not in {"value_error", "missing"}:
-            what += f" (it is {json.dumps(item['input'], default=str)})"
+            what = _PLAIN.get(item["type"], what) + f" (it is {json.dumps(item['input'], default=str)})"
         yield ".".join(path) or "", what
 
 

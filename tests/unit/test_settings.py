@@ -431,3 +431,24 @@ def test_an_image_is_the_pin_the_override_or_the_one_on_the_mirror() -> None:
 def test_mongodb_runs_once_its_image_is_pinned() -> None:
     settings = settings_of(EVERYTHING)
     assert settings.image("mongodb_exporter") == PINNED_MONGODB
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({"docker": {"host": "tcp://vps.example.com:2376"}}, "docker.certificates"),
+        ({"images": {"registry": "https://mirror.example.com"}}, "images.registry"),
+        ({"networks": ["shop", "shop"]}, "networks"),
+        ({"networks": ["nervous-test"], "prefix": "nervous-test"}, "networks"),
+        ({"exporters": {"redis": {"address": "cache:6379", "user": "watcher"}}}, "exporters.redis.user"),
+        ({"exporters": {"elasticsearch": {"url": "http://es:9200", "user": "w"}}}, "exporters.elasticsearch.user"),
+        ({"notifications": {"repeat_interval": "0s"}}, "notifications.repeat_interval"),
+        ({"notifications": {"deadman_interval": "1s"}}, "notifications.deadman_interval"),
+    ],
+)
+def test_what_only_the_engine_or_a_service_would_find_is_found_before(config: dict[str, Any], key: str) -> None:
+    assert f"nervous-system:{key}: " in refusal(config)
+
+
+def test_a_loopback_engine_needs_no_certificates() -> None:
+    assert settings_of({"docker": {"host": "tcp://127.0.0.1:2375"}}).docker.certificates is None
