@@ -20,6 +20,7 @@ from toolchain.paths import state_dir
 from toolchain.report import Step, ToolchainError, note
 
 LOCAL_SOCKET = "unix:///var/run/docker.sock"
+LOCAL_SOCKETS = {LOCAL_SOCKET, "unix:///run/docker.sock"}
 START_SECONDS = 90
 PULL_SECONDS = 600
 """For one call to the engine: loading a large image takes long."""
@@ -85,10 +86,12 @@ def ensure(host: str | None = None) -> docker.DockerClient:
     """A running engine at `host` (default: DOCKER_HOST, else the local socket)."""
     host = host or configured_host()
     with Step("Docker engine") as step:
+        if host in LOCAL_SOCKETS:
+            _share_mounts()
         try:
             client = connect(host)
         except EngineUnreachableError as error:
-            if not (error.down and host in {LOCAL_SOCKET, "unix:///run/docker.sock"}):
+            if not (error.down and host in LOCAL_SOCKETS):
                 raise
             if not _dockerd():
                 debian.install("docker.io", "iptables", "ca-certificates")
@@ -177,6 +180,15 @@ class DaemonExitedError(ToolchainError):
             "dockerd ended at once:\n" + "\n".join(f"    {line}" for line in reason) + f"\n  Full output: {log}",
             fix="repair what it names, or start an engine in another way and run again",
         )
+
+
+def _share_mounts() -> None:
+    """Mount propagation as systemd sets it: without it the engine refuses the exporters' view of the host (rslave)."""
+    root = next(
+        line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines() if line.split()[4] == "/"
+    )
+    if not any(field.startswith("shared:") for field in root):
+        subprocess.run(debian.as_root("mount", "--make-rshared", "/"), check=False, capture_output=True)
 
 
 def _background(attempt: Attempt) -> Daemon:
