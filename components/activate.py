@@ -22,7 +22,7 @@ from components.engine import connect, execute
 PATIENCE_SECONDS = 120
 """For the whole: a Prometheus that replays a large log takes a minute."""
 
-REFUSED_SECONDS = 5
+REFUSED_SECONDS = 10
 """How long a service may say that its last reload failed before it is believed."""
 
 CRASH_LOOP_RESTARTS = 3
