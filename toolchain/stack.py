@@ -185,9 +185,12 @@ def preview(stack: Name = "dev") -> None:
 def check_stack(
     stack: Name = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002
+    patience: Annotated[
+        float, typer.Option(help="Seconds for what is on its way after a deployment.")
+    ] = check.PATIENCE_SECONDS,
 ) -> None:
     """Reads back from the engine and the services what the settings promise."""
-    found = check.run(load_settings(stack))
+    found = check.run(load_settings(stack), patience)
     if as_json:
         print(json.dumps([vars(finding) for finding in found], indent=2))
     else:
