@@ -131,6 +131,21 @@ RECIPES = {
         folders={"/etc/blackbox_exporter": 0},
         config=_port(9115),
     ),
+    "mongodb_exporter": Recipe(
+        version="0.43.1",
+        source=Go({"/mongodb_exporter": "github.com/percona/mongodb_exporter"}, version_variable="main.version"),
+        entrypoint=("/mongodb_exporter",),
+        user="65535:65535",
+        shell=False,
+        config=_port(9216),
+    ),
+    "elasticsearch_exporter": Recipe(
+        version="1.11.0",
+        source=Go({"/bin/elasticsearch_exporter": "github.com/prometheus-community/elasticsearch_exporter"}),
+        entrypoint=("/bin/elasticsearch_exporter",),
+        user="nobody",
+        config=_port(9114),
+    ),
     "nginx_exporter": Recipe(
         version="0.11.0",
         source=Debian(

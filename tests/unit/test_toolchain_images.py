@@ -1,0 +1,165 @@
+"""Which images are built, what their names follow, and what is in them."""
+
+import json
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
+
+import pytest
+from docker.errors import ImageNotFound
+
+from config.images import pins
+from toolchain import engine, golang, images, reach
+from toolchain.golang import Go as Compiler
+from toolchain.images import packing
+from toolchain.images.recipes import RECIPES, Debian, Go, Recipe
+
+LocalImages = Callable[..., dict[str, str]]
+
+
+class Client:
+    """An engine that has some images, and takes more."""
+
+    def __init__(self, *present: str) -> None:
+        self.present = set(present)
+        self.loaded: dict[str, Any] = {}
+        self.images = self
+
+    def get(self, reference: str) -> None:
+        if reference not in self.present:
+            raise ImageNotFound(reference)
+
+    def load(self, archive: IO[bytes]) -> None:
+        with tarfile.open(fileobj=archive) as image:
+            manifest = json.loads(_content(image, "manifest.json"))
+            config = json.loads(_content(image, manifest[0]["Config"]))
+            self.loaded = {"manifest": manifest, "config": config, "layer": _content(image, manifest[0]["Layers"][0])}
+
+
+def _content(archive: tarfile.TarFile, path: str) -> bytes:
+    file = archive.extractfile(path)
+    assert file is not None
+    return file.read()
+
+
+@pytest.fixture(autouse=True)
+def compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golang, "toolchain", lambda: Compiler("/go", "go1.26.0"))
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> LocalImages:
+    """What `local_images` answers on a machine whose engine has some images, and cannot reach some registries."""
+
+    def local_images(references: Mapping[str, str], *, present: tuple[str, ...], silent: set[str]) -> dict[str, str]:
+        monkeypatch.setattr(engine, "connect", lambda *_: Client(*present))
+        monkeypatch.setattr(reach, "silent", lambda probes: silent & set(probes))
+        monkeypatch.setattr(images, "ensure", lambda _, service, __: f"built/{service}")
+        return images.local_images(references)
+
+    return local_images
+
+
+REFERENCES = {"prometheus": "docker.io/prom/prometheus:v3@sha256:a", "cadvisor": "ghcr.io/google/cadvisor:v0@sha256:b"}
+
+
+def test_nothing_is_built_where_the_registries_answer(machine: LocalImages) -> None:
+    assert machine(REFERENCES, present=(), silent=set()) == {}
+
+
+def test_only_what_cannot_be_pulled_is_built(machine: LocalImages) -> None:
+    assert machine(REFERENCES, present=(), silent={"ghcr.io"}) == {"cadvisor": "built/cadvisor"}
+
+
+def test_what_the_engine_has_is_used(machine: LocalImages) -> None:
+    present = (REFERENCES["cadvisor"],)
+    assert machine(REFERENCES, present=present, silent={"docker.io", "ghcr.io"}) == {"prometheus": "built/prometheus"}
+
+
+def test_what_cannot_be_had_is_named(machine: LocalImages, capsys: pytest.CaptureFixture[str]) -> None:
+    assert machine({"unknown": "docker.io/x/unknown:1"}, present=(), silent={"docker.io"}) == {}
+    assert "not available here: unknown" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("reference", "registry"),
+    [
+        ("prom/prometheus:v3", "docker.io"),
+        ("prometheus", "docker.io"),
+        ("docker.io/prom/prometheus:v3", "docker.io"),
+        ("127.0.0.1:5000/prom/prometheus@sha256:a", "127.0.0.1:5000"),
+        ("localhost/x", "localhost"),
+        ("mirror.example/prom/prometheus", "mirror.example"),
+    ],
+)
+def test_registry_of_a_reference(reference: str, registry: str) -> None:
+    assert images.registry(reference) == registry
+
+
+def test_names_follow_what_images_are_made_from() -> None:
+    recipe = RECIPES["prometheus"]
+    key = images._image_key("prometheus", recipe)
+    assert images._image_key("prometheus", recipe) == key
+    assert images._image_key("prometheus", replace(recipe, user="root")) != key
+    # Another face needs no other binaries.
+    assert images._source_key("prometheus", replace(recipe, user="root")) == images._source_key("prometheus", recipe)
+
+
+def test_another_compiler_builds_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = images._source_key("prometheus", RECIPES["prometheus"])
+    monkeypatch.setattr(golang, "toolchain", lambda: Compiler("/go", "go1.27.0"))
+    assert images._source_key("prometheus", RECIPES["prometheus"]) != before
+
+
+@pytest.mark.parametrize(("service", "recipe"), RECIPES.items())
+def test_every_recipe_is_of_a_pinned_service_and_has_its_module(service: str, recipe: Recipe) -> None:
+    assert service in pins()
+    if isinstance(recipe.source, Go):
+        assert {"go.mod", "go.sum"} <= {path.name for path in (images.FOLDER / service).iterdir()}
+        assert recipe.entrypoint[0] in recipe.source.packages
+
+
+def test_an_image_has_the_owners_and_the_configuration_of_its_recipe(tmp_path: Path) -> None:
+    binaries, base = tmp_path / "binaries", tmp_path / "base"
+    for folder in (binaries, base / "usr" / "share" / "ca-certificates" / "mozilla"):
+        folder.mkdir(parents=True)
+    (binaries / "tool").write_bytes(b"program")
+    (base / "usr/share/ca-certificates/mozilla/one.crt").write_text("certificate\n")
+    recipe = Recipe(
+        version="1",
+        source=Go({"/bin/tool": "example.org/tool"}),
+        entrypoint=("/bin/tool",),
+        command=("--flag",),
+        user="nobody",
+        shell=False,
+        folders={"/data/deep": 65534},
+        config={"StopSignal": "SIGUSR1"},
+    )
+    client = Client()
+    packing.load(client, "nervous-system/tool:1", recipe, binaries, base)  # type: ignore[arg-type]
+    config = client.loaded["config"]["config"]
+    assert config["Entrypoint"] == ["/bin/tool"]
+    assert config["Cmd"] == ["--flag"]
+    assert config["StopSignal"] == "SIGUSR1"
+    assert client.loaded["manifest"][0]["RepoTags"] == ["nervous-system/tool:1"]
+    layer = tmp_path / "layer.tar"
+    layer.write_bytes(client.loaded["layer"])
+    with tarfile.open(layer) as tar:
+        assert tar.getmember("data/deep").uid == 65534
+        assert tar.getmember("data").uid == 0
+        assert tar.getmember("tmp").mode == 0o1777
+        assert tar.getmember("bin/tool").mode == 0o755
+        assert b"nobody:x:65534:65534" in _content(tar, "etc/passwd")
+        first = layer.read_bytes()
+    packing.load(client, "nervous-system/tool:1", recipe, binaries, base)  # type: ignore[arg-type]
+    assert client.loaded["layer"] == first  # the same content is the same image
+
+
+def test_distribution_packages_are_keyed_by_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(version="1", source=Debian(("haproxy",), {}), entrypoint=())
+    before = images._source_key("x", recipe)
+    monkeypatch.setattr(images, "debian", SimpleNamespace(release=lambda: "ubuntu 30.04 x86_64"))
+    assert images._source_key("x", recipe) != before
