@@ -6,11 +6,13 @@ import pulumi
 import pulumi_docker as docker
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
+from components.engine import must_answer
 from components.metrics_stack import MetricsStack
 from config import own_rules as rule_files
 from config import settings as stack_config
 from config.units import mib
 
+stack_file = f"Pulumi.{pulumi.get_stack()}.yaml: {pulumi.get_project()}"
 try:
     settings = stack_config.load(
         get_config_env(),
@@ -18,13 +20,15 @@ try:
         project=pulumi.get_project(),
         stack=pulumi.get_stack(),
     )
-    own_rules = rule_files.read(
-        settings.alerts.rule_files,
-        Path(),
-        stack_key=f"Pulumi.{pulumi.get_stack()}.yaml: {pulumi.get_project()}:alerts.rule_files",
-    )
+    own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
+    if (
+        not pulumi.runtime.is_dry_run()
+    ):  # a preview needs no engine; an update without one would fail resource by resource
+        must_answer(settings.docker.model_dump())
 except stack_config.SettingsError as error:
     raise pulumi.RunError(str(error)) from None
+except ConnectionError as error:
+    raise pulumi.RunError(f"{stack_file}:docker.host: {error}") from None
 
 engine = docker.Provider(
     "engine",

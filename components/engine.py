@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError
+from docker.errors import APIError, DockerException
 from docker.models.containers import Container
 from docker.tls import TLSConfig
 
@@ -19,6 +19,14 @@ def connect(settings: Mapping[str, Any], timeout: int = 60) -> docker.DockerClie
             client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
         )
     return docker.DockerClient(base_url=settings["host"], tls=tls, use_ssh_client=True, timeout=timeout)
+
+
+def must_answer(settings: Mapping[str, Any]) -> None:
+    """Raises ConnectionError, in one line, when the engine that `settings.Docker` names does not answer."""
+    try:
+        connect(settings, timeout=15).ping()
+    except (DockerException, OSError) as error:
+        raise ConnectionError(f"the engine at {settings['host']} does not answer: {error}") from None
 
 
 def execute(service: Container, command: Sequence[str]) -> tuple[int, str]:

@@ -4,12 +4,15 @@ import json
 import runpy
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import pulumi
 import pytest
 import yaml
+from docker.errors import DockerException
 
+import components.engine
 from tests.unit.conftest import (
     CONTAINER,
     NETWORK,
@@ -24,6 +27,16 @@ from tests.unit.conftest import (
 )
 
 PROGRAM = Path(__file__).parents[2] / "__main__.py"
+
+GONE = "unix:///gone.sock"
+
+
+def connect(settings: Mapping[str, Any], timeout: int) -> Any:
+    """An engine that answers, unless it is the one that is gone."""
+    if settings["host"] == GONE:
+        raise DockerException("connection refused")
+    return SimpleNamespace(ping=lambda: True)
+
 
 Run: TypeAlias = Callable[..., tuple[Recorder, dict[str, Any]]]
 
@@ -41,6 +54,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         declared: dict[str, Any] = {}
         exports: dict[str, Any] = {}
         monkeypatch.setattr(pulumi, "export", declared.__setitem__)
+        monkeypatch.setattr(components.engine, "connect", connect)
 
         def program() -> pulumi.Output[None]:
             pulumi.runtime.set_all_config(texts, secret_keys)
@@ -117,3 +131,10 @@ def test_the_stack_files_of_this_repository_deploy(run: Run, stack: str) -> None
     secrets = [key for key, value in own.items() if isinstance(value, dict) and "secure" in value]  # of a used checkout
     recorder, _ = run({key: value for key, value in own.items() if key not in secrets}, secrets)
     assert recorder.of_type(CONTAINER)
+
+
+def test_an_engine_that_does_not_answer_ends_it_before_anything_is_declared(run: Run) -> None:
+    with pytest.raises(
+        pulumi.RunError, match=r"Pulumi\.test\.yaml: nervous-system:docker\.host: the engine at unix:///gone"
+    ):
+        run({"docker": {"host": GONE}})
