@@ -112,5 +112,7 @@ def stack(deployment: Deployment) -> Iterator[Deployment]:
     yield deployment
     deployment.config = config
     deployment.file.write_text(text)
-    if deployment.live != deployment.fingerprint():
+    if deployment.live is None:
         deployment.up("--refresh")
+    elif deployment.live != deployment.fingerprint():
+        deployment.up()
