@@ -3,7 +3,6 @@
 Only the engine of this machine is ever installed or started; one that is reached over tcp or ssh is only checked.
 """
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -221,8 +220,11 @@ def _background(attempt: Attempt) -> Daemon:
 def _wait(host: str, daemon: Daemon) -> docker.DockerClient:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        with contextlib.suppress(EngineUnreachableError):
+        try:
             return connect(host)
+        except EngineUnreachableError as error:
+            if not error.down:  # it runs, but not for this user
+                raise
         if daemon.process and daemon.process.poll() is not None:
             output = Path(daemon.log).read_bytes()[daemon.log_start :].decode(errors="replace")
             raise DaemonExitedError(output, daemon.log)
