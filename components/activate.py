@@ -5,6 +5,7 @@ nothing but the Docker API, so unix, tcp and ssh hosts are alike. It imports no 
 """
 
 import calendar
+import contextlib
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import docker
-from docker.errors import DockerException
+from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
 from components.engine import connect, execute
@@ -94,11 +95,18 @@ def _current(service: Container) -> str | None:
 
 
 def _in_volume(client: docker.DockerClient, loader: Container, script: str, revision: str) -> None:
-    """Runs `script` beside the volume, in a container like the loader: the service itself may only read."""
+    """Runs `script` beside the volume, in a container like the loader: the service itself may only read.
+
+    Its name is fixed, because every name that cAdvisor sees becomes a label's value for good.
+    """
+    name = f"{loader.name}-{'prune' if script is PRUNE else 'flip'}"
+    with contextlib.suppress(NotFound):  # of an update that was killed
+        client.containers.get(name).remove(force=True)
     client.containers.run(
         loader.attrs["Image"],
         entrypoint=["/bin/sh", "-c"],
         command=[script.format(mount=MOUNT, revision=revision)],
+        name=name,
         user=loader.attrs["Config"]["User"],
         volumes_from=[str(loader.id)],
         network_mode="none",

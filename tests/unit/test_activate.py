@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, NotFound
 
 from components import activate as module
 from components.activate import Order, RefusedError, activate
@@ -154,8 +154,11 @@ class Engine:
     def get(self, container: str) -> Any:
         if container == self.service.id:
             return self.service
-        assert container == LOADER
-        return SimpleNamespace(id=LOADER, attrs={"Image": "sha256:abc", "Config": {"User": "0:65534"}})
+        if container != LOADER:
+            raise NotFound(container)
+        return SimpleNamespace(
+            id=LOADER, name="ns-prometheus-loader", attrs={"Image": "sha256:abc", "Config": {"User": "0:65534"}}
+        )
 
     def run(self, image: str, *, entrypoint: list[str], command: list[str], **options: Any) -> None:
         self.runs.append({"image": image, **options})
