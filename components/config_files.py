@@ -104,7 +104,9 @@ class ConfigFiles(pulumi.ComponentResource):
             logs=True,
             uploads=[
                 docker.ContainerUploadArgs(file=f"{INCOMING}/{path}", content=text)
-                for path, text in sorted((config.files or {".keep": ""}).items())
+                for path, text in sorted(
+                    (config.files or {".keep": "\n"}).items()
+                )  # never empty: the provider refuses it
             ],
             volumes=volumes,
         )
