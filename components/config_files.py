@@ -94,6 +94,7 @@ class ConfigFiles(pulumi.ComponentResource):
                 ],
             )
             volumes.append(docker.ContainerVolumeArgs(from_container=vault.id, read_only=True))
+        incoming = config.files or {".keep": "\n"}  # with a content: the provider refuses an upload without
         loader = run_once(
             "loader",
             entrypoints=["/bin/sh", "-c"],
@@ -104,9 +105,7 @@ class ConfigFiles(pulumi.ComponentResource):
             logs=True,
             uploads=[
                 docker.ContainerUploadArgs(file=f"{INCOMING}/{path}", content=text)
-                for path, text in sorted(
-                    (config.files or {".keep": "\n"}).items()
-                )  # never empty: the provider refuses it
+                for path, text in sorted(incoming.items())
             ],
             volumes=volumes,
         )
