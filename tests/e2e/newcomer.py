@@ -1,0 +1,85 @@
+"""Somebody who has just cloned the repository, and knows nothing but the commands of the README."""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from docker import DockerClient
+
+from tests.e2e.deployment import PROJECT, ROOT
+
+
+@dataclass
+class Newcomer:
+    """A fresh clone with a state of its own; what was built on this machine before is not built again."""
+
+    folder: Path
+    stack: str
+    config: dict[str, Any]
+    client: DockerClient
+
+    @classmethod
+    def arrive(cls, folder: Path, stack: str, config: dict[str, Any], client: DockerClient) -> "Newcomer":
+        subprocess.run(["git", "clone", "--quiet", ROOT, folder / "clone"], check=True)
+        newcomer = cls(folder, stack, config, client)
+        newcomer.write(stack, config)
+        return newcomer
+
+    @property
+    def clone(self) -> Path:
+        return self.folder / "clone"
+
+    @property
+    def state(self) -> Path:
+        """Where the tool chain keeps stacks and passphrase."""
+        return self.folder / "state" / "nervous-system"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "STACK", "PURGE"))}
+        return {**kept, "XDG_STATE_HOME": str(self.folder / "state"), "COLUMNS": "200"}
+
+    def write(self, stack: str, config: Mapping[str, Any]) -> None:
+        """A stack file."""
+        text = yaml.safe_dump({"config": {f"{PROJECT}:{key}": value for key, value in config.items()}})
+        (self.clone / f"Pulumi.{stack}.yaml").write_text(text)
+
+    def make(self, target: str, *, fails: bool = False, stack: str | None = None, **variables: str) -> str:
+        """`make <target> STACK=<stack>`: what is printed."""
+        words = [f"{key}={value}" for key, value in variables.items()]
+        return self._run(["make", target, f"STACK={stack or self.stack}", *words], fails=fails)
+
+    def toolchain(self, command: str, *options: str, fails: bool = False) -> str:
+        """`python -m toolchain <command>`: what is printed."""
+        python = str(self.clone / ".venv/bin/python")
+        return self._run([python, "-m", "toolchain", command, "--stack", self.stack, *options], fails=fails)
+
+    def _run(self, command: list[str], *, fails: bool) -> str:
+        done = subprocess.run(
+            command,
+            cwd=self.clone,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        assert bool(done.returncode) == fails, f"exit code {done.returncode} from {command}:\n{done.stdout}"
+        assert "Traceback" not in done.stdout, done.stdout
+        return re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+
+    def containers(self) -> dict[str, tuple[str, str]]:
+        """Name → id and start of everything of the stack on the engine."""
+        found = self.client.containers.list(all=True, filters={"name": f"^/{self.config['prefix']}-"})
+        return {str(one.name): (str(one.id), str(one.attrs["State"]["StartedAt"])) for one in found}
+
+    def volumes(self) -> set[str]:
+        names = {str(volume.name) for volume in self.client.volumes.list()}
+        return {name for name in names if name.startswith(f"{self.config['prefix']}-")}
