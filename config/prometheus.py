@@ -29,6 +29,7 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
             "--query.max-concurrency=8",
             # Prometheus finds the container's limit by itself; the rest is for the page cache of its blocks.
             "--auto-gomemlimit.ratio=0.85",
+            "--auto-gomemlimit.refresh-interval=15s",  # a new limit is set while it runs
         ),
         user="65534:65534",
         port=PORT,
