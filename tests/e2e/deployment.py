@@ -150,13 +150,19 @@ class Deployment:
             stale.unlink(missing_ok=True)
 
     def destroy(self) -> None:
-        """Removes everything, data volumes too."""
-        if (self.folder / "state").exists():
-            self.pulumi("destroy", "--yes", "--skip-preview")
-        for volume in self.client.volumes.list():
-            if str(volume.name).startswith(f"{self.prefix}-"):
-                volume.remove()
-        shutil.rmtree(self.folder)
+        """Removes everything, data volumes too, and what a test that went wrong left behind."""
+        try:
+            if (self.folder / "state").exists():
+                self.pulumi("destroy", "--yes", "--skip-preview")
+        finally:
+            for identifier in self.containers().values():
+                self.client.containers.get(identifier).remove(force=True, v=True)
+            for network in self.client.networks.list(filters={"name": f"^{self.prefix}$"}):
+                network.remove()
+            for volume in self.client.volumes.list():
+                if str(volume.name).startswith(f"{self.prefix}-"):
+                    volume.remove()
+            shutil.rmtree(self.folder)
 
     def container(self, service: str) -> Container:
         """The container of a service, as it is now."""
