@@ -299,7 +299,9 @@ class PostgresExporter(Model):
     address: HostPort
     user: str = "postgres_exporter"
     database: str = "postgres"
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
+    """`disable` suits a database in a network of the same host; outside it take one of the others. The exporter's driver
+    (lib/pq) knows no `allow` or `prefer`."""
     service: Name = "postgres"
 
 
