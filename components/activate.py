@@ -29,7 +29,7 @@ REFUSED_SECONDS = 10
 CRASH_LOOP_RESTARTS = 3
 """The engine waits twice as long before each restart: waiting for many would take minutes."""
 
-FLIP = """set -eu; cd {mount}
+FLIP = """set -eu; cd {mount}; readlink current || true
 ln -sfn "{revision}" .next; mv -fT .next current
 """
 PRUNE = """set -eu; cd {mount}
@@ -73,8 +73,8 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
         return f"well after {time.monotonic() - begun:.1f} s"
     loader = client.containers.get(order.revision)
     revision, before = order.revision[:12], _current(service)
-    if before != revision:
-        _in_volume(client, loader, FLIP, revision)
+    if before != revision:  # the volume knows better than a service that may be down
+        before = _in_volume(client, loader, FLIP, revision) or None
     try:
         if before != revision or _missing(service, order.expect):
             _reload(service, order)
@@ -94,15 +94,15 @@ def _current(service: Container) -> str | None:
     return out.strip() if code == 0 else None
 
 
-def _in_volume(client: docker.DockerClient, loader: Container, script: str, revision: str) -> None:
-    """Runs `script` beside the volume, in a container like the loader: the service itself may only read.
+def _in_volume(client: docker.DockerClient, loader: Container, script: str, revision: str) -> str:
+    """Runs `script` beside the volume, in a container like the loader: the service itself may only read. Returns what it prints.
 
     Its name is fixed, because every name that cAdvisor sees becomes a label's value for good.
     """
     name = f"{loader.name}-{'prune' if script is PRUNE else 'flip'}"
     with contextlib.suppress(NotFound):  # of an update that was killed
         client.containers.get(name).remove(force=True)
-    client.containers.run(
+    out: bytes = client.containers.run(
         loader.attrs["Image"],
         entrypoint=["/bin/sh", "-c"],
         command=[script.format(mount=MOUNT, revision=revision)],
@@ -116,6 +116,7 @@ def _in_volume(client: docker.DockerClient, loader: Container, script: str, revi
         memswap_limit="32m",
         remove=True,
     )
+    return out.decode().strip()
 
 
 def _reload(service: Container, order: Order) -> None:

@@ -4,7 +4,7 @@ import typer
 
 from toolchain import engine as docker_engine
 from toolchain import images as service_images
-from toolchain import lint, pulumi_cli, stack
+from toolchain import lint, stack
 from toolchain.report import readable_errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -19,12 +19,6 @@ def main() -> None:
 def engine() -> None:
     """A running Docker engine."""
     docker_engine.ensure()
-
-
-@app.command()
-def pulumi() -> None:
-    """The Pulumi CLI with its providers."""
-    pulumi_cli.ensure()
 
 
 @app.command()
@@ -46,6 +40,7 @@ app.command()(stack.preview)
 app.command("check")(stack.check_stack)
 app.command()(stack.down)
 app.command()(stack.drift)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(stack.pulumi)
 
 
 if __name__ == "__main__":

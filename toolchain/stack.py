@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,7 +57,7 @@ def load_settings(stack: str) -> Settings:
     except yaml.YAMLError as error:
         raise ToolchainError(f"Pulumi.{stack}.yaml is no YAML: {error}") from None
     config: dict[str, Any] = document.get("config") or {}
-    secret_keys = [key for key, value in config.items() if "secure" in json.dumps(value)]
+    secret_keys = [key for key, value in config.items() if _holds_secret(value)]
     try:
         return stack_config.load(
             {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()},
@@ -70,6 +69,23 @@ def load_settings(stack: str) -> Settings:
         raise ToolchainError(str(error)) from None
 
 
+def _holds_secret(value: object) -> bool:
+    """Whether Pulumi has encrypted a part of this value: `{secure: …}`, at any depth."""
+    if isinstance(value, dict):
+        return "secure" in value or any(map(_holds_secret, value.values()))
+    return isinstance(value, list) and any(map(_holds_secret, value))
+
+
+def environment(pulumi: pulumi_cli.Pulumi) -> dict[str, str]:
+    """The user's own backend and passphrase where they have them; else a local backend with a generated one."""
+    found = pulumi.environment()
+    if not _logged_in():
+        found.setdefault("PULUMI_BACKEND_URL", paths.backend_url())
+    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & found.keys():
+        found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase())
+    return found
+
+
 class Stack:
     """A stack whose file is right, and a CLI that can deploy it."""
 
@@ -78,18 +94,10 @@ class Stack:
         self.settings = load_settings(name)
         self._pulumi = pulumi_cli.ensure()
 
-    def environment(self) -> Mapping[str, str]:
-        """The user's own backend and passphrase where they have them; else a local backend with a generated one."""
-        environment = self._pulumi.environment()
-        environment.setdefault("PULUMI_BACKEND_URL", paths.backend_url())
-        if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & environment.keys():
-            environment["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase())
-        return environment
-
     def pulumi(self, *arguments: str) -> None:
         """Runs the CLI in the user's terminal; ends this program with its exit code when that is not 0."""
         command = [str(self._pulumi.cli), *arguments, "--stack", self.name]
-        done = subprocess.run(command, cwd=paths.REPOSITORY, env=self.environment(), check=False)
+        done = subprocess.run(command, cwd=paths.REPOSITORY, env=environment(self._pulumi), check=False)
         if done.returncode:
             raise typer.Exit(done.returncode)
 
@@ -101,7 +109,7 @@ class Stack:
         """
         command = [str(self._pulumi.cli), *arguments, "--non-interactive"]
         done = subprocess.run(
-            command, cwd=paths.REPOSITORY, env=self.environment(), capture_output=True, text=True, check=False
+            command, cwd=paths.REPOSITORY, env=environment(self._pulumi), capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise ToolchainError(done.stderr.strip())
@@ -122,7 +130,7 @@ class Stack:
     def must_exist(self) -> None:
         """Raises ToolchainError for a stack that was never deployed from here."""
         if not self.exists():
-            backend = self.environment()["PULUMI_BACKEND_URL"]
+            backend = environment(self._pulumi).get("PULUMI_BACKEND_URL", "the backend of `pulumi login`")
             raise ToolchainError(f"no stack {self.name} in {backend}", fix=f"make up STACK={self.name} deploys it")
 
     def outputs(self) -> dict[str, Any]:
@@ -150,6 +158,15 @@ class Stack:
             )
         for service in before.keys() - built.keys():  # its registry can be reached by now
             self.ask("config", "rm", "--path", f"images.{service}", "--stack", self.name)
+
+
+def _logged_in() -> bool:
+    """Whether the user keeps stacks somewhere already (`pulumi login`)."""
+    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    try:
+        return bool(json.loads((home / "credentials.json").read_text()).get("current"))
+    except (OSError, ValueError):
+        return False
 
 
 def _passphrase() -> Path:
@@ -216,6 +233,14 @@ def down(
             console.print(f"removed the volume {name}")
     if removed.exists():
         removed.pulumi("stack", "rm", "--yes", "--preserve-config")
+
+
+def pulumi(context: typer.Context) -> None:
+    """Run the Pulumi CLI with the backend and passphrase of the other commands: `pulumi config set …`."""
+    found = pulumi_cli.ensure()
+    if context.args:
+        done = subprocess.run([str(found.cli), *context.args], env=environment(found), check=False)
+        raise typer.Exit(done.returncode)
 
 
 def drift(stack: Name = "dev") -> None:

@@ -160,9 +160,9 @@ class Engine:
             id=LOADER, name="ns-prometheus-loader", attrs={"Image": "sha256:abc", "Config": {"User": "0:65534"}}
         )
 
-    def run(self, image: str, *, entrypoint: list[str], command: list[str], **options: Any) -> None:
+    def run(self, image: str, *, entrypoint: list[str], command: list[str], **options: Any) -> bytes:
         self.runs.append({"image": image, **options})
-        subprocess.run([*entrypoint, *command], check=True)
+        return subprocess.run([*entrypoint, *command], check=True, stdout=subprocess.PIPE).stdout
 
 
 @dataclass
