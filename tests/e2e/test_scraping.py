@@ -1,0 +1,243 @@
+"""What Prometheus reads besides this project's own services: applications, by list and by label, and containers."""
+
+import json
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from docker import DockerClient
+from docker.models.containers import Container
+
+from config.images import pins
+from tests.e2e import leftovers
+from tests.e2e.deployment import SHORT, Deployment
+from tests.e2e.outside import OPENMETRICS, Outside, gateway
+from tests.e2e.shop import Shop
+from tests.e2e.wait import until
+
+SAMPLE_LIMIT = 20_000
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+QUIET = "orders_total 7\n"
+
+WITH_EXEMPLARS = f"""\
+# TYPE request_duration_seconds histogram
+request_duration_seconds_bucket{{le="0.1"}} 3
+request_duration_seconds_bucket{{le="1.0"}} 5 # {{trace_id="{TRACE_ID}"}} 0.7
+request_duration_seconds_bucket{{le="+Inf"}} 6
+request_duration_seconds_count 6
+request_duration_seconds_sum 4.2
+# EOF
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(client: DockerClient) -> Iterator[Shop]:
+    with Shop(client, f"{leftovers.PREFIX}{secrets.token_hex(3)}-shop") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def billing(shop: Shop) -> Iterator[Outside]:
+    """An application outside Docker."""
+    with Outside(gateway(shop.client, shop.name), metrics=QUIET) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stack(
+    deploy: Callable[..., AbstractContextManager[Deployment]], shop: Shop, billing: Outside
+) -> Iterator[Deployment]:
+    applications = {"static": [{"service": "billing", "targets": [billing.host_port]}]}
+    with deploy(
+        "scraping",
+        networks=[shop.name],
+        metrics={**SHORT, "applications": applications, "limits": {"samples": SAMPLE_LIMIT}},
+    ) as made:
+        made.up()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def node_exporter(local_images: Mapping[str, str]) -> str:
+    """An image that serves metrics where it is told to."""
+    return local_images.get("node_exporter") or pins()["node_exporter"].reference
+
+
+@pytest.fixture
+def run(shop: Shop, node_exporter: str) -> Iterator[Callable[..., Container]]:
+    """Starts an application as a container of the user."""
+    started: list[Container] = []
+
+    def run(service: str, *, port: int = 9100, path: str = "/metrics", **arguments: Any) -> Container:
+        command = [f"--web.listen-address=:{port}", f"--web.telemetry-path={path}"]
+        container = shop.start(
+            service,
+            node_exporter,
+            [*command, "--collector.disable-defaults", "--collector.time", "--web.disable-exporter-metrics"],
+            **arguments,
+        )
+        started.append(container)
+        return container
+
+    yield run
+    for container in started:
+        shop.remove(container)
+
+
+def _scrape_me(port: int, **more: str) -> dict[str, str]:
+    return {"observability.scrape": "true", "observability.port": str(port)} | {
+        f"observability.{key}": value for key, value in more.items()
+    }
+
+
+def _targets(stack: Deployment, service: str) -> list[dict[str, Any]]:
+    active = stack.get("prometheus", "/api/v1/targets", state="active")["data"]["activeTargets"]
+    return [target for target in active if target["labels"].get("service") == service]
+
+
+def _up(stack: Deployment, service: str) -> list[dict[str, Any]]:
+    """The targets of `service`, once all are read without fault."""
+    found = _targets(stack, service)
+    return found if found and all(target["health"] == "up" for target in found) else []
+
+
+def test_an_application_of_the_static_list_is_read(stack: Deployment, billing: Outside) -> None:
+    [target] = until(lambda: _up(stack, "billing"))
+    assert target["labels"] == {"job": "application", "service": "billing", "instance": billing.host_port}
+    [sample] = until(lambda: stack.query("orders_total"))
+    assert sample["value"][1] == "7"
+
+
+@pytest.mark.parametrize("where", ["in the user's network", "in the stack's network", "in both"])
+def test_a_container_that_asks_for_it_is_found_read_once_and_forgotten(
+    where: str, stack: Deployment, shop: Shop, run: Callable[..., Container]
+) -> None:
+    networks = {
+        "in the user's network": (shop.name,),
+        "in the stack's network": (stack.prefix,),
+        "in both": (shop.name, stack.prefix),
+    }[where]
+    container = run(
+        "web",
+        port=8000,
+        path="/custom",
+        labels=_scrape_me(8000, path="/custom", service="orders"),
+        networks=networks,
+    )
+    [target] = until(lambda: _up(stack, "orders"), seconds=25)
+    assert target["labels"] == {"job": "application", "service": "orders", "instance": f"{container.name}:8000"}
+    assert target["scrapeUrl"].endswith(":8000/custom")
+    assert len(until(lambda: stack.query('node_time_seconds{service="orders"}'))) == 1
+
+    shop.remove(container)
+    until(lambda: not _targets(stack, "orders"), seconds=25)
+    until(lambda: not stack.query('up{service="orders"}'))
+
+
+def test_a_container_is_called_by_its_compose_service_else_by_its_name(
+    stack: Deployment, run: Callable[..., Container]
+) -> None:
+    run("one", labels=_scrape_me(9100) | {"com.docker.compose.service": "checkout"})
+    plain = run("two", labels=_scrape_me(9100))
+    until(lambda: _up(stack, "checkout"), seconds=25)
+    until(lambda: _up(stack, str(plain.name)), seconds=25)
+
+
+def test_a_container_out_of_reach_or_without_the_label_is_no_target(
+    stack: Deployment, run: Callable[..., Container]
+) -> None:
+    run("far", labels=_scrape_me(9100, service="far"), networks=("bridge",))
+    run("mute", labels={"observability.service": "mute"})
+    run("refused", labels=_scrape_me(9100, service="refused") | {"observability.scrape": "false"})
+    run("near", labels=_scrape_me(9100, service="near"))
+    until(lambda: _up(stack, "near"), seconds=25)
+    assert not [service for service in ("far", "mute", "refused") if _targets(stack, service)]
+
+
+def test_an_application_that_serves_too_many_samples_fails_its_scrape_and_an_alert_says_so(
+    stack: Deployment, billing: Outside
+) -> None:
+    before = len(stack.query("{__name__='flood'}"))
+    billing.metrics = "".join(f'flood{{n="{n}"}} 1\n' for n in range(SAMPLE_LIMIT + 1))
+    try:
+        [target] = until(lambda: [found for found in _targets(stack, "billing") if found["health"] == "down"])
+        assert target["lastError"] == "sample limit exceeded"
+        assert stack.query('up{service="billing"} == 0')
+        assert len(stack.query("{__name__='flood'}")) == before == 0
+        until(lambda: stack.rules()["ScrapeLimitHit/warning"]["state"] == "firing")
+    finally:
+        billing.metrics = QUIET
+    until(lambda: _up(stack, "billing"))
+
+
+def test_exemplars_are_kept_with_their_trace_ids(stack: Deployment, billing: Outside) -> None:
+    billing.metrics, billing.metrics_type = WITH_EXEMPLARS, OPENMETRICS
+
+    def stored() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = stack.get(
+            "prometheus",
+            "/api/v1/query_exemplars",
+            query="request_duration_seconds_bucket",
+            start="0",
+            end="4102444800",
+        )["data"]
+        return found
+
+    [series] = until(stored)
+    assert series["seriesLabels"]["service"] == "billing"
+    assert [exemplar["labels"] for exemplar in series["exemplars"]] == [{"trace_id": TRACE_ID}]
+
+
+def test_histograms_are_kept_native_and_classic(stack: Deployment) -> None:
+    name = "prometheus_http_request_duration_seconds"
+    native = until(lambda: stack.query(f"{name}{{handler='/metrics'}}"))
+    assert native[0]["histogram"][1]["buckets"]
+    assert stack.query(f"{name}_bucket{{handler='/metrics'}}")
+
+
+def test_containers_are_measured_by_service_without_ids(stack: Deployment, run: Callable[..., Container]) -> None:
+    labelled = run("labelled", labels={"observability.service": "orders", "com.docker.compose.service": "no"})
+    composed = run("composed", labels={"com.docker.compose.service": "checkout"})
+    named = run("named")
+    expected = {labelled.name: "orders", composed.name: "checkout", named.name: named.name}
+
+    def measured() -> dict[Any, Any]:
+        samples = stack.query('container_memory_working_set_bytes{name=~".+-(labelled|composed|named)"}')
+        found = {sample["metric"]["name"]: sample["metric"]["service"] for sample in samples}
+        return {name: found[name] for name in expected}
+
+    assert until(measured) == expected
+    for sample in stack.query('{job="cadvisor",__name__=~"container_.+"}'):
+        series = sample["metric"]
+        assert not {label for label in series if label == "image" or label.startswith("container_label_")}, series
+        assert series.get("id", "/") == "/", series
+
+
+def test_traffic_of_the_hosts_own_interfaces_is_measured(stack: Deployment) -> None:
+    samples = until(lambda: stack.query('rate(container_network_receive_bytes_total{id="/"}[20s])'))
+    assert {sample["metric"]["interface"] for sample in samples} & _interfaces()
+
+
+def _interfaces() -> set[str]:
+    with open("/proc/net/dev") as file:  # noqa: PTH123 - no path of ours
+        return {line.split(":")[0].strip() for line in file if ":" in line}
+
+
+UNBOUNDED = {
+    "__name__": "metrics, not a dimension of one",
+}
+"""Labels that may have a hundred values or more, and why."""
+
+
+def test_no_label_of_any_metric_has_a_hundred_values(stack: Deployment) -> None:
+    values: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for sample in stack.query('{__name__=~".+"}'):
+        series = sample["metric"]
+        for label, value in series.items():
+            values[series["__name__"], label].add(value)
+    assert len(values) > 1000
+    over = {key: len(found) for key, found in values.items() if len(found) >= 100 and key[1] not in UNBOUNDED}
+    assert not over, json.dumps({f"{metric}.{label}": count for (metric, label), count in over.items()})
