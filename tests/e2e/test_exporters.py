@@ -1,0 +1,156 @@
+"""The exporters with the real services that they speak for, in a network of the user's own."""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+
+import pytest
+from docker import DockerClient
+
+from components.engine import execute
+from tests.e2e import leftovers
+from tests.e2e.deployment import Deployment
+from tests.e2e.shop import Shop
+from tests.e2e.wait import until
+from toolchain.images import for_tests
+
+PASSWORDS = {"postgres_password": "pg:s3cret/'%", "redis_password": 'redis s3cret "@'}
+"""With everything in them that a URL, a shell or JSON could stumble over."""
+
+
+@pytest.fixture(scope="module")
+def shop(client: DockerClient) -> Iterator[Shop]:
+    """PostgreSQL, Redis and Nginx as a user runs them."""
+    with Shop(client, f"{leftovers.PREFIX}{secrets.token_hex(3)}-shop") as made:
+        made.start(
+            "db",
+            for_tests.image(client, "postgres"),
+            ["-c", "max_connections=20"],
+            environment={"POSTGRES_PASSWORD": "of the owner"},
+        )
+        made.start("cache", for_tests.image(client, "redis"), ["--requirepass", PASSWORDS["redis_password"]])
+        made.start("proxy", for_tests.image(client, "nginx"), [])
+        role = "CREATE ROLE postgres_exporter LOGIN PASSWORD {} IN ROLE pg_monitor".format(
+            "'" + PASSWORDS["postgres_password"].replace("'", "''") + "'"
+        )
+        db = client.containers.get(f"{made.name}-db")
+        until(lambda: execute(db, ["psql", "-h", "/var/run/postgresql", "-U", "postgres", "-c", role])[0] == 0)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stack(
+    deploy: Callable[..., AbstractContextManager[Deployment]], shop: Shop, local_images: Mapping[str, str]
+) -> Iterator[Deployment]:
+    exporters = {
+        "postgres": {"address": f"{shop.name}-db:5432", "service": "shop-db"},
+        "redis": {"address": f"{shop.name}-cache:6379", "service": "shop-cache"},
+        "nginx": {"status_url": f"http://{shop.name}-proxy:8080/stub_status", "service": "shop-proxy"},
+        "probes": [
+            {"name": "shop", "target": f"http://{shop.name}-proxy:8080/", "service": "shop-proxy"},
+            {"name": "closed", "target": f"{shop.name}-proxy:81", "module": "tcp_connect"},
+        ],
+    }
+    # Where these exporters' images are here, they run too: without a database to speak to.
+    if "elasticsearch_exporter" in local_images or not local_images:
+        exporters["elasticsearch"] = {"url": f"http://{shop.name}-nobody:9200"}
+    if "mongodb_exporter" in local_images:
+        exporters["mongodb"] = {"uri": f"mongodb://{shop.name}-nobody:27017"}
+    with deploy("exporters", networks=[shop.name], exporters=exporters) as made:
+        for key, value in PASSWORDS.items():
+            made.secret(key, value)
+        made.up()
+        yield made
+
+
+def _value(stack: Deployment, promql: str) -> float:
+    """Of the one sample that there is."""
+    [sample] = stack.query(promql)
+    return float(sample["value"][1])
+
+
+@pytest.mark.parametrize(
+    ("up", "labels", "more"),
+    [
+        ("pg_up", {"job": "postgres_exporter", "service": "shop-db"}, "sum(pg_stat_activity_count) >= 1"),
+        ("redis_up", {"job": "redis_exporter", "service": "shop-cache"}, "redis_connected_clients >= 1"),
+        ("nginx_up", {"job": "nginx_exporter", "service": "shop-proxy"}, "nginx_connections_accepted >= 1"),
+    ],
+)
+def test_the_users_service_is_found_up_and_measured_under_its_name(
+    stack: Deployment, up: str, labels: dict[str, str], more: str
+) -> None:
+    [sample] = until(lambda: stack.query(f"{up} == 1"))
+    assert labels.items() <= sample["metric"].items()
+    until(lambda: stack.query(more))
+
+
+def test_the_alert_on_connections_knows_how_many_postgres_allows(stack: Deployment) -> None:
+    [sample] = until(lambda: stack.query("pg_settings_max_connections"))
+    assert sample["value"][1] == "20"
+
+
+def test_a_probe_tells_an_open_door_from_a_closed_one(stack: Deployment, shop: Shop) -> None:
+    [shop_probe] = until(lambda: stack.query('probe_success{probe="shop"} == 1'))
+    assert shop_probe["metric"]["service"] == "shop-proxy"
+    assert shop_probe["metric"]["instance"] == f"http://{shop.name}-proxy:8080/"
+    assert _value(stack, 'probe_http_status_code{probe="shop"}') == 200
+    [closed] = until(lambda: stack.query('probe_success{probe="closed"} == 0'))
+    assert closed["metric"]["service"] == "closed"
+
+
+def test_passwords_show_neither_in_the_engine_nor_in_logs_nor_in_the_state(stack: Deployment) -> None:
+    _assert_hidden(stack, *PASSWORDS.values())
+
+
+def test_a_wrong_password_is_told_without_showing_it_and_the_right_one_heals(stack: Deployment) -> None:
+    until(lambda: stack.query("pg_up == 1"))
+    others = {name: id_ for name, id_ in stack.containers().items() if "postgres" not in name}
+    wrong = "wr0ng:p4ss/word"
+    stack.secret("postgres_password", wrong)
+    stack.up()
+    until(lambda: stack.query("pg_up == 0"))
+    _assert_hidden(stack, wrong, *PASSWORDS.values())
+    assert others.items() <= stack.containers().items()  # nobody else was touched
+
+    stack.secret("postgres_password", PASSWORDS["postgres_password"])
+    stack.up()
+    until(lambda: stack.query("pg_up == 1"))
+
+
+def test_a_service_that_is_away_is_down_and_its_exporter_is_not(stack: Deployment, shop: Shop) -> None:
+    cache = shop.client.containers.get(f"{shop.name}-cache")
+    until(lambda: stack.query("redis_up == 1"))
+    cache.stop(timeout=1)
+    try:
+        until(lambda: stack.query("redis_up == 0"))
+        assert _value(stack, 'up{job="redis_exporter"}') == 1
+    finally:
+        cache.start()
+    until(lambda: stack.query("redis_up == 1"))
+
+
+@pytest.mark.parametrize(
+    ("service", "alert"),
+    [("mongodb_exporter", "MongodbDown/critical"), ("elasticsearch_exporter", "ElasticsearchDown/critical")],
+)
+def test_an_exporter_starts_while_its_database_is_away_and_the_alert_on_it_waits(
+    stack: Deployment, service: str, alert: str
+) -> None:
+    if service not in stack.settings.services:
+        pytest.skip(f"no image of {service} can be had here")
+    until(lambda: stack.query(f'up{{job="{service}"}} == 1'))
+    until(lambda: stack.rules()[alert]["state"] != "inactive")
+
+
+def _assert_hidden(stack: Deployment, *passwords: str) -> None:
+    texts = {"the state": stack.state()}
+    for name in stack.containers():
+        container = stack.client.containers.get(name)
+        texts[f"inspect of {name}"] = json.dumps(container.attrs)
+        texts[f"log of {name}"] = container.logs().decode(errors="replace")
+    for where, text in texts.items():
+        for password in passwords:
+            for form in (password, json.dumps(password)[1:-1]):
+                assert form not in text, where
