@@ -155,12 +155,15 @@ class Deployment:
             if (self.folder / "state").exists():
                 self.pulumi("destroy", "--yes", "--skip-preview")
         finally:
-            for identifier in self.containers().values():
-                self.client.containers.get(identifier).remove(force=True, v=True)
+            left = [self.client.containers.get(identifier) for identifier in self.containers().values()]
+            # A vault's volume has no name, and goes with neither of the two containers that hold it.
+            mounted = {mount.get("Name") for container in left for mount in container.attrs["Mounts"]}
+            for container in left:
+                container.remove(force=True)
             for network in self.client.networks.list(filters={"name": f"^{self.prefix}$"}):
                 network.remove()
             for volume in self.client.volumes.list():
-                if str(volume.name).startswith(f"{self.prefix}-"):
+                if volume.name in mounted or str(volume.name).startswith(f"{self.prefix}-"):
                     volume.remove()
             shutil.rmtree(self.folder)
 
