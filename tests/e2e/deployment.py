@@ -156,7 +156,7 @@ class Deployment:
                 self.pulumi("destroy", "--yes", "--skip-preview")
         finally:
             left = [self.client.containers.get(identifier) for identifier in self.containers().values()]
-            # A vault's volume has no name, and goes with neither of the two containers that hold it.
+            # A vault's volume has no name, and two containers hold it.
             mounted = {mount.get("Name") for container in left for mount in container.attrs["Mounts"]}
             for container in left:
                 container.remove(force=True)
