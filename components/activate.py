@@ -101,22 +101,29 @@ def _in_volume(client: docker.DockerClient, loader: Container, script: str, revi
     """
     name = f"{loader.name}-{'prune' if script is PRUNE else 'flip'}"
     with contextlib.suppress(NotFound):  # of an update that was killed
-        client.containers.get(name).remove(force=True)
-    out: bytes = client.containers.run(
+        client.containers.get(name).remove(v=True, force=True)
+    volume = next(mount["Name"] for mount in loader.attrs["Mounts"] if mount["Destination"] == MOUNT)
+    helper = client.containers.run(
         loader.attrs["Image"],
         entrypoint=["/bin/sh", "-c"],
         command=[script.format(mount=MOUNT, revision=revision)],
         name=name,
         user=loader.attrs["Config"]["User"],
-        volumes_from=[str(loader.id)],
+        volumes={volume: {"bind": MOUNT, "mode": "rw"}},
         network_mode="none",
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
         mem_limit="32m",
         memswap_limit="32m",
-        remove=True,
+        detach=True,
     )
-    return out.decode().strip()
+    try:
+        code, out = helper.wait()["StatusCode"], _log(helper)
+    finally:
+        helper.remove(v=True, force=True)  # with the volumes that the image declares, else each run leaves some behind
+    if code:
+        raise RefusedError(f"{name} failed: {out}")
+    return out.strip()
 
 
 def _reload(service: Container, order: Order) -> None:

@@ -157,12 +157,24 @@ class Engine:
         if container != LOADER:
             raise NotFound(container)
         return SimpleNamespace(
-            id=LOADER, name="ns-prometheus-loader", attrs={"Image": "sha256:abc", "Config": {"User": "0:65534"}}
+            id=LOADER,
+            name="ns-prometheus-loader",
+            attrs={
+                "Image": "sha256:abc",
+                "Config": {"User": "0:65534"},
+                "Mounts": [{"Destination": str(self.volume), "Name": "ns-prometheus-config"}],
+            },
         )
 
-    def run(self, image: str, *, entrypoint: list[str], command: list[str], **options: Any) -> bytes:
-        self.runs.append({"image": image, **options})
-        return subprocess.run([*entrypoint, *command], check=True, stdout=subprocess.PIPE).stdout
+    def run(self, image: str, *, entrypoint: list[str], command: list[str], **options: Any) -> Any:
+        run = {"image": image, **options}
+        self.runs.append(run)
+        done = subprocess.run([*entrypoint, *command], check=False, stdout=subprocess.PIPE)
+        return SimpleNamespace(
+            wait=lambda: {"StatusCode": done.returncode},
+            logs=lambda tail: done.stdout,
+            remove=lambda v, force: run.update(removed={"v": v, "force": force}),
+        )
 
 
 @dataclass
@@ -256,12 +268,12 @@ def test_the_volume_is_changed_by_a_container_that_can_do_nothing_else(host: Hos
     for run in host.engine.runs:
         assert run["image"] == "sha256:abc"
         assert run["user"] == "0:65534"
-        assert run["volumes_from"] == [LOADER]
+        assert list(run["volumes"]) == ["ns-prometheus-config"]
         assert run["network_mode"] == "none"
         assert run["cap_drop"] == ["ALL"]
         assert run["security_opt"] == ["no-new-privileges:true"]
         assert run["mem_limit"] == run["memswap_limit"]
-        assert run["remove"] is True
+        assert run["removed"] == {"v": True, "force": True}
 
 
 # Refused files.
