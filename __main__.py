@@ -21,9 +21,8 @@ try:
         stack=pulumi.get_stack(),
     )
     own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
-    if (
-        not pulumi.runtime.is_dry_run()
-    ):  # a preview needs no engine; an update without one would fail resource by resource
+    # A preview needs no engine; an update without one would fail resource by resource.
+    if not pulumi.runtime.is_dry_run():
         must_answer(settings.docker.model_dump())
 except stack_config.SettingsError as error:
     raise pulumi.RunError(str(error)) from None

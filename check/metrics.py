@@ -9,7 +9,7 @@ from docker.errors import NotFound
 
 from check.containers import container
 from check.finding import Finding
-from components.engine import execute
+from components.engine import fetch
 from config import scrape
 from config.ports import METRICS
 from config.settings import Settings
@@ -24,7 +24,7 @@ def ask(client: DockerClient, settings: Settings, service: str, path: str) -> An
     """
     url = f"http://127.0.0.1:{METRICS[service]}{path}"
     try:
-        code, page = execute(container(client, settings, service), ["wget", "-q", "-O", "-", url])
+        code, page = fetch(container(client, settings, service), url)
     except NotFound as error:
         raise LookupError(str(error)) from None
     if code:

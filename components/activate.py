@@ -18,7 +18,8 @@ import docker
 from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
-from components.engine import connect, execute
+from components.engine import connect, execute, fetch
+from config.container import MOUNT
 
 PATIENCE_SECONDS = 120
 """For the whole: a Prometheus that replays a large log takes a minute."""
@@ -35,7 +36,6 @@ ln -sfn "{revision}" .next; mv -fT .next current
 PRUNE = """set -eu; cd {mount}
 for old in *; do case "$old" in current|"{revision}") ;; *) rm -rf "$old" ;; esac; done
 """
-MOUNT = "/config"
 
 
 class RefusedError(Exception):
@@ -134,16 +134,12 @@ def _reload(service: Container, order: Order) -> None:
         service.kill(order.reload)
 
 
-def _get(service: Container, url: str) -> str:
-    return execute(service, ["wget", "-q", "-O", "-", url])[1]
-
-
 def _missing(service: Container, expect: Mapping[str, str]) -> dict[str, str]:
     """Of `expect`, what the running service does not say."""
     service.reload()
     if service.status != "running":
         return dict(expect)
-    return {url: text for url, text in expect.items() if text not in _get(service, url)}
+    return {url: text for url, text in expect.items() if text not in fetch(service, url)[1]}
 
 
 def _wait_until_live(service: Container, order: Order, deadline: float) -> None:

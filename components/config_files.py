@@ -16,8 +16,8 @@ import pulumi
 import pulumi_docker as docker
 
 from config import container as spec
+from config.container import MOUNT
 
-MOUNT = "/config"
 INCOMING = "/incoming"
 VAULT = "/vault"
 

@@ -36,3 +36,8 @@ def execute(service: Container, command: Sequence[str]) -> tuple[int, str]:
     except APIError as error:
         return 1, str(error)
     return code or 0, out.decode(errors="replace") if isinstance(out, bytes) else ""
+
+
+def fetch(service: Container, url: str) -> tuple[int, str]:
+    """Exit code and page of `url`, asked inside `service`: no port must be reachable from here."""
+    return execute(service, ["wget", "-q", "-O", "-", url])

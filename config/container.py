@@ -43,7 +43,9 @@ class ConfigFiles:
     """URL inside the container → text that the page holds once the service runs these very files."""
 
 
-DIRECTORY = "/config/current"
+MOUNT = "/config"
+"""Where a service has the volume with its config files."""
+DIRECTORY = f"{MOUNT}/current"
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def dump(document: Any) -> str:
-    """`document` as YAML text."""
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+def dump(document: Any, width: int = 120) -> str:
+    """`document` as YAML text, its lines folded after `width` characters."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=width, allow_unicode=True)
 
 
 def digest(files: Mapping[str, str]) -> str:

@@ -7,8 +7,6 @@ cases to `tests/rules/<group>.test.yml` and a page to `docs/runbooks/`; `make ru
 import inspect
 from typing import Any
 
-import yaml
-
 from config.alerts import (
     alertmanager,
     applications,
@@ -26,6 +24,7 @@ from config.alerts import (
 )
 from config.alerts.rule import EVERYTHING, Alert, Group, Job, RecordingRule, Rule, Watched
 from config.alerts.thresholds import Thresholds
+from config.yaml_text import dump
 
 __all__ = ["EVERYTHING", "Alert", "Group", "Job", "RecordingRule", "Rule", "Thresholds", "Watched", "groups", "render"]
 
@@ -59,13 +58,7 @@ def render(thresholds: Thresholds, runbooks_url: str, watched: Watched) -> dict[
 
 def _text(group: Group, runbooks_url: str) -> str:
     rules = [_rule(rule, runbooks_url) for rule in group.rules]
-    body = yaml.dump(
-        {"groups": [{"name": group.name, "rules": rules}]},
-        Dumper=_Readable,
-        sort_keys=False,
-        allow_unicode=True,
-        width=10_000,
-    )
+    body = dump({"groups": [{"name": group.name, "rules": rules}]}, width=10_000)  # expressions are not folded
     return f"# Rendered by config/alerts/{group.name}.py.\n{body}"
 
 
@@ -85,17 +78,3 @@ def _rule(rule: Rule, runbooks_url: str) -> dict[str, Any]:
             "runbook_url": f"{runbooks_url.rstrip('/')}/{rule.name}.md",
         },
     }
-
-
-class _Readable(yaml.SafeDumper):
-    """Block scalars for what has several lines, lists indented below their key."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002 - PyYAML's
-        super().increase_indent(flow=flow, indentless=False)
-
-
-def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Readable.add_representer(str, _string)
