@@ -2,7 +2,18 @@
 
 STACK ?= dev
 PURGE ?=
-export STACK PURGE
+PROFILE ?= steady
+FAULT ?=
+JSON ?=
+LISTEN ?=
+TO ?=
+FROM ?=
+RECIPIENT ?=
+IDENTITY ?=
+REPLACE ?=
+export STACK PURGE JSON LISTEN $(foreach name,TO FROM RECIPIENT IDENTITY REPLACE,$(if $($(name)),$(name)))
+# An update starts a dozen Pythons: they keep what they compiled, whatever the shell's environment says.
+unexport PYTHONDONTWRITEBYTECODE
 
 python := .venv/bin/python
 pytest := $(python) -m pytest --quiet
@@ -10,10 +21,10 @@ pulumi_module := toolchain/pulumi
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up preview check down drift test lint unit policy rules e2e lock env
+.PHONY: help up preview check down drift backup restore test lint unit policy rules dashboards e2e bench drills shop shop-down shop-load lock env
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 up: env ## install what is missing, deploy the stack (STACK=dev), check it, print addresses
 	@$(python) -m toolchain up
@@ -21,7 +32,7 @@ up: env ## install what is missing, deploy the stack (STACK=dev), check it, prin
 preview: env ## what `make up` would change, judged by the policy pack
 	@$(python) -m toolchain preview
 
-check: env ## read back from a running stack what its settings promise
+check: env ## read back from a running stack what its settings promise; for programs with JSON=1
 	@$(python) -m toolchain check
 
 down: env ## remove everything; data volumes too with PURGE=1
@@ -29,6 +40,12 @@ down: env ## remove everything; data volumes too with PURGE=1
 
 drift: env ## fail when something would change, or was changed by hand
 	@$(python) -m toolchain drift
+
+backup: env ## all that cannot be made again, to TO=folder or s3://…, while it runs; RECIPIENT=age1… encrypts it
+	@$(python) -m toolchain backup
+
+restore: env ## deploy the stack with all that FROM=… has, and check it (IDENTITY=key file, REPLACE=1)
+	@$(python) -m toolchain restore
 
 test: lint unit policy rules e2e ## all of the following, the fast ones first
 
@@ -39,13 +56,33 @@ unit: env ## components and settings, without an engine
 	@$(pytest) tests/unit
 
 policy: env ## the policy pack
-	@$(pytest) tests/policy
+	@$(pytest) --numprocesses 2 tests/policy
 
-rules: env ## every alert rule, by Prometheus' own tools
+rules: env ## every alert rule and the pipeline of logs, by the tools of their services
 	@$(python) -m tests.rules.run
+	@$(pytest) tests/rules
 
-e2e: env ## real deployments by the real Pulumi on the real engine
-	@$(pytest) tests/e2e
+e2e: env ## real deployments by the real Pulumi on the real engine, several at a time
+	@$(python) -m tests.e2e.machine
+	@$(pytest) --numprocesses 4 --dist loadfile tests/e2e
+
+dashboards: env ## write dashboards/json anew from dashboards/*.py
+	@$(python) -m dashboards
+
+bench: env ## what the stack costs under load, measured on this machine; one part: ONLY=traces
+	@$(python) -m tests.bench $(ONLY)
+
+drills: env ## faults and bad inputs on purpose, each a row of docs/drills.md; some of them: ONLY=kill-loki,disk-
+	@$(python) -m tests.drills $(ONLY)
+
+shop: env ## the example application beside the stack, built here (LISTEN=127.0.0.1:8080)
+	@$(python) -m toolchain shop
+
+shop-down: env ## remove the shop and all that it has stored
+	@$(python) -m toolchain shop-down
+
+shop-load: env ## requests to the shop: PROFILE=steady, spike or incident, FAULT=products=latency:1500ms, LISTEN as above
+	@$(python) -m examples.shop.load $(PROFILE) $(if $(FAULT),--fault $(FAULT)) $(if $(LISTEN),--url http://$(LISTEN))
 
 lock: env ## write requirements.txt anew from pyproject.toml
 	@$(python) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev pyproject.toml -o requirements.txt

@@ -2,9 +2,9 @@
 
 import typer
 
+from toolchain import backup, lint, pull_request, shop, stack
 from toolchain import engine as docker_engine
 from toolchain import images as service_images
-from toolchain import lint, stack
 from toolchain.report import readable_errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -40,6 +40,11 @@ app.command()(stack.preview)
 app.command("check")(stack.check_stack)
 app.command()(stack.down)
 app.command()(stack.drift)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command("shop")(shop.up)
+app.command("shop-down")(shop.down)
+app.command()(pull_request.pull_request)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(stack.pulumi)
 
 

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import docker
 from docker.errors import DockerException
+from pydantic import ValidationError
 
+from components import engine
+from config.docker_settings import Docker
 from toolchain import debian
 from toolchain.paths import state_dir
 from toolchain.report import Step, ToolchainError, note
@@ -28,19 +31,22 @@ SYSTEMD = Path("/run/systemd/system")
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def configured_host() -> str:
+def configured() -> Docker:
     """The engine that Docker's own tools would use."""
-    return os.environ.get("DOCKER_HOST") or LOCAL_SOCKET
-
-
-def connect(host: str | None = None, *, timeout: int = PULL_SECONDS) -> docker.DockerClient:
-    """A client of the engine, or an error that names the fix."""
-    host = host or configured_host()
+    host = os.environ.get("DOCKER_HOST") or LOCAL_SOCKET
     try:
-        client = docker.DockerClient(base_url=host, timeout=timeout, use_ssh_client=host.startswith("ssh://"))
+        return Docker(host=host, certificates=os.environ.get("DOCKER_CERT_PATH") if host.startswith("tcp://") else None)
+    except ValidationError as error:
+        raise ToolchainError(f"DOCKER_HOST: {error.errors()[0]['msg']}", fix="set it right, or not at all") from None
+
+
+def connect(where: Docker, *, timeout: int = PULL_SECONDS) -> docker.DockerClient:
+    """A client of the engine, or an error that names the fix."""
+    try:
+        client = engine.connect(where.model_dump(), timeout)
         client.ping()
     except (DockerException, OSError) as error:
-        raise EngineUnreachableError(host, error) from error
+        raise EngineUnreachableError(where.host, error) from error
     return client
 
 
@@ -57,10 +63,10 @@ class EngineUnreachableError(ToolchainError):
             message = f"this user may not use the Docker engine at {host}"
             fix = f"sudo usermod -aG docker {os.environ.get('USER', '$USER')}, then log in again (or: newgrp docker)"
         elif self.down:
-            message, fix = f"no Docker engine runs at {host}", "python -m toolchain engine starts it"
+            message, fix = f"no Docker engine runs at {host}", ".venv/bin/python -m toolchain engine starts it"
         else:
             message = f"the Docker engine at {host} does not answer: {text.splitlines()[0] if text else cause!r}"
-            fix = f"check that `docker -H {host} version` works from here"
+            fix = "the address stands in docker.host of the stack file; docs/environments.md says how to reach a host"
         super().__init__(message, fix=fix)
 
 
@@ -81,20 +87,21 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return found
 
 
-def ensure(host: str | None = None) -> docker.DockerClient:
-    """A running engine at `host` (default: DOCKER_HOST, else the local socket)."""
-    host = host or configured_host()
+def ensure(where: Docker | None = None) -> docker.DockerClient:
+    """A running engine (default: at DOCKER_HOST, else at the local socket)."""
+    where = where or configured()
+    host = where.host
     with Step("Docker engine") as step:
         if host in LOCAL_SOCKETS:
             _share_mounts()
         try:
-            client = connect(host)
+            client = connect(where)
         except EngineUnreachableError as error:
             if not (error.down and host in LOCAL_SOCKETS):
                 raise
             if not _dockerd():
                 debian.install("docker.io", "iptables", "ca-certificates")
-            client = _start(host)
+            client = _start(where)
         info = client.info()
         step.result = f"{info['ServerVersion']}, {info['Driver']}, cgroup v{info.get('CgroupVersion', '1')}"
     for warning in shortcomings(info):
@@ -122,16 +129,16 @@ def _dockerd() -> str | None:
     return shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:{SBIN}")
 
 
-def _start(host: str) -> docker.DockerClient:
+def _start(where: Docker) -> docker.DockerClient:
     # A package that was installed just now on a machine with systemd is being started already.
     if SYSTEMD.is_dir():
         subprocess.run(debian.as_root("systemctl", "start", "docker"), check=False, capture_output=True)
-        return _wait(host, Daemon("journalctl -u docker", None))
+        return _wait(where, Daemon("journalctl -u docker", None))
     attempt: Attempt | None = Attempt()
     while attempt:
         daemon = _background(attempt)
         try:
-            return _wait(host, daemon)
+            return _wait(where, daemon)
         except DaemonExitedError as error:
             attempt = attempt.after(error.output)
             if not attempt:
@@ -217,11 +224,11 @@ def _background(attempt: Attempt) -> Daemon:
     return Daemon(str(log), process, start)
 
 
-def _wait(host: str, daemon: Daemon) -> docker.DockerClient:
+def _wait(where: Docker, daemon: Daemon) -> docker.DockerClient:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         try:
-            return connect(host)
+            return connect(where)
         except EngineUnreachableError as error:
             if not error.down:  # it runs, but not for this user
                 raise

@@ -1,24 +1,41 @@
 """What `make lint` runs: the style and the types of everything that is written here."""
 
 import functools
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
-from toolchain import golang, pulumi_cli, store
+from toolchain import golang, nodejs, pulumi_cli, store
 from toolchain.images import FOLDER as IMAGES
+from toolchain.images.shop import FOLDER as SHOP
 from toolchain.paths import REPOSITORY
-from toolchain.report import Step, ToolchainError, run
+from toolchain.report import Step, ToolchainError
 
-MODULES = {pulumi_cli.MODULE: pulumi_cli.TAGS, IMAGES / "cadvisor": "netgo"}
+MODULES = {
+    pulumi_cli.MODULE: pulumi_cli.TAGS,
+    **{IMAGES / name: "netgo" for name in ("cadvisor", "otel_collector", "alloy")},
+    SHOP: "netgo",
+}
 """Go that is written here → build tags."""
+ACTIONLINT = Path(__file__).with_name("actionlint")
+ACTIONLINT_PACKAGE = "github.com/rhysd/actionlint/cmd/actionlint"
 
 
 def lint() -> None:
     """Run all checks, and fail after the last if one of them did."""
     failed = [name for name, command in _python_checks().items() if not _passes(name, command)]
-    scripts = sorted(str(path) for path in (*REPOSITORY.glob("*/*.sh"), REPOSITORY / ".ci" / "run"))
+    scripts = sorted(
+        str(path) for path in (*REPOSITORY.glob("*/*.sh"), *IMAGES.glob("*/*.sh"), REPOSITORY / ".ci" / "run")
+    )
     failed += [script for script in scripts if not _passes(f"sh -n {Path(script).name}", ["sh", "-n", script])]
+    failed += [
+        script.name for script in sorted(SHOP.glob("*/*.js"))
+        if not _passes(f"node --check {script.name}", [str(nodejs.binary()), "--check", str(script)])
+    ]  # fmt: skip
+    # Without the linters that it would find on one machine and not on another.
+    if not _passes("actionlint", [str(_actionlint()), "-shellcheck=", "-pyflakes="]):
+        failed.append("actionlint")
     if failed:
         raise ToolchainError(
             f"lint: {', '.join(failed)}", fix="see above; `ruff check --fix` and `ruff format` mend most"
@@ -26,6 +43,18 @@ def lint() -> None:
     for module, tags in MODULES.items():
         # Compiling what they import takes minutes the first time: once for each state of the sources.
         store.product(f"vet-{module.name}", store.content_key(module), functools.partial(_vet, module, tags))
+
+
+def _actionlint() -> Path:
+    """A linter of the workflows, built from Go modules."""
+    go = golang.toolchain()
+
+    def build(folder: Path) -> None:
+        with Step("actionlint: building from Go modules"):
+            go.build(ACTIONLINT, [ACTIONLINT_PACKAGE], tags="", ldflags="-s -w", into=folder, log="build-actionlint")
+
+    key = store.content_key(ACTIONLINT, go.version, platform.machine())
+    return store.product("actionlint", key, build) / "actionlint"
 
 
 def _python_checks() -> dict[str, list[str]]:
@@ -46,9 +75,5 @@ def _passes(name: str, command: list[str]) -> bool:
 
 
 def _vet(module: Path, tags: str, _passed: Path) -> None:
-    go = golang.toolchain()
     with Step(f"go vet {module.relative_to(REPOSITORY)}"):
-        unformatted = run([Path(go.path).with_name("gofmt"), "-l", "."], cwd=module, log="gofmt")
-        if unformatted:
-            raise ToolchainError(f"not formatted: {unformatted.strip()}", fix="gofmt -w them")
-        run([go.path, "vet", *golang.FLAGS, "-tags", tags, "./..."], cwd=module, env=go.environment(), log="go-vet")
+        golang.toolchain().vet(module, tags=tags)

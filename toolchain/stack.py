@@ -14,18 +14,26 @@ from docker.errors import NotFound
 from rich.console import Console
 
 import check
-from components.engine import connect
+from config import dashboard_files
+from config import own_rules as rule_files
 from config import settings as stack_config
 from config.images import resolve
 from config.services import data_volumes
-from config.settings import Settings
-from toolchain import engine, images, paths, pulumi_cli
+from config.settings import GRAFANA_PASSWORD, Settings
+from toolchain import engine, images, paths, pulumi_cli, recovery
 from toolchain.report import Step, ToolchainError, console, note
 
 PROJECT = "nervous-system"
-POLICIES = ("--policy-pack", "policies")
+WITH_PAGES = ("prometheus", "jaeger", "grafana")
+"""Services whose official images have web pages that cannot be built from their Go modules."""
 
 Name = Annotated[str, typer.Option("--stack", envvar="STACK", help="As in Pulumi.<stack>.yaml.")]
+
+
+def policies(stack: str) -> tuple[str, ...]:
+    """What tells the CLI to apply the policy pack, with the config in `policies.<stack>.json` where there is one."""
+    config = paths.REPOSITORY / f"policies.{stack}.json"
+    return ("--policy-pack", "policies", *(("--policy-pack-config", str(config)) if config.exists() else ()))
 
 
 def stack_file(stack: str) -> Path:
@@ -53,10 +61,12 @@ def load_settings(stack: str) -> Settings:
         ToolchainError: the file is missing or wrong; the message names every key.
     """
     try:
-        document = yaml.safe_load(stack_file(stack).read_text()) or {}
-    except yaml.YAMLError as error:
+        document = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ToolchainError(f"Pulumi.{stack}.yaml is no YAML: {error}") from None
-    config: dict[str, Any] = document.get("config") or {}
+    config = (document.get("config") or {}) if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise ToolchainError(f"Pulumi.{stack}.yaml holds no mapping `config:`", fix="write it like Pulumi.prod.yaml")
     secret_keys = [key for key, value in config.items() if _holds_secret(value)]
     try:
         return stack_config.load(
@@ -86,22 +96,39 @@ def environment(pulumi: pulumi_cli.Pulumi) -> dict[str, str]:
     return found
 
 
-class Stack:
-    """A stack whose file is right, and a CLI that can deploy it."""
+class Program:
+    """One stack of the Pulumi program in `folder`, and a CLI that can deploy it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.settings = load_settings(name)
+        self.folder = folder
         self._pulumi = pulumi_cli.ensure()
 
     def pulumi(self, *arguments: str) -> None:
         """Runs the CLI in the user's terminal; ends this program with its exit code when that is not 0."""
         command = [str(self._pulumi.cli), *arguments, "--stack", self.name]
-        done = subprocess.run(command, cwd=paths.REPOSITORY, env=environment(self._pulumi), check=False)
+        done = subprocess.run(command, cwd=self.folder, env=environment(self._pulumi), check=False)
         if done.returncode:
             raise typer.Exit(done.returncode)
 
-    def ask(self, *arguments: str) -> str:
+    def passes(self, *arguments: str) -> None:
+        """As `pulumi`, but shows what the CLI prints only when its exit code is not 0."""
+        color = "always" if console.is_terminal else "never"
+        command = [str(self._pulumi.cli), *arguments, "--stack", self.name, "--non-interactive", f"--color={color}"]
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment(self._pulumi),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            print(done.stdout)
+            raise typer.Exit(done.returncode)
+
+    def ask(self, *arguments: str, stdin: str | None = None) -> str:
         """What the CLI prints.
 
         Raises:
@@ -109,7 +136,13 @@ class Stack:
         """
         command = [str(self._pulumi.cli), *arguments, "--non-interactive"]
         done = subprocess.run(
-            command, cwd=paths.REPOSITORY, env=environment(self._pulumi), capture_output=True, text=True, check=False
+            command,
+            cwd=self.folder,
+            env=environment(self._pulumi),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise ToolchainError(done.stderr.strip())
@@ -127,28 +160,63 @@ class Stack:
             with Step(f"new stack {self.name}"):
                 self.ask("stack", "init", self.name, "--no-select")
 
+    def outputs(self) -> dict[str, Any]:
+        """What the last deployment exported."""
+        found: dict[str, Any] = json.loads(self.ask("stack", "output", "--json", "--stack", self.name))
+        return found
+
+
+class Stack(Program):
+    """A stack of this project whose file is right."""
+
+    def __init__(self, name: str) -> None:
+        self.settings = load_settings(name)
+        super().__init__(name, paths.REPOSITORY)
+
     def must_exist(self) -> None:
         """Raises ToolchainError for a stack that was never deployed from here."""
         if not self.exists():
             backend = environment(self._pulumi).get("PULUMI_BACKEND_URL", "the backend of `pulumi login`")
             raise ToolchainError(f"no stack {self.name} in {backend}", fix=f"make up STACK={self.name} deploys it")
 
-    def outputs(self) -> dict[str, Any]:
-        """What the last deployment exported."""
-        found: dict[str, Any] = json.loads(self.ask("stack", "output", "--json", "--stack", self.name))
-        return found
+    def must_answer(self) -> None:
+        """Raises ToolchainError when its engine cannot be reached: the CLI would say so resource by resource."""
+        engine.connect(self.settings.docker)
+
+    @property
+    def _backend(self) -> str:
+        """Where the state is; empty for where `pulumi login` has been."""
+        return environment(self._pulumi).get("PULUMI_BACKEND_URL", "")
+
+    def mend(self) -> tuple[str, ...]:
+        """Clears what a killed deployment has left; returns the options of `pulumi up` that bring back what is gone."""
+        return recovery.mend(self, self._backend, self.settings.prefix, engine.connect(self.settings.docker))
+
+    def create(self) -> None:
+        """As any program; a damaged state is restored before."""
+        recovery.restore_state(self._backend, PROJECT, self.name)
+        super().create()
+
+    def make_up_password(self) -> None:
+        """Sets Grafana's password where none is set, encrypted in the stack file."""
+        if not self.settings.grafana.enabled or GRAFANA_PASSWORD in self.settings.secrets:
+            return
+        password = secrets.token_urlsafe(24)
+        self.ask("config", "set", "--secret", GRAFANA_PASSWORD, "--stack", self.name, stdin=password)
+        self.settings = load_settings(self.name)
+        note(f"Grafana's password is made up, and encrypted in {stack_file(self.name).name}")
 
     def use_local_images(self) -> None:
         """Builds the images that cannot be pulled, and says so in the stack file, where `pulumi up` finds them too."""
-        overrides = {service: getattr(self.settings.images, service) for service in self.settings.services}
+        overrides = {service: getattr(self.settings.images, service) for service in self.settings.image_names}
         before = {service: image for service, image in overrides.items() if image and image.startswith(images.LOCAL)}
         wanted = {
             service: resolve(service, None, self.settings.images.registry)
             if service in before
             else self.settings.image(service)
-            for service in self.settings.services
+            for service in self.settings.image_names
         }
-        built = images.local_images(wanted, self.settings.docker.host)
+        built = images.local_images(wanted, self.settings.docker)
         for service, reference in built.items():
             if before.get(service) != reference:
                 self.ask("config", "set", "--path", f"images.{service}", reference, "--stack", self.name)
@@ -182,32 +250,60 @@ def _passphrase() -> Path:
 def up(stack: Name = "dev") -> None:
     """Installs what is missing, deploys, checks, and prints where to look."""
     deployed = Stack(stack)
-    engine.ensure(deployed.settings.docker.host)
+    engine.ensure(deployed.settings.docker)
     deployed.create()
+    deployed.make_up_password()
     deployed.use_local_images()
-    deployed.pulumi("up", "--yes", *POLICIES)
+    deployed.pulumi("up", "--yes", *deployed.mend(), *policies(stack))
     check_stack(stack)
     for name, value in deployed.outputs().items():
         if str(value).startswith("http"):
             console.print(f"{name}: {value}")
+    running = load_settings(stack)
+    if "grafana" in running.services:
+        console.print(
+            f"user admin, password: .venv/bin/python -m toolchain pulumi config get -s {stack} {GRAFANA_PASSWORD}"
+        )
+    built = [name for name in WITH_PAGES if name in running.services and running.image(name).startswith(images.LOCAL)]
+    if built:
+        note(f"built here, and so without web pages (their APIs run): {', '.join(built)}")
 
 
 def preview(stack: Name = "dev") -> None:
     """What `up` would change, judged by the policy pack: as a pull request does."""
     previewed = Stack(stack)
     previewed.create()
-    previewed.pulumi("preview", "--diff", *POLICIES)
+    previewed.pulumi("preview", "--diff", *policies(stack))
+
+
+def findings(stack: str, patience: float) -> list[check.Finding]:
+    """What the check has found of `stack`, wherever its engine is.
+
+    Raises:
+        ToolchainError: the stack's file is missing or wrong, or its engine does not answer.
+    """
+    settings = load_settings(stack)
+    engine.connect(settings.docker).close()
+    file = f"Pulumi.{stack}.yaml: {PROJECT}"
+    try:
+        own_rules = rule_files.read(settings.alerts.rule_files, paths.REPOSITORY, stack_key=f"{file}:alerts.rule_files")
+        dashboards = dashboard_files.read(
+            settings.grafana.dashboards, paths.REPOSITORY, stack_key=f"{file}:grafana.dashboards"
+        )
+    except stack_config.SettingsError as error:
+        raise ToolchainError(str(error)) from None
+    return check.run(settings, own_rules, patience, dashboards=dashboards)
 
 
 def check_stack(
     stack: Name = "dev",
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", envvar="JSON", help="For programs.")] = False,  # noqa: FBT002
     patience: Annotated[
-        float, typer.Option(help="Seconds for what is on its way after a deployment.")
+        float, typer.Option(envvar="PATIENCE", help="Seconds for what is on its way after a deployment.")
     ] = check.PATIENCE_SECONDS,
 ) -> None:
     """Reads back from the engine and the services what the settings promise."""
-    found = check.run(load_settings(stack), patience)
+    found = findings(stack, patience)
     if as_json:
         print(json.dumps([vars(finding) for finding in found], indent=2))
     else:
@@ -223,10 +319,11 @@ def down(
     """Removes everything; what was measured stays, unless purged."""
     removed = Stack(stack)
     if removed.exists():
+        removed.must_answer()
         removed.pulumi("destroy", "--yes")
     if not purge:
         return
-    engine_of_stack = connect(removed.settings.docker.model_dump())
+    engine_of_stack = engine.connect(removed.settings.docker)
     for name in data_volumes(removed.settings):
         with contextlib.suppress(NotFound):
             engine_of_stack.volumes.get(name).remove()
@@ -247,4 +344,7 @@ def drift(stack: Name = "dev") -> None:
     """Fails when something would change, or was changed by hand on the engine."""
     watched = Stack(stack)
     watched.must_exist()
-    watched.pulumi("preview", "--refresh", "--diff", "--expect-no-changes")
+    watched.must_answer()
+    # Its diff begins with what the provider fills in at every refresh: of interest only beside a change.
+    with Step(f"{stack}: nothing would change, nothing was changed by hand"):
+        watched.passes("preview", "--refresh", "--diff", "--expect-no-changes")

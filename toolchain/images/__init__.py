@@ -10,10 +10,11 @@ import docker
 import requests
 from docker.errors import APIError, ImageNotFound
 
+from config.docker_settings import Docker
 from config.images import pins
 from toolchain import debian, engine, golang, reach, store
 from toolchain.images import packing
-from toolchain.images.recipes import RECIPES, Debian, Go, Recipe
+from toolchain.images.recipes import RECIPES, Assembled, Debian, Go, Recipe
 from toolchain.report import Step, ToolchainError, note
 
 FOLDER = Path(__file__).parent
@@ -21,18 +22,19 @@ LOCAL = "nervous-system/"
 """What the names of images that were built here begin with."""
 
 
-def local_images(references: Mapping[str, str] | None = None, host: str | None = None) -> dict[str, str]:
+def local_images(references: Mapping[str, str] | None = None, where: Docker | None = None) -> dict[str, str]:
     """Service → reference of an image that was built here, for each official image that cannot be had.
 
-    `references` are the images that a stack wants, by service; by default all pinned ones. What the engine at `host`
+    `references` are the images that a stack wants, by service; by default all pinned ones. What the engine at `where`
     already has, or can pull, is not in the answer.
     """
     wanted = references or {service: pin.reference for service, pin in pins().items()}
-    client = engine.connect(host)
+    where = where or engine.configured()
+    client = engine.connect(where)
     missing = {service: reference for service, reference in wanted.items() if not _present(client, reference)}
     # One image stands for its registry.
     samples = {registry(reference): reference for reference in missing.values()}
-    silent = reach.silent({name: functools.partial(_can_pull, sample, host) for name, sample in samples.items()})
+    silent = reach.silent({name: functools.partial(_can_pull, sample, where) for name, sample in samples.items()})
     to_build = [service for service, reference in missing.items() if registry(reference) in silent]
     if not to_build:
         return {}
@@ -57,13 +59,13 @@ def registry(reference: str) -> str:
     return host if slash and ("." in host or ":" in host or host == "localhost") else "docker.io"
 
 
-def _can_pull(reference: str, host: str | None) -> bool:
+def _can_pull(reference: str, where: Docker) -> bool:
     """Whether the registry answers the engine, which may sit in another network than this process.
 
     A registry that refuses the image has answered: the deployment will say what is wrong with the reference.
     """
     try:
-        engine.connect(host, timeout=reach.SECONDS).api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
+        engine.connect(where, timeout=reach.SECONDS).api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
     except APIError as error:
         return error.response is not None and error.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     except (requests.RequestException, ToolchainError):
@@ -102,23 +104,42 @@ def _make(service: str, recipe: Recipe, folder: Path) -> None:
         with Step(f"{service}: unpacking {', '.join(source.packages)}"):
             debian.unpack(source.packages, folder)
         return
+    if isinstance(source, Assembled):
+        source.make(folder)
+        return
     with Step(f"{service}: building from Go modules"):
         golang.toolchain().build(
-            FOLDER / service,
+            FOLDER / (source.module or service),
             list(source.packages.values()),
             tags=source.tags,
             ldflags=f"-s -w -X {source.version_variable}={recipe.version}",
             into=folder,
             log=f"build-{service}",
+            wired=source.wired,
+            c=source.c,
         )
+        if source.data:
+            original = golang.toolchain().module_folder(FOLDER / service, source.data_of)
+            for file in sorted(found for pattern in source.data for found in original.glob(pattern)):
+                copy = folder / "data" / file.relative_to(original)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(file.read_bytes())
+    for path, package in source.packages.items():
+        (folder / PurePosixPath(package).name).rename(folder / PurePosixPath(path).name)
 
 
 def _source_key(service: str, recipe: Recipe) -> str:
     source = recipe.source
     if isinstance(source, Debian):
         return store.content_key(debian.release(), repr(source))
+    if isinstance(source, Assembled):
+        return store.content_key(debian.release(), recipe.version, *source.made_from)
     return store.content_key(
-        FOLDER / service, repr(source), recipe.version, golang.toolchain().version, platform.machine()
+        FOLDER / (source.module or service),
+        repr(source),
+        recipe.version,
+        golang.toolchain().version,
+        platform.machine(),
     )
 
 

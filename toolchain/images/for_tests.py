@@ -1,19 +1,24 @@
-"""What the tests run beside the stack: the user's database, cache and load balancer. Never part of a deployment."""
+"""What the tests run beside the stack: the user's database, cache and load balancer, and a storage for its traces.
+
+None of it is ever part of a deployment.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import docker
 
-from toolchain import debian
-from toolchain.images import ensure
-from toolchain.images.recipes import Debian, Recipe
+from toolchain import debian, maven
+from toolchain.images import FOLDER, ensure, search_engines
+from toolchain.images.recipes import Assembled, Debian, Recipe
 
-POSTGRES, REDIS, NGINX = 999, 999, 101
+POSTGRES, REDIS, NGINX, SEARCH_ENGINE = 999, 999, 101, 1000
 """User ids of the official images."""
 
 
 def image(client: docker.DockerClient, service: str) -> str:
-    """The reference of `postgres`, `redis` or `nginx`, built if it is not there."""
-    recipes = {"postgres": _postgres, "redis": _redis, "nginx": _nginx}
-    return ensure(client, f"test-{service}", recipes[service]())
+    """The reference of the image of one of RECIPES, built if it is not there."""
+    return ensure(client, f"test-{service}", RECIPES[service]())
 
 
 def _postgres() -> Recipe:
@@ -102,3 +107,58 @@ http {
         },
         config={"ExposedPorts": {"8080/tcp": {}}, "StopSignal": "SIGQUIT"},
     )
+
+
+def _elasticsearch() -> Recipe:
+    """It has no security, scripting, lifecycle management or data streams: their modules cannot be had."""
+    return _search_engine("elasticsearch", search_engines.ELASTICSEARCH, search_engines.elasticsearch, "eswrapper")
+
+
+def _opensearch() -> Recipe:
+    """It has no security, scripting or index state management: their modules cannot be had, or are not needed."""
+    return _search_engine("opensearch", search_engines.OPENSEARCH, search_engines.opensearch, "opensearch")
+
+
+def _search_engine(name: str, version: str, make: Callable[[Path], None], command: str) -> Recipe:
+    """One node on port 9200 with the face of the official image, settings by environment included.
+
+    With `LD_PRELOAD=/usr/lib/libfaketime.so` and, for example, `FAKETIME=-8d` it makes the indices of another day.
+    """
+    home, sources = f"/usr/share/{name}", FOLDER / name
+    texts = {path.name: path.read_text() for path in sources.iterdir()}
+    return Recipe(
+        version=version,
+        source=Assembled(
+            make,
+            (sources, Path(search_engines.__file__), Path(maven.__file__)),
+            {
+                home: "home",
+                f"{home}/jre": "jre",
+                f"{home}/jre/lib/server/libjvm.so": "libjvm.so",
+                "/usr/bin/curl": "/usr/bin/curl",
+                "/usr/lib/libfaketime.so": "libfaketime.so",
+            },
+        ),
+        entrypoint=("/usr/local/bin/docker-entrypoint.sh",),
+        command=(command,),
+        user=f"{SEARCH_ENGINE}:0",
+        users={name: SEARCH_ENGINE},
+        # bin, because one of the two looks for it.
+        folders={f"{home}/{folder}": SEARCH_ENGINE for folder in ("bin", "config", "data", "logs", "plugins")},
+        files={
+            "/usr/local/bin/docker-entrypoint.sh": (FOLDER / "search_engine" / "docker-entrypoint.sh").read_text(),
+            "/usr/local/bin/server.sh": texts["server.sh"],
+            **{f"{home}/config/{file}": texts[file] for file in (f"{name}.yml", "log4j2.properties")},
+        },
+        config={"ExposedPorts": {"9200/tcp": {}, "9300/tcp": {}}, "WorkingDir": home},
+    )
+
+
+RECIPES = {
+    "postgres": _postgres,
+    "redis": _redis,
+    "nginx": _nginx,
+    "elasticsearch": _elasticsearch,
+    "opensearch": _opensearch,
+}
+"""What can be had. A recipe is made when it is asked for: some ask the distribution for its newest version."""

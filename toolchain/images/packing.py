@@ -132,6 +132,8 @@ def _fill(root: Rootfs, recipe: Recipe, binaries: Path, base: Path) -> None:
     if isinstance(recipe.source, Go):
         for path in recipe.source.packages:
             root.copy(path, binaries / PurePosixPath(path).name)
+        if recipe.source.data:
+            root.tree(recipe.source.data_folder, binaries / "data")
         return
     libraries: dict[str, Path] = {}
     for path, packaged in recipe.source.files.items():

@@ -3,22 +3,40 @@
 A face is the entrypoint, the paths of the binaries, user and owners, volumes, and whether there is a shell.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 NOBODY = 65534
+LOKI = OTELCOL = JAEGER = 10001
+ALLOY = 473
+GRAFANA = 472
+"""Users of the official images."""
 SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Go:
-    """Binaries of the Go module that stands in the folder of the service's name."""
+    """Binaries of a Go module that stands in this folder."""
 
     packages: dict[str, str]
     """Path in the image → package."""
     tags: str = "netgo"
     version_variable: str = "github.com/prometheus/common/version.Version"
     """Which the linker sets: upstream's own builds do the same."""
+    module: str = field(default="", repr=False)
+    """The module's folder, where it is not called as the service is; its content is what counts for the key."""
+    wired: str = ""
+    """A package in which wire writes code before the build."""
+    c: bool = False
+    """Whether some of it is written in C, so that a compiler is needed."""
+    data_of: str = ""
+    """A module among the dependencies, of which the image has some files that are no code."""
+    data: tuple[str, ...] = ()
+    """Which: patterns in that module."""
+    data_folder: str = ""
+    """Where they are in the image."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +49,22 @@ class Debian:
 
 
 @dataclass(frozen=True)
+class Assembled:
+    """Files that a function puts together, with the libraries that they need."""
+
+    make: Callable[[Path], None] = field(repr=False)
+    """Fills a folder."""
+    made_from: tuple[Path, ...] = field(repr=False)
+    """Files and folders of ours that decide what comes out."""
+    files: dict[str, str]
+    """Path in the image → path in the folder."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     version: str
     """Of what is built here; images.yaml has the official one."""
-    source: Go | Debian
+    source: Go | Debian | Assembled
     entrypoint: tuple[str, ...]
     command: tuple[str, ...] = ()
     user: str = ""
@@ -53,8 +83,16 @@ def _port(number: int) -> dict[str, Any]:
     return {"ExposedPorts": {f"{number}/tcp": {}}}
 
 
+OWN = "nervous-system/toolchain/images"
+"""What the names of the modules here begin with."""
+
 PROMETHEUS_TAGS = "netgo,remove_all_sd,enable_dns_sd,enable_moby_sd"
 """Discovery of other clouds is left out: one of its modules cannot be had from a module proxy."""
+
+GRAFANA_MODULE = "github.com/grafana/grafana"
+GRAFANA_HOME = "/usr/share/grafana"
+
+JAEGER_VERSION = "github.com/jaegertracing/jaeger/internal/version.latestVersion"
 
 RECIPES = {
     "prometheus": Recipe(
@@ -96,7 +134,9 @@ RECIPES = {
     ),
     "cadvisor": Recipe(
         version="0.53.0",
-        source=Go({"/usr/bin/cadvisor": "."}, version_variable="github.com/google/cadvisor/version.Version"),
+        source=Go(
+            {"/usr/bin/cadvisor": f"{OWN}/cadvisor"}, version_variable="github.com/google/cadvisor/version.Version"
+        ),
         entrypoint=("/usr/bin/cadvisor", "-logtostderr"),
         config={
             **_port(8080),
@@ -179,5 +219,130 @@ exec "$@"
 """
         },
         config={"StopSignal": "SIGUSR1", "WorkingDir": "/var/lib/haproxy"},
+    ),
+    "loki": Recipe(
+        version="3.7.8",
+        source=Go(
+            {"/usr/bin/loki": "github.com/grafana/loki/v3/cmd/loki"},
+            version_variable="github.com/grafana/loki/v3/pkg/util/build.Version",
+        ),
+        entrypoint=("/usr/bin/loki",),
+        command=("-config.file=/etc/loki/local-config.yaml",),
+        user=str(LOKI),
+        shell=False,
+        folders=dict.fromkeys(("/etc/loki", "/loki", "/loki/rules", "/loki/rules-temp"), LOKI),
+        users={"loki": LOKI},
+        config={**_port(3100), "WorkingDir": "/"},
+    ),
+    "promtail": Recipe(
+        version="3.5.0",
+        source=Go(
+            {"/usr/bin/promtail": "github.com/grafana/loki/v3/clients/cmd/promtail"},
+            tags="netgo,timetzdata",  # a timestamp's location is the name of a time zone
+            version_variable="github.com/grafana/loki/v3/pkg/util/build.Version",
+        ),
+        entrypoint=("/usr/bin/promtail",),
+        command=("-config.file=/etc/promtail/config.yml",),
+        folders={"/etc/promtail": 0},
+    ),
+    "alloy": Recipe(
+        version="1.19.0",
+        source=Go(
+            {"/bin/alloy": "github.com/grafana/alloy/internal/cmd/alloy"},
+            version_variable="github.com/grafana/alloy/internal/build.Version",
+        ),
+        entrypoint=("/bin/alloy",),
+        command=("run", "/etc/alloy/config.alloy", "--storage.path=/var/lib/alloy/data"),
+        folders=dict.fromkeys(("/etc/alloy", "/var/lib/alloy", "/var/lib/alloy/data"), ALLOY),
+        users={"alloy": ALLOY},
+        config={"Env": ["ALLOY_DEPLOY_MODE=docker"]},
+    ),
+    "busybox": Recipe(
+        # Nothing of its own: the shell that other images have besides their service.
+        version="debian",
+        source=Debian(("busybox-static",), {}),
+        entrypoint=(),
+        command=("sh",),
+    ),
+    "otel_collector": Recipe(
+        version="0.158.0",
+        source=Go({"/otelcol-contrib": f"{OWN}/otel_collector"}, version_variable="main.version"),
+        entrypoint=("/otelcol-contrib",),
+        command=("--config", "/etc/otelcol-contrib/config.yaml"),
+        user=f"{OTELCOL}:{OTELCOL}",
+        shell=False,
+        folders={"/etc/otelcol-contrib": 0},
+        config={"ExposedPorts": {f"{port}/tcp": {} for port in (4317, 4318, 55679)}},
+    ),
+    "jaeger": Recipe(
+        version="2.13.0",
+        source=Go(
+            {"/cmd/jaeger/jaeger-linux": "github.com/jaegertracing/jaeger/cmd/jaeger"},
+            version_variable=JAEGER_VERSION,
+        ),
+        entrypoint=("/cmd/jaeger/jaeger-linux",),
+        user=str(JAEGER),
+        config={
+            "Env": ["JAEGER_LISTEN_HOST=0.0.0.0"],
+            "ExposedPorts": {
+                f"{port}/tcp": {} for port in (4317, 4318, 5778, 5779, 9411, 13132, 13133, 14250, 14268, 16686)
+            },
+            "Volumes": {"/tmp": {}},  # noqa: S108  # a path in the image
+        },
+    ),
+    "jaeger_es_index_cleaner": Recipe(
+        version="2.13.0",
+        source=Go(
+            {"/go/bin/es-index-cleaner-linux": "github.com/jaegertracing/jaeger/cmd/es-index-cleaner"},
+            version_variable=JAEGER_VERSION,
+            module="jaeger",
+        ),
+        entrypoint=("/go/bin/es-index-cleaner-linux",),
+        user=str(JAEGER),
+    ),
+    "grafana": Recipe(
+        version="10.0.0-preview",
+        source=Go(
+            {f"{GRAFANA_HOME}/bin/grafana": f"{GRAFANA_MODULE}/pkg/cmd/grafana"},
+            tags="oss,netgo,osusergo,sqlite_omit_load_extension",
+            version_variable="main.version",
+            wired=f"{GRAFANA_MODULE}/pkg/server",
+            c=True,  # SQLite
+            data_of=GRAFANA_MODULE,
+            # What the server reads when it runs. There are no web pages in the module: they are not committed upstream.
+            data=(
+                "conf/defaults.ini",
+                "public/img/user_profile.png",
+                "public/emails/*.*",
+                "public/views/*-template.html",
+                "public/dashboards/home.json",
+                "public/app/plugins/*/*/plugin.json",
+                "public/app/plugins/datasource/*/*/plugin.json",
+            ),
+            data_folder=GRAFANA_HOME,
+        ),
+        entrypoint=(f"{GRAFANA_HOME}/bin/grafana",),
+        command=("server", f"--homepath={GRAFANA_HOME}"),
+        user=str(GRAFANA),
+        users={"grafana": GRAFANA},
+        folders={
+            f"{GRAFANA_HOME}/public/build": 0,
+            **dict.fromkeys(
+                ("/var/lib/grafana", "/var/lib/grafana/plugins", "/var/log/grafana", "/etc/grafana"), GRAFANA
+            ),
+        },
+        config={**_port(3000), "WorkingDir": GRAFANA_HOME},
+    ),
+    "caddy": Recipe(
+        version="2.11.7",
+        source=Go(
+            {"/usr/bin/caddy": "github.com/caddyserver/caddy/v2/cmd/caddy"},
+            tags="netgo,nobadger,nomysql,nopgx",  # databases of an authority for others, which upstream leaves out too
+            version_variable="github.com/caddyserver/caddy/v2.CustomVersion",
+        ),
+        entrypoint=(),
+        command=("caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"),
+        folders=dict.fromkeys(("/etc/caddy", "/config/caddy", "/data/caddy"), 0),
+        config={**_port(443), "Env": ["XDG_CONFIG_HOME=/config", "XDG_DATA_HOME=/data"], "WorkingDir": "/srv"},
     ),
 }

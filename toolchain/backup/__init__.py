@@ -1,0 +1,201 @@
+"""`make backup` and `make restore`: all that a stack cannot make again, to a folder or an S3-compatible store and back."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from docker import DockerClient
+from docker.errors import DockerException, NotFound
+from docker.models.containers import Container as RunningContainer
+from requests import RequestException
+
+from config import services
+from config.container import Container
+from config.units import MIB
+from toolchain import engine, paths, stack
+from toolchain.backup import manifest as manifests
+from toolchain.backup import volume as volumes
+from toolchain.backup.manifest import Kept, Manifest
+from toolchain.backup.place import Place, Stored
+from toolchain.report import Step, ToolchainError, console, note
+from toolchain.stack import Name, Stack
+
+TO = Annotated[str, typer.Option(envvar="TO", help="A folder, or s3://bucket/path: the backup gets a folder in it.")]
+FROM = Annotated[str, typer.Option("--from", envvar="FROM", help="The folder of one backup.")]
+
+
+def backup(
+    to: TO,
+    stack: Name = "dev",
+    recipient: Annotated[str, typer.Option(envvar="RECIPIENT", help="Public key (age, ssh) to encrypt for.")] = "",
+) -> None:
+    """Takes a backup while the stack runs, and prints where it is."""
+    console.print(f"whole, and ready to be restored: {take(stack, to, recipient)}")
+
+
+def take(name: str, to: str, recipient: str) -> str:
+    """The address of a whole backup of the stack `name`."""
+    saved = Stack(name)
+    saved.must_exist()
+    client = engine.connect(saved.settings.docker)
+    taken = datetime.now(UTC)
+    place = Place(f"{to.rstrip('/')}/{name}-{taken:%Y%m%dT%H%M%SZ}", recipient=recipient or None)
+    place.make()
+    with _ended_by_signals():
+        kept = {
+            container.service: _keep(client, saved, container, place)
+            for container in services.keepers(saved.settings)
+            if volumes.exists(client, f"{saved.settings.prefix}-{container.service}")
+        }
+        with Step("state and stack file"):
+            state = saved.ask("stack", "export", "--stack", name)
+            whole = Manifest(
+                stack=name,
+                prefix=saved.settings.prefix,
+                environment=saved.settings.environment,
+                taken=taken,
+                log_schema=manifests.log_schema(saved.settings),
+                state=place.write("state.json", [state.encode()]),
+                stack_file=place.write("stack.yaml", [stack_file_bytes(name)]),
+                volumes=kept,
+            )
+            place.write_clear_text(manifests.NAME, whole.model_dump_json(indent=2).encode())
+    return place.address
+
+
+def stack_file_bytes(name: str) -> bytes:
+    """The stack file as it is."""
+    return stack.stack_file(name).read_bytes()
+
+
+def _keep(client: DockerClient, saved: Stack, container: Container, place: Place) -> Kept:
+    """One volume. What stops in the middle, because a file was cut short just then, is begun anew."""
+    settings, service = saved.settings, container.service
+    name = f"{settings.prefix}-{service}"
+    try:
+        running = client.containers.get(name)
+    except NotFound:
+        running = None
+    with Step(service) as step, _errors_of_engine(service):
+        busybox = volumes.image(client, settings.image("busybox"))
+        with volumes.helper(client, busybox, prefix=settings.prefix, volume=name) as helper:
+            for left in reversed(range(volumes.TRIES)):
+                try:
+                    files, seconds = _copy(helper, running, container, place)
+                    break
+                except ChildProcessError as error:
+                    if not left:
+                        raise
+                    note(f"{service}: once more: {error}")
+        kept = Kept(
+            image=running.attrs["Config"]["Image"] if running else settings.image(service),
+            image_id=running.attrs["Image"] if running else "",
+            seconds_held=round(seconds, 3),
+            files=files,
+        )
+        step.result = f"{kept.bytes / MIB:.2f} MiB, {container.still} for {seconds:.1f} s"
+    return kept
+
+
+def _copy(
+    helper: RunningContainer,
+    running: RunningContainer | None,
+    container: Container,
+    place: Place,
+) -> tuple[tuple[Stored, ...], float]:
+    """The archives, and the seconds for which the service was held."""
+    at_rest, changed, names = (f"{container.service}.{archive}" for archive in volumes.ARCHIVES)
+    first = place.write(at_rest, volumes.at_rest(helper))
+    with volumes.still(running, container.still, container.grace_seconds) as held:
+        volumes.set_aside(helper)
+    then = place.write(changed, volumes.changed(helper)), place.write(names, volumes.names(helper))
+    return (first, *then), held[0]
+
+
+@contextmanager
+def _errors_of_engine(service: str) -> Iterator[None]:
+    """What goes wrong on the way to the engine and back, in one line."""
+    try:
+        yield
+    except (ChildProcessError, DockerException, RequestException) as error:
+        raise ToolchainError(
+            f"{service}: its volume cannot be copied: {error}", fix="see that the host answers, and begin again"
+        ) from error
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does: what is paused goes on."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def restore(
+    source: FROM,
+    stack: Name = "dev",
+    identity: Annotated[Path | None, typer.Option(envvar="IDENTITY", help="File with the secret key.")] = None,
+    replace: Annotated[bool, typer.Option(envvar="REPLACE", help="What the stack has kept since, goes.")] = False,  # noqa: FBT002
+) -> None:
+    """Deploys the stack with all that the backup has."""
+    bring_back(stack, Place(source, identity=identity), replace=replace)
+
+
+def bring_back(name: str, place: Place, *, replace: bool) -> None:
+    """Everything is judged before anything is touched."""
+    with Step("the backup is whole") as step:
+        found = manifests.read(place)
+        for file in found.files:
+            place.must_hold(file)
+        text = b"".join(place.read(found.stack_file))  # the key opens it
+        step.result = f"{found.stack}, {found.age}, {sum(file.bytes for file in found.files) / MIB:.2f} MiB"
+    _write_stack_file(name, text)
+    restored = Stack(name)
+    manifests.must_fit(found, restored.settings, with_grafana=restored.settings.grafana.enabled)
+    client = engine.ensure(restored.settings.docker)
+    prefix = restored.settings.prefix
+    present = [kept for service in found.volumes if volumes.exists(client, kept := f"{prefix}-{service}")]
+    if present and not replace:
+        raise ToolchainError(
+            f"{name} keeps something already, in {', '.join(present)}",
+            fix=f"to give it up for what the backup has: make restore STACK={name} FROM={place.address} REPLACE=1",
+        )
+    restored.create()
+    restored.make_up_password()
+    restored.use_local_images()
+    if present:
+        restored.pulumi("destroy", "--yes")
+        for volume in present:
+            client.volumes.get(volume).remove()
+    _fill(client, restored, found, place)
+    stack.up(name)
+
+
+def _write_stack_file(name: str, text: bytes) -> None:
+    path = paths.REPOSITORY / f"Pulumi.{name}.yaml"
+    if not path.exists():
+        path.write_bytes(text)
+        note(f"{path.name} is the one of the backup")
+
+
+def _fill(client: DockerClient, restored: Stack, found: Manifest, place: Place) -> None:
+    """Volumes by the names under which the deployment will find them."""
+    busybox, prefix = volumes.image(client, restored.settings.image("busybox")), restored.settings.prefix
+    for service, kept in found.volumes.items():
+        name = f"{prefix}-{service}"
+        with Step(f"{service}: {kept.bytes / MIB:.2f} MiB back"), _errors_of_engine(service):
+            client.volumes.create(name)
+            try:
+                with volumes.helper(client, busybox, prefix=prefix, volume=name, writes=True) as helper:
+                    at_rest, changed, names = (place.read(file) for file in kept.files)
+                    volumes.fill(helper, (at_rest, changed, names))
+            except BaseException:
+                client.volumes.get(name).remove()  # half a volume would be taken for a whole one
+                raise

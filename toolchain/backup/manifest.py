@@ -1,0 +1,130 @@
+"""What a backup says of itself, written when all else is in place: without it there is no backup."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from config import loki, services
+from config.settings import Settings
+from toolchain.backup.place import DamagedError, Place, Stored
+from toolchain.report import ToolchainError
+
+NAME = "manifest.json"
+SAME_MAJOR = ("elasticsearch", "opensearch")
+"""They read the indices of one major before their own, and only when those were prepared for it."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kept(_Part):
+    """The volume of one service."""
+
+    image: str
+    """What it ran as."""
+    image_id: str
+    seconds_held: float
+    """How long the service was paused or stopped for it."""
+    files: tuple[Stored, ...]
+    """Archives: a later one holds newer versions of files. The last one says what was there in the end."""
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+
+class Manifest(_Part):
+    """The whole backup."""
+
+    format: Literal[1] = 1
+    stack: str
+    prefix: str
+    environment: str
+    taken: datetime
+    """When the first volume was begun with; each is of a moment of its own."""
+    log_schema: tuple[dict[str, Any], ...] = ()
+    """Loki's periods, by which the logs of each day are found."""
+    state: Stored
+    """`pulumi stack export`: its secrets are encrypted by the stack's own passphrase or key."""
+    stack_file: Stored
+    volumes: Mapping[str, Kept]
+    """Service → what it kept."""
+
+    @property
+    def files(self) -> tuple[Stored, ...]:
+        return (self.state, self.stack_file, *(file for kept in self.volumes.values() for file in kept.files))
+
+    @property
+    def age(self) -> str:
+        hours = (datetime.now(UTC) - self.taken).total_seconds() / 3600
+        return f"{hours:.1f} hours old"
+
+
+def log_schema(settings: Settings) -> tuple[dict[str, Any], ...]:
+    """Loki's periods as `settings` have them."""
+    return tuple(loki.main_file(settings)["schema_config"]["configs"])
+
+
+def read(place: Place) -> Manifest:
+    """The backup at `place`.
+
+    Raises:
+        DamagedError: there is none, it was never finished, or this version does not know its format.
+    """
+    text = place.clear_text(NAME)
+    if text is None:
+        raise DamagedError(
+            f"{place.address} holds no whole backup: it has no {NAME}, which is written last",
+            fix="FROM=… names the folder of one backup, as `make backup` has printed it",
+        )
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DamagedError(
+            f"{place.address}/{NAME} is damaged, or of another version: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        ) from None
+
+
+def must_fit(manifest: Manifest, settings: Settings, *, with_grafana: bool) -> None:
+    """Raises ToolchainError when what `settings` describe could not go on with what is in the backup."""
+    keepers = {container.service for container in services.keepers(settings)} | ({"grafana"} if with_grafana else set())
+    problems = [
+        f"the backup has what {service} keeps, and the stack runs no {service} with a volume"
+        for service in manifest.volumes
+        if service not in keepers
+    ]
+    for service, kept in manifest.volumes.items():
+        if service in keepers and (problem := jump(service, kept.image, settings.image(service))):
+            problems.append(problem)
+    missing = [period for period in manifest.log_schema if period not in log_schema(settings)]
+    if "loki" in manifest.volumes and missing:
+        days = ", ".join(f"from {period['from']} in {period['object_store']}" for period in missing)
+        problems.append(f"logs.s3: Loki would not find the logs that the backup has {days}: set it as it was")
+    if problems:
+        raise ToolchainError(
+            "the backup does not fit the stack:\n" + "\n".join(f"    {problem}" for problem in problems),
+            fix="change the stack file: the one of the backup shows what fitted",
+        )
+
+
+def jump(service: str, before: str, after: str) -> str | None:
+    """Why data of the image `before` must not be given to `after`; None when it may."""
+    old, new = _version(before), _version(after)
+    if old is None or new is None:
+        return None
+    named = f"{service}: the data is of {'.'.join(map(str, old))}, and images.{service} is {'.'.join(map(str, new))}"
+    if new < old:
+        return f"{named}: an older version may not read what a newer one has written"
+    if service in SAME_MAJOR and new[0] != old[0]:
+        return f"{named}: go to the last minor version of {old[0]} first, and let it reindex what is older"
+    return None
+
+
+def _version(image: str) -> tuple[int, ...] | None:
+    found = re.search(r":v?(\d+)\.(\d+)(?:\.(\d+))?", image)
+    return tuple(int(part or 0) for part in found.groups()) if found else None

@@ -1,0 +1,243 @@
+"""Where a backup lies: a folder, or a bucket of an S3-compatible store. Its files go there as they come, encrypted when
+asked, and are read the same way: none is ever held in memory."""
+
+import hashlib
+import io
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import smart_open
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict
+
+from toolchain.report import ToolchainError
+
+PIECE = 2**20
+S3 = "s3://"
+
+
+class Stored(BaseModel):
+    """One file of a backup, as it lies there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class DamagedError(ToolchainError):
+    """What is there is not what was put there."""
+
+
+class Place:
+    """A folder with the files of one backup.
+
+    Args:
+        address: a path, or `s3://bucket/path`; endpoint and credentials of S3 come as AWS's own tools take them.
+        recipient: a public key that the files are encrypted for; None for not at all.
+        identity: the file with the secret key that opens them.
+    """
+
+    def __init__(self, address: str, *, recipient: str | None = None, identity: Path | None = None) -> None:
+        self.address = address.rstrip("/") if address.startswith(S3) else str(Path(address).expanduser().absolute())
+        self._recipient = _recipient(recipient) if recipient else None
+        self._identity = _identity(identity) if identity else None
+
+    def make(self) -> None:
+        """An empty folder, for the owner's eyes only."""
+        if not self.address.startswith(S3):
+            Path(self.address).mkdir(parents=True, mode=0o700)
+
+    def write(self, name: str, pieces: Iterable[bytes]) -> Stored:
+        """One file out of its pieces, whole or not at all.
+
+        Raises:
+            ToolchainError: the place does not take it.
+        """
+        name = f"{name}.age" if self._recipient else name
+        failures: list[Exception] = []
+        try:
+            with _errors_of(self.address), self._open(name, "wb") as file:
+                counted = _Counted(file)
+                source = _noting(pieces, failures)
+                if self._recipient:
+                    pyrage.encrypt_io(io.BufferedReader(_Pieces(source), PIECE), counted, [self._recipient])
+                else:
+                    for piece in source:
+                        counted.write(piece)
+        except (ToolchainError, pyrage.EncryptError):
+            if failures:  # not the place's, which has only seen them pass
+                raise failures[0] from None
+            raise
+        return Stored(name=name, bytes=counted.bytes, sha256=counted.digest.hexdigest())
+
+    def read(self, file: Stored) -> Iterator[bytes]:
+        """Its pieces, opened.
+
+        Raises:
+            DamagedError: it is not what was put there, or the key does not open it.
+        """
+        if not file.name.endswith(".age"):
+            yield from self._pieces(file.name)
+            return
+        if not self._identity:
+            raise ToolchainError(f"{self.address} is encrypted", fix="name the file with its secret key: IDENTITY=…")
+        yield from self._opened(file.name)
+
+    def must_hold(self, file: Stored) -> None:
+        """Raises DamagedError when the file is missing, cut short, or changed."""
+        digest, size = hashlib.sha256(), 0
+        for piece in self._pieces(file.name):
+            digest.update(piece)
+            size += len(piece)
+        if (size, digest.hexdigest()) != (file.bytes, file.sha256):
+            raise DamagedError(
+                f"{self.address}/{file.name} is damaged: it has {size} bytes, and had {file.bytes}"
+                if size != file.bytes
+                else f"{self.address}/{file.name} is damaged: its sha256 is another one",
+                fix="take another backup",
+            )
+
+    def clear_text(self, name: str) -> bytes | None:
+        """A small file that is never encrypted; None if there is none."""
+        try:
+            return b"".join(self._pieces(name))
+        except DamagedError:
+            return None
+
+    def write_clear_text(self, name: str, text: bytes) -> None:
+        """A small file that is never encrypted; it is there when it is whole."""
+        with _errors_of(self.address):
+            if self.address.startswith(S3):
+                with self._open(name, "wb") as file:
+                    file.write(text)
+            else:
+                new = Path(self.address, f".{name}")
+                new.write_bytes(text)
+                with new.open("rb") as written:
+                    os.fsync(written.fileno())
+                new.rename(Path(self.address, name))
+
+    def _open(self, name: str, mode: str) -> Any:
+        return smart_open.open(f"{self.address}/{name}", mode, compression="disable")
+
+    def _pieces(self, name: str) -> Iterator[bytes]:
+        try:
+            with self._open(name, "rb") as file:
+                while piece := file.read(PIECE):
+                    yield piece
+        except (OSError, ClientError, BotoCoreError) as error:
+            raise DamagedError(f"{self.address}/{name} cannot be read: {error}") from None
+
+    def _opened(self, name: str) -> Iterator[bytes]:
+        """The library pushes what it opens; this hands it to who pulls."""
+        outlet, inlet = os.pipe()
+        failures: list[Exception] = []
+
+        def push() -> None:
+            with os.fdopen(inlet, "wb") as opened:
+                try:
+                    sealed = io.BufferedReader(_Pieces(self._pieces(name)), PIECE)
+                    pyrage.decrypt_io(sealed, opened, [self._identity])
+                except Exception as error:  # noqa: BLE001 - raised where the pieces are pulled
+                    failures.append(error)
+
+        pusher = threading.Thread(target=push, daemon=True)
+        pusher.start()
+        with os.fdopen(outlet, "rb") as opened:
+            while piece := opened.read(PIECE):
+                yield piece
+        pusher.join()
+        if failures:
+            raise DamagedError(
+                f"{self.address}/{name} cannot be opened: {failures[0]}",
+                fix="IDENTITY=… must name the key that it is for",
+            )
+
+
+@contextmanager
+def _errors_of(address: str) -> Iterator[None]:
+    """What a place says when it does not take a file, in one line."""
+    try:
+        yield
+    except (OSError, ClientError, BotoCoreError) as error:
+        raise ToolchainError(f"{address} does not take the backup: {error}") from error
+
+
+def _noting(pieces: Iterable[bytes], failures: list[Exception]) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    except Exception as error:
+        failures.append(error)
+        raise
+
+
+class _Counted:
+    """Counts and digests what goes through."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.bytes = 0
+        self.digest = hashlib.sha256()
+
+    def write(self, piece: bytes) -> int:
+        self._file.write(piece)
+        self.digest.update(piece)
+        self.bytes += len(piece)
+        return len(piece)
+
+    def flush(self) -> None:
+        """The file is closed in the end."""
+
+
+class _Pieces(io.RawIOBase):
+    """An iterator of bytes as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._source = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            piece = next(self._source, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+
+def _recipient(text: str) -> Any:
+    """A public key of age, or of ssh."""
+    for kind in (pyrage.x25519.Recipient, pyrage.ssh.Recipient):
+        with suppress(pyrage.RecipientError):
+            return kind.from_str(text.strip())
+    raise ToolchainError(
+        f"RECIPIENT is no public key: {text[:40]!r}", fix="give one of age (age1…) or of ssh (ssh-ed25519 …)"
+    )
+
+
+def _identity(path: Path) -> Any:
+    """A secret key of age, as age-keygen writes it, or of ssh without a passphrase."""
+    try:
+        text = path.expanduser().read_text()
+    except OSError as error:
+        raise ToolchainError(f"IDENTITY: {error}") from None
+    for line in text.splitlines():
+        if line.startswith("AGE-SECRET-KEY-"):
+            return pyrage.x25519.Identity.from_str(line.strip())
+    try:
+        return pyrage.ssh.Identity.from_buffer(text.encode())
+    except pyrage.IdentityError as error:
+        raise ToolchainError(f"IDENTITY: {path} holds no secret key of age or ssh: {error}") from None

@@ -1,0 +1,199 @@
+"""Copies of a volume while its service runs, and back, by the Docker API alone.
+
+    copy what is at rest ──▶ hold the service ──▶ set aside what has changed ──▶ let it go ──▶ copy that
+       minutes, gigabytes                          seconds, megabytes
+
+Held, all that the service has written is there to be read: what is copied is as after the process was killed, and better
+than after a power cut. A file counts as changed by its time of change, which nobody can set, and which is always renewed:
+by a write, or, for a file that is mapped into memory, by the first write to a page after the `sync` with which all begins.
+
+All of it is done by a container of busybox on the host of the stack, without network: it has the volume, and reads it as
+root. `tar` there takes no list of files, so several archives are made, and strung together without their ends.
+"""
+
+import io
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import APIError, ImageNotFound, NotFound
+from docker.models.containers import Container
+from docker.types import LogConfig
+
+from components.engine import output
+from toolchain.report import ToolchainError
+
+DATA = "/data"
+MARGIN_SECONDS = 2
+"""Times of change are as fine as the kernel's clock ticks; here whole seconds are compared."""
+HOLES_FROM_BYTES = 2**20
+MEMORY = "256m"
+TRIES = 3
+
+_COMMON = f"""set -u; cd /
+files() {{ find data ! -type d -exec stat -c '%Z %b %s %n' {{}} + | awk -v began="$(cat /tmp/began)" '
+    {{ rest = $1 < began - {MARGIN_SECONDS} && ($3 < {HOLES_FROM_BYTES} || $2 * 1024 >= $3) }}
+    rest == ('"$1"') {{ sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); print }}'; }}
+pack() {{ tr '\\n' '\\0' | xargs -0 -r -n 200 sh -c 'tar -c --no-recursion -- "$@" | head -c -1024' tar
+    head -c 1024 /dev/zero; }}
+"""
+_AT_REST = f"{_COMMON} date +%s >/tmp/began; sync -f {DATA}; files 1 | pack | gzip"
+"""A file that is mostly holes waits for the second copy too: by then it may have been cut to its length."""
+_CHANGED = _COMMON + "{ find data -type d; files 0; } | pack >/tmp/changed; find data >/tmp/names"
+"""Compressed later: the service waits."""
+_REMOVE_REST = f"""{_COMMON} find data | sort -r | awk 'NR == FNR {{ kept[$0]; next }} !($0 in kept)' /tmp/names - >/tmp/gone
+tr '\\n' '\\0' </tmp/gone | xargs -0 -r -n 200 sh -c 'for one; do rmdir "$one" 2>/dev/null || rm -f "$one"; done' rm
+"""
+ARCHIVES = ("at-rest.tar.gz", "changed.tar.gz", "names.gz")
+_VANISHED = b"No such file or directory"
+
+
+def image(client: DockerClient, reference: str) -> str:
+    """A busybox that the engine has; it is pulled if need be."""
+    try:
+        client.images.get(reference)
+    except ImageNotFound:
+        client.images.pull(reference)
+    return reference
+
+
+@contextmanager
+def helper(
+    client: DockerClient, busybox: str, *, prefix: str, volume: str, writes: bool = False
+) -> Iterator[Container]:
+    """The container that reads (or `writes`) `volume`; its name keeps two backups of a stack apart.
+
+    Raises:
+        ToolchainError: there is one already.
+    """
+    name = f"{prefix}-backup"
+    try:
+        made = client.containers.create(
+            busybox,
+            entrypoint=["sleep", "1000000"],
+            command=[],
+            name=name,
+            labels={"observability.stack": prefix},
+            volumes={volume: {"bind": DATA, "mode": "rw" if writes else "ro"}},
+            network_mode="none",
+            user="0:0",
+            cap_drop=["ALL"],
+            cap_add=["DAC_OVERRIDE"] if writes else ["DAC_READ_SEARCH"],
+            security_opt=["no-new-privileges:true"],
+            mem_limit=MEMORY,
+            memswap_limit=MEMORY,
+            cpu_shares=128,  # a quarter of what the services have
+            stop_signal="SIGKILL",
+            log_config=LogConfig(type="none"),
+        )
+    except APIError as error:
+        if error.status_code != 409:  # noqa: PLR2004 - HTTP: conflict
+            raise
+        raise ToolchainError(
+            f"there is a container {name} already: another backup or restore of this stack is under way, or was killed",
+            fix=f"wait for it; or, if none is running: docker rm -f {name}",
+        ) from None
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove(force=True)
+
+
+def at_rest(volume: Container) -> Iterator[bytes]:
+    """What has not just changed, as the pieces of an archive; the service goes on meanwhile."""
+    complaints: list[bytes] = []
+    yield from output(volume, ["sh", "-c", _AT_REST], complaints)
+    # What is gone meanwhile is no loss: the names that count are asked for later.
+    if other := [line for line in b"".join(complaints).splitlines() if not line.endswith(_VANISHED)]:
+        raise ChildProcessError(other[0].decode(errors="replace"))
+
+
+def set_aside(volume: Container) -> None:
+    """Keeps in the helper what has changed since, and the names of all that is there."""
+    complaints: list[bytes] = []
+    for _ in output(volume, ["sh", "-c", _CHANGED], complaints):
+        pass
+    if complaints:
+        raise ChildProcessError(b"".join(complaints).decode(errors="replace").strip())
+
+
+def changed(volume: Container) -> Iterator[bytes]:
+    """What was set aside, as the pieces of an archive."""
+    yield from output(volume, ["gzip", "-c", "/tmp/changed"], [])  # noqa: S108 - inside the container
+
+
+def names(volume: Container) -> Iterator[bytes]:
+    """What was there in the end: one path a line, compressed."""
+    yield from output(volume, ["gzip", "-c", "/tmp/names"], [])  # noqa: S108 - inside the container
+
+
+@contextmanager
+def still(service: Container | None, how: str, grace_seconds: int) -> Iterator[list[float]]:
+    """Holds the service; the list gets the seconds for which it was. One that does not run, or is gone, is left so."""
+    held: list[float] = []
+    if service:
+        service.reload()
+    status = service.status if service else "gone"
+    if service is None or status not in {"running", "paused"}:
+        yield held
+        held.append(0.0)
+        return
+    begin = time.monotonic()
+    try:
+        if how == "stopped" and status == "running":
+            service.stop(timeout=grace_seconds)
+        elif status == "running":
+            service.pause()
+        yield held
+    finally:  # also of a pause that an earlier backup was killed in
+        service.reload()
+        if service.status == "paused":
+            service.unpause()
+        elif service.status != "running":
+            service.start()
+        held.append(time.monotonic() - begin)
+
+
+def exists(client: DockerClient, volume: str) -> bool:
+    """Whether the engine has a volume of this name."""
+    try:
+        client.volumes.get(volume)
+    except NotFound:
+        return False
+    return True
+
+
+def fill(volume: Container, archives: tuple[Iterator[bytes], Iterator[bytes], Iterator[bytes]]) -> None:
+    """Puts the archives into an empty volume, and removes what was gone in the end.
+
+    Raises:
+        ToolchainError: the engine does not take them.
+    """
+    at_rest, changed, names = archives
+    _put(volume, "/", at_rest)
+    _put(volume, "/", changed)
+    complaints: list[bytes] = []
+    _put_file(volume, "names.gz", b"".join(names))
+    for _ in output(volume, ["sh", "-c", f"gunzip -c /tmp/names.gz >/tmp/names; {_REMOVE_REST}"], complaints):
+        pass
+    if complaints:
+        raise ToolchainError(b"".join(complaints).decode(errors="replace").strip())
+
+
+def _put(volume: Container, path: str, archive: Iterator[bytes]) -> None:
+    stream: Any = archive
+    if not volume.put_archive(path, stream):
+        raise ToolchainError(f"the engine does not take an archive for {volume.name}")
+
+
+def _put_file(volume: Container, name: str, content: bytes) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    _put(volume, "/tmp", iter([packed.getvalue()]))  # noqa: S108 - inside the container

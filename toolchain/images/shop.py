@@ -1,0 +1,133 @@
+"""Images of the shop (examples/shop): what its Dockerfiles say, for an engine that cannot pull.
+
+Go: a static binary. Python: Debian's, and wheels. Node.js: the official build, and modules. Lock files pin all of them.
+"""
+
+import functools
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+
+from toolchain import debian, golang, nodejs
+from toolchain.images import ensure, for_tests
+from toolchain.images.recipes import NOBODY, Assembled, Recipe
+from toolchain.paths import REPOSITORY
+from toolchain.report import Step, run
+
+FOLDER = REPOSITORY / "examples" / "shop"
+PORT = 8000
+
+
+def images(client: docker.DockerClient) -> dict[str, str]:
+    """Container of the shop → reference of its image, which is built if it is not there."""
+    own = {service: ensure(client, f"shop-{service}", make()) for service, make in SERVICES.items()}
+    return own | {service: for_tests.image(client, service) for service in ("nginx", "postgres", "redis")}
+
+
+def _go(service: str) -> Recipe:
+    parts = ("go.mod", "go.sum", service, "telemetry/telemetry.go", "faults/faults.go")
+    return Recipe(
+        version="example",
+        source=Assembled(
+            functools.partial(_build_go, service), tuple(FOLDER / part for part in parts), {f"/{service}": service}
+        ),
+        entrypoint=(f"/{service}",),
+        user=f"{NOBODY}:{NOBODY}",
+        config={"ExposedPorts": {f"{PORT}/tcp": {}}},
+    )
+
+
+def _build_go(service: str, folder: Path) -> None:
+    with Step(f"shop-{service}: building from Go modules"):
+        golang.toolchain().build(
+            FOLDER, [f"./{service}"], tags="netgo", ldflags="-s -w", into=folder, log=f"build-shop-{service}"
+        )
+
+
+def _python(service: str) -> Recipe:
+    return _scripts(
+        source=Assembled(
+            _install_python,
+            (FOLDER / "requirements.txt",),
+            {path: path for path in ("/usr/bin/python3", "/usr/lib", "/app/packages")},
+        ),
+        entrypoint=("python3", "-m", f"{service}.main"),
+        parts=(f"{service}/*", "telemetry/*.py", "faults/*.py"),
+        environment=("PYTHONPATH=/app/packages", "PYTHONDONTWRITEBYTECODE=1"),
+    )
+
+
+def _install_python(folder: Path) -> None:
+    python = debian.newest("python3.")
+    with Step(f"shop: {python} from Debian, and its packages"):
+        debian.unpack((python, f"{python}-minimal"), folder)
+        (folder / "usr" / "bin" / python).rename(folder / "usr" / "bin" / "python3")
+        if (folder / "lib").is_dir():  # where Debian 12 has a part of the libraries
+            shutil.copytree(folder / "lib", folder / "usr" / "lib", symlinks=True, dirs_exist_ok=True)
+        pip = [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+            "--no-config",
+        ]
+        run(
+            [*pip, "--python-version", python.removeprefix("python"), "--target", folder / "app" / "packages",
+             "-r", FOLDER / "requirements.txt"],
+            log="shop-python",
+        )  # fmt: skip
+
+
+def _nodejs(service: str) -> Recipe:
+    return _scripts(
+        source=Assembled(
+            _install_nodejs,
+            (FOLDER / "package.json", FOLDER / "package-lock.json", nodejs.PINNED),
+            {"/usr/bin/node": "node", "/app/node_modules": "node_modules"},
+        ),
+        entrypoint=("node", f"{service}/main.js"),
+        parts=(f"{service}/*", "telemetry/*.js", "faults/*.js"),
+    )
+
+
+def _install_nodejs(folder: Path) -> None:
+    with Step("shop: Node.js and its modules"):
+        debian.unpack(("libstdc++6",), folder)  # and what node needs besides
+        nodejs.install_modules(FOLDER, folder)
+        (folder / "node").hardlink_to(nodejs.binary())
+
+
+def _scripts(
+    *, source: Assembled, entrypoint: tuple[str, ...], parts: tuple[str, ...], environment: tuple[str, ...] = ()
+) -> Recipe:
+    """Sources are no part of the product, so that a changed line packs an image anew, and installs nothing."""
+    sources = sorted(path for part in parts for path in FOLDER.glob(part) if path.is_file())
+    return Recipe(
+        version="example",
+        source=source,
+        entrypoint=entrypoint,
+        user=f"{NOBODY}:{NOBODY}",
+        files={f"/app/{path.relative_to(FOLDER)}": path.read_text() for path in sources},
+        config={
+            "ExposedPorts": {f"{PORT}/tcp": {}},
+            "WorkingDir": "/app",
+            "Env": ["PATH=/usr/bin:/bin", *environment],
+        },
+    )
+
+
+SERVICES: dict[str, Callable[[], Recipe]] = {
+    "gateway": functools.partial(_go, "gateway"),
+    "orders": functools.partial(_go, "orders"),
+    "auth": functools.partial(_python, "auth"),
+    "users": functools.partial(_python, "users"),
+    "products": functools.partial(_nodejs, "products"),
+}
+"""A recipe is made when it is asked for: it reads the sources."""

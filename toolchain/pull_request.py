@@ -1,0 +1,200 @@
+"""What a pull request would change, told to its reviewers: needs no secret, no state and no host, so forks get it too.
+
+The program of the pull request and that of its base are previewed against an empty state, the first one judged by the
+policies; what they declare is compared. Secrets are stood in for.
+"""
+
+import difflib
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from config.settings import SECRETS
+from toolchain import paths, pulumi_cli
+from toolchain.report import Step, ToolchainError, console
+from toolchain.stack import PROJECT, policies
+
+STAND_IN = {
+    "slack_webhook": "https://hooks.slack.example/stand-in",
+    "deadman_url": "https://deadman.example/stand-in",
+    "s3_credentials": "stand-in:stand-in",
+}
+"""Where not just any text will do in place of a secret."""
+MOST = 60_000
+"""Characters of a report: GitHub takes 65,536 in a comment."""
+
+Resources = Mapping[str, str]
+"""`type::name` → the declared inputs, as YAML."""
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """What a program declares for a stack, or why it does not."""
+
+    resources: Resources
+    refusal: str = ""
+
+
+def pull_request(
+    base: Annotated[str, typer.Option(help="What to compare with: a commit, a branch.")] = "origin/main",
+    stack: Annotated[list[str] | None, typer.Option(help="Default: all that have a file, but dev.")] = None,
+    report: Annotated[Path, typer.Option(help="Where to write it, as Markdown.")] = Path("pull-request.md"),
+) -> None:
+    """Previews what this checkout would deploy, compared with its base; fails if it is refused."""
+    stacks = stack or sorted(
+        name for path in paths.REPOSITORY.glob("Pulumi.*.yaml") if (name := path.name.split(".")[1]) != "dev"
+    )
+    sections, refused = [], []
+    for name in stacks:
+        with Step(f"{name}: what would change"):
+            after = _previewed(paths.REPOSITORY, name, *policies(name))
+            with _checkout(base) as before_folder:
+                before = _previewed(before_folder, name)
+        sections.append(section(name, before, after))
+        if after.refusal:
+            refused.append(name)
+            console.print(after.refusal, markup=False)
+    report.write_text(shortened("\n".join(sections)))
+    if refused:
+        raise ToolchainError(
+            f"refused: {', '.join(refused)}", fix=f"the words above say why; the whole report is in {report}"
+        )
+    console.print(f"written to {report}")
+
+
+def section(stack: str, before: Previewed, after: Previewed) -> str:
+    """The part of the report about one stack, in Markdown."""
+    title = f"### `{stack}`"
+    if after.refusal:
+        return f"{title}: refused\n\n{_block('text', after.refusal)}"
+    if before.refusal:
+        return f"{title}: {len(after.resources)} resources, compared with nothing\n\nThe base cannot be previewed.\n"
+    differences = {
+        name: _difference(before.resources.get(name, ""), after.resources.get(name, ""))
+        for name in sorted({*before.resources, *after.resources})
+    }
+    changed = {name: text for name, text in differences.items() if text}
+    if not changed:
+        return f"{title}: nothing declared differs\n"
+    added, removed = after.resources.keys() - before.resources.keys(), before.resources.keys() - after.resources.keys()
+    counts = f"{len(added)} added, {len(changed) - len(added) - len(removed)} changed, {len(removed)} removed"
+    parts = [
+        f"<details><summary>{name}</summary>\n\n{_block('diff', text)}</details>\n" for name, text in changed.items()
+    ]
+    return f"{title}: {counts}\n\n" + "\n".join(parts)
+
+
+def _block(language: str, text: str) -> str:
+    fence = "`" * 4  # longer than any in the text of a config file
+    return f"{fence}{language}\n{text.replace(fence, '`')}\n{fence}\n"
+
+
+def _difference(before: str, after: str) -> str:
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3))
+    return "\n".join(lines[2:])
+
+
+def shortened(report: str) -> str:
+    """What fits into a comment."""
+    if len(report) <= MOST:
+        return report
+    return f"{report[:MOST]}\n````\n\nThe rest is left out: it is in the file of this run.\n"
+
+
+@contextmanager
+def _checkout(commit: str) -> Iterator[Path]:
+    """The program as it was at `commit`."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = subprocess.run(
+            ["git", "archive", commit],
+            cwd=paths.REPOSITORY,
+            capture_output=True,
+            check=False,
+        )
+        if archive.returncode:
+            raise ToolchainError(
+                f"no commit {commit}: {archive.stderr.decode().strip()}", fix="git fetch it, or name another by --base"
+            )
+        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+        yield Path(folder)
+
+
+def _previewed(program: Path, stack: str, *options: str) -> Previewed:
+    """What the program in `program` declares for `stack`."""
+    file = program / f"Pulumi.{stack}.yaml"
+    if not file.exists():
+        return Previewed({})
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "program"
+        shutil.copytree(program, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache"))
+        (copy / ".venv").symlink_to(paths.REPOSITORY / ".venv")
+        state = Path(folder) / "state"
+        state.mkdir()
+        document = yaml.safe_load(file.read_text()) or {}
+        (copy / file.name).write_text(yaml.safe_dump({"config": _without_secrets(document.get("config") or {})}))
+        environment = {
+            **pulumi_cli.ensure().environment(),
+            "PULUMI_BACKEND_URL": state.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "of nothing",
+        }
+        environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
+
+        def pulumi(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                ["pulumi", *arguments, "--non-interactive", "--color=never"],
+                cwd=copy, env=environment, input=stdin, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+
+        pulumi("stack", "init", stack)
+        for key in _secrets(document.get("config") or {}):
+            pulumi("config", "set", "--secret", "-s", stack, key, stdin=STAND_IN.get(key, "stand-in"))
+        if options and (judged := pulumi("preview", "-s", stack, *options)).returncode:
+            return Previewed({}, (judged.stdout + judged.stderr).replace(str(copy), ".").strip())
+        done = pulumi("preview", "-s", stack, "--json")
+        try:
+            steps = json.loads(done.stdout).get("steps", [])
+        except ValueError:
+            steps = []
+        if done.returncode or not steps:
+            return Previewed({}, (done.stdout + done.stderr).replace(str(copy), ".").strip())
+        return Previewed(dict(map(_declared, steps)))
+
+
+def _secrets(config: Mapping[str, Any]) -> list[str]:
+    """Which secrets a stack file holds."""
+    names = [
+        key.removeprefix(f"{PROJECT}:")
+        for key, value in config.items()
+        if isinstance(value, dict) and "secure" in value
+    ]
+    return [name for name in names if name in SECRETS]
+
+
+def _without_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if not (isinstance(value, dict) and "secure" in value)}
+
+
+class _Text(yaml.SafeDumper):
+    """Writes texts of several lines as such: a changed line of a config file is a changed line of the report."""
+
+
+_Text.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
+
+
+def _declared(step: Mapping[str, Any]) -> tuple[str, str]:
+    """A resource of a preview, as `Resources` has it."""
+    kind, name = step["urn"].split("::")[-2:]
+    state = step.get("newState") or {}
+    return f"{kind.split('$')[-1]}::{name}", yaml.dump(state.get("inputs", {}), Dumper=_Text, width=10_000)

@@ -1,0 +1,174 @@
+"""What a killed deployment leaves behind, cleared before the next one; and what the engine has lost meanwhile, noticed."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from docker import DockerClient
+from docker.errors import NotFound
+
+from toolchain.report import ToolchainError, note
+
+CONTAINER = "docker:index/container:Container"
+NETWORK = "docker:index/network:Network"
+VOLUME = "docker:index/volume:Volume"
+STACK_LABEL = "observability.stack"
+"""Which every container of a stack has, its value being the prefix of the stack."""
+
+
+class Cli(Protocol):
+    """`toolchain.stack.Program`, as far as it is needed here."""
+
+    name: str
+
+    def ask(self, *arguments: str) -> str:
+        """What the CLI prints."""
+
+
+def mend(program: Cli, backend: str, prefix: str, client: DockerClient) -> tuple[str, ...]:
+    """Makes the stack ready for `pulumi up`; returns the options that it needs.
+
+    A lock whose process on this machine is dead is taken away; with a backend elsewhere nobody can know, and the CLI says
+    what to do. What was being created when the kill came is removed from the engine, where the state does not know it and
+    its name would be in the way. Nothing that the state knows is removed, and no volume.
+    """
+    if abandoned(locks(backend), program.name):
+        note("a deployment was killed here: its lock is taken away")
+        program.ask("cancel", "--yes", "--stack", program.name)
+    deployment = json.loads(program.ask("stack", "export", "--stack", program.name)).get("deployment") or {}
+    begun = unfinished(deployment)
+    if begun is not None:
+        note("a deployment was killed while it worked: the state is read back from the engine first")
+        _remove(begun, known(deployment), prefix, client)
+        program.ask("refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", program.name)
+        return ()
+    gone = lost(deployment, client)
+    if gone:
+        note(f"gone from the engine, or stopped, and brought back: {', '.join(gone)}")
+    return ("--refresh",) if gone else ()
+
+
+def locks(backend: str) -> Path | None:
+    """The folder with the locks of a backend in the file system."""
+    folder = _folder(backend)
+    return folder / "locks" if folder else None
+
+
+def _folder(backend: str) -> Path | None:
+    parts = urlsplit(backend)
+    return Path(url2pathname(parts.path), ".pulumi") if parts.scheme == "file" else None
+
+
+def restore_state(backend: str, project: str, stack: str) -> bool:
+    """Puts the CLI's own copy of the state before the last change in place of one that is damaged; tells whether it did.
+
+    Raises:
+        ToolchainError: the copy is damaged too, or there is none.
+    """
+    folder = _folder(backend)
+    file = folder / "stacks" / project / f"{stack}.json" if folder else None
+    if file is None or not file.exists() or _whole(file):
+        return False
+    copy = file.with_name(f"{file.name}.bak")
+    if not _whole(copy):
+        raise ToolchainError(
+            f"the state of {stack} is damaged, and so is its copy: {file}",
+            fix="put back a backup of it; or remove the stack's containers and network, move the file away, and deploy anew: "
+            "data volumes are found by their names",
+        )
+    damaged = file.with_name(f"{file.name}.damaged")
+    file.rename(damaged)
+    shutil.copy2(copy, file)
+    note(f"the state of {stack} is damaged (it is kept: {damaged}); the one before it is used")
+    return True
+
+
+def _whole(file: Path) -> bool:
+    try:
+        return isinstance(json.loads(file.read_bytes()), dict)
+    except (OSError, ValueError):
+        return False
+
+
+def abandoned(folder: Path | None, stack: str) -> bool:
+    """Whether all locks of `stack` are of processes of this machine that live no more; False where there is none."""
+    files = list(folder.glob(f"**/{stack}/*.json")) if folder else []
+    return bool(files) and not any(_held(file) for file in files)
+
+
+def _held(file: Path) -> bool:
+    try:
+        lock = json.loads(file.read_text())
+        pid, host = int(lock["pid"]), lock["hostname"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return True  # nobody knows
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    with contextlib.suppress(OSError):  # another program may have its number by now
+        return Path(f"/proc/{pid}/comm").read_text().startswith("pulumi")
+    return True
+
+
+def unfinished(deployment: Mapping[str, Any]) -> dict[str, set[str]] | None:
+    """Type → names of what was being created when a deployment was killed; None when none was killed."""
+    operations = deployment.get("pending_operations") or []
+    if not operations:
+        return None
+    found: dict[str, set[str]] = {}
+    for operation in operations:
+        resource = operation["resource"]
+        name = resource.get("inputs", {}).get("name")
+        if operation["type"] == "creating" and name:
+            found.setdefault(resource["type"], set()).add(name)
+    return found
+
+
+def known(deployment: Mapping[str, Any]) -> set[str]:
+    """The ids that the state knows."""
+    return {resource["id"] for resource in deployment.get("resources") or [] if resource.get("id")}
+
+
+def _remove(begun: Mapping[str, Iterable[str]], kept: set[str], prefix: str, client: DockerClient) -> None:
+    for name in begun.get(CONTAINER, ()):
+        with contextlib.suppress(NotFound):
+            container = client.containers.get(name)
+            if container.id not in kept and container.labels.get(STACK_LABEL) == prefix:
+                container.remove(force=True, v=True)
+    for name in begun.get(NETWORK, ()):
+        for network in client.networks.list(names=[name]):
+            network.reload()
+            if network.name == prefix and network.id not in kept and not network.attrs["Containers"]:
+                network.remove()
+
+
+def lost(deployment: Mapping[str, Any], client: DockerClient) -> list[str]:
+    """Names of what the state knows and the engine has no more, and of services that do not run."""
+    running = {container.id: container.status for container in client.containers.list(all=True, ignore_removed=True)}
+    there = {
+        VOLUME: {str(volume.name) for volume in client.volumes.list()},
+        NETWORK: {str(network.id) for network in client.networks.list()},
+    }
+    gone = []
+    for resource in deployment.get("resources") or []:
+        identifier, kind, inputs = resource.get("id"), resource["type"], resource.get("inputs", {})
+        if kind == CONTAINER:
+            status = running.get(identifier)
+            away = status is None or (inputs.get("mustRun") and status not in {"running", "restarting"})
+        else:
+            away = kind in there and identifier not in there[kind]
+        if away:
+            gone.append(str(inputs.get("name", identifier)))
+    return gone

@@ -1,0 +1,104 @@
+"""`make shop` and `make shop-down`: the example application, beside a stack that is deployed."""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import docker
+import requests
+import typer
+from docker.errors import NotFound
+
+from config.settings import Settings
+from toolchain import engine
+from toolchain.images import shop as shop_images
+from toolchain.paths import REPOSITORY
+from toolchain.report import Step, ToolchainError, console
+from toolchain.stack import Name, Program, load_settings
+
+PATIENCE_SECONDS = 120
+"""Of all health checks together: Products and Users wait for PostgreSQL, and Nginx for all."""
+
+
+def up(
+    stack: Name = "dev",
+    listen: Annotated[
+        str, typer.Option(envvar="LISTEN", help="address:port of its Nginx; empty: as before, at first 127.0.0.1:8080.")
+    ] = "",
+) -> None:
+    """Builds the shop, deploys it in the network of the stack, waits until it is well, and prints its addresses."""
+    settings = load_settings(stack)
+    if listen and not re.fullmatch(r"\S+:\d{1,5}", listen):
+        raise ToolchainError(f"LISTEN: {listen} is no address:port", fix="for example LISTEN=127.0.0.1:8090")
+    client = engine.connect(settings.docker)
+    try:
+        client.networks.get(settings.prefix)
+    except NotFound:
+        raise ToolchainError(f"the stack {stack} does not run", fix=f"make up STACK={stack}") from None
+    shop = Program(stack, shop_images.FOLDER)
+    shop.create()
+    known = json.loads(shop.ask("config", "--json", "--stack", stack))
+    wanted = config(settings, shop_images.images(client), listen)
+    shop.ask("config", "rm", "docker", "--stack", stack)  # of the host that was meant before
+    shop.ask(
+        "config",
+        "set-all",
+        "--stack",
+        stack,
+        "--path",
+        *(f"--plaintext={key}={value}" for key, value in wanted.items()),
+    )
+    if not known.get("shop:database_password", {}).get("secret"):  # else what is there is the default
+        shop.ask("config", "set-all", "--stack", stack, f"--secret=database_password={secrets.token_urlsafe(24)}")
+    shop.pulumi("up", "--yes", "--policy-pack", str(REPOSITORY / "policies"))
+    outputs = shop.outputs()
+    with Step("the shop is well"):
+        _wait_until_well(client, outputs["containers"], outputs["shop"])
+    for name in ("shop", "user"):
+        console.print(f"{name}: {outputs[name]}")
+
+
+def config(settings: Settings, images: Mapping[str, str], listen: str) -> dict[str, str]:
+    """What the shop's program is told: path of a config key → value. It reaches the engine as the stack's program does."""
+    docker = settings.docker.seen_from("../..")
+    return {
+        "docker.host": docker.host,
+        **({"docker.certificates": docker.certificates} if docker.certificates else {}),
+        **{f"docker.ssh_options[{number}]": option for number, option in enumerate(docker.ssh_options)},
+        "network": settings.prefix,
+        "prefix": f"{settings.prefix}-shop",
+        **({"listen": listen} if listen else {}),
+        **{f"images.{service}": image for service, image in images.items()},
+    }
+
+
+def down(stack: Name = "dev") -> None:
+    """Removes the shop with all that it has stored, and leaves the stack alone."""
+    shop = Program(stack, shop_images.FOLDER)
+    if shop.exists():
+        shop.pulumi("destroy", "--yes", "--skip-preview")
+        shop.pulumi("stack", "rm", "--yes")
+
+
+def _wait_until_well(client: docker.DockerClient, names: list[str], url: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while unwell := [name for name in names if not _well(client, name)] or not _answers(url):
+        if time.monotonic() > deadline:
+            what = ", ".join(unwell) if isinstance(unwell, list) else url
+            raise ToolchainError(f"not well: {what}", fix="`docker logs` of these says why")
+        time.sleep(1)
+
+
+def _well(client: docker.DockerClient, name: str) -> bool:
+    state: dict[str, Any] = client.containers.get(name).attrs["State"]
+    return bool(state.get("Health", {}).get("Status") == "healthy")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/products", timeout=5).ok
+    except requests.RequestException:
+        return False
