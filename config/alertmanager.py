@@ -1,7 +1,9 @@
 """Alertmanager: groups, routes, silences and delivers alerts."""
 
+import json
 from typing import Any
 
+from config import links
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import METRICS
 from config.settings import Settings
@@ -25,11 +27,15 @@ _SLACK = """\
 {{ range .Alerts -}}
 {{ if eq .Status "resolved" }}Over: {{ end }}*{{ .Annotations.summary }}*
 {{ .Annotations.description }}
-{{ with .Annotations.runbook_url }}<{{ . }}|Runbook>{{ end }}{{ with .GeneratorURL }} · <{{ . }}|Query>{{ end }}
+{{ with .Annotations.runbook_url }}<{{ . }}|Runbook>{{ end }}LINKS{{ if match "^http" .GeneratorURL }} · <{{ .GeneratorURL }}|Query>{{ end }}
 
 {{ end }}
 {{- end }}
 """
+_LINKS = {"dashboard_url": "Dashboard", "logs_url": "Logs", "traces_url": "Traces"}
+"""Annotation → what the link is called."""
+_AROUND = 30 * 60 * 10**9
+"""Nanoseconds before and after the beginning of an alert that its links show."""
 
 
 def container(settings: Settings) -> Container:
@@ -50,12 +56,13 @@ def container(settings: Settings) -> Container:
         grace_seconds=20,
         go_memory_limit=False,
         data="/alertmanager",
+        still="stopped",  # it writes silences every quarter of an hour, and at its end
         config=_config(settings),
     )
 
 
 def _config(settings: Settings) -> ConfigFiles:
-    main, templates = main_file(settings), {"templates/slack.tmpl": _SLACK}
+    main, templates = main_file(settings), {"templates/slack.tmpl": slack_template()}
     # A receiver that nobody uses carries the version: Alertmanager shows its receivers, but nothing of its files.
     version = f"version-{digest({'main': dump(main), **templates})}"
     main["receivers"].append({"name": version})
@@ -69,6 +76,25 @@ def _config(settings: Settings) -> ConfigFiles:
             f"http://127.0.0.1:{PORT}/metrics": "alertmanager_config_last_reload_successful 1",
         },
     )
+
+
+def slack_template() -> str:
+    """What a message says."""
+    made = (
+        f"{{{{ if .Annotations.{name} }}}} · <{_at_its_time(f'.Annotations.{name}', began='.StartsAt')}|{title}>{{{{ end }}}}"
+        for name, title in _LINKS.items()
+    )
+    return _SLACK.replace("LINKS", "".join(made))
+
+
+def _at_its_time(annotation: str, *, began: str) -> str:
+    """Template of an address in an annotation, which shows the time of the alert: the rules cannot know that."""
+    exact = "".join(
+        f" | reReplaceAll {json.dumps(relative)} "
+        f"(printf {json.dumps(form)} ($at.Add -{_AROUND}).{method} ($at.Add {_AROUND}).{method})"
+        for relative, (form, method) in links.exactly().items()
+    )
+    return f"{{{{ $at := {began} }}}}{{{{ {annotation}{exact} }}}}"
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
@@ -93,7 +119,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
         )
     if pagerduty:
         routes.append({"matchers": ['severity="critical"'], "receiver": "pagerduty", "continue": True})
-        receivers.append({"name": "pagerduty", "pagerduty_configs": [_pagerduty()]})
+        receivers.append({"name": "pagerduty", "pagerduty_configs": [_pagerduty(settings)]})
     # Named, because the route above it is only left to when no child matches, and PagerDuty's did.
     routes.append({"receiver": everyday})
     if slack:
@@ -141,6 +167,10 @@ def inhibit_rules() -> list[dict[str, Any]]:
             "mountpoint",
         ),
         _inhibits(['alertname="ContainerOomKilled"'], ['alertname="HostOomKill"']),
+        _inhibits(['alertname="ContainerGone"'], ['alertname="LogServiceSilent"'], "service"),
+        _inhibits(['alertname="TargetDown"', 'job=~"alloy|promtail"'], ['alertname="LogServiceSilent"']),
+        _inhibits(['alertname="LogShipperBehind"'], ['alertname="LogServiceSilent"']),
+        _inhibits(['alertname="LokiDiskFull"'], ['alertname=~"LogShipperBehind|LokiRequestsFailing|LogServiceSilent"']),
         _inhibits(['alertname="PrometheusRetentionCut"'], ['alertname="PrometheusDiskBudgetLow"'], "service"),
     ]
 
@@ -160,11 +190,19 @@ def _slack(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _pagerduty() -> dict[str, Any]:
+def _pagerduty(settings: Settings) -> dict[str, Any]:
+    began = "(index .Alerts 0).StartsAt"
+    further = _LINKS if settings.grafana_url else {}
     return {
         "routing_key_file": f"{_SECRETS}/pagerduty_key",
         "severity": "{{ .CommonLabels.severity }}",
         "description": '{{ template "slack.title" . }}',
         "client": "Nervous System",
-        "links": [{"href": "{{ .CommonAnnotations.runbook_url }}", "text": "Runbook"}],
+        "links": [
+            {"href": "{{ .CommonAnnotations.runbook_url }}", "text": "Runbook"},
+            *(
+                {"href": _at_its_time(f".CommonAnnotations.{name}", began=began), "text": title}
+                for name, title in further.items()
+            ),
+        ],
     }

@@ -74,5 +74,13 @@ def metric_relabel_configs() -> list[dict[str, Any]]:
         {"source_labels": [own], "regex": "(.+)", "target_label": "service"},
         # A new id at each restart would be a new series.
         {"source_labels": ["name"], "regex": ".+", "target_label": "id", "replacement": ""},
+        # Of one metric only, where dashboards look for the moment when a service got another one.
+        {
+            "source_labels": ["__name__", "image"],
+            "regex": "container_start_time_seconds;([^@]+).*",
+            "target_label": "__tmp_image",
+        },
         {"regex": "image|container_label_.+|__tmp_keep", "action": "labeldrop"},
+        {"source_labels": ["__tmp_image"], "regex": "(.+)", "target_label": "image"},
+        {"regex": "__tmp_image", "action": "labeldrop"},
     ]

@@ -33,14 +33,18 @@ class ConfigFiles:
 
     files: Mapping[str, str]
     """Path below `DIRECTORY` → text."""
-    validate: str = "true"
-    """The service's own validator: a shell command, run in the folder of the new files by the service's own image."""
+    validate: str | None = None
+    """The service's own validator: a command, run in the folder of the new files by the service's own image."""
     secrets: Mapping[str, "Secret"] = field(default_factory=dict)
     """File below `secrets/` → what it holds."""
-    reload: Literal["SIGHUP", "restart"] = "SIGHUP"
-    """What makes the service read its files again."""
+    reload: Literal["SIGHUP", "restart", "poll"] | tuple[str, ...] = "SIGHUP"
+    """What makes the service read its files again; `poll`: nothing, it looks after them by itself. Or a command in its
+    container, which fails, with the reason as its output, if the service does not take them."""
+    since_start: Mapping[str, str] = field(default_factory=dict)
+    """For a service that reads a part of its files only at its start: URL inside the container → text by which the page
+    tells that part. A process that does not say so is restarted, any other one keeps running."""
     expect: Mapping[str, str] = field(default_factory=dict)
-    """URL inside the container → text that the page holds once the service runs these very files."""
+    """URL inside the container → text that the page holds, on one line, once the service runs these very files."""
 
 
 MOUNT = "/config"
@@ -56,8 +60,15 @@ class Container:
     command: tuple[str, ...]
     user: str
     """`uid:gid` as in the official image; config files are readable by the gid."""
-    port: int
-    """Where it serves (metrics, mostly)."""
+    port: int | None
+    """Where it serves (metrics, mostly); None for who serves nothing."""
+    published: Mapping[str, int] | None = None
+    """Field of `settings.Publish` → port inside; None for `port`, under the service's own name."""
+    entrypoint: tuple[str, ...] | None = None
+    """Where the image's own is not what is to run."""
+    tools: bool = True
+    """Whether the official image has busybox (a shell, wget). Where it has not, containers of the image `busybox` load
+    the service's files and ask for its pages."""
     health: tuple[str, ...] | None = None
     """Command that ends with 0 when the service is well; None for images without any tool (Prometheus' `up` tells)."""
     grace_seconds: int = 10
@@ -68,6 +79,15 @@ class Container:
     """Whether GOMEMLIMIT is set from the container's limit; False where the service finds the limit by itself."""
     data: str | None = None
     """Where it keeps what must survive: a volume of its own."""
+    claims_data: bool = False
+    """Whether the image lacks that folder, so that its volume is root's: the loader of the config files hands it over."""
+    still: Literal["paused", "stopped"] = "paused"
+    """How it is held while a backup copies what has just changed. Paused is enough for whoever comes back from a power
+    cut with all that it has; who writes some of it only at its end has to be stopped."""
+    hands_on: bool = False
+    """Whether what it keeps is on its way to another service: a backup takes it first, so that nothing falls between."""
+    read_only: bool = True
+    """Its root file system."""
     mounts: tuple[Mount, ...] = ()
     devices: tuple[str, ...] = ()
     """Devices of the host, read-only."""
@@ -76,6 +96,10 @@ class Container:
     config: ConfigFiles | None = None
     reaches_users: bool = False
     """Whether it must reach the user's own containers, and so joins `networks` of the settings."""
+    alias: str | None = None
+    """How the user's own containers call it in those networks."""
+    after: tuple[str, ...] = ()
+    """Services of its stack, where they run, that must be well before it starts."""
 
 
 def http_health(port: int, path: str = "/metrics") -> tuple[str, ...]:

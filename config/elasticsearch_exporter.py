@@ -10,11 +10,11 @@ PORT = METRICS["elasticsearch_exporter"]
 
 
 def container(settings: Settings) -> Container:
-    """Needs `exporters.elasticsearch`."""
-    elasticsearch = settings.exporters.elasticsearch
+    """Needs `exporters.elasticsearch`, or a storage of traces to watch."""
+    elasticsearch = settings.watched_elasticsearch
     assert elasticsearch is not None  # noqa: S101 - settings.services
     config, address = None, f"--es.uri={elasticsearch.url}"
-    if "elasticsearch_password" in settings.secrets:
+    if "elasticsearch_password" in settings.secrets and settings.exporters.elasticsearch:
         # The exporter knows no password file, but reads any of its flags from a file (its flag library's `@file`).
         scheme, rest = elasticsearch.url.split("://", 1)
         user = quote(elasticsearch.user or "elastic", safe="")
@@ -25,7 +25,7 @@ def container(settings: Settings) -> Container:
         address = f"@{DIRECTORY}/secrets/flags"
     return Container(
         service="elasticsearch_exporter",
-        command=(address, "--es.indices", "--es.shards"),
+        command=(address, "--es.indices", "--es.shards", "--es.indices_settings"),
         user="65534:65534",
         port=PORT,
         health=http_health(PORT, "/healthz"),

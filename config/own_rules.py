@@ -6,6 +6,10 @@ from pathlib import Path
 import yaml
 
 from config.settings import SettingsError
+from config.units import MIB
+
+LARGEST = MIB
+"""In bytes: about 2,000 rules. All of it is judged, stored in the state and shown in previews."""
 
 
 def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
@@ -14,7 +18,7 @@ def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
     `stack_key` is how messages call the setting that lists them.
 
     Raises:
-        SettingsError: a file is missing, is no rule file, or two share a name.
+        SettingsError: a file is missing, too large, or no rule file, or two share a name.
     """
     texts: dict[str, str] = {}
     for path in paths:
@@ -25,12 +29,16 @@ def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
         if file.name in texts:
             raise SettingsError(f"{key}: another file of the list is called {file.name} too")
         try:
-            texts[file.name] = file.read_text()
+            if (size := file.stat().st_size) > LARGEST:
+                raise SettingsError(
+                    f"{key}: has {size / MIB:.1f} MiB, and no more than {LARGEST // MIB} is taken: split it"
+                )
+            texts[file.name] = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{key}: {getattr(error, 'strerror', None) or error}") from None
         try:
             document = yaml.safe_load(texts[file.name])
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             raise SettingsError(f"{key}: is no YAML: {error}") from None
         if not isinstance(document, dict) or "groups" not in document:
             raise SettingsError(f"{key}: holds no `groups:` of rules")

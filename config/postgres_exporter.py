@@ -6,6 +6,10 @@ from config.settings import Settings
 
 PORT = METRICS["postgres_exporter"]
 
+NO_BLANK = "the secret postgres_password has a blank, which postgres_exporter cannot take: set another password"
+"""It splits its connection string at blanks, encoded or quoted, to name the server (0.17 to 0.20: `parseFingerprint`), and
+then writes all of the string, password included, to its log."""
+
 
 def container(settings: Settings) -> Container:
     """Needs `exporters.postgres`."""
@@ -18,7 +22,12 @@ def container(settings: Settings) -> Container:
     config = None
     if "postgres_password" in settings.secrets:
         environment["DATA_SOURCE_PASS_FILE"] = f"{DIRECTORY}/secrets/password"
-        config = ConfigFiles(files={}, secrets={"password": Secret("postgres_password")}, reload="restart")
+        config = ConfigFiles(
+            files={},
+            validate=f"if grep -q ' ' secrets/password; then echo '{NO_BLANK}'; exit 1; fi",
+            secrets={"password": Secret("postgres_password")},
+            reload="restart",
+        )
     return Container(
         service="postgres_exporter",
         command=(

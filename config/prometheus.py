@@ -43,9 +43,10 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
 
 
 def _config(settings: Settings, own_rules: Mapping[str, str]) -> ConfigFiles:
-    rules = alerts.render(settings.alerts.thresholds, settings.alerts.runbooks, scrape.watched(settings)) | {
-        f"rules/own-{name}": text for name, text in own_rules.items()
-    }
+    own = {f"rules/own-{name}": text for name, text in own_rules.items()}
+    watched = scrape.watched(settings)
+    judged = settings.alerts
+    rules = alerts.render(judged.thresholds, settings.addresses, watched, settings.logs, settings.traces) | own
     files = {"prometheus.yml": dump(main_file(settings)), **rules}
     version = digest(files)
     files[VERSION_RULES] = dump(_version_rule(version))

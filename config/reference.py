@@ -8,14 +8,17 @@ writes it; a unit test tells when that was forgotten.
 import inspect
 import typing
 from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
+from config import trace_settings
 from config.alerts.thresholds import Percent
-from config.settings import SECRETS, HostPort, LabelName, Listen, Name, Settings, Url
+from config.model import HostPort, LabelName, Listen, Name, Url
+from config.settings import SECRETS, Settings
 from config.units import Memory, Span
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
@@ -54,6 +57,8 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (Name, "name"),
     (LabelName, "label name"),
     (Percent, "percent"),
+    (date, "day, like `2026-12-31`"),
+    (trace_settings.Percent, "percent"),
     (bool, "true or false"),
     (int, "number"),
     (float, "number"),
@@ -94,9 +99,9 @@ def _rows(owner: type[BaseModel], name: str, path: str) -> Iterator[str]:
     model = _model(hint)
     kind = "block" if model else _kind(hint, field)
     about = field.description or (inspect.getdoc(model) if model else None) or ""
-    is_list = typing.get_origin(_required(hint)) is tuple
-    shown = f"{path}[]" if is_list else f"{path}.<name>" if typing.get_origin(hint) is dict else path
-    if not model or is_list or _is_optional(hint):
+    is_list, is_map = (typing.get_origin(_required(hint)) is kind for kind in (tuple, dict))
+    shown = f"{path}[]" if is_list else f"{path}.<name>" if is_map else path
+    if not model or is_list or is_map or _is_optional(hint):
         yield f"| `{shown}` | {kind} | {_default(field, path)} | {_text(about)} |"
     elif path == name:
         yield ""  # a section of its own: its title and introduction say it
@@ -123,8 +128,8 @@ def _required(hint: Any) -> Any:
 def _model(hint: Any) -> type[BaseModel] | None:
     """The model whose fields stand below a key of this type."""
     hint = _required(hint)
-    if typing.get_origin(hint) is tuple:
-        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) in {tuple, dict}:
+        hint = typing.get_args(hint)[-1 if typing.get_origin(hint) is dict else 0]
     return hint if inspect.isclass(hint) and issubclass(hint, BaseModel) else None
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from config import cadvisor
+from config import cadvisor, loki
 from config.alerts.rule import Job, Watched
-from config.ports import DOCKER_API, METRICS
+from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SPAN_METRICS
 from config.settings import Settings
 
 ScrapeConfig = dict[str, Any]
@@ -15,12 +15,20 @@ LABEL = "observability"
 
 def jobs(settings: Settings) -> list[ScrapeConfig]:
     """`scrape_configs`."""
-    return [*_own(settings), *_haproxy(settings), *_probes(settings), *_applications(settings)]
+    return [
+        *_own(settings),
+        *_through_collector(settings),
+        *_haproxy(settings),
+        *_probes(settings),
+        *_applications(settings),
+    ]
 
 
 def watched(settings: Settings) -> Watched:
     """The jobs that the alert rules may speak of."""
-    jobs = {Job(service) for service in settings.services}
+    jobs = {Job(service) for service in settings.services if service in METRICS}
+    if "otel_collector" in settings.services:
+        jobs |= {Job.SPANS, Job.OTLP}
     if settings.exporters.haproxy:
         jobs.add(Job.HAPROXY)
     if settings.exporters.probes:
@@ -38,7 +46,7 @@ def _watched_service(service: str, settings: Settings) -> str:
         "redis_exporter": exporters.redis,
         "nginx_exporter": exporters.nginx,
         "mongodb_exporter": exporters.mongodb,
-        "elasticsearch_exporter": exporters.elasticsearch,
+        "elasticsearch_exporter": settings.watched_elasticsearch,
     }
     watched = speaks_for.get(service)
     return watched.service if watched else service
@@ -47,6 +55,8 @@ def _watched_service(service: str, settings: Settings) -> str:
 def _own(settings: Settings) -> list[ScrapeConfig]:
     jobs = []
     for service in settings.services:
+        if service not in METRICS:
+            continue
         target = {
             "targets": [f"{service}:{METRICS[service]}"],
             "labels": {"service": _watched_service(service, settings)},
@@ -56,7 +66,37 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
             # cAdvisor gives its samples times of its own: without this a removed container lives on for five minutes.
             job["track_timestamps_staleness"] = True
             job["metric_relabel_configs"] = cadvisor.metric_relabel_configs()
+        if service == "loki":
+            job["metric_relabel_configs"] = loki.metric_relabel_configs()
+        if service == "elasticsearch_exporter":
+            # One index a day: each would be a new value of a label, for ever.
+            of_jaeger = {"source_labels": ["index"], "regex": r"jaeger-.+-\d{4}-\d\d-\d\d", "action": "drop"}
+            job["metric_relabel_configs"] = [of_jaeger]
         jobs.append(job)
+    return jobs
+
+
+def _through_collector(settings: Settings) -> list[ScrapeConfig]:
+    """What the collector makes of spans, and what applications send to it. Each series is the application's."""
+    if "otel_collector" not in settings.services:
+        return []
+    jobs = []
+    for job, port in ((Job.SPANS, SPAN_METRICS), (Job.OTLP, OTLP_METRICS)):
+        target = {"targets": [f"otel_collector:{port}"], "labels": {"service": "otel_collector"}}
+        relabel: list[ScrapeConfig] = [
+            # One series for each process that ever ran, with all that it said of itself as labels.
+            {"source_labels": ["__name__"], "regex": "target_info", "action": "drop"},
+            # The collector's `job` is the namespace and name of the service.
+            {"source_labels": ["exported_job"], "regex": "(?:.*/)?([^/]+)", "target_label": "service"},
+            {"source_labels": ["exported_instance"], "regex": "(.+)", "target_label": "instance"},
+            {"regex": "exported_job|exported_instance", "action": "labeldrop"},
+        ]
+        config: ScrapeConfig = {"job_name": str(job), "static_configs": [target], "metric_relabel_configs": relabel}
+        if job is Job.SPANS:
+            bounds = settings.traces.span_metrics
+            # Counted, timed, and timed again without names; and what calls what.
+            config["sample_limit"] = max(settings.metrics.limits.samples, bounds.services * bounds.operations * 40)
+        jobs.append(config)
     return jobs
 
 

@@ -4,21 +4,31 @@ from collections.abc import Mapping
 
 from config import (
     alertmanager,
+    alloy,
     blackbox_exporter,
+    caddy,
     cadvisor,
+    elasticsearch,
     elasticsearch_exporter,
+    grafana,
+    jaeger,
+    jaeger_es_index_cleaner,
+    loki,
     mongodb_exporter,
     nginx_exporter,
     node_exporter,
+    opensearch,
+    otel_collector,
     postgres_exporter,
     prometheus,
+    promtail,
     redis_exporter,
     socket_proxy,
 )
 from config.container import Container
-from config.settings import Settings
+from config.settings import CORRELATION, LOGS, TRACES, Settings
 
-_METRICS = {
+_DESCRIPTIONS = {
     "alertmanager": alertmanager.container,
     "node_exporter": node_exporter.container,
     "cadvisor": cadvisor.container,
@@ -29,21 +39,65 @@ _METRICS = {
     "blackbox_exporter": blackbox_exporter.container,
     "mongodb_exporter": mongodb_exporter.container,
     "elasticsearch_exporter": elasticsearch_exporter.container,
+    "loki": loki.container,
+    "alloy": alloy.container,
+    "promtail": promtail.container,
+    "otel_collector": otel_collector.container,
+    "elasticsearch": elasticsearch.container,
+    "opensearch": opensearch.container,
+    "jaeger": jaeger.container,
+    "jaeger_es_index_cleaner": jaeger_es_index_cleaner.container,
+    "caddy": caddy.container,
 }
 
 
-def describe(service: str, settings: Settings, own_rules: Mapping[str, str]) -> Container:
-    """One service. `own_rules`: file name → text of the user's own rule files."""
+def describe(
+    service: str,
+    settings: Settings,
+    *,
+    own_rules: Mapping[str, str] | None = None,
+    dashboards: Mapping[str, str] | None = None,
+) -> Container:
+    """One service. `own_rules`: file name → text of the user's own rule files; `dashboards`: uid → text."""
     if service == "prometheus":
-        return prometheus.container(settings, own_rules)
-    return _METRICS[service](settings)
+        return prometheus.container(settings, own_rules or {})
+    if service == "grafana":
+        return grafana.container(settings, dashboards or {})
+    return _DESCRIPTIONS[service](settings)
 
 
 def metrics(settings: Settings, own_rules: Mapping[str, str]) -> tuple[Container, ...]:
     """What of the MetricsStack the settings select."""
-    return tuple(describe(service, settings, own_rules) for service in settings.services)
+    return tuple(
+        describe(service, settings, own_rules=own_rules)
+        for service in settings.services
+        if service not in (*LOGS, *TRACES, *CORRELATION)
+    )
+
+
+def logs(settings: Settings) -> tuple[Container, ...]:
+    """What of the LogStack the settings select."""
+    return tuple(describe(service, settings) for service in settings.services if service in LOGS)
+
+
+def traces(settings: Settings) -> tuple[Container, ...]:
+    """What of the TraceStack the settings select."""
+    return tuple(describe(service, settings) for service in settings.services if service in TRACES)
+
+
+def correlation(settings: Settings, dashboards: Mapping[str, str]) -> tuple[Container, ...]:
+    """What of Correlation the settings select."""
+    return tuple(
+        describe(service, settings, dashboards=dashboards) for service in settings.services if service in CORRELATION
+    )
+
+
+def keepers(settings: Settings) -> tuple[Container, ...]:
+    """The services that keep what must survive; those first that hand it on to others."""
+    containers = (*metrics(settings, {}), *logs(settings), *traces(settings), *correlation(settings, {}))
+    return tuple(sorted((one for one in containers if one.data), key=lambda one: not one.hands_on))
 
 
 def data_volumes(settings: Settings) -> tuple[str, ...]:
     """The volumes that hold what must survive."""
-    return tuple(f"{settings.prefix}-{container.service}" for container in metrics(settings, {}) if container.data)
+    return tuple(f"{settings.prefix}-{container.service}" for container in keepers(settings))

@@ -4,124 +4,53 @@ The defaults are those of the host in the README (16 GB, 8 cores, 200 GB). A sta
 """
 
 import difflib
-import ipaddress
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ByteSize,
-    ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from config import images
+from config import disk_budget, images, sizing
+from config.alerts.links import Addresses
 from config.alerts.thresholds import Thresholds
-from config.ports import METRICS
+from config.docker_settings import Docker
+from config.log_settings import Logs
+from config.model import HostPort, LabelName, Listen, Model, Name, Url, host_port, url, without_credentials
+from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
+from config.trace_settings import Traces
 from config.units import MIB, Memory, Span, mib, seconds
 
 GIB = 1024 * MIB
-MAX_PORT = 65535
+_MEMORY = TypeAdapter(Memory)
+_SIZE = TypeAdapter(ByteSize)
 
 SECRETS = {
     "slack_webhook": "incoming-webhook URL: its presence turns Slack on",
     "pagerduty_key": "Events API v2 integration key: its presence turns PagerDuty on",
     "deadman_url": "URL of an outside monitor that is pinged while alerting works: its presence turns the switch on",
-    "postgres_password": "password of `exporters.postgres.user`",
+    "postgres_password": "password of `exporters.postgres.user`, without blanks",
     "redis_password": "password of `exporters.redis.user`",
     "elasticsearch_password": "password of `exporters.elasticsearch.user`",
+    "s3_credentials": "`<access key id>:<secret access key>` for `logs.s3`",
+    "traces_password": "password of `traces.cluster.user`",
+    "grafana_password": "password of Grafana's user `admin`: its presence turns Grafana on",
 }
 """Top-level keys that hold secrets. Their values never enter the settings: Pulumi tracks them from config to engine."""
+GRAFANA_PASSWORD = "grafana_password"  # noqa: S105 - its name
 
 
 class SettingsError(Exception):
     """What is wrong in the stack file, one line per key: made to be read by the person who wrote the file."""
-
-
-class Model(BaseModel):
-    """Base of all settings: nothing unknown, nothing changed later, texts trimmed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
-
-
-_HOST_PORT = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
-
-
-def _host_port(text: str) -> str:
-    match = _HOST_PORT.fullmatch(text)
-    if not match or not 0 < int(match[2]) <= MAX_PORT:
-        msg = "is not host:port (like db.internal:5432 or [fd00::1]:5432)"
-        raise ValueError(msg)
-    return text
-
-
-def _listen(text: str) -> str:
-    host, port = _host_port(text).rsplit(":", 1)
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        msg = "is not address:port with the address in numbers (like 127.0.0.1:9090)"
-        raise ValueError(msg) from None
-    return f"{host}:{int(port)}"
-
-
-def _without_credentials(text: str) -> str:
-    if "@" in urlsplit(text).netloc:
-        msg = "holds a user or password, which would show in clear: secrets have keys of their own"
-        raise ValueError(msg)
-    return text
-
-
-def _url(text: str) -> str:
-    parts = urlsplit(_without_credentials(text))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = "is not a URL with http:// or https://"
-        raise ValueError(msg)
-    return text.rstrip("/") if not parts.query else text
-
-
-HostPort = Annotated[str, AfterValidator(_host_port)]
-Listen = Annotated[str, AfterValidator(_listen)]
-Url = Annotated[str, AfterValidator(_url)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
-"""What a container, volume or network may begin with, and what a service may be called."""
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
-
-
-class Docker(Model):
-    """The engine that everything is put on."""
-
-    host: str = "unix:///var/run/docker.sock"
-    """`unix:///path`, `tcp://host:port` (with `certificates`) or `ssh://user@host` (keys, ports and jump hosts as in
-    the ssh client's own config)."""
-    certificates: str | None = None
-    """Folder with `ca.pem`, `cert.pem` and `key.pem`, for a tcp host."""
-    data_root: str = "/var/lib/docker"
-    """Where the engine keeps its data (`docker info --format '{{.DockerRootDir}}'`)."""
-
-    @field_validator("host")
-    @classmethod
-    def _known_scheme(cls, host: str) -> str:
-        if not host.startswith(("unix:///", "tcp://", "ssh://")):
-            msg = "is not unix:///path, tcp://host:port or ssh://user@host"
-            raise ValueError(msg)
-        return host
-
-    @model_validator(mode="after")
-    def _nobody_listens_in(self) -> Self:
-        parts = urlsplit(self.host)
-        if parts.scheme == "tcp" and not self.certificates and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
-            msg = "docker.certificates: a tcp host without them lets everybody on the way become root there"
-            raise ValueError(msg)
-        return self
 
 
 class Images(Model):
@@ -140,11 +69,26 @@ class Images(Model):
     blackbox_exporter: str | None = None
     mongodb_exporter: str | None = None
     elasticsearch_exporter: str | None = None
+    loki: str | None = None
+    alloy: str | None = None
+    promtail: str | None = None
+    otel_collector: str | None = None
+    jaeger: str | None = None
+    elasticsearch: str | None = None
+    opensearch: str | None = None
+    jaeger_es_index_cleaner: str | None = None
+    grafana: str | None = None
+    caddy: str | None = None
+    busybox: str | None = None
+    """A shell for services whose image has none: it loads their config files."""
 
 
 class MemoryLimits(Model):
     """Hard limits, without swap. The same number sets what runs inside (GOMEMLIMIT, caches)."""
 
+    host: Memory = ByteSize(sizing.REFERENCE)
+    """What the host has, 4GiB or more: ceiling and limits follow from it (docs/environments.md), except those that are
+    set."""
     ceiling: Memory = ByteSize(14 * GIB)
     """The sum of all limits may not exceed it: the host's own services need the rest."""
     prometheus: Memory = ByteSize(2 * GIB)
@@ -158,6 +102,38 @@ class MemoryLimits(Model):
     blackbox_exporter: Memory = ByteSize(64 * MIB)
     mongodb_exporter: Memory = ByteSize(96 * MIB)
     elasticsearch_exporter: Memory = ByteSize(64 * MIB)
+    loki: Memory = ByteSize(2 * GIB)
+    alloy: Memory = ByteSize(384 * MIB)
+    promtail: Memory = ByteSize(256 * MIB)
+    otel_collector: Memory = ByteSize(1024 * MIB)
+    elasticsearch: Memory = ByteSize(3 * GIB)
+    opensearch: Memory = ByteSize(3 * GIB)
+    jaeger: Memory = ByteSize(768 * MIB)
+    jaeger_es_index_cleaner: Memory = ByteSize(32 * MIB)
+    grafana: Memory = ByteSize(GIB)
+    caddy: Memory = ByteSize(96 * MIB)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sized(cls, values: Any) -> Any:
+        try:
+            host = _MEMORY.validate_python(values["host"])
+        except (TypeError, KeyError, ValidationError):  # the field will say what is wrong with it
+            return values
+        return {**sizing.limits(host, {name: field.default for name, field in cls.model_fields.items()}), **values}
+
+    @model_validator(mode="after")
+    def _fits_the_host(self) -> Self:
+        if self.host < sizing.SMALLEST:
+            msg = f"memory.host: below {sizing.SMALLEST // GIB}GiB metrics, logs and traces do not fit"
+            raise ValueError(msg)
+        if self.ceiling > self.host:
+            msg = (
+                f"memory.ceiling: {mib(self.ceiling)} MiB is more than the host has, which is {mib(self.host)} MiB as "
+                "memory.host says: raise that, and the ceiling follows"
+            )
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _enough_to_start(self) -> Self:
@@ -165,15 +141,39 @@ class MemoryLimits(Model):
             if limit < 16 * MIB:
                 msg = f"memory.{service}: below 16MiB nothing here starts"
                 raise ValueError(msg)
-        if self.prometheus > 4 * GIB:
-            msg = "memory.prometheus: 4GiB is the most that Prometheus may have on this host"
-            raise ValueError(msg)
+        most = {"prometheus": 4, "loki": 4, "jaeger": 2, "elasticsearch": 4, "opensearch": 4, "grafana": 1}
+        for service, gib in most.items():
+            if getattr(self, service) > gib * GIB:
+                msg = f"memory.{service}: {gib}GiB is the most that it may have on this host"
+                raise ValueError(msg)
         return self
 
 
-SERVICES = tuple(name for name in MemoryLimits.model_fields if name != "ceiling")
+class Disk(Model):
+    """What the stack may fill of the host's disk."""
+
+    budget: ByteSize = ByteSize(disk_budget.REFERENCE)
+    """4GiB or more. `metrics.retention.size`, `logs.budget.disk`, `traces.disk` and `traces.queue` follow from it, except
+    those that are set (docs/operations.md)."""
+
+    @field_validator("budget")
+    @classmethod
+    def _holds_something(cls, budget: int) -> int:
+        if budget < disk_budget.SMALLEST:
+            msg = f"below {disk_budget.SMALLEST // GIB}GiB nothing is kept for long enough to look at"
+            raise ValueError(msg)
+        return budget
+
+
+LOGS = ("loki", "alloy", "promtail")
+"""The services of the LogStack."""
+TRACES = ("otel_collector", "elasticsearch", "opensearch", "jaeger", "jaeger_es_index_cleaner")
+"""The services of the TraceStack."""
+CORRELATION = ("grafana", "caddy")
+"""The services of Correlation."""
+SERVICES = tuple(name for name in MemoryLimits.model_fields if name not in {"host", "ceiling"})
 """Every service this project can run; each has a limit, an image and a module of this name."""
-EXPORTERS = frozenset(SERVICES) - {"prometheus", "alertmanager"}
+EXPORTERS = frozenset(SERVICES) - {"prometheus", "alertmanager", *LOGS, *TRACES, *CORRELATION}
 
 
 class Publish(Model):
@@ -189,6 +189,19 @@ class Publish(Model):
     blackbox_exporter: Listen | None = None
     mongodb_exporter: Listen | None = None
     elasticsearch_exporter: Listen | None = None
+    loki: Listen | None = None
+    """Its API, for tools like logcli. Whoever reaches it can stop Loki with a GET: it has no password, and no way to turn
+    that off."""
+    alloy: Listen | None = None
+    promtail: Listen | None = None
+    otlp_grpc: Listen | None = "127.0.0.1:4317"
+    """Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4317` in `networks`."""
+    otlp_http: Listen | None = "127.0.0.1:4318"
+    """Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4318` in `networks`."""
+    jaeger: Listen | None = "127.0.0.1:16686"
+    grafana: Listen | None = "127.0.0.1:3000"
+    caddy: Listen | None = None
+    """TLS in front of Grafana, for everybody: `0.0.0.0:443`. Needs `grafana.tls`."""
 
     @model_validator(mode="after")
     def _one_service_per_port(self) -> Self:
@@ -210,13 +223,16 @@ class ExternalUrls(Model):
 
     prometheus: Url | None = None
     alertmanager: Url | None = None
+    jaeger: Url | None = None
+    grafana: Url | None = None
+    """Also where links in alerts lead when the Grafana is one of your own."""
 
 
 class Retention(Model):
     """What comes first ends a sample's life."""
 
     time: Span = "60d"
-    size: ByteSize = ByteSize(45 * GIB)
+    size: ByteSize = ByteSize(disk_budget.METRICS)
     """Blocks, write-ahead log and head together, as Prometheus counts them."""
 
     @field_validator("time")
@@ -324,7 +340,7 @@ class NginxExporter(Model):
 class MongodbExporter(Model):
     """The exporter takes a password only by environment or flag, which `docker inspect` shows: so none is taken."""
 
-    uri: Annotated[str, AfterValidator(_without_credentials)]
+    uri: Annotated[str, AfterValidator(without_credentials)]
     """Without user and password, e.g. `mongodb://mongo:27017`."""
     service: Name = "mongodb"
 
@@ -366,9 +382,9 @@ class Probe(Model):
     @model_validator(mode="after")
     def _target_fits_module(self) -> Self:
         if self.module == "http_2xx":
-            _url(self.target)
+            url(self.target)
         else:
-            _host_port(self.target)
+            host_port(self.target)
         return self
 
 
@@ -430,6 +446,35 @@ class Alerts(Model):
     thresholds: Thresholds = Thresholds()
 
 
+class Tls(Model):
+    """Caddy in front of Grafana."""
+
+    domain: str = Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    """The name under which browsers reach it."""
+    certificate: Literal["public", "internal"] = "public"
+    """`public`: by Let's Encrypt or ZeroSSL, which have to reach port 443 of the domain. `internal`: by an authority of
+    Caddy's own, which browsers have to be told to trust."""
+
+    @model_validator(mode="after")
+    def _public_name(self) -> Self:
+        if self.certificate == "public" and "." not in self.domain:
+            msg = f"nobody certifies the name {self.domain} in public: say a full domain, or certificate: internal"
+            raise ValueError(msg)
+        return self
+
+
+class Grafana(Model):
+    """The secret `grafana_password` turns it on; `make up` makes one up where none is set."""
+
+    enabled: bool = True
+    """false where you have a Grafana of your own: then `make up` makes up no password, and nothing warns."""
+    dashboards: tuple[str, ...] = ()
+    """Dashboards of yours, as Grafana exports them: JSON files, relative to the project. The name of a file is the `uid`
+    of its dashboard."""
+    tls: Tls | None = None
+    """Grafana under a domain of its own, by TLS."""
+
+
 class Settings(Model):
     """One stack."""
 
@@ -442,14 +487,27 @@ class Settings(Model):
     docker: Docker = Docker()
     images: Images = Images()
     memory: MemoryLimits = MemoryLimits()
+    disk: Disk = Disk()
     publish: Publish = Publish()
     external_urls: ExternalUrls = ExternalUrls()
     metrics: Metrics = Metrics()
     exporters: Exporters = Exporters()
+    logs: Logs = Logs()
+    traces: Traces = Traces()
     alerts: Alerts = Alerts()
     notifications: Notifications = Notifications()
+    grafana: Grafana = Grafana()
     secrets: frozenset[str] = frozenset()
     """Names, not values, of the secrets that are set."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_the_disk(cls, values: Any) -> Any:
+        try:
+            budget = _SIZE.validate_python(values["disk"]["budget"])
+        except (TypeError, KeyError, ValidationError):  # the field will say what is wrong with it
+            return values
+        return disk_budget.with_shares(values, budget)
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -461,9 +519,29 @@ class Settings(Model):
             "nginx_exporter": exporters.nginx,
             "blackbox_exporter": exporters.probes,
             "mongodb_exporter": exporters.mongodb,
-            "elasticsearch_exporter": exporters.elasticsearch,
+            "elasticsearch_exporter": self.watched_elasticsearch,
+            "alloy": self.logs.shipper == "alloy",
+            "promtail": self.logs.shipper == "promtail",
+            "elasticsearch": self.own_storage == "elasticsearch",
+            "opensearch": self.own_storage == "opensearch",
+            "jaeger_es_index_cleaner": self.traces.storage != "badger",
+            "grafana": self.grafana.enabled and GRAFANA_PASSWORD in self.secrets,
+            "caddy": self.grafana.tls and self.grafana.enabled and GRAFANA_PASSWORD in self.secrets,
         }
         return tuple(service for service in SERVICES if optional.get(service, True))
+
+    @property
+    def own_storage(self) -> str | None:
+        """The service that Jaeger stores its traces in; None for a storage that is embedded, or not this stack's."""
+        return None if self.traces.storage == "badger" or self.traces.cluster else self.traces.storage
+
+    @property
+    def watched_elasticsearch(self) -> ElasticsearchExporter | None:
+        """What elasticsearch_exporter watches: what it is told to, else the stack's own storage."""
+        own = self.own_storage
+        if self.exporters.elasticsearch or not own:
+            return self.exporters.elasticsearch
+        return ElasticsearchExporter(url=f"http://{own}:{ELASTICSEARCH}", service=own)
 
     @model_validator(mode="after")
     def _each_network_once(self) -> Self:
@@ -473,11 +551,28 @@ class Settings(Model):
         return self
 
     @model_validator(mode="after")
+    def _front_has_an_address(self) -> Self:
+        if bool(self.grafana.tls) != bool(self.publish.caddy):
+            there, missing = (
+                ("publish.caddy", "grafana.tls") if self.publish.caddy else ("grafana.tls", "publish.caddy")
+            )
+            msg = f"{there}: needs {missing}: a domain (grafana.tls), and where it listens (publish.caddy: 0.0.0.0:443)"
+            raise ValueError(msg)
+        if self.grafana.tls and self.external_urls.grafana:
+            msg = "external_urls.grafana: leave it out, the address of Grafana is the domain of grafana.tls"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _users_have_passwords(self) -> Self:
-        users = {"redis": self.exporters.redis, "elasticsearch": self.exporters.elasticsearch}
-        for name, exporter in users.items():
-            if exporter and exporter.user and f"{name}_password" not in self.secrets:
-                msg = f"exporters.{name}.user: needs its password: pulumi config set --secret {name}_password"
+        users = {
+            "exporters.redis": (self.exporters.redis, "redis_password"),
+            "exporters.elasticsearch": (self.exporters.elasticsearch, "elasticsearch_password"),
+            "traces.cluster": (self.traces.cluster, "traces_password"),
+        }
+        for name, (spoken_to, password) in users.items():
+            if spoken_to and spoken_to.user and password not in self.secrets:
+                msg = f"{name}.user: needs its password: pulumi config set --secret {password}"
                 raise ValueError(msg)
         return self
 
@@ -497,29 +592,98 @@ class Settings(Model):
             raise ValueError(msg)
         return self
 
+    @property
+    def disk_shares(self) -> dict[str, int]:
+        """Setting → bytes of the host's disk that it stands for; what is kept elsewhere takes none."""
+        shares: dict[str, int] = {
+            "metrics.retention.size": self.metrics.retention.size,
+            "traces.queue": self.traces.queue,
+        }
+        if self.logs.s3 is None or self.logs.s3.since:
+            shares["logs.budget.disk"] = self.logs.budget.disk
+        if self.traces.cluster is None:
+            shares["traces.disk"] = self.traces.disk
+        shares["the containers' own logs"] = disk_budget.LOG_FILES * disk_budget.LOG_FILE * len(self.services)
+        return shares
+
+    @model_validator(mode="after")
+    def _fits_onto_the_disk(self) -> Self:
+        shares, budget = self.disk_shares, self.disk.budget
+        if (total := sum(shares.values())) > budget:
+            named = ", ".join(f"{name} {size / GIB:.1f}" for name, size in sorted(shares.items(), key=lambda s: -s[1]))
+            msg = (
+                f"disk.budget: the shares add up to {total / GIB:.1f} GiB, the budget is {budget / GIB:.1f} GiB ({named}): "
+                "lower a share or raise the budget"
+            )
+            raise ValueError(msg)
+        days, share = seconds(self.logs.retention.time) / 86_400, shares.get("logs.budget.disk")
+        if self.logs.s3 is None and share and (expected := days * self.logs.budget.per_day) > share:
+            msg = (
+                f"logs.retention.time: {days:g} days of {self.logs.budget.per_day / 10**9:g} GB (logs.budget.per_day) are "
+                f"{expected / GIB:.1f} GiB, and logs.budget.disk is {share / GIB:.1f} GiB: keep them for a shorter time, or "
+                "raise disk.budget or this share of it"
+            )
+            raise ValueError(msg)
+        return self
+
     @model_validator(mode="after")
     def _every_image_is_pinned(self) -> Self:
-        for service in self.services:
-            if not (getattr(self.images, service) or images.pins()[service].digest):
+        for name in self.image_names:
+            if not (getattr(self.images, name) or images.pins()[name].digest):
                 msg = (
-                    f"images.{service}: no digest is known for this image: set "
-                    f"{images.pins()[service].reference}@sha256:… as your registry shows it"
+                    f"images.{name}: no digest is known for this image: set "
+                    f"{images.pins()[name].reference}@sha256:… as your registry shows it"
                 )
                 raise ValueError(msg)
         return self
 
-    def image(self, service: str) -> str:
-        """The literal reference of `service`'s image."""
-        return images.resolve(service, getattr(self.images, service), self.images.registry)
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know of a choice that is allowed."""
+        notices = []
+        if self.logs.shipper == "promtail":
+            notices.append(
+                "logs.shipper: Promtail has reached its end of life (March 2026) and gets no security fixes; "
+                "alloy, the default, ships the same lines"
+            )
+        if self.grafana.enabled and GRAFANA_PASSWORD not in self.secrets:
+            notices.append(
+                f"grafana: not deployed without a password: pulumi config set --secret {GRAFANA_PASSWORD}; "
+                "or say that none is wanted: grafana: {enabled: false}"
+            )
+        return tuple(notices)
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """The images that this stack uses: one for each service, and the shell that some need."""
+        return (*self.services, "busybox")
+
+    def image(self, name: str) -> str:
+        """The literal reference of the image of this name: that of a service, or `busybox`."""
+        return images.resolve(name, getattr(self.images, name), self.images.registry)
 
     def memory_mib(self, service: str) -> int:
         """Hard limit of `service`, in MiB."""
         return mib(getattr(self.memory, service))
 
-    def url(self, service: Literal["prometheus", "alertmanager"]) -> str:
+    @property
+    def grafana_url(self) -> str | None:
+        """Of the stack's Grafana, or the user's own; None where there is neither."""
+        return self.url("grafana") if "grafana" in self.services else self.external_urls.grafana
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where alerts link to."""
+        return Addresses(self.alerts.runbooks, self.grafana_url, self.url("jaeger"))
+
+    def url(self, service: Literal["prometheus", "alertmanager", "jaeger", "grafana"]) -> str:
         """The address of `service` for people: what they said, else where it is published, else inside the network."""
+        if service == "grafana" and self.grafana.tls and self.publish.caddy:
+            port = self.publish.caddy.rsplit(":", 1)[1]
+            return f"https://{self.grafana.tls.domain}{'' if port == '443' else f':{port}'}"
         published = getattr(self.publish, service)
-        return getattr(self.external_urls, service) or f"http://{published or f'{service}:{METRICS[service]}'}"
+        inside = JAEGER_PAGES if service == "jaeger" else METRICS[service]
+        return getattr(self.external_urls, service) or f"http://{published or f'{service}:{inside}'}"
 
 
 def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str) -> Settings:
@@ -556,10 +720,12 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
 def _parsed(value: str) -> Any:
     try:
         return json.loads(value) if value[:1] in "{[" else value
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of one that is nested thousands deep
         return value
 
 
+SHOWN = 200
+"""Characters of a wrong value that a message repeats."""
 # pydantic speaks of Python's types; the stack file is YAML.
 _PLAIN = {
     "model_type": "must be a mapping of keys, as YAML or JSON",
@@ -581,7 +747,8 @@ def _explained(error: ValidationError) -> Iterator[tuple[str, str]]:
             named, what = what.split(": ", 1)  # a rule across several keys names its key itself
             path = [named]
         elif item["type"] not in {"value_error", "missing"}:
-            what = _PLAIN.get(item["type"], what) + f" (it is {json.dumps(item['input'], default=str)})"
+            shown = json.dumps(item["input"], default=str)
+            what = _PLAIN.get(item["type"], what) + f" (it is {shown[:SHOWN] + ' …' if len(shown) > SHOWN else shown})"
         yield ".".join(path) or "", what
 
 

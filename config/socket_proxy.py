@@ -1,21 +1,23 @@
 """HAProxy in front of the Docker socket: lets through what is needed to see containers, and nothing that changes any."""
 
+from pathlib import Path
+
 from config.container import DIRECTORY, ConfigFiles, Container, Mount, http_health
 from config.ports import DOCKER_API, METRICS
 from config.settings import Settings
 
 PORT = METRICS["socket_proxy"]
 
-# What Prometheus and the log shipper ask for. `/containers/<id>/json` shows the environment of containers, so it is
-# not among it; `/containers/<id>/logs` is what a shipper reads.
-_ALLOWED = (
-    "^(/v[0-9.]+)?/(_ping|version|info|events|networks|containers/json|containers/[a-zA-Z0-9][a-zA-Z0-9_.-]*/logs)$"
-)
+_CONTAINER = "containers/[a-zA-Z0-9][a-zA-Z0-9_.-]*"
+# What Prometheus and the log shipper ask for.
+_ALLOWED = f"^(/v[0-9.]+)?/(_ping|version|info|events|networks|containers/json|{_CONTAINER}/(json|logs))$"
+
+LUA = Path(__file__).with_suffix(".lua")
 
 
 def container(settings: Settings) -> Container:
     """Root inside, because the socket belongs to root. Beside it only cAdvisor, which serves no such API, has the socket."""
-    files = {"haproxy.cfg": _haproxy_cfg()}
+    files = {"haproxy.cfg": _haproxy_cfg(), LUA.name: LUA.read_text()}
     return Container(
         service="socket_proxy",
         command=("haproxy", "-W", "-db", "-f", f"{DIRECTORY}/haproxy.cfg"),
@@ -37,24 +39,45 @@ def _socket(settings: Settings) -> str:
 def _haproxy_cfg() -> str:
     return f"""\
 global
-    maxconn 256
+    maxconn 1000
+    # A log that is being followed never ends by itself; its reader comes again.
+    hard-stop-after 1s
     log stdout format raw daemon notice
+    default-path config
+    lua-load {LUA.name}
 
 defaults
     mode http
     timeout connect 5s
-    timeout client 1h
-    timeout server 1h
     timeout http-request 10s
+    timeout http-keep-alive 1m
+    # The log of a container that says nothing stays open; that of a client that has gone does not.
+    timeout client 24d
+    timeout client-fin 10s
+    timeout server 24d
 
 frontend docker
     bind :{DOCKER_API}
     http-request deny unless METH_GET or METH_HEAD
     http-request deny unless {{ path -m reg {_ALLOWED} }}
+    http-request lua.begin if {{ path -m end /_ping }}
+    http-request lua.inspect if {{ path -m reg /{_CONTAINER}/json$ }}
+    # Whatever becomes of the script, the engine is not asked.
+    http-request deny deny_status 502 if {{ path -m reg /{_CONTAINER}/json$ }}
+    http-request lua.since if {{ path -m reg /{_CONTAINER}/logs$ }}
     default_backend engine
 
 backend engine
     server socket unix@/var/run/docker.sock
+
+# For the script: what Loki has of a log.
+listen loki
+    bind 127.0.0.1:{METRICS["loki"]}
+    server loki loki:{METRICS["loki"]} resolvers engine init-addr none
+
+resolvers engine
+    nameserver dns 127.0.0.11:53
+    hold valid 1s
 
 frontend metrics
     bind :{PORT}

@@ -14,6 +14,8 @@ from config.alerts import (
     elasticsearch,
     haproxy,
     host,
+    links,
+    loki,
     mongodb,
     nginx,
     postgres,
@@ -21,12 +23,30 @@ from config.alerts import (
     prometheus,
     redis,
     scrape,
+    shipper,
+    traces,
 )
+from config.alerts.links import Addresses
 from config.alerts.rule import EVERYTHING, Alert, Group, Job, RecordingRule, Rule, Watched
 from config.alerts.thresholds import Thresholds
+from config.log_settings import Logs
+from config.trace_settings import Traces
 from config.yaml_text import dump
 
-__all__ = ["EVERYTHING", "Alert", "Group", "Job", "RecordingRule", "Rule", "Thresholds", "Watched", "groups", "render"]
+__all__ = [
+    "EVERYTHING",
+    "Addresses",
+    "Alert",
+    "Group",
+    "Job",
+    "RecordingRule",
+    "Rule",
+    "Thresholds",
+    "Watched",
+    "as_yaml",
+    "groups",
+    "render",
+]
 
 _GROUPS = (
     prometheus.group,
@@ -42,27 +62,41 @@ _GROUPS = (
     mongodb.group,
     haproxy.group,
     elasticsearch.group,
+    shipper.group,
 )
 
 
-def groups(thresholds: Thresholds, watched: Watched) -> tuple[Group, ...]:
-    """All groups that have something to say about a stack that scrapes `watched`."""
-    made = (group(thresholds, watched) for group in _GROUPS)
+def groups(thresholds: Thresholds, watched: Watched, logs: Logs, of_traces: Traces) -> tuple[Group, ...]:
+    """All groups that have something to say about a stack that scrapes `watched`; the last two for their budgets."""
+    made = (
+        *(group(thresholds, watched) for group in _GROUPS),
+        loki.group(thresholds, watched, logs),
+        traces.group(thresholds, watched, of_traces),
+    )
     return tuple(group for group in made if group.rules)
 
 
-def render(thresholds: Thresholds, runbooks_url: str, watched: Watched) -> dict[str, str]:
+def render(
+    thresholds: Thresholds, addresses: Addresses, watched: Watched, logs: Logs, of_traces: Traces
+) -> dict[str, str]:
     """Prometheus' rule files: ``rules/<group>.yml`` → text."""
-    return {f"rules/{group.name}.yml": _text(group, runbooks_url) for group in groups(thresholds, watched)}
+    made = groups(thresholds, watched, logs, of_traces)
+    return {f"rules/{group.name}.yml": _text(group, addresses) for group in made}
 
 
-def _text(group: Group, runbooks_url: str) -> str:
-    rules = [_rule(rule, runbooks_url) for rule in group.rules]
-    body = dump({"groups": [{"name": group.name, "rules": rules}]}, width=10_000)  # expressions are not folded
+def _text(group: Group, addresses: Addresses) -> str:
+    body = dump(
+        {"groups": [{"name": group.name, "rules": as_yaml(group, addresses)}]}, width=10_000
+    )  # nothing is folded
     return f"# Rendered by config/alerts/{group.name}.py.\n{body}"
 
 
-def _rule(rule: Rule, runbooks_url: str) -> dict[str, Any]:
+def as_yaml(group: Group, addresses: Addresses) -> list[dict[str, Any]]:
+    """The entries of `rules`."""
+    return [_rule(rule, group, addresses) for rule in group.rules]
+
+
+def _rule(rule: Rule, group: Group, addresses: Addresses) -> dict[str, Any]:
     expr = inspect.cleandoc(rule.expr)
     if isinstance(rule, RecordingRule):
         return {"record": rule.record, "expr": expr}
@@ -75,6 +109,6 @@ def _rule(rule: Rule, runbooks_url: str) -> dict[str, Any]:
         "annotations": {
             "summary": rule.summary,
             "description": rule.description,
-            "runbook_url": f"{runbooks_url.rstrip('/')}/{rule.name}.md",
+            **links.annotations(rule, group, addresses),
         },
     }

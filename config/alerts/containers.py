@@ -72,8 +72,8 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             wait="5m",
             expr=f"""
             count by (service) (
-              max_over_time(container_last_seen{{{_NAMED}}}[1h])
-                - max_over_time(container_start_time_seconds{{{_NAMED}}}[1h]) > 30m
+              max by (service, name) (max_over_time(container_last_seen{{{_NAMED}}}[1h]))
+                - max by (service, name) (max_over_time(container_start_time_seconds{{{_NAMED}}}[1h])) > 30m
               unless on (service) container_last_seen{{{_NAMED}}}
             )
             and on () count(container_last_seen{{{_NAMED}}}) > 0

@@ -33,6 +33,15 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             description="At least one primary shard has no home. Searches miss its documents, and writing to it fails.",
         ),
         Alert(
+            name="ElasticsearchReadOnly",
+            severity="critical",
+            wait="2m",
+            expr=f"elasticsearch_indices_settings_stats_read_only_indices{{{_ES}}} > 0",
+            summary='{{ printf "%.0f" $value }} indices of {{ $labels.service }} are read-only',
+            description="Nothing can be written to them. Elasticsearch makes every index read-only when its disk is 95 % "
+            "full, and takes that back by itself when there is room again.",
+        ),
+        Alert(
             name="ElasticsearchHeapHigh",
             severity="warning",
             wait="15m",

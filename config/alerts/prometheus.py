@@ -1,6 +1,6 @@
 """Prometheus about itself: configuration, rules, storage, and the way to Alertmanager (3.13 to 3.16)."""
 
-from config.alerts.rule import Alert, Group, Rule, Watched, ratio
+from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, RecordingRule, Rule, Watched, ratio
 from config.alerts.thresholds import Thresholds
 
 _SELF = 'job="prometheus"'
@@ -73,7 +73,11 @@ def _evaluation() -> tuple[Rule, ...]:
 def _storage(limits: Thresholds) -> tuple[Rule, ...]:
     age = f"(time() - prometheus_tsdb_lowest_timestamp_seconds{{{_SELF}}})"
     wanted = f"(prometheus_tsdb_retention_limit_seconds{{{_SELF}}} > 0)"
+    # Retention by size counts blocks, write-ahead log and head chunks (tsdb/db.go, BeyondSizeRetention).
+    parts = ("storage_blocks_bytes", "wal_storage_size_bytes", "head_chunks_storage_size_bytes")
+    stored = " + ".join(f"prometheus_tsdb_{part}{{{_SELF}}}" for part in parts)
     return (
+        RecordingRule(DISK_BUDGET_USED, f"({stored}) / (prometheus_tsdb_retention_limit_bytes{{{_SELF}}} > 0)"),
         # Corruption is found at the start, when the counter is new: a plain increase() would miss it.
         Alert(
             name="PrometheusStorageCorrupted",
@@ -98,18 +102,12 @@ def _storage(limits: Thresholds) -> tuple[Rule, ...]:
             description="The disk is full, read-only or broken. Memory grows while blocks cannot be written, and what is "
             "in memory is lost at a crash.",
         ),
-        # Retention by size counts blocks, write-ahead log and head chunks (tsdb/db.go, BeyondSizeRetention).
         Alert(
             name="PrometheusDiskBudgetLow",
             severity="warning",
             wait="1h",
             expr=f"""
-            (
-              prometheus_tsdb_storage_blocks_bytes{{{_SELF}}}
-                + prometheus_tsdb_wal_storage_size_bytes{{{_SELF}}}
-                + prometheus_tsdb_head_chunks_storage_size_bytes{{{_SELF}}}
-            ) / (prometheus_tsdb_retention_limit_bytes{{{_SELF}}} > 0)
-              > {ratio(limits.disk_budget)}
+            {DISK_BUDGET_USED}{{{_SELF}}} > {ratio(limits.disk_budget)}
             and {age} < 0.9 * {wanted}
             """,
             summary="Prometheus has used {{ $value | humanizePercentage }} of its disk budget before its time",

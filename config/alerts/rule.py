@@ -20,8 +20,17 @@ class Job(StrEnum):
     HAPROXY = "haproxy"
     ELASTICSEARCH_EXPORTER = "elasticsearch_exporter"
     BLACKBOX_EXPORTER = "blackbox_exporter"
+    OTEL_COLLECTOR = "otel_collector"
+    JAEGER = "jaeger"
+    SPANS = "spans"
+    OTLP = "otlp"
     PROBE = "probe"
     APPLICATION = "application"
+    LOKI = "loki"
+    ALLOY = "alloy"
+    PROMTAIL = "promtail"
+    GRAFANA = "grafana"
+    CADDY = "caddy"
 
 
 Watched = frozenset[Job]
@@ -67,6 +76,10 @@ class Group:
 
     name: str
     rules: tuple[Rule, ...]
+
+
+DISK_BUDGET_USED = "service:disk_budget_used:ratio"
+"""Recorded for whatever of the stack keeps data: dashboards compare them."""
 
 
 def ratio(percent: float) -> str:

@@ -88,6 +88,11 @@ class Thresholds(BaseModel):
     redis_evictions: float = Field(default=10, gt=0, description="Keys per second that Redis evicts to make room.")
     elasticsearch_heap: Percent = Field(default=90, description="Heap of Elasticsearch in use, percent.")
 
+    # Traces.
+    telemetry_queue: Percent = Field(
+        default=50, description="Of the collector's queues on disk, in use, percent: what is full loses what comes."
+    )
+
     # Prometheus itself.
     scrape_duration: Span = Field(
         default="5s", description="Scrape of one target; keep it below `metrics.scrape_timeout`."
@@ -99,6 +104,20 @@ class Thresholds(BaseModel):
         "of this kind has 30 to 45 thousand.",
     )
     disk_budget: Percent = Field(default=80, description="Retention by size in use, percent, before it is old enough.")
+
+    # Logs.
+    log_errors: int = Field(
+        default=100, ge=1, description="Lines of the levels error and fatal, of one service in 5 minutes."
+    )
+    log_silence: Span = Field(default="30m", description="How long a service that logs steadily may say nothing.")
+    log_steady: int = Field(
+        default=60, ge=1, description="Lines in the hour before: who logged less may be silent for as long as it likes."
+    )
+    log_streams: Percent = Field(default=80, description="Streams in Loki's memory, percent of `logs.limits.streams`.")
+    log_backlog: int = Field(
+        default=64 * 1024 * 1024, ge=1024, description="Bytes of log files that the shipper has not read yet."
+    )
+    log_fuse: Span = Field(default="30m", description="How long the rate fuse of a service may drop lines unmentioned.")
 
     @model_validator(mode="after")
     def _warn_before_it_is_critical(self) -> Self:

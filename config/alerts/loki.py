@@ -1,0 +1,203 @@
+"""Loki about itself and about what it is given (3.7). What the logs say is judged by Loki: `config/loki_rules.py`."""
+
+from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.thresholds import Thresholds
+from config.log_settings import DISK_FULL, Logs
+from config.units import seconds
+
+_SELF = 'job="loki"'
+
+_LATE = "greater_than_max_sample_age|too_far_behind|out_of_order"
+"""Reasons of refusal: the time of a line (pkg/validation/validate.go)."""
+
+
+def group(limits: Thresholds, watched: Watched, logs: Logs) -> Group:
+    rules: tuple[Rule, ...] = ()
+    if Job.LOKI in watched:
+        rules = (*_lines(limits), *_budget(limits, logs), *_storage(), *_service(), *_log_alerts())
+    return Group("loki", rules)
+
+
+def _lines(limits: Thresholds) -> tuple[Rule, ...]:
+    # A counter appears with its first refusal, so an increase alone would miss a single one. `up`: it was looked at before.
+    discarded = """
+            sum by (job, instance, service, reason) (
+              increase(loki_discarded_samples_total{%(which)s}[15m]) > 0
+              or (
+                loki_discarded_samples_total{%(which)s}
+                  unless loki_discarded_samples_total{%(which)s} offset 15m
+                  and on (instance) up{job="loki"} offset 15m
+              )
+            ) > 0
+            """
+    limit = f'sum by (job, instance, service) (loki_overrides%s{{{_SELF},limit_name="max_global_streams_per_user"}})'
+    return (
+        Alert(
+            name="LogLinesRefused",
+            severity="warning",
+            expr=discarded % {"which": f'{_SELF},reason!~"{_LATE}"'},
+            summary='Loki has refused {{ printf "%.0f" $value }} lines in 15 minutes: {{ $labels.reason }}',
+            description="They broke a limit, and are lost. Lines that come by OTLP wait in the collector's queue where the "
+            "limit is one of rate or streams.",
+        ),
+        Alert(
+            name="LogLinesLate",
+            severity="warning",
+            expr=discarded % {"which": f'{_SELF},reason=~"{_LATE}"'},
+            summary='{{ printf "%.0f" $value }} lines came too late for Loki in 15 minutes: {{ $labels.reason }}',
+            description="They are lost. Their time is more than a week ago, or more than an hour before the newest line of "
+            "their stream: the clock or the time zone of a service is wrong, or the shipper reads what is old.",
+        ),
+        Alert(
+            name="LokiStreamsHigh",
+            severity="warning",
+            wait="15m",
+            expr=f"""
+            sum by (job, instance, service) (loki_ingester_memory_streams{{{_SELF}}})
+              / ({limit % ""} or {limit % "_defaults"})
+              > {ratio(limits.log_streams)}
+            """,
+            summary="Loki uses {{ $value | humanizePercentage }} of the streams that it may have",
+            description="At the limit, lines of new streams are refused: those of a service that was not there before. "
+            "Some label takes more values than it should.",
+        ),
+    )
+
+
+def _budget(limits: Thresholds, logs: Logs) -> tuple[Rule, ...]:
+    kept = seconds(logs.retention.longest)
+    # Loki tells the size of what it writes, and not of what it has.
+    will_be = (
+        f"sum by (job, instance, service) (rate(loki_ingester_chunk_stored_bytes_total{{{_SELF}}}[1d])) * {kept:.0f}"
+    )
+    return (
+        RecordingRule(DISK_BUDGET_USED, f"{will_be} / {int(logs.budget.disk)}"),
+        Alert(
+            name="LogIngestionOverBudget",
+            severity="warning",
+            expr=f"""
+            sum by (job, instance, service) (increase(loki_distributor_bytes_received_total{{{_SELF}}}[1d]))
+              > {int(logs.budget.per_day)}
+            """,
+            summary="Loki has received {{ $value | humanize }}B of logs in a day",
+            description="It is more than the budget for a day. Nothing is refused for it, but the disk fills sooner.",
+        ),
+        Alert(
+            name="LogDiskBudgetLow",
+            severity="warning",
+            wait="1h",
+            expr=f"{will_be} > {int(logs.budget.disk)} * {ratio(limits.disk_budget)}",
+            summary="At the pace of the last day Loki's data will grow to {{ $value | humanize1024 }}B",
+            description="That is close to its disk budget, or beyond. Loki deletes by age only, so it would go on. The "
+            "estimate takes the longest retention for every line, and leaves out the index, which is small.",
+        ),
+    )
+
+
+def _storage() -> tuple[Rule, ...]:
+    return (
+        Alert(
+            name="LokiRetentionNotRunning",
+            severity="warning",
+            expr=f"""
+            (
+              time() - loki_compactor_apply_retention_last_successful_run_timestamp_seconds{{{_SELF}}} > 3h
+              or
+              time() - loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds{{{_SELF}}} > 3h
+            )
+            and on (instance) time() - process_start_time_seconds{{{_SELF}}} > 3h
+            """,
+            summary="Loki has not applied its retention for more than three hours",
+            description="Old logs stay, and the disk fills. Queries get slower too, because the index is not compacted.",
+        ),
+        Alert(
+            name="LokiDiskFull",
+            severity="critical",
+            expr=f"""
+            loki_ingester_wal_disk_usage_percent{{{_SELF}}} >= {ratio(DISK_FULL)}
+            or increase(loki_ingester_wal_disk_full_failures_total{{{_SELF}}}[10m]) > 0
+            """,
+            summary="Loki takes no more logs, because its disk is full",
+            description="The shipper keeps where it was and sends the lines when there is room again, as long as their "
+            "files are still there: Docker rotates them.",
+        ),
+        Alert(
+            name="LokiFlushFailing",
+            severity="critical",
+            wait="15m",
+            expr=f"increase(loki_ingester_chunks_flush_failures_total{{{_SELF}}}[10m]) > 0",
+            summary="Loki cannot store its chunks",
+            description="They stay in memory until it is at its limit. The disk is full or broken, or object storage does "
+            "not answer or refuses the key.",
+        ),
+    )
+
+
+def _service() -> tuple[Rule, ...]:
+    requests = f"sum by (job, instance, service, route) (rate(loki_request_duration_seconds_count{{{_SELF}%s}}[5m]))"
+    failed = ',status_code=~"5.."'
+    return (
+        Alert(
+            name="LokiRequestsFailing",
+            severity="warning",
+            wait="10m",
+            expr=f"""
+            {requests % failed}
+              / {requests % ""}
+              > 0.1
+            """,
+            summary="Loki fails {{ $value | humanizePercentage }} of the requests for {{ $labels.route }}",
+            description="Lines are not taken, or not found, because of something in Loki and not in the request.",
+        ),
+        Alert(
+            name="LokiPanics",
+            severity="warning",
+            expr=f"sum by (job, instance, service) (increase(loki_panic_total{{{_SELF}}}[10m])) > 0",
+            summary='Loki has panicked {{ printf "%.0f" $value }} times in ten minutes',
+            description="Each time one request was lost and the others went on. It is a bug of Loki's, and some query or "
+            "line brings it out.",
+        ),
+        Alert(
+            name="LokiReloadFailed",
+            severity="warning",
+            wait="5m",
+            expr=f"""
+            min by (job, instance, service) (
+              loki_runtime_config_last_reload_successful{{{_SELF}}} or loki_ruler_config_last_reload_successful{{{_SELF}}}
+            ) == 0
+            """,
+            summary="Loki has refused its new limits or log alerts",
+            description="It goes on with the old ones, and would not start with these.",
+        ),
+    )
+
+
+def _log_alerts() -> tuple[Rule, ...]:
+    return (
+        Alert(
+            name="LokiRulesFailing",
+            severity="critical",
+            wait="5m",
+            expr=f"""
+            sum by (job, instance, service) (
+              increase(loki_prometheus_rule_evaluation_failures_total{{{_SELF}}}[5m])
+            ) > 0
+            """,
+            summary="Log alerts cannot be evaluated",
+            description="What a service logs raises no alert, whatever it is.",
+        ),
+        Alert(
+            name="LokiNotificationsFailing",
+            severity="critical",
+            wait="10m",
+            expr=f"""
+            sum by (job, instance, service) (increase(loki_prometheus_notifications_errors_total{{{_SELF}}}[5m])) > 0
+            or sum by (job, instance, service) (increase(loki_prometheus_notifications_dropped_total{{{_SELF}}}[5m])) > 0
+            or max by (job, instance, service) (
+              loki_prometheus_notifications_alertmanagers_discovered{{{_SELF}}}
+            ) < 1
+            """,
+            summary="Loki fails to hand alerts to Alertmanager",
+            description="Log alerts fire and nobody hears of them.",
+        ),
+    )

@@ -1,0 +1,107 @@
+"""The dashboards of this project, and the user's own beside them.
+
+Grafana does not refuse a dashboard: it logs that it could not read it, or shows panels without data. So all is judged
+here that can be judged without it.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from config.settings import SettingsError
+
+OURS = Path(__file__).parent.parent / "dashboards" / "json"
+
+SOURCES = ("prometheus", "loki", "jaeger", "alertmanager")
+"""Uids of the data sources."""
+_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")  # what Grafana takes
+BUILT_IN = ("grafana", "-- Grafana --", "-- Mixed --", "-- Dashboard --", "__expr__")
+
+
+def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
+    """Uid → JSON: ours, and those in files named relative to `root`.
+
+    `stack_key` is how messages call the setting that lists them.
+
+    Raises:
+        SettingsError: a file is missing, is no dashboard, asks a data source that is not there, or two share a uid.
+    """
+    named = {f"{file.parent.name}/{file.name}": file for file in sorted(OURS.glob("*.json"))}
+    named |= {f"{stack_key}: {path}": root / path for path in paths}
+    texts: dict[str, str] = {}
+    for key, file in named.items():
+        try:
+            text = file.read_text(encoding="utf-8")
+            dashboard = json.loads(text)
+        except OSError as error:
+            raise SettingsError(f"{key}: {error.strerror}") from None
+        except (ValueError, RecursionError) as error:
+            raise SettingsError(f"{key}: is no JSON: {error}") from None
+        for wrong in _wrong(dashboard, file.stem, texts):
+            raise SettingsError(f"{key}: {wrong}")
+        texts[file.stem] = text
+    return texts
+
+
+def _wrong(dashboard: Any, stem: str, others: Iterable[str]) -> Iterator[str]:
+    """What makes this no dashboard of a stack."""
+    if not isinstance(dashboard, dict) or not isinstance(dashboard.get("panels"), list):
+        yield "is no dashboard: it has no panels. Export it from Grafana as JSON, not for sharing"
+        return
+    yield from _wrong_name(dashboard.get("uid"), stem, others)
+    if not dashboard.get("title"):
+        yield "has no title"
+    if dashboard.get("id") is not None:
+        yield "has an id, which is that of another Grafana: remove it"
+    if dashboard.get("__inputs"):
+        yield "asks for inputs: export it without 'for sharing externally'"
+    ids = [panel.get("id") for panel in _panels(dashboard)]
+    if doubled := {str(number) for number in ids if number is not None and ids.count(number) > 1}:
+        yield f"two panels have the id {', '.join(sorted(doubled))}"
+    names = [variable.get("name") for variable in dashboard.get("templating", {}).get("list", [])]
+    if "revision" in names:
+        yield "has a variable called revision, a name that is taken: call it otherwise"
+    if unknown := unknown_sources(dashboard):
+        yield f"asks the data source {', '.join(unknown)}: there are {', '.join(SOURCES)}"
+
+
+def _wrong_name(uid: Any, stem: str, others: Iterable[str]) -> Iterator[str]:
+    if not _UID.fullmatch(stem):
+        yield "its name is no uid: take letters, digits, - and _, at most 40"
+    if uid != stem:
+        yield f"its uid is {uid!r}: give the file that name, or the dashboard the uid {stem!r}"
+    if stem in others:
+        yield f"another dashboard has the uid {stem!r} too"
+
+
+def unknown_sources(dashboard: dict[str, Any]) -> list[str]:
+    """What a dashboard asks that is no data source of a stack."""
+    return sorted({name for name in _sources(dashboard) if not _known(name)})
+
+
+def _panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All of them, those of closed rows too."""
+    for panel in dashboard["panels"]:
+        yield panel
+        yield from panel.get("panels", [])
+
+
+def _sources(part: Any) -> Iterator[str]:
+    """The data sources that are named anywhere in `part`, by uid or, as older dashboards do, by name."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _sources(item)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key == "datasource" and value:
+                yield str(value.get("uid") if isinstance(value, dict) else value)
+            elif key == "datasourceUid" and isinstance(value, str):
+                yield value
+            else:
+                yield from _sources(value)
+
+
+def _known(name: str) -> bool:
+    return name in SOURCES or name in BUILT_IN or name.startswith("$")

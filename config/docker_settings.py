@@ -1,0 +1,112 @@
+"""The engine that a stack is put on, and how it is reached."""
+
+import posixpath
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import StringConstraints, computed_field, field_validator, model_validator
+
+from config.model import Model
+
+File = Annotated[str, StringConstraints(pattern=r"^[\w./~+@-]+$")]
+"""Relative to the project, or from `/` or `~`. Without blanks and quotes, for it is handed from one ssh to another."""
+Jump = Annotated[str, StringConstraints(pattern=r"^(\w[\w.-]*@)?\w[\w.-]*(:\d{1,5})?$")]
+
+ONE_CONNECTION = ("ControlMaster=auto", "ControlPath=~/.ssh/nervous-%C", "ControlPersist=60s")
+"""The provider opens a session for each request that it makes beside others. They share one login, as far as the sshd lets
+them (MaxSessions 10): of more than ten logins at the same time it drops some (MaxStartups 10:30:100)."""
+
+
+class Ssh(Model):
+    """How an ssh host is reached, as far as the ssh client's own config does not say it."""
+
+    key: File | None = None
+    """File with the private key. Else those of the ssh client's config, or of its agent."""
+    known_hosts: File | None = None
+    """File with the keys of the host and the jump host, as `ssh-keyscan` prints them: no other is believed. Else those
+    that the ssh client knows."""
+    jump: Jump | None = None
+    """`[user@]host[:port]` of a host that stands between, and is logged in to with the same key."""
+
+    @property
+    def options(self) -> list[str]:
+        """For the ssh client: a host whose key is not known is refused, and nobody is asked."""
+        values = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=15", "ServerAliveInterval=15"]
+        if self.key:
+            values += [f"IdentityFile={self.key}", "IdentitiesOnly=yes"]
+        if self.known_hosts:
+            values += [f"UserKnownHostsFile={self.known_hosts}", "GlobalKnownHostsFile=/dev/null"]
+        return [f"-o{value}" for value in values]
+
+
+class Docker(Model):
+    """The engine that everything is put on."""
+
+    host: str = "unix:///var/run/docker.sock"
+    """`unix:///path`, `tcp://host:port` (with `certificates`) or `ssh://user@host[:port]` (the Docker CLI must be there,
+    and the user in its group `docker`)."""
+    certificates: File | None = None
+    """Folder with `ca.pem`, `cert.pem` and `key.pem`, for a tcp host."""
+    ssh: Ssh | None = None
+    """For an ssh host."""
+    data_root: str = "/var/lib/docker"
+    """Where the engine keeps its data (`docker info --format '{{.DockerRootDir}}'`)."""
+
+    def seen_from(self, way_back: str) -> "Docker":
+        """The same engine for a program in another folder, from which `way_back` leads to the project."""
+        ssh = self.ssh and self.ssh.model_copy(
+            update={"key": _behind(way_back, self.ssh.key), "known_hosts": _behind(way_back, self.ssh.known_hosts)}
+        )
+        return self.model_copy(update={"certificates": _behind(way_back, self.certificates), "ssh": ssh})
+
+    @field_validator("host")
+    @classmethod
+    def _known_scheme(cls, host: str) -> str:
+        parts = urlsplit(host)
+        remote = parts.scheme in {"tcp", "ssh"} and parts.hostname and parts.path in {"", "/"}
+        if not (remote or host.startswith("unix:///")):
+            msg = "is not unix:///path, tcp://host:port or ssh://user@host"
+            raise ValueError(msg)
+        if parts.password:
+            msg = "holds a password, which would show in clear: ssh hosts are logged in to with a key"
+            raise ValueError(msg)
+        return host
+
+    @model_validator(mode="after")
+    def _nobody_listens_in(self) -> Self:
+        parts = urlsplit(self.host)
+        if parts.scheme == "tcp" and not self.certificates and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+            msg = "docker.certificates: a tcp host without them lets everybody on the way become root there"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _says_nothing_in_vain(self) -> Self:
+        scheme = urlsplit(self.host).scheme
+        if self.ssh and scheme != "ssh":
+            msg = "docker.ssh: is for a host with ssh://"
+            raise ValueError(msg)
+        if self.certificates and scheme != "tcp":
+            msg = "docker.certificates: are for a host with tcp://"
+            raise ValueError(msg)
+        return self
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def ssh_options(self) -> list[str]:
+        """What every ssh client is started with that speaks to this engine; empty for other hosts."""
+        if not self.host.startswith("ssh://"):
+            return []
+        ssh = self.ssh or Ssh()
+        jump = []
+        if ssh.jump:
+            user, _, host = ssh.jump.rpartition("@")
+            host, _, port = host.partition(":")
+            words = ["ssh", *ssh.options, "-W", "'[%h]:%p'", *(["-l", user] if user else []), "-p", port or "22", host]
+            # Not ProxyJump: its ssh would not be told the options.
+            jump = [f"-oProxyCommand={' '.join(words)}"]
+        return [*ssh.options, *(f"-o{value}" for value in ONE_CONNECTION), *jump]
+
+
+def _behind(way_back: str, file: str | None) -> str | None:
+    return posixpath.join(way_back, file) if file and not file.startswith("~") else file

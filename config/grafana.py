@@ -1,0 +1,242 @@
+"""Grafana: shows metrics, logs and traces, and leads from each to the others.
+
+Tried with 10.0, the newest that can be built where no image can be pulled; the settings are those of 12 and 13 too. What
+it shows comes from files only. Data sources and dashboards change while it runs; what stands in `MAIN` needs a restart.
+`grafana.sh` says how.
+"""
+
+import json
+from collections.abc import Mapping
+from configparser import ConfigParser
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
+from config.ports import JAEGER_PAGES, METRICS
+from config.settings import GRAFANA_PASSWORD, Settings
+from config.yaml_text import digest, dump
+
+PORT = METRICS["grafana"]
+DATA = "/var/lib/grafana"
+MAIN = "grafana.ini"
+SCRIPT = Path(__file__).with_suffix(".sh")
+FOLDER = "Nervous System"
+"""Where the dashboards are, in Grafana."""
+COPIES = "/tmp/dashboards"  # noqa: S108 - in the container
+"""Where the script puts the dashboards."""
+HOME = "overview"
+"""The dashboard that is shown first, if it is there."""
+REVISION = "revision"
+"""Name of the hidden variable by which a dashboard that Grafana serves is known as the declared one."""
+
+
+def container(settings: Settings, dashboards: Mapping[str, str]) -> Container:
+    """`dashboards`: uid → JSON."""
+    return Container(
+        service="grafana",
+        # Not the image's own start script: what that does with the environment is done with files here.
+        entrypoint=("/bin/sh",),
+        command=(f"{DIRECTORY}/{SCRIPT.name}", "start"),
+        user="472:0",
+        port=PORT,
+        health=http_health(PORT, "/api/health"),
+        grace_seconds=30,
+        data=DATA,
+        config=_config(settings, dashboards),
+    )
+
+
+def _config(settings: Settings, dashboards: Mapping[str, str]) -> ConfigFiles:
+    sources = data_sources(settings)
+    delivered = {uid: marked(text) for uid, text in sorted(dashboards.items())}
+    main = main_file(settings, dashboards)
+    running = digest({MAIN: _ini(main)})
+    main["metrics.environment_info"] = {"config": running}
+    declared = [f"/api/datasources {source['jsonData'][REVISION]}" for source in sources]
+    declared += [f"/api/dashboards/uid/{uid} {revision}" for uid, (_, revision) in delivered.items()]
+    version = {f"http://127.0.0.1:{PORT}/metrics": f'grafana_environment_info{{config="{running}"'}
+    return ConfigFiles(
+        files={
+            MAIN: _ini(main),
+            SCRIPT.name: SCRIPT.read_text(),
+            "provisioning/datasources/stack.yml": dump({"apiVersion": 1, "datasources": sources}),
+            # Whose folders are missing, it calls an error at every start.
+            **{f"provisioning/{kind}/none.yml": "apiVersion: 1\n" for kind in ("alerting", "notifiers", "plugins")},
+            "provisioning/dashboards/stack.yml": dump({"apiVersion": 1, "providers": [_provider()]}),
+            **{f"dashboards/{uid}.json": text for uid, (text, _) in delivered.items()},
+            "declared": "".join(f"{line}\n" for line in declared),
+        },
+        # It has no validator: a dashboard that it cannot read is an entry in its log. So `dashboard_files.py` judges them,
+        # and the script asks the running one for each.
+        secrets={GRAFANA_PASSWORD: Secret(GRAFANA_PASSWORD)},
+        reload=("/bin/sh", f"{DIRECTORY}/{SCRIPT.name}", "reload"),
+        since_start=version,
+        expect=version,
+    )
+
+
+def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """`grafana.ini`: what differs from the image's own defaults."""
+    url = settings.url("grafana")
+    no, yes = "false", "true"
+    return {
+        "paths": {
+            "data": DATA,
+            "plugins": f"{DATA}/plugins",
+            "provisioning": f"{DIRECTORY}/provisioning",
+        },
+        "server": {"http_port": str(PORT), "root_url": f"{url}/"},
+        "database": {"wal": yes},  # the command that changes the password writes beside the server
+        "security": {
+            "admin_user": "admin",
+            "admin_password": f"$__file{{{DIRECTORY}/secrets/{GRAFANA_PASSWORD}}}",
+            "cookie_secure": yes if url.startswith("https:") else no,
+            "disable_gravatar": yes,
+            "angular_support_enabled": no,
+        },
+        "users": {"allow_sign_up": no, "allow_org_create": no},
+        "auth.anonymous": {"enabled": no},
+        "analytics": {
+            "reporting_enabled": no,
+            "check_for_updates": no,
+            "check_for_plugin_updates": no,
+            "feedback_links_enabled": no,
+        },
+        "news": {"news_feed_enabled": no},
+        "plugins": {
+            "plugin_admin_enabled": no,
+            "public_key_retrieval_disabled": yes,
+            # The data sources of 13.2 are plugins that come with the image, and would be looked up at every start.
+            "preinstall_auto_update": no,
+        },
+        "snapshots": {"enabled": no, "external_enabled": no},
+        "public_dashboards": {"enabled": no},
+        "dashboards": {
+            "min_refresh_interval": "10s",
+            **({"default_home_dashboard_path": f"{COPIES}/{HOME}.json"} if HOME in dashboards else {}),
+        },
+        "log": {"mode": "console", "level": "warn"},
+        "log.console": {"format": "json"},
+    }
+
+
+def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
+    parser = ConfigParser(interpolation=None)
+    parser.read_dict(sections)
+    text = StringIO()
+    parser.write(text)
+    return text.getvalue()
+
+
+def _provider() -> dict[str, Any]:
+    return {
+        "name": "nervous-system",
+        "type": "file",
+        "folder": FOLDER,
+        "allowUiUpdates": False,
+        "updateIntervalSeconds": 60,
+        "options": {"path": COPIES},
+    }
+
+
+def data_sources(settings: Settings) -> list[dict[str, Any]]:
+    """What dashboards and links ask, by uids that never change. `$$` is a `$` that Grafana does not take for a variable of
+    its environment."""
+    to_trace = {"datasourceUid": "jaeger", "urlDisplayLabel": "Open the trace"}
+    sources: list[dict[str, Any]] = [
+        _source(
+            "Prometheus",
+            f"http://prometheus:{METRICS['prometheus']}",
+            isDefault=True,
+            jsonData={
+                "httpMethod": "POST",
+                "prometheusType": "Prometheus",
+                "timeInterval": settings.metrics.scrape_interval,
+                "exemplarTraceIdDestinations": [{"name": "trace_id", **to_trace}],
+                "alertmanagerUid": "alertmanager",
+            },
+        ),
+        _source(
+            "Loki",
+            f"http://loki:{METRICS['loki']}",
+            jsonData={
+                "maxLines": 1000,
+                "alertmanagerUid": "alertmanager",
+                "derivedFields": [
+                    {
+                        "name": "trace_id",
+                        "matcherType": "label",  # which structured metadata counts as
+                        "matcherRegex": "trace_id",
+                        "url": "$${__value.raw}",
+                        **to_trace,
+                    }
+                ],
+            },
+        ),
+        _source(
+            "Jaeger",
+            f"http://jaeger:{JAEGER_PAGES}",
+            jsonData={
+                "nodeGraph": {"enabled": True},
+                "spanBar": {"type": "Duration"},
+                "traceIdTimeParams": {"enabled": True},
+                "tracesToLogsV2": _traces_to_logs(),
+                "tracesToMetrics": _traces_to_metrics(),
+            },
+        ),
+        _source(
+            "Alertmanager",
+            f"http://alertmanager:{METRICS['alertmanager']}",
+            jsonData={"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
+        ),
+    ]
+    for source in sources:
+        source["jsonData"][REVISION] = digest({"": dump(source)})
+    return sources
+
+
+def _source(name: str, url: str, **more: Any) -> dict[str, Any]:
+    kind = name.lower()
+    return {"name": name, "uid": kind, "type": kind, "access": "proxy", "url": url, "editable": False, **more}
+
+
+def _traces_to_logs() -> dict[str, Any]:
+    """From a span to the lines of its service that were written for its trace."""
+    return {
+        "datasourceUid": "loki",
+        "spanStartTimeShift": "-5m",
+        "spanEndTimeShift": "5m",
+        "tags": [{"key": "service.name", "value": "service"}],
+        "customQuery": True,
+        "query": '{$${__tags}} | trace_id="$${__span.traceId}"',
+    }
+
+
+def _traces_to_metrics() -> dict[str, Any]:
+    """From a span to what the collector counts of the spans of its service."""
+    calls, failed = (
+        "traces_span_metrics_calls_total{$$__tags}",
+        ('traces_span_metrics_calls_total{$$__tags, status_code="STATUS_CODE_ERROR"}'),
+    )
+    seconds = "traces_span_metrics_duration_seconds_bucket{$$__tags}"
+    return {
+        "datasourceUid": "prometheus",
+        "spanStartTimeShift": "-15m",
+        "spanEndTimeShift": "15m",
+        "tags": [{"key": "service.name", "value": "service"}],
+        "queries": [
+            {"name": "Requests/s", "query": f"sum(rate({calls}[5m]))"},
+            {"name": "Error ratio", "query": f"sum(rate({failed}[5m])) / sum(rate({calls}[5m]))"},
+            {"name": "p95", "query": f"histogram_quantile(0.95, sum by (le) (rate({seconds}[5m])))"},
+        ],
+    }
+
+
+def marked(text: str) -> tuple[str, str]:
+    """A dashboard with its digest as a variable that nobody sees, and that digest."""
+    dashboard = json.loads(text)
+    revision = digest({"": text})
+    variables = dashboard.setdefault("templating", {}).setdefault("list", [])
+    variables.append({"type": "constant", "name": REVISION, "hide": 2, "query": revision, "skipUrlSync": True})
+    return json.dumps(dashboard, indent=1, ensure_ascii=False, sort_keys=True) + "\n", revision

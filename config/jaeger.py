@@ -1,0 +1,140 @@
+"""Jaeger v2: keeps the traces that the collector sends, and shows them.
+
+Tried with 2.13; the options are those of 2.21 too, or depend on the version that the image's tag names. Indices have no
+`rotation`, which 2.13 does not know, nor the older options, which 2.20 and later refuse: the default of both is one index
+a day.
+"""
+
+import re
+from typing import Any
+
+from config import otel_collector
+from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
+from config.ports import ELASTICSEARCH, JAEGER_PAGES, JAEGER_STATUS, METRICS, OTLP_GRPC
+from config.settings import Settings
+from config.units import go_duration, seconds
+from config.yaml_text import digest, dump
+
+PORT = METRICS["jaeger"]
+MAIN = "jaeger.yml"
+BADGER = "/badger"
+DAY_SECONDS = 86_400
+
+STORAGE, METRIC_STORAGE = "traces", "spans"
+"""What its config calls the two."""
+
+
+def container(settings: Settings) -> Container:
+    """Its data is its own with `badger` only."""
+    embedded = settings.traces.storage == "badger"
+    has_password = "traces_password" in settings.secrets and settings.traces.cluster is not None
+    return Container(
+        service="jaeger",
+        command=(f"--config={DIRECTORY}/{MAIN}",),
+        user="10001:10001",
+        port=PORT,
+        published={"jaeger": JAEGER_PAGES},
+        health=http_health(JAEGER_STATUS, "/status"),
+        grace_seconds=30,
+        environment={"OTEL_TRACES_SAMPLER": "always_off"},  # else it stores a trace of each query that it answers
+        data=BADGER if embedded else None,
+        still="stopped",  # it cuts files of 2 GiB, mostly holes, to their length at its end
+        claims_data=embedded,
+        config=_config(settings, with_password=has_password),
+        reaches_users=settings.traces.cluster is not None,
+        after=("elasticsearch", "opensearch"),  # without its storage it does not start
+    )
+
+
+def version(settings: Settings) -> str:
+    """Digest of the files, which the running Jaeger shows as a label."""
+    return digest({MAIN: dump(main_file(settings))})
+
+
+def _config(settings: Settings, *, with_password: bool) -> ConfigFiles:
+    main, running = main_file(settings), version(settings)
+    main["service"]["telemetry"]["resource"]["config.version"] = running
+    return ConfigFiles(
+        files={MAIN: dump(main)},
+        validate=f"/cmd/jaeger/jaeger-linux validate --config={MAIN}",
+        secrets={"traces_password": Secret("traces_password")} if with_password else {},
+        reload="restart",  # the collector's queue holds what comes meanwhile
+        expect={f"http://127.0.0.1:{PORT}/metrics": f'config_version="{running}"'},
+    )
+
+
+def main_file(settings: Settings) -> dict[str, Any]:
+    """`jaeger.yml`."""
+    prometheus = {"endpoint": f"http://prometheus:{METRICS['prometheus']}"}
+    # As the collector names its span metrics.
+    span_metrics = {"normalize_calls": True, "normalize_duration": True, "latency_unit": "s"}
+    return {
+        "extensions": {
+            "healthcheckv2": {"use_v2": True, "http": {"endpoint": f"0.0.0.0:{JAEGER_STATUS}"}},
+            "jaeger_storage": {
+                "backends": {STORAGE: {settings.traces.storage: _backend(settings)}},
+                "metric_backends": {METRIC_STORAGE: {"prometheus": prometheus | span_metrics}},
+            },
+            "jaeger_query": {
+                "storage": {"traces": STORAGE, "metrics": METRIC_STORAGE},
+                "http": {"endpoint": f"0.0.0.0:{JAEGER_PAGES}"},
+            },
+        },
+        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"0.0.0.0:{OTLP_GRPC}"}}}},
+        "exporters": {"jaeger_storage_exporter": {"trace_storage": STORAGE}},
+        "service": {
+            "extensions": ["healthcheckv2", "jaeger_storage", "jaeger_query"],
+            # No batch between: the collector is told of a span only when it is stored, and keeps it until then.
+            "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["jaeger_storage_exporter"]}},
+            "telemetry": {
+                "resource": {"service.name": "jaeger"},
+                "logs": {"level": "warn"},
+                "metrics": {"level": "normal", "readers": [otel_collector.own_metrics(PORT)]},
+            },
+        },
+    }
+
+
+def _backend(settings: Settings) -> dict[str, Any]:
+    traces = settings.traces
+    retention = seconds(traces.retention)
+    if traces.storage == "badger":
+        return {
+            "ephemeral": False,
+            "directories": {"keys": f"{BADGER}/keys", "values": f"{BADGER}/values"},
+            "ttl": {"spans": go_duration(retention)},
+        }
+    authentication = {}
+    if traces.cluster and traces.cluster.user:
+        password = f"{DIRECTORY}/secrets/traces_password"
+        authentication = {"auth": {"basic": {"username": traces.cluster.user, "password_file": password}}}
+    once = {"shards": 1, "replicas": 0}  # the defaults are 5 and 1: a single node would be yellow for ever
+    return {
+        "server_urls": [storage_url(settings)],
+        **authentication,
+        **_waits_for_storage(settings.image("jaeger")),
+        # Its default is three days: older traces would be there, and not be found.
+        "max_span_age": go_duration(retention + DAY_SECONDS),
+        "indices": dict.fromkeys(("spans", "services", "dependencies", "sampling"), once),
+    }
+
+
+_WRITE_MODE_SINCE = (2, 21)
+
+
+def _waits_for_storage(image: str) -> dict[str, str]:
+    """Makes the collector hear of a write that failed, so that it keeps the spans.
+
+    Older versions block while their storage is away. Newer ones would say yes and lose the spans, unless they are told
+    to write at once; a document that is refused for good is given up then, or it would be tried for ever.
+    """
+    tag = re.search(r":v?(\d+)\.(\d+)", image)
+    if tag and (int(tag[1]), int(tag[2])) < _WRITE_MODE_SINCE:
+        return {}
+    return {"write_mode": "sync", "poison_pill_handling": "drop"}
+
+
+def storage_url(settings: Settings) -> str:
+    """Of Elasticsearch or OpenSearch."""
+    cluster = settings.traces.cluster
+    return cluster.url if cluster else f"http://{settings.traces.storage}:{ELASTICSEARCH}"

@@ -1,0 +1,85 @@
+"""Retention of traces in Elasticsearch and OpenSearch: Jaeger itself never deletes an index.
+
+Jaeger's own cleaner runs once an hour. When it last did its work goes to the collector, as a metric.
+"""
+
+import json
+import shlex
+from typing import Any
+
+from config.container import DIRECTORY, ConfigFiles, Container, Secret
+from config.jaeger import DAY_SECONDS, storage_url
+from config.ports import OTLP_HTTP
+from config.settings import Settings
+from config.trace_settings import RETENTION_SUCCESS
+from config.units import seconds
+
+SCRIPT = "clean.sh"
+EVERY_SECONDS = 3600
+
+_LOOP = """\
+# Deletes what is too old once an hour, tries again at once what fails, and tells when it last succeeded.
+set -u
+trap 'exit 0' TERM
+{password}last=0
+while :; do
+    now=$(date +%s)
+    if [ "$now" -ge $((last + {every})) ] && /go/bin/es-index-cleaner-linux {days} {url}; then
+        last=$now
+    fi
+    if [ "$last" -gt 0 ]; then
+        wget -q -O /dev/null --header 'Content-Type: application/json' --post-data '{metric}' {collector} || :
+    fi
+    sleep 15 &
+    wait $!
+done
+"""
+
+
+def container(settings: Settings) -> Container:
+    """The cleaner has no loop of its own: a script of the image's shell is its entrypoint."""
+    has_password = settings.traces.cluster is not None and "traces_password" in settings.secrets
+    return Container(
+        service="jaeger_es_index_cleaner",
+        entrypoint=("/bin/sh",),
+        command=(f"{DIRECTORY}/{SCRIPT}",),
+        user="10001:10001",
+        port=None,
+        published={},
+        config=ConfigFiles(
+            files={SCRIPT: script(settings, with_password=has_password)},
+            validate=f"sh -n {SCRIPT}",
+            secrets={"traces_password": Secret("traces_password")} if has_password else {},
+            reload="restart",
+        ),
+        reaches_users=settings.traces.cluster is not None,
+        after=("elasticsearch", "opensearch"),
+    )
+
+
+def script(settings: Settings, *, with_password: bool) -> str:
+    """`clean.sh`. An index holds a day and goes when its first span is a day older than the retention: so the last one
+    has had its time."""
+    cluster = settings.traces.cluster
+    password = ""
+    if with_password and cluster:
+        user = shlex.quote(cluster.user or "elastic")
+        password = f'export ES_USERNAME={user} ES_PASSWORD="$(cat {DIRECTORY}/secrets/traces_password)"\n'
+    days = round(seconds(settings.traces.retention) / DAY_SECONDS) + 1
+    return _LOOP.format(
+        password=password,
+        every=EVERY_SECONDS,
+        days=days,
+        url=shlex.quote(storage_url(settings)),
+        metric=_metric(),
+        collector=f"http://otel_collector:{OTLP_HTTP}/v1/metrics",
+    )
+
+
+def _metric() -> str:
+    """Request of OTLP, with the shell's variables in it."""
+    point = {"timeUnixNano": "'$now'000000000", "asDouble": "'$last'"}
+    gauge: dict[str, Any] = {"name": RETENTION_SUCCESS, "gauge": {"dataPoints": [point]}}
+    service = {"key": "service.name", "value": {"stringValue": "jaeger_es_index_cleaner"}}
+    metrics = [{"resource": {"attributes": [service]}, "scopeMetrics": [{"metrics": [gauge]}]}]
+    return json.dumps({"resourceMetrics": metrics}, separators=(",", ":")).replace("\"'$last'\"", "'$last'")

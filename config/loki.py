@@ -1,0 +1,250 @@
+"""Loki as a single binary: keeps the logs, deletes them when their time is over, and raises alerts from them.
+
+Tried with 3.7.8. What can change without a restart stands in files that Loki polls: limits and retention in `LIMITS`, the
+log alerts in `RULES`. Only `MAIN` needs one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config import loki_rules
+from config.container import DIRECTORY, ConfigFiles, Container, Secret
+from config.log_settings import DISK_FULL, S3
+from config.ports import METRICS
+from config.settings import Settings
+from config.units import MIB, prometheus_size, seconds
+from config.yaml_text import digest, dump
+
+PORT = METRICS["loki"]
+DATA = "/loki"
+TENANT = "fake"
+"""What Loki calls its only tenant when there is no authentication."""
+
+MAIN = "loki.yml"
+LIMITS = "limits.yml"
+RULES = f"rules/{TENANT}/logs.yml"
+
+POLL = "5s"
+"""How often the polled files are looked at."""
+COMPACTION_INTERVAL = "10m"
+"""How often the index is compacted and what is too old goes from it."""
+DELETE_DELAY = "2h"
+"""From then until the chunks go: a query that is under way still finds what it has seen in the index."""
+CHECKPOINT_INTERVAL = "5m"
+
+S3_CREDENTIALS = "s3_credentials"
+
+
+def container(settings: Settings) -> Container:
+    """Its image has no shell: `busybox` loads the files and asks for the pages."""
+    has_key = settings.logs.s3 is not None and S3_CREDENTIALS in settings.secrets
+    return Container(
+        service="loki",
+        command=(
+            # The exporter of overrides tells which limits are in force.
+            "-target=all,overrides-exporter",
+            f"-config.file={DIRECTORY}/{MAIN}",
+            f"-runtime-config.file={DIRECTORY}/{LIMITS}",
+            f"-ruler.storage.local.directory={DIRECTORY}/rules",
+        ),
+        user="10001:10001",
+        port=PORT,
+        tools=False,
+        health=("/usr/bin/loki", "-health", f"-health.url=http://127.0.0.1:{PORT}/ready"),
+        grace_seconds=60,  # what is in memory is written at every stop
+        environment={"AWS_SHARED_CREDENTIALS_FILE": f"{DIRECTORY}/secrets/{S3_CREDENTIALS}"} if has_key else {},
+        data=DATA,
+        config=_config(settings, with_key=has_key),
+    )
+
+
+def _config(settings: Settings, *, with_key: bool) -> ConfigFiles:
+    limits, main, rules = limits_of(settings), main_file(settings), loki_rules.rule_file(settings)
+    of_main, of_limits, of_rules = (f"version-{digest({'': dump(document)})}" for document in (main, limits, rules))
+    # Loki shows its main file, but not the polled ones: each version hangs on something that shows and does nothing.
+    main["memberlist"] = {"cluster_label": of_main}  # one process gossips with nobody
+    # The validator knows the main file only, so it gets the limits there too. In force are the polled ones, always.
+    main["limits_config"] = limits
+    overrides = {TENANT: limits, of_limits: {"max_concurrent_tail_requests": 1}}  # a tenant that nobody is
+    rules["groups"].append({"name": of_rules, "rules": []})
+    metrics = f"http://127.0.0.1:{PORT}/metrics"
+    return ConfigFiles(
+        files={MAIN: dump(main), LIMITS: dump({"overrides": overrides}), RULES: dump(rules, width=10_000)},
+        validate=f"/usr/bin/loki -verify-config -config.file={MAIN}",
+        secrets={S3_CREDENTIALS: Secret(S3_CREDENTIALS, credentials_file)} if with_key else {},
+        reload="poll",
+        since_start={f"http://127.0.0.1:{PORT}/config": f"cluster_label: {of_main}"},
+        expect={  # one page, asked for several things
+            f"{metrics}?limits": f'user="{of_limits}"',
+            f"{metrics}?rules": f';{of_rules}"',
+            f"{metrics}?reload": 'loki_runtime_config_last_reload_successful{config="loki"} 1',
+        },
+    )
+
+
+def metric_relabel_configs() -> list[dict[str, Any]]:
+    """The versions are for `expect`; in Prometheus each would be a value of a label for good."""
+    return [
+        {"source_labels": ["user"], "regex": "version-.*", "action": "drop"},
+        {"source_labels": ["rule_group"], "regex": ".*;version-.*", "action": "drop"},
+    ]
+
+
+def credentials_file(secret: str) -> str:
+    """`<access key id>:<secret access key>` in the form that every AWS client reads."""
+    key, colon, value = secret.strip().partition(":")
+    if not (key and colon and value):
+        msg = f"the secret {S3_CREDENTIALS} is not of the form <access key id>:<secret access key>"
+        raise ValueError(msg)
+    return f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {value}\n"
+
+
+def main_file(settings: Settings) -> dict[str, Any]:
+    """`loki.yml` without limits. All sizes in memory are shares of the container's limit."""
+    memory = settings.memory_mib("loki") * MIB
+    chunk = memory // 2048  # 1 MiB of 2 GiB: a thousand open chunks take half of it
+    store = "s3" if settings.logs.s3 else "filesystem"
+    return {
+        "auth_enabled": False,
+        "analytics": {"reporting_enabled": False},
+        "tracing": {"enabled": False},
+        "server": {
+            "http_listen_port": PORT,
+            # Its own log is shipped too: at `info` every query would write lines that the next one reads.
+            "log_level": "warn",
+            "http_server_read_timeout": "75s",  # longer than `query_timeout`
+            "http_server_write_timeout": "75s",
+            # The parts of one process speak gRPC too: the longest answer to a query.
+            "grpc_server_max_recv_msg_size": memory // 32,
+            "grpc_server_max_send_msg_size": memory // 32,
+        },
+        "common": {
+            "instance_addr": "127.0.0.1",
+            "path_prefix": DATA,
+            "replication_factor": 1,
+            "ring": {"kvstore": {"store": "inmemory"}},
+        },
+        "storage_config": _storage(settings.logs.s3),
+        "schema_config": {"configs": _schema(settings.logs.s3)},
+        "distributor": {"max_recv_msg_size": 16 * MIB, "max_decompressed_size": 64 * MIB},
+        "ingester": {
+            "chunk_encoding": "snappy",  # gzip, the default, makes them smaller by a third and costs CPU
+            "chunk_target_size": chunk,
+            "chunk_block_size": chunk // 4,
+            "lifecycler": {"min_ready_duration": "0s"},  # waits for other instances
+            "wal": {
+                "flush_on_shutdown": True,
+                "checkpoint_duration": CHECKPOINT_INTERVAL,
+                "replay_memory_ceiling": prometheus_size(memory // 4),  # default 4GB: killed at each start
+                "disk_full_threshold": DISK_FULL / 100,
+            },
+        },
+        "compactor": {
+            "retention_enabled": True,
+            "delete_request_store": store,
+            "compaction_interval": COMPACTION_INTERVAL,
+            "retention_delete_delay": DELETE_DELAY,
+            "retention_delete_worker_count": 10,
+        },
+        "querier": {"max_concurrent": 4},
+        "query_scheduler": {"max_outstanding_requests_per_tenant": 1024},
+        "query_range": {
+            "results_cache": {"cache": {"embedded_cache": {"enabled": True, "max_size_mb": memory // MIB // 64}}}
+        },
+        "chunk_store_config": {
+            "chunk_cache_config": {"embedded_cache": {"enabled": True, "max_size_mb": memory // MIB // 16}}
+        },
+        "runtime_config": {"period": POLL},
+        # What Loki tells of the limits in force, for the check after a deployment.
+        "tenant_limits_allow_publish": ["retention_period", "retention_stream", "max_global_streams_per_user"],
+        "ruler": {
+            "alertmanager_url": f"http://alertmanager:{METRICS['alertmanager']}",
+            "rule_path": f"{DATA}/rules",
+            "poll_interval": POLL,
+            "storage": {"type": "local"},
+        },
+    }
+
+
+def _storage(s3: S3 | None) -> dict[str, Any]:
+    on_disk = {"filesystem": {"directory": f"{DATA}/chunks"}}
+    if s3 is None:
+        return on_disk
+    elsewhere = {"endpoint": s3.endpoint, "s3forcepathstyle": True} if s3.endpoint else {}
+    return {**on_disk, "aws": {"bucketnames": s3.bucket, "region": s3.region, **elsewhere}}
+
+
+def _schema(s3: S3 | None) -> list[dict[str, Any]]:
+    """Where the logs of which days are: a day that has begun stays where it is."""
+
+    def since(day: str, store: str) -> dict[str, Any]:
+        index = {"prefix": "index_", "period": "24h"}  # retention works on tables of a day
+        return {"from": day, "store": "tsdb", "object_store": store, "schema": "v13", "index": index}
+
+    first = "2024-01-01"  # before any log of this project
+    if s3 is None:
+        return [since(first, "filesystem")]
+    if s3.since is None:
+        return [since(first, "s3")]
+    return [since(first, "filesystem"), since(s3.since.isoformat(), "s3")]
+
+
+def limits_of(settings: Settings) -> dict[str, Any]:
+    """Retention, and what a noisy or a careless sender runs into."""
+    logs = settings.logs
+    rate, burst = logs.limits.rate, 2 * (logs.limits.rate + logs.limits.line_size)
+    return {
+        **retention(settings),
+        "reject_old_samples": True,
+        "reject_old_samples_max_age": "7d",
+        "max_query_lookback": f"{seconds(logs.retention.longest):.0f}s",
+        "max_query_length": "0s",
+        # What comes beyond these is lost. A shipper is slower than the default, also with an outage to make up for.
+        "ingestion_rate_mb": rate / MIB,
+        "ingestion_burst_size_mb": burst / MIB,
+        "per_stream_rate_limit": prometheus_size(rate),  # one service is held by the shipper's fuse, and not here
+        "per_stream_rate_limit_burst": prometheus_size(burst),
+        "max_global_streams_per_user": logs.limits.streams,
+        "max_line_size": prometheus_size(logs.limits.line_size),
+        "max_line_size_truncate": True,
+        "max_label_names_per_series": 6,
+        "max_label_name_length": 64,
+        "max_label_value_length": 128,
+        "max_structured_metadata_size": "16KB",
+        "max_structured_metadata_entries_count": 64,
+        # The shipper sets both, and another label would only say the same.
+        "discover_service_name": [],
+        "discover_log_levels": False,
+        # OTLP: these become labels, everything else structured metadata. The collector sets them (`config/otel_collector.py`),
+        # and what it has made `service` of would only say the same.
+        "otlp_config": {
+            "resource_attributes": {
+                "ignore_defaults": True,
+                "attributes_config": [
+                    {"action": "index_label", "attributes": ["service", "source"]},
+                    {"action": "drop", "attributes": ["service.name"]},
+                ],
+            },
+            "log_attributes": [{"action": "index_label", "attributes": ["level"]}],
+        },
+        # `disabled` would say so at every query, as an error. This one deletes nothing for anybody who asks.
+        "deletion_mode": "filter-only",
+        "query_timeout": "1m",
+        "max_entries_limit_per_query": 5000,
+        "max_query_series": 1000,
+        "max_query_parallelism": 8,
+        "tsdb_max_query_parallelism": 16,
+        "max_concurrent_tail_requests": 10,
+    }
+
+
+def retention(settings: Settings) -> dict[str, Any]:
+    """Of the selectors that match a stream, Loki follows the one of the highest priority."""
+    kept = settings.logs.retention
+    by_label: dict[str, Mapping[Any, str]] = {"level": kept.levels, "service": kept.services}
+    streams = [
+        {"selector": f'{{{label}="{value}"}}', "priority": priority, "period": period}
+        for priority, (label, periods) in enumerate(by_label.items(), start=1)
+        for value, period in sorted(periods.items())
+    ]
+    return {"retention_period": kept.time, "retention_stream": streams}

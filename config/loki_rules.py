@@ -1,0 +1,98 @@
+"""Alerts from what the logs say: LogQL, evaluated by Loki itself and sent to Alertmanager like Prometheus' own.
+
+An alert here is made and documented as in `config/alerts/`; its cases stand in `tests/rules/logs.logql.yml`.
+"""
+
+from typing import Any
+
+from config.alerts import Alert, Group, Thresholds, as_yaml
+from config.settings import Settings
+
+INTERVAL = "1m"
+SLOW_INTERVAL = "5m"
+"""For what reads more than the last minutes."""
+
+# What a process says with its last breath, and the kernel after it, in the languages that services are written in.
+_LAST_WORDS = (
+    r"\bpanic: ",  # Go
+    r"\bfatal error: ",
+    r"panicked at ",  # Rust
+    r"OutOfMemoryError",  # JVM
+    r"\bMemoryError\b",  # Python
+    r"heap out of memory",  # Node.js
+    r"Out of memory: Killed process",  # Linux
+    r"oom-kill:",
+    r"segfault at ",
+    r"[Ss]egmentation fault",
+    r"SIGSEGV",
+)
+
+# They log queries and rules, this one too.
+_WATCHERS = "alertmanager|grafana|loki|prometheus"
+
+
+def groups(limits: Thresholds) -> tuple[Group, ...]:
+    """All log alerts."""
+    return (_now(limits), _silence(limits))
+
+
+def _now(limits: Thresholds) -> Group:
+    return Group(
+        "logs",
+        (
+            Alert(
+                name="LogErrorBurst",
+                severity="warning",
+                expr=f'sum by (service) (count_over_time({{level=~"error|fatal"}}[5m])) > {limits.log_errors}',
+                summary='{{ $labels.service }} has logged {{ printf "%.0f" $value }} errors in five minutes',
+                description="More than a service that works has to say. Something it needs fails, or it fails itself.",
+            ),
+            Alert(
+                name="LogLastWords",
+                severity="warning",
+                expr=f"""
+                sum by (service) (count_over_time({{level="fatal"}}[10m])) > 0
+                or
+                sum by (service) (
+                  count_over_time({{level=~"warn|error|unknown",service!~"{_WATCHERS}"}} |~ `{"|".join(_LAST_WORDS)}` [10m])
+                ) > 0
+                """,
+                summary="{{ $labels.service }} has logged a panic, a crash or the end of its memory",
+                description="A process has ended in a way that nobody wants, or is about to. Docker has started it again "
+                "by now, so nothing else may show it.",
+            ),
+        ),
+    )
+
+
+def _silence(limits: Thresholds) -> Group:
+    return Group(
+        "logs-silence",
+        (
+            Alert(
+                name="LogServiceSilent",
+                severity="warning",
+                expr=f"""
+                sum by (service) (count_over_time({{service=~".+"}}[1h] offset {limits.log_silence})) >= {limits.log_steady}
+                unless
+                sum by (service) (count_over_time({{service=~".+"}}[{limits.log_silence}]))
+                """,
+                summary="{{ $labels.service }} has stopped logging",
+                description="It used to log steadily. It hangs, gets no work, was removed, or its lines no longer arrive. "
+                "The alert ends by itself an hour later, also when nothing has changed.",
+            ),
+        ),
+    )
+
+
+def rule_file(settings: Settings) -> dict[str, Any]:
+    """Loki's rule file. Its alerts carry what Prometheus adds to its own as external labels."""
+    external = {"environment": settings.environment, **settings.metrics.external_labels}
+    intervals = {"logs": INTERVAL, "logs-silence": SLOW_INTERVAL}
+    made = []
+    for group in groups(settings.alerts.thresholds):
+        rules = as_yaml(group, settings.addresses)
+        for rule in rules:
+            rule["labels"] = {**external, **rule["labels"]}
+        made.append({"name": group.name, "interval": intervals[group.name], "rules": rules})
+    return {"groups": made}

@@ -1,0 +1,60 @@
+"""What the settings of every stack are made of: their base, and the types of their fields."""
+
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+MAX_PORT = 65535
+
+
+class Model(BaseModel):
+    """Base of all settings: nothing unknown, nothing changed later, texts trimmed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
+
+
+_HOST_PORT = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+
+
+def host_port(text: str) -> str:
+    match = _HOST_PORT.fullmatch(text)
+    if not match or not 0 < int(match[2]) <= MAX_PORT:
+        msg = "is not host:port (like db.internal:5432 or [fd00::1]:5432)"
+        raise ValueError(msg)
+    return text
+
+
+def _listen(text: str) -> str:
+    host, port = host_port(text).rsplit(":", 1)
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        msg = "is not address:port with the address in numbers (like 127.0.0.1:9090)"
+        raise ValueError(msg) from None
+    return f"{host}:{int(port)}"
+
+
+def without_credentials(text: str) -> str:
+    if "@" in urlsplit(text).netloc:
+        msg = "holds a user or password, which would show in clear: secrets have keys of their own"
+        raise ValueError(msg)
+    return text
+
+
+def url(text: str) -> str:
+    parts = urlsplit(without_credentials(text))
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        msg = "is not a URL with http:// or https://"
+        raise ValueError(msg)
+    return text.rstrip("/") if not parts.query else text
+
+
+HostPort = Annotated[str, AfterValidator(host_port)]
+Listen = Annotated[str, AfterValidator(_listen)]
+Url = Annotated[str, AfterValidator(url)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+"""What a container, volume or network may begin with, and what a service may be called."""
+LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]

@@ -1,0 +1,284 @@
+"""OpenTelemetry Collector: takes what applications send by OTLP, keeps the traces that tell something, and counts all.
+
+    otlp ─▶ mask ─┬─▶ without health checks ─▶ span metrics, service graph ─▶ Prometheus
+                  └─▶ tail sampling ─┬─▶ queue on disk ─▶ Jaeger
+                                     └─▶ durations with exemplars ─▶ Prometheus
+    metrics ─▶ mask ─▶ Prometheus        logs ─▶ mask ─▶ labels ─▶ queue on disk ─▶ Loki
+
+Tried with contrib 0.158; the options are those of 0.162 too. Prometheus scrapes what goes to it, so that `le` is written as
+everywhere else.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config import masking, sampling
+from config.container import DIRECTORY, ConfigFiles, Container
+from config.log_pipeline import LEVELS
+from config.log_settings import Level
+from config.ports import METRICS, OTLP_GRPC, OTLP_HTTP, OTLP_METRICS, SPAN_METRICS
+from config.settings import Settings
+from config.units import go_duration, seconds
+from config.yaml_text import digest, dump
+
+PORT = METRICS["otel_collector"]
+MAIN = "collector.yml"
+QUEUE = "/var/lib/otelcol"
+ALIAS = "otel-collector"
+"""In the users' networks. A hyphen, because several HTTP clients refuse a host with an underscore."""
+
+BUCKETS = ("5ms", "10ms", "25ms", "50ms", "100ms", "250ms", "500ms", "1s", "2500ms", "5s", "10s")
+TRACES_PER_MIB = 20
+"""How many wait for their decision in one MiB of the container's limit. Twenty spans of 1.3 kB (docs/performance.md) are
+25 kB: that is half of the limit, and traces of other sizes are for the memory limiter."""
+ATTEMPT = "10s"
+SEVERITIES: Mapping[Level, tuple[int, int]] = {
+    "debug": (1, 8),
+    "info": (9, 12),
+    "warn": (13, 16),
+    "error": (17, 20),
+    "fatal": (21, 24),
+}
+"""Level of a log → OpenTelemetry's severity numbers, of which 1 to 4 are called TRACE (logs data model, `SeverityNumber`)."""
+
+
+def container(settings: Settings) -> Container:
+    """Its image has nothing but the binary."""
+    return Container(
+        service="otel_collector",
+        command=(f"--config={DIRECTORY}/{MAIN}",),
+        user="10001:10001",
+        port=PORT,
+        published={"otlp_grpc": OTLP_GRPC, "otlp_http": OTLP_HTTP},
+        tools=False,
+        grace_seconds=30,  # undecided traces are decided, and what is kept goes into the queue
+        data=QUEUE,
+        hands_on=True,
+        claims_data=True,
+        config=_config(settings),
+        reaches_users=True,
+        alias=ALIAS,
+    )
+
+
+def version(settings: Settings) -> str:
+    """Digest of the files, which the running collector shows as a label."""
+    return digest({MAIN: dump(main_file(settings))})
+
+
+def _config(settings: Settings) -> ConfigFiles:
+    main, running = main_file(settings), version(settings)
+    main["service"]["telemetry"]["resource"] = {
+        "attributes": [
+            {"name": "service.name", "value": "otel_collector"},
+            {"name": "config.version", "value": running},
+        ]
+    }
+    return ConfigFiles(
+        files={MAIN: dump(_escaped(main))},
+        validate=f"/otelcol-contrib validate --config={MAIN}",
+        reload="SIGHUP",
+        expect={f"http://127.0.0.1:{PORT}/metrics": f'config_version="{running}"'},
+    )
+
+
+def _escaped(node: Any) -> Any:
+    """A dollar is doubled: the collector takes ``$name`` for a variable of its environment."""
+    if isinstance(node, dict):
+        return {key: _escaped(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_escaped(value) for value in node]
+    return node.replace("$", "$$") if isinstance(node, str) else node
+
+
+def main_file(settings: Settings) -> dict[str, Any]:
+    """`collector.yml`."""
+    logs = "loki" in settings.services
+    return {
+        "extensions": {
+            # After an outage the file shrinks again, else it would stay as large as it ever was.
+            "file_storage": {
+                "directory": QUEUE,
+                "create_directory": True,  # it is there, but not where the config is validated
+                "compaction": {"on_start": True, "on_rebound": True, "directory": QUEUE},
+            }
+        },
+        "receivers": {
+            "otlp": {
+                "protocols": {
+                    "grpc": {"endpoint": f"0.0.0.0:{OTLP_GRPC}"},
+                    "http": {"endpoint": f"0.0.0.0:{OTLP_HTTP}"},
+                }
+            }
+        },
+        "processors": _processors(settings),
+        "connectors": _connectors(settings),
+        "exporters": {
+            "otlp_grpc/jaeger": {
+                "endpoint": f"jaeger:{OTLP_GRPC}",
+                "tls": {"insecure": True},  # inside the stack's own network
+                "compression": "none",
+                **_queue(settings),
+            },
+            **({"otlp_http/loki": {"endpoint": "http://loki:3100/otlp", **_queue(settings)}} if logs else {}),
+            # Exemplars exist in OpenMetrics only.
+            "prometheus/spans": {
+                "endpoint": f"0.0.0.0:{SPAN_METRICS}",
+                "enable_open_metrics": True,
+                "without_scope_info": True,
+            },
+            "prometheus/otlp": {"endpoint": f"0.0.0.0:{OTLP_METRICS}", "enable_open_metrics": True},
+        },
+        "service": {
+            "extensions": ["file_storage"],
+            "telemetry": {"logs": {"level": "warn"}, "metrics": {"level": "normal", "readers": [own_metrics(PORT)]}},
+            "pipelines": _pipelines(logs=logs),
+        },
+    }
+
+
+def _pipelines(*, logs: bool) -> dict[str, Any]:
+    received = ["memory_limiter", "redaction"]
+    forwarded = ["forward/counted", "forward/sampled"]
+    counted = ["span_metrics", "service_graph"]
+    pipelines: dict[str, Any] = {
+        "traces": {"receivers": ["otlp"], "processors": received, "exporters": forwarded},
+        "traces/counted": {"receivers": ["forward/counted"], "processors": ["filter/health"], "exporters": counted},
+        "traces/sampled": {
+            "receivers": ["forward/sampled"],
+            "processors": ["tail_sampling"],
+            "exporters": ["otlp_grpc/jaeger", "span_metrics/kept"],
+        },
+        "metrics/spans": {"receivers": [*counted, "span_metrics/kept"], "exporters": ["prometheus/spans"]},
+        "metrics": {"receivers": ["otlp"], "processors": received, "exporters": ["prometheus/otlp"]},
+    }
+    if logs:
+        pipelines["logs"] = {
+            "receivers": ["otlp"],
+            "processors": [*received, "transform/labels"],
+            "exporters": ["otlp_http/loki"],
+        }
+    return pipelines
+
+
+def own_metrics(port: int) -> dict[str, Any]:
+    """A reader for Prometheus. Jaeger is made of the same parts, and which names are the default depends on the version:
+    so each of them is asked for Prometheus' own."""
+    named = {"without_type_suffix": False, "without_units": False, "without_scope_info": True}
+    # All interfaces of the container: Prometheus comes from outside.
+    return {"pull": {"exporter": {"prometheus": {"host": "0.0.0.0", "port": port, **named}}}}  # noqa: S104
+
+
+def _processors(settings: Settings) -> dict[str, Any]:
+    traces = settings.traces
+    memory = settings.memory_mib("otel_collector")
+    return {
+        # Refuses from 60 % of the container's limit on, and collects garbage by force from 80 % on.
+        "memory_limiter": {
+            "check_interval": "500ms",
+            "limit_mib": memory * 80 // 100,
+            "spike_limit_mib": memory * 20 // 100,
+        },
+        "redaction": {
+            "allow_all_keys": True,
+            "redact_all_types": True,  # headers are lists of texts
+            "blocked_key_patterns": list(masking.KEYS),
+            "blocked_values": [*masking.VALUES, *settings.logs.mask.values()],
+            "summary": "silent",
+        },
+        "filter/health": {
+            "error_mode": "ignore",
+            "traces": {"span": [sampling.health_condition(traces.health_paths)] if traces.health_paths else []},
+        },
+        "tail_sampling": {
+            "decision_wait": traces.sampling.decision_wait,
+            "num_traces": memory * TRACES_PER_MIB,
+            # A single trace that never ends would fill the memory alone.
+            "maximum_trace_size_bytes": memory * 2**20 // 20,
+            # For spans that come later than the decision: their trace is kept or dropped whole.
+            "decision_cache": {
+                "sampled_cache_size": memory * TRACES_PER_MIB * 5,
+                "non_sampled_cache_size": memory * TRACES_PER_MIB * 5,
+            },
+            "policies": sampling.policies(traces),
+        },
+        **({"transform/labels": _labels()} if "loki" in settings.services else {}),
+    }
+
+
+def _labels() -> dict[str, Any]:
+    """Logs get what Loki takes for labels (`otlp_config` in `config/loki.py`): the same ones that the shipper's lines have."""
+    name = 'resource.attributes["service.name"]'
+    level = 'set(log.attributes["level"], {}) where {}'
+    unsaid = "log.severity_number == SEVERITY_NUMBER_UNSPECIFIED"
+    statements = [
+        'set(resource.attributes["source"], "otlp")',
+        'set(resource.attributes["service"], "unknown_service")',  # what OpenTelemetry calls one without a name
+        f'set(resource.attributes["service"], {name}) where {name} != nil and {name} != ""',
+        'set(log.attributes["level"], "unknown")',
+    ]
+    for word, (lowest, highest) in SEVERITIES.items():
+        said = f"log.severity_number >= {lowest} and log.severity_number <= {highest}"
+        statements.append(level.format(sampling.quoted(word), said))
+    for word, spellings in LEVELS.items():
+        pattern = f"^(?i:{'|'.join(spellings.split())})$"
+        said = f"{unsaid} and IsMatch(log.severity_text, {sampling.quoted(pattern)})"
+        statements.append(level.format(sampling.quoted(word), said))
+    return {"error_mode": "ignore", "log_statements": [{"context": "log", "statements": statements}]}
+
+
+def _connectors(settings: Settings) -> dict[str, Any]:
+    traces = settings.traces
+    scrape = seconds(settings.metrics.scrape_interval)
+    of_spans = {
+        "histogram": {"unit": "s", "explicit": {"buckets": list(BUCKETS)}},
+        "aggregation_cardinality_limit": traces.span_metrics.operations,
+        "resource_metrics_cache_size": traces.span_metrics.services,
+        "resource_metrics_key_attributes": ["service.name"],
+        "series_expiration": "1h",  # else a name that was used once would take its place for ever
+    }
+    own_name = "collector.instance.id"  # another one after each reload
+    return {
+        "forward/counted": {},
+        "forward/sampled": {},
+        # Before sampling: rates and errors of everything. After it: the exemplars, whose traces can be looked at.
+        "span_metrics": {
+            "namespace": "traces.span.metrics",
+            **of_spans,
+            "exclude_dimensions": [own_name],
+            "metrics_flush_interval": go_duration(scrape),
+        },
+        "span_metrics/kept": {
+            "namespace": "traces.kept",
+            **of_spans,
+            "exclude_dimensions": [own_name, "span.name"],
+            # The first so many of a series between two flushes, whatever their bucket: with few (the default is 5) the
+            # quick ones take all places, and the slow ones that people look for have none.
+            "exemplars": {"enabled": True, "max_per_data_point": 500},
+            # An exemplar is there until the next flush: it must not come and go between two scrapes.
+            "metrics_flush_interval": go_duration(2 * scrape),
+        },
+        "service_graph": {
+            "latency_histogram_buckets": list(BUCKETS),
+            # A database sends no span of its own: a call of it is known by the present attribute, or the one before it.
+            "database_name_attributes": ["db.system.name", "db.system"],
+            # Both sides of a call come within the time that a trace is waited for.
+            "store": {"ttl": traces.sampling.decision_wait, "max_items": settings.memory_mib("otel_collector") * 10},
+            "metrics_flush_interval": go_duration(scrape),
+        },
+    }
+
+
+def _queue(settings: Settings) -> dict[str, Any]:
+    """What could not be delivered waits on disk, and is tried again for ever."""
+    return {
+        "timeout": ATTEMPT,
+        "sending_queue": {
+            "storage": "file_storage",
+            "sizer": "bytes",
+            "queue_size": int(settings.traces.queue),
+            "num_consumers": 2,
+            "batch": {"flush_timeout": "1s", "sizer": "bytes", "min_size": 200_000, "max_size": 1_000_000},
+        },
+        "retry_on_failure": {"initial_interval": "1s", "max_interval": "10s", "max_elapsed_time": "0s"},
+    }

@@ -1,0 +1,46 @@
+"""Memory limits for a host of another size than the defaults are made for: all out of one number.
+
+The arithmetic: a service that works the more the more there is gets `default x host / 16 GiB`, and not less than its
+least; the others (exporters, Alertmanager, the proxy) need the same on every host. All of it has to fit under the host's
+memory without an eighth of it, or without 1 GiB where that is more, which is left to the engine, the kernel and the
+host's own services: 14 of 16 GiB, 7 of 8, 3 of 4.
+"""
+
+from collections.abc import Mapping
+
+from config.units import MIB
+
+GIB = 1024 * MIB
+REFERENCE = 16 * GIB
+"""The host that the defaults are made for. On a larger one the limits stay: more is of use only where it is asked for."""
+SMALLEST = 4 * GIB
+
+LEAST = {
+    "prometheus": 512 * MIB,
+    "loki": 512 * MIB,
+    "alloy": 256 * MIB,
+    "promtail": 128 * MIB,
+    "otel_collector": 256 * MIB,
+    "jaeger": 384 * MIB,
+    "elasticsearch": 1024 * MIB,
+    "opensearch": 1024 * MIB,
+    "grafana": 512 * MIB,
+}
+"""What grows with the host, and the limit below which it is not put. From this project's own measurements (docs/
+performance.md): Prometheus takes 74 MiB under the shop's load, Loki 165 MiB for 46 GB of logs a day, Jaeger 255 MiB for 2,260
+spans/s into Badger and the collector 200 MiB for them; half of a search engine's limit is heap; and Grafana takes 77 MiB
+at rest, while its maker asks for 512."""
+
+
+def ceiling(host: int) -> int:
+    """What all limits together may come to on a host with so much memory, in bytes."""
+    return (host - max(host // 8, GIB)) // MIB * MIB
+
+
+def limits(host: int, defaults: Mapping[str, int]) -> dict[str, int]:
+    """The limits that differ from `defaults`, which are those of the reference, and the ceiling; all in bytes."""
+    grown = {
+        service: max(least, defaults[service] * min(host, REFERENCE) // REFERENCE // MIB * MIB)
+        for service, least in LEAST.items()
+    }
+    return {"ceiling": ceiling(host), **grown}

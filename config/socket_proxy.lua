@@ -1,0 +1,211 @@
+-- What the proxy of the Docker socket answers by itself, and from when it lets a log be read.
+
+local ENGINE = "/var/run/docker.sock"
+local LOKI = 3100 -- a port of the proxy itself, which knows Loki's address
+
+-- Seconds. Loki takes a line into a stream that goes on up to an hour late (half of its max_chunk_age).
+local LATE = 3000
+-- Seconds. A line may overtake another one of its container in the shipper, which waits for the end of stack traces.
+local OVERTAKEN = 5
+
+-- Status and body of what a server answers; its address and port follow the path.
+local function ask(path, ...)
+    local server = core.tcp()
+    server:settimeout(30)
+    if not server:connect(...) then
+        return nil, ""
+    end
+    server:send("GET " .. path .. " HTTP/1.0\r\nHost: docker\r\n\r\n")
+    local status = tonumber((server:receive("*l") or ""):match("^HTTP/%S+ (%d+)"))
+    repeat
+        local header = server:receive("*l")
+    until not header or header == ""
+    local body = server:receive("*a")
+    server:close()
+    return status, body or ""
+end
+
+-- JSON as tables. Texts stay as they are written, with their escapes: they are only written again.
+local function decode(text)
+    local at, value = 1, nil
+    local function next_mark()
+        at = text:find("[^ \t\r\n]", at) or #text + 1
+        return text:sub(at, at)
+    end
+    local function quoted()
+        local from = at + 1
+        at = text:find('["\\]', from)
+        while text:sub(at, at) == "\\" do
+            at = text:find('["\\]', at + 2)
+        end
+        at = at + 1
+        return text:sub(from, at - 2)
+    end
+    local function members(close, read)
+        local all = {}
+        at = at + 1
+        while next_mark() ~= close do
+            if text:sub(at, at) == "," then
+                at = at + 1
+            else
+                read(all)
+            end
+        end
+        at = at + 1
+        return all
+    end
+    value = function()
+        local mark = next_mark()
+        if mark == "{" then
+            return members("}", function(all)
+                local key = quoted()
+                at = text:find(":", at, true) + 1
+                all[key] = value()
+            end)
+        elseif mark == "[" then
+            return members("]", function(all)
+                all[#all + 1] = value()
+            end)
+        elseif mark == '"' then
+            return quoted()
+        end
+        local word = text:match("^[%w.+-]+", at)
+        at = at + #word
+        if word == "true" or word == "false" then
+            return word == "true"
+        end
+        return tonumber(word)
+    end
+    return value()
+end
+
+-- Id → what was last told of a container, and until when that is believed: shippers ask for each every few seconds. One
+-- that runs says itself when it ends: its log does.
+local told, BELIEVED_ENDED, BELIEVED_RUNNING = {}, 10, 30
+
+-- The service of a container: as the shippers name it (config/shipper.py), or else a log would be read twice.
+local function service_of(container)
+    local labels, name = container.Config.Labels or {}, container.Name:sub(2)
+    local said = labels["observability.service"] or ""
+    said = said ~= "" and said or labels["com.docker.compose.service"] or ""
+    if said ~= "" then
+        return said
+    end
+    repeat
+        local before = name
+        name = name:gsub("(.)[-_.]%d+$", "%1"):gsub("(.)[-_.]%x%x%x%x%x%x%x%x+$", "%1")
+    until name == before
+    return name
+end
+
+-- What a shipper must know of a container, or nil and the engine's status.
+local function inspect(id)
+    local now = core.now().sec
+    if told[id] and now < told[id].till then
+        return told[id].facts
+    end
+    local status, body = ask("/containers/" .. id .. "/json", ENGINE)
+    if status ~= 200 then
+        return nil, status
+    end
+    local container = decode(body)
+    local state = container.State
+    local facts = {
+        id = container.Id,
+        name = container.Name,
+        service = service_of(container),
+        tty = container.Config.Tty,
+        status = state.Status,
+        running = state.Running,
+        restarting = state.Restarting,
+        started = state.StartedAt,
+        finished = state.FinishedAt,
+    }
+    local settled = state.Running and BELIEVED_RUNNING or not state.Restarting and BELIEVED_ENDED or 0
+    told[id] = { facts = facts, till = now + settled }
+    return facts
+end
+
+local function reply(txn, status, kind, body)
+    local answer = txn:reply()
+    answer:set_status(status)
+    answer:add_header("Content-Type", kind)
+    answer:set_body(body)
+    txn:done(answer)
+end
+
+-- The engine would tell a container's environment too, where secrets are.
+core.register_action("inspect", { "http-req" }, function(txn)
+    local facts, status = inspect(txn.f:path():match("/containers/([^/]+)/json$"))
+    if not facts then
+        return reply(txn, status or 502, "application/json", '{"message":"the engine does not tell of this container"}\n')
+    end
+    reply(txn, 200, "application/json", string.format(
+        '{"Id":"%s","Name":"%s","Config":{"Tty":%s},"State":{"Status":"%s","Running":%s,"Restarting":%s,'
+            .. '"StartedAt":"%s","FinishedAt":"%s"}}\n',
+        facts.id, facts.name, facts.tty, facts.status, facts.running, facts.restarting, facts.started, facts.finished
+    ))
+end)
+
+-- Seconds since 1970 of a time as the engine writes it.
+local function seconds(time)
+    local year, month, day, hour, minute, second = time:match("^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)")
+    year, month = tonumber(year), tonumber(month)
+    if month < 3 then
+        year, month = year - 1, month + 12
+    end
+    local days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
+    return days * 86400 + hour * 3600 + minute * 60 + second
+end
+
+-- Container → whether its log has been asked for since a shipper has started; → the end up to which it has been read.
+local asked, ended = {}, {}
+
+-- A client of the engine pings it before anything else.
+core.register_action("begin", { "http-req" }, function()
+    asked, ended, told = {}, {}, {}
+end)
+
+-- The time of the newest line of a container that Loki has, since `from`; 0 when there is none, nil when Loki is away.
+local function delivered(facts, from)
+    local query = string.format('{source="docker",service="%s"} | container="%s"', facts.service, facts.name:sub(2))
+    local escaped = query:gsub("[^%w]", function(letter)
+        return string.format("%%%02X", letter:byte())
+    end)
+    local range = string.format("&direction=backward&limit=1&start=%d&end=%d", from, core.now().sec + LATE)
+    local status, body = ask("/loki/api/v1/query_range?query=" .. escaped .. range, "127.0.0.1", LOKI)
+    if status ~= 200 then
+        return nil
+    end
+    return tonumber(body:match('"values":%s*%[%s*%[%s*"(%d+)%d%d%d%d%d%d%d%d%d"') or 0)
+end
+
+-- Lets a shipper read a log from the right moment. It keeps a position of what it has read, which is not what it has
+-- delivered, and none (0) of a container that is new to it or whose log has come to an end. So Loki is asked, once after
+-- each start of a shipper; later on its own word is right.
+core.register_action("since", { "http-req" }, function(txn)
+    local id = txn.f:path():match("/containers/([^/]+)/logs$")
+    local query = txn.f:query() or ""
+    local since = tonumber(query:match("since=(%d+)")) or 0
+    local facts = inspect(id)
+    if not facts then
+        return
+    end
+    id = facts.id
+    local late = core.now().sec - LATE
+    local finish = not facts.running and facts.finished
+    -- A log that has ended would be read again and again.
+    if finish and (ended[id] == finish or (since == 0 and seconds(finish) < late)) then
+        return reply(txn, 200, "application/vnd.docker.raw-stream", "")
+    end
+    if not asked[id] then
+        local from = since == 0 and late or since - LATE
+        local newest = delivered(facts, from)
+        if not newest then
+            return reply(txn, 503, "application/json", '{"message":"waits for Loki, to know what it has of this log"}\n')
+        end
+        since = newest == 0 and from or newest - OVERTAKEN
+    end
+    asked[id], ended[id] = true, finish or nil
+    txn.http:req_set_query((query:gsub("since=[^&]*", "since=" .. since)))
+end)

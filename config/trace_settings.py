@@ -1,0 +1,177 @@
+"""What a stack may say of its traces."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, ByteSize, Field, StringConstraints, field_validator, model_validator
+
+from config import disk_budget
+from config.log_settings import ServiceName
+from config.model import Model, Url
+from config.units import Span, seconds
+
+
+def _percent(value: object) -> object:
+    if isinstance(value, int | float) and not 0 <= value <= 100:  # noqa: PLR2004 - percent
+        msg = f"{value:g} is no percentage: 0 keeps nothing, 100 keeps everything"
+        raise ValueError(msg)
+    return value
+
+
+Percent = Annotated[float, BeforeValidator(_percent)]
+"""Of traces, 0 to 100."""
+
+Path = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]*$")]
+
+LEAST_DAYS = "1d"
+"""Of Elasticsearch and OpenSearch: there is one index a day, and an index is what retention works on."""
+
+RETENTION_SUCCESS = "nervous_system_trace_retention_success_timestamp_seconds"
+"""Metric: when the job that deletes what is too old last succeeded, in seconds of Unix time."""
+
+
+class Slow(Model):
+    """Traces that take long, from the start of their first span to the end of their last one."""
+
+    over: Span = "1s"
+    keep: Percent = 100
+
+    @field_validator("over")
+    @classmethod
+    def _at_least_a_millisecond(cls, over: str) -> str:
+        if seconds(over) < 0.001:  # noqa: PLR2004 - what the collector counts in
+            msg = f"{over} is shorter than 1ms, which every trace takes: say so with rest: 100"
+            raise ValueError(msg)
+        return over
+
+
+class Rates(Model):
+    """How much is kept of which traces. What is wrong or slow is also one of the rest, so no rate is below `rest`."""
+
+    errors: Percent = 100
+    """With a span whose status is an error."""
+    slow: Slow = Slow()
+    rest: Percent = 10
+
+    @model_validator(mode="after")
+    def _rest_is_the_least(self) -> Self:
+        for key, rate in (("errors", self.errors), ("slow.keep", self.slow.keep)):
+            if rate < self.rest:
+                msg = f"{key} is {rate:g} and rest is {self.rest:g}: what is rare and telling cannot be kept less than the rest"
+                raise ValueError(msg)
+        return self
+
+
+class SlowOverride(Model):
+    """Only what differs."""
+
+    over: Span | None = None
+    keep: Percent | None = None
+
+
+class ServiceRates(Model):
+    """Only what differs, for the traces that begin in one service."""
+
+    errors: Percent | None = None
+    slow: SlowOverride = SlowOverride()
+    rest: Percent | None = None
+
+
+class Sampling(Rates):
+    """Decided for a whole trace once its spans have come, by its errors and its duration."""
+
+    services: dict[ServiceName, ServiceRates] = {}
+    """Rates of the traces whose root span is of this service, e.g. `{checkout: {rest: 100}}`. A trace without a root span
+    has the general ones."""
+    decision_wait: Span = "15s"
+    """From a trace's first span to the decision: longer than SDKs collect spans before they send them (5 s by default),
+    and than most traces take. Later spans share the decision."""
+
+    @model_validator(mode="after")
+    def _each_service_is_right(self) -> Self:
+        for service in self.services:
+            try:
+                self.rates_of(service)
+            except ValueError as error:
+                msg = f"services.{service}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"  # type: ignore[attr-defined]
+                raise ValueError(msg) from None
+        return self
+
+    @field_validator("decision_wait")
+    @classmethod
+    def _waits(cls, wait: str) -> str:
+        if not 1 <= seconds(wait) <= 300:  # noqa: PLR2004 - five minutes of every span in memory
+            msg = f"{wait} is not between 1s and 5m"
+            raise ValueError(msg)
+        return wait
+
+    def rates_of(self, service: str) -> Rates:
+        """What holds for the traces that begin in `service`."""
+        own = self.services.get(service, ServiceRates())
+        return Rates.model_validate(
+            {
+                "errors": self.errors if own.errors is None else own.errors,
+                "slow": {
+                    "over": own.slow.over or self.slow.over,
+                    "keep": self.slow.keep if own.slow.keep is None else own.slow.keep,
+                },
+                "rest": self.rest if own.rest is None else own.rest,
+            }
+        )
+
+
+class Cluster(Model):
+    """An Elasticsearch or OpenSearch that is there already. The password, if there is one, is the secret
+    `traces_password`."""
+
+    url: Url
+    """As Jaeger reaches it, e.g. `https://search.example.com:9200`."""
+    user: str | None = None
+
+
+class SpanMetrics(Model):
+    """Bounds of the metrics that are made of spans: at most `services` times `operations`, in 16 series each."""
+
+    services: int = Field(100, ge=1)
+    """The one that is silent for longest makes room for a new one."""
+    operations: int = Field(100, ge=1)
+    """Of one service: combinations of span name, kind and status. What exceeds them is counted together."""
+
+
+class Traces(Model):
+    """The OpenTelemetry Collector, which receives and samples, and Jaeger, which keeps."""
+
+    storage: Literal["badger", "elasticsearch", "opensearch"] = "badger"
+    """`badger` is embedded in Jaeger; the other two run beside it, unless `cluster` names one that is there already."""
+    cluster: Cluster | None = None
+    retention: Span = "7d"
+    sampling: Sampling = Sampling()
+    health_paths: tuple[Path, ...] = (
+        "/health",
+        "/healthz",
+        "/ready",
+        "/readyz",
+        "/live",
+        "/livez",
+        "/metrics",
+        "/stub_status",
+    )
+    """Traces of successful requests to these (`url.path`, `http.target`), or to gRPC's health service, are dropped and
+    not counted."""
+    span_metrics: SpanMetrics = SpanMetrics()
+    disk: ByteSize = ByteSize(disk_budget.TRACES)
+    """Of the host's disk, for what is stored: an alert compares with it."""
+    queue: ByteSize = ByteSize(disk_budget.QUEUE)
+    """On disk, for what Jaeger cannot take at the moment."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.cluster and self.storage == "badger":
+            msg = "traces.cluster: badger is embedded in Jaeger: say which it is by traces.storage"
+            raise ValueError(msg)
+        if self.storage != "badger" and seconds(self.retention) < seconds(LEAST_DAYS):
+            msg = f"traces.retention: {self.retention} is shorter than {LEAST_DAYS}: {self.storage} has one index a day"
+            raise ValueError(msg)
+        if self.storage != "badger" and seconds(self.retention) % seconds("1d"):
+            msg = f"traces.retention: {self.retention} is no whole number of days: {self.storage} has one index a day"
+            raise ValueError(msg)
+        return self
