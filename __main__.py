@@ -1,13 +1,15 @@
 """One stack: settings, the engine, and what is put on it."""
 
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pulumi_docker as docker
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from components.engine import must_answer
-from components.metrics_stack import MetricsStack
+from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
+from config import dashboard_files, services
 from config import own_rules as rule_files
 from config import settings as stack_config
 from config.units import mib
@@ -21,9 +23,13 @@ try:
         stack=pulumi.get_stack(),
     )
     own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
+    dashboards = dashboard_files.read(settings.grafana.dashboards, Path(), stack_key=f"{stack_file}:grafana.dashboards")
     # A preview needs no engine; an update without one would fail resource by resource.
     if not pulumi.runtime.is_dry_run():
         must_answer(settings.docker.model_dump())
+    else:  # and not once more at the update that follows
+        for notice in settings.notices:
+            pulumi.warn(notice)
 except stack_config.SettingsError as error:
     raise pulumi.RunError(str(error)) from None
 except ConnectionError as error:
@@ -32,7 +38,8 @@ except ConnectionError as error:
 engine = docker.Provider(
     "engine",
     host=settings.docker.host,
-    cert_path=settings.docker.certificates,
+    cert_path=settings.docker.certificates and str(Path(settings.docker.certificates).expanduser()),
+    ssh_opts=settings.docker.ssh_options or None,
 )
 on_engine = pulumi.ResourceOptions(providers={"docker": engine})
 config = pulumi.Config()
@@ -43,9 +50,20 @@ network = docker.Network(
     name=settings.prefix,
     opts=pulumi.ResourceOptions(provider=engine, delete_before_replace=True),
 )
-metrics = MetricsStack("metrics", settings, own_rules=own_rules, network=network, secrets=secrets, opts=on_engine)
+shared: dict[str, Any] = {"network": network, "secrets": secrets, "opts": on_engine}
+stacks = (
+    MetricsStack("metrics", services.metrics(settings, own_rules), settings, **shared),
+    LogStack("logs", services.logs(settings), settings, **shared),
+    TraceStack("traces", services.traces(settings), settings, **shared),
+    Correlation("correlation", services.correlation(settings, dashboards), settings, **shared),
+)
+annotation(stacks, settings)
 
 pulumi.export("prometheus", settings.url("prometheus"))
 pulumi.export("alertmanager", settings.url("alertmanager"))
+pulumi.export("jaeger", settings.url("jaeger"))
+if "grafana" in settings.services:
+    pulumi.export("grafana", settings.url("grafana"))
 pulumi.export("memory_ceiling_mib", mib(settings.memory.ceiling))  # the policy pack reads it
-pulumi.export("data_volumes", [service.data.name for service in metrics.services.values() if service.data])
+pulumi.export("disk_budget_mib", mib(settings.disk.budget))  # and this
+pulumi.export("data_volumes", [s.data.name for stack in stacks for s in stack.services.values() if s.data])

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import docker
-from docker.errors import DockerException, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
 from components.engine import connect, execute, fetch
@@ -36,6 +36,14 @@ ln -sfn "{revision}" .next; mv -fT .next current
 PRUNE = """set -eu; cd {mount}
 for old in *; do case "$old" in current|"{revision}") ;; *) rm -rf "$old" ;; esac; done
 """
+# grep reads to the end: a page that is not taken whole is an error in the log of the service.
+ASK = """missing=0 bit=1
+while [ $# -gt 0 ]; do
+  wget -q -O - "$1" | grep -cF -- "$2" > /dev/null || missing=$((missing | bit))
+  bit=$((bit * 2)); shift 2
+done
+exit $missing
+"""
 
 
 class RefusedError(Exception):
@@ -54,9 +62,15 @@ class Order:
     grace_seconds: int = 10
     revision: str | None = None
     """Id of the loader that put the files into the volume; None for a service without files."""
-    reload: Literal["SIGHUP", "restart"] = "SIGHUP"
+    reload: Literal["SIGHUP", "restart", "poll"] | Sequence[str] = "SIGHUP"
+    """As in `config.container.ConfigFiles`."""
+    since_start: Mapping[str, str] = field(default_factory=dict)
+    """URL inside the container → text of the page of a process that was started with these files, as far as only a start
+    reads them; one that does not say so is restarted."""
     expect: Mapping[str, str] = field(default_factory=dict)
     """URL inside the container → text of the page once the files are live."""
+    tools: bool = True
+    """Whether the service's image can ask for its pages; else the loader's image does, in the service's network."""
 
 
 def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
@@ -75,14 +89,18 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
     revision, before = order.revision[:12], _current(service)
     if before != revision:  # the volume knows better than a service that may be down
         before = _in_volume(client, loader, FLIP, revision) or None
+    pages = _Pages(client, service, loader, tools=order.tools)
+    restarted = False
     try:
-        if before != revision or _missing(service, order.expect):
-            _reload(service, order)
-        _wait_until_live(service, order, begun + patience)
+        if before != revision or pages.missing(order.expect):
+            restarted = _reload(service, order, restart=bool(pages.missing(order.since_start)))
+        _wait_until_live(service, order, pages, begun + patience)
     except RefusedError:
         if before not in {None, revision}:
             _in_volume(client, loader, FLIP, str(before))
-            _reload(service, order)
+            _reload(service, order, restart=restarted)
+            with contextlib.suppress(RefusedError):  # the first one is what to tell
+                _take_over(service, order, time.monotonic() + patience)
         raise
     _in_volume(client, loader, PRUNE, revision)
     return f"live after {time.monotonic() - begun:.1f} s"
@@ -95,57 +113,109 @@ def _current(service: Container) -> str | None:
 
 
 def _in_volume(client: docker.DockerClient, loader: Container, script: str, revision: str) -> str:
-    """Runs `script` beside the volume, in a container like the loader: the service itself may only read. Returns what it prints.
+    """Runs `script` beside the volume: the service itself may only read it. Returns what it prints."""
+    volume = next(mount["Name"] for mount in loader.attrs["Mounts"] if mount["Destination"] == MOUNT)
+    code, out = _run_once(
+        client,
+        loader,
+        "prune" if script is PRUNE else "flip",
+        [script.format(mount=MOUNT, revision=revision)],
+        volumes={volume: {"bind": MOUNT, "mode": "rw"}},
+        network_mode="none",
+    )
+    if code:
+        raise RefusedError(f"{loader.name} cannot change its volume: {out}")
+    return out.strip()
+
+
+def _run_once(
+    client: docker.DockerClient, loader: Container, role: str, script: Sequence[str], **where: Any
+) -> tuple[int, str]:
+    """Exit code and output of a shell script in a container like the loader, which can do nothing else.
 
     Its name is fixed, because every name that cAdvisor sees becomes a label's value for good.
     """
-    name = f"{loader.name}-{'prune' if script is PRUNE else 'flip'}"
+    name = f"{loader.name}-{role}"
     with contextlib.suppress(NotFound):  # of an update that was killed
         client.containers.get(name).remove(v=True, force=True)
-    volume = next(mount["Name"] for mount in loader.attrs["Mounts"] if mount["Destination"] == MOUNT)
     helper = client.containers.run(
         loader.attrs["Image"],
         entrypoint=["/bin/sh", "-c"],
-        command=[script.format(mount=MOUNT, revision=revision)],
+        command=list(script),
         name=name,
         user=loader.attrs["Config"]["User"],
-        volumes={volume: {"bind": MOUNT, "mode": "rw"}},
-        network_mode="none",
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
         mem_limit="32m",
         memswap_limit="32m",
         detach=True,
+        **where,
     )
     try:
-        code, out = helper.wait()["StatusCode"], _log(helper)
+        return helper.wait()["StatusCode"], _log(helper)
     finally:
         helper.remove(v=True, force=True)  # with the volumes that the image declares, else each run leaves some behind
-    if code:
-        raise RefusedError(f"{name} failed: {out}")
-    return out.strip()
 
 
-def _reload(service: Container, order: Order) -> None:
+@dataclass(frozen=True)
+class _Pages:
+    """What a service says of itself, asked where it runs: no port must be reachable from here."""
+
+    client: docker.DockerClient
+    service: Container
+    loader: Container
+    tools: bool
+
+    def missing(self, expected: Mapping[str, str]) -> dict[str, str]:
+        """Of `expected` (URL → text), what the running service does not say."""
+        self.service.reload()
+        if self.service.status != "running":
+            return dict(expected)
+        if self.tools:
+            return {url: text for url, text in expected.items() if text not in fetch(self.service, url)[1]}
+        return self._asked_from_beside(expected)
+
+    def _asked_from_beside(self, expected: Mapping[str, str]) -> dict[str, str]:
+        """One container for all questions, at most seven. It prints nothing: its output would be shipped as a log."""
+        if not expected:
+            return {}
+        questions = [part for pair in expected.items() for part in pair]
+        try:
+            missing, _ = _run_once(
+                self.client, self.loader, "ask", [ASK, "sh", *questions], network_mode=f"container:{self.service.id}"
+            )
+        except APIError:  # it has stopped meanwhile
+            return dict(expected)
+        return {url: text for bit, (url, text) in enumerate(expected.items()) if missing >> bit & 1}
+
+
+def _reload(service: Container, order: Order, *, restart: bool) -> bool:
+    """Tells the service that its files are others; returns whether that took a restart."""
     service.reload()
-    if order.reload == "restart" or service.status != "running":  # a signal reaches nothing that does not run
+    # A signal reaches nothing that does not run.
+    restart = restart or order.reload == "restart" or service.status != "running"
+    if restart:
         service.restart(timeout=order.grace_seconds)
-    else:
+    elif isinstance(order.reload, str) and order.reload != "poll":
         service.kill(order.reload)
+    return restart
 
 
-def _missing(service: Container, expect: Mapping[str, str]) -> dict[str, str]:
-    """Of `expect`, what the running service does not say."""
-    service.reload()
-    if service.status != "running":
-        return dict(expect)
-    return {url: text for url, text in expect.items() if text not in fetch(service, url)[1]}
+def _take_over(service: Container, order: Order, deadline: float) -> None:
+    """Runs the service's own command for it, once the service is well. What has been taken is taken again unharmed."""
+    if isinstance(order.reload, str):
+        return
+    _wait_until_well(service, order, deadline)
+    code, words = execute(service, order.reload)
+    if code:
+        raise RefusedError(f"{service.name} does not take its new files:\n{words.strip()}")
 
 
-def _wait_until_live(service: Container, order: Order, deadline: float) -> None:
+def _wait_until_live(service: Container, order: Order, pages: _Pages, deadline: float) -> None:
     asked = time.monotonic()
     _wait_until_well(service, order, deadline)
-    while missing := _missing(service, order.expect):
+    _take_over(service, order, deadline)
+    while missing := pages.missing({**order.since_start, **order.expect}):
         failed = any("reload_successful" in text for text in missing.values())
         if time.monotonic() > deadline or (failed and time.monotonic() > asked + REFUSED_SECONDS):
             raise RefusedError(f"the running service does not say {missing}; its log:\n{_log(service)}")
@@ -182,7 +252,7 @@ def _log(service: Container) -> str:
 def main() -> None:
     try:
         print(activate(Order(**json.loads(os.environ["ORDER"]))))
-    except (RefusedError, DockerException) as error:
+    except (RefusedError, DockerException, ConnectionError) as error:
         sys.exit(str(error))
 
 

@@ -4,11 +4,13 @@
                                                                      │
     components/activate.py:  current ──▶ <revision>, reload, read back; on refusal current ──▶ <the one before>
 
-The loader is a container of the service's own image that runs once for each set of files. The revision is the
-loader's container id, so that no hash of a secret shows anywhere. The service mounts the volume read-only and reads
+The loader is a container of the service's own image that runs once for each set of files. Where that image has no shell,
+a validator of the service's image and then a loader of the image `busybox` share its work. The revision is the loader's
+container id, so that no hash of a secret shows anywhere. The service mounts the volume read-only and reads
 `/config/current/…`; its own inputs never change with its config.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +24,7 @@ INCOMING = "/incoming"
 VAULT = "/vault"
 
 # The volume's own link is made only where there is none yet: later ones are moved by activate.py.
-_LOAD = """set -eu; umask 027; cd {incoming}
+_LOAD = """set -eu; umask 027; {claim}cd {incoming}
 if [ -d {vault} ]; then cp -r {vault} secrets; fi
 {validate}
 new={mount}/$(cat /etc/hostname)
@@ -44,10 +46,14 @@ class ConfigFiles(pulumi.ComponentResource):
         *,
         prefix: str,
         image: str,
+        shell: str,
         user: str,
         secrets: Mapping[str, pulumi.Output[str]],
         opts: pulumi.ResourceOptions,
+        claims: docker.ContainerVolumeArgs | None = None,
     ) -> None:
+        """`image` is the service's, with the validator; `shell` the one that loads, the same where it has a shell.
+        `claims` is a data volume that the service may not write to yet."""
         # As inputs of the component the texts make a readable diff; those of the uploads pair wrong files.
         super().__init__("nervous-system:index:ConfigFiles", name, {"files": dict(config.files)}, opts)
         self._name = name
@@ -56,7 +62,9 @@ class ConfigFiles(pulumi.ComponentResource):
             f"{name}-config", name=f"{prefix}-{name}-config", opts=pulumi.ResourceOptions(parent=self)
         )
 
-        def run_once(role: str, **arguments: Any) -> docker.Container:
+        def run_once(
+            role: str, *, image: str = shell, after: Sequence[pulumi.Input[pulumi.Resource]] = (), **arguments: Any
+        ) -> docker.Container:
             """A container that never stays: files belong to root, and are readable by the service's group only."""
             return docker.Container(
                 f"{name}-{role}",
@@ -73,6 +81,7 @@ class ConfigFiles(pulumi.ComponentResource):
                 labels=[docker.ContainerLabelArgs(label="observability.stack", value=prefix)],
                 opts=pulumi.ResourceOptions(
                     parent=self,
+                    depends_on=after,
                     delete_before_replace=True,
                     custom_timeouts=pulumi.CustomTimeouts(create="2m"),  # a validator that hangs
                 ),
@@ -94,35 +103,60 @@ class ConfigFiles(pulumi.ComponentResource):
                 ],
             )
             volumes.append(docker.ContainerVolumeArgs(from_container=vault.id, read_only=True))
+        claim = ""
+        if claims:  # root without capabilities may give what it owns to its own group
+            volumes.append(claims)
+            claim = f"chgrp {gid} {claims.container_path}; chmod 0770 {claims.container_path}; "
         incoming = config.files or {".keep": "\n"}  # with a content: the provider refuses an upload without
+        uploads = [
+            docker.ContainerUploadArgs(file=f"{INCOMING}/{path}", content=text)
+            for path, text in sorted(incoming.items())
+        ]
+        to_the_end: dict[str, Any] = {"memory": 256, "memory_swap": 256, "attach": True, "logs": True}
+        validate, validated = config.validate or ":", []
+        if config.validate and image != shell:
+            command = shlex.split(config.validate)
+            validator = run_once(
+                "validator",
+                image=image,
+                entrypoints=command[:1],
+                command=command[1:],
+                working_dir=INCOMING,
+                uploads=uploads,
+                **to_the_end,
+            )
+            accepted = self._outcome(validator)
+            validate, validated = ":", [accepted.apply(lambda _: validator)]
         loader = run_once(
             "loader",
+            after=validated,
             entrypoints=["/bin/sh", "-c"],
-            command=[_LOAD.format(incoming=INCOMING, vault=VAULT, mount=MOUNT, validate=config.validate)],
-            memory=256,
-            memory_swap=256,
-            attach=True,
-            logs=True,
-            uploads=[
-                docker.ContainerUploadArgs(file=f"{INCOMING}/{path}", content=text)
-                for path, text in sorted(incoming.items())
-            ],
+            command=[_LOAD.format(claim=claim, incoming=INCOMING, vault=VAULT, mount=MOUNT, validate=validate)],
+            uploads=uploads,
             volumes=volumes,
+            **to_the_end,
         )
-        # The provider only notes how the loader ended; this fails the update with the validator's words.
-        revision = pulumi.Output.all(loader.id, loader.exit_code, loader.container_logs).apply(self._accepted)
+        revision = self._outcome(loader)
         self.loaded = revision.apply(lambda _: loader)
         self.mounted = docker.ContainerVolumeArgs(volume_name=self.volume.name, container_path=MOUNT, read_only=True)
         self.order: dict[str, Any] = {
             "revision": revision,
-            "reload": config.reload,
+            "reload": config.reload if isinstance(config.reload, str) else list(config.reload),
+            "since_start": dict(config.since_start),
             "expect": dict(config.expect),
+            "tools": image == shell,
         }
         self.register_outputs({})
 
-    def _accepted(self, result: Sequence[Any]) -> str:
-        revision, exit_code, words = result
-        if exit_code:
-            msg = f"{self._name}: its validator refuses the new files; the running service keeps the old ones:\n{words}"
-            raise pulumi.RunError(msg)
-        return str(revision)
+    def _outcome(self, container: docker.Container) -> pulumi.Output[str]:
+        """Its id. The provider only notes how it ended; this fails the update with the validator's words."""
+
+        def accepted(result: Sequence[Any]) -> str:
+            identifier, exit_code, words = result
+            if exit_code:
+                raise pulumi.RunError(
+                    f"{self._name}: its validator refuses the new files; the running service keeps the old ones:\n{words}"
+                )
+            return str(identifier)
+
+        return pulumi.Output.all(container.id, container.exit_code, container.container_logs).apply(accepted)

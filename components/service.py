@@ -7,9 +7,10 @@ import pulumi_command as command
 import pulumi_docker as docker
 
 from components.config_files import ConfigFiles
+from config import disk_budget
 from config.container import Container, Mount
 from config.settings import Settings
-from config.units import go_duration
+from config.units import go_duration, mib
 
 HEALTH_INTERVAL_SECONDS = 30
 """Each check is a process that the engine starts in the container: more often would cost more than it tells."""
@@ -28,6 +29,8 @@ class Service(pulumi.ComponentResource):
 
     container: docker.Container
     data: docker.Volume | None = None
+    running: Mapping[str, pulumi.Input[str]]
+    """What of it a deployment may change, as the annotation of that deployment tells it."""
 
     def __init__(
         self,
@@ -37,17 +40,14 @@ class Service(pulumi.ComponentResource):
         network: docker.Network,
         secrets: Mapping[str, pulumi.Output[str]],
         opts: pulumi.ResourceOptions,
+        after: Sequence[pulumi.Resource] = (),
     ) -> None:
+        """`after`: the proofs of other services, which must be well before this one starts."""
         name = spec.service
         super().__init__("nervous-system:index:Service", name, None, opts)
         full_name = f"{settings.prefix}-{name}"
         reference = settings.image(name)
-        image = docker.RemoteImage(
-            name,
-            name=reference,
-            keep_locally=True,  # other stacks on this engine may run it
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        images = [self._image(name, reference)]
         volumes = []
         if spec.data:
             self.data = docker.Volume(
@@ -59,9 +59,14 @@ class Service(pulumi.ComponentResource):
             volumes.append(docker.ContainerVolumeArgs(volume_name=self.data.name, container_path=spec.data))
         files = None
         if spec.config:
+            shell = reference
+            if not spec.tools:
+                shell = settings.image("busybox")
+                images.append(self._image(f"{name}-busybox", shell))
             files = ConfigFiles(
-                name, spec.config, prefix=settings.prefix, image=reference, user=spec.user, secrets=secrets,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[image]),
+                name, spec.config, prefix=settings.prefix, image=reference, shell=shell, user=spec.user, secrets=secrets,
+                claims=volumes[0] if spec.claims_data else None,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=images),
             )  # fmt: skip
             volumes.append(files.mounted)
         memory = settings.memory_mib(name)
@@ -73,6 +78,7 @@ class Service(pulumi.ComponentResource):
             name=full_name,
             image=reference,
             hostname=name,
+            entrypoints=list(spec.entrypoint) if spec.entrypoint else None,
             command=list(spec.command),
             user=spec.user,
             envs=[f"{key}={value}" for key, value in sorted(environment.items())],
@@ -86,7 +92,7 @@ class Service(pulumi.ComponentResource):
             stop_timeout=spec.grace_seconds,
             healthcheck=_healthcheck(spec.health),
             log_driver="json-file",
-            log_opts={"max-size": "10m", "max-file": "3"},
+            log_opts={"max-size": f"{mib(disk_budget.LOG_FILE)}m", "max-file": str(disk_budget.LOG_FILES)},
             network_mode="bridge",
             networks_advanced=_networks(spec, settings, network),
             ports=_ports(spec, settings),
@@ -96,21 +102,35 @@ class Service(pulumi.ComponentResource):
                 docker.ContainerDeviceArgs(host_path=device, container_path=device, permissions="r")
                 for device in spec.devices
             ],
-            read_only=True,
-            tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 - inside the container
+            read_only=spec.read_only,
+            tmpfs={"/tmp": "size=64m,mode=1777"} if spec.read_only else None,  # noqa: S108 - inside the container
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"], adds=sorted(spec.capabilities)),
             security_opts=["no-new-privileges:true"],
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,  # its name and its ports are taken by the old one
                 replace_on_changes=PROVIDER_MISSES,
-                depends_on=[image, *([files.loaded] if files else [])],
+                depends_on=[*images, *([files.loaded] if files else []), *after],
             ),
         )
-        self._prove(spec, settings, files)
+        self.proved = self._prove(spec, settings, files)
+        self.running = {
+            "image": reference.partition("@")[0],
+            "memory": f"{memory} MiB",
+            "files": files.order["revision"] if files else "",
+            "container": self.container.id,
+        }
         self.register_outputs({"container": self.container.name})
 
-    def _prove(self, spec: Container, settings: Settings, files: ConfigFiles | None) -> None:
+    def _image(self, name: str, reference: str) -> docker.RemoteImage:
+        return docker.RemoteImage(
+            name,
+            name=reference,
+            keep_locally=True,  # other stacks on this engine may run it
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _prove(self, spec: Container, settings: Settings, files: ConfigFiles | None) -> command.local.Command:
         """A command that ends well once this very container is well and runs these very files.
 
         The provider's own `wait` turns green at the next update, well or not; a failed command is run again.
@@ -122,7 +142,7 @@ class Service(pulumi.ComponentResource):
             "grace_seconds": spec.grace_seconds,
             **(files.order if files else {}),
         }
-        command.local.Command(
+        return command.local.Command(
             spec.service,
             create=".venv/bin/python -m components.activate",
             environment={"ORDER": pulumi.Output.json_dumps(order)},
@@ -168,12 +188,18 @@ def _networks(
 ) -> list[docker.ContainerNetworksAdvancedArgs]:
     own = docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[spec.service])
     users = settings.networks if spec.reaches_users else ()
-    return [own, *(docker.ContainerNetworksAdvancedArgs(name=name) for name in sorted(users))]
+    aliases = [spec.alias] if spec.alias else None
+    return [own, *(docker.ContainerNetworksAdvancedArgs(name=name, aliases=aliases) for name in sorted(users))]
 
 
 def _ports(spec: Container, settings: Settings) -> list[docker.ContainerPortArgs]:
-    listen = getattr(settings.publish, spec.service, None)
-    if listen is None:
-        return []
-    address, port = listen.rsplit(":", 1)
-    return [docker.ContainerPortArgs(internal=spec.port, external=int(port), ip=address.strip("[]"), protocol="tcp")]
+    inside = {spec.service: spec.port} if spec.published is None else spec.published
+    ports = []
+    for name, port in inside.items():
+        listen = getattr(settings.publish, name, None)
+        if listen and port:
+            address, outside = listen.rsplit(":", 1)
+            ports.append(
+                docker.ContainerPortArgs(internal=port, external=int(outside), ip=address.strip("[]"), protocol="tcp")
+            )
+    return ports

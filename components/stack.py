@@ -1,0 +1,74 @@
+"""What the stacks have in common: each is a component above its services."""
+
+from collections.abc import Iterable, Mapping
+
+import pulumi
+import pulumi_command as command
+import pulumi_docker as docker
+
+from components.service import Service
+from config.container import Container
+from config.settings import Settings
+
+
+class Stack(pulumi.ComponentResource):
+    """The services that `specs` describe, all in `network`. A subclass is called as its type token ends."""
+
+    services: dict[str, Service]
+
+    def __init__(
+        self,
+        name: str,
+        specs: Iterable[Container],
+        settings: Settings,
+        *,
+        network: docker.Network,
+        secrets: Mapping[str, pulumi.Output[str]],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        super().__init__(f"nervous-system:index:{type(self).__name__}", name, None, opts)
+        self.services = {}
+        for spec in specs:  # who comes after others stands behind them
+            self.services[spec.service] = Service(
+                spec,
+                settings=settings,
+                network=network,
+                secrets=secrets,
+                after=[self.services[name].proved for name in spec.after if name in self.services],
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        self.register_outputs({})
+
+
+class MetricsStack(Stack):
+    """Prometheus with Alertmanager, and the exporters that the settings select."""
+
+
+class LogStack(Stack):
+    """Loki, and the shipper that the settings select."""
+
+
+class TraceStack(Stack):
+    """The OpenTelemetry Collector, Jaeger, and the storage that the settings select."""
+
+
+class Correlation(Stack):
+    """Grafana and what is in front of it, where the settings select them."""
+
+
+def annotation(stacks: Iterable[Stack], settings: Settings) -> command.local.Command:
+    """A command that tells of each deployment that changes a service, once all are proved well."""
+    services = {name: service for stack in stacks for name, service in stack.services.items()}
+    order = {
+        "docker": settings.docker.model_dump(),
+        "asker": f"{settings.prefix}-prometheus",
+        "environment": settings.environment,
+        "services": {name: dict(service.running) for name, service in services.items()},
+    }
+    return command.local.Command(
+        "annotation",
+        create=".venv/bin/python -m components.annotation",
+        environment={"ORDER": pulumi.Output.json_dumps(order)},
+        logging=command.local.Logging.STDERR,
+        opts=pulumi.ResourceOptions(depends_on=[service.proved for service in services.values()]),
+    )
