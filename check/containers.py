@@ -33,7 +33,7 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
         killed = ", was killed for memory" if state.get("OOMKilled") else ""
         yield Finding(
             f"{service} is healthy",
-            kept=state["Running"] and not killed and health in {"healthy", "no check in its image"},
+            kept=state["Status"] == "running" and not killed and health in {"healthy", "no check in its image"},
             detail=f"{state['Status']}, {health}{killed}",
         )
         host = attributes["HostConfig"]
@@ -41,5 +41,5 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
         yield Finding(
             f"{service} is limited to {wanted // MIB} MiB",
             kept=limit == wanted and host["MemorySwap"] in {wanted, -1},  # -1: the kernel does not count swap
-            detail=f"{limit // MIB} MiB in force",
+            detail=f"{limit // MIB} MiB in force" if limit > 0 else "no limit in force",
         )

@@ -1,35 +1,20 @@
 """Prometheus scrapes, keeps, judges and tells what the settings say."""
 
-import json
+import urllib.parse
 from collections.abc import Iterator
-from typing import Any
 
 from docker import DockerClient
-from docker.errors import NotFound
 
-from check.containers import container
 from check.finding import Finding
-from components.engine import fetch
+from check.pages import ask
 from config import scrape
-from config.ports import METRICS
 from config.settings import Settings
 from config.units import seconds
 
-
-def ask(client: DockerClient, settings: Settings, service: str, path: str) -> Any:
-    """The JSON that `service` answers at `path`: asked inside its container, so no port must be reachable from here.
-
-    Raises:
-        LookupError: no container, or no answer.
-    """
-    url = f"http://127.0.0.1:{METRICS[service]}{path}"
-    try:
-        code, page = fetch(container(client, settings, service), url)
-    except NotFound as error:
-        raise LookupError(str(error)) from None
-    if code:
-        raise LookupError(f"{service} does not answer {path}: {page.strip()}")
-    return json.loads(page)
+MOST_VALUES = 100
+"""Of a label of an application's metric: more are no kinds of something any more."""
+OF_MANY = {"__name__", "instance", "le"}
+"""Labels that have as many values as there are metrics, containers and buckets."""
 
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
@@ -40,6 +25,7 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
         yield from _rules(client, settings)
         yield from _alerting(client, settings)
         yield _containers_seen(client, settings)
+        yield _labels(client, settings)
     except LookupError as error:
         yield Finding("Prometheus and Alertmanager answer", kept=False, detail=str(error))
 
@@ -97,4 +83,21 @@ def _containers_seen(client: DockerClient, settings: Settings) -> Finding:
         "cAdvisor sees every container",
         not missing,
         f"unseen: {', '.join(missing)}" if missing else f"{len(seen)} seen",
+    )
+
+
+def _labels(client: DockerClient, settings: Settings) -> Finding:
+    """Of what applications send or show. The stack's own metrics are bounded where they are made."""
+    counts = ask(client, settings, "prometheus", "/api/v1/status/tsdb?limit=1000")["data"]["labelValueCountByLabelName"]
+    suspects = [label["name"] for label in counts if label["value"] > MOST_VALUES and label["name"] not in OF_MANY]
+    match = urllib.parse.quote('{job=~"application|otlp|spans"}')
+    values = {
+        name: ask(client, settings, "prometheus", f"/api/v1/label/{name}/values?match[]={match}")["data"]
+        for name in suspects
+    }
+    most = {name: len(found) for name, found in values.items() if len(found) > MOST_VALUES}
+    return Finding(
+        f"no label of applications' metrics has more than {MOST_VALUES} values",
+        kept=not most,
+        detail=", ".join(f"{name} {count}" for name, count in sorted(most.items())) or f"{len(counts)} labels",
     )

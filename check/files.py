@@ -1,0 +1,48 @@
+"""Every service has the files that the settings make, to the byte: what was changed by hand is named."""
+
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+
+from docker import DockerClient
+from docker.errors import NotFound
+from docker.models.containers import Container
+
+from check.containers import container
+from check.finding import Finding
+from config import services
+from config.container import DIRECTORY
+from config.settings import Settings
+
+
+def findings(
+    client: DockerClient, settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, str]
+) -> Iterator[Finding]:
+    """One for each service that has files. The files of its secrets are not looked at."""
+    for service in settings.services:
+        config = services.describe(service, settings, own_rules=own_rules, dashboards=dashboards).config
+        if config is None:
+            continue
+        try:
+            running = container(client, settings, service)
+        except NotFound:
+            continue  # which is complained of already
+        other = [name for name, text in config.files.items() if _text(running, f"{DIRECTORY}/{name}") != text]
+        yield Finding(
+            f"the files of {service} are as declared",
+            kept=not other,
+            detail=f"changed by hand, or never delivered: {', '.join(other)}"
+            if other
+            else f"{len(config.files)} files",
+        )
+
+
+def _text(running: Container, path: str) -> str | None:
+    """A file inside a container, which may be stopped and needs no tools; None if it is not there."""
+    try:
+        stream, _ = running.get_archive(path)
+    except NotFound:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+        file = archive.extractfile(archive.getmembers()[0])
+        return file.read().decode(errors="replace") if file else None

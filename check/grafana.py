@@ -1,0 +1,101 @@
+"""Grafana shows what is declared, and every data source that a dashboard names answers."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import NotFound
+
+from check.containers import container
+from check.finding import Finding
+from components.engine import execute
+from config import dashboard_files, grafana
+from config.container import DIRECTORY
+from config.settings import Settings
+
+PROBES = {
+    "prometheus": "/api/v1/query?query=up",
+    "loki": "/loki/api/v1/labels",
+    "jaeger": "/api/services",
+    "alertmanager": "/api/v2/status",
+}
+"""Uid of a data source → what it is asked for."""
+
+
+def findings(client: DockerClient, settings: Settings, dashboards: Mapping[str, str]) -> Iterator[Finding]:
+    """What Grafana answers its admin. `dashboards`: uid → JSON, as declared."""
+    if "grafana" not in settings.services:
+        return
+    try:
+        yield _sources(client, settings)
+        yield _answers(client, settings)
+        yield from _dashboards(client, settings, dashboards)
+    except LookupError as error:
+        yield Finding("Grafana answers", kept=False, detail=str(error))
+
+
+def _ask(client: DockerClient, settings: Settings, path: str) -> Any:
+    """JSON that Grafana answers inside its container, where its password is.
+
+    Raises:
+        LookupError: no container, or no answer.
+    """
+    command = ["/bin/sh", f"{DIRECTORY}/{grafana.SCRIPT.name}", "ask", path]
+    try:
+        code, text = execute(container(client, settings, "grafana"), command)
+    except NotFound as error:
+        raise LookupError(str(error)) from None
+    try:
+        return json.loads(text if code == 0 else "")
+    except ValueError:
+        raise LookupError(f"Grafana does not answer {path}: {text.strip()[:200]}") from None
+
+
+def _sources(client: DockerClient, settings: Settings) -> Finding:
+    wanted = {source["uid"]: source["jsonData"][grafana.REVISION] for source in grafana.data_sources(settings)}
+    found = {
+        source["uid"]: source["jsonData"].get(grafana.REVISION)
+        for source in _ask(client, settings, "/api/datasources")
+        if source["readOnly"]
+    }
+    wrong = sorted(uid for uid in {*wanted, *found} if wanted.get(uid) != found.get(uid))
+    return Finding(
+        "Grafana has the data sources that are declared",
+        kept=not wrong,
+        detail=f"missing or different: {', '.join(wrong)}" if wrong else ", ".join(sorted(found)),
+    )
+
+
+def _answers(client: DockerClient, settings: Settings) -> Finding:
+    silent = []
+    for uid, path in PROBES.items():
+        try:
+            _ask(client, settings, f"/api/datasources/proxy/uid/{uid}{path}")
+        except LookupError:
+            silent.append(uid)
+    return Finding(
+        "every data source answers through Grafana",
+        kept=not silent,
+        detail=f"silent: {', '.join(silent)}" if silent else ", ".join(PROBES),
+    )
+
+
+def _dashboards(client: DockerClient, settings: Settings, dashboards: Mapping[str, str]) -> Iterator[Finding]:
+    wanted = {uid: grafana.marked(text)[1] for uid, text in dashboards.items()}
+    found = {board["uid"] for board in _ask(client, settings, "/api/search?type=dash-db")}
+    boards = {uid: _ask(client, settings, f"/api/dashboards/uid/{uid}")["dashboard"] for uid in sorted(found)}
+    wrong = sorted(uid for uid, revision in wanted.items() if revision not in json.dumps(boards.get(uid)))
+    yield Finding(
+        "Grafana shows the dashboards that are declared",
+        kept=not wrong,
+        detail=f"missing or different: {', '.join(wrong)}" if wrong else f"{len(wanted)} of {len(found)} that it has",
+    )
+    lost = {
+        uid: ", ".join(unknown) for uid, board in boards.items() if (unknown := dashboard_files.unknown_sources(board))
+    }
+    yield Finding(
+        "every panel asks a data source that is there",
+        kept=not lost,
+        detail="; ".join(f"{uid} asks {names}" for uid, names in lost.items()) or f"{len(boards)} dashboards",
+    )
