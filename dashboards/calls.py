@@ -1,0 +1,67 @@
+"""Who calls whom: counted by the collector from all traces, before sampling."""
+
+from dashboards import look, onward
+from dashboards.look import AnyPanel, Column
+from dashboards.onward import Link
+from dashboards.queries import PromQL
+
+OUTSIDE = "user"
+"""What the collector calls whoever calls a service and sends no traces itself."""
+OF_CHOSEN = ('client=~"$service"', 'server=~"$service"')
+
+
+def _rate(series: str, more: str = "") -> str:
+    """Per second, of the calls from and to the chosen services."""
+    either = (
+        f"rate(traces_service_graph_request_{series}{{{chosen}{more}}}[$__rate_interval])" for chosen in OF_CHOSEN
+    )
+    return " or ".join(either)
+
+
+def _by_call(expr: str, also: str = "") -> str:
+    """Summed up by caller and called one, under the names that a node graph knows."""
+    named = f'label_join(label_join({expr}, "source", "", "client"), "target", "", "server")'
+    return f'sum by (id, source, target{also}) (label_join({named}, "id", " → ", "client", "server"))'
+
+
+REQUESTS = _by_call(_rate("total"))
+FAILED = f"({_by_call(_rate('failed_total'))} or {REQUESTS} * 0)"
+# Only the called side has measured a call from outside.
+_SECONDS = " or ".join(
+    (_rate("client_seconds_bucket", f',client!="{OUTSIDE}"'), _rate("server_seconds_bucket", f',client="{OUTSIDE}"'))
+)
+P95 = f"histogram_quantile(0.95, {_by_call(_SECONDS, ', le')})"
+
+
+def service_map(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
+    return look.graph(
+        "Service map",
+        "Calls from and to the chosen services and the databases that they use: requests per second, and below them "
+        f"failed ones. “{OUTSIDE}” is whoever sends no traces.",
+        PromQL(REQUESTS, instant=True),
+        PromQL(FAILED, instant=True),
+        unit="reqps",
+        size=size,
+        onward=links,
+    )
+
+
+def table(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
+    return look.rows(
+        "Who calls whom",
+        "The calls of the map in numbers, the most frequent first: per second, the share that failed, and how long "
+        "nineteen of twenty took for the caller.",
+        (
+            PromQL(REQUESTS, instant=True),
+            PromQL(f"{FAILED} / ({REQUESTS} > 0)", instant=True),
+            PromQL(P95, instant=True),
+        ),
+        Column("source", "From", link=onward.to_signals()),
+        Column("target", "To", link=onward.to_signals()),
+        Column("Value #A", "Requests", unit="reqps", width=110),
+        Column("Value #B", "Errors", unit="percentunit", width=90),
+        Column("Value #C", "p95", unit="s", width=90),
+        size=size,
+        onward=links,
+        largest="Requests",
+    )
