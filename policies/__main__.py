@@ -5,10 +5,24 @@
 
 from pulumi_policy import EnforcementLevel, PolicyPack
 
+import clear_text
+import exposure
+import images
+import labels
 import memory
+import operation
+import retention
+import runbooks
+import sampling
+import usage_reports
+import volumes
+
+MODULES = (
+    memory, labels, retention, sampling, images, exposure, clear_text, operation, volumes, usage_reports, runbooks,
+)  # fmt: skip
 
 PolicyPack(
     name="nervous-system",
     enforcement_level=EnforcementLevel.MANDATORY,
-    policies=[*memory.POLICIES],
+    policies=[policy for module in MODULES for policy in module.POLICIES],
 )

@@ -1,0 +1,120 @@
+"""The config files that containers carry, and what they are, told by what stands in them.
+
+Any file that a container gets as an upload is looked at; one that only gives a path on the machine of the deployment
+cannot be. Parsing is remembered: several policies read the same text, and several containers may carry it.
+"""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cache
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+from pulumi_policy.proxy import UnknownValueError
+
+import alloy
+from declared import Properties
+
+_YAML = {".yml", ".yaml", ".json"}
+_ALLOY = {".alloy", ".river"}
+
+
+class Kind(Enum):
+    """What a file is for."""
+
+    PROMETHEUS = auto()
+    PROMTAIL = auto()
+    RULES = auto()
+    """Of Prometheus or Loki."""
+    LOKI = auto()
+    LOKI_OVERRIDES = auto()
+    COLLECTOR = auto()
+    """OpenTelemetry Collector, or Jaeger 2, which is made of it."""
+    ALLOY = auto()
+    OTHER = auto()
+
+
+@dataclass(frozen=True)
+class File:
+    """One upload of a container."""
+
+    path: str
+    """Inside the container."""
+    text: str
+    kind: Kind
+    document: Any
+    """What the text means: mappings and lists of YAML, an `alloy.Block`, or None."""
+
+
+class UnreadableError(Exception):
+    """Why nobody can tell what a file says."""
+
+
+def files(container: Properties) -> Iterator[File]:
+    """What `container` gets as uploads.
+
+    Raises:
+        UnreadableError: a file that looks like config cannot be read.
+    """
+    for upload in container.get("uploads") or ():
+        path = str(upload.get("file"))
+        try:
+            text = _text(upload, path)
+        except UnknownValueError:  # of a secret, mostly
+            if PurePosixPath(path).suffix in _YAML | _ALLOY:
+                raise
+            continue
+        if text is not None:
+            kind, document = _parsed(PurePosixPath(path).suffix, text, path)
+            yield File(path, text, kind, document)
+
+
+def _text(upload: Properties, path: str) -> str | None:
+    if text := upload.get("content"):
+        return str(text)
+    if encoded := upload.get("contentBase64"):
+        return base64.b64decode(encoded).decode(errors="replace")
+    if upload.get("source") and PurePosixPath(path).suffix in _YAML | _ALLOY:
+        raise UnreadableError(f"{path} comes from a path, which policies cannot read: give its text as content")
+    return None
+
+
+@cache
+def _parsed(suffix: str, text: str, path: str) -> tuple[Kind, Any]:
+    if suffix in _ALLOY:
+        try:
+            return Kind.ALLOY, alloy.parse(text)
+        except alloy.NotAlloyError as error:
+            raise UnreadableError(f"{path} is no config of Alloy: {error}") from None
+    if suffix not in _YAML:
+        return Kind.OTHER, None
+    try:
+        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
+    except yaml.YAMLError as error:
+        where = re.sub(r"\s+", " ", str(error))
+        raise UnreadableError(f"{path} is no YAML: {where}") from None
+    return _kind(document), document
+
+
+_KEYS: Mapping[Kind, set[str]] = {
+    Kind.LOKI_OVERRIDES: {"overrides"},
+    Kind.PROMTAIL: {"clients", "positions"},
+    Kind.LOKI: {"schema_config", "limits_config", "ingester", "compactor", "auth_enabled"},
+    Kind.PROMETHEUS: {"scrape_configs", "rule_files", "remote_write"},
+}
+"""What a file is that has one of these keys; the first that fits."""
+
+
+def _kind(document: Any) -> Kind:
+    if not isinstance(document, Mapping):
+        return Kind.OTHER
+    service, groups = document.get("service"), document.get("groups")
+    if isinstance(service, Mapping) and "pipelines" in service:
+        return Kind.COLLECTOR
+    if isinstance(groups, list) and all(isinstance(group, Mapping) for group in groups):
+        return Kind.RULES
+    return next((kind for kind, keys in _KEYS.items() if document.keys() & keys), Kind.OTHER)
