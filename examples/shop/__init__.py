@@ -1,0 +1,1 @@
+"""A small application that looks like the users' own."""

@@ -1,0 +1,1 @@
+"""Load for the shop: requests of known number and kind, and a report of what became of them."""
