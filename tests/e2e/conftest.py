@@ -1,27 +1,34 @@
-"""What the end-to-end tests share: a machine with engine, CLI and images, and one deployment."""
+"""What the end-to-end tests share: a machine with engine, CLI and images, and deployments.
+
+Several test sessions run side by side, and each takes a whole file at a time (`make e2e`). So a file has deployments of
+its own, and no names, ports or timing that it shares with another one.
+"""
 
 import copy
-import secrets
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from docker import DockerClient
 
-from tests.e2e import leftovers
+from tests.e2e import leftovers, machine
 from tests.e2e.deployment import SHORT, Deployment
-from toolchain import engine, images, pulumi_cli
+from tests.e2e.ports import publish
+from toolchain import images, pulumi_cli
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have measured, whichever process ran them."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties if report.when == "call" else ():
+            terminalreporter.write_line(f"{name}: {value}")
 
 
 @pytest.fixture(scope="session")
 def client() -> DockerClient:
-    """The local engine, installed and started when it must be; rid of what killed sessions left on it."""
-    found = engine.ensure()
-    leftovers.remove(found)
-    return found
+    """The local engine."""
+    return machine.client()
 
 
 @pytest.fixture(scope="session")
@@ -36,30 +43,26 @@ def local_images(client: DockerClient) -> dict[str, str]:
     return images.local_images()
 
 
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def settings(prefix: str, local_images: Mapping[str, str], **more: Any) -> dict[str, Any]:
     """The stack config of a small test stack with short intervals and free ports."""
     return {
         "prefix": prefix,
         "images": dict(local_images),
-        "memory": {"ceiling": "2GiB", "prometheus": "256MiB"},
+        "memory": {
+            "ceiling": "2GiB",
+            "prometheus": "256MiB",
+            "loki": "256MiB",
+            "alloy": "128MiB",
+            "promtail": "128MiB",
+            "otel_collector": "128MiB",
+            "jaeger": "192MiB",
+            "grafana": "256MiB",
+        },
         "metrics": {**SHORT, "retention": {"time": "2h", "size": "512MiB"}},
-        "publish": {name: f"127.0.0.1:{free_port()}" for name in ("prometheus", "alertmanager")},
+        "publish": publish("prometheus", "alertmanager", "loki"),
+        "traces": {"sampling": {"decision_wait": "1s"}},
         **more,
     }
-
-
-@pytest.fixture(scope="session")
-def prefix() -> str:
-    """What this session's names on the engine begin with: several sessions may run beside each other."""
-    return f"{leftovers.PREFIX}{secrets.token_hex(3)}"
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +76,7 @@ def deploy(
 
     @contextmanager
     def deploy(name: str, **more: Any) -> Iterator[Deployment]:
-        own_prefix = f"{leftovers.PREFIX}{secrets.token_hex(3)}"
+        own_prefix = leftovers.new_prefix()
         config = settings(own_prefix, local_images, **more)
         made = Deployment.create(tmp_path_factory.mktemp(name), name, client, environment, config)
         try:
@@ -84,32 +87,24 @@ def deploy(
     return deploy
 
 
-@pytest.fixture(scope="session")
-def deployment(
-    tmp_path_factory: pytest.TempPathFactory,
-    client: DockerClient,
-    environment: Mapping[str, str],
-    local_images: Mapping[str, str],
-    prefix: str,
-) -> Iterator[Deployment]:
-    """The stack that most tests look at and change. Each test leaves it as it found it, or says so in its name."""
-    folder: Path = tmp_path_factory.mktemp("stack")
-    made = Deployment.create(folder, "e2e", client, environment, settings(prefix, local_images))
-    try:
+@pytest.fixture(scope="module")
+def deployment(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
+    """The stack that the tests of a file look at and change. Each leaves it as it found it, or says so in its name."""
+    with deploy("e2e") as made:
         made.up()
         yield made
-    finally:
-        made.destroy()
 
 
 @pytest.fixture
-def stack(deployment: Deployment) -> Iterator[Deployment]:
-    """The shared deployment, for a test that changes it: whatever the test sets is put back, on the engine too.
+def stack(deployment: Deployment, request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    """The file's deployment, for a test that changes it: whatever the test sets is put back, on the engine too.
 
     A test that changes something by hand sets `live` to None, or ends with an `up --refresh` of its own.
     """
     config, text = copy.deepcopy(deployment.config), deployment.file.read_text()
     yield deployment
+    if request.node is [item for item in request.session.items if item.path == request.path][-1]:
+        return  # the deployment goes too
     deployment.config = config
     deployment.file.write_text(text)
     if deployment.live is None:

@@ -24,6 +24,35 @@ ROOT = Path(__file__).parents[2]
 PROJECT = "nervous-system"
 SHORT = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"}
 """Intervals of test stacks: nothing here waits out a quarter of a minute."""
+DATA = ("prometheus", "alertmanager", "loki", "alloy", "otel_collector", "jaeger")
+"""The services of a stack with defaults that keep something."""
+
+
+def copy_program(folder: Path) -> None:
+    """All that a stack is made by, into an empty folder."""
+    for name in ("config", "components", "policies", "check", "toolchain", "dashboards"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__main__.py", "Pulumi.yaml"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+
+
+def printed_by(command: list[str], folder: Path, environment: Mapping[str, str], *, fails: bool) -> str:
+    """Runs a command of ours in `folder`. It ends as `fails` says, and never with a traceback."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert bool(done.returncode) == fails, f"exit code {done.returncode} from {command}:\n{done.stdout}"
+    assert "Traceback" not in done.stdout, done.stdout
+    return done.stdout
 
 
 @dataclass
@@ -35,6 +64,7 @@ class Deployment:
     client: DockerClient
     environment: Mapping[str, str]
     config: dict[str, Any] = field(default_factory=dict)
+    project: str = PROJECT
     live: str | None = None
     """`fingerprint` of what the last `up` put on the engine; None after one that failed."""
 
@@ -43,11 +73,7 @@ class Deployment:
         cls, folder: Path, stack: str, client: DockerClient, environment: Mapping[str, str], config: dict[str, Any]
     ) -> "Deployment":
         """A copy of the program beside its own state: neither reaches the other, whoever edits the checkout meanwhile."""
-        for name in ("config", "components", "policies", "check", "toolchain"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("__main__.py", "Pulumi.yaml"):
-            shutil.copy(ROOT / name, folder / name)
-        (folder / ".venv").symlink_to(ROOT / ".venv")
+        copy_program(folder)
         state = folder / "state"
         state.mkdir()
         environment = {
@@ -88,7 +114,7 @@ class Deployment:
             for key, value in document.get("config", {}).items()
             if isinstance(value, dict) and "secure" in value
         }
-        own = {f"{PROJECT}:{key}": value for key, value in self.config.items()}
+        own = {f"{self.project}:{key}": value for key, value in self.config.items()}
         self.file.write_text(yaml.safe_dump({**document, "config": {**own, **kept}}, sort_keys=False))
 
     def secret(self, key: str, value: str) -> None:
@@ -111,6 +137,13 @@ class Deployment:
         )
         assert bool(done.returncode) == fails, f"exit code {done.returncode} from pulumi {arguments}:\n{done.stdout}"
         return done.stdout
+
+    def toolchain(self, *arguments: str, fails: bool = False, environment: Mapping[str, str] | None = None) -> str:
+        """`python -m toolchain <arguments>`, as `make` calls it: what is printed."""
+        command = [str(self.folder / ".venv/bin/python"), "-m", "toolchain", *arguments, "--stack", self.stack]
+        return printed_by(
+            command, self.folder, {**self.environment, "COLUMNS": "200", **(environment or {})}, fails=fails
+        )
 
     def up(self, *arguments: str, fails: bool = False) -> str:
         """`pulumi up` with what `config` says now."""
@@ -184,7 +217,7 @@ class Deployment:
         """Where a published service listens."""
         return f"http://{self.config['publish'][service]}"
 
-    def get(self, service: str, path: str, **parameters: str) -> Any:
+    def get(self, service: str, path: str, /, **parameters: str) -> Any:
         """The JSON of a published service."""
         answer = requests.get(self.url(service) + path, params=parameters, timeout=10)
         answer.raise_for_status()

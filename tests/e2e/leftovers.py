@@ -1,33 +1,77 @@
-"""What a killed test session leaves on the engine."""
+"""What a killed test session leaves on the engine, and how another one knows that it is nobody's any more."""
 
+import hashlib
 import re
+import secrets
+import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from docker import DockerClient
 
 PREFIX = "ns-e2e-"
-"""What the names of all test stacks begin with; six hexadecimal digits of the session follow."""
+"""What the names of all test stacks begin with."""
 
-_OURS = re.compile(rf"/?{PREFIX}[0-9a-f]{{6}}(-.*)?")
+_OURS = re.compile(rf"/?({PREFIX}(?P<place>[0-9a-f]{{4}})?[0-9a-f]{{6}})(-.*)?")
 _OLD = timedelta(hours=1)
 """No session takes that long."""
 
+_claims: list[socket.socket] = []
+
+
+def new_prefix() -> str:
+    """A name for a stack that begins with `PREFIX`, and is this process's as long as it lives."""
+    while True:
+        prefix = f"{PREFIX}{_place()}{secrets.token_hex(3)}"
+        if claim := _claim(prefix):
+            _claims.append(claim)
+            return prefix
+
 
 def remove(client: DockerClient) -> None:
-    """Removes containers, networks and volumes of test sessions that began more than an hour ago."""
+    """Removes containers, networks and volumes of test sessions that have ended.
+
+    Whether one has is known of those that this kernel could tell of: begun after its start, in this network namespace. Of
+    others it is believed an hour after they began.
+    """
     for container in client.containers.list(all=True, ignore_removed=True):
-        if _is_left(str(container.name), container.attrs["Created"]):
+        if is_left(str(container.name), container.attrs["Created"]):
             container.remove(force=True, v=True)
     for network in client.networks.list():
-        if _is_left(str(network.name), network.attrs["Created"]):
+        if is_left(str(network.name), network.attrs["Created"]):
             network.remove()
     for volume in client.volumes.list():
-        if _is_left(str(volume.name), volume.attrs["CreatedAt"]):
+        if is_left(str(volume.name), volume.attrs["CreatedAt"]):
             volume.remove()
 
 
-def _is_left(name: str, created: str) -> bool:
-    if not _OURS.fullmatch(name):
+def is_left(name: str, created: str) -> bool:
+    """Whether something on the engine is of a test session that has ended. `created` as the engine says it."""
+    found = _OURS.fullmatch(name)
+    if not found:
         return False
+    if found["place"] == _place():
+        claim = _claim(found[1])
+        if claim:
+            claim.close()
+        return claim is not None
     seconds = re.sub(r"\.\d+", "", created)  # the engine counts nanoseconds
     return datetime.now(UTC) - datetime.fromisoformat(seconds) > _OLD
+
+
+def _claim(prefix: str) -> socket.socket | None:
+    """A name that one process can hold, which the kernel takes back when that ends; None if another one holds it."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0nervous-system-{prefix}")
+    except OSError:
+        claim.close()
+        return None
+    return claim
+
+
+def _place() -> str:
+    """Four digits for where such a name is known: this start of the kernel, this network namespace."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    namespace = Path("/proc/self/ns/net").readlink()
+    return hashlib.sha256(f"{boot}{namespace}".encode()).hexdigest()[:4]

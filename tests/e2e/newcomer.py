@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
 import yaml
 from docker import DockerClient
 
-from tests.e2e.deployment import PROJECT, ROOT
+from tests.e2e.deployment import PROJECT, ROOT, printed_by
 
 
 @dataclass
@@ -24,11 +25,11 @@ class Newcomer:
     client: DockerClient
 
     @classmethod
-    def arrive(cls, folder: Path, stack: str, config: dict[str, Any], client: DockerClient) -> "Newcomer":
+    def arrive(cls, folder: Path, stack: str, client: DockerClient) -> "Newcomer":
+        """`stack` is what `dev` is in the repository."""
         subprocess.run(["git", "clone", "--quiet", ROOT, folder / "clone"], check=True)
-        newcomer = cls(folder, stack, config, client)
-        newcomer.write(stack, config)
-        return newcomer
+        dev = yaml.safe_load((folder / "clone" / "Pulumi.dev.yaml").read_text())["config"]
+        return cls(folder, stack, {key.removeprefix(f"{PROJECT}:"): value for key, value in dev.items()}, client)
 
     @property
     def clone(self) -> Path:
@@ -41,7 +42,8 @@ class Newcomer:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "STACK", "PURGE"))}
+        others = ("PULUMI_", "STACK", "PURGE", "MAKE", "MFLAGS")  # of the `make` that runs the tests, too
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
         return {**kept, "XDG_STATE_HOME": str(self.folder / "state"), "COLUMNS": "200"}
 
     def write(self, stack: str, config: Mapping[str, Any]) -> None:
@@ -59,21 +61,21 @@ class Newcomer:
         python = str(self.clone / ".venv/bin/python")
         return self._run([python, "-m", "toolchain", command, "--stack", self.stack, *options], fails=fails)
 
-    def _run(self, command: list[str], *, fails: bool) -> str:
-        done = subprocess.run(
-            command,
-            cwd=self.clone,
-            env=dict(self.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        assert bool(done.returncode) == fails, f"exit code {done.returncode} from {command}:\n{done.stdout}"
-        assert "Traceback" not in done.stdout, done.stdout
-        return re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+    def integration_tests(self, *, fails: bool = False, **environment: str) -> str:
+        """The check as tests: what is printed."""
+        python = str(self.clone / ".venv/bin/python")
+        command = [python, "-m", "pytest", "--verbose", "--color=no", "--tb=short", "tests/integration"]
+        return self._run(command, fails=fails, STACK=self.stack, **environment)
+
+    def _run(self, command: list[str], *, fails: bool, **environment: str) -> str:
+        printed = printed_by(command, self.clone, {**self.environment, **environment}, fails=fails)
+        return re.sub(r"\x1b\[[0-9;]*m", "", printed)
+
+    def get(self, service: str, path: str, /, **parameters: str) -> Any:
+        """The JSON of a published service."""
+        answer = requests.get(f"http://{self.config['publish'][service]}{path}", params=parameters, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
 
     def containers(self) -> dict[str, tuple[str, str]]:
         """Name → id and start of everything of the stack on the engine."""

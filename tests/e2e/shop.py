@@ -1,13 +1,20 @@
-"""What the user runs on the same host: containers of their own in a network of their own."""
+"""What the user runs on the same host: containers of their own in a network of their own, or the example application."""
 
 import contextlib
-from collections.abc import Mapping
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
+
+from tests.e2e.deployment import ROOT, Deployment
+from tests.e2e.ports import free_port
+from toolchain.images import shop as shop_images
 
 
 @dataclass
@@ -59,3 +66,28 @@ class Shop:
         """Now, and not at the end."""
         with contextlib.suppress(NotFound):
             container.remove(force=True, v=True)
+
+
+@contextlib.contextmanager
+def deployed_beside(stack: Deployment, root: Path, *, database_password: str = "") -> Iterator[str]:
+    """The address of the example application, which its own program in `root`, an empty folder, deploys into the network
+    of `stack`. Without a password of the test's own its database has one that nobody else knows."""
+    (root / ".venv").symlink_to(ROOT / ".venv")
+    folder = root / "examples" / "shop"
+    shutil.copytree(ROOT / "examples" / "shop", folder, ignore=shutil.ignore_patterns("__pycache__", "Pulumi.*.yaml"))
+    address = f"127.0.0.1:{free_port()}"
+    config = {
+        "prefix": f"{stack.prefix}-shop",
+        "network": stack.prefix,
+        "listen": address,
+        "images": shop_images.images(stack.client),
+    }
+    made = Deployment(folder, stack.stack, stack.client, stack.environment, config, project="shop")
+    made.pulumi("stack", "init", made.stack)
+    made.write()
+    made.secret("database_password", database_password or secrets.token_urlsafe())
+    try:
+        made.up()
+        yield f"http://{address}"
+    finally:
+        made.destroy()

@@ -133,7 +133,7 @@ REFUSED = [
             "prefix: String should match pattern",
         ],
     ),
-    (over_the_ceiling, ["memory.ceiling: the limits add up to 656 MiB, the ceiling is 512 MiB"]),
+    (over_the_ceiling, ["memory.ceiling: the limits add up to 4880 MiB, the ceiling is 512 MiB"]),
     (rule_file_that_is_not_there, ["alerts.rule_files: nowhere.yml: No such file or directory"]),
     (rule_file_that_prometheus_would_not_load, ["alerts.rule_files: own.yaml: rename it to own.yml"]),
 ]
@@ -192,7 +192,10 @@ import pulumi_docker as docker
 
 engine = pulumi.ResourceOptions(provider=docker.Provider("engine", host="{host}"))
 docker.Volume("kept", name="{prefix}-kept", opts=engine)
-docker.Container("idle", name="{prefix}-idle", image="{image}", entrypoints=["sleep", "60"], {limits}opts=engine)
+docker.Container(
+    "idle", name="{prefix}-idle", image="{image}", entrypoints=["sleep", "60"], {limits}restart="always",
+    log_driver="local", healthcheck=docker.ContainerHealthcheckArgs(tests=["CMD", "true"]), opts=engine,
+)
 """
 
 
@@ -212,7 +215,7 @@ def test_the_policy_pack_blocks_a_container_without_a_limit_before_anything_is_t
     assert not second.client.volumes.list(filters={"name": f"{second.prefix}-kept"})
 
     main.write_text(program(limits="memory=16, memory_swap=16, "))
-    assert "no hard memory limit" not in second.pulumi("preview", "--policy-pack", "policies")
+    assert "mandatory" not in second.pulumi("preview", "--policy-pack", "policies")
 
 
 # Goes wrong on the way

@@ -2,28 +2,44 @@
 
 import json
 import re
-import secrets
+import resource
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 import requests
 from docker import DockerClient
 
-from tests.e2e import leftovers
-from tests.e2e.conftest import free_port, settings
+from config.units import MIB
+from examples.shop.load.faults import SERVICES
+from tests.e2e import leftovers, signals
+from tests.e2e.customers import Customers
+from tests.e2e.deployment import DATA, SHORT
 from tests.e2e.newcomer import Newcomer
+from tests.e2e.ports import free_port, publish
+from tests.e2e.wait import until
+
+Containers = dict[str, tuple[str, str]]
+"""Name → id and start."""
+RATE = 8
+"""Requests per second of the shop's customers. A tenth of the traces is kept, and a third of these is an order."""
+SOON_SECONDS = 75
+"""From the end of `make shop` until it is seen everywhere: two minutes without two scrapes, or a decision and a scrape, of 15
+seconds each, which is what `dev` takes at most where this stack takes two and one."""
 
 
 @pytest.fixture(scope="module")
-def newcomer(
-    tmp_path_factory: pytest.TempPathFactory, client: DockerClient, local_images: Mapping[str, str]
-) -> Iterator[Newcomer]:
-    """Has typed nothing yet. The images are left to the command."""
-    config = settings(f"{leftovers.PREFIX}{secrets.token_hex(3)}", {})
-    del config["images"]
-    made = Newcomer.arrive(tmp_path_factory.mktemp("newcomer"), "newcomer", config, client)
+def newcomer(tmp_path_factory: pytest.TempPathFactory, client: DockerClient) -> Iterator[Newcomer]:
+    """Has typed nothing yet. What is deployed is `dev` as it is in the repository, but under another name, on free ports, and
+    scraped and decided more often."""
+    made = Newcomer.arrive(tmp_path_factory.mktemp("newcomer"), "newcomer", client)
+    made.config["prefix"] = leftovers.new_prefix()
+    made.config["publish"] = publish("prometheus", "alertmanager", "loki", "jaeger", "grafana")
+    made.config["metrics"] |= SHORT
+    made.config["traces"] |= {"sampling": {"decision_wait": "1s"}}
+    made.write(made.stack, made.config)
     try:
         yield made
     finally:
@@ -36,11 +52,18 @@ def first_up(newcomer: Newcomer) -> str:
     return newcomer.make("up")
 
 
+def _cpu_seconds() -> float:
+    """Of all commands that this session has run to their end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_up_ends_with_a_green_check_and_addresses_that_answer(newcomer: Newcomer, first_up: str) -> None:
     assert "all kept" in first_up
     assert "unchanged" not in first_up
     addresses = dict(re.findall(r"^(prometheus|alertmanager): (http://\S+)$", first_up, re.MULTILINE))
-    assert addresses == {name: f"http://{listen}" for name, listen in newcomer.config["publish"].items()}
+    listens = newcomer.config["publish"]
+    assert addresses == {name: f"http://{listens[name]}" for name in ("prometheus", "alertmanager")}
     for address in addresses.values():
         assert requests.get(f"{address}/-/ready", timeout=10).ok
 
@@ -48,13 +71,15 @@ def test_up_ends_with_a_green_check_and_addresses_that_answer(newcomer: Newcomer
 @pytest.mark.usefixtures("first_up")
 def test_a_second_up_takes_seconds_and_changes_nothing(newcomer: Newcomer) -> None:
     before = newcomer.containers()
-    start = time.monotonic()
+    start, worked_before = time.monotonic(), _cpu_seconds()
     printed = newcomer.make("up")
-    took = time.monotonic() - start
+    took, worked = time.monotonic() - start, _cpu_seconds() - worked_before
     assert newcomer.containers() == before
     assert re.search(r"^\s+\d+ unchanged$", printed, re.MULTILINE)
     assert not re.search(r"[+~-]+ *\d+ (created|updated|replaced|deleted)", printed)
-    assert took < 45, f"{took:.0f} s"
+    # Other sessions share the processor: what it does again shows in its own work, what it waits for in the clock.
+    assert worked < 20, f"{worked:.0f} s of CPU time"
+    assert took < 120, f"{took:.0f} s"
 
 
 @pytest.mark.usefixtures("first_up")
@@ -68,15 +93,9 @@ def test_what_nobody_else_may_read_is_closed_to_them(newcomer: Newcomer) -> None
 @pytest.mark.usefixtures("first_up")
 def test_preview_and_drift_find_nothing_to_do(newcomer: Newcomer) -> None:
     assert "unchanged" in newcomer.make("preview")
-    newcomer.make("drift")
-
-
-@pytest.mark.usefixtures("first_up")
-def test_check_tells_programs_too(newcomer: Newcomer) -> None:
-    printed = newcomer.toolchain("check", "--json")
-    found = json.loads(printed[printed.index("[") :])
-    assert {"alertmanager is healthy", "every rule can be evaluated"} <= {finding["what"] for finding in found}
-    assert all(finding["kept"] for finding in found)
+    assert re.search(
+        r"^✓ newcomer: nothing would change, nothing was changed by hand", newcomer.make("drift"), re.MULTILINE
+    )
 
 
 @pytest.mark.usefixtures("first_up")
@@ -86,9 +105,93 @@ def test_check_and_drift_are_red_and_name_a_stopped_container(newcomer: Newcomer
     try:
         printed = newcomer.toolchain("check", "--patience", "3", fails=True)
         assert re.search(r"✗ +alertmanager is healthy +exited", printed), printed
+        printed = newcomer.integration_tests(fails=True, PATIENCE="0")  # the check, as a test of each finding
+        assert "test_the_stack_keeps_its_promise[every rule can be evaluated] PASSED" in printed
+        assert "test_the_stack_keeps_its_promise[alertmanager is healthy] FAILED" in printed
+        assert "AssertionError: exited" in printed
         newcomer.make("drift", fails=True)
     finally:
         stopped.start()
+
+
+@dataclass
+class Shop:
+    """The newcomer's, beside the stack."""
+
+    url: str
+    printed: str
+    deployed: float
+    """When `make shop` came to its end, in seconds of a monotonic clock."""
+    customers: Customers
+
+
+@pytest.fixture(scope="class")
+def before(newcomer: Newcomer) -> Containers:
+    """What there is without the shop."""
+    return newcomer.containers()
+
+
+@pytest.fixture(scope="class")
+def shop(newcomer: Newcomer, before: Containers) -> Iterator[Shop]:
+    """With customers from its first second on."""
+    assert before
+    listen = f"127.0.0.1:{free_port()}"
+    try:
+        printed = newcomer.make("shop", LISTEN=listen)
+        deployed = time.monotonic()
+        with Customers(f"http://{listen}", RATE) as customers:
+            yield Shop(f"http://{listen}", printed, deployed, customers)
+    finally:
+        newcomer.make("shop-down")
+
+
+@pytest.mark.usefixtures("first_up")
+class TestShop:
+    def test_it_comes_where_it_is_told(self, shop: Shop) -> None:
+        assert f"shop: {shop.url}" in shop.printed
+        assert requests.get(f"{shop.url}/products", timeout=10).json()["products"]
+
+    def test_two_minutes_later_it_is_seen_in_all_three_signals(self, newcomer: Newcomer, shop: Shop) -> None:
+        def took() -> float:
+            return time.monotonic() - shop.deployed
+
+        def golden() -> bool:
+            return all(signals.with_signal(newcomer, signal) == set(SERVICES) for signal in signals.GOLDEN)
+
+        def kept() -> set[str]:
+            """A tenth of all traces is."""
+            found = newcomer.get("jaeger", "/api/traces", service="orders", limit="500")["data"]
+            return shop.customers.orders & {trace["traceID"] for trace in found}
+
+        order = until(kept, seconds=SOON_SECONDS - took()).pop()
+        signals.an_order_is_told(newcomer, order)
+        told = took()
+        until(golden, seconds=SOON_SECONDS - took())
+        print(f"after `make shop`: {told:.0f} s to an order as a tree and its lines, {took():.0f} s to golden signals")
+        assert took() < SOON_SECONDS
+
+    def test_every_promise_is_kept_on_a_host_of_4_gb_under_its_load(
+        self, newcomer: Newcomer, before: Containers, shop: Shop
+    ) -> None:
+        shop.customers.reports.clear()
+        found = json.loads(newcomer.make("check", JSON="1"))  # as programs ask for it
+        assert {"alertmanager is healthy", "every rule can be evaluated"} <= {finding["what"] for finding in found}
+        assert not [finding for finding in found if not finding["kept"]]
+        assert shop.customers.reports
+        assert shop.customers.answers == {"200", "201"}
+        assert before.items() <= newcomer.containers().items()  # nobody was restarted
+        running = newcomer.client.containers.list(filters={"name": f"^/{newcomer.config['prefix']}-"})
+        assert not [one.name for one in running if one.attrs["State"]["OOMKilled"] or one.attrs["RestartCount"]]
+        limits = {str(one.name): one.attrs["HostConfig"]["Memory"] for one in running if one.name in before}
+        assert 0 < sum(limits.values()) <= 3 * 1024 * MIB
+        assert all(limits.values())
+
+    def test_it_goes_with_all_that_it_had(self, newcomer: Newcomer, before: Containers, shop: Shop) -> None:
+        assert newcomer.containers().keys() > before.keys()
+        shop.customers.__exit__()
+        newcomer.make("shop-down")
+        assert newcomer.containers() == before
+        assert not list((newcomer.clone / "examples" / "shop").glob("Pulumi.*.yaml"))
 
 
 def test_a_stack_that_is_not_there_is_told_in_one_message(newcomer: Newcomer) -> None:
@@ -99,7 +202,7 @@ def test_a_stack_that_is_not_there_is_told_in_one_message(newcomer: Newcomer) ->
 
 
 def test_wrong_settings_are_told_in_one_message_before_anything_is_touched(newcomer: Newcomer) -> None:
-    prefix = f"{leftovers.PREFIX}{secrets.token_hex(3)}"
+    prefix = leftovers.new_prefix()
     newcomer.write(
         "broken",
         {
@@ -118,6 +221,14 @@ def test_wrong_settings_are_told_in_one_message_before_anything_is_touched(newco
     assert prefix not in names
 
 
+def test_an_engine_that_does_not_answer_is_told_in_one_message(newcomer: Newcomer) -> None:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    newcomer.write("away", {"docker": {"host": address}})
+    for target in ("up", "check", "shop"):
+        printed = newcomer.make(target, stack="away", fails=True)
+        assert printed.count(f"the Docker engine at {address} does not answer") == 1
+
+
 # The last ones: they take the stack down.
 
 
@@ -126,7 +237,7 @@ def test_down_keeps_the_data_and_says_nothing_of_others(newcomer: Newcomer) -> N
     prefix = newcomer.config["prefix"]
     newcomer.make("down")
     assert newcomer.containers() == {}
-    assert newcomer.volumes() == {f"{prefix}-prometheus", f"{prefix}-alertmanager"}
+    assert newcomer.volumes() == {f"{prefix}-{service}" for service in (*DATA, "grafana")}
 
 
 @pytest.mark.usefixtures("first_up")

@@ -1,7 +1,6 @@
 """The exporters with the real services that they speak for, in a network of the user's own."""
 
 import json
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
@@ -22,7 +21,7 @@ PASSWORDS = {"postgres_password": "pg:s3cret/'%", "redis_password": 'redis s3cre
 @pytest.fixture(scope="module")
 def shop(client: DockerClient) -> Iterator[Shop]:
     """PostgreSQL, Redis and Nginx as a user runs them."""
-    with Shop(client, f"{leftovers.PREFIX}{secrets.token_hex(3)}-shop") as made:
+    with Shop(client, f"{leftovers.new_prefix()}-shop") as made:
         made.start(
             "db",
             for_tests.image(client, "postgres"),
@@ -104,7 +103,9 @@ def test_passwords_show_neither_in_the_engine_nor_in_logs_nor_in_the_state(stack
     _assert_hidden(stack, *PASSWORDS.values())
 
 
-def test_a_wrong_password_is_told_without_showing_it_and_the_right_one_heals(stack: Deployment) -> None:
+def test_a_wrong_password_is_told_one_with_a_blank_refused_neither_shown_and_the_right_one_heals(
+    stack: Deployment,
+) -> None:
     until(lambda: stack.query("pg_up == 1"))
     others = {name: id_ for name, id_ in stack.containers().items() if "postgres" not in name}
     wrong = "wr0ng:p4ss/word"
@@ -113,6 +114,11 @@ def test_a_wrong_password_is_told_without_showing_it_and_the_right_one_heals(sta
     until(lambda: stack.query("pg_up == 0"))
     _assert_hidden(stack, wrong, *PASSWORDS.values())
     assert others.items() <= stack.containers().items()  # nobody else was touched
+
+    stack.secret("postgres_password", "with a blank")
+    printed = stack.up(fails=True)
+    assert "the secret postgres_password has a blank" in printed
+    assert "with a blank" not in printed
 
     stack.secret("postgres_password", PASSWORDS["postgres_password"])
     stack.up()
@@ -129,6 +135,18 @@ def test_a_service_that_is_away_is_down_and_its_exporter_is_not(stack: Deploymen
     finally:
         cache.start()
     until(lambda: stack.query("redis_up == 1"))
+
+
+def test_the_nginx_exporter_starts_while_its_nginx_is_away_and_finds_it_later(stack: Deployment, shop: Shop) -> None:
+    proxy, exporter = shop.client.containers.get(f"{shop.name}-proxy"), stack.container("nginx_exporter")
+    proxy.stop(timeout=1)
+    try:
+        exporter.restart(timeout=1)
+        until(lambda: not stack.query("nginx_up == 1"))
+    finally:
+        proxy.start()
+    until(lambda: stack.query("nginx_up == 1"))
+    assert stack.container("nginx_exporter").attrs["RestartCount"] == 0
 
 
 @pytest.mark.parametrize(

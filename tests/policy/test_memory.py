@@ -1,41 +1,12 @@
-"""The memory policies, fed as the engine feeds them: inputs behind the SDK's proxies, numbers as floats."""
+"""The memory policies."""
 
-import runpy
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import pulumi_policy
 import pytest
-from pulumi_policy import (
-    EnforcementLevel,
-    PolicyCustomTimeouts,
-    PolicyResource,
-    PolicyResourceOptions,
-    ResourceValidationArgs,
-    StackValidationArgs,
-)
-from pulumi_policy.proxy import UNKNOWN_BOOLEAN_VALUE, UNKNOWN_NUMBER_VALUE, unknown_checking_proxy
 
-import memory
-
-OPTIONS = PolicyResourceOptions(
-    protect=False,
-    ignore_changes=[],
-    delete_before_replace=None,
-    aliases=[],
-    custom_timeouts=PolicyCustomTimeouts(0, 0, 0),
-    additional_secret_outputs=[],
-)
-UNKNOWN: Any = UNKNOWN_NUMBER_VALUE
-
-
-class Report(list[str]):
-    """Collects what a policy reports."""
-
-    def __call__(self, message: str, _urn: str | None = None) -> None:
-        self.append(message)
+import declared
+from tests.policy.engine import UNKNOWN, Resource, ask, of_one
 
 
 def limited(mib: float, **more: object) -> dict[str, Any]:
@@ -43,95 +14,83 @@ def limited(mib: float, **more: object) -> dict[str, Any]:
     return {"image": "app:1", "memory": mib, "memorySwap": mib, **more}
 
 
-def violations_of_one(props: dict[str, Any], *, kind: str = memory.CONTAINER) -> list[str]:
-    """What the limit policy says of one resource called `app`."""
-    said = Report()
-    args = ResourceValidationArgs(kind, unknown_checking_proxy(props), f"urn::{kind}::app", "app", OPTIONS, None)
-    memory.LIMIT.validate(args, said)
-    return said
-
-
-def violations_of_stack(
+def of_stack(
     containers: Mapping[str, dict[str, Any]],
     *,
+    policy: str = "memory-ceiling",
     config: Mapping[str, Any] | None = None,
     outputs: dict[str, Any] | None = None,
 ) -> list[str]:
-    """What the ceiling policy says of a stack of `containers` and something else."""
-    said = Report()
-    declared = [
-        (memory.STACK, "project-stack", outputs or {}),
-        ("docker:index/network:Network", "network", {"driver": "bridge"}),
-        *((memory.CONTAINER, name, props) for name, props in containers.items()),
-    ]
+    """What `policy` says of a stack of `containers` and something else."""
     resources = [
-        PolicyResource(kind, unknown_checking_proxy(props), f"urn::{kind}::{name}", name, OPTIONS, None, None, [], {})
-        for kind, name, props in declared
+        Resource(outputs or {}, "project-stack", declared.STACK),
+        Resource({"driver": "bridge"}, "network", "docker:index/network:Network"),
+        *(Resource(props, name) for name, props in containers.items()),
     ]
-    memory.CEILING.validate(StackValidationArgs(resources, config), said)
-    return said
+    return ask(policy, resources, config=config)
 
 
 @pytest.mark.parametrize(
     "props",
     [
-        pytest.param(limited(64.0), id="a limit without swap"),
+        pytest.param(limited(64), id="a limit without swap"),
         pytest.param({"image": "app:1", "start": False}, id="no limit, but it is never started"),
-        pytest.param(limited(64.0, mustRun=False), id="a job that ends, with a limit"),
-        pytest.param(limited(64.0, start=UNKNOWN_BOOLEAN_VALUE), id="perhaps started, with a limit"),
+        pytest.param(limited(64, mustRun=False), id="a job that ends, with a limit"),
+        pytest.param(limited(64, start=UNKNOWN), id="perhaps started, with a limit"),
+        pytest.param(limited(64, memoryReservation=64), id="all of it reserved"),
     ],
 )
 def test_a_bounded_container_passes(props: dict[str, Any]) -> None:
-    assert violations_of_one(props) == []
+    assert of_one("memory-limit", props) == []
 
 
 @pytest.mark.parametrize(
     ("props", "says"),
     [
         pytest.param({}, "no hard memory limit: set memory and memory_swap", id="nothing said about memory"),
-        pytest.param(limited(0.0), "no hard memory limit", id="zero, which the engine takes for no limit"),
-        pytest.param(limited(-1.0), "no hard memory limit", id="minus one"),
-        pytest.param({"memorySwap": 64.0}, "no hard memory limit", id="a limit for swap only"),
-        pytest.param({"memory": 64.0}, "64 MiB lets it have as much swap on top", id="memory_swap left out"),
-        pytest.param(
-            {"memory": 64.0, "memorySwap": 96.0}, "32 MiB of swap on top: set memory_swap to 64", id="some swap"
-        ),
-        pytest.param({"memory": 64.0, "memorySwap": -1.0}, "swap without end", id="unlimited swap"),
-        pytest.param({"memory": UNKNOWN, "memorySwap": 64.0}, "memory is not known before", id="an unknown limit"),
-        pytest.param({"memory": 64.0, "memorySwap": UNKNOWN}, "memorySwap is not known before", id="unknown swap"),
+        pytest.param(limited(0), "no hard memory limit", id="zero, which the engine takes for no limit"),
+        pytest.param(limited(-1), "no hard memory limit", id="minus one"),
+        pytest.param({"memorySwap": 64}, "no hard memory limit", id="a limit for swap only"),
+        pytest.param({"memory": 64}, "64 MiB lets it have as much swap on top", id="memory_swap left out"),
+        pytest.param({"memory": 64, "memorySwap": 96}, "32 MiB of swap on top: set memory_swap to 64", id="some swap"),
+        pytest.param({"memory": 64, "memorySwap": -1}, "swap without end", id="unlimited swap"),
+        pytest.param({"memory": UNKNOWN, "memorySwap": 64}, "memory is not known before", id="an unknown limit"),
+        pytest.param({"memory": 64, "memorySwap": UNKNOWN}, "memorySwap is not known before", id="unknown swap"),
         pytest.param({"mustRun": False}, "no hard memory limit", id="a job that ends, without a limit"),
-        pytest.param({"start": UNKNOWN_BOOLEAN_VALUE}, "no hard memory limit", id="perhaps started, without a limit"),
+        pytest.param({"start": UNKNOWN}, "no hard memory limit", id="perhaps started, without a limit"),
+        pytest.param(limited(64, memoryReservation=96), "of 96 MiB is above its limit of 64", id="more is reserved"),
+        pytest.param(
+            limited(64, memoryReservation=UNKNOWN), "memoryReservation is not known", id="unknown reservation"
+        ),
     ],
 )
 def test_an_unbounded_container_is_named_with_its_fix(props: dict[str, Any], says: str) -> None:
-    [violation] = violations_of_one(props)
+    [violation] = of_one("memory-limit", props)
     assert violation.startswith("container app: ")
     assert says in violation
 
 
 def test_other_resources_need_no_memory_limit() -> None:
-    assert violations_of_one({"name": "data"}, kind="docker:index/volume:Volume") == []
+    assert ask("memory-limit", [Resource({"name": "data"}, "data", declared.VOLUME)]) == []
 
 
 @pytest.mark.parametrize(
     "containers",
     [
         pytest.param({}, id="no container at all"),
-        pytest.param({"a": limited(8192.0), "b": limited(6144.0)}, id="exactly the ceiling"),
-        pytest.param({"a": limited(14336.0), "loader": limited(256.0, mustRun=False)}, id="a job that ends on top"),
-        pytest.param(
-            {"a": {"memory": 64.0, "memorySwap": -1.0}}, id="swap as an engine reports it that cannot count it"
-        ),
-        pytest.param({"a": limited(14336.0), "vault": {"start": False}}, id="one that is never started on top"),
+        pytest.param({"a": limited(8192), "b": limited(6144)}, id="exactly the ceiling"),
+        pytest.param({"a": limited(14336), "loader": limited(256, mustRun=False)}, id="a job that ends on top"),
+        pytest.param({"a": {"memory": 64, "memorySwap": -1}}, id="swap as an engine reports it that cannot count it"),
+        pytest.param({"a": limited(14336), "vault": {"start": False}}, id="one that is never started on top"),
     ],
 )
 def test_what_fits_under_the_ceiling_passes(containers: dict[str, dict[str, Any]]) -> None:
-    assert violations_of_stack(containers) == []
+    assert of_stack(containers) == []
 
 
 def test_a_sum_over_the_ceiling_names_its_biggest_shares() -> None:
     sizes = {"grafana": 1024, "elasticsearch": 6144, "loki": 4096, "jaeger": 2048, "prometheus": 4096, "a": 64, "b": 32}
-    [violation] = violations_of_stack({name: limited(float(mib)) for name, mib in sizes.items()})
+    [violation] = of_stack({name: limited(mib) for name, mib in sizes.items()})
     assert violation == (
         "the limits add up to 17504 MiB, 3168 MiB over the ceiling of 14336 MiB (elasticsearch 6144, loki 4096, "
         "prometheus 4096, jaeger 2048, grafana 1024, 2 more with 96): lower a limit, or raise the ceiling if the host "
@@ -140,20 +99,19 @@ def test_a_sum_over_the_ceiling_names_its_biggest_shares() -> None:
 
 
 def test_a_container_that_perhaps_runs_counts_as_running() -> None:
-    containers = {"a": limited(14336.0), "b": limited(1.0, mustRun=UNKNOWN_BOOLEAN_VALUE)}
-    assert len(violations_of_stack(containers)) == 1
+    containers = {"a": limited(14336), "b": limited(1, mustRun=UNKNOWN)}
+    assert len(of_stack(containers)) == 1
 
 
 @pytest.mark.parametrize(
     ("props", "says"),
     [
-        pytest.param({"memory": UNKNOWN, "memorySwap": UNKNOWN}, "b: memory is not known", id="an unknown limit"),
-        pytest.param({}, "b: it has no hard memory limit", id="no limit"),
+        pytest.param({"memory": UNKNOWN, "memorySwap": UNKNOWN}, "container b: memory is not known", id="unknown"),
+        pytest.param({}, "cannot be added up: give a hard limit to b", id="no limit"),
     ],
 )
 def test_a_sum_with_an_unbounded_part_is_refused(props: dict[str, Any], says: str) -> None:
-    [violation] = violations_of_stack({"a": limited(64.0), "b": props})
-    assert violation.startswith("the limits cannot be added up; ")
+    [violation] = of_stack({"a": limited(64), "b": props})
     assert says in violation
 
 
@@ -162,28 +120,65 @@ def test_a_sum_with_an_unbounded_part_is_refused(props: dict[str, Any], says: st
     [
         pytest.param({"ceiling_mib": 100.0}, {}, 100, id="the pack's config lowers it"),
         pytest.param({"ceiling_mib": 20480.0}, {}, 20480, id="the pack's config raises it"),
-        pytest.param({}, {"memory_ceiling_mib": 3072.0}, 3072, id="a stack may bind itself to less"),
-        pytest.param({}, {"memory_ceiling_mib": 20480.0}, 14336, id="a stack may not ask for more"),
-        pytest.param({"ceiling_mib": 100.0}, {"memory_ceiling_mib": 3072.0}, 100, id="the lower of both holds"),
+        pytest.param({}, {"memory_ceiling_mib": 3072}, 3072, id="a stack may bind itself to less"),
+        pytest.param({}, {"memory_ceiling_mib": 20480}, 14336, id="a stack may not ask for more"),
+        pytest.param({"ceiling_mib": 100.0}, {"memory_ceiling_mib": 3072}, 100, id="the lower of both holds"),
         pytest.param({}, {"prometheus": "http://127.0.0.1:9090"}, 14336, id="other outputs change nothing"),
     ],
 )
 def test_the_ceiling_is(config: dict[str, Any], outputs: dict[str, Any], ceiling: int) -> None:
-    assert violations_of_stack({"a": limited(float(ceiling))}, config=config, outputs=outputs) == []
-    [violation] = violations_of_stack({"a": limited(ceiling + 1.0)}, config=config, outputs=outputs)
+    assert of_stack({"a": limited(ceiling)}, config=config, outputs=outputs) == []
+    [violation] = of_stack({"a": limited(ceiling + 1)}, config=config, outputs=outputs)
     assert f"1 MiB over the ceiling of {ceiling} MiB" in violation
 
 
 def test_an_unknown_ceiling_is_refused() -> None:
-    [violation] = violations_of_stack({"a": limited(64.0)}, outputs={"memory_ceiling_mib": UNKNOWN})
+    [violation] = of_stack({"a": limited(64)}, outputs={"memory_ceiling_mib": UNKNOWN})
     assert "project-stack: memory_ceiling_mib is not known before the update" in violation
 
 
-def test_the_pack_is_assembled_as_the_engine_runs_it_and_is_mandatory(monkeypatch: pytest.MonkeyPatch) -> None:
-    served: dict[str, Any] = {}
-    monkeypatch.setattr(pulumi_policy, "PolicyPack", lambda **pack: served.update(pack))
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    runpy.run_path(str(Path(memory.__file__).parent))
-    assert served["enforcement_level"] is EnforcementLevel.MANDATORY
-    assert [policy.name for policy in served["policies"]] == ["memory-limit", "memory-ceiling"]
-    assert {policy.enforcement_level for policy in served["policies"]} == {None}  # none is less than the pack's level
+@pytest.mark.parametrize(
+    ("containers", "says"),
+    [
+        pytest.param({"prometheus": limited(4096), "loki": limited(4096)}, None, id="each at its most"),
+        pytest.param({"loki": limited(4097)}, "loki 4097: 4097 MiB, and 4096 MiB is all", id="one over it"),
+        pytest.param(
+            {"store": limited(2049, image="docker.io/jaegertracing/jaeger:2")}, "store 2049", id="by its image"
+        ),
+        pytest.param(
+            {"redis_exporter": limited(600), "cadvisor": limited(500)},
+            "redis_exporter 600, cadvisor 500: 1100 MiB, and 1024",
+            id="the exporters together",
+        ),
+        pytest.param({"orders": limited(9000)}, None, id="a service of the user's own"),
+        pytest.param({"loki": limited(5000, mustRun=False)}, None, id="a job that ends"),
+        pytest.param({"loki": {"memory": UNKNOWN}}, "container loki: memory is not known", id="an unknown limit"),
+        pytest.param({"store": {"image": UNKNOWN, "memory": 1}}, "store: image is not known", id="an unknown image"),
+    ],
+)
+def test_no_kind_of_service_takes_more_than_its_share(containers: dict[str, dict[str, Any]], says: str | None) -> None:
+    found = of_stack(containers, policy="memory-shares")
+    assert len(found) == (says is not None)
+    assert says is None or says in found[0]
+
+
+def test_the_shares_are_those_of_the_config() -> None:
+    config = {"shares_mib": {"shop-.+": 100.0}}
+    containers = {"shop-a": limited(60), "shop-b": limited(41), "loki": limited(9000)}
+    [violation] = of_stack(containers, policy="memory-shares", config=config)
+    assert "shop-a 60, shop-b 41: 101 MiB" in violation
+
+
+@pytest.mark.parametrize(
+    ("mib", "config", "advised"),
+    [
+        pytest.param(13619, {}, False, id="5 percent left"),
+        pytest.param(13620, {}, True, id="less left"),
+        pytest.param(14336, {}, True, id="nothing left"),
+        pytest.param(14337, {}, False, id="too much, which another policy says"),
+        pytest.param(9000, {"percent": 50.0}, True, id="the pack's config asks for half"),
+        pytest.param(0, {}, False, id="no limit, which another policy says"),
+    ],
+)
+def test_headroom_is_advised(mib: float, config: dict[str, Any], *, advised: bool) -> None:
+    assert bool(of_stack({"a": limited(mib)}, policy="memory-headroom", config=config)) is advised

@@ -5,12 +5,13 @@
 
 promtool is the one built for the images (or PROMTOOL), pint is built from toolchain/pint (or PINT).
 
+The log alerts are judged by Loki: see `logql.py`.
+
 The test files beside this one see the rules with every job watched, the default thresholds, and of the annotations only
 the summary: descriptions are plain text (checked here) and runbook links are made by one line of code (checked here).
 """
 
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -23,16 +24,20 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from config.alerts import EVERYTHING, Alert, Thresholds, groups, render
+from config import loki_rules
+from config.alerts import EVERYTHING, Addresses, Alert, Group, Thresholds, groups, render
+from config.log_settings import Logs
 from config.settings import Settings
-from toolchain import golang, images, store
-from toolchain.report import Step, ToolchainError, readable_errors
+from config.trace_settings import Traces
+from tests import panels
+from tests.rules import logql
+from toolchain import golang, images
+from toolchain.report import ToolchainError, readable_errors
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RUNBOOKS = ROOT / "docs" / "runbooks"
-RUNBOOKS_URL = "https://runbooks.invalid"
-PINT_MODULE = ROOT / "toolchain" / "pint"
+ADDRESSES = Addresses("https://runbooks.invalid", "https://grafana.invalid", "https://jaeger.invalid")
 PINT_PACKAGE = "github.com/cloudflare/pint/cmd/pint"
 
 ALWAYS_FIRES = {"Watchdog"}
@@ -44,20 +49,23 @@ SECTIONS = ("## What it means", "## Check", "## Mend", "## Tune")
 LINK = re.compile(r"\]\((\w+)\.md\)")
 NOISE = re.compile(r"Checking |\s*SUCCESS|level=")
 """What promtool and pint say besides what is wrong."""
-PROMQL = re.compile(r"```promql\n(.*?)```", re.DOTALL)
 
 Rule = tuple[str, str]
 """Name and severity of an alert: each of a pair is tested."""
 
 
 def main(arguments: list[str]) -> int:
-    alerts = [rule for group in groups(Thresholds(), EVERYTHING) for rule in group.rules if isinstance(rule, Alert)]
+    alerts = [rule for group in every_group() for rule in group.rules if isinstance(rule, Alert)]
     if arguments == ["index"]:
         (RUNBOOKS / "README.md").write_text(index(alerts))
         return 0
     faults = [*plain_texts(alerts), *runbooks(alerts)]
     with tempfile.TemporaryDirectory() as folder:
-        faults += [*promtool(Path(folder)), *pint(Path(folder))]
+        faults += [
+            *promtool(Path(folder)),
+            *pint(Path(folder)),
+            *logql.judge(Path(folder, "loki"), {**queries("logql"), **of_dashboards("loki")}),
+        ]
     tested, untested = coverage(alerts)
     faults += untested
     for fault in faults:
@@ -66,16 +74,21 @@ def main(arguments: list[str]) -> int:
     return 1 if faults else 0
 
 
+def every_group() -> tuple[Group, ...]:
+    """Prometheus' groups, then Loki's."""
+    return (*groups(Thresholds(), EVERYTHING, Logs(), Traces()), *loki_rules.groups(Thresholds()))
+
+
 def promtool(folder: Path) -> Iterator[str]:
-    """Prometheus' own checks of the rendered rules and of the runbooks' queries, then the test files."""
-    rendered = render(Thresholds(), RUNBOOKS_URL, EVERYTHING)
+    """Prometheus' own checks of the rendered rules and of the queries of runbooks and dashboards, then the test files."""
+    rendered = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())
     write(folder / "full", rendered)
     write(folder / "tests", {name: only_summaries(text) for name, text in rendered.items()})
-    write(folder, {"runbooks.yml": queries()})
+    write(folder, {"queries.yml": as_rules({**queries("promql"), **of_dashboards("prometheus")})})
     tests = [shutil.copy(test, folder / "tests") for test in sorted(HERE.glob("*.test.yml"))]
     rules = sorted((folder / "full" / "rules").glob("*.yml"))
     tool = os.environ.get("PROMTOOL") or images.binary("promtool")
-    yield from complaints([tool, "check", "rules", folder / "runbooks.yml"], folder)
+    yield from complaints([tool, "check", "rules", folder / "queries.yml"], folder)
     unreadable = [*complaints([tool, "check", "rules", "--lint=all", "--lint-fatal", *rules], folder)]
     # Every test case would complain of a rule file that cannot be read.
     yield from unreadable or complaints([tool, "test", "rules", *tests], folder)
@@ -84,7 +97,7 @@ def promtool(folder: Path) -> Iterator[str]:
 def pint(folder: Path) -> Iterator[str]:
     """A second opinion on the rules that `promtool` left in the folder; what it must accept stands in .pint.hcl."""
     try:
-        tool = os.environ.get("PINT") or build_pint()
+        tool = os.environ.get("PINT") or golang.tool("pint", PINT_PACKAGE)
     except ToolchainError as error:
         print(f"pint cannot be had here, so the rules are not linted with it: {error}")
         return
@@ -92,17 +105,6 @@ def pint(folder: Path) -> Iterator[str]:
     yield from complaints(
         [*command, "lint", "--min-severity=info", "--fail-on=info", folder / "full" / "rules"], folder
     )
-
-
-def build_pint() -> Path:
-    """From its Go module, once: `go install` of it fails on a version that the module proxies refuse."""
-    go = golang.toolchain()
-
-    def build(into: Path) -> None:
-        with Step("pint: building from Go modules"):
-            go.build(PINT_MODULE, [PINT_PACKAGE], tags="netgo", ldflags="-s -w", into=into, log="build-pint")
-
-    return store.product("pint", store.content_key(PINT_MODULE, go.version, platform.machine()), build) / "pint"
 
 
 def complaints(command: Sequence[str | Path], folder: Path) -> Iterator[str]:
@@ -141,7 +143,7 @@ def coverage(alerts: list[Alert]) -> tuple[int, list[str]]:
     missing: list[str] = []
     rules = {(alert.name, str(alert.severity)) for alert in alerts}
     names: list[str] = []
-    for path in sorted(HERE.glob("*.test.yml")):
+    for path in (*sorted(HERE.glob("*.test.yml")), logql.CASES):
         for case in yaml.safe_load(path.read_text())["tests"]:
             names.append(case["name"])
             for check in case["alert_rule_test"]:
@@ -195,7 +197,7 @@ def runbooks(alerts: list[Alert]) -> Iterator[str]:
     yield from (f"no page in docs/runbooks says what {key} does" for key in sorted(thresholds - explained))
     readme = RUNBOOKS / "README.md"
     if not readme.exists() or readme.read_text() != index(alerts):
-        yield "docs/runbooks/README.md is not up to date: python -m tests.rules.run index"
+        yield "docs/runbooks/README.md is not up to date: .venv/bin/python -m tests.rules.run index"
 
 
 def settings_keys(model: type[BaseModel], path: str = "") -> Iterator[str]:
@@ -207,14 +209,29 @@ def settings_keys(model: type[BaseModel], path: str = "") -> Iterator[str]:
                 yield from settings_keys(part, f"{path}{name}.")
 
 
-def queries() -> str:
-    """The queries in the runbooks as a rule file, for promtool to parse."""
-    rules = [
-        {"record": f"{name}:query:line{number}", "expr": line}
+def queries(language: str) -> dict[str, str]:
+    """The queries in the runbooks, one a line: where it stands → query."""
+    block = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
+    return {
+        f"docs/runbooks/{name}.md: query {number}": line
         for name, text in pages().items()
-        for number, line in enumerate(line for block in PROMQL.findall(text) for line in block.splitlines())
-    ]
-    return yaml.safe_dump({"groups": [{"name": "runbooks", "rules": rules}]})
+        for number, line in enumerate((line for found in block.findall(text) for line in found.splitlines()), start=1)
+    }
+
+
+def of_dashboards(source: str) -> dict[str, str]:
+    """The queries in the dashboards: where it stands → query. Prometheus' variables are no queries, but names of labels."""
+    return {
+        query.where: query.filled_in()
+        for query in panels.asked()
+        if query.source == source and query.panel != "variable"
+    }
+
+
+def as_rules(expressions: dict[str, str]) -> str:
+    """A rule file, for promtool to parse."""
+    rules = [{"record": re.sub(r"\W+", ":", where), "expr": query} for where, query in expressions.items()]
+    return yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]})
 
 
 def index(alerts: list[Alert]) -> str:
@@ -226,10 +243,12 @@ def index(alerts: list[Alert]) -> str:
         "",
         "In the commands, `<prefix>` is the stack's setting of that name, and `<container>` or `<postgres>` stands for yours.",
         "Queries are for Prometheus' own page: <http://127.0.0.1:9090> on the host, unless `publish.prometheus` says otherwise.",
+        "Those that begin with `{` or count over such braces are LogQL, for Loki:",
+        "`curl -sG http://127.0.0.1:3100/loki/api/v1/query_range --data-urlencode 'query={service=\"orders\"}'`.",
         "",
-        "Written by `python -m tests.rules.run index` from the rules in `config/alerts/`.",
+        "Written by `python -m tests.rules.run index` from the rules in `config/alerts/` and `config/loki_rules.py`.",
     ]
-    for group in groups(Thresholds(), EVERYTHING):
+    for group in every_group():
         of_group = [alert for alert in alerts if alert in group.rules]
         lines += ["", f"## {group.name}", "", "| alert | severity | says |", "|---|---|---|"]
         for name in dict.fromkeys(alert.name for alert in of_group):

@@ -18,6 +18,10 @@ from config.settings import Settings, SettingsError, load
 PROJECT, STACK = "nervous-system", "test"
 
 PINNED_MONGODB = f"docker.io/percona/mongodb_exporter:0.47.2@sha256:{'a' * 64}"
+PINNED_STORAGE = {
+    "jaeger_es_index_cleaner": f"docker.io/jaegertracing/jaeger-es-index-cleaner:2.21.0@sha256:{'a' * 64}",
+    "opensearch": f"docker.io/opensearchproject/opensearch:3.7.0@sha256:{'a' * 64}",
+}
 EXPORTERS: dict[str, Any] = {
     "postgres": {"address": "db:5432"},
     "redis": {"address": "cache:6379"},
@@ -27,10 +31,26 @@ EXPORTERS: dict[str, Any] = {
     "elasticsearch": {"url": "http://search:9200"},
     "probes": [{"name": "home", "target": "https://shop.example"}],
 }
-EVERYTHING: dict[str, Any] = {"exporters": EXPORTERS, "images": {"mongodb_exporter": PINNED_MONGODB}}
-"""Stack config that selects every service there is."""
+EVERYTHING: dict[str, Any] = {
+    "exporters": EXPORTERS,
+    "images": {"mongodb_exporter": PINNED_MONGODB, **PINNED_STORAGE},
+    "logs": {"s3": {"bucket": "logs"}},
+    "traces": {"storage": "elasticsearch"},
+    "grafana": {"tls": {"domain": "grafana.example.com"}},
+    "publish": {"caddy": "127.0.0.1:443"},
+}
+"""Stack config that selects every service there is, but for those that stand in for another."""
+INSTEAD: dict[str, Any] = {
+    **EVERYTHING,
+    "logs": {"shipper": "promtail", "s3": {"bucket": "logs"}},
+    "traces": {"storage": "opensearch"},
+}
+"""Stack config that selects those."""
 
-SECRET_TEXT = "hunter2-shows-nowhere"
+FRONT: dict[str, Any] = {"grafana": {"tls": {"domain": "g.example"}}, "publish": {"caddy": "0.0.0.0:443"}}
+"""Stack config that puts TLS in front of Grafana, for everybody."""
+
+SECRET_TEXT = "hunter2:shows-nowhere"
 """What every secret of these tests holds."""
 
 
@@ -180,8 +200,8 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def described(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> Container:
-    """What `config` makes of `service`, as `MetricsStack` asks for it."""
-    return services.describe(service, settings, own_rules or {})
+    """What `config` makes of `service`, as its stack asks for it."""
+    return services.describe(service, settings, own_rules=own_rules)
 
 
 def config_of(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> ConfigFiles:

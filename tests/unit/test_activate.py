@@ -16,6 +16,7 @@ import pytest
 from docker.errors import APIError, DockerException, NotFound
 
 from components import activate as module
+from components import engine
 from components.activate import Order, RefusedError, activate
 
 OLD, NEW = "a" * 12, "b" * 12
@@ -24,7 +25,14 @@ LOADER = NEW + "0" * 52
 
 VERSION_URL, METRICS_URL = "http://127.0.0.1/version", "http://127.0.0.1/metrics"
 EXPECT = {VERSION_URL: f"version {NEW}", METRICS_URL: "reload_successful 1"}
+TAKE = ["sh", "take"]
+"""A service's own command for new files."""
 HEALTH = ("wget", "-q", "-O", "/dev/null", "http://127.0.0.1/ready")
+
+
+@pytest.fixture(autouse=True)
+def _fakes_run_commands_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "run_inside", lambda service, command: service.exec_run(command))
 
 
 class Clock:
@@ -69,7 +77,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.started = self.clock.now - 3600
-        self.loaded = self._link()
+        self.loaded = self.started_with = self._link()
 
     def _link(self) -> str | None:
         link = self.volume / "current"
@@ -114,6 +122,7 @@ class Service:
         self.actions.append(f"restart within {timeout}")
         self.started, self.restart_count = self.clock.now, 0
         self._read()
+        self.started_with = self._link()
         self.crashing = not self.reload_successful
         self.running = not self.crashing
 
@@ -127,13 +136,22 @@ class Service:
             raise APIError("Container is not running")
         if command[0] == "readlink":
             return (0, f"{self._link()}\n".encode()) if self._link() else (1, b"")
+        if command == TAKE:
+            return self._take()
         if command == list(HEALTH):
             return (0 if self.clock.now - self.started >= self.well_after else 1), b""
         pages = {
             VERSION_URL: f"version {self.loaded}",
             METRICS_URL: f"reload_successful {int(self.reload_successful)}",
+            STARTED_URL: f"started with {self.started_with}",
         }
         return 0, pages[command[-1]].encode()
+
+    def _take(self) -> tuple[int, bytes]:
+        self.actions.append("take")
+        assert self.clock.now - self.started >= self.well_after, "asked before it is well"
+        self._read()
+        return (0, b"") if self.reload_successful else (1, f"will not take {self._link()}".encode())
 
     def logs(self, tail: int, since: float | None = None) -> bytes:
         return "\n".join(text for when, text in self.log if when >= (since or 0)).encode()
@@ -169,12 +187,24 @@ class Engine:
     def run(self, image: str, *, entrypoint: list[str], command: list[str], **options: Any) -> Any:
         run = {"image": image, **options}
         self.runs.append(run)
-        done = subprocess.run([*entrypoint, *command], check=False, stdout=subprocess.PIPE)
+        if options["network_mode"] == "none":
+            done = subprocess.run([*entrypoint, *command], check=False, stdout=subprocess.PIPE)
+            code, out = done.returncode, done.stdout
+        else:
+            assert options["network_mode"] == f"container:{self.service.id}"
+            code, out = self._asked(*command), b""
         return SimpleNamespace(
-            wait=lambda: {"StatusCode": done.returncode},
-            logs=lambda tail: done.stdout,
+            wait=lambda: {"StatusCode": code},
+            logs=lambda tail: out,
             remove=lambda v, force: run.update(removed={"v": v, "force": force}),
         )
+
+    def _asked(self, script: str, zeroth: str, *questions: str) -> int:
+        """The real script, whose wget shows the service's pages."""
+        urls = questions[::2]
+        pages = "".join(f"'{url}') printf '%s' '{self.service.exec_run([url])[1].decode()}';; " for url in urls)
+        wget = f'wget() {{ case "$4" in {pages} esac; }}\n'
+        return subprocess.run(["/bin/sh", "-c", wget + script, zeroth, *questions], check=False).returncode
 
 
 @dataclass
@@ -353,6 +383,91 @@ def test_a_service_that_was_stopped_starts_with_its_new_files(host: Host) -> Non
     host.service.running = False
     activate(host.order())
     assert (host.service.loaded, host.service.running) == (NEW, True)
+
+
+# Files that a command in the container makes it take.
+
+
+def test_a_command_takes_new_files_and_the_first_ones_too(host: Host) -> None:
+    activate(host.order(reload=TAKE))
+    assert (host.service.actions, host.service.loaded) == (["take"], NEW)
+    host.service.loaded = NEW
+    activate(host.order(reload=TAKE))  # live already: as after a first start
+    assert host.service.actions == ["take", "take"]
+
+
+def test_a_command_waits_until_the_service_is_well(host: Host) -> None:
+    host.service.started, host.service.well_after = host.clock.now, 5
+    activate(host.order(reload=TAKE))
+    assert host.service.loaded == NEW
+
+
+def test_files_that_a_command_refuses_are_told_in_its_words_and_the_old_ones_taken_again(host: Host) -> None:
+    host.service.refuses = frozenset({NEW})
+    with pytest.raises(RefusedError, match=f"does not take its new files:\nwill not take {NEW}"):
+        activate(host.order(reload=TAKE))
+    assert (host.current, host.service.loaded) == (OLD, OLD)
+    assert host.service.actions == ["take", "take"]
+
+
+# Files that a service looks after by itself, but for what only its start reads.
+
+
+@pytest.fixture
+def polling(host: Host) -> dict[str, Any]:
+    """An order for a service that needs no signal."""
+
+    def looks_after_its_files(seconds: float) -> None:
+        host.clock.now += seconds
+        host.service._read()
+
+    host.clock.sleep = looks_after_its_files  # type: ignore[method-assign]
+    return {"reload": "poll", "expect": {VERSION_URL: f"version {NEW}"}}
+
+
+STARTED_URL = "http://127.0.0.1/started"
+
+
+def test_files_that_the_service_polls_go_live_without_any_action(host: Host, polling: dict[str, Any]) -> None:
+    activate(host.order(**polling, since_start={STARTED_URL: f"started with {OLD}"}))
+    assert host.service.actions == []
+    assert host.service.loaded == NEW
+
+
+def test_what_only_a_start_reads_restarts_a_service_that_polls(host: Host, polling: dict[str, Any]) -> None:
+    activate(host.order(**polling, since_start={STARTED_URL: f"started with {NEW}"}))
+    assert host.service.actions == ["restart within 10"]
+    assert host.service.loaded == NEW
+
+
+def test_a_refused_start_is_followed_by_one_with_the_old_files(host: Host, polling: dict[str, Any]) -> None:
+    host.service.refuses = frozenset({NEW})
+    with pytest.raises(RefusedError):
+        activate(host.order(**polling, since_start={STARTED_URL: f"started with {NEW}"}), patience=20)
+    assert host.service.actions == ["restart within 10"] * 2
+    assert host.current == OLD
+    assert host.service.loaded == OLD
+
+
+# Services whose image has no shell.
+
+
+def test_a_service_without_tools_is_asked_by_a_container_beside_it(host: Host) -> None:
+    activate(host.order(tools=False))
+    assert host.service.actions == ["SIGHUP"]
+    questions = [run for run in host.engine.runs if run["network_mode"] != "none"]
+    assert len(questions) == 1  # for all pages
+    for run in questions:
+        assert run["name"] == "ns-prometheus-loader-ask"
+        assert not run.get("volumes")
+        assert run["removed"] == {"v": True, "force": True}
+
+
+def test_what_a_service_without_tools_does_not_say_is_a_refusal(host: Host) -> None:
+    host.service.refuses = frozenset({NEW})
+    with pytest.raises(RefusedError, match="reload_successful 1"):
+        activate(host.order(tools=False))
+    assert host.current == OLD
 
 
 # Services without files.

@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
-from config import alertmanager
+from config import alertmanager, loki_rules
 from config.alertmanager import container, main_file
+from config.alerts import EVERYTHING as WATCHED
+from config.alerts import Addresses, Thresholds, render
+from config.log_settings import Logs
 from config.settings import Settings
+from config.trace_settings import Traces
 from config.units import seconds
-from tests.unit.conftest import EVERYTHING, config_of, settings_of
+from tests.unit.conftest import config_of, settings_of
 
 SLACK, PAGERDUTY, DEADMAN = "slack_webhook", "pagerduty_key", "deadman_url"
 
@@ -174,8 +178,22 @@ def test_a_message_links_the_runbook_and_the_query() -> None:
             {"alertname": "PostgresDeadlocks", "severity": "warning", "service": "postgres"},
             {"alertname": "TargetDown", "severity": "critical", "service": "postgres"},
         ),
+        (
+            {"alertname": "LogServiceSilent", "severity": "warning", "service": "orders"},
+            {"alertname": "ContainerGone", "severity": "warning", "service": "orders"},
+        ),
+        (
+            {"alertname": "LogServiceSilent", "severity": "warning", "service": "orders"},
+            {"alertname": "TargetDown", "severity": "critical", "service": "alloy", "job": "alloy"},
+        ),
     ],
-    ids=["the warning of what is critical", "what is wrong with a service that is down", "what an exporter cannot see"],
+    ids=[
+        "the warning of what is critical",
+        "what is wrong with a service that is down",
+        "what an exporter cannot see",
+        "the silence of what is gone",
+        "the silence of all when nobody brings their lines",
+    ],
 )
 def test_an_alert_that_only_repeats_another_is_muted(labels: Labels, other: Labels) -> None:
     assert muted(labels, [other])
@@ -190,6 +208,10 @@ def test_an_alert_that_only_repeats_another_is_muted(labels: Labels, other: Labe
             {"alertname": "HostDiskFull", "severity": "critical", "service": "host", "mountpoint": "/"},
         ),
         (
+            {"alertname": "LogServiceSilent", "severity": "warning", "service": "users"},
+            {"alertname": "ContainerGone", "severity": "warning", "service": "orders"},
+        ),
+        (
             {"alertname": "HostCpuHigh", "severity": "warning", "service": "host"},
             {"alertname": "RedisDown", "severity": "critical", "service": "redis"},
         ),
@@ -202,7 +224,13 @@ def test_an_alert_that_only_repeats_another_is_muted(labels: Labels, other: Labe
             {"alertname": "TargetDown", "severity": "critical", "service": "redis"},
         ),
     ],
-    ids=["another disk", "another service", "why it is down", "what is critical itself"],
+    ids=[
+        "another disk",
+        "the silence of another service",
+        "another service",
+        "why it is down",
+        "what is critical itself",
+    ],
 )
 def test_an_alert_that_says_more_is_not_muted(labels: Labels, other: Labels) -> None:
     assert not muted(labels, [other])
@@ -236,10 +264,10 @@ def test_muting_rules_speak_of_alerts_that_exist() -> None:
 
 
 def _alerts() -> list[dict[str, Any]]:
-    files = config_of("prometheus", settings_of(EVERYTHING)).files
-    groups = [
-        group for name, text in files.items() if name.startswith("rules/") for group in yaml.safe_load(text)["groups"]
-    ]
+    """Of Prometheus and of Loki, whatever is watched."""
+    files = render(Thresholds(), Addresses(""), WATCHED, Logs(), Traces())
+    groups = [group for text in files.values() for group in yaml.safe_load(text)["groups"]]
+    groups += loki_rules.rule_file(settings_of())["groups"]
     return [rule for group in groups for rule in group["rules"] if "alert" in rule]
 
 

@@ -7,16 +7,35 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from config.alerts import EVERYTHING, Alert, Group, Job, RecordingRule, Rule, Thresholds, Watched, groups, render
+from config import loki_rules
+from config.alerts import (
+    EVERYTHING,
+    Addresses,
+    Alert,
+    Group,
+    Job,
+    RecordingRule,
+    Rule,
+    Thresholds,
+    Watched,
+    groups,
+    render,
+)
+from config.log_settings import Logs
+from config.trace_settings import Traces
 
 URL = "https://example.org/runbooks/"
+ADDRESSES = Addresses(URL, "https://grafana.example", "https://jaeger.example")
 ALWAYS: Watched = frozenset(
     {Job.PROMETHEUS, Job.ALERTMANAGER, Job.NODE_EXPORTER, Job.CADVISOR, Job.SOCKET_PROXY, Job.APPLICATION}
 )
 
 
 def rules(thresholds: Thresholds | None = None, watched: Watched = EVERYTHING) -> list[Rule]:
-    return [rule for group in groups(thresholds or Thresholds(), watched) for rule in group.rules]
+    """Those of Prometheus, and those of Loki."""
+    thresholds = thresholds or Thresholds()
+    made = (*groups(thresholds, watched, Logs(), Traces()), *loki_rules.groups(thresholds))
+    return [rule for group in made for rule in group.rules]
 
 
 def alerts(name: str, thresholds: Thresholds) -> list[Alert]:
@@ -26,7 +45,7 @@ def alerts(name: str, thresholds: Thresholds) -> list[Alert]:
 @pytest.fixture(scope="module")
 def rendered() -> list[dict[str, Any]]:
     """Every rule as Prometheus will read it."""
-    files = render(Thresholds(), URL, EVERYTHING)
+    files = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())
     return [rule for text in files.values() for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 
 
@@ -71,6 +90,9 @@ def rendered() -> list[dict[str, Any]]:
         ("scrape_duration", "8s", "ScrapeSlow", "> 8s"),
         ("series", 1_500_000, "PrometheusTooManySeries", "> 1500000"),
         ("disk_budget", 70, "PrometheusDiskBudgetLow", "> 0.7"),
+        ("disk_budget", 70, "LogDiskBudgetLow", "* 0.7"),
+        ("log_streams", 65, "LokiStreamsHigh", "> 0.65"),
+        ("log_backlog", 4096, "LogShipperBehind", "> 4096"),
     ],
 )
 def test_threshold_reaches_the_expression(field: str, value: float | str, alert: str, expected: str) -> None:
@@ -107,11 +129,12 @@ def test_every_threshold_reaches_some_rule() -> None:
         (Job.APPLICATION, "applications"),
         (Job.ALERTMANAGER, "alertmanager"),
         (Job.CADVISOR, "containers"),
+        (Job.LOKI, "loki"),
     ],
 )
 def test_what_is_not_deployed_has_no_rules(job: Job, group: str) -> None:
-    assert f"rules/{group}.yml" in render(Thresholds(), URL, EVERYTHING)
-    without = render(Thresholds(), URL, EVERYTHING - {job})
+    assert f"rules/{group}.yml" in render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())
+    without = render(Thresholds(), ADDRESSES, EVERYTHING - {job}, Logs(), Traces())
     assert f"rules/{group}.yml" not in without
     others = rules(watched=EVERYTHING - {job})
     assert not [rule for rule in others if f'="{job}"' in rule.expr and "absent" not in rule.expr]
@@ -176,7 +199,7 @@ def test_every_alert_has_what_people_need_and_links_to_its_runbook(rendered: lis
             continue
         name = rule["alert"]
         assert rule["labels"]["severity"] in {"critical", "warning", "info", "none"}, name
-        assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}, name
+        assert {"summary", "description", "runbook_url"} <= set(rule["annotations"]), name
         assert rule["annotations"]["runbook_url"] == f"https://example.org/runbooks/{name}.md"
         assert len(rule["annotations"]["summary"]) <= 120, name
 
@@ -208,11 +231,13 @@ def test_records_are_named_by_level_metric_and_operations(rendered: list[dict[st
 
 
 def test_rendering_is_deterministic() -> None:
-    assert render(Thresholds(), URL, EVERYTHING) == render(Thresholds(), URL, frozenset(reversed(list(Job))))
+    assert render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces()) == render(
+        Thresholds(), ADDRESSES, frozenset(reversed(list(Job))), Logs(), Traces()
+    )
 
 
 def test_the_text_can_be_read_by_people() -> None:
-    text = render(Thresholds(), URL, EVERYTHING)["rules/redis.yml"]
+    text = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())["rules/redis.yml"]
     assert text.startswith(
         "# Rendered by config/alerts/redis.py.\ngroups:\n  - name: redis\n    rules:\n      - alert: RedisDown\n"
     )
@@ -224,7 +249,7 @@ def test_the_text_can_be_read_by_people() -> None:
 
 
 def test_rules_are_plain_data() -> None:
-    made = groups(Thresholds(), EVERYTHING)
+    made = groups(Thresholds(), EVERYTHING, Logs(), Traces())
     assert all(isinstance(group, Group) for group in made)
     assert all(isinstance(rule, Alert | RecordingRule) for group in made for rule in group.rules)
     assert len({group.name for group in made}) == len(made)

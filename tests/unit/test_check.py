@@ -1,32 +1,52 @@
 """The post-deploy check finds what is broken; the services' answers are recorded here, the real ones are in e2e."""
 
+import io
 import json
+import tarfile
+import time
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from docker.errors import NotFound
 
-from check import containers, metrics
+from check import containers, files, logs, metrics, request, traces
 from check.finding import Finding
+from components import engine
+from config import jaeger, otel_collector, scrape, services
+from config.log_settings import Logs
 from config.settings import Settings
+from config.trace_settings import Traces
 from config.units import MIB
+from tests.unit.conftest import PINNED_STORAGE
 
 SETTINGS = Settings.model_validate({"environment": "test", "prefix": "ns", "metrics": {"retention": {"time": "60d"}}})
+
+
+@pytest.fixture(autouse=True)
+def _fakes_run_commands_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "run_inside", lambda service, command: service.exec_run(command))
 
 
 def container(**changes: Any) -> dict[str, Any]:
     """What the engine says of a container that keeps every promise, but for `changes`."""
     limit = changes.pop("limit", 2048)
-    state = {"Running": True, "Status": "running", "Health": {"Status": "healthy"}, **changes}
+    state = {"Status": "running", "Health": {"Status": "healthy"}, **changes}
     return {"State": state, "HostConfig": {"Memory": limit * MIB, "MemorySwap": limit * MIB}}
 
 
 class Engine:
     """Stands for the Docker client: one container per service, and one answer per path."""
 
-    def __init__(self, *, answers: dict[str, Any] | None = None, **services: dict[str, Any] | None) -> None:
-        self.services, self.answers = services, answers or {}
+    def __init__(
+        self,
+        *,
+        answers: dict[str, Any] | None = None,
+        files: dict[tuple[str, str], str] | None = None,
+        **services: dict[str, Any] | None,
+    ) -> None:
+        self.services, self.answers, self.files = services, answers or {}, files or {}
         self.containers = self
 
     def get(self, name: str) -> Any:
@@ -34,12 +54,23 @@ class Engine:
         attributes = self.services.get(service, container(limit=SETTINGS.memory_mib(service)))
         if attributes is None:
             raise NotFound(name)
-        return SimpleNamespace(attrs=attributes, exec_run=self.exec_run)
+        return SimpleNamespace(attrs=attributes, exec_run=self.exec_run, get_archive=partial(self.get_archive, service))
+
+    def get_archive(self, service: str, path: str) -> tuple[list[bytes], None]:
+        text = self.files.get((service, path.removeprefix("/config/current/")))
+        if text is None:
+            raise NotFound(path)
+        packed, content = io.BytesIO(), text.encode()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            member = tarfile.TarInfo("file")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        return [packed.getvalue()], None
 
     def exec_run(self, command: list[str]) -> tuple[int, bytes]:
         for path, answer in self.answers.items():
             if path in command[-1]:
-                return 0, json.dumps(answer).encode()
+                return 0, (answer if isinstance(answer, str) else json.dumps(answer)).encode()
         return 1, b"wget: server returned error: HTTP/1.1 404 Not Found"
 
 
@@ -55,25 +86,78 @@ def test_containers_that_keep_every_promise_are_not_complained_of() -> None:
     ("prometheus", "complaint"),
     [
         (None, "prometheus runs"),
-        (container(Running=False, Status="exited"), "prometheus is healthy"),
+        (container(Status="exited"), "prometheus is healthy"),
+        (container(Status="paused"), "prometheus is healthy"),
         (container(Health={"Status": "unhealthy"}), "prometheus is healthy"),
         (container(Health={"Status": "starting"}), "prometheus is healthy"),
         (container(OOMKilled=True), "prometheus is healthy"),
         (container(limit=4096), "prometheus is limited to 2048 MiB"),
         (container(limit=0), "prometheus is limited to 2048 MiB"),
+        (container(limit=-1), "prometheus is limited to 2048 MiB"),
     ],
-    ids=["gone", "exited", "unhealthy", "not healthy yet", "killed for memory", "limit raised by hand", "no limit"],
+    ids=[
+        "gone",
+        "exited",
+        "paused",
+        "unhealthy",
+        "not healthy yet",
+        "killed for memory",
+        "limit raised by hand",
+        "no limit",
+        "limit lifted by hand",
+    ],
 )
 def test_a_container_that_breaks_a_promise_is_named(prometheus: dict[str, Any] | None, complaint: str) -> None:
     assert broken(containers.findings(Engine(prometheus=prometheus), SETTINGS)) == [complaint]  # type: ignore[arg-type]
 
 
+# Files.
+
+OWN_RULES = {"shop.yml": "groups: []\n"}
+
+
+def delivered(changes: dict[tuple[str, str], str | None]) -> Engine:
+    """Services that have all their files; `changes`: what is in one of them instead."""
+    made = {
+        (service, name): text
+        for service in SETTINGS.services
+        if (config := services.describe(service, SETTINGS, own_rules=OWN_RULES).config)
+        for name, text in config.files.items()
+    }
+    assert changes.keys() <= made.keys()
+    return Engine(files={key: text for key, text in {**made, **changes}.items() if text is not None})
+
+
+def test_files_that_are_as_declared_are_not_complained_of() -> None:
+    found = list(files.findings(delivered({}), SETTINGS, OWN_RULES, {}))  # type: ignore[arg-type]
+    assert {"prometheus", "loki", "alloy", "otel_collector", "jaeger"} <= {finding.what.split()[3] for finding in found}
+    assert broken(found) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "file", "text"),
+    [
+        ("otel_collector", "collector.yml", "receivers: {}"),
+        ("otel_collector", "collector.yml", None),
+        ("prometheus", "rules/own-shop.yml", "groups: [] "),
+    ],
+    ids=["other text", "not there", "the user's own"],
+)
+def test_a_file_that_was_changed_by_hand_is_named(service: str, file: str, text: str | None) -> None:
+    engine: Any = delivered({(service, file): text})
+    [finding] = [finding for finding in files.findings(engine, SETTINGS, OWN_RULES, {}) if not finding.kept]
+    assert finding.what == f"the files of {service} are as declared"
+    assert finding.detail.endswith(f": {file}")
+
+
+# Metrics.
+
 WELL: dict[str, Any] = {
     "/api/v1/targets": {
         "data": {
             "activeTargets": [
-                {"labels": {"job": service, "instance": service}, "health": "up", "lastError": ""}
-                for service in SETTINGS.services
+                {"labels": {"job": job, "instance": job}, "health": "up", "lastError": ""}
+                for job in sorted(scrape.watched(SETTINGS) - {"application"}, key=lambda job: job != "prometheus")
             ]
         }
     },
@@ -82,6 +166,10 @@ WELL: dict[str, Any] = {
     "/api/v1/alertmanagers": {"data": {"activeAlertmanagers": [{"url": "http://alertmanager:9093"}]}},
     "/api/v2/alerts": [{"labels": {"alertname": "Watchdog"}}],
     "/api/v1/query": {"data": {"result": [{"metric": {"name": f"ns-{name}"}} for name in SETTINGS.services]}},
+    "/api/v1/status/tsdb": {
+        "data": {"labelValueCountByLabelName": [{"name": "le", "value": 500}, {"name": "id", "value": 101}]}
+    },
+    "/api/v1/label/id/values?match[]=": {"data": ["of the stack's own"]},
 }
 
 
@@ -106,9 +194,15 @@ def test_services_that_keep_every_promise_are_not_complained_of() -> None:
         ("/api/v1/alertmanagers", {"data": {"activeAlertmanagers": []}}, "Prometheus knows its Alertmanager"),
         ("/api/v2/alerts", [], "the dead man's switch reaches Alertmanager"),
         ("/api/v1/query", {"data": {"result": []}}, "cAdvisor sees every container"),
+        (
+            "/api/v1/label/id/values?match[]=",
+            {"data": [f"user-{number}" for number in range(101)]},
+            "no label of applications' metrics has more than 100 values",
+        ),
     ],
     ids=[
         "shorter time", "no size", "a rule that fails", "no Alertmanager", "no Watchdog", "cAdvisor blind",
+        "a label without bound",
     ],
 )  # fmt: skip
 def test_a_promise_that_prometheus_breaks_is_named(path: str, answer: Any, complaint: str) -> None:
@@ -125,3 +219,194 @@ def test_a_target_that_is_down_is_told_with_its_error() -> None:
 
 def test_a_prometheus_that_does_not_answer_is_one_broken_promise() -> None:
     assert broken(metrics.findings(Engine(), SETTINGS)) == ["Prometheus and Alertmanager answer"]  # type: ignore[arg-type]
+
+
+# Logs.
+
+LIMITS = "retention_period: 4w2d\nmax_global_streams_per_user: 1000\nretention_stream: []\n"
+LOGS_WELL: dict[str, Any] = {
+    "/config/tenant/v1/limits": LIMITS,
+    "loki:3100/config": "compactor: {retention_enabled: true}\n",
+    "/prometheus/api/v1/rules": {"data": {"groups": [{"rules": [{"name": "LogErrorBurst", "health": "ok"}]}]}},
+    "loki:3100/metrics": 'loki_prometheus_notifications_alertmanagers_discovered{user="fake"} 1\n',
+    "alloy:12345/metrics": 'loki_write_sent_entries_total{host="loki:3100"} 7\nother 1\n',
+    "/loki/api/v1/labels": {"status": "success", "data": ["service"]},
+    "/loki/api/v1/label/service/values": {"status": "success", "data": ["orders"]},
+}
+
+
+def complaints_of_logs(answers: dict[str, Any], settings: Settings = SETTINGS) -> list[str]:
+    return broken(logs.findings(Engine(answers={**answers}), settings))  # type: ignore[arg-type]
+
+
+def test_logs_that_keep_every_promise_are_not_complained_of() -> None:
+    found = list(logs.findings(Engine(answers=LOGS_WELL), SETTINGS))  # type: ignore[arg-type]
+    assert len(found) == 6
+    assert broken(found) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "complaint"),
+    [
+        ("/config/tenant/v1/limits", LIMITS.replace("4w2d", "1w"), "logs are kept 30d"),
+        (
+            "/config/tenant/v1/limits",
+            LIMITS.replace("[]", "[{selector: '{level=\"debug\"}', priority: 1, period: 3d}]"),
+            "logs are kept 30d",
+        ),
+        ("loki:3100/config", "compactor: {retention_enabled: false}\n", "logs are kept 30d"),
+        ("/config/tenant/v1/limits", LIMITS.replace("1000", "5000"), "logs make at most 1000 streams"),
+        (
+            "/prometheus/api/v1/rules",
+            {"data": {"groups": [{"rules": [{"name": "LogErrorBurst", "health": "err", "lastError": "timeout"}]}]}},
+            "every log alert can be evaluated",
+        ),
+        ("/prometheus/api/v1/rules", {"data": {"groups": []}}, "every log alert can be evaluated"),
+        (
+            "loki:3100/metrics",
+            'loki_prometheus_notifications_alertmanagers_discovered{user="fake"} 0\n',
+            "Loki knows its Alertmanager",
+        ),
+        (
+            "/loki/api/v1/label/service/values",
+            {"data": [f"user-{number}" for number in range(101)]},
+            "no label of the logs has more than 100 values",
+        ),
+        ("alloy:12345/metrics", 'loki_write_sent_entries_total{host="loki:3100"} 0\n', "the log shipper brings lines"),
+    ],
+    ids=[
+        "shorter time", "a rule of before", "nothing deletes", "more streams", "a rule that fails", "no rules",
+        "no Alertmanager", "a label without bound", "nothing sent",
+    ],
+)  # fmt: skip
+def test_a_promise_that_loki_or_the_shipper_breaks_is_named(path: str, answer: Any, complaint: str) -> None:
+    assert complaints_of_logs({**LOGS_WELL, path: answer}) == [complaint]
+
+
+def test_retention_of_levels_and_services_is_read_back_too() -> None:
+    kept = {"levels": {"debug": "3d"}, "services": {"batch": "7d"}}
+    settings = SETTINGS.model_copy(update={"logs": Logs.model_validate({"retention": kept})})
+    streams = [
+        {"selector": '{level="debug"}', "priority": 1, "period": "3d"},
+        {"selector": '{service="batch"}', "priority": 2, "period": "1w"},
+    ]
+    answer = LIMITS.replace("[]", json.dumps(streams))
+    assert complaints_of_logs({**LOGS_WELL, "/config/tenant/v1/limits": answer}, settings) == []
+    assert complaints_of_logs(LOGS_WELL, settings) == ["logs are kept 30d, debug 3d, batch 7d"]
+
+
+def test_a_loki_that_does_not_answer_is_one_broken_promise() -> None:
+    assert complaints_of_logs({}) == ["Loki and the log shipper answer"]
+
+
+# Traces.
+
+
+def answers_of_traces(settings: Settings, **changes: Any) -> dict[str, Any]:
+    """Pages of a TraceStack that keeps every promise, but for `changes`."""
+    info = 'target_info{config_version="%s",service_name="x"} 1\n'
+    ran = {"data": {"result": [{"value": [0, str(time.time() - 60)]}]}}
+    return {
+        "otel_collector:8888/metrics": info % otel_collector.version(settings),
+        "jaeger:8888/metrics": info % jaeger.version(settings),
+        "/api/v1/query?query=nervous_system_trace_retention": ran,
+        "/_cat/indices/": [{"index": "jaeger-span-1", "creation.date": str(int((time.time() - 86400) * 1000))}],
+    } | changes
+
+
+STORED = Settings.model_validate(
+    {"environment": "test", "prefix": "ns", "traces": {"storage": "elasticsearch"}, "images": PINNED_STORAGE}
+)
+
+
+def complaints_of_traces(settings: Settings, **changes: Any) -> list[str]:
+    engine = Engine(answers=answers_of_traces(settings, **changes))
+    return broken(traces.findings(engine, settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, STORED], ids=["badger", "elasticsearch"])
+def test_traces_that_keep_every_promise_are_not_complained_of(settings: Settings) -> None:
+    assert complaints_of_traces(settings) == []
+
+
+SAMPLING = "of traces, 100 % of the failed, 100 % of those over 1s and 10 % of the rest are kept"
+KEPT = "traces are kept 7d"
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "complaint"),
+    [
+        (SETTINGS, {"otel_collector:8888/metrics": 'target_info{config_version="abc"} 1\n'}, SAMPLING),
+        (SETTINGS, {"jaeger:8888/metrics": "up 1\n"}, KEPT),
+        (STORED, {"jaeger:8888/metrics": 'target_info{config_version="abc"} 1\n'}, KEPT),
+        (STORED, {"/api/v1/query?query=nervous_system_trace_retention": {"data": {"result": []}}}, KEPT),
+        (
+            STORED,
+            {"/api/v1/query?query=nervous_system_trace_retention": {"data": {"result": [{"value": [0, "100"]}]}}},
+            KEPT,
+        ),
+        (
+            STORED,
+            {"/_cat/indices/": [{"index": "jaeger-span-0", "creation.date": "1000"}]},
+            "no traces are older than that",
+        ),
+    ],
+    ids=["other rates", "unknown files", "another retention", "never ran", "ran long ago", "too old"],
+)
+def test_a_promise_about_traces_that_is_broken_is_named(
+    settings: Settings, changes: dict[str, Any], complaint: str
+) -> None:
+    assert complaints_of_traces(settings, **changes) == [complaint]
+
+
+def test_a_collector_that_does_not_answer_is_one_broken_promise() -> None:
+    assert broken(traces.findings(Engine(), SETTINGS)) == ["the collector and Jaeger answer"]  # type: ignore[arg-type]
+
+
+# The request that the check makes up.
+
+PROBE = request.Probe(sent=True)
+EXEMPLAR = {"exemplars": [{"labels": {"trace_id": PROBE.trace}}]}
+FOUND: dict[str, Any] = {
+    "/api/traces/": {"data": [{}]},
+    "/loki/api/v1/query_range?": {"data": {"result": [{"values": [["1", "x"]]}]}},
+    "/api/v1/query_exemplars?": {"data": [EXEMPLAR]},
+    "/v1/traces": "",
+    "/v1/logs": "",
+}
+
+
+def missed(probe: request.Probe, settings: Settings = SETTINGS, **changes: Any) -> list[Finding]:
+    engine: Any = Engine(answers=FOUND | changes)
+    return [finding for finding in request.findings(engine, settings, probe) if not finding.kept]
+
+
+def test_the_request_is_sent_once_and_then_looked_for() -> None:
+    probe = request.Probe()
+    [sent] = missed(probe)
+    assert sent.detail == "sent"
+    assert [finding.what for finding in missed(probe)] == ["its metric leads to its trace"]  # which has another trace
+    assert missed(PROBE) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "complaint"),
+    [
+        ("/api/traces/", {"data": []}, "a failed request is found again as a trace"),
+        ("/loki/api/v1/query_range?", {"data": {"result": []}}, "its log line is found by the id of its trace"),
+        ("/api/v1/query_exemplars?", {"data": [{"exemplars": []}]}, "its metric leads to its trace"),
+    ],
+)
+def test_a_request_that_is_not_found_in_one_of_the_three_is_told(path: str, answer: Any, complaint: str) -> None:
+    assert [finding.what for finding in missed(PROBE, **{path: answer})] == [complaint]
+
+
+def test_where_chance_decides_about_traces_only_the_line_is_looked_for() -> None:
+    half = SETTINGS.model_copy(update={"traces": Traces.model_validate({"sampling": {"errors": 50}})})
+    assert missed(PROBE, half, **{"/api/traces/": {"data": []}, "/api/v1/query_exemplars?": {"data": []}}) == []
+
+
+def test_a_collector_that_takes_nothing_is_told() -> None:
+    engine: Any = Engine()
+    [finding] = request.findings(engine, SETTINGS, request.Probe())
+    assert finding.detail.startswith("the collector does not take its traces: ")

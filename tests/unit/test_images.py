@@ -5,17 +5,19 @@ import re
 import pytest
 
 from config.images import Pin, on_mirror, pins, resolve
-from config.settings import SERVICES
+from config.settings import SERVICES, TRACES
 
 DIGEST = f"sha256:{'0' * 64}"
 FULL = re.compile(r"[a-z0-9.-]+\.[a-z]+/[a-z0-9._/-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}")
+UNCONFIRMED = {"mongodb_exporter", "opensearch", "jaeger_es_index_cleaner"}
+"""Images of which no digest is known: who selects one has to say it."""
 
 
-def test_every_service_has_a_pin_and_nothing_else_has() -> None:
-    assert set(pins()) == set(SERVICES)
+def test_every_service_has_a_pin_and_nothing_else_but_the_shell_has() -> None:
+    assert set(pins()) == {*SERVICES, *TRACES, "busybox"}
 
 
-@pytest.mark.parametrize("service", sorted(set(SERVICES) - {"mongodb_exporter"}))
+@pytest.mark.parametrize("service", sorted(set(pins()) - UNCONFIRMED))
 def test_a_pin_names_registry_tag_and_digest(service: str) -> None:
     assert FULL.fullmatch(pins()[service].reference)
 

@@ -13,7 +13,9 @@ import yaml
 from docker.errors import DockerException
 
 import components.engine
+from config.docker_settings import Docker
 from tests.unit.conftest import (
+    COMMAND,
     CONTAINER,
     NETWORK,
     PROJECT,
@@ -70,7 +72,9 @@ def test_an_empty_stack_file_deploys_on_the_explicit_engine_and_says_where_to_lo
     recorder, exports = run({})
     assert exports["prometheus"] == "http://127.0.0.1:9090"
     assert exports["alertmanager"] == "http://127.0.0.1:9093"
-    assert exports["data_volumes"] == ["nervous-test-prometheus", "nervous-test-alertmanager"]
+    assert exports["jaeger"] == "http://127.0.0.1:16686"
+    data = ("prometheus", "alertmanager", "loki", "alloy", "otel_collector", "jaeger")
+    assert exports["data_volumes"] == [f"nervous-test-{name}" for name in data]
     assert "nervous-test-prometheus" in {c.inputs["name"] for c in recorder.of_type(CONTAINER).values()}
     assert recorder[NETWORK, "network"].options.deleteBeforeReplace  # its name is taken
     ours = [r for r in recorder.resources if r.typ.startswith("docker:")]
@@ -80,15 +84,26 @@ def test_an_empty_stack_file_deploys_on_the_explicit_engine_and_says_where_to_lo
 def test_the_engine_the_prefix_and_the_links_are_those_of_the_settings(run: Run) -> None:
     recorder, exports = run(
         {
-            "docker": {"host": "tcp://vps.example:2376", "certificates": "/etc/docker/tls"},
+            "docker": {"host": "tcp://vps.example:2376", "certificates": "~/tls"},
             "prefix": "obs",
             "external_urls": {"prometheus": "https://p.example/"},
         }
     )
     engine = recorder[PROVIDER, "engine"].inputs
-    assert (engine["host"], engine["certPath"]) == ("tcp://vps.example:2376", "/etc/docker/tls")
+    assert (engine["host"], engine["certPath"]) == ("tcp://vps.example:2376", str(Path.home() / "tls"))
     assert recorder[NETWORK, "network"].inputs["name"] == "obs"
     assert exports["prometheus"] == "https://p.example"
+
+
+def test_the_provider_reaches_an_ssh_host_with_the_options_of_every_other_ssh(run: Run) -> None:
+    docker = {"host": "ssh://deploy@vps.example", "ssh": {"known_hosts": "known_hosts"}}
+    recorder, _ = run({"docker": docker})
+    engine = recorder[PROVIDER, "engine"].inputs
+    options = Docker.model_validate(docker).ssh_options
+    assert (engine["host"], json.loads(engine["sshOpts"])) == ("ssh://deploy@vps.example", options)
+    [order] = {json.dumps(json.loads(c.inputs["environment"]["ORDER"])["docker"]["ssh_options"])
+               for c in recorder.of_type(COMMAND).values()}  # fmt: skip
+    assert json.loads(order) == options
 
 
 def test_secrets_go_from_config_to_a_vault_and_own_rules_from_the_project_to_prometheus(
@@ -124,7 +139,7 @@ def test_wrong_settings_end_it_before_anything_is_declared(run: Run, config: dic
     assert caught.value.__suppress_context__  # the message stands alone, without pydantic's
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod"])
+@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
 def test_the_stack_files_of_this_repository_deploy(run: Run, stack: str) -> None:
     config = yaml.safe_load((PROGRAM.parent / f"Pulumi.{stack}.yaml").read_text())["config"]
     own = {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items() if key.startswith(PROJECT)}

@@ -35,6 +35,8 @@ def test_without_files_there_is_nothing_to_read(tmp_path: Path) -> None:
         ("broken.yml", b"groups: [", "is no YAML"),
         ("list.yml", b"- groups\n", "holds no `groups:`"),
         ("empty.yml", b"", "holds no `groups:`"),
+        ("deep.yml", b"groups: " + b"[" * 5000, "is no YAML"),
+        ("huge.yml", b"groups: []\n" + b"#" * 2**20, "no more than 1 is taken"),
         ("other.yml", b"rules: []\n", "holds no `groups:`"),
     ],
 )

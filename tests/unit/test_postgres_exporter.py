@@ -1,6 +1,12 @@
 """How the exporter reaches PostgreSQL."""
 
+import subprocess
+from pathlib import Path
+
+import pytest
+
 from config.container import Container
+from config.postgres_exporter import NO_BLANK
 from tests.unit.conftest import config_of, described, settings_of
 
 PASSWORD = ["postgres_password"]
@@ -26,6 +32,22 @@ def test_the_password_comes_from_a_file_that_holds_nothing_else() -> None:
     assert exporter(PASSWORD).environment["DATA_SOURCE_PASS_FILE"] == "/config/current/secrets/password"
     assert config.secrets["password"].render("s3cret") == "s3cret"
     assert config.reload == "restart"
+
+
+@pytest.mark.parametrize(
+    ("password", "says"), [("s3cret/'%\n", ""), ("correct horse", NO_BLANK), (" s3cret", NO_BLANK)]
+)
+def test_a_password_that_it_would_show_in_its_log_is_refused(password: str, says: str, tmp_path: Path) -> None:
+    config = config_of(
+        "postgres_exporter", settings_of({"exporters": {"postgres": {"address": "db:5432"}}}, secrets=PASSWORD)
+    )
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "password").write_text(password)
+    done = subprocess.run(
+        ["sh", "-euc", config.validate or ""], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == says
+    assert bool(done.returncode) == bool(says)
 
 
 def test_it_counts_what_the_alerts_ask_for() -> None:

@@ -11,7 +11,7 @@ from config import cadvisor, scrape
 from config.alerts.rule import Job
 from config.ports import METRICS
 from config.settings import SERVICES
-from tests.unit.conftest import EVERYTHING, EXPORTERS, config_of, settings_of
+from tests.unit.conftest import EVERYTHING, EXPORTERS, INSTEAD, config_of, settings_of
 from tests.unit.relabel import relabelled, scraped, targets
 
 APPLICATIONS = {
@@ -22,24 +22,24 @@ APPLICATIONS = {
 }
 
 
-def jobs(config: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
-    made = scrape.jobs(settings_of(config))
+def jobs(config: dict[str, Any] | None = None, secrets: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+    made = scrape.jobs(settings_of(config, secrets=secrets))
     named = {job["job_name"]: job for job in made}
     assert len(named) == len(made), "Prometheus refuses two jobs of one name"
     return named
 
 
 def test_every_service_of_the_stack_is_watched() -> None:
-    named = jobs(EVERYTHING)
-    assert {f"http://{service}:{METRICS[service]}/metrics" for service in SERVICES} == {
-        target["url"] for service in SERVICES for target in targets(named[service]) if target
+    named = jobs(INSTEAD) | jobs(EVERYTHING, ("grafana_password",))
+    assert {f"http://{service}:{port}/metrics" for service, port in METRICS.items()} == {
+        target["url"] for service in METRICS for target in targets(named[service]) if target
     }
 
 
 @pytest.mark.parametrize("config", [{}, EVERYTHING, {"metrics": {"applications": {"discover": False}}}])
 def test_what_does_not_run_is_not_watched(config: dict[str, Any]) -> None:
     named = jobs(config)
-    assert set(named) & set(SERVICES) == set(settings_of(config).services)
+    assert set(named) & set(SERVICES) == set(settings_of(config).services) & set(METRICS)
 
 
 def test_every_target_says_job_instance_and_service() -> None:
@@ -49,7 +49,7 @@ def test_every_target_says_job_instance_and_service() -> None:
     assert [target for target in made if not target or not {"job", "instance", "service"} <= target.keys()] == []
 
 
-@pytest.mark.parametrize("exporter", ["postgres", "redis", "nginx", "mongodb", "elasticsearch"])
+@pytest.mark.parametrize("exporter", sorted(EXPORTERS.keys() - {"haproxy", "probes"}))
 def test_an_exporter_speaks_for_the_service_behind_it(exporter: str) -> None:
     usual = jobs(EVERYTHING)[f"{exporter}_exporter"]
     assert [target["service"] for target in targets(usual) if target] == [exporter]
@@ -236,7 +236,8 @@ def test_rules_may_speak_of_exactly_the_jobs_that_are_scraped(config: dict[str, 
 
 
 def test_every_job_of_the_rules_can_be_scraped() -> None:
-    assert scrape.watched(settings_of(EVERYTHING)) == set(Job)
+    shippers = {Job.ALLOY, Job.PROMTAIL}  # a stack has one of them
+    assert scrape.watched(settings_of(EVERYTHING, secrets=["grafana_password"])) | shippers == set(Job)
 
 
 # What cAdvisor's series become.
@@ -275,6 +276,17 @@ def test_a_container_has_a_name_and_a_service_and_nothing_that_changes_at_a_rest
         "name": "shop-orders-1",
         "service": service,
     }
+
+
+def test_the_image_of_a_container_is_kept_beside_its_start_only_and_without_its_digest() -> None:
+    image = f"docker.io/grafana/loki:3.7.8@sha256:{'a' * 64}"
+    started = container_series(**{**RUNNING, "__name__": "container_start_time_seconds", "image": image})
+    assert started is not None
+    assert started["image"] == "docker.io/grafana/loki:3.7.8"
+    assert not [name for name in started if name.startswith("__tmp")]
+    used = container_series(**{**RUNNING, "image": image})
+    assert used is not None
+    assert "image" not in used
 
 
 @pytest.mark.parametrize("group", ["/", "/system.slice/docker.service", "/docker", "/user.slice"])

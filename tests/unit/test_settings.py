@@ -8,8 +8,20 @@ from typing import Any
 import pytest
 import yaml
 
+from config.settings import EXPORTERS as EXPORTER_SERVICES
 from config.settings import SECRETS, SERVICES, Settings, SettingsError, load
-from tests.unit.conftest import EVERYTHING, EXPORTERS, PINNED_MONGODB, PROJECT, SECRET_TEXT, refusal, settings_of
+from tests.unit.conftest import (
+    EVERYTHING,
+    EXPORTERS,
+    FRONT,
+    INSTEAD,
+    PINNED_MONGODB,
+    PINNED_STORAGE,
+    PROJECT,
+    SECRET_TEXT,
+    refusal,
+    settings_of,
+)
 
 MIB, GIB = 2**20, 2**30
 
@@ -24,11 +36,13 @@ def test_an_empty_stack_file_is_enough() -> None:
 
 
 def test_without_selected_exporters_only_what_every_host_needs_runs() -> None:
-    assert settings_of().services == ("prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy")
+    metrics = ("prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy")
+    assert settings_of().services == (*metrics, "loki", "alloy", "otel_collector", "jaeger")
 
 
 def test_every_service_can_be_selected() -> None:
-    assert settings_of(EVERYTHING).services == SERVICES
+    selected = {*settings_of(EVERYTHING, secrets=SECRETS).services, *settings_of(INSTEAD).services}
+    assert tuple(service for service in SERVICES if service in selected) == SERVICES
 
 
 @pytest.mark.parametrize(
@@ -43,8 +57,29 @@ def test_every_service_can_be_selected() -> None:
     ],
 )
 def test_an_exporter_runs_where_its_block_is_present(block: str, service: str) -> None:
-    selected = settings_of({**EVERYTHING, "exporters": {block: EXPORTERS[block]}})
+    selected = settings_of({**EVERYTHING, "traces": {}, "exporters": {block: EXPORTERS[block]}})
     assert set(selected.services) - set(settings_of().services) == {service}
+
+
+@pytest.mark.parametrize("storage", ["elasticsearch", "opensearch"])
+def test_a_storage_of_traces_brings_its_retention_and_its_exporter(storage: str) -> None:
+    settings = settings_of({"traces": {"storage": storage}, "images": PINNED_STORAGE})
+    added = set(settings.services) - set(settings_of().services)
+    assert added == {storage, "jaeger_es_index_cleaner", "elasticsearch_exporter"}
+    watched = settings.watched_elasticsearch
+    assert watched is not None
+    assert (watched.url, watched.service) == (f"http://{storage}:9200", storage)
+
+
+def test_a_storage_that_is_there_already_brings_only_the_retention() -> None:
+    traces = {"storage": "elasticsearch", "cluster": {"url": "https://search.example:9200"}}
+    settings = settings_of({"traces": traces, "images": PINNED_STORAGE})
+    assert set(settings.services) - set(settings_of().services) == {"jaeger_es_index_cleaner"}
+
+
+def test_the_exporter_watches_what_it_is_told_to_rather_than_the_storage_of_traces() -> None:
+    settings = settings_of(EVERYTHING)
+    assert settings.watched_elasticsearch == settings.exporters.elasticsearch
 
 
 def test_haproxy_needs_no_exporter() -> None:
@@ -55,7 +90,7 @@ def test_defaults_with_every_service_fit_the_host_with_room_for_its_owner() -> N
     settings = settings_of(EVERYTHING)
     limits = {service: settings.memory_mib(service) for service in settings.services}
     assert limits["prometheus"] <= 4096
-    assert sum(limit for service, limit in limits.items() if service not in {"prometheus", "alertmanager"}) <= 1024
+    assert sum(limit for service, limit in limits.items() if service in EXPORTER_SERVICES) <= 1024
     assert sum(limits.values()) <= 11 * 1024
 
 
@@ -66,10 +101,10 @@ def test_defaults_publish_on_loopback_only() -> None:
 
 
 def test_a_stack_says_only_what_differs() -> None:
-    settings = settings_of({"metrics": {"retention": {"time": "7d"}}, "memory": {"ceiling": "3GiB"}})
+    settings = settings_of({"metrics": {"retention": {"time": "7d"}}, "memory": {"ceiling": "8GiB"}})
     assert settings.metrics.retention.time == "7d"
     assert settings.metrics.retention.size == settings_of().metrics.retention.size
-    assert settings.memory.ceiling == 3 * GIB
+    assert settings.memory.ceiling == 8 * GIB
     assert settings.memory.prometheus == settings_of().memory.prometheus
 
 
@@ -151,7 +186,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "metrics.retention.qqq",
         "unknown key; known here: size, time",
     ),
-    "an unknown service": ({"memory": {"grafana": "1GiB"}}, "memory.grafana", "unknown key; known here: alertmanager"),
+    "an unknown service": ({"memory": {"tempo": "1GiB"}}, "memory.tempo", "unknown key; known here: alertmanager"),
     "publishing the socket proxy": ({"publish": {"socket_proxy": "127.0.0.1:2375"}}, "publish.socket_proxy", "unknown"),
     "a misspelt secret": ({"slack_webhok": "x"}, "slack_webhok", "did you mean slack_webhook?"),
     "the names of the secrets": ({"secrets": ["slack_webhook"]}, "secrets", "unknown key"),
@@ -201,6 +236,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "Prometheus over 4 GiB": ({"memory": {"prometheus": "4097MiB"}}, "memory.prometheus", "4GiB is the most"),
     "a limit that is no whole MiB": ({"memory": {"prometheus": "1000MB"}}, "memory.prometheus", "whole number of MiB"),
     "a limit in which nothing starts": ({"memory": {"cadvisor": "8MiB"}}, "memory.cadvisor", "below 16MiB"),
+    "a host too small": ({"memory": {"host": "2GiB"}}, "memory.host", "below 4GiB"),
+    "a word for a host's memory": ({"memory": {"host": "small"}}, "memory.host", 'it is "small"'),
+    "a ceiling above the host": ({"memory": {"ceiling": "28GiB"}}, "memory.ceiling", "16384 MiB as memory.host says"),
+    "Elasticsearch on 4 GB": (
+        {"memory": {"host": "4GiB"}, "traces": {"storage": "elasticsearch"}},
+        "memory.ceiling",
+        "the ceiling is 3072 MiB",
+    ),
     # ports and addresses
     "two services on one port": (
         {"publish": {"alertmanager": "127.0.0.1:9090"}},
@@ -214,10 +257,38 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a port alone": ({"publish": {"prometheus": 9090}}, "publish.prometheus", "it is 9090"),
     "a port that does not exist": ({"publish": {"prometheus": "127.0.0.1:70000"}}, "publish.prometheus", "not host:port"),
     "port 0": ({"publish": {"prometheus": "127.0.0.1:0"}}, "publish.prometheus", "not host:port"),
+    "a domain and no address": (
+        {"grafana": {"tls": {"domain": "g.example"}}}, "grafana.tls", "publish.caddy: 0.0.0.0:443"
+    ),
+    "an address and no domain": ({"publish": {"caddy": "0.0.0.0:443"}}, "publish.caddy", "needs grafana.tls"),
+    "a domain beside another address": (
+        {**FRONT, "external_urls": {"grafana": "https://other.example"}}, "external_urls.grafana", "leave it out"
+    ),
+    "a public certificate for a name that is nobody's": (
+        {**FRONT, "grafana": {"tls": {"domain": "localhost"}}}, "grafana.tls", "certificate: internal"
+    ),
+    "a domain with a path": (
+        {**FRONT, "grafana": {"tls": {"domain": "g.example/grafana"}}}, "grafana.tls.domain", "match"
+    ),
     "an address without port": ({"exporters": {"postgres": {"address": "db"}}}, "exporters.postgres.address", "like db.internal"),
     "a URL without scheme": ({"external_urls": {"prometheus": "p.example"}}, "external_urls.prometheus", "http://"),
     "a URL of another scheme": ({"external_urls": {"prometheus": "ftp://p"}}, "external_urls.prometheus", "http://"),
     "an engine of unknown scheme": ({"docker": {"host": "http://vps"}}, "docker.host", "unix:///path"),
+    "a host without a name": ({"docker": {"host": "ssh://"}}, "docker.host", "ssh://user@host"),
+    "a socket behind an ssh host": ({"docker": {"host": "ssh://vps/run/docker.sock"}}, "docker.host", "ssh://user@host"),
+    "a password of an ssh host": ({"docker": {"host": "ssh://me:hunter2@vps"}}, "docker.host", "holds a password"),
+    "ssh options for a socket": ({"docker": {"ssh": {"key": "id"}}}, "docker.ssh", "ssh://"),
+    "certificates for an ssh host": ({"docker": {"host": "ssh://vps", "certificates": "tls"}}, "docker.certificates", "tcp://"),
+    "an option in place of a jump host": (
+        {"docker": {"host": "ssh://vps", "ssh": {"jump": "-oProxyCommand=id"}}},
+        "docker.ssh.jump",
+        "pattern",
+    ),
+    "a command in a file name": (
+        {"docker": {"host": "ssh://vps", "ssh": {"known_hosts": "a;id"}}},
+        "docker.ssh.known_hosts",
+        "pattern",
+    ),
     # exporters
     "postgres without address": ({"exporters": {"postgres": {}}}, "exporters.postgres.address", "required"),
     "redis without address": ({"exporters": {"redis": {}}}, "exporters.redis.address", "required"),
@@ -268,6 +339,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "notifications.slack.channel",
         'it is "alerts"',
     ),
+    "a mapping that is nested ten thousand deep": ({"metrics": "[" * 10_000}, "metrics", "must be a mapping"),
+    "a value of a megabyte": ({"environment": "x" * 2**20}, "environment", "…"),
     "a label that Prometheus would refuse": (
         {"metrics": {"external_labels": {"a-b": "c"}}},
         "metrics.external_labels.a-b",
@@ -325,7 +398,7 @@ def test_limits_of_services_that_do_not_run_do_not_count() -> None:
 
 def test_the_message_about_the_ceiling_says_who_takes_how_much() -> None:
     message = refusal({"memory": {"ceiling": "2GiB"}})
-    assert "2448 MiB" in message
+    assert "6672 MiB" in message
     assert "prometheus 2048" in message
     assert "mongodb" not in message
 
@@ -452,3 +525,50 @@ def test_what_only_the_engine_or_a_service_would_find_is_found_before(config: di
 
 def test_a_loopback_engine_needs_no_certificates() -> None:
     assert settings_of({"docker": {"host": "tcp://127.0.0.1:2375"}}).docker.certificates is None
+
+
+def test_who_chooses_promtail_is_told_of_its_end_and_nobody_else() -> None:
+    own = {"grafana": {"enabled": False}}
+    assert settings_of(own).notices == ()
+    [notice] = settings_of({"logs": {"shipper": "promtail"}, **own}).notices
+    assert notice.startswith("logs.shipper: Promtail has reached its end of life")
+
+
+def test_grafana_has_a_front_where_it_runs_and_has_a_domain() -> None:
+    assert "caddy" not in settings_of(secrets=["grafana_password"]).services
+    assert "caddy" in settings_of(FRONT, secrets=["grafana_password"]).services
+    assert "caddy" not in settings_of(FRONT).services
+
+
+def test_grafana_runs_with_its_password_and_who_has_none_is_told_unless_none_is_wanted() -> None:
+    assert "grafana" not in settings_of().services
+    [notice] = settings_of().notices
+    assert "pulumi config set --secret grafana_password" in notice
+    with_password = settings_of(secrets=["grafana_password"])
+    assert "grafana" in with_password.services
+    assert with_password.notices == ()
+    unwanted = settings_of({"grafana": {"enabled": False}}, secrets=["grafana_password"])
+    assert "grafana" not in unwanted.services
+    assert unwanted.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "secrets", "url"),
+    [
+        ({}, ["grafana_password"], "http://127.0.0.1:3000"),
+        ({"publish": {"grafana": None}}, ["grafana_password"], "http://grafana:3000"),
+        ({"external_urls": {"grafana": "https://g.example/"}}, ["grafana_password"], "https://g.example"),
+        (FRONT, ["grafana_password"], "https://g.example"),
+        ({**FRONT, "publish": {"caddy": "127.0.0.1:8443"}}, ["grafana_password"], "https://g.example:8443"),
+        (
+            {"external_urls": {"grafana": "https://own.example"}, "grafana": {"enabled": False}},
+            [],
+            "https://own.example",
+        ),
+        ({}, [], None),
+    ],
+)
+def test_links_lead_to_the_stacks_grafana_or_the_users_own(
+    config: dict[str, Any], secrets: list[str], url: str | None
+) -> None:
+    assert settings_of(config, secrets=secrets).grafana_url == url

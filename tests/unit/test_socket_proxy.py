@@ -19,7 +19,7 @@ def section(name: str) -> list[str]:
 
 
 def allowed(path: str) -> bool:
-    [rule] = [line for line in section("frontend docker") if " path " in line]
+    [rule] = [line for line in section("frontend docker") if line.startswith("http-request deny unless { path")]
     parsed = re.fullmatch(r"http-request deny unless \{ path -m reg (\S+) \}", rule)
     assert parsed
     return bool(re.search(parsed[1], path))
@@ -40,6 +40,7 @@ ID = "0123456789ab" * 5 + "0123"
         "/v1.41/info",
         "/v1.41/version",
         f"/v1.41/containers/{ID}/logs",
+        f"/v1.41/containers/{ID}/json",
         "/containers/shop-orders-1/logs",
     ],
 )
@@ -52,7 +53,6 @@ def test_what_shows_containers_and_their_logs_is_let_through(path: str) -> None:
     [
         "/",
         "/v1.41/",
-        f"/v1.41/containers/{ID}/json",  # with the environment
         f"/v1.41/containers/{ID}/archive",  # any file
         f"/v1.41/containers/{ID}/export",
         f"/v1.41/containers/{ID}/top",
@@ -81,8 +81,44 @@ def test_nothing_else_is(path: str) -> None:
 def test_only_reading_is_let_through_and_refused_before_anything_else_is_looked_at() -> None:
     rules = [line for line in section("frontend docker") if line.startswith(("http-request", "default_backend"))]
     assert rules[0] == "http-request deny unless METH_GET or METH_HEAD"
-    assert [rule.split()[:2] for rule in rules[:-1]] == [["http-request", "deny"]] * (len(rules) - 1)
+    assert rules[1].startswith("http-request deny unless { path -m reg ")
     assert rules[-1] == "default_backend engine"
+
+
+@pytest.mark.parametrize(
+    ("path", "action"),
+    [
+        (f"/v1.41/containers/{ID}/json", "lua.inspect"),  # the engine would tell the environment
+        ("/containers/shop-orders-1/json", "lua.inspect"),
+        ("/v1.41/containers/json", None),
+        (f"/v1.41/containers/{ID}/logs", "lua.since"),
+        ("/v1.41/_ping", "lua.begin"),
+        ("/v1.41/networks", None),
+    ],
+)
+def test_what_the_proxy_does_by_itself(path: str, action: str | None) -> None:
+    rules = [line.split() for line in section("frontend docker") if " lua." in line]
+    expressions = {"reg": "{}", "end": "{}$"}
+    done = [rule[1] for rule in rules if re.search(expressions[rule[6]].format(rule[7]), path)]
+    assert done == ([action] if action else [])
+
+
+def test_a_script_that_fails_leaves_a_container_untold() -> None:
+    """HAProxy would go on to the engine, which tells of the environment."""
+    rules = section("frontend docker")
+    [inspect] = [index for index, rule in enumerate(rules) if "lua.inspect" in rule]
+    condition = rules[inspect].partition(" if ")[2]
+    assert rules[inspect + 1 :][:2][-1] == f"http-request deny deny_status 502 if {condition}"
+
+
+def test_the_log_of_a_quiet_container_stays_open_and_that_of_a_client_that_has_gone_does_not() -> None:
+    defaults = section("defaults")
+    assert {"timeout client 24d", "timeout server 24d", "timeout client-fin 10s"} <= set(defaults)
+
+
+def test_the_script_is_found_beside_the_config_wherever_the_validator_runs() -> None:
+    assert {"default-path config", "lua-load socket_proxy.lua"} <= set(section("global"))
+    assert "socket_proxy.lua" in config_of("socket_proxy", settings_of()).files
 
 
 def test_only_metrics_are_served_beside() -> None:
@@ -103,6 +139,7 @@ def test_only_metrics_are_served_beside() -> None:
     ],
 )
 def test_the_socket_is_that_of_the_engines_host(host: str, socket: str) -> None:
-    made = container(settings_of({"docker": {"host": host, "certificates": "/etc/docker/tls"}}))
+    tls = {"certificates": "/etc/docker/tls"} if host.startswith("tcp://") else {}
+    made = container(settings_of({"docker": {"host": host, **tls}}))
     assert made.mounts == (Mount(socket, "/var/run/docker.sock"),)
     assert "server socket unix@/var/run/docker.sock" in TEXT

@@ -3,6 +3,7 @@
 import pytest
 from docker.errors import DockerException
 
+from config.docker_settings import Docker
 from toolchain import engine
 from toolchain.engine import Attempt, EngineUnreachableError
 from toolchain.report import ToolchainError
@@ -30,16 +31,16 @@ def test_a_local_engine_that_does_not_run(cause: OSError) -> None:
 
 
 def test_a_remote_engine_is_never_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = "tcp://192.0.2.1:2376"
+    where = Docker(host="tcp://192.0.2.1:2376", certificates="tls")
 
-    def refuse(host: str) -> None:
-        raise EngineUnreachableError(host, ConnectionRefusedError(111, "refused"))
+    def refuse(where: Docker) -> None:
+        raise EngineUnreachableError(where.host, ConnectionRefusedError(111, "refused"))
 
     monkeypatch.setattr(engine, "connect", refuse)
     monkeypatch.setattr(engine, "_start", lambda _: pytest.fail("started"))
-    with pytest.raises(ToolchainError, match="does not answer") as caught:
-        engine.ensure(host)
-    assert host in caught.value.fix
+    with pytest.raises(ToolchainError, match=r"192\.0\.2\.1:2376 does not answer") as caught:
+        engine.ensure(where)
+    assert "docker.host" in caught.value.fix
 
 
 def test_a_kernel_without_nf_tables(monkeypatch: pytest.MonkeyPatch) -> None:

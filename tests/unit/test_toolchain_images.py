@@ -2,7 +2,8 @@
 
 import json
 import tarfile
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from config.images import pins
 from toolchain import engine, golang, images, reach
 from toolchain.golang import Go as Compiler
 from toolchain.images import packing
-from toolchain.images.recipes import RECIPES, Debian, Go, Recipe
+from toolchain.images.recipes import RECIPES, Assembled, Debian, Go, Recipe
 
 LocalImages = Callable[..., dict[str, str]]
 
@@ -118,8 +119,22 @@ def test_another_compiler_builds_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_recipe_is_of_a_pinned_service_and_has_its_module(service: str, recipe: Recipe) -> None:
     assert service in pins()
     if isinstance(recipe.source, Go):
-        assert {"go.mod", "go.sum"} <= {path.name for path in (images.FOLDER / service).iterdir()}
-        assert recipe.entrypoint[0] in recipe.source.packages
+        module = images.FOLDER / (recipe.source.module or service)
+        assert {"go.mod", "go.sum"} <= {path.name for path in module.iterdir()}
+        assert (recipe.entrypoint or (f"/usr/bin/{recipe.command[0]}",))[0] in recipe.source.packages
+
+
+def test_a_binary_is_kept_under_its_name_in_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NamesByPackage(Compiler):
+        def build(self, module: Path, packages: Sequence[str], *, into: Path, **_: Any) -> None:
+            assert module == images.FOLDER / "jaeger"
+            for package in packages:
+                (into / package.rpartition("/")[2]).touch()
+
+    monkeypatch.setattr(golang, "toolchain", lambda: NamesByPackage("/go", "go1.26.0"))
+    source = Go({"/cmd/tool-linux": "example.org/tool"}, module="jaeger")
+    images._make("tool", Recipe(version="1", source=source, entrypoint=()), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["tool-linux"]
 
 
 def test_an_image_has_the_owners_and_the_configuration_of_its_recipe(tmp_path: Path) -> None:
@@ -158,8 +173,91 @@ def test_an_image_has_the_owners_and_the_configuration_of_its_recipe(tmp_path: P
     assert client.loaded["layer"] == first  # the same content is the same image
 
 
+def test_what_a_function_puts_together_is_keyed_by_what_it_is_made_from(tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    part.write_text("one")
+    source = Assembled(make=lambda folder: (folder / "made").touch(), made_from=(part,), files={})
+    recipe = Recipe(version="1", source=source, entrypoint=())
+    before = images._source_key("x", recipe)
+    assert images._source_key("x", replace(recipe, version="2")) != before
+    part.write_text("two")
+    assert images._source_key("x", recipe) != before
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    images._make("x", recipe, folder)
+    assert (folder / "made").exists()
+
+
 def test_distribution_packages_are_keyed_by_release(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe(version="1", source=Debian(("haproxy",), {}), entrypoint=())
     before = images._source_key("x", recipe)
     monkeypatch.setattr(images, "debian", SimpleNamespace(release=lambda: "ubuntu 30.04 x86_64"))
     assert images._source_key("x", recipe) != before
+
+
+PATCH = {
+    "go.mod": "module nervous-system/tool\n",
+    "go.sum": "",
+    "patch/go.mod": "// Ours.\nmodule example.org/service\n\ngo 1.26.5\n",
+    "patch/packages/all/all.go": "package all // ours",
+    "patch/packages/cmd/tool/main.go": "package main // ours",
+    "patch/files/util/gate.go": "package util // ours",
+}
+ORIGINAL = {
+    "go.mod": "module example.org/service\n\ngo 1.99\n",
+    "all/all.go": "package all",
+    "all/more.go": "package all",
+    "all/all_test.go": "package all",
+    "all/deeper/kept.go": "package deeper",
+    "util/gate.go": "package util",
+    "util/kept.go": "package util",
+    "util/gate_test.go": "package util",
+}
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    """A module with a patch, whose dependency is in a module cache."""
+    for name, content in PATCH.items():
+        file = tmp_path / "module" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    with zipfile.ZipFile(tmp_path / "v1.zip", "w") as archive:
+        for name, content in ORIGINAL.items():
+            archive.writestr(f"example.org/service@v1/{name}", content)
+    return tmp_path / "module"
+
+
+def test_a_patch_stands_in_place_of_packages_and_files_of_a_dependency(
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, str] = {}
+    commands = []
+
+    def run(command: list[str], *, cwd: Path, **_: object) -> str:
+        commands.append(command[1:])
+        if command[1] == "build":
+            seen.update({str(file.relative_to(cwd)): file.read_text() for file in cwd.rglob("*") if file.is_file()})
+        return json.dumps({"Zip": str(tmp_path / "v1.zip"), "Version": "v1"})
+
+    monkeypatch.setattr(golang, "run", run)
+    golang.toolchain().build(module, ["example.org/service/cmd/tool"], tags="", ldflags="", into=tmp_path, log="x")
+    assert commands[1] == ["mod", "edit", "-replace=example.org/service=./patched"]
+    assert seen == {
+        "go.mod": PATCH["go.mod"],
+        "go.sum": "",
+        "patched/go.mod": PATCH["patch/go.mod"],
+        "patched/all/all.go": "package all // ours",
+        "patched/all/deeper/kept.go": "package deeper",
+        "patched/cmd/tool/main.go": "package main // ours",
+        "patched/util/gate.go": "package util // ours",
+        "patched/util/kept.go": "package util",
+    }
+
+
+def test_what_is_written_here_is_vetted_inside_the_dependency(module: Path) -> None:
+    patch = golang.Patch.of(module)
+    assert patch
+    assert patch.dependency == "example.org/service"
+    assert patch.packages == ["all", "cmd/tool", "util"]
+    assert golang.Patch.of(module / "patch") is None

@@ -1,0 +1,140 @@
+"""The same containers as a Compose file, as people who have no Pulumi would run them.
+
+Made from what the engine says of a deployed stack. The config files are in a folder beside the file, and bound into
+their containers; data is in volumes that are there before, with the owner that the service needs.
+"""
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.container import DIRECTORY, MOUNT
+from toolchain import golang
+
+PACKAGE = "github.com/docker/compose/v2/cmd"
+NANOSECONDS = 10**9
+
+
+def service(attrs: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """One service of a Compose file, from what `docker inspect` shows of its container.
+
+    `name` is what its folder of config files and its data volume are called.
+    """
+    config, host = attrs["Config"], attrs["HostConfig"]
+    made = {
+        "image": config["Image"],
+        "hostname": config["Hostname"],
+        "entrypoint": _literal(config["Entrypoint"]),
+        "command": _literal(config["Cmd"]),
+        "user": config["User"],
+        "environment": _literal(config["Env"]),
+        "labels": _literal(config["Labels"]),
+        "mem_limit": host["Memory"],
+        "memswap_limit": host["MemorySwap"],
+        "cpu_shares": host["CpuShares"],
+        "restart": host["RestartPolicy"]["Name"],
+        "stop_grace_period": f"{config['StopTimeout']}s" if config.get("StopTimeout") else None,
+        "healthcheck": _healthcheck(config.get("Healthcheck")),
+        "logging": {"driver": host["LogConfig"]["Type"], "options": host["LogConfig"]["Config"]},
+        "ports": [
+            f"{listen['HostIp']}:{listen['HostPort']}:{port}"
+            for port, listens in (host["PortBindings"] or {}).items()
+            for listen in listens
+        ],
+        "volumes": [_volume(mount, name) for mount in sorted(attrs["Mounts"], key=lambda mount: mount["Destination"])],
+        "devices": [
+            f"{device['PathOnHost']}:{device['PathInContainer']}:{device['CgroupPermissions']}"
+            for device in host["Devices"] or []
+        ],
+        "read_only": host["ReadonlyRootfs"],
+        "tmpfs": [f"{path}:{options}" for path, options in (host["Tmpfs"] or {}).items()],
+        "cap_drop": host["CapDrop"],
+        "cap_add": host["CapAdd"],
+        "security_opt": host["SecurityOpt"],
+    }
+    return {key: value for key, value in made.items() if value}
+
+
+def _literal(texts: Any) -> Any:
+    """So that Compose puts no variables into them."""
+    if isinstance(texts, str):
+        return texts.replace("$", "$$")
+    if isinstance(texts, dict):
+        return {key: _literal(text) for key, text in texts.items()}
+    return [_literal(text) for text in texts or ()]
+
+
+def _healthcheck(check: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not check:
+        return None
+    spans = {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod"}
+    return {
+        "test": _literal(check["Test"]),
+        **{key: f"{check[name] // NANOSECONDS}s" for key, name in spans.items()},
+        "retries": check["Retries"],
+    }
+
+
+def _volume(mount: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if mount["Destination"] == MOUNT:
+        return {"type": "bind", "source": f"./{name}", "target": DIRECTORY, "read_only": True}
+    if mount["Type"] == "volume":
+        return {"type": "volume", "source": name, "target": mount["Destination"]}
+    return {
+        "type": "bind",
+        "source": mount["Source"],
+        "target": mount["Destination"],
+        "read_only": not mount["RW"],
+        "bind": {"propagation": mount["Propagation"]},
+    }
+
+
+def document(services: Mapping[str, Mapping[str, Any]], project: str) -> dict[str, Any]:
+    """The whole file. Services find each other by their names in the default network, as in a stack."""
+    data = {
+        mount["source"]: {"external": True, "name": f"{project}-{mount['source']}"}
+        for one in services.values()
+        for mount in one.get("volumes", ())
+        if mount["type"] == "volume"
+    }
+    return {"services": dict(services), "volumes": data, "networks": {"default": {"name": project}}}
+
+
+@dataclass
+class Project:
+    """A folder with a Compose file, the files of its services, and the command that deploys it."""
+
+    folder: Path
+    name: str
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "compose.yml"
+
+    def write(self, content: Mapping[str, Any]) -> None:
+        self.file.write_text(yaml.safe_dump(dict(content), sort_keys=False))
+
+    def read(self) -> dict[str, Any]:
+        content: dict[str, Any] = yaml.safe_load(self.file.read_text())
+        return content
+
+    def write_config(self, service: str, files: Mapping[str, str]) -> None:
+        """Readable by all, as a checkout is: the services run under their own users."""
+        for name, text in files.items():
+            file = self.folder / service / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            for folder in (file.parent, self.folder / service):
+                folder.chmod(0o755)
+            file.chmod(0o644)
+
+    def run(self, *arguments: str) -> None:
+        """`docker compose …`; RuntimeError with its words when it fails."""
+        command = [str(golang.tool("docker_compose", PACKAGE)), "--project-name", self.name, "--file", str(self.file)]
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode:
+            raise RuntimeError(f"docker compose {' '.join(arguments)}: {done.stderr}")

@@ -1,0 +1,239 @@
+"""Prometheus by the number of series, and one step beyond what it takes.
+
+The series are histograms of requests, which this process serves as an application does, and which rules and dashboards read.
+"""
+
+import itertools
+import json
+import random
+import tempfile
+import time
+from bisect import bisect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
+
+import requests
+
+from components.engine import execute
+from tests.bench import measure
+from tests.bench.figures import Row, row
+from tests.bench.stack import running
+from tests.e2e.deployment import Deployment
+from tests.e2e.outside import gateway
+from tests.e2e.ports import publish
+from tests.e2e.wait import until
+from tests.panels import asked
+
+TARGETS = 10
+TIMES = (1, 3, 10)
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0)
+"""Of a histogram, in seconds: nearly those that OpenTelemetry's SDKs have."""
+PER_HISTOGRAM = len(BOUNDS) + 3
+"""Series: the buckets, the last one, sum and count."""
+HISTOGRAMS = 67
+"""Of one target, at x1: about 1,000 series. Ten times as many are half of what a target may have
+(`metrics.limits.samples`)."""
+METRIC = "http_server_request_duration_seconds"
+BLOCK_SERIES = 2_000
+BLOCK_HOURS = 2
+INTERVAL = 15
+LEAST_SAMPLES = 10
+QUERIES = 5
+"""How often the dashboard is loaded."""
+ACTIVE = "active series"
+
+
+class Synthetic:
+    """The page of an application with so many histograms, one for each route, of which a third is asked between scrapes."""
+
+    def __init__(self, histograms: int) -> None:
+        self._random = random.Random(histograms)  # noqa: S311 - no secret: the same values in each run
+        self._counts = [[0] * (len(BOUNDS) + 1) for _ in range(histograms)]
+        self._sums = [0.0] * histograms
+
+    @property
+    def series(self) -> int:
+        return len(self._counts) * PER_HISTOGRAM
+
+    def page(self) -> bytes:
+        """What it shows a scrape later."""
+        lines = [f"# TYPE {METRIC} histogram"]
+        for route, counts in enumerate(self._counts):
+            if self._random.random() < 1 / 3:
+                self._asked(route)
+            labels = f'http_route="/route/{route}",http_request_method="GET",http_response_status_code="200"'
+            total = 0
+            for bound, count in zip((*BOUNDS, "+Inf"), counts, strict=True):
+                total += count
+                lines.append(f'{METRIC}_bucket{{{labels},le="{bound}"}} {total}')
+            lines += [f"{METRIC}_sum{{{labels}}} {self._sums[route]:.6f}", f"{METRIC}_count{{{labels}}} {total}"]
+        return "\n".join([*lines, ""]).encode()
+
+    def _asked(self, route: int) -> None:
+        for _ in range(self._random.randrange(1, 20)):
+            took = self._random.lognormvariate(-3, 1)
+            self._counts[route][bisect(BOUNDS, took)] += 1
+            self._sums[route] += took
+
+
+@contextmanager
+def served(address: str) -> Iterator[tuple[list[str], dict[str, Synthetic]]]:
+    """Targets, and what each of them shows, which may be set."""
+    shown: dict[str, Synthetic] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        pages: ClassVar[dict[str, Synthetic]] = shown
+
+        def do_GET(self) -> None:
+            body = self.pages[self.headers["Host"]].page() if self.headers["Host"] in self.pages else b""
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    servers = [ThreadingHTTPServer((address, 0), Handler) for _ in range(TARGETS)]
+    for server in servers:
+        Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield [f"{address}:{server.server_port}" for server in servers], shown
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+def run(seconds: float, host: str) -> list[Row]:
+    """A subject for each multiple; what a sample takes on disk; and a target with more than is allowed."""
+    with running(memory={"host": host}, publish=publish("prometheus")) as stack:
+        with served(gateway(stack.client, stack.prefix)) as (targets, shown):
+            stack.config["metrics"] = {"applications": {"static": [{"service": "bench", "targets": targets}]}}
+            stack.up()
+            made = [one for times in TIMES for one in _loaded(stack, targets, shown, times, seconds)]
+            made += _beyond(stack, targets, shown)
+        return [*made, *_per_series(made), *_on_disk(stack)]
+
+
+def _loaded(
+    stack: Deployment, targets: Sequence[str], shown: dict[str, Synthetic], times: int, seconds: float
+) -> list[Row]:
+    shown.update({target: Synthetic(HISTOGRAMS * times) for target in targets})
+    wanted = sum(one.series for one in shown.values())
+    until(lambda: stack.query(f'sum(scrape_samples_scraped{{service="bench"}}) >= {wanted}'), seconds=120)
+    cost = measure.cost({"prometheus": stack.container("prometheus")}, seconds, warm_up=INTERVAL)["prometheus"]
+    subject = f"x{times}"
+    return [
+        row(subject, ACTIVE, "", _value(stack, "prometheus_tsdb_head_series")),
+        row(subject, "memory", "MiB", cost.peak_mib),
+        row(subject, "of its limit", "%", 100 * cost.peak_mib / cost.limit_mib),
+        row(subject, "CPU", "% of a core", 100 * cost.cores),
+        row(subject, "slowest scrape", "s", _value(stack, 'max(scrape_duration_seconds{service="bench"})')),
+        row(subject, "overview dashboard", "s", *(_dashboard(stack) for _ in range(QUERIES))),
+    ]
+
+
+def _value(stack: Deployment, promql: str) -> float:
+    return float(stack.query(promql)[0]["value"][1])
+
+
+def _dashboard(stack: Deployment) -> float:
+    """Seconds for all queries of the overview, one after the other, over the last hour."""
+    end = time.time()
+    start = time.monotonic()
+    for query in asked():
+        if query.board == "overview" and query.source == "prometheus" and query.query.get("expr"):
+            parameters: dict[str, Any] = {"query": query.filled_in(), "start": end - 3600, "end": end, "step": INTERVAL}
+            requests.get(
+                f"{stack.url('prometheus')}/api/v1/query_range", params=parameters, timeout=60
+            ).raise_for_status()
+    return time.monotonic() - start
+
+
+def _per_series(rows: Sequence[Row]) -> list[Row]:
+    """Of memory, what each further series takes."""
+    found = {(one.subject, one.figure): one.median for one in rows}
+    least, most = f"x{TIMES[0]}", f"x{TIMES[-1]}"
+    more = found[most, "memory"] - found[least, "memory"]
+    return [row("each further series", "memory", "KiB", 1024 * more / (found[most, ACTIVE] - found[least, ACTIVE]))]
+
+
+def _beyond(stack: Deployment, targets: Sequence[str], shown: dict[str, Synthetic]) -> list[Row]:
+    """One target shows more than `metrics.limits.samples`: only its own scrape fails."""
+    limit = stack.settings.metrics.limits.samples
+    shown[targets[0]] = too_much = Synthetic(limit // PER_HISTOGRAM + 1)
+    counted = "prometheus_target_scrapes_exceeded_sample_limit_total"
+    until(lambda: stack.query(f"{counted} > 0"), seconds=120)
+    until(lambda: stack.query(f'up{{instance="{targets[0]}"}} == 0'))
+    subject = f"one target with {too_much.series:,} series"
+    return [
+        row(subject, "targets down", "", _value(stack, "count(up == 0)")),
+        row(subject, "other targets up", "", _value(stack, "sum(up)")),
+        row(subject, "scrapes refused by sample_limit", "", _value(stack, counted)),
+    ]
+
+
+def continued(values: Sequence[float], steps: int) -> list[float]:
+    """`values` made as long: a counter goes on by the same increments, anything else there and back."""
+    grows = all(earlier <= later for earlier, later in itertools.pairwise(values))
+    last, more = len(values) - 1, values[-1] - values[0]
+    made = []
+    for step in range(steps):
+        turn, at = divmod(step, last)
+        made.append(values[at] + turn * more if grows else values[at if turn % 2 == 0 else last - at])
+    return [round(value, 9) for value in made]
+
+
+def _on_disk(stack: Deployment) -> list[Row]:
+    """Bytes of a block for each sample in it, index and all: what the stack's own series showed in the last minutes,
+    continued to two hours and put into a block by promtool."""
+    steps = BLOCK_HOURS * 3600 // INTERVAL
+    begin = int(time.time()) // 7200 * 7200 - BLOCK_HOURS * 3600
+    own = [
+        one
+        for one in stack.query('{__name__=~".+",job!="application"}[4m]')
+        if len(one.get("values", ())) >= LEAST_SAMPLES
+    ]  # native histograms have none
+    own = own[:: max(1, len(own) // BLOCK_SERIES)]
+    of_metric: dict[str, list[str]] = {}
+    for one in own:
+        labels = dict(one["metric"])
+        name = labels.pop("__name__")
+        series = f"{name}{{{','.join(f'{key}={json.dumps(value)}' for key, value in labels.items())}}}"
+        values = continued([float(value) for _, value in one["values"]], steps)
+        of_metric.setdefault(name, []).extend(
+            f"{series} {value!r} {begin + step * INTERVAL}" for step, value in enumerate(values)
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "samples"
+        with file.open("w") as out:
+            for name, lines in of_metric.items():
+                out.write(f"# TYPE {name} unknown\n" + "\n".join(lines) + "\n")
+            out.write("# EOF\n")
+        return [row("block of two hours", "bytes per sample", "", _block(stack, file) / (len(own) * steps))]
+
+
+def _block(stack: Deployment, file: Path) -> int:
+    """Size of the block that promtool makes of `file`, in bytes."""
+    maker: Any = stack.client.containers.create(
+        stack.settings.image("prometheus"),
+        entrypoint=["sleep", "600"],
+        user="0",
+        volumes={str(file.parent): {"bind": "/samples", "mode": "ro"}},
+    )
+    try:
+        maker.start()
+        made = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "/samples/samples", "/tmp/blocks"]  # noqa: S108
+        for command in (made, ["du", "-sk", "/tmp/blocks"]):  # noqa: S108 - inside the container
+            code, out = execute(maker, command)
+            if code:
+                raise RuntimeError(out)
+        return int(out.split()[0]) * 1024
+    finally:
+        maker.remove(force=True, v=True)

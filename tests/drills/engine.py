@@ -1,0 +1,139 @@
+"""The engine itself restarts, or the host loses power: on a second engine, with network, processes and /run of its own.
+
+The engine of this machine is another one, which is not touched: the second sees neither its socket nor its firewall rules
+nor its processes, and ends with the drill. All that happens there is `python -m tests.drills.engine NAME DATA`, with the images on stdin; the last line printed is the result.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from docker import DockerClient
+
+from tests.drills.containers import started_anew
+from tests.drills.frame import Drill, in_short
+from tests.drills.ground import SERVICES, Ground, OnGround, Promise, reached
+from tests.e2e import leftovers
+from tests.e2e.deployment import ROOT
+from toolchain import engine, images, pulumi_cli
+
+DAEMON = "/usr/sbin/dockerd"
+NAMESPACES = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
+APART = """set -e
+mount --make-rshared /  # in here: what containers mount of the host has to be shared
+mount -t tmpfs tmpfs /run
+ip link set lo up
+exec "$0" -m tests.drills.engine "$@"
+"""
+PROMISE = Promise(undecided=True, scraped=False)
+
+
+class Engine:
+    """A Docker engine where nobody else has one: in this mount and network namespace."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        log = (self._data.parent / "dockerd.log").open("ab")
+        command = [DAEMON, "--data-root", str(self._data)]
+        self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        reached(
+            "the engine answers",
+            lambda: Path("/run/docker.sock").exists() and engine.connect(engine.configured()).ping(),
+            90,
+        )
+
+    def stop(self) -> None:
+        """In good order: it stops its containers."""
+        self._process.terminate()
+        self._process.wait(timeout=120)
+
+    def lose_power(self) -> None:
+        """Everything dies at once: the engine, what it runs containers by, and every container."""
+        assert os.getpid() == 1, "the processes here are not only this engine's"
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit() and folder.name != "1":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(folder.name), signal.SIGKILL)
+        self._process.wait(timeout=30)
+        for left in ("docker.pid", "docker/containerd/containerd.pid"):
+            Path("/run", left).unlink(missing_ok=True)
+
+    @staticmethod
+    def client() -> DockerClient:
+        return engine.connect(engine.configured())
+
+
+def inside(name: str, data: Path) -> str:
+    """The drill itself."""
+    second = Engine(data)
+    second.start()
+    try:
+        subprocess.run(["docker", "load"], stdin=sys.stdin, stdout=subprocess.DEVNULL, check=True)
+        with Ground(second.client(), pulumi_cli.ensure().environment(), images.local_images()) as ground:
+            away = second.stop if name == "engine-restarted" else second.lose_power
+
+            def back() -> None:
+                second.start()
+                started_anew(ground, *SERVICES)
+
+            return ground.drill(name, fault=away, heal=back, seconds=5, promise=PROMISE)
+    finally:
+        second.stop()
+
+
+def apart(ground: Ground, *, name: str) -> str:
+    """Makes the namespaces and runs the drill in there, with the images of the stack that is here."""
+    references = [ground.stack.settings.image(service) for service in (*SERVICES, "busybox")]
+    with tempfile.TemporaryDirectory(prefix=leftovers.PREFIX, dir="/var/tmp") as folder:
+        saved = subprocess.Popen(["docker", "save", *references], stdout=subprocess.PIPE)
+        done = subprocess.run(
+            [*NAMESPACES, "sh", "-c", APART, sys.executable, name, f"{folder}/data"],
+            cwd=ROOT,
+            stdin=saved.stdout,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+        saved.kill()
+        saved.wait()
+    lines = ["", *done.stdout.strip().splitlines()]
+    assert lines[-1].startswith("{"), f"it ended with {done.returncode}: {done.stdout} {done.stderr}"
+    result = json.loads(lines[-1])
+    assert result["held"], result["detail"]
+    return str(result["detail"])
+
+
+def drills() -> list[OnGround]:
+    causes = {
+        "engine-restarted": "the Docker engine is stopped in good order and started again after 5 s",
+        "engine-killed": "the engine, what it runs containers by, and all containers die at once, as when the host loses power",
+    }
+    return [
+        Drill(name, f"{cause}; on a second engine of its own", PROMISE.text, partial(apart, name=name))
+        for name, cause in causes.items()
+    ]
+
+
+def main() -> None:
+    begun, name, data = time.monotonic(), sys.argv[1], Path(sys.argv[2])
+    data.mkdir()
+    try:
+        result = {"held": True, "detail": inside(name, data)}
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
+        result = {"held": False, "detail": in_short(error)}
+    print(json.dumps({**result, "seconds": time.monotonic() - begun}))
+
+
+if __name__ == "__main__":
+    main()

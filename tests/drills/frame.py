@@ -1,0 +1,99 @@
+"""What a drill is, and how one is carried out: everything that goes wrong in it is a row, never a silence."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, Protocol, TypeVar
+
+DETAIL_LENGTH = 400
+"""Characters of the words of a failure that a row keeps."""
+
+
+class Recovers(Protocol):
+    """What drills are carried out on."""
+
+    def recover(self) -> None:
+        """Makes it whole again for the next drill, by whatever means: the one before has failed."""
+
+
+Ground = TypeVar("Ground", bound=Recovers)
+
+
+@dataclass(frozen=True)
+class Drill(Generic[Ground]):
+    """One fault on purpose."""
+
+    name: str
+    """What `ONLY` takes."""
+    cause: str
+    """How the fault is made."""
+    holds: str
+    """What must still hold."""
+    run: Callable[[Ground], str]
+    """Makes the fault, heals it, and looks; returns what was measured, in a few words. Raises for what does not hold."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of a drill."""
+
+    name: str
+    cause: str
+    holds: str
+    held: bool
+    seconds: float
+    """From the fault to the last thing that was looked at."""
+    detail: str
+    measured: str
+    """Day, UTC."""
+
+
+def carry_out(drills: Iterable[Drill[Ground]], ground: Ground) -> Iterator[Row]:
+    """A row for each drill, in turn. One that fails takes none of the others with it, unless the ground is beyond repair."""
+    held = True
+    for drill in drills:
+        begun = time.monotonic()
+        try:
+            if not held:
+                _recover(ground)
+                begun = time.monotonic()
+            detail = drill.run(ground)
+            held = True
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
+            held, detail = False, in_short(error)
+        took = time.monotonic() - begun
+        yield Row(drill.name, drill.cause, drill.holds, held, round(took, 1), detail, f"{datetime.now(UTC):%Y-%m-%d}")
+
+
+def _recover(ground: Recovers) -> None:
+    try:
+        ground.recover()
+    except Exception as error:
+        raise AssertionError(f"not carried out, the stack has not recovered from the drill before: {error}") from error
+
+
+def in_short(error: BaseException) -> str:
+    """The words of a failure in one line: its beginning and, of a long one, its end, where commands say why."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    if len(words) <= DETAIL_LENGTH:
+        return words
+    return f"{words[: DETAIL_LENGTH // 3]} … {words[-DETAIL_LENGTH * 2 // 3 :]}"
+
+
+def chosen(drills: Iterable[Drill[Ground]], only: str) -> list[Drill[Ground]]:
+    """Those that `only` names: names or beginnings of names, separated by commas; all for an empty one.
+
+    Raises:
+        ValueError: a word names none.
+    """
+    every = list(drills)
+    words = [word.strip() for word in only.split(",") if word.strip()]
+    wanted: set[str] = set()
+    for word in words:
+        names = {drill.name for drill in every}
+        found = {word} if word in names else {name for name in names if name.startswith(word)}
+        if not found:
+            raise ValueError(f"no drill is called {word}; there are {', '.join(drill.name for drill in every)}")
+        wanted |= found
+    return [drill for drill in every if not words or drill.name in wanted]

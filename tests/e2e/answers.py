@@ -1,0 +1,91 @@
+"""What the queries of the dashboards are answered with, by the API calls that Grafana's data sources make."""
+
+import re
+import time
+from dataclasses import replace
+from typing import Any
+
+import requests
+
+from tests.e2e.deployment import Deployment
+from tests.panels import Asked, filled_in
+
+STEP = "15"
+MINUTES = 15
+"""How much of the past the dashboards show here."""
+
+
+PAST = {"1d": "20s", "1w": "30s"}
+"""No stack here is a day old: what is compared with the past is asked for this long ago instead."""
+
+
+def of_past(asked: Asked) -> bool:
+    """Whether a query compares with the past."""
+    return any(f"offset {ago}" in asked.expr for ago in PAST)
+
+
+def recent(asked: Asked) -> Asked:
+    """A query with the short past of `PAST`."""
+    expr = asked.expr
+    for ago, less in PAST.items():
+        expr = expr.replace(f"offset {ago}", f"offset {less}")
+    return replace(asked, query={**asked.query, "expr": expr}) if of_past(asked) else asked
+
+
+def answer(stack: Deployment, asked: Asked, **variables: str) -> list[Any]:
+    """The series, lines, traces or values that a query gets; empty for none."""
+    now = time.time()
+    start = now - MINUTES * 60
+    if asked.panel == "variable":
+        return _values(stack, asked.expr, start, now)
+    if asked.source == "loki":
+        return _of_loki(stack, asked, asked.filled_in(**variables), start, now)
+    if asked.source == "jaeger":
+        return _of_jaeger(stack, filled_in(asked.query["service"], **variables), asked, start, now)
+    return _of_prometheus(stack, asked, asked.filled_in(**variables), start, now)
+
+
+def exemplars(stack: Deployment, promql: str) -> list[str]:
+    """Ids of the traces that the exemplars of a query lead to."""
+    period = _period(time.time() - MINUTES * 60, time.time())
+    series = stack.get("prometheus", "/api/v1/query_exemplars", query=promql, **period)["data"]
+    return [one["labels"]["trace_id"] for each in series for one in each["exemplars"]]
+
+
+def _period(start: float, end: float) -> dict[str, str]:
+    return {"start": f"{start:.3f}", "end": f"{end:.3f}"}
+
+
+def _values(stack: Deployment, expr: str, start: float, end: float) -> list[Any]:
+    """`label_values(selector, label)`, which only Grafana knows."""
+    parsed = re.fullmatch(r"label_values\((.+), (\w+)\)", expr)
+    assert parsed, expr
+    selector, label = parsed.groups()
+    parameters = {"match[]": selector, **_period(start, end)}
+    return list(stack.get("prometheus", f"/api/v1/label/{label}/values", **parameters)["data"])
+
+
+def _of_prometheus(stack: Deployment, asked: Asked, promql: str, start: float, end: float) -> list[Any]:
+    if asked.query.get("instant"):
+        result = stack.get("prometheus", "/api/v1/query", query=promql, time=f"{end:.3f}")
+    else:
+        result = stack.get("prometheus", "/api/v1/query_range", query=promql, step=STEP, **_period(start, end))
+    return list(result["data"]["result"])
+
+
+def _of_loki(stack: Deployment, asked: Asked, logql: str, start: float, end: float) -> list[Any]:
+    if asked.query.get("queryType") == "instant":
+        result = stack.get("loki", "/loki/api/v1/query", query=logql, time=f"{end:.0f}000000000")
+    else:
+        period = {"start": f"{start:.0f}000000000", "end": f"{end:.0f}000000000", "step": STEP}
+        limit = str(asked.query.get("maxLines", 100))
+        result = stack.get("loki", "/loki/api/v1/query_range", query=logql, limit=limit, direction="backward", **period)
+    return list(result["data"]["result"])
+
+
+def _of_jaeger(stack: Deployment, service: str, asked: Asked, start: float, end: float) -> list[Any]:
+    search = {"service": service, "minDuration": asked.query["minDuration"], "limit": str(asked.query["limit"])}
+    period = {"start": f"{start * 1e6:.0f}", "end": f"{end * 1e6:.0f}", "lookback": "custom"}
+    found = requests.get(f"{stack.url('jaeger')}/api/traces", params={**search, **period}, timeout=10)
+    found.raise_for_status()
+    return list(found.json()["data"])

@@ -1,0 +1,207 @@
+"""Every query and every link of the dashboards, answered and followed while the shop works beside the stack.
+
+A query without data fails, unless it is listed here with a reason; and one that is listed and has data fails too. Links
+lead from one real failed request to the next thing that somebody who looks for its cause would open.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from tests import panels
+from tests.e2e import tracing
+from tests.e2e.answers import answer, exemplars, of_past, recent
+from tests.e2e.deployment import Deployment
+from tests.e2e.grafana import Grafana, pane
+from tests.e2e.troubleshooting import service, tags
+from tests.e2e.wait import until
+from tests.panels import Asked, filled_in
+
+SERVICE = "orders"
+"""The one that fails and is slow in the load's own incident."""
+
+WITHOUT_DATA = {
+    "stack: Lines lost: A": "Loki counts reasons of refusal from the first refusal on, and refuses nothing here",
+}
+"""Query → why it has no data here."""
+NOT_FOLLOWED = {"Log of the host": "whether a host has one that is shipped depends on the machine of the test"}
+"""Title of a link → why."""
+
+QUERIES = panels.asked()
+
+
+def each(condition: Callable[[Asked], bool]) -> pytest.MarkDecorator:
+    chosen = [asked for asked in QUERIES if condition(asked)]
+    return pytest.mark.parametrize("asked", chosen, ids=[asked.where for asked in chosen])
+
+
+class Dashboards:
+    """Needs the fixtures `busy`, a stack whose shop has had its incident and is still at work; `grafana`, that stack's;
+    and `failed`, the id of a trace in which SERVICE has failed."""
+
+    @each(lambda asked: asked.where not in WITHOUT_DATA and not of_past(asked))
+    def test_a_query_is_answered_with_data(self, busy: Deployment, asked: Asked) -> None:
+        assert until(partial(answer, busy, asked, **_choice(asked.board)), seconds=45)
+
+    @each(of_past)
+    def test_a_query_of_the_past_is_answered_where_there_is_one(self, busy: Deployment, asked: Asked) -> None:
+        assert until(partial(answer, busy, recent(asked), **_choice(asked.board)), seconds=45)
+
+    @each(lambda asked: asked.where in WITHOUT_DATA)
+    def test_what_is_listed_without_data_has_none(self, busy: Deployment, asked: Asked) -> None:
+        assert not answer(busy, asked, **_choice(asked.board))
+
+    @pytest.mark.parametrize("uid", panels.boards())
+    def test_a_dashboard_is_one_by_the_schema_of_grafana(self, grafana: Grafana, uid: str) -> None:
+        order = {"dashboard": (panels.JSON / f"{uid}.json").read_text()}
+        url = f"{grafana.stack.url('grafana')}/api/dashboards/validate"
+        answer = requests.post(url, json=order, auth=("admin", grafana.password), timeout=30)
+        if answer.status_code == 404:
+            pytest.skip("only Grafana 9 and 10 judge a dashboard without storing it")
+        assert answer.json() == {"isValid": True}
+
+    def test_equal_messages_are_counted_together(self, busy: Deployment) -> None:
+        values = [
+            [str(time.time_ns() + number), f"order {number} of customer {number + 17} failed"] for number in range(2)
+        ]
+        body = {"streams": [{"stream": {"service": "bookings", "level": "error"}, "values": values}]}
+        requests.post(f"{busy.url('loki')}/loki/api/v1/push", json=body, timeout=30).raise_for_status()
+        [asked] = [one for one in QUERIES if one.panel == "Top 10 error messages"]
+        [counted] = until(lambda: answer(busy, asked, service="bookings"))
+        assert counted["metric"] == {"service": "bookings", "said": "order · of customer · failed"}
+        assert counted["value"][1] == "2"
+
+    def test_the_service_map_has_an_arrow_for_each_call_and_the_table_beside_it_all_its_numbers(
+        self, busy: Deployment
+    ) -> None:
+        def arrows(panel: str) -> dict[str, set[tuple[str, str]]]:
+            return {
+                asked.ref: {(found["metric"]["source"], found["metric"]["target"]) for found in answer(busy, asked)}
+                for asked in QUERIES
+                if asked.panel == panel
+            }
+
+        calls = {("user", "gateway"), ("gateway", SERVICE), (SERVICE, "products")}
+        databases = {(SERVICE, "postgresql"), (SERVICE, "redis")}
+        until(lambda: arrows("Service map")["A"] >= calls | databases)
+        for panel in ("Service map", "Who calls whom"):
+            until(lambda panel=panel: len({frozenset(found) for found in arrows(panel).values()}) == 1)  # type: ignore[misc]
+
+    # Links of the panels
+
+    @pytest.mark.parametrize("uid", panels.boards())
+    def test_every_link_of_a_panel_leads_to_something(self, grafana: Grafana, uid: str) -> None:
+        # Of the rows for one service each, and so of that dashboard, one is enough.
+        choice = _choice("golden-signals" if uid == "overview" else uid)
+        found = {
+            filled_in(_now(link["url"]), **choice)
+            for panel in panels.panels(panels.boards()[uid])
+            for link in panel["links"]
+            if link["title"] not in NOT_FOLLOWED
+        }
+        assert found
+        assert [address for address in found if not until(partial(grafana.follow, address))] == []
+
+    @pytest.mark.parametrize("uid", panels.boards())
+    def test_links_of_a_series_lead_to_the_signals_lines_and_traces_of_its_service(
+        self, grafana: Grafana, uid: str
+    ) -> None:
+        found = {
+            _now(link["url"].replace("${__field.labels.service}", SERVICE))
+            for panel in panels.panels(panels.boards()[uid])
+            for link in panel.get("fieldConfig", {}).get("defaults", {}).get("links", ())
+        }
+        for address in found:
+            assert until(partial(grafana.follow, address))
+            if urlsplit(address).path == "/d/golden-signals":
+                assert parse_qs(urlsplit(address).query)["var-service"] == [SERVICE]
+
+    def test_a_trace_id_in_the_table_of_errors_opens_the_trace(self, busy: Deployment, grafana: Grafana) -> None:
+        [link] = _links_of_cells("overview", "Last 100 errors", "Trace")
+        [asked] = [one for one in QUERIES if (one.board, one.panel) == ("overview", "Last 100 errors")]
+        streams = until(lambda: answer(busy, asked, service=SERVICE))
+        identifiers = {stream["stream"]["trace_id"] for stream in streams}
+        assert identifiers
+        for identifier in identifiers:
+            [trace] = grafana.follow(_now(link.replace("${__value.raw}", identifier)))
+            assert trace["traceID"] == identifier
+
+    def test_a_slow_trace_in_its_table_opens_the_trace(self, busy: Deployment, grafana: Grafana) -> None:
+        [link] = _links_of_cells("overview", "Slow traces", "Trace ID")
+        [asked] = [one for one in QUERIES if (one.board, one.panel) == ("overview", "Slow traces")]
+        for shown in until(lambda: answer(busy, asked, trace_service=SERVICE)):
+            [trace] = grafana.follow(_now(link.replace("${__value.raw}", shown["traceID"])))
+            assert max(span["duration"] for span in trace["spans"]) >= 1_000_000
+
+    # Links of the data sources
+
+    def test_every_exemplar_opens_a_trace(self, busy: Deployment, grafana: Grafana) -> None:
+        [link] = grafana.json_data("prometheus")["exemplarTraceIdDestinations"]
+        assert (link["name"], link["datasourceUid"]) == ("trace_id", "jaeger")
+        shown = [asked for asked in QUERIES if asked.query.get("exemplar")]
+        assert shown
+        for asked in shown:
+            found = until(partial(exemplars, busy, asked.filled_in(service=SERVICE)))
+            assert all(tracing.exists(busy, identifier) for identifier in found)
+
+    def test_a_line_of_the_log_leads_to_its_trace(self, grafana: Grafana, failed: str) -> None:
+        [link] = grafana.json_data("loki")["derivedFields"]
+        assert link["matcherType"] == "label"
+        query = f'{{service="{SERVICE}",level="error"}} | trace_id="{failed}"'
+        [stream, *_] = until(lambda: grafana.lines(query, time.time() - 900, time.time()))
+        identifier = link["url"].replace("${__value.raw}", stream["stream"][link["matcherRegex"]])
+        [trace] = grafana.through(link["datasourceUid"], f"/api/traces/{identifier}")["data"]
+        assert SERVICE in {service(trace, span) for span in trace["spans"]}
+
+    def test_a_span_leads_to_its_lines_in_the_log(self, grafana: Grafana, failed: str) -> None:
+        link = grafana.json_data("jaeger")["tracesToLogsV2"]
+        assert link["datasourceUid"] == "loki"
+        query = _of_span(link["query"], link, grafana, failed)
+        streams = until(lambda: grafana.lines(query, time.time() - 900, time.time()))
+        assert {stream["stream"]["service"] for stream in streams} == {SERVICE}
+        assert "error" in {stream["stream"]["level"] for stream in streams}
+
+    def test_a_span_leads_to_the_metrics_of_its_service(self, grafana: Grafana, failed: str) -> None:
+        link = grafana.json_data("jaeger")["tracesToMetrics"]
+        asked = {query["name"]: _of_span(query["query"], link, grafana, failed) for query in link["queries"]}
+        assert len(asked) == 3
+        for name, query in asked.items():
+            answered = grafana.through(link["datasourceUid"], "/api/v1/query", query=query)["data"]["result"]
+            assert [sample for sample in answered if float(sample["value"][1]) > 0], name
+
+
+def _choice(board: str) -> dict[str, str]:
+    """What a user may choose: all services where that is possible, else the one."""
+    one = {"service": SERVICE, "trace_service": SERVICE}
+    return one if board == "golden-signals" else {"trace_service": SERVICE}
+
+
+def _now(url: str) -> str:
+    """As if the dashboard showed the last quarter of an hour."""
+    return url.replace("${__from}", "now-15m").replace("${__to}", "now")
+
+
+def _links_of_cells(board: str, title: str, column: str) -> Iterator[str]:
+    for panel in panels.panels(panels.boards()[board]):
+        for override in panel.get("fieldConfig", {}).get("overrides", ()) if panel["title"] == title else ():
+            for one in override["properties"]:
+                if one["id"] == "links" and override["matcher"]["options"] == column:
+                    assert pane(one["value"][0]["url"])["datasource"] == "jaeger"
+                    yield one["value"][0]["url"]
+
+
+def _of_span(template: str, link: Mapping[str, Any], grafana: Grafana, trace_id: str) -> str:
+    """A query of a link, for a failed span of SERVICE in a trace: as the data source Jaeger fills it in."""
+    [trace] = grafana.through("jaeger", f"/api/traces/{trace_id}")["data"]
+    [span, *_] = [span for span in trace["spans"] if service(trace, span) == SERVICE and tags(span).get("error")]
+    process = trace["processes"][span["processID"]]
+    known = {"service.name": process["serviceName"]} | {tag["key"]: tag["value"] for tag in process["tags"]}
+    chosen = ", ".join(f'{tag["value"]}="{known[tag["key"]]}"' for tag in link["tags"])
+    for name in ("${__tags}", "$__tags"):
+        template = template.replace(name, chosen)
+    return template.replace("${__span.traceId}", trace["traceID"])

@@ -1,0 +1,284 @@
+"""Traces with the embedded storage: what is kept, whole, through outages, and for how long."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+import pytest
+import requests
+from docker import DockerClient
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import set_span_in_context
+
+from tests.e2e import leftovers
+from tests.e2e.deployment import Deployment
+from tests.e2e.tracing import (
+    QUEUED,
+    WAIT_SECONDS,
+    Outage,
+    application,
+    bulk,
+    config,
+    counted,
+    exemplars_lead_somewhere,
+    exists,
+    found,
+    many,
+    sampled,
+    trace_id,
+    within_binomial,
+)
+from tests.e2e.wait import until
+
+MASKED = {
+    "db.password": "hunter2",
+    "http.request.header.authorization": ["Bearer abcdefgh12345678"],
+    "note": "write to ann@example.com, she pays by 4111 1111 1111 1111",
+    "url.full": "https://bob:secret123@shop.example/pay?token=abc123&size=4",
+}
+"""Attributes of a span, each with something that must not be stored."""
+LOGGED: dict[str, dict[str, Any]] = {
+    "debug": {"severity_number": SeverityNumber.TRACE},
+    "info": {"severity_number": SeverityNumber.INFO4},
+    "warn": {"severity_number": SeverityNumber.WARN, "severity_text": "information"},  # the number counts
+    "error": {"severity_text": "SEVERE"},
+    "fatal": {"severity_number": SeverityNumber.FATAL},
+    "unknown": {"severity_text": "loud"},
+}
+"""Level → what a log record says of its severity."""
+
+
+@pytest.fixture(scope="module")
+def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
+    with deploy("traces", **config()) as made:
+        made.up()
+        yield made
+
+
+def test_all_that_is_wrong_or_slow_is_kept_and_a_tenth_of_the_rest(stack: Deployment) -> None:
+    sampled(stack, "shop")
+
+
+def test_span_metrics_count_every_trace_in_seconds(stack: Deployment) -> None:
+    counted(stack, "shop")
+    below = 'traces_span_metrics_duration_seconds_bucket{service="shop",le="%s"}'
+    assert stack.query(f"sum({below % '1.0'}) == 2800")  # the slow ones are above
+    assert stack.query(f"sum({below % '0.5'}) == 2500")  # those of 999 ms too
+
+
+def test_every_exemplar_leads_to_a_trace(stack: Deployment) -> None:
+    exemplars_lead_somewhere(stack)
+
+
+def test_a_trace_of_three_services_is_kept_or_dropped_whole_however_late_its_spans_come(stack: Deployment) -> None:
+    with ExitStack() as running:
+        front, middle, back = (running.enter_context(application(stack, name)) for name in ("front", "middle", "back"))
+        roots = [front.span("GET /", 50, end=False) for _ in range(300)]
+        for number, root in enumerate(roots):
+            called = middle.span("call", 40, parent=root, end=False)
+            back.span("query", 30, parent=called, error=number % 10 == 0)
+        sent = time.monotonic()
+        back.flush()  # the deepest first, the root last and after the decision
+        until(lambda: time.monotonic() - sent > WAIT_SECONDS / 2)
+        middle.release()
+        until(lambda: time.monotonic() - sent > WAIT_SECONDS + 3)
+        front.release()
+    failed = {trace_id(root) for root in roots[::10]}
+
+    def whole() -> set[str]:
+        spans = {identifier: len(trace["spans"]) for identifier, trace in found(stack, "back").items()}
+        return {identifier for identifier, count in spans.items() if count == 3}
+
+    until(lambda: failed <= whole())
+    assert whole() == found(stack, "front").keys() == found(stack, "back").keys()
+    assert within_binomial(len(whole() - failed), 270, 10)
+
+
+def test_health_checks_are_neither_kept_nor_counted_unless_they_fail(stack: Deployment) -> None:
+    with application(stack, "healthy") as healthy:
+        for _ in range(50):
+            healthy.span("GET /healthz", 2000, attributes={"url.path": "/healthz"})
+        failed = healthy.span("GET /healthz", 5, error=True, attributes={"url.path": "/healthz"})
+        healthy.span("GET /healthiness", 2000, attributes={"url.path": "/healthiness"})
+    until(lambda: len(found(stack, "healthy")) == 2)
+    assert trace_id(failed) in found(stack, "healthy")
+    until(lambda: stack.query('sum(traces_span_metrics_calls_total{service="healthy"}) == 2'))
+
+
+def test_secrets_and_personal_data_are_masked(stack: Deployment) -> None:
+    with application(stack, "careless") as careless:
+        careless.span("GET /", 5, error=True, attributes=MASKED)
+    [trace] = until(lambda: found(stack, "careless").values())
+    tags = {tag["key"]: str(tag["value"]) for tag in trace["spans"][0]["tags"]}
+    assert tags.keys() >= MASKED.keys()
+    text = " ".join(tags[key] for key in MASKED)
+    for secret in ("hunter2", "abcdefgh12345678", "ann@example.com", "4111", "secret123", "abc123"):
+        assert secret not in text
+    assert tags["note"].startswith("write to ****, she pays by ****")
+    assert tags["url.full"].endswith("&size=4")
+
+
+def test_changed_rates_are_those_of_the_running_collector(stack: Deployment) -> None:
+    started = stack.started("otel_collector")
+    rates = {"rest": 50, "services": {"quiet": {"rest": 0, "errors": 40, "slow": {"over": "100ms", "keep": 100}}}}
+    stack.config["traces"]["sampling"] |= rates
+    stack.up()
+    assert stack.started("otel_collector") == started
+
+    with application(stack, "loud") as loud, application(stack, "quiet") as quiet:
+        of_loud = many(loud, errors=100, slow=20, nearly=0, rest=880)
+        of_quiet = many(quiet, errors=500, slow=20, nearly=20, rest=460)
+    until(lambda: of_loud.of["errors"] | of_loud.of["slow"] <= found(stack, "loud").keys())
+    until(lambda: of_quiet.of["slow"] | of_quiet.of["nearly"] <= found(stack, "quiet").keys())
+    kept_loud, kept_quiet = found(stack, "loud").keys(), found(stack, "quiet").keys()
+    assert within_binomial(len(kept_loud & of_loud.of["rest"]), 880, 50)
+    assert within_binomial(len(kept_quiet & of_quiet.of["errors"]), 500, 40)
+    assert not kept_quiet & of_quiet.of["rest"]
+
+
+@pytest.fixture(scope="class")
+def outage(stack: Deployment) -> Iterator[Outage]:
+    with Outage(stack, "patient", "jaeger") as going_on:
+        yield going_on
+
+
+@pytest.mark.usefixtures("outage")
+class TestTwoMinutesWithoutJaeger:
+    """What does not need Jaeger is tested meanwhile."""
+
+    def test_metrics_that_applications_send_reach_prometheus_under_their_name(self, stack: Deployment) -> None:
+        exporter = OTLPMetricExporter(f"{stack.url('otlp_http')}/v1/metrics")
+        reader = PeriodicExportingMetricReader(exporter, export_interval_millis=1000)
+        seller = MeterProvider([reader], Resource({"service.name": "seller"}), shutdown_on_exit=False)
+        try:
+            meter = seller.get_meter("tests")
+            meter.create_counter("sold").add(7, {"kind": "book"})
+            meter.create_histogram("price", unit="s", explicit_bucket_boundaries_advisory=[1, 10]).record(2)
+            [sold] = until(lambda: stack.query('sold_total{service="seller",job="otlp"}'))
+            [price] = until(lambda: stack.query('price_seconds_bucket{service="seller",le="10.0"}'))
+        finally:
+            seller.shutdown()
+        assert (sold["value"][1], sold["metric"]["kind"], price["value"][1]) == ("7", "book", "1")
+
+    def test_logs_that_applications_send_have_the_labels_of_all_others_and_nothing_secret(
+        self, stack: Deployment
+    ) -> None:
+        service = Resource({"service.name": "writer", "source": "forged", "level": "forged", "host.name": "h-4711"})
+        with application(stack, "writer") as traced:
+            span = traced.span("GET /", 5)
+        context = set_span_in_context(span)
+        writer = LoggerProvider(service, shutdown_on_exit=False)
+        writer.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(f"{stack.url('otlp_http')}/v1/logs")))
+        logger = writer.get_logger("tests")
+        for level, said in LOGGED.items():
+            # Ten seconds ago: Loki refuses nothing of it, and every query finds it.
+            logger.emit(LogRecord(timestamp=time.time_ns() - 10**10, context=context, body=f"as {level}", **said))
+        logger.emit(
+            LogRecord(
+                timestamp=time.time_ns(),
+                severity_number=SeverityNumber.INFO,
+                body=MASKED["note"],
+                attributes={"level": "forged", "user_id": "u-1", "db.password": "hunter2"},
+            )
+        )
+        writer.shutdown()
+        streams = until(lambda: _streams(stack, "writer", len(LOGGED) + 1))
+        lines = {line: (labels, metadata) for labels, line, metadata in streams}
+        for level in LOGGED:
+            labels, metadata = lines[f"as {level}"]
+            assert labels == {"service": "writer", "level": level, "source": "otlp"}
+            assert (metadata["trace_id"], metadata["host_name"]) == (trace_id(span), "h-4711")
+        labels, metadata = lines["write to ****, she pays by ****"]
+        assert labels == {"service": "writer", "level": "info", "source": "otlp"}
+        assert metadata["user_id"] == "u-1"
+        assert "hunter2" not in metadata.values()
+
+    def test_nothing_that_is_kept_is_lost(self, outage: Outage) -> None:
+        outage.loses_nothing()
+
+
+def _streams(stack: Deployment, service: str, count: int) -> list[tuple[dict[str, str], str, dict[str, str]]]:
+    """The lines of a service as labels, text and metadata, once there are so many."""
+    answer = requests.get(
+        f"{stack.url('loki')}/loki/api/v1/query_range",
+        params={"query": f'{{service="{service}"}}', "since": "1h"},
+        headers={"X-Loki-Response-Encoding-Flags": "categorize-labels"},
+        timeout=10,
+    )
+    answer.raise_for_status()
+    found = [
+        (stream["stream"], text, more.get("structuredMetadata", {}))
+        for stream in answer.json()["data"]["result"]
+        for _, text, more in stream["values"]
+    ]
+    return found if len(found) >= count else []
+
+
+def test_what_waits_in_the_queue_survives_a_kill_of_the_collector(stack: Deployment) -> None:
+    jaeger, collector = stack.container("jaeger"), stack.container("otel_collector")
+    with application(stack, "killed") as killed:
+        jaeger.stop()
+        try:
+            sent = many(killed, errors=200, slow=0, nearly=0, rest=0).of["errors"]
+            until(lambda: stack.query(f"{QUEUED} > 0"))
+            time.sleep(WAIT_SECONDS + 2)  # until all are decided
+            collector.kill()
+            collector.start()
+        finally:
+            jaeger.start()
+    until(lambda: sent <= found(stack, "killed").keys(), seconds=90)
+
+
+def test_at_its_memory_limit_the_collector_refuses_and_lives(stack: Deployment) -> None:
+    stack.config["traces"]["sampling"]["decision_wait"] = "20s"  # so that what is sent stays
+    stack.up()
+    try:
+        started = stack.started("otel_collector")
+        answers = bulk(stack.url("otlp_http"), mebibytes=400)
+        assert answers[0] == 200
+        assert answers[-1] == 503  # "unavailable": SDKs try again
+        until(lambda: stack.query("sum(otelcol_receiver_refused_spans_total) > 0"))
+        with application(stack, "later") as later:  # and takes again what comes then
+            until(lambda: later.span("GET /", 5, error=True) and found(stack, "later"))
+        container = stack.container("otel_collector")
+        assert stack.started("otel_collector") == started
+        assert not container.attrs["State"]["OOMKilled"]
+    finally:
+        stack.config["traces"]["sampling"]["decision_wait"] = f"{WAIT_SECONDS}s"
+        stack.up()
+
+
+def test_a_container_of_the_user_reaches_the_collector_by_its_alias(
+    stack: Deployment, client: DockerClient, local_images: dict[str, str]
+) -> None:
+    name = f"{leftovers.new_prefix()}-users"
+    network = client.networks.create(name)
+    try:
+        stack.config["networks"] = [name]
+        stack.up()
+        script = "wget -q -O - --header 'Content-Type: application/json' --post-data '{}' http://otel-collector:4318/v1/traces | grep -q partialSuccess"
+        client.containers.run(  # raises when that ends with an error
+            stack.settings.image("busybox"), ["sh", "-c", script], network=name, remove=True, mem_limit="32m"
+        )
+    finally:
+        stack.config["networks"] = []
+        stack.up()
+        network.remove()
+
+
+def test_what_is_older_than_the_retention_is_gone(stack: Deployment) -> None:
+    stack.config["traces"]["retention"] = "15s"
+    stack.up()
+    with application(stack, "shortlived") as shortlived:
+        wanted = trace_id(shortlived.span("GET /", 5, error=True))
+    until(lambda: wanted in found(stack, "shortlived"))
+    until(lambda: not found(stack, "shortlived"))
+    assert not exists(stack, wanted)

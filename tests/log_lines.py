@@ -1,0 +1,274 @@
+"""Lines as services write them, and what becomes of each: one table for both shippers, whatever feeds it to them."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+BOTH = {"trace_id": TRACE, "span_id": SPAN}
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    written: str
+    """With a moment's name in `@…@` where its spelling goes: see `spelled`."""
+    level: str = "unknown"
+    metadata: dict[str, str] = field(default_factory=dict)
+    found: str | None = None
+    """What Loki has; None for the very text that was written."""
+    dropped: bool = False
+    stamped: bool = False
+    """Whether Loki has it at the moment that the line tells, to the millisecond."""
+    stream: str = "stdout"
+
+
+def _json(**fields: object) -> str:
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+def _levels() -> Iterator[Case]:
+    spellings = {
+        "debug": ["debug", "TRACE", "Verbose", 10, 20, 7],
+        "info": ["INFO", "Information", "notice", 30, 6],
+        "warn": ["warning", "WARN", "W", 40, 4],
+        "error": ["ERROR", "err", "SEVERE", 50, 3],
+        "fatal": ["CRITICAL", "panic", "emerg", 60, 0],
+        "unknown": ["chatty", 99, ""],
+    }
+    for level, words in spellings.items():
+        for word in words:
+            yield Case(f"level {word!r} in JSON", _json(level=word, msg=f"level {word!r}"), level)
+    for name in ("severity", "lvl", "levelname", "log.level", "severity_text", "@l"):
+        yield Case(f"level called {name}", json.dumps({name: "Error", "msg": f"level in {name}"}), "error")
+    yield Case("level in an object", _json(log={"level": "warn"}, msg="level in log.level"), "warn")
+    for line, level in {
+        'lvl=warn msg="logfmt, lvl"': "warn",
+        'time=2026-01-01T00:00:00Z level=ERROR msg="logfmt of slog"': "error",
+        "2026-11-24 14:00:00,123 ERROR app: Python's own format": "error",
+        "WARNING:django.request:Not Found": "warn",
+        "INFO:     Application startup complete, says uvicorn": "info",
+        "2026-11-24T14:00:00.123Z  WARN 1 --- [main] c.s.Shop : Spring Boot": "warn",
+        "2026/11/24 14:00:00 [error] 29#29: *1 open() failed, says nginx": "error",
+        "[Mon Nov 24 14:00:00 2026] [crit] says Apache": "fatal",
+        "2026-11-24 14:00:00.123 UTC [1] LOG:  database system is ready": "info",
+        "2026-11-24 14:00:00.123 UTC [1] FATAL:  no such role, says PostgreSQL": "fatal",
+        "1:M 24 Nov 2026 14:00:00.000 # Redis warns": "warn",
+        "1:M 24 Nov 2026 14:00:00.001 * Redis tells": "info",
+        "E1124 14:00:00.123456       1 main.go:10] klog fails": "error",
+        "fail: Shop.Orders[0] says .NET": "error",
+        "\x1b[31mERROR\x1b[0m in red": "error",
+        "12:00:00.123 [debug] Elixir": "debug",
+        "2026-11-24T14:00:00Z error of lower case after a time": "error",
+        "no error here, and no level": "unknown",
+        "Errors are not told of at the beginning of a sentence": "unknown",
+    }.items():
+        yield Case(f"level of {line!r}", line, level, found=re.sub("\x1b\\[\\d+m", "", line))
+
+
+def _traces() -> Iterator[Case]:
+    for trace, span in (
+        ("trace_id", "span_id"), ("traceId", "spanId"), ("traceID", "spanID"), ("TraceId", "SpanId"),
+        ("traceid", "spanid"), ("trace.id", "span.id"), ("otelTraceID", "otelSpanID"), ("trace-id", "span-id"),
+        ("TRACE_ID", "SPAN_ID"),
+    ):  # fmt: skip
+        fields = {"msg": f"ids called {trace} and {span}", trace: TRACE, span: SPAN}
+        yield Case(f"{trace} in JSON", json.dumps(fields), metadata=BOTH)
+    parent = f"00-{TRACE}-{SPAN}-01"
+    for line in (
+        _json(msg="traceparent", traceparent=parent),
+        _json(msg="traceparent below headers", request={"headers": {"Traceparent": parent}}),
+        f"plain text with traceparent: {parent}",
+        f"msg=logfmt trace_id={TRACE} span_id={SPAN}",
+        f"msg=logfmt traceID={TRACE} spanID={SPAN}",
+        f"plain text [trace_id={TRACE} span_id={SPAN}]",
+        _json(msg="objects", trace={"id": TRACE}, span={"id": SPAN}),
+        _json(msg="capitals", trace_id=TRACE.upper(), span_id=SPAN.upper()),
+        _json(msg="JSON in JSON", inner=_json(trace_id=TRACE, span_id=SPAN)),
+    ):
+        yield Case(f"ids in {line}", line, metadata=BOTH)
+    uuid = f"{TRACE[:8]}-{TRACE[8:12]}-{TRACE[12:16]}-{TRACE[16:20]}-{TRACE[20:]}"
+    yield Case("a UUID as trace id", _json(msg="uuid", trace_id=uuid), metadata={"trace_id": TRACE})
+    yield Case(
+        "the own id wins over one in the message",
+        _json(msg=f"forwarded trace_id={'a' * 32}", trace_id=TRACE),
+        metadata={"trace_id": TRACE},
+    )
+    for value in ("0" * 32, "", "not-an-id", "1234", None, 17):
+        yield Case(f"{value!r} is no trace id", _json(msg=f"{value!r} is no trace id", trace_id=value))
+
+
+def _times() -> Iterator[Case]:
+    for name in ("RFC3339", "NANOS", "OFFSET", "SPACE", "COMPACT", "MS", "US", "NS", "FLOAT"):
+        value = f"@{name}@" if name in {"MS", "US", "NS", "FLOAT"} else f'"@{name}@"'
+        yield Case(f"time as {name}", f'{{"time":{value},"msg":"time as {name}"}}', stamped=True)
+    for name in ("ts", "timestamp", "@timestamp", "datetime"):
+        yield Case(f"time called {name}", f'{{"{name}":"@RFC3339@","msg":"time in {name}"}}', stamped=True)
+    yield Case("time in logfmt", 'ts=@RFC3339@ level=info msg="time in logfmt"', "info", stamped=True)
+    for value in ('"yesterday"', "12", '"2099-01-01T00:00:00.5Z"', '"1999-01-01T00:00:00.5Z"', "null", "[]"):
+        yield Case(f"bad time {value}", f'{{"time":{value},"msg":"bad time {value[1:5]}"}}')
+
+
+def _health_checks() -> Iterator[Case]:
+    line = '10.0.0.1 - - [24/Nov/2026:14:00:00 +0000] "GET {} HTTP/1.1" {} 12 "-" "kube-probe/1.30"'
+    for path in (
+        "/health",
+        "/healthz",
+        "/health/live",
+        "/api/health",
+        "/readyz",
+        "/livez?verbose",
+        "/-/healthy",
+        "/ping",
+    ):
+        yield Case(f"{path} well, nginx", line.format(path, 200), dropped=True)
+        yield Case(f"{path} ill, nginx", line.format(path, 503), "error")
+    for fields in (
+        {"path": "/health", "status": 200},
+        {"url": "/health", "status_code": "204"},
+        {"req": {"url": "/healthz"}, "res": {"statusCode": 200}},
+        {"request": "GET /health HTTP/1.1", "status": 200},
+        {"http.target": "/health", "http.status_code": 200},
+    ):
+        yield Case(f"well: {fields}", json.dumps({"level": "info", **fields}), dropped=True)
+    yield Case("well, logfmt", "level=info method=GET path=/health status=200 duration=1ms", dropped=True)
+    yield Case("well, uvicorn", 'INFO:     10.0.0.1:55 - "GET /health HTTP/1.1" 200 OK', dropped=True)
+    yield Case("well, gin", '[GIN] 2026/11/24 - 14:00:00 | 200 |  1ms | 10.0.0.1 | GET      "/health"', dropped=True)
+    for line, level in {
+        _json(level="info", path="/health", status=500): "info",
+        _json(level="error", path="/health", status=200, msg="slow"): "error",
+        _json(level="info", path="/health/records/17", status=200): "info",
+        _json(level="info", path="/wealth", status=200): "info",
+        _json(level="info", msg="GET /health is what the health check asks for"): "info",
+        "level=info path=/health status=503": "info",
+        'INFO:     10.0.0.1:55 - "GET /health HTTP/1.1" 503 Service Unavailable': "info",
+        '10.0.0.1 - - [24/Nov/2026:14:00:00 +0000] "GET /healthy-food HTTP/1.1" 200 12': "info",
+        '10.0.0.1 - - [24/Nov/2026:14:00:00 +0000] "GET /live/scores HTTP/1.1" 200 12': "info",
+    }.items():
+        yield Case(f"kept: {line}", line, level)
+
+
+CARD, NO_CARD = "4111 1111 1111 1111", "4111 1111 1111 1112"
+
+
+def _masks() -> Iterator[Case]:
+    for written, found in {
+        "mail of jane.doe+shop@mail.example.com, thanks": "mail of <email>, thanks",
+        f"paid with {CARD}.": "paid with <card>.",
+        "cards 5500005555555559 and 340000000000009": "cards <card> and <card>",
+        f"{CARD.replace(' ', '-')} at the beginning": "<card> at the beginning",
+        f"no card: {NO_CARD}, 1795529000123456789, 0.4111111111111111": f"no card: {NO_CARD}, 1795529000123456789, 0.4111111111111111",
+        "Authorization: Bearer abcDEF123.456-x": "Authorization: <secret> <secret>",
+        "request with Authorization: Basic dXNlcjpwYXNz": "request with Authorization: <secret> <secret>",
+        "sent eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl": "sent <secret>",
+        "connects to postgres://shop:hunter2@db:5432/shop": "connects to postgres://shop:<secret>@db:5432/shop",
+        "GET /login?user=jane&token=abc123&next=/ now": "GET /login?user=jane&token=<secret>&next=/ now",
+        'msg=login user=jane password="hun ter2" ok=true': "msg=login user=jane password=<secret> ok=true",
+        "db_password=hunter2, api-key=k1": "db_password=<secret>, api-key=<secret>",
+        "password: hunter2": "password: <secret>",
+        "max_tokens=100 monkey=banana": "max_tokens=100 monkey=banana",
+        'a key="value" of no interest': 'a key="value" of no interest',
+    }.items():
+        yield Case(f"masked: {written}", written, found=found)
+    fields = {"msg": "login", "user": "jane", "password": 'hun"ter2', "accessToken": "abc", "mail": "jane@example.com"}
+    masked = fields | {"password": "<secret>", "accessToken": "<secret>", "mail": "<email>"}
+    yield Case("fields of JSON", json.dumps(fields), found=json.dumps(masked))
+    inner = json.dumps({"body": json.dumps({"client_secret": "abc", "id": 1})})
+    yield Case("JSON in JSON", inner, found=inner.replace("abc", "<secret>"))
+
+
+PYTHON = """\
+2026-11-24 14:00:00,123 ERROR shop: order failed
+Traceback (most recent call last):
+  File "/app/shop.py", line 3, in order
+    1/0
+ZeroDivisionError: division by zero"""
+CHAINED = """\
+ERROR:root:order failed
+Traceback (most recent call last):
+  File "/app/shop.py", line 3, in order
+    prices["x"]
+KeyError: 'x'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/app/shop.py", line 5, in order
+    raise OrderError("no price")
+shop.OrderError: no price"""
+JAVA = """\
+2026-11-24 14:00:00.123 ERROR 1 --- [main] c.e.Shop : order failed
+java.lang.IllegalStateException: no price
+\tat com.example.Shop.order(Shop.java:17)
+\tat com.example.Shop.main(Shop.java:5)
+Caused by: java.io.IOException: broken pipe
+\tat com.example.Prices.read(Prices.java:9)
+\t... 2 more"""
+NODE = """\
+TypeError: Cannot read properties of undefined (reading 'price')
+    at order (/app/shop.js:3:9)
+    at Object.<anonymous> (/app/shop.js:9:1)"""
+GO = """\
+panic: runtime error: index out of range [5] with length 3
+
+goroutine 1 [running]:
+main.(*Shop).order(0xc000012345, {0x0, 0x1}, ...)
+\t/app/shop.go:8 +0x1d
+main.main()
+\t/app/main.go:12 +0x2f
+exit status 2"""
+
+
+def _blocks() -> Iterator[Case]:
+    for name, text, level in (
+        ("Python", PYTHON, "error"), ("Python, chained", CHAINED, "error"), ("Java", JAVA, "error"),
+        ("Node", NODE, "error"), ("Go", GO, "fatal"),
+    ):  # fmt: skip
+        # Alloy leaves out empty lines of a container, so the table does so for both.
+        yield Case(f"a trace of {name}", text, level, found=re.sub("\n+", "\n", text), stream="stderr")
+        yield Case(f"a line right after {name}", f"ordinary line after {name}", stream="stderr")
+    uncaught = "\n".join(["INFO the line before", *PYTHON.splitlines()[1:]])
+    yield Case(
+        "an uncaught error belongs to the line before, and is no less for it", uncaught, "error", stream="stderr"
+    )
+    yield Case("an indented structure", 'config {\n  "a": 1\n}')
+    for number in range(3):
+        yield Case(f"ordinary line {number}", f"ordinary line {number}")
+
+
+def _other() -> Iterator[Case]:
+    yield Case("UTF-8", _json(level="info", msg="Grüße aus Zürich, 東京 и Москва 🚀"), "info")
+    yield Case("UTF-8, plain", "naïve café — “quoted” 🚀")
+    yield Case("300 KB in one line", f"long {'0123456789abcdef' * 19_200} end")
+    yield Case("300 KB of JSON", _json(level="warn", msg="x" * 300_000, trace_id=TRACE), "warn", {"trace_id": TRACE})
+    yield Case("broken JSON", '{"level":"error","msg":"never ends')
+    yield Case("labels are not made of fields", _json(level="info", service="other", source="me", user_id=17), "info")
+    yield Case("a line on stderr", "a line on stderr", stream="stderr")
+
+
+CASES = [*_other(), *_levels(), *_traces(), *_times(), *_health_checks(), *_masks(), *_blocks()]
+
+
+def spelled(text: str, moment: datetime) -> str:
+    """`text` with `moment` in the spellings it asks for."""
+    seconds = moment.timestamp()
+    micros = int(moment.timestamp()) * 1_000_000 + moment.microsecond
+    spellings = {
+        "RFC3339": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "NANOS": moment.strftime("%Y-%m-%dT%H:%M:%S.%f789Z"),
+        "OFFSET": moment.strftime("%Y-%m-%dT%H:%M:%S.%f+00:00"),
+        "SPACE": moment.strftime("%Y-%m-%d %H:%M:%S.%f+00:00"),
+        "COMPACT": moment.strftime("%Y-%m-%dT%H:%M:%S,%f+0000"),
+        "MS": str(micros // 1000),
+        "US": str(micros),
+        "NS": f"{micros}789",
+        "FLOAT": f"{seconds:.6f}",
+    }
+    return re.sub("@([A-Z0-9]+)@", lambda match: spellings[match[1]], text)
+
+
+def moment() -> datetime:
+    """One that tells itself from the time of reading: a minute ago, at a crooked millisecond."""
+    return datetime.fromtimestamp(int(datetime.now(UTC).timestamp()) - 60, UTC).replace(microsecond=123_456)

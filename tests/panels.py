@@ -1,0 +1,82 @@
+"""What the dashboards ask, read from the committed JSON, as Grafana's data sources would ask it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+JSON = Path(__file__).parent.parent / "dashboards" / "json"
+
+INTERVALS = {"$__rate_interval": "1m", "$__auto": "1m", "$__range": "1h", "$__interval": "15s"}
+"""What Grafana sets by the width of a panel and the scrape interval; the shortest that it can be with 15 s."""
+VARIABLES = {"service": "..*", "trace_service": "shop", "level": "..*", "text": ""}
+"""The values of the dashboards' own variables, unless a test has others: `All` where a variable has it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One query."""
+
+    board: str
+    """uid of the dashboard."""
+    panel: str
+    """Title of the panel; of what else asks, what it is and its name."""
+    source: str
+    """uid of the data source."""
+    query: Mapping[str, Any]
+    ref: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.board}: {self.panel}: {self.ref}"
+
+    @property
+    def expr(self) -> str:
+        """The query in the language of its source, as it is written."""
+        return str(self.query.get("expr", self.query.get("query", "")))
+
+    def filled_in(self, **variables: str) -> str:
+        """`expr` with all variables as Grafana fills them in."""
+        return filled_in(self.expr, **variables)
+
+
+def filled_in(text: str, **variables: str) -> str:
+    """With every variable replaced, as in ``$name`` or ``${name:format}``."""
+    for name, value in INTERVALS.items():
+        text = text.replace(name, value)
+    for name, value in sorted({**VARIABLES, **variables}.items(), reverse=True):
+        for spelled in (f"${{{name}}}", f"${{{name}:pipe}}", f"${name}"):
+            text = text.replace(spelled, value)
+    return text
+
+
+def boards() -> dict[str, dict[str, Any]]:
+    """uid → dashboard."""
+    return {file.stem: json.loads(file.read_text()) for file in sorted(JSON.glob("*.json"))}
+
+
+def panels(board: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """All panels of a dashboard but the headings."""
+    for panel in board["panels"]:
+        if panel["type"] == "row":
+            yield from panels({"panels": panel.get("panels", [])})
+        else:
+            yield panel
+
+
+def asked() -> list[Asked]:
+    """Every query of every panel, variable and annotation."""
+    return [query for uid, board in boards().items() for query in _asked(uid, board)]
+
+
+def _asked(uid: str, board: Mapping[str, Any]) -> Iterator[Asked]:
+    for panel in panels(board):
+        for target in panel.get("targets", ()):
+            yield Asked(uid, panel["title"], target["datasource"]["uid"], target, target["refId"])
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            yield Asked(uid, "variable", variable["datasource"]["uid"], variable["query"], variable["name"])
+    for annotation in board["annotations"]["list"]:
+        query = annotation.get("target", annotation)
+        yield Asked(uid, "annotation", annotation["datasource"]["uid"], query, annotation["name"])

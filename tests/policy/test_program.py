@@ -1,0 +1,44 @@
+"""The project's own stacks keep to the policies, whatever of it is selected."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.settings import SECRETS
+from tests.policy.engine import ask, refusals
+from tests.policy.program import ROOT, Change, declare
+from tests.unit.conftest import EVERYTHING, INSTEAD, PROJECT
+
+
+def stack_file(stack: str) -> dict[str, Any]:
+    """What a stack file of this repository says, without secrets."""
+    config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    own = {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items() if key.startswith(PROJECT)}
+    return {key: value for key, value in own.items() if key not in SECRETS}
+
+
+@pytest.mark.parametrize(
+    ("config", "stack"),
+    [
+        pytest.param(stack_file("dev"), "dev", id="dev"),
+        pytest.param(stack_file("prod"), "prod", id="prod"),
+        pytest.param({}, "prod", id="an empty stack file"),
+        pytest.param(EVERYTHING, "prod", id="every service"),
+        pytest.param(INSTEAD, "prod", id="those that stand in for others"),
+    ],
+)
+def test_it_passes_every_mandatory_policy(config: dict[str, Any], stack: str, tmp_path: Path) -> None:
+    resources = declare(Change(config, secrets=() if stack == "dev" else tuple(SECRETS)), tmp_path)
+    assert len(resources) > 50
+    assert refusals(resources, stack=stack) == {}
+
+
+def test_promtail_is_advised_against(tmp_path: Path) -> None:
+    advice = ask("images-are-maintained", declare(Change({"logs": {"shipper": "promtail"}}), tmp_path))
+    assert any("grafana/promtail" in text and "Grafana Alloy ships the same lines" in text for text in advice)
+
+
+def test_every_alert_of_its_own_has_a_runbook(tmp_path: Path) -> None:
+    assert ask("alerts-have-runbooks", declare(Change(EVERYTHING), tmp_path)) == []

@@ -1,0 +1,140 @@
+"""Log alerts as Loki itself judges them: each case of `logs.logql.yml` is a tenant of one real Loki, with its own rules.
+
+promtool knows no LogQL, and Loki has no tool of this kind. Here its ruler evaluates the rules every second, on lines that
+were pushed a moment before with times in the past; then it is asked what fires.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+from tenacity import retry, stop_after_delay, wait_fixed
+
+from config import loki, loki_rules
+from config.alerts import Addresses, Thresholds, as_yaml
+from config.settings import Settings
+from config.units import seconds
+from tests.e2e.ports import free_port
+from toolchain import images
+
+CASES = Path(__file__).with_name("logs.logql.yml")
+PATIENCE_SECONDS = 60
+
+
+def cases() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load(CASES.read_text())["tests"]
+    return found
+
+
+def judge(folder: Path, queries: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with the log alerts, and with `queries` (where they stand → LogQL)."""
+    tenants = {f"case-{number}": case for number, case in enumerate(cases())}
+    made = [rule for group in loki_rules.groups(Thresholds()) for rule in as_yaml(group, Addresses(""))]
+    rules = {"groups": [{"name": "logs", "interval": "1s", "rules": made}]}
+    for tenant in tenants:
+        (folder / "rules" / tenant).mkdir(parents=True)
+        (folder / "rules" / tenant / "logs.yml").write_text(yaml.safe_dump(rules))
+    with running(folder) as url:
+        for tenant, case in tenants.items():
+            _push(url, tenant, case["streams"])
+        pushed = time.time()
+        for tenant, case in tenants.items():
+            try:
+                alerts = _evaluated(url, tenant, since=pushed)
+            except AssertionError as error:
+                yield f"{CASES.name}: {case['name']}: {error}"
+                continue
+            for check in case["alert_rule_test"]:
+                expected, got = check["exp_alerts"], _firing(alerts[check["alertname"]])
+                if sorted(expected, key=str) != sorted(got, key=str):
+                    yield f"{CASES.name}: {case['name']}:\n  expected {expected}\n  got      {got}"
+        for where, query in queries.items():
+            answer = requests.get(f"{url}/loki/api/v1/format_query", params={"query": query}, timeout=10)
+            if not answer.ok:
+                yield f"{where}: Loki cannot read this query: {answer.text.strip()}"
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[str]:
+    """A Loki with this project's own configuration, its data and rules in `folder`; yields its address."""
+    http, grpc = free_port(), free_port()
+    main = loki.main_file(Settings(environment="test", prefix="test"))
+    main["auth_enabled"] = True  # or there would be no tenants
+    main["common"]["path_prefix"] = str(folder)
+    main["storage_config"]["filesystem"]["directory"] = str(folder / "chunks")
+    main["server"] |= {"http_listen_address": "127.0.0.1", "http_listen_port": http}
+    main["server"] |= {"grpc_listen_address": "127.0.0.1", "grpc_listen_port": grpc}
+    main["ruler"] |= {"rule_path": str(folder / "evaluated"), "alertmanager_url": ""}
+    main["ruler"]["storage"]["local"] = {"directory": str(folder / "rules")}
+    (folder / "loki.yml").write_text(yaml.safe_dump(main))
+    binary = os.environ.get("LOKI") or images.binary("loki")
+    log = folder / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen([binary, f"-config.file={folder / 'loki.yml'}"], stdout=out, stderr=out)
+    try:
+        url = f"http://127.0.0.1:{http}"
+        _until_ready(url, process, log)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+@retry(stop=stop_after_delay(PATIENCE_SECONDS), wait=wait_fixed(0.2), reraise=True)
+def _until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    assert process.poll() is None, f"Loki does not start:\n{log.read_text()}"
+    # Its own `/ready` waits ten seconds longer, for what nobody needs here.
+    _push(url, "nobody", [{"labels": {"service": "nobody"}, "line": "hello", "from": "1s"}])
+
+
+def _push(url: str, tenant: str, streams: list[dict[str, Any]]) -> None:
+    now = time.time()
+    body = [
+        {
+            "stream": stream["labels"],
+            "values": [[f"{int((now - ago) * 1e9)}", stream["line"]] for ago in _times(stream)],
+        }
+        for stream in streams
+    ]
+    headers = {"X-Scope-OrgID": tenant}
+    requests.post(f"{url}/loki/api/v1/push", json={"streams": body}, headers=headers, timeout=10).raise_for_status()
+
+
+def _times(stream: Mapping[str, str]) -> Iterator[float]:
+    """Seconds before now of each line: `from`, then `every` until before `to`."""
+    ago, last = seconds(stream["from"]), seconds(stream.get("to", "0s"))
+    step = seconds(stream["every"]) if "every" in stream else ago
+    while ago > last:
+        yield ago
+        ago -= step
+
+
+@retry(stop=stop_after_delay(PATIENCE_SECONDS), wait=wait_fixed(0.2), reraise=True)
+def _evaluated(url: str, tenant: str, *, since: float) -> dict[str, Any]:
+    """Name → rule as the ruler shows it, all of them evaluated after `since`."""
+    answer = requests.get(f"{url}/prometheus/api/v1/rules", headers={"X-Scope-OrgID": tenant}, timeout=10).json()
+    [group] = answer["data"]["groups"]
+    rules = {rule["name"]: rule for rule in group["rules"]}
+    for name, rule in rules.items():
+        assert rule["health"] == "ok", f"{name}: {rule.get('lastError') or rule['health']}"
+        when = rule["lastEvaluation"].rstrip("Z").partition(".")[0]
+        assert time.mktime(time.strptime(when, "%Y-%m-%dT%H:%M:%S")) - time.timezone > since, f"{name} is not evaluated"
+    return rules
+
+
+def _firing(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """In the form of a case."""
+    return [
+        {
+            "exp_labels": {name: value for name, value in alert["labels"].items() if name != "alertname"},
+            "exp_annotations": {"summary": alert["annotations"]["summary"]},
+        }
+        for alert in rule["alerts"]
+        if alert["state"] == "firing"
+    ]

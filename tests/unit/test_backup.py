@@ -1,0 +1,274 @@
+"""What a backup is told from: whole or not, the right key or not, data that fits or not."""
+
+import io
+import json
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from components import engine
+from tests.unit.conftest import EVERYTHING, settings_of
+from toolchain.backup import manifest as manifests
+from toolchain.backup import volume
+from toolchain.backup.manifest import Kept, Manifest
+from toolchain.backup.place import DamagedError, Place, Stored
+from toolchain.report import ToolchainError
+
+TEXT = os.urandom(3 * 2**20 + 17)
+PIECES = [TEXT[:5], TEXT[5:2_000_000], TEXT[2_000_000:]]
+KEY = pyrage.x25519.Identity.generate()
+
+
+def key_file(folder: Path, key: object = KEY) -> Path:
+    path = folder / "key.txt"
+    path.write_text(f"# created: today\n{key}\n")
+    return path
+
+
+@pytest.fixture(params=["clear", "encrypted"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    keys: dict[str, Any] = {}
+    if request.param == "encrypted":
+        keys = {"recipient": str(KEY.to_public()), "identity": key_file(tmp_path)}
+    made = Place(str(tmp_path / "backups" / "one"), **keys)
+    made.make()
+    return made
+
+
+def test_what_is_put_there_comes_back(place: Place) -> None:
+    stored = place.write("loki.tar.gz", PIECES)
+    place.must_hold(stored)
+    assert b"".join(place.read(stored)) == TEXT
+    on_disk = Path(place.address, stored.name).read_bytes()
+    assert (TEXT[:64] in on_disk) == (not stored.name.endswith(".age"))
+    assert Path(place.address).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("harm", "complaint"),
+    [
+        (lambda text: text[:-1], "is damaged: it has"),
+        (lambda text: text[:9] + bytes([text[9] ^ 1]) + text[10:], "is damaged: its sha256 is another one"),
+        (lambda _: None, "cannot be read"),
+    ],
+    ids=["cut short", "changed", "gone"],
+)
+def test_a_damaged_file_is_told(place: Place, harm: Any, complaint: str) -> None:
+    stored = place.write("loki.tar.gz", PIECES)
+    file = Path(place.address, stored.name)
+    text = harm(file.read_bytes())
+    file.unlink() if text is None else file.write_bytes(text)
+    with pytest.raises(DamagedError, match=complaint):
+        place.must_hold(stored)
+
+
+def test_without_the_right_key_nothing_opens(tmp_path: Path) -> None:
+    sealed = Place(str(tmp_path / "one"), recipient=str(KEY.to_public()))
+    sealed.make()
+    stored = sealed.write("loki.tar.gz", PIECES)
+    with pytest.raises(ToolchainError, match="is encrypted"):
+        list(sealed.read(stored))
+    other = Place(sealed.address, identity=key_file(tmp_path, pyrage.x25519.Identity.generate()))
+    with pytest.raises(DamagedError, match="cannot be opened: No matching keys"):
+        list(other.read(stored))
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_what_stops_in_the_middle_is_told_in_its_own_words(tmp_path: Path, *, encrypted: bool) -> None:
+    place = Place(str(tmp_path / "one"), recipient=str(KEY.to_public()) if encrypted else None)
+    place.make()
+
+    def pieces() -> Iterator[bytes]:
+        yield b"begins"
+        raise ChildProcessError("tar: short read")
+
+    with pytest.raises(ChildProcessError, match="short read"):
+        place.write("loki.tar.gz", pieces())
+
+
+def test_a_place_that_takes_nothing_is_told_in_one_line(tmp_path: Path) -> None:
+    place = Place(str(tmp_path / "never made"))
+    with pytest.raises(ToolchainError, match=r"does not take the backup: .*No such file"):
+        place.write("loki.tar.gz", PIECES)
+
+
+def test_wrong_keys_are_told_before_anything_begins(tmp_path: Path) -> None:
+    with pytest.raises(ToolchainError, match="RECIPIENT is no public key: 'age1nonsense'"):
+        Place(str(tmp_path), recipient="age1nonsense")
+    with pytest.raises(ToolchainError, match=r"IDENTITY: .*No such file"):
+        Place(str(tmp_path), identity=tmp_path / "missing")
+    (tmp_path / "empty").write_text("")
+    with pytest.raises(ToolchainError, match="holds no secret key of age or ssh"):
+        Place(str(tmp_path), identity=tmp_path / "empty")
+
+
+def manifest(images: Mapping[str, str], config: Mapping[str, Any] | None = None) -> Manifest:
+    stored = Stored(name="x", bytes=1, sha256="0" * 64)
+    return Manifest(
+        stack="test",
+        prefix="nervous-test",
+        environment="test",
+        taken=datetime.now(UTC),
+        log_schema=manifests.log_schema(settings_of(config or {})),
+        state=stored,
+        stack_file=stored,
+        volumes={
+            service: Kept(image=image, image_id="sha256:0", seconds_held=0.5, files=(stored,) * 3)
+            for service, image in images.items()
+        },
+    )
+
+
+def test_a_manifest_comes_back_and_without_one_there_is_no_backup(tmp_path: Path) -> None:
+    place = Place(str(tmp_path))
+    with pytest.raises(DamagedError, match="holds no whole backup"):
+        manifests.read(place)
+    written = manifest({"loki": "docker.io/grafana/loki:3.7.8"})
+    place.write_clear_text(manifests.NAME, written.model_dump_json().encode())
+    assert manifests.read(place) == written
+    later = json.loads(written.model_dump_json()) | {"format": 2}
+    place.write_clear_text(manifests.NAME, json.dumps(later).encode())
+    with pytest.raises(DamagedError, match="of another version: format: Input should be 1"):
+        manifests.read(place)
+
+
+@pytest.mark.parametrize(
+    ("service", "before", "after", "complaint"),
+    [
+        ("prometheus", "prom/prometheus:v3.15.0@sha256:00", "prom/prometheus:v3.15.0", None),
+        ("prometheus", "prom/prometheus:v2.53.1", "prom/prometheus:v3.15.0", None),
+        ("prometheus", "prom/prometheus:v3.15.0", "prom/prometheus:v3.9.0", "the data is of 3.15.0"),
+        ("loki", "nervous-system/loki:3.7.8-c18c17db1930", "grafana/loki:3.7.9", None),
+        ("elasticsearch", "elasticsearch:8.17.0", "elasticsearch:8.19.22", None),
+        ("elasticsearch", "elasticsearch:8.19.22", "elasticsearch:9.1.0", "last minor version of 8 first"),
+        ("opensearch", "opensearch:2.19.0", "opensearch:3.7.0", "last minor version of 2 first"),
+        ("loki", "registry:5000/loki:mine", "grafana/loki:3.7.8", None),  # nothing is known of it
+    ],
+)
+def test_data_goes_to_no_version_that_may_not_read_it(
+    service: str, before: str, after: str, complaint: str | None
+) -> None:
+    told = manifests.jump(service, before, after)
+    assert complaint in (told or "") if complaint else told is None
+
+
+@pytest.mark.parametrize(
+    ("backed_up", "config", "complaint"),
+    [
+        (manifest({"loki": "loki:3.7.8"}), {}, None),
+        (manifest({"loki": "loki:99.0.0"}), {}, "an older version may not read"),
+        (manifest({"elasticsearch": "elasticsearch:8.19.22"}), {}, "the stack runs no elasticsearch"),
+        (manifest({"jaeger": "jaeger:2.13.0"}), EVERYTHING, "the stack runs no jaeger with a volume"),
+        (manifest({"loki": "loki:3.7.8"}), {"logs": {"s3": {"bucket": "logs"}}}, "from 2024-01-01 in filesystem"),
+        (
+            manifest({"loki": "loki:3.7.8"}),
+            {"logs": {"s3": {"bucket": "logs", "since": "2026-01-01"}}},
+            None,
+        ),
+    ],
+    ids=["fits", "older", "another storage", "no storage", "schema lost", "schema goes on"],
+)
+def test_a_backup_that_does_not_fit_the_settings_is_refused(
+    backed_up: Manifest, config: Mapping[str, Any], complaint: str | None
+) -> None:
+    if complaint is None:
+        manifests.must_fit(backed_up, settings_of(config), with_grafana=False)
+        return
+    with pytest.raises(ToolchainError, match=complaint):
+        manifests.must_fit(backed_up, settings_of(config), with_grafana=False)
+
+
+class Service:
+    """A container as far as it can be held still."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+        self.did: list[str] = []
+
+    def reload(self) -> None:
+        pass
+
+    def pause(self) -> None:
+        self.did, self.status = [*self.did, "pause"], "paused"
+
+    def unpause(self) -> None:
+        self.did, self.status = [*self.did, "unpause"], "running"
+
+    def stop(self, timeout: int) -> None:
+        self.did, self.status = [*self.did, f"stop {timeout}"], "exited"
+
+    def start(self) -> None:
+        self.did, self.status = [*self.did, "start"], "running"
+
+
+@pytest.mark.parametrize(
+    ("status", "how", "did"),
+    [
+        ("running", "paused", ["pause", "unpause"]),
+        ("running", "stopped", ["stop 9", "start"]),
+        ("paused", "paused", ["unpause"]),  # by a backup that was killed
+        ("exited", "paused", []),
+    ],
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_held_is_let_go_whatever_happens(status: str, how: str, did: list[str], *, fails: bool) -> None:
+    service: Any = Service(status)
+    try:
+        with volume.still(service, how, 9):
+            if fails:
+                raise KeyboardInterrupt  # noqa: TRY301
+    except KeyboardInterrupt:
+        assert fails
+    assert service.did == did
+
+
+def frame(kind: int, text: bytes) -> bytes:
+    return struct.pack(">B3xL", kind, len(text)) + text
+
+
+class Answering:
+    """An engine that answers one command with `stream`."""
+
+    def __init__(self, stream: bytes, code: int) -> None:
+        self._stream, self._code = stream, code
+        self.client = self.api = self
+        self.id = self.base_url = self.api_version = ""
+        self.timeout = 1
+
+    def exec_create(self, *_: object) -> dict[str, str]:
+        return {"Id": "1"}
+
+    def exec_inspect(self, _: str) -> dict[str, int]:
+        return {"ExitCode": self._code}
+
+    def post(self, *_: object, **__: object) -> Any:
+        return type("Answer", (), {"ok": True, "raw": io.BytesIO(self._stream)})
+
+
+@pytest.mark.parametrize(
+    ("stream", "code", "complaint"),
+    [
+        (frame(1, b"one ") + frame(2, b"beside") + frame(1, b"two"), 0, None),
+        (frame(1, b"one ") + frame(2, b"tar: lost") + frame(1, b"two"), 1, "tar: lost"),
+        ((frame(1, b"one ") + frame(1, b"two"))[:-1], 0, engine.CUT_OFF),
+        (frame(1, b"one two") + frame(1, b"more")[:5], 0, engine.CUT_OFF),
+        (frame(1, b"one two") + frame(1, b"more")[:8], 0, engine.CUT_OFF),
+    ],
+    ids=["whole", "failed", "cut in a text", "cut in a head", "cut after a head"],
+)
+def test_what_a_command_writes_is_whole_or_an_error(stream: bytes, code: int, complaint: str | None) -> None:
+    service: Any = Answering(stream, code)
+    complaints: list[bytes] = []
+    pieces = engine.output(service, ["cat"], complaints)
+    if complaint is None:
+        assert b"".join(pieces) == b"one two"
+        assert complaints == [b"beside"]
+        return
+    with pytest.raises(ChildProcessError, match=complaint):
+        list(pieces)

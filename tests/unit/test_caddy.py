@@ -1,0 +1,52 @@
+"""TLS in front of Grafana."""
+
+import re
+
+import pytest
+
+from config import caddy
+from config.container import DIRECTORY
+from config.settings import Tls
+from tests.unit.conftest import described, settings_of
+
+PUBLIC, INTERNAL = Tls(domain="grafana.example.com"), Tls(domain="localhost", certificate="internal")
+
+
+def stack(front: Tls) -> dict[str, object]:
+    return {"grafana": {"tls": front.model_dump()}, "publish": {"caddy": "0.0.0.0:443"}}
+
+
+@pytest.mark.parametrize(("front", "own"), [(PUBLIC, []), (INTERNAL, ["tls internal"])])
+def test_its_only_site_on_the_published_port_is_grafana_under_the_domain(front: Tls, own: list[str]) -> None:
+    text = caddy.caddyfile(front, "v")
+    sites = re.findall(r"^(http\S+) \{\n((?:\t.*\n)+)\}", text, flags=re.MULTILINE)
+    assert [site for site, _ in sites] == [f"https://{front.domain}:443", "http://:9180"]
+    said = [line.strip() for line in sites[0][1].splitlines()]
+    assert said == [*own, "reverse_proxy grafana:3000"]
+
+
+def test_nothing_but_the_front_is_published_and_only_the_container_itself_can_change_it() -> None:
+    container = described("caddy", settings_of(stack(PUBLIC), secrets=["grafana_password"]))
+    assert container.published == {"caddy": 443}
+    assert "admin 127.0.0.1:" in caddy.caddyfile(PUBLIC, "v")
+
+
+def test_what_is_validated_makes_no_keys_where_the_real_ones_are() -> None:
+    container = described("caddy", settings_of(stack(INTERNAL), secrets=["grafana_password"]))
+    assert container.config
+    assert container.config.validate
+    assert container.config.validate.startswith("XDG_DATA_HOME=/tmp ")
+    assert container.environment["XDG_DATA_HOME"] == container.data == caddy.DATA
+
+
+def test_the_running_caddy_says_which_file_it_runs() -> None:
+    def version(front: Tls) -> str:
+        config = described("caddy", settings_of(stack(front), secrets=["grafana_password"])).config
+        assert config
+        [(url, said)] = config.expect.items()
+        assert url == "http://127.0.0.1:9180/version"
+        assert f'respond /version "{said}"' in config.files["Caddyfile"]
+        assert f"{DIRECTORY}/Caddyfile" in config.reload
+        return said
+
+    assert version(PUBLIC) == version(PUBLIC) != version(INTERNAL)

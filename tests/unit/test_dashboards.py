@@ -1,0 +1,279 @@
+"""The committed dashboards: current, and by the rules that Grafana's own linter has, and some of this project's.
+
+The queries are parsed by Prometheus and Loki in `make rules`, and answered by them in tests/e2e/dashboards.py.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from config.alerts import EVERYTHING, RecordingRule, Thresholds, groups
+from config.log_settings import Logs
+from config.trace_settings import Traces
+from dashboards import look
+from dashboards.__main__ import rendered
+from tests import panels
+from tests.panels import Asked
+
+BOARDS = panels.boards()
+QUERIES = panels.asked()
+ALL_PANELS = [(uid, panel) for uid, board in BOARDS.items() for panel in panels.panels(board)]
+SOURCES = {"prometheus", "loki", "jaeger"}
+WITHOUT_UNIT = {"logs", "alertlist"}
+FILLED_IN_BY_GRAFANA = re.compile(r"__(from|to|field\.labels\.\w+|value\.raw|rate_interval|auto|range)")
+SCREEN = 22
+"""Rows of Grafana's grid that a screen of 1080 pixels shows: each 30 pixels high, and 8 between them."""
+
+
+def each_panel() -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("uid", "panel"), ALL_PANELS, ids=[f"{uid}: {panel['title']}" for uid, panel in ALL_PANELS]
+    )
+
+
+def each_query(*sources: str) -> pytest.MarkDecorator:
+    chosen = [query for query in QUERIES if query.source in sources and query.panel != "variable"]
+    return pytest.mark.parametrize("query", chosen, ids=[query.where for query in chosen])
+
+
+def each_board() -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
+
+
+def test_the_committed_json_is_what_the_code_says() -> None:
+    committed = {file.stem: file.read_text() for file in panels.JSON.glob("*.json")}
+    assert committed == rendered(), "run `make dashboards` and commit what it writes"
+
+
+def test_there_are_the_six_dashboards() -> None:
+    assert list(BOARDS) == ["databases", "golden-signals", "host", "logs", "overview", "stack"]
+    assert all(board["uid"] == uid for uid, board in BOARDS.items())
+    assert len({board["title"] for board in BOARDS.values()}) == 6
+
+
+@each_board()
+def test_a_dashboard_is_read_only_and_refreshes_every_30_seconds(board: Mapping[str, Any]) -> None:
+    assert board["editable"] is False
+    assert board["refresh"] == "30s"
+    assert board["timepicker"].get("hidden", False) is False
+    assert board["time"] == {"from": "now-1h", "to": "now"}
+    assert board.get("id") is None
+    assert board["description"]
+
+
+@each_board()
+def test_a_dashboard_marks_deployments_new_images_and_alerts(board: Mapping[str, Any]) -> None:
+    marks = {annotation["name"]: annotation for annotation in board["annotations"]["list"]}
+    assert marks.keys() == {"Deployments", "Images", "Alerts"}
+    assert all(mark["enable"] and mark["expr"] for mark in marks.values())
+    assert len({mark["iconColor"] for mark in marks.values()}) == 3
+
+
+@each_board()
+def test_a_dashboard_lets_a_service_be_chosen_from_what_there_is_now(board: Mapping[str, Any]) -> None:
+    variables = {variable["name"]: variable for variable in board["templating"]["list"]}
+    assert variables["service"]["datasource"]["uid"] == "prometheus"
+    on_time_range_change = 2
+    for variable in variables.values():
+        assert variable["label"]
+        if variable["type"] == "query":
+            assert variable["refresh"] == on_time_range_change
+        if variable.get("includeAll"):
+            assert variable["allValue"] == "..*"
+
+
+@each_board()
+def test_panels_neither_overlap_nor_leave_the_grid(board: Mapping[str, Any]) -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert (x, y) not in taken, f"{panel['title']} covers {taken[x, y]}"
+                taken[x, y] = panel["title"]
+    lowest = max(y for _, y in taken)
+    assert len(taken) == 24 * (lowest + 1), "there are holes"
+
+
+@each_board()
+def test_ids_of_panels_are_unique_within_a_dashboard(board: Mapping[str, Any]) -> None:
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(set(ids)) == len(ids)
+    assert all(ids)
+
+
+@each_board()
+def test_what_stands_before_the_first_heading_fits_on_a_screen(board: Mapping[str, Any]) -> None:
+    headings = [panel["gridPos"]["y"] for panel in board["panels"] if panel["type"] == "row"]
+    assert 0 < min(headings) <= SCREEN
+
+
+@each_panel()
+def test_a_panel_says_what_it_shows_in_which_unit(uid: str, panel: Mapping[str, Any]) -> None:
+    assert panel["title"]
+    assert panel["description"].endswith(".")
+    if panel["type"] not in WITHOUT_UNIT:
+        assert panel["fieldConfig"]["defaults"]["unit"]
+
+
+@each_panel()
+def test_a_panel_asks_data_sources_by_uid(uid: str, panel: Mapping[str, Any]) -> None:
+    if panel["type"] == "alertlist":
+        return
+    assert panel["targets"]
+    for target in panel["targets"]:
+        assert target["datasource"]["uid"] in SOURCES
+        assert target["datasource"]["type"] == target["datasource"]["uid"]
+    asked = {target["datasource"]["uid"] for target in panel["targets"]}
+    assert panel["datasource"]["uid"] == (asked.pop() if len(asked) == 1 else "-- Mixed --")
+    refs = [target["refId"] for target in panel["targets"]]
+    assert len(set(refs)) == len(refs)
+
+
+@each_panel()
+def test_a_panel_leads_onward_to_logs_and_to_traces_or_services(uid: str, panel: Mapping[str, Any]) -> None:
+    places = [_place(uid, link["url"]) for link in panel["links"]]
+    assert "loki" in places
+    assert {"jaeger", "overview"} & set(places)
+
+
+@each_panel()
+def test_series_and_cells_lead_somewhere(uid: str, panel: Mapping[str, Any]) -> None:
+    for link in _series_links(panel):
+        assert _place(uid, link["url"])
+        assert link["title"]
+
+
+def test_a_trace_id_among_the_last_errors_opens_the_trace() -> None:
+    [panel] = [panel for uid, panel in ALL_PANELS if uid == "overview" and panel["title"] == "Last 100 errors"]
+    assert panel["targets"][0]["maxLines"] == 100
+    [link] = list(_series_links(panel))
+    assert _panes(link["url"])["queries"][0] == {
+        "refId": "A",
+        "datasource": {"type": "jaeger", "uid": "jaeger"},
+        "query": "${__value.raw}",
+    }
+
+
+def test_the_service_map_gets_the_fields_that_a_node_graph_looks_for() -> None:
+    [panel] = [panel for _, panel in ALL_PANELS if panel["type"] == "nodeGraph"]
+    for target in panel["targets"]:
+        assert target["instant"]
+        assert target["format"] == "table"  # a field for each label
+        assert re.search(r"sum by \(id, source, target\)", target["expr"])
+    merged, *made = panel["transformations"]
+    assert merged["id"] == "merge"
+    assert {(one["options"]["alias"], *one["options"]["reduce"]["include"]) for one in made} == {
+        ("mainstat", "Value #A"),
+        ("secondarystat", "Value #B"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("uid", "title"),
+    [
+        ("overview", "Response time"),
+        ("overview", "Requests by service"),
+        ("overview", "Errors by service"),
+        ("golden-signals", "Traffic"),
+        ("golden-signals", "Errors"),
+        ("golden-signals", "Latency"),
+    ],
+)
+def test_traffic_errors_and_latency_are_compared_with_yesterday_and_last_week(uid: str, title: str) -> None:
+    found = [panel for at, panel in ALL_PANELS if (at, panel["title"], panel["type"]) == (uid, title, "timeseries")]
+    past = {target["legendFormat"]: target["expr"] for target in found[0]["targets"] if " offset " in target["expr"]}
+    assert past.keys() == {"yesterday", "last week"}
+    for ago, expr in zip(("1d", "1w"), (past["yesterday"], past["last week"]), strict=True):
+        selectors = len(re.findall(r"service=~?\"\$service\"\}(?:\[[^]]+\])?", expr))
+        assert expr.count(f" offset {ago}") == selectors > 0
+    faint = [o for o in found[0]["fieldConfig"]["overrides"] if "yesterday" in str(o["matcher"]["options"])]
+    assert faint
+    assert {"id": "custom.lineWidth", "value": 1} in faint[-1]["properties"]
+
+
+def test_all_colours_can_be_told_apart_by_the_colour_blind() -> None:
+    used = set(re.findall(r"#[0-9A-Fa-f]{6}", json.dumps(BOARDS)))
+    assert used <= look.PALETTE
+    assert "palette-classic" not in json.dumps(BOARDS)
+
+
+@each_query("prometheus", "loki")
+def test_a_query_uses_only_variables_that_its_dashboard_has(query: Asked) -> None:
+    _only_known_variables(query.board, query.expr)
+
+
+@each_query("jaeger")
+def test_a_search_for_traces_names_one_service(query: Asked) -> None:
+    assert query.query["service"] in {"$service", "$trace_service"}
+    [variable] = [v for v in BOARDS[query.board]["templating"]["list"] if f"${v['name']}" == query.query["service"]]
+    assert not variable.get("multi")
+
+
+@each_query("prometheus")
+def test_rates_follow_the_time_that_is_shown(query: Asked) -> None:
+    ranges = re.findall(r"\b(?:i?rate)\((?:[^()\[\]]*)\[([^]]+)\]", query.expr)
+    assert set(ranges) <= {"$__rate_interval"}
+
+
+@each_query("loki")
+def test_rates_of_lines_follow_the_time_that_is_shown(query: Asked) -> None:
+    assert set(re.findall(r"rate\([^\[]*\[([^]\s]+)", query.expr)) <= {"$__auto"}
+
+
+@each_query("prometheus")
+def test_counters_are_shown_by_their_growth_only(query: Asked) -> None:
+    if query.panel == "Span names":  # counts series, not what they count
+        return
+    without_texts = re.sub(r'"[^"]*"', '""', query.expr)
+    assert not re.findall(r"\w+_(?:total|bucket|count)\b(?:\{[^}]*\})?(?!\s*[\[{\w])", without_texts)
+
+
+@each_query("prometheus")
+def test_a_recorded_series_is_one_that_the_stack_records(query: Asked) -> None:
+    made = groups(Thresholds(), EVERYTHING, Logs(), Traces())
+    recorded = {rule.record for group in made for rule in group.rules if isinstance(rule, RecordingRule)}
+    assert set(re.findall(r"\b[a-z_]+:\w+:\w+", query.expr)) <= recorded
+
+
+def _series_links(panel: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    config = panel.get("fieldConfig", {})
+    yield from config.get("defaults", {}).get("links", ())
+    for override in config.get("overrides", ()):
+        for each in override["properties"]:
+            if each["id"] == "links":
+                yield from each["value"]
+
+
+def _place(uid: str, url: str) -> str:
+    """Where a link on a dashboard leads: a data source in Explore, or a dashboard. It must exist."""
+    _only_known_variables(uid, url)
+    parts = urlsplit(url)
+    parameters = parse_qs(parts.query, strict_parsing=True)
+    if parts.path == "/explore":
+        pane = _panes(url)
+        assert pane["range"] == {"from": "${__from}", "to": "${__to}"}
+        assert pane["datasource"] == pane["queries"][0]["datasource"]["uid"]
+        return str(pane["datasource"])
+    assert (parameters["from"], parameters["to"]) == (["${__from}"], ["${__to}"])
+    there = parts.path.removeprefix("/d/")
+    known = {variable["name"] for variable in BOARDS[there]["templating"]["list"]}
+    assert {name.removeprefix("var-") for name in parameters if name.startswith("var-")} <= known
+    return there
+
+
+def _panes(url: str) -> dict[str, Any]:
+    [text] = parse_qs(urlsplit(url).query)["panes"]
+    pane: dict[str, Any] = json.loads(text)["a"]
+    return pane
+
+
+def _only_known_variables(uid: str, text: str) -> None:
+    known = {variable["name"] for variable in BOARDS[uid]["templating"]["list"]}
+    for name in re.findall(r"\$\{?([\w.]+)", text):
+        assert name in known or FILLED_IN_BY_GRAFANA.fullmatch(name), f"{uid} has no variable {name}"

@@ -1,0 +1,47 @@
+"""What every ssh client is told that speaks to an engine."""
+
+from typing import Any
+
+import pytest
+
+from config.docker_settings import Docker
+
+
+def options(**ssh: Any) -> list[str]:
+    return Docker.model_validate({"host": "ssh://deploy@vps.example", "ssh": ssh or None}).ssh_options
+
+
+def test_other_hosts_need_none() -> None:
+    assert Docker().ssh_options == []
+
+
+def test_a_host_is_never_believed_nor_anybody_asked() -> None:
+    assert {"-oStrictHostKeyChecking=yes", "-oBatchMode=yes"} <= set(options())
+    assert not [option for option in options() if "KnownHosts" in option]  # those that the user's ssh knows
+
+
+def test_a_file_of_host_keys_is_the_only_one_that_is_believed() -> None:
+    told = options(known_hosts="hosts/known", key="~/.ssh/deploy")
+    assert {"-oUserKnownHostsFile=hosts/known", "-oGlobalKnownHostsFile=/dev/null"} <= set(told)
+    assert {"-oIdentityFile=~/.ssh/deploy", "-oIdentitiesOnly=yes"} <= set(told)
+
+
+@pytest.mark.parametrize(
+    ("jump", "words"),
+    [
+        ("bastion.example", "-p 22 bastion.example"),
+        ("me@bastion.example", "-l me -p 22 bastion.example"),
+        ("me@bastion.example:2222", "-l me -p 2222 bastion.example"),
+    ],
+)
+def test_a_jump_host_is_held_to_the_same(jump: str, words: str) -> None:
+    [command] = [option for option in options(jump=jump, known_hosts="known") if "ProxyCommand" in option]
+    assert command.endswith(f"-W '[%h]:%p' {words}")
+    assert " -oStrictHostKeyChecking=yes " in command
+    assert " -oUserKnownHostsFile=known " in command
+
+
+def test_all_share_one_login_and_none_of_them_at_the_jump_host() -> None:
+    told = options(jump="bastion.example")
+    assert "-oControlMaster=auto" in told
+    assert "Control" not in told[-1]

@@ -1,0 +1,126 @@
+"""The frame of the drills: what goes wrong is a row, whatever it is, and the page says so."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.drills import report
+from tests.drills.frame import DETAIL_LENGTH, Drill, Row, carry_out, chosen, in_short
+from tests.drills.ground import Promise
+
+Steps = list[str]
+
+
+@dataclass
+class Fake:
+    steps: Steps = field(default_factory=list)
+
+    def recover(self) -> None:
+        self.steps.append("recovered")
+
+
+def drill(name: str, error: Exception | None = None) -> "Drill[Fake]":
+    def run(ground: Fake) -> str:
+        ground.steps.append(name)
+        if error:
+            raise error
+        return "3 s"
+
+    return Drill(name, f"cause of {name}", "all holds", run)
+
+
+def row(name: str, *, held: bool = True, detail: str = "") -> Row:
+    return Row(name, "cause", "all holds", held, 12.3, detail, "2026-11-24")
+
+
+def test_a_drill_that_fails_is_a_row_and_the_next_one_has_a_whole_stack() -> None:
+    ground = Fake()
+    rows = list(
+        carry_out([drill("one"), drill("two", AssertionError("3 lines\n  are missing")), drill("three")], ground)
+    )
+    assert [(found.name, found.held, found.detail) for found in rows] == [
+        ("one", True, "3 s"),
+        ("two", False, "3 lines are missing"),
+        ("three", True, "3 s"),
+    ]
+    assert ground.steps == ["one", "two", "recovered", "three"]
+
+
+@pytest.mark.parametrize(
+    "error", [AssertionError(), KeyError("x"), TimeoutError("late"), RuntimeError("why")], ids=repr
+)
+def test_whatever_is_raised_is_a_failed_row(error: Exception) -> None:
+    [found] = carry_out([drill("one", error)], Fake())
+    assert not found.held
+    assert found.detail
+
+
+def test_the_words_of_a_failure_are_cut_in_their_middle() -> None:
+    words = in_short(AssertionError("begin " + "x" * 5000 + " end"))
+    assert words.startswith("begin")
+    assert words.endswith("end")
+    assert len(words) <= DETAIL_LENGTH + 3
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [
+        ("", ["kill-all", "kill-alloy", "stop-alloy"]),
+        ("kill-all", ["kill-all"]),
+        ("kill", ["kill-all", "kill-alloy"]),
+        ("stop-, kill-alloy", ["kill-alloy", "stop-alloy"]),
+    ],
+)
+def test_only_chooses_by_name_or_its_beginning(only: str, names: Steps) -> None:
+    every = [drill("kill-all"), drill("kill-alloy"), drill("stop-alloy")]
+    assert [one.name for one in chosen(every, only)] == names
+
+
+def test_a_word_that_names_no_drill_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match="no drill is called restart; there are one, two"):
+        chosen([drill("one"), drill("two")], "one,restart")
+
+
+def test_rows_of_this_run_replace_those_of_the_same_name_and_keep_the_order_of_the_drills() -> None:
+    before = [vars(row("b")), vars(row("gone")), vars(row("a", held=False))]
+    found = report.merged(before, [row("a"), row("c")], ["a", "b", "c", "d"])
+    assert [(each["name"], each["held"]) for each in found] == [("a", True), ("b", True), ("c", True)]
+
+
+def test_the_page_tells_what_failed_and_what_was_not_carried_out(tmp_path: Path) -> None:
+    rows = [row("a", detail="1 | 2"), row("b", held=False, detail="3 lines are missing")]
+    report.write(rows, {"Faults": ["a", "b", "c"]}, {"Docker": "20.10"}, tmp_path)
+    page = (tmp_path / "drills.md").read_text()
+    assert "2 of 3 drills, 1 failed." in page
+    assert "| `a` | cause | all holds | held: 1 \\| 2 | 12 |" in page
+    assert "**failed**: 3 lines are missing" in page
+    assert "| `c` |  |  | not carried out yet |  |" in page
+    assert len(json.loads((tmp_path / "drills.json").read_text())["rows"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("promise", "words"),
+    [
+        (
+            Promise(),
+            "every line once, every trace, samples from before stay, scraped at least every 30 s, alert told once",
+        ),
+        (Promise(undecided=True), "every trace but those that waited for their decision"),
+        (Promise(lines=False, traces=False), "every line once from the heal on, every trace from the heal on"),
+        (Promise(scraped=False), "samples from before stay"),
+        (Promise(history=False, scraped=False), "samples from the heal on"),
+    ],
+)
+def test_what_is_promised_stands_in_the_table(promise: Promise, words: str) -> None:
+    assert words in promise.text
+
+
+def test_every_drill_has_a_name_of_its_own_and_there_are_enough() -> None:
+    from tests.drills.__main__ import GROUPS  # noqa: PLC0415 - the others need no drill
+
+    names = [one.name for group in GROUPS.values() for one in group]
+    assert len(names) == len(set(names))
+    assert len(GROUPS["Bad inputs"]) >= 40
+    assert len(names) - len(GROUPS["Bad inputs"]) >= 40

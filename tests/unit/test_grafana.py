@@ -1,0 +1,132 @@
+"""Grafana's files: where its data sources lead, and how a running one is made to take them."""
+
+import json
+import re
+import subprocess
+from configparser import ConfigParser
+from typing import Any
+
+import pytest
+import yaml
+
+from config import grafana
+from config.container import ConfigFiles
+from config.settings import GRAFANA_PASSWORD, Settings
+from tests.unit.conftest import SECRET_TEXT, settings_of
+
+SOURCES = "provisioning/datasources/stack.yml"
+BOARD = json.dumps({"uid": "overview", "title": "Overview", "panels": []})
+
+
+def stack(config: dict[str, Any] | None = None) -> Settings:
+    return settings_of(config, secrets=[GRAFANA_PASSWORD])
+
+
+def files(config: dict[str, Any] | None = None, **dashboards: str) -> ConfigFiles:
+    made = grafana.container(stack(config), dashboards).config
+    assert made is not None
+    return made
+
+
+def ini(config: dict[str, Any] | None = None, **dashboards: str) -> ConfigParser:
+    parser = ConfigParser(interpolation=None)
+    parser.read_string(files(config, **dashboards).files["grafana.ini"])
+    return parser
+
+
+def sources(config: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Uid → data source, as Grafana reads it: `$$` is a `$`."""
+    text = files(config).files[SOURCES]
+    assert not re.search(r"(?<!\$)\$(?!\$)", text), "Grafana would fill in a variable of its environment"
+    return {source["uid"]: source for source in yaml.safe_load(text.replace("$$", "$"))["datasources"]}
+
+
+def test_data_sources_have_fixed_uids_and_names_and_lead_to_the_services_of_the_stack() -> None:
+    assert {uid: (source["name"], source["url"]) for uid, source in sources().items()} == {
+        "prometheus": ("Prometheus", "http://prometheus:9090"),
+        "loki": ("Loki", "http://loki:3100"),
+        "jaeger": ("Jaeger", "http://jaeger:16686"),
+        "alertmanager": ("Alertmanager", "http://alertmanager:9093"),
+    }
+    assert not any(source["editable"] for source in sources().values())
+    assert [uid for uid, source in sources().items() if source.get("isDefault")] == ["prometheus"]
+
+
+def test_every_link_leads_to_a_data_source_that_is_there() -> None:
+    made = sources()
+    named = re.findall(r"'(?:datasourceUid|alertmanagerUid)': '(\w+)'", str(made))
+    assert len(named) == 6
+    assert set(named) <= made.keys()
+
+
+def test_steps_of_queries_are_those_of_the_scrapes() -> None:
+    made = sources({"metrics": {"scrape_interval": "20s"}})
+    assert made["prometheus"]["jsonData"]["timeInterval"] == "20s"
+
+
+def test_nobody_gets_in_without_the_password_and_nothing_is_told_to_the_world() -> None:
+    settings = ini()
+    assert settings["auth.anonymous"]["enabled"] == "false"
+    assert settings["users"]["allow_sign_up"] == "false"
+    assert settings["snapshots"]["external_enabled"] == "false"
+    assert settings["public_dashboards"]["enabled"] == "false"
+    assert set(settings["analytics"].values()) == {"false"}
+    assert settings["security"]["disable_gravatar"] == "true"
+    assert settings["plugins"]["preinstall_auto_update"] == "false"
+
+
+def test_the_password_is_in_a_file_only() -> None:
+    made = files()
+    assert made.secrets[GRAFANA_PASSWORD].render(SECRET_TEXT) == SECRET_TEXT
+    assert ini()["security"]["admin_password"] == "$__file{/config/current/secrets/grafana_password}"
+    container = grafana.container(stack(), {})
+    assert not container.environment
+
+
+@pytest.mark.parametrize(
+    ("config", "root", "secure"),
+    [
+        ({}, "http://127.0.0.1:3000/", "false"),
+        ({"external_urls": {"grafana": "https://example.org/grafana"}}, "https://example.org/grafana/", "true"),
+    ],
+)
+def test_cookies_are_sent_by_tls_only_where_people_come_by_it(config: dict[str, Any], root: str, secure: str) -> None:
+    settings = ini(config)
+    assert (settings["server"]["root_url"], settings["security"]["cookie_secure"]) == (root, secure)
+
+
+def test_the_overview_is_the_first_page_where_there_is_one() -> None:
+    assert ini(overview=BOARD)["dashboards"]["default_home_dashboard_path"] == f"{grafana.COPIES}/overview.json"
+    assert "default_home_dashboard_path" not in ini()["dashboards"]
+
+
+def test_only_the_main_file_needs_a_restart() -> None:
+    before, with_dashboard = files(other=BOARD), files(other=BOARD.replace("Overview", "Else"))
+    assert (
+        before.since_start == with_dashboard.since_start == files({"metrics": {"scrape_interval": "20s"}}).since_start
+    )
+    assert before.files != with_dashboard.files
+    assert before.since_start != files({"external_urls": {"grafana": "https://g.example"}}).since_start
+
+
+def test_what_is_declared_is_looked_for_by_its_digest() -> None:
+    made = files(overview=BOARD)
+    lines = [line.split() for line in made.files["declared"].splitlines()]
+    assert [page for page, _ in lines] == ["/api/datasources"] * 4 + ["/api/dashboards/uid/overview"]
+    delivered = made.files["dashboards/overview.json"]
+    assert lines[-1][1] in delivered
+    assert all(digest in made.files[SOURCES] for _, digest in lines[:4])
+    changed = files(overview=BOARD.replace("Overview", "Other")).files["declared"].splitlines()
+    assert changed[:4] == made.files["declared"].splitlines()[:4]
+    assert changed[4] != made.files["declared"].splitlines()[4]
+
+
+def test_a_dashboard_is_delivered_as_it_is_but_for_a_hidden_variable() -> None:
+    delivered = json.loads(files(overview=BOARD).files["dashboards/overview.json"])
+    [variable] = delivered.pop("templating")["list"]
+    assert (variable["type"], variable["hide"]) == ("constant", 2)
+    assert delivered == json.loads(BOARD)
+
+
+def test_the_script_is_one_that_a_shell_understands() -> None:
+    subprocess.run(["sh", "-n", str(grafana.SCRIPT)], check=True)

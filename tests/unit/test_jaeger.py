@@ -1,0 +1,132 @@
+"""Jaeger's file, the storage beside it, and the job that deletes."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from config import elasticsearch, jaeger, jaeger_es_index_cleaner, opensearch
+from config.container import Container
+from config.trace_settings import RETENTION_SUCCESS
+from tests.unit.conftest import PINNED_STORAGE, refusal, settings_of
+
+CLUSTER = {"url": "https://search.example:9200", "user": "tracer"}
+
+
+def stack(*, secrets: tuple[str, ...] = (), **traces: Any) -> Any:
+    return settings_of({"traces": traces, "images": PINNED_STORAGE}, secrets=secrets)
+
+
+def backend(settings: Any) -> dict[str, Any]:
+    [made] = jaeger.main_file(settings)["extensions"]["jaeger_storage"]["backends"].values()
+    [(kind, what)] = made.items()
+    assert kind == settings.traces.storage
+    return dict(what)
+
+
+def test_the_embedded_storage_persists_and_forgets_after_the_retention() -> None:
+    settings = stack(retention="2d")
+    assert backend(settings)["ttl"] == {"spans": "48h0m0s"}
+    assert not backend(settings)["ephemeral"]
+    container = jaeger.container(settings)
+    assert container.data
+    assert container.claims_data
+    assert all(path.startswith(f"{container.data}/") for path in backend(settings)["directories"].values())
+
+
+@pytest.mark.parametrize("storage", ["elasticsearch", "opensearch"])
+def test_the_storage_beside_it_has_one_shard_no_replica_and_is_searched_as_far_back_as_it_is_kept(storage: str) -> None:
+    made = backend(stack(storage=storage, retention="7d"))
+    assert made["server_urls"] == [f"http://{storage}:9200"]
+    assert made["indices"]["spans"] == {"shards": 1, "replicas": 0}
+    assert made["max_span_age"] == "192h0m0s"
+    assert "auth" not in made
+    container = jaeger.container(stack(storage=storage))
+    assert container.data is None
+    assert storage in container.after
+
+
+@pytest.mark.parametrize(
+    ("image", "mode"),
+    [
+        (None, "sync"),
+        (f"registry.example:5000/jaeger:2.21.3@sha256:{'a' * 64}", "sync"),
+        (f"registry.example/jaeger@sha256:{'a' * 64}", "sync"),
+        ("nervous-system/jaeger:2.13.0-94a0d1", None),
+        ("nervous-system/jaeger:v2.20.0", None),
+    ],
+)
+def test_what_its_storage_does_not_take_stays_with_the_collector(image: str | None, mode: str | None) -> None:
+    images = PINNED_STORAGE | ({"jaeger": image} if image else {})
+    settings = settings_of({"traces": {"storage": "elasticsearch"}, "images": images})
+    assert backend(settings).get("write_mode") == mode
+
+
+def test_a_cluster_that_is_there_already_is_spoken_to_with_a_password_from_a_file() -> None:
+    settings = stack(storage="elasticsearch", cluster=CLUSTER, secrets=("traces_password",))
+    made = backend(settings)
+    assert made["server_urls"] == ["https://search.example:9200"]
+    assert made["auth"]["basic"] == {
+        "username": "tracer",
+        "password_file": "/config/current/secrets/traces_password",
+    }
+    for container in (jaeger.container(settings), jaeger_es_index_cleaner.container(settings)):
+        assert container.config is not None
+        assert set(container.config.secrets) == {"traces_password"}
+        assert container.reaches_users
+
+
+def test_span_metrics_are_found_under_the_names_that_the_collector_gives_them() -> None:
+    [metrics] = jaeger.main_file(stack())["extensions"]["jaeger_storage"]["metric_backends"].values()
+    assert metrics["prometheus"]["latency_unit"] == "s"
+
+
+@pytest.mark.parametrize(
+    ("made", "variable"),
+    [(elasticsearch.container, "ES_JAVA_OPTS"), (opensearch.container, "OPENSEARCH_JAVA_OPTS")],
+    ids=["elasticsearch", "opensearch"],
+)
+def test_the_heap_is_half_of_the_containers_limit(made: Any, variable: str) -> None:
+    settings = settings_of({"memory": {"elasticsearch": "2GiB", "opensearch": "2GiB"}})
+    container: Container = made(settings)
+    assert container.environment[variable] == "-Xms1024m -Xmx1024m"
+    assert container.environment["node.store.allow_mmap"] == "false"  # or the host's kernel must be set up for it
+    assert container.published == {}
+
+
+def test_an_index_goes_when_its_last_span_has_had_its_time() -> None:
+    text = jaeger_es_index_cleaner.script(stack(storage="elasticsearch", retention="7d"), with_password=False)
+    assert "es-index-cleaner-linux 8 http://elasticsearch:9200;" in text
+    assert "ES_PASSWORD" not in text
+
+
+def test_the_password_of_the_cleaner_is_read_from_its_file_when_it_runs() -> None:
+    settings = stack(storage="elasticsearch", cluster={**CLUSTER, "user": "it's me"}, secrets=("traces_password",))
+    text = jaeger_es_index_cleaner.script(settings, with_password=True)
+    assert """ES_USERNAME='it'"'"'s me' ES_PASSWORD="$(cat /config/current/secrets/traces_password)\"""" in text
+
+
+def test_the_cleaner_tells_when_it_succeeded_in_words_of_otlp() -> None:
+    text = jaeger_es_index_cleaner.script(stack(storage="opensearch"), with_password=False)
+    [body] = re.findall(r"--post-data '(\{.*\})' http://otel_collector:4318/v1/metrics", text)
+    shell = body.replace("'$now'", "1").replace("'$last'", "2")
+    [metric] = json.loads(shell)["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]
+    assert metric["name"] == RETENTION_SUCCESS
+    assert metric["gauge"]["dataPoints"] == [{"timeUnixNano": "1000000000", "asDouble": 2}]
+
+
+@pytest.mark.parametrize(
+    ("traces", "message"),
+    [
+        ({"storage": "cassandra"}, "traces.storage: "),
+        ({"cluster": CLUSTER}, "traces.cluster: badger is embedded in Jaeger"),
+        ({"storage": "elasticsearch", "retention": "12h"}, "traces.retention: 12h is shorter than 1d"),
+        ({"storage": "elasticsearch", "retention": "36h"}, "traces.retention: 36h is no whole number of days"),
+        ({"storage": "elasticsearch", "cluster": {"url": "https://me:pw@search.example"}}, "holds a user or password"),
+        ({"storage": "elasticsearch", "cluster": CLUSTER}, "traces.cluster.user: needs its password"),
+        ({"health_paths": ["health"]}, "traces.health_paths.0"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(traces: dict[str, Any], message: str) -> None:
+    assert message in refusal({"traces": traces, "images": PINNED_STORAGE})

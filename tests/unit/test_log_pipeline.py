@@ -1,0 +1,109 @@
+"""The pipeline as it is described. What it does to lines is in `tests/rules` and `tests/e2e`, by the shippers themselves."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import get_args
+
+import pytest
+
+from config.log_pipeline import LABELS, LEVELS, Stage, stages
+from config.log_settings import Level
+from tests.unit.conftest import refusal, settings_of
+
+
+def every(stages: Sequence[Stage]) -> Iterator[Stage]:
+    """Each stage, those inside of others too."""
+    for stage in stages:
+        yield stage
+        yield from every(stage.stages)
+
+
+def found(kind: str, config: dict[str, object] | None = None) -> list[Stage]:
+    return [stage for stage in every(stages(settings_of({"logs": config or {}}))) if stage.kind == kind]
+
+
+def test_the_last_word_is_which_labels_remain() -> None:
+    assert stages(settings_of())[-1] == Stage("label_keep", {"values": list(LABELS)})
+    assert LABELS == ("service", "level", "source")
+
+
+def test_labels_are_made_of_what_has_few_values_only() -> None:
+    assert [stage.arguments["values"] for stage in found("labels")] == [{"service": "service"}, {"level": "level"}]
+
+
+def test_metadata_has_an_order_or_equal_lines_would_differ_for_loki() -> None:
+    keys = [list(stage.arguments["values"]) for stage in found("structured_metadata")]
+    assert keys == [["trace_id"], ["span_id"], ["container"], ["stream"], ["filename"], ["unit"]]
+
+
+def test_nothing_is_joined_after_lines_have_been_told_apart() -> None:
+    """The branches of a match run side by side: lines may overtake each other there."""
+    kinds = [stage.kind for stage in stages(settings_of())]
+    outside = [index for index, kind in enumerate(kinds) if kind == "multiline"]
+    [file_service, *_] = [index for index, kind in enumerate(kinds) if kind == "match"]
+    assert max(outside) < min(index for index, kind in enumerate(kinds) if kind == "match" and index > file_service)
+
+
+def test_blocks_are_bounded_and_a_later_step_waits_longer_for_what_an_earlier_one_may_keep() -> None:
+    assert {stage.arguments["max_lines"] for stage in found("multiline")} == {256}
+    assert [stage.arguments["max_wait_time"] for stage in found("multiline")] == ["1s", "3s"]
+
+
+def test_every_level_has_spellings_and_no_spelling_two() -> None:
+    assert set(LEVELS) | {"unknown"} == set(get_args(Level))
+    words = [word for level in LEVELS.values() for word in level.split()]
+    assert len(words) == len(set(words))
+
+
+def test_the_fuse_knows_the_service_and_no_warning() -> None:
+    [fuse] = [stage for stage in stages(settings_of({"logs": {"fuse": {"lines": 7, "burst": 9}}})) if _limits(stage)]
+    assert fuse.arguments == {"selector": '{level=~"debug|info"}'}
+    assert fuse.stages == (Stage("limit", {"rate": 7, "burst": 9, "drop": True, "by_label_name": "service"}),)
+
+
+def _limits(stage: Stage) -> bool:
+    return any(inner.kind == "limit" for inner in stage.stages)
+
+
+def test_only_health_checks_are_dropped_and_counted_by_their_reason() -> None:
+    [drop] = found("drop")
+    assert drop.arguments["drop_counter_reason"] == "health_check"
+
+
+def test_what_the_user_wants_masked_is_masked_too() -> None:
+    pattern = r"\b(IBAN[0-9]{20})\b"
+    last = found("replace", {"mask": {"iban": pattern}})[-1]
+    assert last.arguments == {"expression": pattern, "replace": "<iban>"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("IBAN[0-9]{20}", "has 0 groups in parentheses"),
+        ("(IBAN)([0-9]{20})", "has 2 groups in parentheses"),
+        ("(IBAN", "is no regular expression"),
+        ("(?<=IBAN)([0-9]+)", "looks around or back"),
+        (r"(.)\1", "looks around or back"),
+    ],
+)
+def test_a_mask_that_the_shippers_would_refuse_is_refused_before(pattern: str, why: str) -> None:
+    message = refusal({"logs": {"mask": {"iban": pattern}}})
+    assert "nervous-system:logs.mask" in message
+    assert f"iban: {why}" in message
+
+
+@pytest.mark.parametrize("folder", ["/var/log/apps", "/var/log/apps/", "/srv/logs.d"])
+def test_the_service_of_a_file_is_the_first_part_of_its_path(folder: str) -> None:
+    [first, *_] = found("regex", {"files": folder})
+    plain = folder.rstrip("/").replace(".", r"\.")
+    assert first.arguments == {"source": "filename", "expression": rf"^{plain}/(?P<service>[^/]+?)(?:/.*|\.log)$"}
+
+
+def test_a_bad_time_is_left_alone() -> None:
+    [time] = found("timestamp")
+    assert time.arguments == {"source": "time", "format": "Unix", "action_on_failure": "skip"}
+
+
+def test_every_argument_is_plain_data() -> None:
+    for stage in every(stages(settings_of())):
+        json.dumps(stage.arguments)

@@ -1,0 +1,44 @@
+"""The report of a pull request: from what two previews declare to Markdown."""
+
+from toolchain.pull_request import MOST, Previewed, section, shortened
+
+CONTAINER = "docker:index/container:Container::prometheus"
+
+
+def test_a_changed_line_is_shown_with_its_resource() -> None:
+    text = section("prod", Previewed({CONTAINER: "a: 1\nb: 2\n"}), Previewed({CONTAINER: "a: 1\nb: 3\n"}))
+    assert text.startswith("### `prod`: 0 added, 1 changed, 0 removed\n")
+    assert f"<summary>{CONTAINER}</summary>" in text
+    assert "-b: 2\n+b: 3\n" in text
+
+
+def test_what_comes_and_what_goes_is_counted() -> None:
+    text = section("prod", Previewed({"a": "x: 1\n", "b": "x: 1\n"}), Previewed({"b": "x: 1\n", "c": "x: 1\n"}))
+    assert text.startswith("### `prod`: 1 added, 0 changed, 1 removed\n")
+    assert "<summary>b</summary>" not in text
+
+
+def test_a_new_stack_is_all_new() -> None:
+    assert section("prod", Previewed({}), Previewed({"a": "x: 1\n"})).startswith("### `prod`: 1 added")
+
+
+def test_a_refusal_stands_for_the_rest() -> None:
+    text = section("prod", Previewed({"a": "x: 1\n"}), Previewed({}, "memory-ceiling: too much"))
+    assert text.startswith("### `prod`: refused\n")
+    assert "memory-ceiling: too much" in text
+
+
+def test_a_base_that_cannot_be_previewed_is_no_reason_to_refuse() -> None:
+    assert "compared with nothing" in section("prod", Previewed({}, "broken"), Previewed({"a": "x: 1\n"}))
+
+
+def test_a_text_cannot_end_its_block() -> None:
+    text = section("prod", Previewed({"a": ""}), Previewed({"a": "x: |\n  ````\n  @everyone\n"}))
+    assert text.count("````") == 2
+
+
+def test_a_long_report_fits_into_a_comment() -> None:
+    assert shortened("x" * MOST) == "x" * MOST
+    text = shortened("x" * 100_000)
+    assert len(text) < 65_536
+    assert text.endswith("in the file of this run.\n")

@@ -1,0 +1,69 @@
+"""Where both shippers read."""
+
+import pytest
+
+from config import shipper
+from config.container import Mount
+from config.shipper import RELABELLING
+from tests.unit.conftest import settings_of
+from tests.unit.relabel import relabelled
+
+META = "__meta_docker_container"
+SYSLOG = {"source": "system", "service": "host"}
+
+
+@pytest.mark.parametrize(
+    ("container", "labels", "service"),
+    [
+        ("orders", {}, "orders"),
+        ("shop-orders-1", {}, "shop-orders"),
+        ("shop_orders_12", {}, "shop_orders"),
+        ("job-20261124-deadbeef", {}, "job"),
+        ("cache7", {}, "cache7"),
+        ("1234", {}, "1234"),
+        ("shop-orders-1", {"com_docker_compose_service": "orders"}, "orders"),
+        ("shop-orders-1", {"com_docker_compose_service": "web", "observability_service": "orders"}, "orders"),
+        ("shop-orders-1", {"observability_service": ""}, "shop-orders"),
+    ],
+)
+def test_a_service_is_called_by_its_label_else_by_compose_else_by_its_container(
+    container: str, labels: dict[str, str], service: str
+) -> None:
+    target = {f"{META}_name": f"/{container}", f"{META}_log_stream": "stderr"}
+    target |= {f"{META}_label_{name}": value for name, value in labels.items()}
+    made = relabelled(target, [dict(rule) for rule in RELABELLING])
+    assert made is not None
+    shown = {name: value for name, value in made.items() if not name.startswith("__")}
+    assert shown == {"container": container, "service": service, "source": "docker", "stream": "stderr"}
+
+
+@pytest.mark.parametrize(("stack", "kept"), [("", True), ("nervous-test", True), ("nervous-other", False)])
+def test_the_services_of_another_stack_are_its_own_business(stack: str, kept: bool) -> None:  # noqa: FBT001 - a column
+    target = {f"{META}_name": "/orders", f"{META}_label_observability_stack": stack}
+    assert (relabelled(target, shipper.own_stack(settings_of())) is not None) == kept
+
+
+@pytest.mark.parametrize(
+    ("logs", "files"),
+    [
+        ({}, [("/var/log/apps/**/*.log", {"source": "file"}), ("/var/log/syslog", SYSLOG)]),
+        ({"system": "off"}, [("/var/log/apps/**/*.log", {"source": "file"})]),
+        ({"system": "journal", "files": "/srv/logs/"}, [("/srv/logs/**/*.log", {"source": "file"})]),
+    ],
+)
+def test_files_and_their_labels(logs: dict[str, str], files: list[tuple[str, dict[str, str]]]) -> None:
+    assert list(shipper.files(settings_of({"logs": logs}))) == files
+
+
+@pytest.mark.parametrize(
+    ("logs", "folders"),
+    [
+        ({}, ["/var/log"]),
+        ({"system": "off"}, ["/var/log"]),  # which is there, unlike what is below it
+        ({"system": "off", "files": "/srv/logs"}, ["/srv/logs"]),
+        ({"files": "/srv/logs"}, ["/srv/logs", "/var/log"]),
+        ({"system": "journal"}, ["/var/log", "/etc/machine-id"]),
+    ],
+)
+def test_no_more_of_the_host_is_seen_than_is_read(logs: dict[str, str], folders: list[str]) -> None:
+    assert shipper.mounts(settings_of({"logs": logs})) == tuple(Mount(folder, folder) for folder in folders)

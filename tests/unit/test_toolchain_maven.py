@@ -1,0 +1,50 @@
+"""What Maven and the JDK are asked for."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from toolchain import maven
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The lines that were run, and a project file that is kept in place of its path."""
+    found: list[list[str]] = []
+
+    def run(command: list[str | Path], **_: str) -> str:
+        found.append([part.read_text() if isinstance(part, Path) and part.is_file() else str(part) for part in command])
+        return ""
+
+    monkeypatch.setattr(maven, "run", run)
+    return found
+
+
+def test_libraries_are_asked_for_with_what_they_need_and_checked(commands: list[list[str]], tmp_path: Path) -> None:
+    maven.copy(["org.example:one:1", "org.example:two:2"], tmp_path)
+    (line,) = commands
+    assert {"--strict-checksums", "-DincludeScope=runtime", f"-DoutputDirectory={tmp_path}"} <= set(line)
+    project = ElementTree.fromstring(line[line.index("--file") + 1])  # noqa: S314  # our own
+    dependencies = project.iterfind(".//{*}dependency")
+    assert [[part.text for part in dependency] for dependency in dependencies] == [
+        ["org.example", "one", "1"],
+        ["org.example", "two", "2"],
+    ]
+
+
+def test_sources_are_compiled_for_the_oldest_java(commands: list[list[str]], tmp_path: Path) -> None:
+    maven.jar(tmp_path / "deep" / "a.jar", [], libraries=[Path("lib"), Path("more")], manifest="Agent-Class: A\n")
+    compiler, archiver = commands
+    assert compiler[compiler.index("--release") + 1] == maven.RELEASE
+    assert compiler[compiler.index("--class-path") + 1] == "lib/*:more/*"
+    assert archiver[archiver.index("--manifest") + 1] == "Agent-Class: A\n"
+    assert (tmp_path / "deep").is_dir()
+
+
+def test_maven_and_a_jdk_are_installed_where_they_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed: list[str] = []
+    monkeypatch.setattr("shutil.which", lambda tool: None if tool in {"mvn", "jlink"} else f"/usr/bin/{tool}")
+    monkeypatch.setattr("toolchain.debian.install", installed.append)
+    maven.ensure()
+    assert installed == ["maven", "default-jdk-headless"]

@@ -1,0 +1,36 @@
+"""A stack file that cannot be read is refused in one message, whatever is in it."""
+
+from pathlib import Path
+
+import pytest
+
+from toolchain import paths
+from toolchain.report import ToolchainError
+from toolchain.stack import load_settings
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"config: [", "is no YAML"),
+        (b"\xff\xfe\x00", "is no YAML"),
+        (b"config: " + b"[" * 5000, "is no YAML"),
+        (b"- config\n", "holds no mapping `config:`"),
+        (b"config: text\n", "holds no mapping `config:`"),
+    ],
+    ids=["broken", "not UTF-8", "nested deep", "a list", "a text"],
+)
+def test_it_names_the_file_and_what_is_wrong(
+    content: bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    (tmp_path / "Pulumi.prod.yaml").write_bytes(content)
+    with pytest.raises(ToolchainError, match=r"Pulumi\.prod\.yaml") as caught:
+        load_settings("prod")
+    assert words in str(caught.value)
+
+
+def test_an_empty_one_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    (tmp_path / "Pulumi.prod.yaml").write_text("")
+    assert load_settings("prod").environment == "prod"
