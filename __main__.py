@@ -16,12 +16,13 @@ from config.units import mib
 
 stack_file = f"Pulumi.{pulumi.get_stack()}.yaml: {pulumi.get_project()}"
 try:
-    settings = stack_config.load(
-        get_config_env(),
-        secret_keys=get_config_secret_keys_env(),
-        project=pulumi.get_project(),
-        stack=pulumi.get_stack(),
-    )
+    whose: dict[str, Any] = {
+        "secret_keys": get_config_secret_keys_env(),
+        "project": pulumi.get_project(),
+        "stack": pulumi.get_stack(),
+    }
+    settings = stack_config.load(get_config_env(), **whose)
+    stack_config.judge_secrets(get_config_env(), **whose)
     own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
     dashboards = dashboard_files.read(settings.grafana.dashboards, Path(), stack_key=f"{stack_file}:grafana.dashboards")
     # A preview needs no engine; an update without one would fail resource by resource.

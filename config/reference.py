@@ -82,7 +82,10 @@ def render() -> str:
             model = _model(_hints(Settings)[name])
             parts.append(_section(name, _text(inspect.getdoc(model) or ""), rows[1:]))
     secrets = [f"| `{key}` | {_text(meaning)} |" for key, meaning in SECRETS.items()]
-    store = "Encrypted in the stack file, and set by `pulumi config set --secret -s <stack> <key>`."
+    store = (
+        "Encrypted in the stack file, and set by `pulumi config set --secret -s <stack> <key>`. One that is blank, and a URL\n"
+        "without `http://` or `https://`, is refused before anything is touched."
+    )
     parts.append(_section("secrets", store, secrets, "| key | what |\n|---|---|"))
     return "\n".join(parts)
 

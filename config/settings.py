@@ -5,8 +5,10 @@ The defaults are those of the host in the README (16 GB, 8 cores, 200 GB). A sta
 
 import difflib
 import json
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -46,6 +48,8 @@ SECRETS = {
     "grafana_password": "password of Grafana's user `admin`: its presence turns Grafana on",
 }
 """Top-level keys that hold secrets. Their values never enter the settings: Pulumi tracks them from config to engine."""
+WEBHOOKS = frozenset({"slack_webhook", "deadman_url"})
+"""Secrets that are addresses."""
 GRAFANA_PASSWORD = "grafana_password"  # noqa: S105 - its name
 
 
@@ -712,9 +716,41 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
     except ValidationError as error:
         problems += _explained(error)
     if problems:
-        lines = [f"Pulumi.{stack}.yaml: {project}:{key}: {what}" if key else what for key, what in sorted(problems)]
-        raise SettingsError("\n".join(lines))
+        raise _refusal(problems, project, stack)
     return settings
+
+
+def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str) -> None:
+    """Looks at the values of the secrets, which only the program of `stack` has in clear.
+
+    Raises:
+        SettingsError: names every secret that cannot be right, and never what it holds.
+    """
+    problems = []
+    for key in SECRETS:
+        if f"{project}:{key}" not in secret_keys:
+            continue
+        value, fix = config[f"{project}:{key}"].strip(), f"set it with  pulumi config set --secret {key}"
+        if not value:
+            problems.append((key, f"the secret is blank: {fix}  (or remove it:  pulumi config rm {key})"))
+        elif key in WEBHOOKS and not _is_address(value):
+            problems.append((key, f"the secret is no URL with http:// or https://: {fix}"))
+    if problems:
+        raise _refusal(problems, project, stack)
+
+
+def _is_address(text: str) -> bool:
+    """Unlike a `Url` of the settings it may have a user and a password: it is a secret."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"\s", text)
+    except ValueError:  # its message has the text
+        return False
+
+
+def _refusal(problems: Iterable[tuple[str, str]], project: str, stack: str) -> SettingsError:
+    lines = [f"Pulumi.{stack}.yaml: {project}:{key}: {what}" if key else what for key, what in sorted(problems)]
+    return SettingsError("\n".join(lines))
 
 
 def _parsed(value: str) -> Any:

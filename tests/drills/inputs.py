@@ -400,12 +400,17 @@ def drills() -> list[OnGround]:
         add(name, what, message, run)
     add("no-such-stack", "a stack that has no file", message, no_such_stack)
     add("host-key", "an ssh host with another key than the known one", message, wrong_host_key)
-    add("secret-blank", "a blank secret", message, partial(secret, value=" ", words=("slack_webhook",)))
+    add(
+        "secret-blank",
+        "a blank secret",
+        message,
+        partial(secret, value=" ", words=("slack_webhook: the secret is blank",)),
+    )
     add(
         "secret-no-url",
         "a webhook that is no URL",
         message,
-        partial(secret, value="hooks.example", words=("slack_webhook",)),
+        partial(secret, value="hooks.example", words=("slack_webhook: the secret is no URL",)),
     )
     for name, (what, outcome, send) in {**otlp(), **log_lines()}.items():
         add(name, what, f"{outcome}; {STEADY}", partial(flows, attempt=send))

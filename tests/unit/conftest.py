@@ -13,7 +13,7 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 
 from config import services
 from config.container import ConfigFiles, Container
-from config.settings import Settings, SettingsError, load
+from config.settings import WEBHOOKS, Settings, SettingsError, load
 
 PROJECT, STACK = "nervous-system", "test"
 
@@ -51,7 +51,8 @@ FRONT: dict[str, Any] = {"grafana": {"tls": {"domain": "g.example"}}, "publish":
 """Stack config that puts TLS in front of Grafana, for everybody."""
 
 SECRET_TEXT = "hunter2:shows-nowhere"
-"""What every secret of these tests holds."""
+"""What every secret of these tests holds; that of a webhook within its address."""
+WEBHOOK_TEXT = f"https://hooks.example/{SECRET_TEXT}"
 
 
 def settings_of(
@@ -65,7 +66,8 @@ def settings_of(
 def pulumi_config(config: Mapping[str, Any], secrets: Collection[str] = ()) -> dict[str, str]:
     """Stack config as the CLI hands it over: texts as they are, everything else as JSON."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    return {f"{PROJECT}:{key}": text for key, text in (texts | dict.fromkeys(secrets, SECRET_TEXT)).items()}
+    texts |= {key: WEBHOOK_TEXT if key in WEBHOOKS else SECRET_TEXT for key in secrets}
+    return {f"{PROJECT}:{key}": text for key, text in texts.items()}
 
 
 def refusal(config: Mapping[str, Any], *, secrets: Collection[str] = (), stack: str = STACK) -> str:

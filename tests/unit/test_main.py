@@ -14,6 +14,7 @@ from docker.errors import DockerException
 
 import components.engine
 from config.docker_settings import Docker
+from config.settings import SECRETS, WEBHOOKS
 from tests.unit.conftest import (
     COMMAND,
     CONTAINER,
@@ -21,6 +22,7 @@ from tests.unit.conftest import (
     PROJECT,
     PROVIDER,
     SECRET_TEXT,
+    WEBHOOK_TEXT,
     Recorder,
     deploy,
     is_secret,
@@ -47,8 +49,10 @@ Run: TypeAlias = Callable[..., tuple[Recorder, dict[str, Any]]]
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs the program with a stack config; returns what it declared and what it exported."""
 
-    def with_config(config: Mapping[str, Any], secrets: Collection[str] = ()) -> tuple[Recorder, dict[str, Any]]:
-        texts = pulumi_config(config, secrets)
+    def with_config(
+        config: Mapping[str, Any], secrets: Collection[str] = (), values: Mapping[str, str] | None = None
+    ) -> tuple[Recorder, dict[str, Any]]:
+        texts = pulumi_config(config, secrets) | {f"{PROJECT}:{key}": value for key, value in (values or {}).items()}
         secret_keys = [f"{PROJECT}:{key}" for key in secrets]
         monkeypatch.setenv("PULUMI_CONFIG", json.dumps(texts))
         monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(secret_keys))
@@ -113,7 +117,7 @@ def test_secrets_go_from_config_to_a_vault_and_own_rules_from_the_project_to_pro
     recorder, exports = run({"alerts": {"rule_files": ["shop.yml"]}}, ["slack_webhook"])
     secrets = recorder[CONTAINER, "alertmanager-vault"].inputs["uploads"]
     assert is_secret(secrets)
-    assert revealed(secrets) == [{"file": "/vault/slack_webhook", "content": SECRET_TEXT}]
+    assert revealed(secrets) == [{"file": "/vault/slack_webhook", "content": WEBHOOK_TEXT}]
     assert SECRET_TEXT not in str(exports)
     files = recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]
     assert {"file": "/incoming/rules/own-shop.yml", "content": "groups: []\n"} in files
@@ -137,6 +141,35 @@ def test_wrong_settings_end_it_before_anything_is_declared(run: Run, config: dic
     assert message in str(caught.value)
     assert "sesame" not in str(caught.value)
     assert caught.value.__suppress_context__  # the message stands alone, without pydantic's
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        *((key, value, "is blank") for key in SECRETS for value in ("", " \n")),
+        *((key, "sesame.example/x", "is no URL") for key in WEBHOOKS),
+        ("slack_webhook", "ftp://sesame.example", "is no URL"),
+        ("slack_webhook", "https://", "is no URL"),
+        ("slack_webhook", "https://[sesame", "is no URL"),
+        ("slack_webhook", "https://sesame example/x", "is no URL"),
+    ],
+)
+def test_a_secret_that_cannot_be_right_ends_it_before_anything_is_declared_and_is_not_shown(
+    run: Run, key: str, value: str, what: str
+) -> None:
+    with pytest.raises(pulumi.RunError) as caught:
+        run({}, [key], {key: value})
+    message = str(caught.value)
+    assert message.startswith(f"Pulumi.test.yaml: {PROJECT}:{key}: the secret {what}")
+    assert f"pulumi config set --secret {key}" in message
+    assert "sesame" not in message
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("value", ["http://127.0.0.1:9/slack", "https://me:sesame@hooks.example/x\n"])
+def test_an_address_with_a_port_or_a_password_is_a_webhook(run: Run, value: str) -> None:
+    recorder, _ = run({}, ["slack_webhook"], {"slack_webhook": value})
+    assert revealed(recorder[CONTAINER, "alertmanager-vault"].inputs["uploads"])[0]["content"] == value
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
