@@ -48,7 +48,7 @@ SECRETS = {
     "grafana_password": "password of Grafana's user `admin`: its presence turns Grafana on",
 }
 """Top-level keys that hold secrets. Their values never enter the settings: Pulumi tracks them from config to engine."""
-WEBHOOKS = frozenset({"slack_webhook", "deadman_url"})
+WEBHOOKS = ("slack_webhook", "deadman_url")
 """Secrets that are addresses."""
 GRAFANA_PASSWORD = "grafana_password"  # noqa: S105 - its name
 
