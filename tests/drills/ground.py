@@ -20,6 +20,7 @@ from tenacity import RetryError
 import check
 from config import dashboard_files
 from config.settings import GRAFANA_PASSWORD
+from config.units import MIB
 from tests.drills import steady
 from tests.drills.frame import Drill
 from tests.drills.hostile import Hostile
@@ -47,7 +48,8 @@ SERVICES = (
     "grafana",
 )
 DISK_MIB = 256
-"""Of each data volume, which is a disk of its own here."""
+"""Of each data volume, which is a disk of its own here: a file on a loop device. One in memory would count as memory of the
+container that fills it, and nothing of it could be taken back: its limit would be reached by its data."""
 BEFORE_SECONDS = 5
 """Of steady input before a fault."""
 DECISION_SECONDS = 6
@@ -125,7 +127,7 @@ class Ground:
 
     def _deploy(self) -> None:
         prefix = leftovers.new_prefix()
-        folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix=leftovers.PREFIX)))
+        folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix=leftovers.PREFIX, dir="/var/tmp")))
         self.disks: dict[str, Path] = {}
         config = settings(
             prefix,
@@ -142,7 +144,7 @@ class Ground:
         self.stack = made
         self._exit.callback(made.destroy)
         for service in DATA:
-            self._disk(service)
+            self._disk(service, folder / f"{service}.disk")
         (made.folder / "drills.yml").write_text(yaml.safe_dump(RULES))
         # Only the network at first: what the stack speaks with listens in it.
         made.up("--target", f"urn:pulumi:{made.stack}::nervous-system::docker:index/network:Network::network")
@@ -173,13 +175,17 @@ class Ground:
         )
         self.green()
 
-    def _disk(self, service: str) -> None:
-        """A data volume of limited size: a file system in memory, where the engine keeps the volume's files."""
+    def _disk(self, service: str, file: Path) -> None:
+        """A data volume of limited size: a file system of its own, where the engine keeps the volume's files."""
         volume = self.client.volumes.create(f"{self.stack.prefix}-{service}")
         folder = self.disks[service] = Path(volume.attrs["Mountpoint"])
-        options = f"size={DISK_MIB}m,mode=0777"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, f"{leftovers.PREFIX}disk", folder], check=True)
+        with file.open("wb") as disk:
+            disk.truncate(DISK_MIB * MIB)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", file], check=True)
+        subprocess.run(["mount", "-o", "loop", file, folder], check=True)
         self._exit.callback(lambda: self.remove_disk(service))
+        (folder / "lost+found").rmdir()  # the engine fills an empty volume from the image
+        folder.chmod(0o777)
 
     def remove_disk(self, service: str) -> None:
         """The volume is an ordinary folder again, so that it can be removed."""

@@ -20,7 +20,7 @@ scraped every 2 s, and an alert begins in the middle of it. The times in which t
 by default: it scrapes and judges every 2 s, groups alerts for 1 s, and decides about a trace after 1 s. “Without hands”
 means: by what Docker does itself, or by `make up`.
 
-A data volume is a disk of 256 MiB here, in memory. A process is killed from outside its container, so that the engine knows as
+A data volume is a disk of 256 MiB here. A process is killed from outside its container, so that the engine knows as
 little of it as of a crash. Not among them is a jump of the clock: containers have the clock of the whole machine.
 
 {summary}

@@ -1,8 +1,10 @@
 """Disks that are full, files that are damaged, volumes that are lost, memory that is used up."""
 
 import contextlib
+import os
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ LOST = {
 @contextlib.contextmanager
 def full(disk: Path) -> Iterator[None]:
     """Not a byte is left on a disk."""
+    assert disk.is_mount(), f"{disk} is no disk of its own"
     ballast = disk / "ballast"
     try:
         with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
@@ -57,42 +60,93 @@ def newest(disk: Path, pattern: str) -> Path:
     return max(files, key=lambda file: file.stat().st_mtime)
 
 
+def written(file: Path) -> int:
+    """Bytes up to the end of what was written: some files are made larger in advance, and are holes from there on."""
+    end = 0
+    with file.open("rb") as opened, contextlib.suppress(OSError):  # nothing but a hole from here on
+        while True:
+            end = os.lseek(opened.fileno(), os.lseek(opened.fileno(), end, os.SEEK_DATA), os.SEEK_HOLE)
+    return end
+
+
 def garble(file: Path) -> None:
-    """Overwrites the middle third of a file with chance."""
-    size = file.stat().st_size
+    """Overwrites the middle third of what was written to a file with chance."""
+    size = written(file)
     with file.open("r+b") as opened:
         opened.seek(size // 3)
         opened.write(random.Random(file.name).randbytes(max(1, size // 3)))  # noqa: S311 - the same each time
 
 
-def garbled(ground: Ground, *, name: str, service: str, pattern: str, promise: Promise) -> str:
-    """A file is damaged while the service is down, as after a power cut."""
+@dataclass(frozen=True)
+class Damage:
+    """A file that is damaged while its service is down, as after a power cut."""
 
-    def damage() -> None:
+    service: str
+    pattern: str
+    what: str
+    promise: Promise
+    noted: bool = False
+    """The service writes the file at its end only, and when there was something to note: it is stopped in good order."""
+    by_hand: bool = False
+    """Docker alone does not bring it back; `make up` does."""
+
+    @property
+    def cause(self) -> str:
+        how = "stopped" if self.noted else "stopped hard"
+        then = "; `make up`" if self.by_hand else ""
+        return f"{self.service} is {how}, the middle of {self.what} is overwritten, and it is started{then}"
+
+
+def garbled(ground: Ground, *, name: str, damage: Damage) -> str:
+    service, disk = damage.service, ground.disks[damage.service]
+
+    def strike() -> None:
         container = ground.container(service)
-        container.stop(timeout=0)
-        garble(newest(ground.disks[service], pattern))
+        container.stop(timeout=60 if damage.noted else 0)
+        garble(newest(disk, damage.pattern))
         container.start()
 
-    return ground.drill(name, fault=damage, heal=lambda: started_anew(ground, service), seconds=5, promise=promise)
+    def heal() -> None:
+        if damage.by_hand:
+            ground.make_up()
+        else:
+            started_anew(ground, service)
+
+    if damage.noted:
+        ground.steady.raised(f"{name}-before")
+        reached("an alert before is told", lambda: ground.steady.told(f"{name}-before", "FIRING"))
+    try:
+        return ground.drill(name, fault=strike, heal=heal, seconds=5, promise=damage.promise)
+    except BaseException:
+        emptied(ground, service)  # what cannot be read would fail all drills after this one
+        raise
 
 
-GARBLED: dict[str, tuple[str, str, str, Promise]] = {
-    "wal-prometheus": (
-        "prometheus",
-        "wal/0*",
-        "the newest segment of its write-ahead log",
-        Promise(history=False, scraped=False),
+def emptied(ground: Ground, service: str) -> None:
+    """A service begins anew, without its data."""
+    container = ground.container(service)
+    container.stop(timeout=0)
+    ground.in_volume(service, "find . -mindepth 1 -delete")
+    container.start()
+
+
+GARBLED = {
+    "wal-prometheus": Damage(
+        "prometheus", "wal/0*", "the newest segment of its write-ahead log", Promise(history=False, scraped=False)
     ),
-    "wal-loki": ("loki", "wal/0*", "the newest segment of its write-ahead log", Promise(lines=False)),
-    "index-loki": ("loki", "tsdb-shipper-active/**/*", "the newest file of its index", Promise(lines=False)),
-    "log-badger": ("jaeger", "values/*.vlog", "the newest value log of Badger", Promise(traces=False)),
-    "manifest-badger": ("jaeger", "keys/MANIFEST", "the list of Badger's tables", Promise(traces=False)),
-    "positions-alloy": ("alloy", "**/positions.yml", "its positions", Promise()),
-    "queue-otel_collector": ("otel_collector", "**/*", "its queue", Promise(undecided=True)),
-    "notes-alertmanager": ("alertmanager", "nflog", "its notes of what was told", Promise()),
+    "wal-loki": Damage("loki", "wal/0*", "the newest segment of its write-ahead log", Promise(lines=False)),
+    "index-loki": Damage("loki", "tsdb-shipper-active/**/*", "the newest file of its index", Promise(lines=False)),
+    "log-badger": Damage("jaeger", "values/*.vlog", "the newest value log of Badger", Promise(traces=False)),
+    "table-badger": Damage("jaeger", "keys/*.mem", "what Badger has not sorted yet", Promise(traces=False)),
+    "manifest-badger": Damage(
+        "jaeger", "keys/MANIFEST", "the list of Badger's tables", Promise(traces=False), by_hand=True
+    ),
+    "positions-alloy": Damage("alloy", "**/positions.yml", "its positions", Promise(), by_hand=True),
+    "queue-otel_collector": Damage("otel_collector", "**/*", "its queue", Promise(undecided=True)),
+    "notes-alertmanager": Damage(
+        "alertmanager", "nflog", "its notes of what was told", Promise(), noted=True, by_hand=True
+    ),
 }
-"""Name → service, file, what it is, what is promised."""
 
 
 def volume_lost(ground: Ground, *, service: str, kind: str) -> str:
@@ -148,13 +202,8 @@ def drills() -> list[OnGround]:
         out_of_memory,
     )
     files = [
-        Drill(
-            name,
-            f"{service} is stopped hard, the middle of {what} is overwritten, and it is started",
-            promise.text,
-            partial(garbled, name=name, service=service, pattern=pattern, promise=promise),
-        )
-        for name, (service, pattern, what, promise) in GARBLED.items()
+        Drill(name, damage.cause, damage.promise.text, partial(garbled, name=name, damage=damage))
+        for name, damage in GARBLED.items()
     ]
     return [*disks, memory, *files, *_lost()]
 

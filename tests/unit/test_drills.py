@@ -9,6 +9,7 @@ import pytest
 from tests.drills import report
 from tests.drills.frame import DETAIL_LENGTH, Drill, Row, carry_out, chosen, in_short
 from tests.drills.ground import Promise
+from tests.drills.storage import full, garble
 
 Steps = list[str]
 
@@ -124,3 +125,22 @@ def test_every_drill_has_a_name_of_its_own_and_there_are_enough() -> None:
     assert len(names) == len(set(names))
     assert len(GROUPS["Bad inputs"]) >= 40
     assert len(names) - len(GROUPS["Bad inputs"]) >= 40
+
+
+def test_a_file_that_was_made_larger_in_advance_is_garbled_where_it_was_written(tmp_path: Path) -> None:
+    file, before = tmp_path / "000001.vlog", bytes(range(1, 256)) * 900
+    with file.open("wb") as opened:
+        opened.write(before)
+        opened.truncate(2**31)
+    garble(file)
+    with file.open("rb") as opened:
+        after = opened.read(len(before))
+    changed = [at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+    assert len(before) // 3 - 4096 < changed[0] < changed[-1] < len(before) * 2 // 3 + 4096
+    assert file.stat().st_size == 2**31
+    assert file.stat().st_blocks * 512 < 2**20
+
+
+def test_a_folder_that_is_no_disk_of_its_own_is_not_filled(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="no disk of its own"), full(tmp_path):
+        pass
