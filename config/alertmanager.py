@@ -56,6 +56,7 @@ def container(settings: Settings) -> Container:
         grace_seconds=20,
         go_memory_limit=False,
         data="/alertmanager",
+        unreadable={"error creating notification log": ("nflog",), "error creating silence": ("silences",)},
         still="stopped",  # it writes silences every quarter of an hour, and at its end
         config=_config(settings),
     )

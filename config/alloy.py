@@ -42,6 +42,7 @@ def container(settings: Settings) -> Container:
         tools=False,
         grace_seconds=30,
         data=DATA,
+        unreadable={rf"invalid yaml positions file \[{DATA}/([^\]]+)\]": (r"\1",)},
         hands_on=True,
         mounts=shipper.mounts(settings),
         config=ConfigFiles(

@@ -79,6 +79,9 @@ class Container:
     """Whether GOMEMLIMIT is set from the container's limit; False where the service finds the limit by itself."""
     data: str | None = None
     """Where it keeps what must survive: a volume of its own."""
+    unreadable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For a service that does not start with damaged data: what it then says (a regular expression) → what of `data` that is,
+    where a group of the expression may be meant (`\\1`). `make up` sets it aside (`toolchain/unreadable.py`)."""
     claims_data: bool = False
     """Whether the image lacks that folder, so that its volume is root's: the loader of the config files hands it over."""
     still: Literal["paused", "stopped"] = "paused"

@@ -38,6 +38,10 @@ def container(settings: Settings) -> Container:
         grace_seconds=30,
         environment={"OTEL_TRACES_SAMPLER": "always_off"},  # else it stores a trace of each query that it answers
         data=BADGER if embedded else None,
+        # Of Badger's files none is of use without the others.
+        unreadable={
+            "(?i)manifest has (bad magic|checksum mismatch)|manifest file might be corrupted": ("keys", "values")
+        },
         still="stopped",  # it cuts files of 2 GiB, mostly holes, to their length at its end
         claims_data=embedded,
         config=_config(settings, with_password=has_password),

@@ -100,6 +100,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "file_storage": {
                 "directory": QUEUE,
                 "create_directory": True,  # it is there, but not where the config is validated
+                "recreate": True,  # of a damaged file it would die at every start
                 "compaction": {"on_start": True, "on_rebound": True, "directory": QUEUE},
             }
         },

@@ -44,7 +44,7 @@ def _config(settings: Settings) -> dict[str, Any]:
     stages = [spelled(stage) for stage in log_pipeline.stages(settings)]
     return {
         "server": {"http_listen_port": PORT, "grpc_listen_port": 0, "log_level": "warn"},
-        "positions": {"filename": f"{DATA}/positions.yaml", "sync_period": "5s"},
+        "positions": {"filename": f"{DATA}/positions.yaml", "sync_period": "5s", "ignore_invalid_yaml": True},
         "limits_config": {"max_line_size": int(settings.logs.limits.line_size), "max_line_size_truncate": True},
         "clients": [
             {

@@ -20,7 +20,7 @@ from config import settings as stack_config
 from config.images import resolve
 from config.services import data_volumes
 from config.settings import GRAFANA_PASSWORD, Settings
-from toolchain import engine, images, paths, pulumi_cli, recovery
+from toolchain import engine, images, paths, pulumi_cli, recovery, unreadable
 from toolchain.report import Step, ToolchainError, console, note
 
 PROJECT = "nervous-system"
@@ -189,8 +189,10 @@ class Stack(Program):
         return environment(self._pulumi).get("PULUMI_BACKEND_URL", "")
 
     def mend(self) -> tuple[str, ...]:
-        """Clears what a killed deployment has left; returns the options of `pulumi up` that bring back what is gone."""
-        return recovery.mend(self, self._backend, self.settings.prefix, engine.connect(self.settings.docker))
+        """Clears what is in the way of a deployment; returns the options of `pulumi up` that bring back what is gone."""
+        client = engine.connect(self.settings.docker)
+        unreadable.set_aside(self.settings, client)
+        return recovery.mend(self, self._backend, self.settings.prefix, client)
 
     def create(self) -> None:
         """As any program; a damaged state is restored before."""

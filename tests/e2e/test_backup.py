@@ -20,7 +20,7 @@ from tests.e2e.cloud import KEY, REGION, aws, cloud
 from tests.e2e.deployment import DATA, Deployment
 from tests.e2e.ports import publish
 from tests.e2e.wait import until
-from toolchain import images
+from toolchain import images, volume_helper
 from toolchain.backup import volume as volumes
 
 KEEPERS = (*DATA, "grafana")
@@ -208,7 +208,7 @@ def test_a_volume_that_is_written_to_meanwhile_is_copied_as_of_one_moment(client
     try:
         until(lambda: service.exec_run(["test", "-e", "/data/started"]).exit_code == 0)
         time.sleep(volumes.MARGIN_SECONDS + 2)  # what is old is old by the clock
-        with volumes.helper(client, busybox, prefix=prefix, volume=name) as helper:
+        with volume_helper.helper(client, busybox, prefix=prefix, volume=name) as helper:
             at_rest = b"".join(volumes.at_rest(helper))
             service.exec_run(["touch", "/data/leave"])
             until(lambda: service.exec_run(["test", "-e", "/data/leave"]).exit_code == 1)
@@ -221,7 +221,7 @@ def test_a_volume_that_is_written_to_meanwhile_is_copied_as_of_one_moment(client
         assert service.status == "running"
 
         client.volumes.create(copy)
-        with volumes.helper(client, busybox, prefix=prefix, volume=copy, writes=True) as helper:
+        with volume_helper.helper(client, busybox, prefix=prefix, volume=copy, writes=True) as helper:
             volumes.fill(helper, (iter([at_rest]), iter([changed]), iter([names])))
             look = "cd /data; find . | sort; stat -c '%u:%g %a' old; tail -qn1 first second"
             code, out = execute(helper, ["sh", "-c", look])
@@ -239,4 +239,4 @@ def test_a_volume_that_is_written_to_meanwhile_is_copied_as_of_one_moment(client
 
 
 def _busybox(client: DockerClient) -> str:
-    return images.local_images().get("busybox") or volumes.image(client, "busybox")
+    return images.local_images().get("busybox") or volume_helper.image(client, "busybox")

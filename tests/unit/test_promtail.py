@@ -78,6 +78,10 @@ def test_it_is_root_of_its_own_volume_and_nothing_else() -> None:
     assert config_of(container)["positions"]["filename"].startswith("/promtail/")
 
 
+def test_damaged_positions_do_not_keep_it_from_starting() -> None:
+    assert config_of(made())["positions"]["ignore_invalid_yaml"] is True
+
+
 @pytest.mark.parametrize(
     ("stage", "item"),
     [

@@ -17,7 +17,7 @@ from requests import RequestException
 from config import services
 from config.container import Container
 from config.units import MIB
-from toolchain import engine, paths, stack
+from toolchain import engine, paths, stack, volume_helper
 from toolchain.backup import manifest as manifests
 from toolchain.backup import volume as volumes
 from toolchain.backup.manifest import Kept, Manifest
@@ -82,8 +82,8 @@ def _keep(client: DockerClient, saved: Stack, container: Container, place: Place
     except NotFound:
         running = None
     with Step(service) as step, _errors_of_engine(service):
-        busybox = volumes.image(client, settings.image("busybox"))
-        with volumes.helper(client, busybox, prefix=settings.prefix, volume=name) as helper:
+        busybox = volume_helper.image(client, settings.image("busybox"))
+        with volume_helper.helper(client, busybox, prefix=settings.prefix, volume=name) as helper:
             for left in reversed(range(volumes.TRIES)):
                 try:
                     files, seconds = _copy(helper, running, container, place)
@@ -187,13 +187,13 @@ def _write_stack_file(name: str, text: bytes) -> None:
 
 def _fill(client: DockerClient, restored: Stack, found: Manifest, place: Place) -> None:
     """Volumes by the names under which the deployment will find them."""
-    busybox, prefix = volumes.image(client, restored.settings.image("busybox")), restored.settings.prefix
+    busybox, prefix = volume_helper.image(client, restored.settings.image("busybox")), restored.settings.prefix
     for service, kept in found.volumes.items():
         name = f"{prefix}-{service}"
         with Step(f"{service}: {kept.bytes / MIB:.2f} MiB back"), _errors_of_engine(service):
             client.volumes.create(name)
             try:
-                with volumes.helper(client, busybox, prefix=prefix, volume=name, writes=True) as helper:
+                with volume_helper.helper(client, busybox, prefix=prefix, volume=name, writes=True) as helper:
                     at_rest, changed, names = (place.read(file) for file in kept.files)
                     volumes.fill(helper, (at_rest, changed, names))
             except BaseException:

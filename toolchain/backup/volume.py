@@ -19,18 +19,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from docker import DockerClient
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import NotFound
 from docker.models.containers import Container
-from docker.types import LogConfig
 
 from components.engine import output
 from toolchain.report import ToolchainError
+from toolchain.volume_helper import DATA
 
-DATA = "/data"
 MARGIN_SECONDS = 2
 """Times of change are as fine as the kernel's clock ticks; here whole seconds are compared."""
 HOLES_FROM_BYTES = 2**20
-MEMORY = "256m"
 TRIES = 3
 
 _COMMON = f"""set -u; cd /
@@ -49,58 +47,6 @@ tr '\\n' '\\0' </tmp/gone | xargs -0 -r -n 200 sh -c 'for one; do rmdir "$one" 2
 """
 ARCHIVES = ("at-rest.tar.gz", "changed.tar.gz", "names.gz")
 _VANISHED = b"No such file or directory"
-
-
-def image(client: DockerClient, reference: str) -> str:
-    """A busybox that the engine has; it is pulled if need be."""
-    try:
-        client.images.get(reference)
-    except ImageNotFound:
-        client.images.pull(reference)
-    return reference
-
-
-@contextmanager
-def helper(
-    client: DockerClient, busybox: str, *, prefix: str, volume: str, writes: bool = False
-) -> Iterator[Container]:
-    """The container that reads (or `writes`) `volume`; its name keeps two backups of a stack apart.
-
-    Raises:
-        ToolchainError: there is one already.
-    """
-    name = f"{prefix}-backup"
-    try:
-        made = client.containers.create(
-            busybox,
-            entrypoint=["sleep", "1000000"],
-            command=[],
-            name=name,
-            labels={"observability.stack": prefix},
-            volumes={volume: {"bind": DATA, "mode": "rw" if writes else "ro"}},
-            network_mode="none",
-            user="0:0",
-            cap_drop=["ALL"],
-            cap_add=["DAC_OVERRIDE"] if writes else ["DAC_READ_SEARCH"],
-            security_opt=["no-new-privileges:true"],
-            mem_limit=MEMORY,
-            memswap_limit=MEMORY,
-            cpu_shares=128,  # a quarter of what the services have
-            stop_signal="SIGKILL",
-            log_config=LogConfig(type="none"),
-        )
-    except APIError as error:
-        if error.status_code != 409:  # noqa: PLR2004 - HTTP: conflict
-            raise
-        raise ToolchainError(
-            f"there is a container {name} already: another backup or restore of this stack is under way, or was killed",
-            fix=f"wait for it; or, if none is running: docker rm -f {name}",
-        ) from None
-    try:
-        made.start()
-        yield made
-    finally:
-        made.remove(force=True)
 
 
 def at_rest(volume: Container) -> Iterator[bytes]:

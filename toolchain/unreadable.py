@@ -1,0 +1,92 @@
+"""Data that a service cannot read any more, set aside before a deployment, so that the service starts without it.
+
+A file that is damaged by a power cut or a bad disk keeps some services from starting for ever. What is damaged is their own
+word, and nothing is removed: it stays in the volume, under another name.
+"""
+
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from docker import DockerClient
+from docker.errors import NotFound
+from docker.models.containers import Container
+
+from components.engine import execute
+from config import services
+from config.container import Container as Description
+from config.settings import Settings
+from toolchain import volume_helper
+from toolchain.report import ToolchainError, note
+
+SETTLED_SECONDS = 10
+"""A service that has run for so long has read its data."""
+TRIES = 5
+"""For one service: it names one file at a time."""
+
+
+def set_aside(settings: Settings, client: DockerClient) -> None:
+    """Sets aside what keeps services of the stack from starting, and starts them.
+
+    Raises:
+        ToolchainError: it cannot be moved.
+    """
+    for service in services.keepers(settings):
+        for _ in range(TRIES):
+            parts = sorted(_named(service, last_words(client, f"{settings.prefix}-{service.service}")))
+            if not parts:
+                break
+            _move(settings, client, service.service, parts)
+
+
+def last_words(client: DockerClient, name: str) -> str:
+    """What a container said in its last run, when that did not last and the engine starts it again and again; else nothing."""
+    try:
+        container = client.containers.get(name)
+    except NotFound:
+        return ""
+    while _starts_again(container) and not container.attrs["State"]["Restarting"]:
+        if _age(container) > SETTLED_SECONDS:
+            return ""
+        time.sleep(0.5)
+        container.reload()
+    if not container.attrs["State"]["Restarting"]:
+        return ""
+    began = datetime.fromisoformat(_seconds(container.attrs["State"]["StartedAt"]))
+    return container.logs(since=int(began.timestamp()), tail=100).decode(errors="replace")
+
+
+def _starts_again(container: Container) -> bool:
+    return bool(container.attrs["RestartCount"]) and container.attrs["State"]["Running"]
+
+
+def _age(container: Container) -> float:
+    began = datetime.fromisoformat(_seconds(container.attrs["State"]["StartedAt"]))
+    return (datetime.now(UTC) - began).total_seconds()
+
+
+def _seconds(time_of_engine: str) -> str:
+    return re.sub(r"\.\d+Z$|Z$", "+00:00", time_of_engine)  # it counts nanoseconds
+
+
+def _named(service: Description, words: str) -> Iterator[str]:
+    """Parts of the data that a service says it cannot read. None leads out of its folder."""
+    for pattern, parts in service.unreadable.items():
+        if found := re.search(pattern, words):
+            yield from (path for part in parts if ".." not in (path := found.expand(part)).split("/"))
+
+
+def _move(settings: Settings, client: DockerClient, service: str, parts: list[str]) -> None:
+    container = client.containers.get(f"{settings.prefix}-{service}")
+    container.stop(timeout=0)
+    marked = f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    moves = " && ".join(f"mv {shlex.quote(part)} {shlex.quote(f'{part}.{marked}')}" for part in parts)
+    busybox, name = volume_helper.image(client, settings.image("busybox")), f"{settings.prefix}-{service}"
+    with volume_helper.helper(client, busybox, prefix=settings.prefix, volume=name, writes=True) as helper:
+        code, said = execute(helper, ["sh", "-c", f"cd {volume_helper.DATA} && {moves}"])
+    container.start()
+    if code:
+        raise ToolchainError(f"{service} cannot read {', '.join(parts)} in its volume {name}: {said.strip()}")
+    note(f"{service} could not read {', '.join(parts)} in its volume: set aside, as .{marked}, and started without")
