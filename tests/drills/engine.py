@@ -1,7 +1,8 @@
 """The engine itself restarts, or the host loses power: on a second engine, with network, processes and /run of its own.
 
 The engine of this machine is another one, which is not touched: the second sees neither its socket nor its firewall rules
-nor its processes, and ends with the drill. All that happens there is `python -m tests.drills.engine NAME DATA`, with the images on stdin; the last line printed is the result.
+nor its processes, and ends with the drill. All that happens there is `python -m tests.drills.engine NAME DATA IMAGES`, with the
+images on stdin and their names by service as JSON; the last line printed is the result.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from tests.drills.frame import Drill, in_short
 from tests.drills.ground import SERVICES, Ground, OnGround, Promise, reached
 from tests.e2e import leftovers
 from tests.e2e.deployment import ROOT
-from toolchain import engine, images, pulumi_cli
+from toolchain import engine, pulumi_cli
 
 DAEMON = "/usr/sbin/dockerd"
 NAMESPACES = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -73,13 +75,13 @@ class Engine:
         return engine.connect(engine.configured())
 
 
-def inside(name: str, data: Path) -> str:
-    """The drill itself."""
+def inside(name: str, data: Path, references: Mapping[str, str]) -> str:
+    """The drill itself. It has the images of the first engine, and no network to get others from."""
     second = Engine(data)
     second.start()
     try:
         subprocess.run(["docker", "load"], stdin=sys.stdin, stdout=subprocess.DEVNULL, check=True)
-        with Ground(second.client(), pulumi_cli.ensure().environment(), images.local_images()) as ground:
+        with Ground(second.client(), pulumi_cli.ensure().environment(), references) as ground:
             away = second.stop if name == "engine-restarted" else second.lose_power
 
             def back() -> None:
@@ -93,11 +95,15 @@ def inside(name: str, data: Path) -> str:
 
 def apart(ground: Ground, *, name: str) -> str:
     """Makes the namespaces and runs the drill in there, with the images of the stack that is here."""
-    references = [ground.stack.settings.image(service) for service in (*SERVICES, "busybox")]
+    references = {service: ground.stack.settings.image(service) for service in (*SERVICES, "busybox")}
+    names = {service: reference.partition("@")[0] for service, reference in references.items()}
+    for service, reference in references.items():
+        if "@" in reference:  # a digest is not saved with an image
+            ground.client.images.get(reference).tag(names[service])
     with tempfile.TemporaryDirectory(prefix=leftovers.PREFIX, dir="/var/tmp") as folder:
-        saved = subprocess.Popen(["docker", "save", *references], stdout=subprocess.PIPE)
+        saved = subprocess.Popen(["docker", "save", *sorted(set(names.values()))], stdout=subprocess.PIPE)
         done = subprocess.run(
-            [*NAMESPACES, "sh", "-c", APART, sys.executable, name, f"{folder}/data"],
+            [*NAMESPACES, "sh", "-c", APART, sys.executable, name, f"{folder}/data", json.dumps(names)],
             cwd=ROOT,
             stdin=saved.stdout,
             capture_output=True,
@@ -127,9 +133,10 @@ def drills() -> list[OnGround]:
 
 def main() -> None:
     begun, name, data = time.monotonic(), sys.argv[1], Path(sys.argv[2])
+    references = json.loads(sys.argv[3])
     data.mkdir()
     try:
-        result = {"held": True, "detail": inside(name, data)}
+        result = {"held": True, "detail": inside(name, data, references)}
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
         result = {"held": False, "detail": in_short(error)}
     print(json.dumps({**result, "seconds": time.monotonic() - begun}))

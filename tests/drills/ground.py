@@ -238,6 +238,10 @@ class Ground:
         for command in (("cancel",), ("refresh", "--skip-preview", "--clear-pending-creates")):
             with contextlib.suppress(AssertionError):
                 self.stack.pulumi(*command, "--yes")
+        known = {resource.get("id") for resource in self.stack.resources()}
+        for identifier in self.stack.containers().values():
+            if identifier not in known:  # its name would be in the way
+                self.client.containers.get(identifier).remove(force=True, v=True)
         self.stack.up("--refresh")
         self.green()
         self.outside.messages.clear()

@@ -1,5 +1,6 @@
 """Changes: what happens in place, what is replaced, what comes back by itself, and what is refused."""
 
+import contextlib
 import io
 import json
 import os
@@ -256,7 +257,8 @@ def session_of(leader: int) -> Iterator[int]:
 
 def kill_session(leader: subprocess.Popen[bytes]) -> None:
     for process in session_of(leader.pid):
-        os.kill(process, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself meanwhile
+            os.kill(process, signal.SIGKILL)
     leader.wait(timeout=10)
 
 
