@@ -13,7 +13,9 @@ from urllib.request import url2pathname
 
 from docker import DockerClient
 from docker.errors import NotFound
+from docker.models.containers import Container
 
+from config.units import MIB
 from toolchain.report import ToolchainError, note
 
 CONTAINER = "docker:index/container:Container"
@@ -51,7 +53,7 @@ def mend(program: Cli, backend: str, prefix: str, client: DockerClient) -> tuple
         return ()
     gone = lost(deployment, client)
     if gone:
-        note(f"gone from the engine, or stopped, and brought back: {', '.join(gone)}")
+        note(f"gone from the engine, stopped, or with another memory limit, and brought back: {', '.join(gone)}")
     return ("--refresh",) if gone else ()
 
 
@@ -155,8 +157,8 @@ def _remove(begun: Mapping[str, Iterable[str]], kept: set[str], prefix: str, cli
 
 
 def lost(deployment: Mapping[str, Any], client: DockerClient) -> list[str]:
-    """Names of what the state knows and the engine has no more, and of services that do not run."""
-    running = {container.id: container.status for container in client.containers.list(all=True, ignore_removed=True)}
+    """Names of what the state knows and the engine has no more, and of services that do not run, or with another limit."""
+    found = {str(container.id): container for container in client.containers.list(all=True, ignore_removed=True)}
     there = {
         VOLUME: {str(volume.name) for volume in client.volumes.list()},
         NETWORK: {str(network.id) for network in client.networks.list()},
@@ -165,10 +167,14 @@ def lost(deployment: Mapping[str, Any], client: DockerClient) -> list[str]:
     for resource in deployment.get("resources") or []:
         identifier, kind, inputs = resource.get("id"), resource["type"], resource.get("inputs", {})
         if kind == CONTAINER:
-            status = running.get(identifier)
-            away = status is None or (inputs.get("mustRun") and status not in {"running", "restarting"})
+            away = identifier not in found or (inputs.get("mustRun") and not _as_declared(found[identifier], inputs))
         else:
             away = kind in there and identifier not in there[kind]
         if away:
             gone.append(str(inputs.get("name", identifier)))
     return gone
+
+
+def _as_declared(container: Container, inputs: Mapping[str, Any]) -> bool:
+    runs = container.status in {"running", "restarting"}
+    return runs and container.attrs["HostConfig"]["Memory"] == int(inputs.get("memory", 0)) * MIB

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from docker.errors import NotFound
 
+from config.units import MIB
 from toolchain import recovery
 from toolchain.report import ToolchainError
 
@@ -70,6 +71,7 @@ class FakeContainer:
     status: str = "running"
     labels: dict[str, str] = field(default_factory=lambda: dict(LABELS))
     removed: bool = False
+    attrs: dict[str, Any] = field(default_factory=lambda: {"HostConfig": {"Memory": 64 * MIB}})
 
     def remove(self, *, force: bool, v: bool) -> None:
         assert force
@@ -103,8 +105,8 @@ class FakeCli:
         return json.dumps({"deployment": self.deployment})
 
 
-def container(identifier: str, *, must_run: bool = True) -> dict[str, Any]:
-    return {"type": recovery.CONTAINER, "id": identifier, "inputs": {"mustRun": must_run}}
+def container(identifier: str, *, must_run: bool = True, memory: int = 64) -> dict[str, Any]:
+    return {"type": recovery.CONTAINER, "id": identifier, "inputs": {"mustRun": must_run, "memory": memory}}
 
 
 def creating(name: str) -> dict[str, Any]:
@@ -138,6 +140,8 @@ def test_a_container_is_removed_that_was_being_created_when_the_kill_came(
         (container("one"), "exited", ("--refresh",)),
         (container("gone"), "running", ("--refresh",)),
         (container("one", must_run=False), "exited", ()),
+        (container("one", memory=80), "running", ("--refresh",)),
+        (container("one", must_run=False, memory=80), "exited", ()),
         ({"type": recovery.VOLUME, "id": f"{PREFIX}-loki"}, "running", ()),
         ({"type": recovery.VOLUME, "id": f"{PREFIX}-jaeger"}, "running", ("--refresh",)),
         ({"type": recovery.NETWORK, "id": "network"}, "running", ()),
