@@ -55,7 +55,7 @@ def last_words(client: DockerClient, name: str) -> str:
     if not container.attrs["State"]["Restarting"]:
         return ""
     began = datetime.fromisoformat(_seconds(container.attrs["State"]["StartedAt"]))
-    return container.logs(since=int(began.timestamp()), tail=100).decode(errors="replace")
+    return container.logs(since=int(began.timestamp())).decode(errors="replace")
 
 
 def _starts_again(container: Container) -> bool:
@@ -82,7 +82,7 @@ def _move(settings: Settings, client: DockerClient, service: str, parts: list[st
     container = client.containers.get(f"{settings.prefix}-{service}")
     container.stop(timeout=0)
     marked = f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    moves = " && ".join(f"mv {shlex.quote(part)} {shlex.quote(f'{part}.{marked}')}" for part in parts)
+    moves = " && ".join(f"{{ [ ! -e {old} ] || mv {old} {old}.{marked}; }}" for old in map(shlex.quote, parts))
     busybox, name = volume_helper.image(client, settings.image("busybox")), f"{settings.prefix}-{service}"
     with volume_helper.helper(client, busybox, prefix=settings.prefix, volume=name, writes=True) as helper:
         code, said = execute(helper, ["sh", "-c", f"cd {volume_helper.DATA} && {moves}"])

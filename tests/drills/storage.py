@@ -142,7 +142,7 @@ GARBLED = {
         "jaeger", "keys/MANIFEST", "the list of Badger's tables", Promise(traces=False), by_hand=True
     ),
     "positions-alloy": Damage("alloy", "**/positions.yml", "its positions", Promise(), by_hand=True),
-    "queue-otel_collector": Damage("otel_collector", "**/*", "its queue", Promise(undecided=True)),
+    "queue-otel_collector": Damage("otel_collector", "**/*", "its queue", Promise(undecided=True), by_hand=True),
     "notes-alertmanager": Damage(
         "alertmanager", "nflog", "its notes of what was told", Promise(), noted=True, by_hand=True
     ),

@@ -85,10 +85,6 @@ def test_what_jaeger_cannot_take_waits_on_disk_without_end() -> None:
     assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
 
 
-def test_a_damaged_queue_does_not_keep_it_from_starting() -> None:
-    assert main_file()["extensions"]["file_storage"]["recreate"] is True
-
-
 def test_without_health_paths_everything_is_counted() -> None:
     assert main_file({"traces": {"health_paths": []}})["processors"]["filter/health"]["traces"] == {"span": []}
 
