@@ -20,6 +20,11 @@ MAIN = "jaeger.yml"
 BADGER = "/badger"
 DAY_SECONDS = 86_400
 
+_DAMAGED = (
+    "initialize storage '[^']+': (manifest has (bad magic|checksum mismatch|unsupported version: [0-9]{2})|.*might be corrupted"
+    "|file does not exist for table|Encryption key mismatch)"  # nothing is encrypted here
+)
+"""Badger 4.8, of a damaged manifest, key registry, or a table that is gone. The versions of manifests have one digit."""
 STORAGE, METRIC_STORAGE = "traces", "spans"
 """What its config calls the two."""
 
@@ -38,10 +43,7 @@ def container(settings: Settings) -> Container:
         grace_seconds=30,
         environment={"OTEL_TRACES_SAMPLER": "always_off"},  # else it stores a trace of each query that it answers
         data=BADGER if embedded else None,
-        # Of Badger's files none is of use without the others.
-        unreadable={
-            "(?i)manifest has (bad magic|checksum mismatch)|manifest file might be corrupted": ("keys", "values")
-        },
+        unreadable={_DAMAGED: ("keys", "values")},  # of Badger's files none is of use without the others
         still="stopped",  # it cuts files of 2 GiB, mostly holes, to their length at its end
         claims_data=embedded,
         config=_config(settings, with_password=has_password),

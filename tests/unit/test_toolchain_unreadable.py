@@ -95,7 +95,11 @@ def settings() -> Settings:
     [
         ("alertmanager", NOTES, "mv nflog nflog.damaged-"),
         ("alloy", POSITIONS, "mv loki.source.docker.containers/positions.yml "),
-        ("jaeger", "Error: manifest has bad magic", "mv keys keys.damaged-"),
+        (
+            "jaeger",
+            "Error: failed to initialize storage 'traces': manifest has unsupported version: 2069 (we support 8).",
+            "mv keys keys.damaged-",
+        ),
         ("otel_collector", BOLT, "mv exporter_otlp_grpc_jaeger_traces "),
         (
             "otel_collector",
