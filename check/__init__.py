@@ -15,7 +15,7 @@ from config.units import seconds
 __all__ = ["PATIENCE_SECONDS", "Finding", "run", "show"]
 
 PATIENCE_SECONDS = 90
-"""For what is on its way: the first health check comes after 30 s, the first scrapes and evaluations after 15 s.
+"""For what is on its way: the first scrapes and evaluations after 15 s.
 A trace takes as long as its decision waits, besides."""
 
 

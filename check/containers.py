@@ -7,6 +7,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from check.finding import Finding
+from components.engine import execute
 from config.settings import Settings
 from config.units import MIB
 
@@ -24,12 +25,16 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
     """Two for each service: its state, and its memory limit."""
     for service in settings.services:
         try:
-            attributes = container(client, settings, service).attrs
+            running = container(client, settings, service)
         except NotFound:
             yield Finding(f"{service} runs", kept=False, detail=f"no container {settings.prefix}-{service}")
             continue
+        attributes = running.attrs
         state = attributes["State"]
         health = state.get("Health", {}).get("Status", "no check in its image")
+        # The engine asks after 30 s for the first time: until then its question is asked from here.
+        if health == "starting" and state["Status"] == "running" and _well(running):
+            health = "healthy"
         killed = ", was killed for memory" if state.get("OOMKilled") else ""
         yield Finding(
             f"{service} is healthy",
@@ -43,3 +48,8 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
             kept=limit == wanted and host["MemorySwap"] in {wanted, -1},  # -1: the kernel does not count swap
             detail=f"{limit // MIB} MiB in force" if limit > 0 else "no limit in force",
         )
+
+
+def _well(running: Container) -> bool:
+    command = running.attrs["Config"]["Healthcheck"]["Test"][1:]  # after the word CMD
+    return execute(running, command)[0] == 0

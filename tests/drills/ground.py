@@ -59,7 +59,7 @@ SCRAPED_SECONDS = 30
 RESTART_SECONDS = 30
 """A service may be away so long beyond the fault itself: the engine starts it anew, or `make up` does."""
 PATIENCE_SECONDS = 150
-"""For everything to be as it should be: this machine may be busy, and the first health check comes after 30 s."""
+"""For everything to be as it should be: this machine may be busy."""
 
 
 def reached(what: str, condition: Callable[[], object], seconds: float = 60) -> None:

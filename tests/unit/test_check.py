@@ -33,7 +33,8 @@ def container(**changes: Any) -> dict[str, Any]:
     """What the engine says of a container that keeps every promise, but for `changes`."""
     limit = changes.pop("limit", 2048)
     state = {"Status": "running", "Health": {"Status": "healthy"}, **changes}
-    return {"State": state, "HostConfig": {"Memory": limit * MIB, "MemorySwap": limit * MIB}}
+    asks = {"Healthcheck": {"Test": ["CMD", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:9090/-/ready"]}}
+    return {"State": state, "HostConfig": {"Memory": limit * MIB, "MemorySwap": limit * MIB}, "Config": asks}
 
 
 class Engine:
@@ -109,6 +110,11 @@ def test_containers_that_keep_every_promise_are_not_complained_of() -> None:
 )
 def test_a_container_that_breaks_a_promise_is_named(prometheus: dict[str, Any] | None, complaint: str) -> None:
     assert broken(containers.findings(Engine(prometheus=prometheus), SETTINGS)) == [complaint]  # type: ignore[arg-type]
+
+
+def test_a_container_that_the_engine_has_not_asked_yet_is_asked_the_same() -> None:
+    young = Engine(prometheus=container(Health={"Status": "starting"}), answers={"/-/ready": "ok"})
+    assert broken(containers.findings(young, SETTINGS)) == []  # type: ignore[arg-type]
 
 
 # Files.
