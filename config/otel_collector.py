@@ -1,9 +1,9 @@
 """OpenTelemetry Collector: takes what applications send by OTLP, keeps the traces that tell something, and counts all.
 
-    otlp ─▶ mask ─┬─▶ without health checks ─▶ span metrics, service graph ─▶ Prometheus
-                  └─▶ tail sampling ─┬─▶ queue on disk ─▶ Jaeger
-                                     └─▶ durations with exemplars ─▶ Prometheus
-    metrics ─▶ mask ─▶ Prometheus        logs ─▶ mask ─▶ labels ─▶ queue on disk ─▶ Loki
+    otlp ─▶ mask ─▶ cut ─┬─▶ without health checks ─▶ span metrics, service graph ─▶ Prometheus
+                         └─▶ tail sampling ─▶ cut ─┬─▶ queue on disk ─▶ Jaeger
+                                                   └─▶ durations with exemplars ─▶ Prometheus
+    metrics ─▶ mask ─▶ cut ─▶ Prometheus        logs ─▶ mask ─▶ labels ─▶ queue on disk ─▶ Loki
 
 Tried with contrib 0.158; the options are those of 0.162 too. Prometheus scrapes what goes to it, so that `le` is written as
 everywhere else.
@@ -12,7 +12,7 @@ everywhere else.
 from collections.abc import Mapping
 from typing import Any
 
-from config import masking, sampling
+from config import masking, otlp_limits, sampling
 from config.container import DIRECTORY, ConfigFiles, Container
 from config.log_pipeline import LEVELS
 from config.log_settings import Level
@@ -34,6 +34,8 @@ TRACES_PER_MIB = 20
 """How many wait for their decision in one MiB of the container's limit. Twenty spans of 1.3 kB (docs/performance.md) are
 25 kB: that is half of the limit, and traces of other sizes are for the memory limiter."""
 ATTEMPT = "10s"
+BATCH = {"min_size": 200_000, "max_size": 1_000_000}
+"""Bytes of a request to Jaeger or Loki. A single span or record that is larger is lost, with a line in the collector's log."""
 SEVERITIES: Mapping[Level, tuple[int, int]] = {
     "debug": (1, 8),
     "info": (9, 12),
@@ -147,18 +149,19 @@ def main_file(settings: Settings) -> dict[str, Any]:
 
 def _pipelines(*, logs: bool) -> dict[str, Any]:
     received = ["memory_limiter", "redaction"]
+    cut = [*received, "transform/lengths"]
     forwarded = ["forward/counted", "forward/sampled"]
     counted = ["span_metrics", "service_graph"]
     pipelines: dict[str, Any] = {
-        "traces": {"receivers": ["otlp"], "processors": received, "exporters": forwarded},
+        "traces": {"receivers": ["otlp"], "processors": cut, "exporters": forwarded},
         "traces/counted": {"receivers": ["forward/counted"], "processors": ["filter/health"], "exporters": counted},
         "traces/sampled": {
             "receivers": ["forward/sampled"],
-            "processors": ["tail_sampling"],
+            "processors": ["tail_sampling", "transform/stored"],
             "exporters": ["otlp_grpc/jaeger", "span_metrics/kept"],
         },
         "metrics/spans": {"receivers": [*counted, "span_metrics/kept"], "exporters": ["prometheus/spans"]},
-        "metrics": {"receivers": ["otlp"], "processors": received, "exporters": ["prometheus/otlp"]},
+        "metrics": {"receivers": ["otlp"], "processors": cut, "exporters": ["prometheus/otlp"]},
     }
     if logs:
         pipelines["logs"] = {
@@ -210,16 +213,19 @@ def _processors(settings: Settings) -> dict[str, Any]:
             },
             "policies": sampling.policies(traces),
         },
-        **({"transform/labels": _labels()} if "loki" in settings.services else {}),
+        "transform/lengths": otlp_limits.labels(settings.metrics.limits),
+        "transform/stored": otlp_limits.stored(),
+        **({"transform/labels": _labels(settings)} if "loki" in settings.services else {}),
     }
 
 
-def _labels() -> dict[str, Any]:
+def _labels(settings: Settings) -> dict[str, Any]:
     """Logs get what Loki takes for labels (`otlp_config` in `config/loki.py`): the same ones that the shipper's lines have."""
     name = 'resource.attributes["service.name"]'
     level = 'set(log.attributes["level"], {}) where {}'
     unsaid = "log.severity_number == SEVERITY_NUMBER_UNSPECIFIED"
     statements = [
+        otlp_limits.body(min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10)),
         'set(resource.attributes["source"], "otlp")',
         'set(resource.attributes["service"], "unknown_service")',  # what OpenTelemetry calls one without a name
         f'set(resource.attributes["service"], {name}) where {name} != nil and {name} != ""',
@@ -286,7 +292,7 @@ def _queue(settings: Settings) -> dict[str, Any]:
             "sizer": "bytes",
             "queue_size": int(settings.traces.queue),
             "num_consumers": 2,
-            "batch": {"flush_timeout": "1s", "sizer": "bytes", "min_size": 200_000, "max_size": 1_000_000},
+            "batch": {"flush_timeout": "1s", "sizer": "bytes", **BATCH},
         },
         "retry_on_failure": {"initial_interval": "1s", "max_interval": "10s", "max_elapsed_time": "0s"},
     }

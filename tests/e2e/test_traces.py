@@ -16,7 +16,7 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.trace import set_span_in_context
+from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
 from tests.e2e import leftovers
 from tests.e2e.deployment import Deployment
@@ -45,6 +45,8 @@ MASKED = {
     "url.full": "https://bob:secret123@shop.example/pay?token=abc123&size=4",
 }
 """Attributes of a span, each with something that must not be stored."""
+LONG = "x" * 100_000
+"""Longer than a label of Prometheus, and than a key of Badger."""
 LOGGED: dict[str, dict[str, Any]] = {
     "debug": {"severity_number": SeverityNumber.TRACE},
     "info": {"severity_number": SeverityNumber.INFO4},
@@ -126,6 +128,37 @@ def test_secrets_and_personal_data_are_masked(stack: Deployment) -> None:
     assert tags["url.full"].endswith("&size=4")
 
 
+def test_what_is_too_long_for_those_who_keep_it_is_cut_and_holds_nobody_up(stack: Deployment) -> None:
+    long: list[dict[str, Any]] = [
+        {"attributes": {"db.query.text": LONG}},
+        {"attributes": {"order.ids": ["4711"] * 20_000}},
+        {"attributes": {LONG: "a name"}},
+        {"attributes": {"peer.service": LONG}, "kind": SpanKind.CLIENT},
+        {"name": LONG},
+    ]
+    service = "lengthy" * 100
+    with application(stack, service) as lengthy:
+        spans = [lengthy.span(**{"name": "GET /", "milliseconds": 5, "error": True, **one}) for one in long]
+        failed = lengthy.span("GET /", 5, end=False)
+        failed.set_status(Status(StatusCode.ERROR, LONG))
+        failed.add_event("exception", {"exception.stacktrace": LONG})
+        lengthy.release()
+        lengthy.span("GET /last", 5, error=True)
+    wanted = {trace_id(span) for span in (*spans, failed)}
+    until(lambda: all(exists(stack, identifier) for identifier in wanted))
+    kept = [span for trace in found(stack, service[:128]).values() for span in trace["spans"]]
+    assert len(kept) == len(wanted) + 1
+    texts = [
+        str(tag["value"])
+        for span in kept
+        for tag in (*span["tags"], *(field for log in span["logs"] for field in log["fields"]))
+    ]
+    assert max(map(len, texts)) == 4096
+    counted_names = f'traces_span_metrics_calls_total{{service="{service[:128]}",span_name="{"x" * 128}"}}'
+    until(lambda: stack.query(counted_names))
+    assert stack.query('min_over_time(up{job="spans"}[10s]) == 1')
+
+
 def test_changed_rates_are_those_of_the_running_collector(stack: Deployment) -> None:
     started = stack.started("otel_collector")
     rates = {"rest": 50, "services": {"quiet": {"rest": 0, "errors": 40, "slow": {"over": "100ms", "keep": 100}}}}
@@ -167,6 +200,28 @@ class TestTwoMinutesWithoutJaeger:
         finally:
             seller.shutdown()
         assert (sold["value"][1], sold["metric"]["kind"], price["value"][1]) == ("7", "book", "1")
+
+    def test_a_metric_whose_labels_are_too_long_or_too_many_fails_nobodys_scrape(self, stack: Deployment) -> None:
+        exporter = OTLPMetricExporter(f"{stack.url('otlp_http')}/v1/metrics")
+        reader = PeriodicExportingMetricReader(exporter, export_interval_millis=1000)
+        wide = MeterProvider([reader], Resource({"service.name": "wide"}), shutdown_on_exit=False)
+        try:
+            labels = {f"key_{number}": "x" for number in range(60)}
+            wide.get_meter("tests").create_counter("wide").add(1, {"text": LONG, **labels})
+            [series] = until(lambda: stack.query('wide_total{service="wide",job="otlp"}'))
+        finally:
+            wide.shutdown()
+        assert 20 < len(series["metric"]) <= stack.settings.metrics.limits.labels
+        assert max(map(len, series["metric"].values())) <= stack.settings.metrics.limits.label_value_length
+        assert stack.query('min_over_time(up{job="otlp"}[10s]) == 1')
+
+    def test_a_log_record_that_is_too_long_for_a_request_to_loki_is_cut(self, stack: Deployment) -> None:
+        writer = LoggerProvider(Resource({"service.name": "endless"}), shutdown_on_exit=False)
+        writer.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(f"{stack.url('otlp_http')}/v1/logs")))
+        writer.get_logger("tests").emit(LogRecord(timestamp=time.time_ns(), body="x" * 2_000_000))
+        writer.shutdown()
+        [(_, text, _)] = until(lambda: _streams(stack, "endless", 1))
+        assert len(text) == 800_000
 
     def test_logs_that_applications_send_have_the_labels_of_all_others_and_nothing_secret(
         self, stack: Deployment
