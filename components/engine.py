@@ -28,11 +28,14 @@ def connect(settings: Mapping[str, Any], timeout: int = 60) -> docker.DockerClie
     """The engine that `settings.Docker` names.
 
     Raises:
-        ConnectionError: an ssh host lets nobody in, or is not the one whose key is known.
+        ConnectionError: an ssh host lets nobody in, or is not the one whose key is known; a certificate is missing.
     """
     tls: Any = None
     if settings.get("certificates"):
         folder = Path(settings["certificates"]).expanduser()
+        for name in ("ca.pem", "cert.pem", "key.pem"):
+            if not (folder / name).is_file():
+                raise ConnectionError(f"docker.certificates: {folder / name} is not there")
         tls = _Certificates(
             client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
         )
@@ -100,8 +103,9 @@ def _reason(complaints: str) -> str:
             "`ssh-keyscan` prints with the host's own /etc/ssh/ssh_host_*_key.pub, and put it into docker.ssh.known_hosts "
             "or ~/.ssh/known_hosts"
         )
-    lines = [line for line in complaints.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "ssh ended without a word"
+    lines = [line.strip() for line in complaints.splitlines() if line.strip()]
+    missing = [line for line in lines if line.startswith("no such identity")]
+    return "; ".join([*missing, *lines[-1:]]) or "ssh ended without a word"
 
 
 def must_answer(settings: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from docker import DockerClient
 from docker.errors import NotFound
 from rich.console import Console
 
@@ -183,6 +184,15 @@ class Stack(Program):
         """Raises ToolchainError when its engine cannot be reached: the CLI would say so resource by resource."""
         engine.connect(self.settings.docker)
 
+    def must_find_networks(self, client: DockerClient) -> None:
+        """Raises ToolchainError when the engine lacks one of `networks`: a service would be removed for one that cannot start."""
+        there = {network.name for network in client.networks.list()}
+        if missing := [name for name in self.settings.networks if name not in there]:
+            raise ToolchainError(
+                f"{stack_file(self.name).name}: {PROJECT}:networks: {', '.join(missing)}: no such network on the engine",
+                fix="start the services first that it belongs to, or correct the name: docker network ls",
+            )
+
     @property
     def _backend(self) -> str:
         """Where the state is; empty for where `pulumi login` has been."""
@@ -252,7 +262,7 @@ def _passphrase() -> Path:
 def up(stack: Name = "dev") -> None:
     """Installs what is missing, deploys, checks, and prints where to look."""
     deployed = Stack(stack)
-    engine.ensure(deployed.settings.docker)
+    deployed.must_find_networks(engine.ensure(deployed.settings.docker))
     deployed.create()
     deployed.make_up_password()
     deployed.use_local_images()

@@ -1,14 +1,30 @@
 """A target of Prometheus that answers as no exporter should."""
 
 import contextlib
-import threading
+import functools
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar, Literal, Self
+import zlib
+from http.server import BaseHTTPRequestHandler
+from typing import ClassVar, Literal
 
+from tests.e2e.listener import Answers, Listener
 from tests.e2e.outside import TEXT
 
-Page = Literal["good", "broken", "large", "endless", "slow", "many", "wide", "binary"]
+Page = Literal[
+    "good",
+    "broken",
+    "large",
+    "endless",
+    "bomb",
+    "slow",
+    "many",
+    "wide",
+    "binary",
+    "html",
+    "redirect",
+    "twins",
+    "future",
+]
 MANY_SERIES = 30_000
 LABELS = 60
 PIECE = b"# HELP filler " + b"x" * 65_000 + b"\n"
@@ -18,48 +34,53 @@ SMALL: dict[Page, bytes] = {
     "binary": bytes(range(256)) * 40,
     "many": b"".join(b'many{number="%d"} 1\n' % number for number in range(MANY_SERIES)),
     "wide": b"wide{" + b",".join(b'label%d="x"' % number for number in range(LABELS)) + b"} 1\n",
+    "html": b"<!DOCTYPE html><html><body>hostile 0</body></html>\n",
+    "twins": b"twin 1\ntwin 2\nsingle 3\n",
+    "future": b"late 1 32472144000000\nsingle 3\n",  # the year 2999
 }
 
 
-class Hostile:
-    """`with Hostile(address) as target`: serves `page` in whatever way."""
-
-    page: Page = "good"
-
-    def __init__(self, address: str) -> None:
-        self._server = ThreadingHTTPServer((address, 0), type("Handler", (_Handler,), {"says": self}))
-        self._server.daemon_threads = True
-        self.host_port = f"{address}:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    says: ClassVar[Any]
+class _Handler(Answers, BaseHTTPRequestHandler):
+    says: ClassVar["Hostile"]
 
     def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", TEXT)
+        page = self.says.page
+        if page == "redirect":
+            self.send_response(302)
+            self.send_header("Location", self.path)
+        else:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html" if page == "html" else TEXT)
+        if page == "bomb":
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
-        page: Page = self.says.page
         with contextlib.suppress(OSError):  # who asked had enough
             if page == "slow":
                 for _ in range(60):
                     self.wfile.write(b"# wait\n")
                     time.sleep(0.5)
+            elif page == "bomb":
+                self.wfile.write(bomb())
             elif page in {"large", "endless"}:
                 for _ in range(400 if page == "large" else 20_000):  # 25 MiB, 1.2 GiB
                     self.wfile.write(PIECE)
-            else:
+            elif page != "redirect":
                 self.wfile.write(SMALL[page])
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        """Nothing."""
+
+class Hostile(Listener):
+    """`with Hostile(address) as target`: serves `page` in whatever way."""
+
+    handler = _Handler
+    page: Page = "good"
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+
+@functools.cache
+def bomb() -> bytes:
+    """256 MiB of zeros as 250 KiB of gzip."""
+    packer = zlib.compressobj(9, wbits=31)
+    zeros = bytes(2**20)
+    return b"".join(packer.compress(zeros) for _ in range(256)) + packer.flush()

@@ -3,31 +3,34 @@ or a count, and nothing else is affected."""
 
 import contextlib
 import copy
-import gzip
 import itertools
 import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import requests
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from check import pages
 from tests.drills import steady
 from tests.drills.frame import Drill
-from tests.drills.ground import SCRAPED_SECONDS, Ground, OnGround, reached
-from tests.drills.hostile import LABELS, MANY_SERIES, Page
+from tests.drills.ground import SCRAPED_SECONDS, SERVICES, Ground, OnGround, reached
+from tests.drills.hostile import LABELS, MANY_SERIES, Page, bomb
 from tests.e2e import remote, tracing
 from tests.e2e.wait import until
 
-LINES_OF_A_MESSAGE = 4
-"""At most, of what a command says when it refuses."""
+LINES_OF_A_MESSAGE = 2
+"""That say it, at most: Pulumi shows an error when it comes, and at its end once more."""
 MIB = 2**20
+JSON = "application/json"
 RUNNING = "every container runs on, untouched"
-STEADY = "steady lines, traces and samples all arrive"
+STEADY = "steady lines, traces and samples all arrive, no service restarts, no other target is down"
 
 
 def refused(ground: Ground, printed: str, *words: str) -> str:
@@ -36,21 +39,33 @@ def refused(ground: Ground, printed: str, *words: str) -> str:
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     told = [line for line in lines if words[0] in line]
     assert told, f"no word of “{words[0]}”: {printed}"
+    assert len(told) <= LINES_OF_A_MESSAGE, f"said {len(told)} times: {printed}"
     for word in words:
         assert word in printed, f"no word of “{word}”: {printed}"
     return told[0].removeprefix("✗ ")[:160]
 
 
+def running(ground: Ground) -> dict[str, str]:
+    """Since when each service runs."""
+    return {service: ground.stack.started(service) for service in SERVICES}
+
+
 def untouched(ground: Ground, attempt: Callable[[], str]) -> str:
     """Makes an attempt, after which the stack file is as before and every container as it was."""
     stack = ground.stack
-    config, text, before = copy.deepcopy(stack.config), stack.file.read_bytes(), stack.containers()
+    config, text, before, since = (
+        copy.deepcopy(stack.config),
+        stack.file.read_bytes(),
+        stack.containers(),
+        running(ground),
+    )
     try:
         told = attempt()
     finally:
         stack.config = config
         stack.file.write_bytes(text)
     assert stack.containers() == before, "containers were made or removed"
+    assert running(ground) == since, "a service was restarted"
     return told
 
 
@@ -77,6 +92,8 @@ SETTINGS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "rules-missing": ("a rule file that is not there", {"alerts": {"rule_files": ["nowhere.yml"]}}, ("nowhere.yml: No such file",)),
     "rules-twice": ("two rule files of one name", {"alerts": {"rule_files": ["drills.yml", "./drills.yml"]}}, ("is called drills.yml too",)),
     "dashboard-missing": ("a dashboard that is not there", {"grafana": {"dashboards": ["nowhere.json"]}}, ("nowhere.json: No such file",)),
+    "network-missing": ("a network that is not there", {"networks": ["nowhere"]}, ("nervous-system:networks: nowhere",)),
+    "certificates-missing": ("a folder of certificates that is not there", {"docker": {"host": "tcp://127.0.0.1:9", "certificates": "nowhere"}}, ("nowhere/ca.pem",)),
     "host-socket": ("an engine's socket that is not there", {"docker": {"host": "unix:///nowhere/docker.sock"}}, ("/nowhere/docker.sock",)),
     "host-closed": ("an engine's port that is closed", {"docker": {"host": "tcp://127.0.0.1:9"}}, ("tcp://127.0.0.1:9", "docker.host")),
     "host-unknown": ("an ssh host that nobody knows", {"docker": {"host": "ssh://me@no-such-host.invalid"}}, ("no-such-host.invalid",)),
@@ -99,6 +116,17 @@ FILES: dict[str, tuple[str, str, bytes, tuple[str, ...]]] = {
     "rules-binary": ("a rule file that is not UTF-8", "bad.yml", b"groups: \xff\xfe\x00", ("bad.yml", "decode")),
     "rules-broken": ("a rule file that is no YAML", "bad.yml", b"groups: [", ("bad.yml: is no YAML",)),
     "rules-large": ("a rule file of 20 MiB", "bad.yml", b"groups: []\n" + b"#" * 20 * MIB, ("bad.yml: has 20.0 MiB",)),
+    "dashboard-broken": ("a dashboard that is no JSON", "bad.json", b"{", ("bad.json: is no JSON",)),
+    "dashboard-nested": ("a dashboard nested 10,000 deep", "bad.json", b"[" * 10_000, ("bad.json: is no JSON",)),
+    "policies-broken": ("a config of the policies that is no JSON", "policies.drills.json", b"{", ("policies.drills.json: is no JSON",)),
+    "policies-unknown": ("a misspelt policy in their config", "policies.drills.json", b'{"memory-ceilling": {"ceiling_mib": 28672}}', ("memory-ceilling", "memory-ceiling")),
+    "policies-value": ("a text where a policy wants a number", "policies.drills.json", b'{"memory-ceiling": {"ceiling_mib": "lots"}}', ("ceiling_mib",)),
+    "stack-file-broken": ("a stack file that is no YAML", "", b"config: [", ("is no YAML",)),
+    "stack-file-binary": ("a stack file that is not UTF-8", "", b"\xff\xfe\x00\x01", ("is no YAML",)),
+    "stack-file-list": ("a stack file that is a list", "", b"- config\n", ("holds no mapping",)),
+}  # fmt: skip
+"""Name → what is wrong, the file (the stack file itself for none), its bytes, words of the message."""
+RULES: dict[str, tuple[str, str, bytes, tuple[str, ...]]] = {
     "rules-promql": (
         "a rule with wrong PromQL",
         "bad.yml",
@@ -109,15 +137,10 @@ FILES: dict[str, tuple[str, str, bytes, tuple[str, ...]]] = {
         "two groups of one name in a file",
         "bad.yml",
         json.dumps({"groups": [{"name": "bad", "rules": []}, {"name": "bad", "rules": []}]}).encode(),
-        ("bad", "repeated"),
+        ("its validator refuses", "repeated"),
     ),
-    "dashboard-broken": ("a dashboard that is no JSON", "bad.json", b"{", ("bad.json: is no JSON",)),
-    "dashboard-nested": ("a dashboard nested 10,000 deep", "bad.json", b"[" * 10_000, ("bad.json: is no JSON",)),
-    "stack-file-broken": ("a stack file that is no YAML", "", b"config: [", ("is no YAML",)),
-    "stack-file-binary": ("a stack file that is not UTF-8", "", b"\xff\xfe\x00\x01", ("is no YAML",)),
-    "stack-file-list": ("a stack file that is a list", "", b"- config\n", ("holds no mapping",)),
-}  # fmt: skip
-"""Name → what is wrong, the file (the stack file itself for none), its bytes, words of the message."""
+}
+"""The same, of what only promtool sees."""
 
 
 def file(ground: Ground, *, name: str, content: bytes, words: tuple[str, ...]) -> str:
@@ -127,42 +150,53 @@ def file(ground: Ground, *, name: str, content: bytes, words: tuple[str, ...]) -
     def attempt() -> str:
         if name.endswith(".yml"):
             stack.config["alerts"] = {**stack.config["alerts"], "rule_files": ["drills.yml", name]}
-        elif name:
+        elif name and name.startswith("bad"):
             stack.config["grafana"] = {"dashboards": [name]}
         stack.write()
         path.write_bytes(content)
         return refused(ground, ground.stack.toolchain("up", fails=True), *words)
 
     try:
-        told = untouched(ground, attempt) if "validator" not in words[0] else attempt()
+        return untouched(ground, attempt)
     finally:
         if name:
             path.unlink()
-    return told
 
 
-def rules_promql(ground: Ground) -> str:
+def judged_late(ground: Ground, *, name: str, content: bytes, words: tuple[str, ...]) -> str:
     """promtool is asked at the update: the loader is replaced, and the running Prometheus keeps its files."""
-    config, started = copy.deepcopy(ground.stack.config), ground.stack.started("prometheus")
-    _, name, content, words = FILES["rules-promql"]
+    stack = ground.stack
+    config, since = copy.deepcopy(stack.config), running(ground)
+    path = stack.folder / name
+    path.write_bytes(content)
     try:
-        told = file(ground, name=name, content=content, words=words)
-        assert ground.stack.started("prometheus") == started, "Prometheus was restarted"
-        assert "DrillRaised/warning" in ground.stack.rules(), "the rules before are gone"
+        stack.config["alerts"] = {**stack.config["alerts"], "rule_files": ["drills.yml", name]}
+        told = refused(ground, ground.make_up(fails=True), *words)
+        assert running(ground) == since, "a service was restarted"
+        assert "DrillRaised/warning" in stack.rules(), "the rules before are gone"
     finally:
-        ground.stack.config = config
-        ground.stack.up()
+        stack.config = config
+        path.unlink()
+        stack.up()
     return told
 
 
-def wrong_host_key(ground: Ground) -> str:
+def ssh_host(ground: Ground, *, options: Callable[[remote.Sshd], Mapping[str, str]], words: tuple[str, ...]) -> str:
+    """A host that is there, by settings of `docker.ssh` that are wrong."""
     folder = ground.stack.folder / "state" / "sshd"
     try:
         with remote.Sshd(folder) as sshd:
-            config = {"docker": sshd.docker(known_hosts=str(sshd.wrong_known_hosts))}
-            return setting(ground, config=config, words=("is not the one that is known",))
+            return setting(ground, config={"docker": sshd.docker(**options(sshd))}, words=words)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+SSH: dict[str, tuple[str, Callable[[remote.Sshd], Mapping[str, str]], tuple[str, ...]]] = {
+    "host-key": ("an ssh host with another key than the known one", lambda sshd: {"known_hosts": str(sshd.wrong_known_hosts)}, ("is not the one that is known",)),
+    "host-nobody": ("a file of known hosts that is not there", lambda _: {"known_hosts": "nowhere"}, ("its host key is not known",)),
+    "host-no-key": ("a private key that is not there", lambda _: {"key": "nowhere"}, ("nowhere",)),
+}  # fmt: skip
+"""Name → what is wrong, what `docker.ssh` says, words of the message."""
 
 
 def secret(ground: Ground, *, value: str, words: tuple[str, ...]) -> str:
@@ -174,12 +208,16 @@ def secret(ground: Ground, *, value: str, words: tuple[str, ...]) -> str:
 
 
 def no_such_stack(ground: Ground) -> str:
-    kept = ground.stack.stack
-    ground.stack.stack = "nowhere"
-    try:
-        return refused(ground, ground.stack.toolchain("up", fails=True), "no file Pulumi.nowhere.yaml")
-    finally:
-        ground.stack.stack = kept
+    stack, kept = ground.stack, ground.stack.stack
+
+    def attempt() -> str:
+        stack.stack = "nowhere"
+        try:
+            return refused(ground, stack.toolchain("up", fails=True), "no file Pulumi.nowhere.yaml")
+        finally:
+            stack.stack = kept
+
+    return untouched(ground, attempt)
 
 
 # Payloads
@@ -187,7 +225,7 @@ def no_such_stack(ground: Ground) -> str:
 
 def flows(ground: Ground, attempt: Callable[[Ground], str]) -> str:
     """Makes an attempt while the steady input goes on, and looks that all of that arrives."""
-    flow = ground.steady
+    flow, since = ground.steady, running(ground)
     first, began = flow.line(), steady.now()
     told = attempt(ground)
     time.sleep(3)
@@ -195,27 +233,45 @@ def flows(ground: Ground, attempt: Callable[[Ground], str]) -> str:
     ground.lines_arrive(first, last, began)
     wanted = flow.traces(began.timestamp(), ended)
     reached("all traces are found", lambda: wanted <= flow.traces_found().keys())
-    samples = flow.samples(ended - began.timestamp() + 2)
+    samples = flow.samples(time.time() - began.timestamp() + 2)
     gap = max((later - sooner for sooner, later in itertools.pairwise(samples)), default=99.0)
     assert gap <= SCRAPED_SECONDS, f"{gap:.0f} s between two scrapes of another target"
+    reached("no other target is down", lambda: not ground.stack.query('up{service!="hostile"} == 0'))
+    again = running(ground)
+    assert again == since, f"restarted: {', '.join(name for name in again if again[name] != since[name])}"
     return told
 
 
-def post(ground: Ground, body: bytes, *, kind: str = "application/json", **headers: str) -> requests.Response:
+def post(ground: Ground, body: bytes, *, kind: str = JSON, signal: str = "traces", **headers: str) -> requests.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return requests.post(
-        f"{ground.stack.url('otlp_http')}/v1/traces", data=body, headers={"Content-Type": kind, **named}, timeout=60
-    )
+    url = f"{ground.stack.url('otlp_http')}/v1/{signal}"
+    return requests.post(url, data=body, headers={"Content-Type": kind, **named}, timeout=60)
 
 
-def answered(ground: Ground, body: bytes, *codes: int, kind: str = "application/json", **headers: str) -> str:
-    """Sends something to the collector, which answers with one of these codes."""
+def told_by(answer: requests.Response) -> str:
+    text = "".join(letter for letter in answer.text if letter.isprintable())
+    return f"{answer.status_code} {text[:100].strip()}"
+
+
+def answered(ground: Ground, body: bytes, code: int, *, kind: str = JSON, **headers: str) -> str:
+    """Sends something to the collector, which answers with this code."""
+    answer = post(ground, body, kind=kind, **headers)
+    assert answer.status_code == code, told_by(answer)
+    return told_by(answer)
+
+
+def too_large(send: Callable[[], requests.Response]) -> str:
+    """Sends something that is more than is taken: whoever reads it may have enough before the end."""
     try:
-        answer = post(ground, body, kind=kind, **headers)
-    except requests.ConnectionError as error:  # it had enough before the end
+        answer = send()
+    except requests.ConnectionError as error:
         return f"connection closed: {type(error).__name__}"
-    assert answer.status_code in codes, f"{answer.status_code} {answer.text[:200]}"
-    return f"{answer.status_code} {answer.text[:100].strip()}"
+    assert answer.status_code in {400, 413}, told_by(answer)
+    return told_by(answer)
+
+
+def resource(service: str = "careless") -> dict[str, Any]:
+    return {"attributes": [attribute("service.name", service)]}
 
 
 def span(**changes: Any) -> tuple[str, bytes]:
@@ -230,8 +286,7 @@ def span(**changes: Any) -> tuple[str, bytes]:
         "status": {"code": 2},
         **changes,
     }
-    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "careless"}}]}
-    body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [made]}]}]}
+    body = {"resourceSpans": [{"resource": resource(), "scopeSpans": [{"spans": [made]}]}]}
     return str(made["traceId"]), json.dumps(body).encode()
 
 
@@ -242,10 +297,35 @@ def attribute(key: str, value: str) -> dict[str, Any]:
 def kept(ground: Ground, **changes: Any) -> str:
     """A span that is odd, but whole: it is taken, and found."""
     trace, body = span(**changes)
-    answer = post(ground, body)
-    assert answer.ok, f"{answer.status_code} {answer.text[:200]}"
+    return _found(ground, trace, post(ground, body))
+
+
+def _found(ground: Ground, trace: str, answer: requests.Response) -> str:
+    assert answer.ok, told_by(answer)
     reached("the trace is found", lambda: tracing.exists(ground.stack, trace))
     return "taken, and found"
+
+
+def no_text(ground: Ground) -> str:
+    """Bytes that are no UTF-8, where OTLP has texts: only protobuf can say so."""
+    trace = secrets.token_bytes(16)
+    name, now = "?" * 40, time.time_ns()
+    failed = Span(
+        trace_id=trace,
+        span_id=secrets.token_bytes(8),
+        name=name,
+        start_time_unix_nano=now,
+        end_time_unix_nano=now,
+        status=Status(code=Status.STATUS_CODE_ERROR, message=name),
+        attributes=[KeyValue(key=name, value=AnyValue(string_value=name))],
+    )
+    spans = [ResourceSpans(scope_spans=[ScopeSpans(spans=[failed])])]
+    spans[0].resource.attributes.append(KeyValue(key="service.name", value=AnyValue(string_value="careless")))
+    body = (
+        ExportTraceServiceRequest(resource_spans=spans).SerializeToString().replace(b"?" * 40, b"\xff\xfe\xc0\x80" * 10)
+    )
+    answer = post(ground, body, kind="application/x-protobuf")
+    return told_by(answer) if answer.status_code == 400 else _found(ground, trace.hex(), answer)
 
 
 def collector(ground: Ground, metric: str) -> float:
@@ -253,12 +333,13 @@ def collector(ground: Ground, metric: str) -> float:
     return pages.metric(ground.client, ground.stack.settings, "otel_collector", metric)
 
 
-def counted(ground: Ground, body: bytes, *metrics: str) -> str:
+def counted(ground: Ground, body: bytes, *metrics: str, signal: str = "traces") -> str:
     """Something that the collector takes and then drops: it is counted in one of these metrics."""
     before = {metric: collector(ground, metric) for metric in metrics}
-    answer = post(ground, body)
-    if not answer.ok:
-        return f"{answer.status_code} {answer.text[:100].strip()}"
+    answer = post(ground, body, signal=signal)
+    if answer.status_code == 400:
+        return told_by(answer)
+    assert answer.ok, told_by(answer)
 
     def grown() -> list[str]:
         return [metric for metric in metrics if collector(ground, metric) > before[metric]]
@@ -267,30 +348,106 @@ def counted(ground: Ground, body: bytes, *metrics: str) -> str:
     return f"counted in {grown()[0]}"
 
 
+def names(ground: Ground) -> str:
+    """Ten thousand names of spans make no more series than are allowed: the others are counted together."""
+    now = str(time.time_ns())
+    spans = [
+        {"traceId": secrets.token_hex(16), "spanId": secrets.token_hex(8), "name": f"GET /{number}"}
+        | {"startTimeUnixNano": now, "endTimeUnixNano": now}
+        for number in range(10_000)
+    ]
+    body = {"resourceSpans": [{"resource": resource("prolix"), "scopeSpans": [{"spans": spans}]}]}
+    answer = post(ground, json.dumps(body).encode())
+    assert answer.ok, told_by(answer)
+    calls = 'traces_span_metrics_calls_total{service="prolix"%s}'
+    reached("those without a series are counted", lambda: ground.stack.query(calls % ',otel_metric_overflow="true"'))
+    series = len(ground.stack.query(calls % ""))
+    most = ground.stack.settings.traces.span_metrics.operations
+    assert series <= most, f"{series} series, {most} are allowed"
+    [total] = ground.stack.query(f"sum({calls % ''})")
+    assert total["value"][1] == str(len(spans)), f"{total['value'][1]} spans are counted"
+    return f"{series} series, all {len(spans):,} spans counted"
+
+
+def gauge(service: str, name: str, labels: Mapping[str, str]) -> bytes:
+    """The body of an OTLP request with one metric."""
+    point = {
+        "attributes": [attribute(key, value) for key, value in labels.items()],
+        "timeUnixNano": str(time.time_ns()),
+        "asDouble": 1,
+    }
+    metrics = [{"name": name, "gauge": {"dataPoints": [point]}}]
+    body = {"resourceMetrics": [{"resource": resource(service), "scopeMetrics": [{"metrics": metrics}]}]}
+    return json.dumps(body).encode()
+
+
+def measured(ground: Ground, name: str, labels: Mapping[str, str]) -> str:
+    """A metric that is odd, and beside it another application's: that one is there."""
+    for service, metric, its in (("careless", name, labels), ("careful", "careful", {})):
+        answer = post(ground, gauge(service, metric, its), signal="metrics")
+        assert answer.ok, told_by(answer)
+    reached("the other application's metric is there", lambda: ground.stack.query('careful{service="careful"}'))
+    found = ground.stack.query('{service="careless",job="otlp"}')
+    return f"{len(found)} series of it" + "".join(f", {len(one['metric'])} labels" for one in found[:1])
+
+
+def record(service: str, text: str, **changes: Any) -> dict[str, Any]:
+    made = {"timeUnixNano": str(time.time_ns()), "severityNumber": 9, "body": {"stringValue": text}, **changes}
+    return {"resource": resource(service), "scopeLogs": [{"logRecords": [made]}]}
+
+
+def recorded(ground: Ground, *odd: dict[str, Any]) -> str:
+    """Log records that are odd, and after them one of another service: that one is found."""
+    careful = f"careful{secrets.token_hex(2)}"
+    for batch in (odd, (record(careful, "after"),)):
+        answer = post(ground, json.dumps({"resourceLogs": batch}).encode(), signal="logs")
+        assert answer.ok, told_by(answer)
+    reached("another service's record is found", lambda: ground.steady.logs.found(careful))
+    return f"{len(odd):,} sent, and what came after is found"
+
+
 ZERO = {"traceId": "0" * 32, "spanId": "0" * 16}
 NANOSECONDS_A_DAY = 86_400 * 10**9
+FOUND = "taken, and found"
+
+
+def times(start: int, end: int) -> dict[str, str]:
+    return {"startTimeUnixNano": str(start), "endTimeUnixNano": str(end)}
 
 
 def otlp() -> dict[str, tuple[str, str, Callable[[Ground], str]]]:
     """Name → what is sent, what must come of it, how."""
     many = [attribute(f"attribute.{number}", "x") for number in range(10_000)]
-    past, future = (
-        {"startTimeUnixNano": str(at), "endTimeUnixNano": str(at)}
-        for at in (10**9, time.time_ns() + 365 * NANOSECONDS_A_DAY)
-    )
-    zip_bomb = partial(answered, body=gzip.compress(b"\0" * 256 * MIB, 9), Content_Encoding="gzip")
+    items = {"arrayValue": {"values": [{"stringValue": "4711"}] * 20_000}}
+    year = time.time_ns() + 365 * NANOSECONDS_A_DAY
+    after = "what comes after it is found"
     return {
-        "otlp-large": ("a request of 30 MiB", "refused (4xx)", lambda g: answered(g, span(name="x" * 30 * MIB)[1], 400, 413)),
-        "otlp-bomb": ("256 MiB of zeros, as 250 KiB of gzip", "refused (4xx)", lambda g: answered(g, zip_bomb.keywords["body"], 400, 413, Content_Encoding="gzip")),
-        "otlp-protobuf": ("bytes that are no protobuf", "refused (400)", lambda g: answered(g, secrets.token_bytes(1000), 400, kind="application/x-protobuf")),
+        "otlp-large": ("a request of 30 MiB", "refused (4xx)", lambda g: too_large(lambda: post(g, span(name="x" * 30 * MIB)[1]))),
+        "otlp-bomb": ("256 MiB of zeros, as 250 KiB of gzip", "refused (4xx)", lambda g: too_large(lambda: post(g, bomb(), Content_Encoding="gzip"))),
+        "otlp-protobuf": ("bytes that are no protobuf", "refused (400)", lambda g: answered(g, b"\xff" * 1000, 400, kind="application/x-protobuf")),
         "otlp-json": ("JSON that is cut off", "refused (400)", lambda g: answered(g, span()[1][:-20], 400)),
         "otlp-type": ("a content type that is none of OTLP's", "refused (415)", lambda g: answered(g, span()[1], 415, kind="text/plain")),
+        "otlp-gzip": ("a body that is not the gzip that it says", "refused (400)", lambda g: answered(g, span()[1], 400, Content_Encoding="gzip")),
         "otlp-nested": ("JSON nested 10,000 deep", "refused (400)", lambda g: answered(g, b'{"resourceSpans":' + b"[" * 10_000, 400)),
-        "otlp-attribute": ("an attribute of 1 MiB", "taken, and found", lambda g: kept(g, attributes=[attribute("filler", "x" * MIB)])),
-        "otlp-attributes": ("a span with 10,000 attributes", "taken, and found", lambda g: kept(g, attributes=many)),
-        "otlp-past": ("a span of 1970", "taken, and found", lambda g: kept(g, **past)),
-        "otlp-future": ("a span of next year", "taken, and found", lambda g: kept(g, **future)),
-        "otlp-zero": ("a trace id of zeros", "refused, or counted", lambda g: counted(g, span(**ZERO)[1], "otelcol_receiver_refused_spans_total", "otelcol_exporter_send_failed_spans_total")),
+        "otlp-utf8": ("texts that are not UTF-8", f"refused (400), or {FOUND}", no_text),
+        "otlp-attribute": ("an attribute of 1 MiB", FOUND, lambda g: kept(g, attributes=[attribute("filler", "x" * MIB)])),
+        "otlp-value": ("an attribute of 100 KiB, which is no key for Badger", FOUND, lambda g: kept(g, attributes=[attribute("filler", "x" * 100 * 1024)])),
+        "otlp-list": ("an attribute that is a list of 20,000", FOUND, lambda g: kept(g, attributes=[{"key": "ids", "value": items}])),
+        "otlp-attributes": ("a span with 10,000 attributes", FOUND, lambda g: kept(g, attributes=many)),
+        "otlp-name": ("a span whose name has 100 KiB", FOUND, lambda g: kept(g, name="x" * 100 * 1024)),
+        "otlp-status": ("a status with a message of 100 KiB", FOUND, lambda g: kept(g, status={"code": 2, "message": "x" * 100 * 1024})),
+        "otlp-past": ("a span of 1970", FOUND, lambda g: kept(g, **times(10**9, 10**9))),
+        "otlp-future": ("a span of next year", FOUND, lambda g: kept(g, **times(year, year))),
+        "otlp-backwards": ("a span that ends an hour before it starts", FOUND, lambda g: kept(g, **times(time.time_ns(), time.time_ns() - 3600 * 10**9))),
+        "otlp-overflow": ("a span at the last nanosecond of 64 bits", FOUND, lambda g: kept(g, **times(2**64 - 2, 2**64 - 1))),
+        "otlp-zero": ("a trace id of zeros", "refused (400), or counted", lambda g: counted(g, span(**ZERO)[1], "otelcol_receiver_refused_spans_total", "otelcol_processor_filter_spans_filtered_ratio_total", "otelcol_processor_filter_spans_filtered_total")),
+        "otlp-names": ("10,000 names of spans", "no more series than are allowed, every span counted", names),
+        "otlp-metric-label": ("a metric with a label of 10 KiB", "another application's metrics arrive", lambda g: measured(g, "long_label", {"text": "x" * 10_240})),
+        "otlp-metric-labels": (f"a metric with {LABELS} labels", "another application's metrics arrive", lambda g: measured(g, "wide", {f"label{number}": "x" for number in range(LABELS)})),
+        "otlp-metric-name": ("a metric whose name has 10 KiB", "another application's metrics arrive", lambda g: measured(g, "x" * 10_240, {})),
+        "otlp-log-long": ("a log record of 2 MiB", after, lambda g: recorded(g, record("careless", "x" * 2 * MIB))),
+        "otlp-log-past": ("a log record of 1970", after, lambda g: recorded(g, record("careless", "x", timeUnixNano=str(10**9)))),
+        "otlp-log-streams": ("log records of 3,000 services, more than Loki has streams for", after, lambda g: recorded(g, *(record(f"careless-{number}", "x") for number in range(3000)))),
     }  # fmt: skip
 
 
@@ -298,7 +455,7 @@ def lines_of(ground: Ground, script: str, wanted: Callable[[list[Any]], bool], *
     """What Loki has of a container that runs a script, once it is as wanted."""
     logs = ground.steady.logs
     name = f"careless{secrets.token_hex(2)}"
-    logs.began = steady.now()
+    logs.began = steady.now() - steady.BEFORE
     container = logs.run(name, f"{script}; sleep 300")
     try:
         with contextlib.suppress(Exception):  # told by who asked
@@ -312,8 +469,8 @@ def long_line(ground: Ground) -> str:
     """The shipper leaves it out, as the docs say; what follows it is there."""
     script = "head -c 10485760 /dev/zero | tr '\\0' x; echo; echo after"
     texts = [line.text for line in lines_of(ground, script, lambda found: any(line.text == "after" for line in found))]
-    assert "after" in texts, f"what follows it is missing; lengths {[len(text) for text in texts]}"
-    return f"found pieces of {sorted({len(text) for text in texts})} characters"
+    assert texts == ["after"], f"lengths of what is found: {[len(text) for text in texts]}"
+    return "left out, the next line found"
 
 
 def odd_lines(ground: Ground, script: str, texts: int) -> str:
@@ -324,13 +481,21 @@ def odd_lines(ground: Ground, script: str, texts: int) -> str:
     return f"{texts} of {texts} lines found"
 
 
-def pushed(ground: Ground, labels: int, code: int, *, at: int = 0) -> str:
-    """A line that goes straight to Loki."""
+def push(ground: Ground, body: bytes, kind: str = JSON, **headers: str) -> requests.Response:
+    """Straight to Loki."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    url = f"{ground.stack.url('loki')}/loki/api/v1/push"
+    return requests.post(url, data=body, headers={"Content-Type": kind, **named}, timeout=60)
+
+
+def pushed(ground: Ground, labels: int, *, at: int = 0) -> str:
+    """A line that Loki refuses, with a reason."""
     stream = {f"label{number}": "x" for number in range(labels)} | {"service": "careless"}
     body = {"streams": [{"stream": stream, "values": [[str(at or time.time_ns()), "careless"]]}]}
-    answer = requests.post(f"{ground.stack.url('loki')}/loki/api/v1/push", json=body, timeout=30)
-    assert answer.status_code == code, f"{answer.status_code} {answer.text[:200]}"
-    return f"{answer.status_code} {answer.text[:120].strip()}"
+    answer = push(ground, json.dumps(body).encode())
+    assert answer.status_code == 400, told_by(answer)
+    assert answer.text.strip(), "no reason is told"
+    return told_by(answer)
 
 
 def log_lines() -> dict[str, tuple[str, str, Callable[[Ground], str]]]:
@@ -339,50 +504,86 @@ def log_lines() -> dict[str, tuple[str, str, Callable[[Ground], str]]]:
     many = "'" + json.dumps({"level": "info", **{f"key{number}": "x" for number in range(100)}}) + "'"
     year = 365 * NANOSECONDS_A_DAY
     one = "the line is found, under three labels"
+    claims = b"\xff\xff\xff\xff\x0f" + b"\0" * 20  # snappy: 4 GiB when unpacked
     return {
-        "line-long": ("a line of 10 MiB", "left out or in pieces; the next line is found", long_line),
-        "line-binary": ("a line of every byte", one, lambda g: odd_lines(g, "printf '\\001\\002\\377\\376\\200\\033[31m\\n'; echo after", 2)),
+        "line-long": ("a line of 10 MiB", "it is left out; the next line is found", long_line),
+        "line-binary": ("a line of control characters and bytes above 127", one, lambda g: odd_lines(g, "printf '\\001\\002\\377\\376\\200\\033[31m\\n'; echo after", 2)),
         "line-utf8": ("a line that is not UTF-8", one, lambda g: odd_lines(g, "printf 'caf\\351 \\303\\050\\n'; echo after", 2)),
         "line-open": ("a last line without its end", one, lambda g: odd_lines(g, "printf 'no end'; exec sleep 1", 1)),
         "line-nested": ("JSON nested 10,000 deep", one, lambda g: odd_lines(g, f"echo {nested}; echo after", 2)),
         "line-keys": ("JSON with 100 keys", one, lambda g: odd_lines(g, f"echo {many}", 1)),
         "line-future": ("a time in the year 2999", one, lambda g: odd_lines(g, """echo '{"time":"2999-01-01T00:00:00.5Z","msg":"x"}'""", 1)),
         "line-past": ("a time in the year 1970", one, lambda g: odd_lines(g, """echo '{"time":"1970-01-01T00:00:00.5Z","msg":"x"}'""", 1)),
-        "push-labels": ("100 labels, straight to Loki", "refused (400)", lambda g: pushed(g, 100, 400)),
-        "push-past": ("a line of last year, straight to Loki", "refused (400)", lambda g: pushed(g, 0, 400, at=time.time_ns() - year)),
-        "push-future": ("a line of next year, straight to Loki", "refused (400)", lambda g: pushed(g, 0, 400, at=time.time_ns() + year)),
+        "push-labels": ("100 labels, straight to Loki", "refused (400)", lambda g: pushed(g, 100)),
+        "push-past": ("a line of last year, straight to Loki", "refused (400)", lambda g: pushed(g, 0, at=time.time_ns() - year)),
+        "push-future": ("a line of next year, straight to Loki", "refused (400)", lambda g: pushed(g, 0, at=time.time_ns() + year)),
+        "push-bomb": ("256 MiB of zeros as 250 KiB of gzip, straight to Loki", "refused (4xx)", lambda g: too_large(lambda: push(g, bomb(), Content_Encoding="gzip"))),
+        "push-snappy": ("a request that says it has 4 GiB, straight to Loki", "refused (4xx)", lambda g: too_large(lambda: push(g, claims, "application/x-protobuf"))),
     }  # fmt: skip
 
 
 TARGETS: dict[Page, tuple[str, str]] = {
     "broken": ("a page that is no exposition", ""),
     "binary": ("a page of every byte", ""),
+    "html": ("a page of HTML", ""),
+    "redirect": ("a page that leads to itself without end", ""),
     "large": ("a page of 25 MiB", "prometheus_target_scrapes_exceeded_body_size_limit_total"),
-    "endless": ("a page without end", "prometheus_target_scrapes_exceeded_body_size_limit_total"),
+    "endless": ("a page of 1.2 GiB", "prometheus_target_scrapes_exceeded_body_size_limit_total"),
+    "bomb": ("a page of 256 MiB of zeros, as 250 KiB of gzip", "prometheus_target_scrapes_exceeded_body_size_limit_total"),
     "slow": ("a page that comes a line every half second", ""),
     "many": (f"{MANY_SERIES:,} series", "prometheus_target_scrapes_exceeded_sample_limit_total"),
     "wide": (f"a series with {LABELS} labels", ""),
-}
+}  # fmt: skip
 """Page → in words, and the counter of it where there is one."""
+SAMPLES: dict[Page, tuple[str, str, str, int]] = {
+    "twins": ("the same series twice", "prometheus_target_scrapes_sample_duplicate_timestamp_total", "twin", 1),
+    "future": ("a sample of the year 2999", "prometheus_target_scrapes_sample_out_of_bounds_total", "late", 0),
+}
+"""Page → in words, the counter of the samples that are left out, a series of it and how often that is there. The target stays
+up, and its other samples are taken."""
+OTHER = '{service="hostile",__name__!~"up|hostile|scrape_.*"}'
+"""Series of pages that are not the good one."""
+
+
+@contextlib.contextmanager
+def serving(ground: Ground, page: Page, counter: str) -> Iterator[Callable[[], bool]]:
+    """The target serves this page, and afterwards the good one; gives what tells whether the counter has grown since."""
+
+    def value() -> float:
+        return sum(float(one["value"][1]) for one in ground.stack.query(counter)) if counter else 0
+
+    before = value()
+    ground.hostile.page = page
+    try:
+        yield lambda: value() > before
+    finally:
+        ground.hostile.page = "good"
+    reached("the target is up again", lambda: ground.stack.query('up{service="hostile"} == 1'))
 
 
 def target(ground: Ground, *, page: Page, counter: str) -> str:
     """The target is down, with a reason, and its samples are not taken."""
-    before = sum(float(one["value"][1]) for one in ground.stack.query(counter)) if counter else 0
-    ground.hostile.page = page
-    try:
+    with serving(ground, page, counter) as grown:
         reached("the target is down", lambda: ground.stack.query('up{service="hostile"} == 0'))
         targets = ground.stack.get("prometheus", "/api/v1/targets", state="active")["data"]["activeTargets"]
         [reason] = [one["lastError"] for one in targets if one["labels"].get("service") == "hostile"]
         assert reason, "no reason is told"
         if counter:
-            reached(
-                f"{counter} grows", lambda: sum(float(one["value"][1]) for one in ground.stack.query(counter)) > before
-            )
-    finally:
-        ground.hostile.page = "good"
-        reached("the target is up again", lambda: ground.stack.query('up{service="hostile"} == 1'))
+            reached(f"{counter} grows", grown)
+        taken = ground.stack.query(f"count({OTHER})")
+        assert not taken, f"{taken[0]['value'][1]} series were taken"
     return f"{reason[:120]}" + (f"; counted in {counter}" if counter else "")
+
+
+def samples(ground: Ground, *, page: Page, counter: str, series: str, there: int) -> str:
+    """The target is up; what is wrong is left out and counted, the rest is taken."""
+    with serving(ground, page, counter) as grown:
+        reached(f"{counter} grows", grown)
+        reached("its other samples are taken", lambda: ground.stack.query('single{service="hostile"} == 3'))
+        assert ground.stack.query('up{service="hostile"} == 1'), "the target is down"
+        found = len(ground.stack.query(f'{series}{{service="hostile"}}'))
+        assert found == there, f"{found} series {series}"
+    return f"counted in {counter}"
 
 
 def drills() -> list[OnGround]:
@@ -396,10 +597,12 @@ def drills() -> list[OnGround]:
     for name, (what, config, words) in SETTINGS.items():
         add(name, what, message, partial(setting, config=config, words=words))
     for name, (what, path, content, words) in FILES.items():
-        run = rules_promql if name == "rules-promql" else partial(file, name=path, content=content, words=words)
-        add(name, what, message, run)
+        add(name, what, message, partial(file, name=path, content=content, words=words))
+    for name, (what, path, content, words) in RULES.items():
+        add(name, what, message, partial(judged_late, name=path, content=content, words=words))
     add("no-such-stack", "a stack that has no file", message, no_such_stack)
-    add("host-key", "an ssh host with another key than the known one", message, wrong_host_key)
+    for name, (what, options, words) in SSH.items():
+        add(name, what, message, partial(ssh_host, options=options, words=words))
     add(
         "secret-blank",
         "a blank secret",
@@ -422,4 +625,8 @@ def drills() -> list[OnGround]:
             f"{outcome}; {STEADY}",
             partial(flows, attempt=partial(target, page=page, counter=counter)),
         )
+    for page, (what, counter, series, there) in SAMPLES.items():
+        run = partial(samples, page=page, counter=counter, series=series, there=there)
+        outcome = f"the target stays up, what is wrong is left out and counted in `{counter}`"
+        add(f"target-{page}", what, f"{outcome}; {STEADY}", partial(flows, attempt=run))
     return made

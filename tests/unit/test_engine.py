@@ -39,6 +39,12 @@ def test_a_tcp_engine_is_reached_with_the_certificates_and_verified(client: dict
     assert client["tls"].verify is True
 
 
+def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    with pytest.raises(ConnectionError, match=rf"docker\.certificates: {tmp_path}/cert\.pem is not there"):
+        connect({"host": "tcp://vps:2376", "certificates": str(tmp_path)})
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [
@@ -51,6 +57,10 @@ def test_a_tcp_engine_is_reached_with_the_certificates_and_verified(client: dict
             "its host key is not the one that is known: compare",
         ),
         ("deploy@vps: Permission denied (publickey).\n", "deploy@vps: Permission denied (publickey)."),
+        (
+            "no such identity: keys/x: No such file or directory\r\ndeploy@vps: Permission denied (publickey).\n",
+            "no such identity: keys/x: No such file or directory; deploy@vps: Permission denied (publickey).",
+        ),
         ("", "ssh ended without a word"),
     ],
 )

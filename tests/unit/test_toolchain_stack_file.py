@@ -1,12 +1,14 @@
 """A stack file that cannot be read is refused in one message, whatever is in it."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from toolchain import paths
+from toolchain import paths, pulumi_cli
 from toolchain.report import ToolchainError
-from toolchain.stack import load_settings
+from toolchain.stack import Stack, load_settings
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,20 @@ def test_an_empty_one_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
     (tmp_path / "Pulumi.prod.yaml").write_text("")
     assert load_settings("prod").environment == "prod"
+
+
+def test_a_network_that_the_engine_has_not_is_named_before_anything_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(pulumi_cli, "ensure", lambda: None)
+    (tmp_path / "Pulumi.prod.yaml").write_text("config: {'nervous-system:networks': [shop_default, shop, old]}")
+
+    def engine(*names: str) -> Any:
+        return SimpleNamespace(networks=SimpleNamespace(list=lambda: [SimpleNamespace(name=name) for name in names]))
+
+    Stack("prod").must_find_networks(engine("bridge", "old", "shop", "shop_default"))
+    with pytest.raises(
+        ToolchainError, match=r"^Pulumi\.prod\.yaml: nervous-system:networks: shop_default, old: no such"
+    ):
+        Stack("prod").must_find_networks(engine("bridge", "shop"))
