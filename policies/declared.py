@@ -4,7 +4,8 @@ A preview does not know everything. Reading such a value raises, and the SDK wou
 for every resource: one unknown limit would open the door to all the others. Here it is a violation of that resource.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pulumi_policy import (
@@ -92,6 +93,18 @@ def whole(
     return StackValidationPolicy(
         name=name, description=description, validate=validate, **_metadata(fix, schema, severity, advisory=advisory)
     )
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A fact that is a violation by itself: what one resource tells, or what cannot be judged."""
+
+    what: str
+
+
+def wrong(facts: Iterable[Any]) -> Iterator[str]:
+    """The violations among them, each once."""
+    yield from dict.fromkeys(fact.what for fact in facts if isinstance(fact, Wrong))
 
 
 def noun(resource: Resource) -> str:

@@ -16,7 +16,19 @@ import durationpy
 from pulumi_policy import Policy
 from pulumi_policy.proxy import UnknownValueError
 
-from declared import CONTAINER, ENVIRONMENT, STACK, Config, Resource, arguments, environment, keeps_running, whole
+from declared import (
+    CONTAINER,
+    ENVIRONMENT,
+    STACK,
+    Config,
+    Resource,
+    Wrong,
+    arguments,
+    environment,
+    keeps_running,
+    whole,
+    wrong,
+)
 from files import File, Kind, UnreadableError, files
 
 DAY_SECONDS = 86_400
@@ -82,13 +94,6 @@ class Here:
     """A container that runs in this stack."""
 
     names: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """What cannot be judged."""
-
-    what: str
 
 
 @dataclass(frozen=True)
@@ -235,7 +240,7 @@ def _own_log(resource: Resource) -> Iterator[Size]:
 
 
 def _judge(found: list[Found], config: Config) -> Iterator[str]:
-    yield from dict.fromkeys(fact.what for fact in found if isinstance(fact, Wrong))
+    yield from wrong(found)
     for kept in dict.fromkeys(_kept(found)):
         least, most = _bounds(config["days"], kept.environment, kept.signal)
         named = f"{kept.where}: {kept.signal} are kept "

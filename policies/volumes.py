@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from pulumi_policy import Policy
 from pulumi_policy.proxy import UnknownValueError
 
-from declared import CONTAINER, STACK, VOLUME, Config, Properties, Resource, arguments, keeps_running, reasons, whole
+from declared import (
+    CONTAINER,
+    STACK,
+    VOLUME,
+    Config,
+    Properties,
+    Resource,
+    Wrong,
+    arguments,
+    keeps_running,
+    reasons,
+    whole,
+    wrong,
+)
 
 RETAINED_OUTPUT = "data_volumes"
 """Stack output with the names of volumes that are retained on delete."""
@@ -44,13 +57,6 @@ class Retained:
     """The program says that these are retained."""
 
     names: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """What can be told from one container."""
-
-    what: str
 
 
 Found = Volume | Written | Retained | Wrong
@@ -109,7 +115,7 @@ def _inside(container: Properties) -> Iterator[tuple[str, bool]]:
 
 
 def _judge(found: list[Found], _: Config) -> Iterator[str]:
-    yield from dict.fromkeys(fact.what for fact in found if isinstance(fact, Wrong))
+    yield from wrong(found)
     retained = frozenset[str]().union(*(fact.names for fact in found if isinstance(fact, Retained)))
     volumes = {fact.name: fact for fact in found if isinstance(fact, Volume)}
     for written in (fact for fact in found if isinstance(fact, Written)):
