@@ -447,7 +447,6 @@ def otlp() -> dict[str, tuple[str, str, Callable[[Ground], str]]]:
         "otlp-metric-name": ("a metric whose name has 10 KiB", "another application's metrics arrive", lambda g: measured(g, "x" * 10_240, {})),
         "otlp-log-long": ("a log record of 2 MiB", after, lambda g: recorded(g, record("careless", "x" * 2 * MIB))),
         "otlp-log-past": ("a log record of 1970", after, lambda g: recorded(g, record("careless", "x", timeUnixNano=str(10**9)))),
-        "otlp-log-streams": ("log records of 3,000 services, more than Loki has streams for", after, lambda g: recorded(g, *(record(f"careless-{number}", "x") for number in range(3000)))),
     }  # fmt: skip
 
 
