@@ -126,7 +126,11 @@ def main_file(settings: Settings) -> dict[str, Any]:
         },
         "storage_config": _storage(settings.logs.s3),
         "schema_config": {"configs": _schema(settings.logs.s3)},
-        "distributor": {"max_recv_msg_size": 16 * MIB, "max_decompressed_size": 64 * MIB},
+        # Unpacked, a request takes several times its size, and one alone could be more than the limit.
+        "distributor": {
+            "max_recv_msg_size": max(memory // 128, 2 * int(settings.logs.limits.line_size)),
+            "max_decompressed_size": max(memory // 32, 2 * int(settings.logs.limits.line_size)),
+        },
         "ingester": {
             "chunk_encoding": "snappy",  # gzip, the default, makes them smaller by a third and costs CPU
             "chunk_target_size": chunk,

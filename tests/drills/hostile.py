@@ -31,7 +31,7 @@ PIECE = b"# HELP filler " + b"x" * 65_000 + b"\n"
 SMALL: dict[Page, bytes] = {
     "good": b"hostile 0\n",
     "broken": b'hostile{le="unfinished 1\n}} nonsense\n',
-    "binary": bytes(range(256)) * 40,
+    "binary": bytes(range(1, 256)) * 40,  # a page that begins with 0 is an empty one
     "many": b"".join(b'many{number="%d"} 1\n' % number for number in range(MANY_SERIES)),
     "wide": b"wide{" + b",".join(b'label%d="x"' % number for number in range(LABELS)) + b"} 1\n",
     "html": b"<!DOCTYPE html><html><body>hostile 0</body></html>\n",
@@ -79,8 +79,9 @@ class Hostile(Listener):
 
 
 @functools.cache
-def bomb() -> bytes:
-    """256 MiB of zeros as 250 KiB of gzip."""
+def bomb(beginning: bytes = b"") -> bytes:
+    """That, and 256 MiB of one letter, as 250 KiB of gzip."""
     packer = zlib.compressobj(9, wbits=31)
-    zeros = bytes(2**20)
-    return b"".join(packer.compress(zeros) for _ in range(256)) + packer.flush()
+    piece = b"x" * 2**20
+    pieces = [packer.compress(beginning), *(packer.compress(piece) for _ in range(256))]
+    return b"".join(pieces) + packer.flush()

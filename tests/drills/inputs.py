@@ -423,7 +423,7 @@ def otlp() -> dict[str, tuple[str, str, Callable[[Ground], str]]]:
     after = "what comes after it is found"
     return {
         "otlp-large": ("a request of 30 MiB", "refused (4xx)", lambda g: too_large(lambda: post(g, span(name="x" * 30 * MIB)[1]))),
-        "otlp-bomb": ("256 MiB of zeros, as 250 KiB of gzip", "refused (4xx)", lambda g: too_large(lambda: post(g, bomb(), Content_Encoding="gzip"))),
+        "otlp-bomb": ("256 MiB as 250 KiB of gzip", "refused (4xx)", lambda g: too_large(lambda: post(g, bomb(), Content_Encoding="gzip"))),
         "otlp-protobuf": ("bytes that are no protobuf", "refused (400)", lambda g: answered(g, b"\xff" * 1000, 400, kind="application/x-protobuf")),
         "otlp-json": ("JSON that is cut off", "refused (400)", lambda g: answered(g, span()[1][:-20], 400)),
         "otlp-type": ("a content type that is none of OTLP's", "refused (415)", lambda g: answered(g, span()[1], 415, kind="text/plain")),
@@ -503,6 +503,7 @@ def log_lines() -> dict[str, tuple[str, str, Callable[[Ground], str]]]:
     many = "'" + json.dumps({"level": "info", **{f"key{number}": "x" for number in range(100)}}) + "'"
     year = 365 * NANOSECONDS_A_DAY
     one = "the line is found, under three labels"
+    line = b'{"streams": [{"stream": {"service": "careless"}, "values": [["%d", "' % time.time_ns()
     claims = b"\xff\xff\xff\xff\x0f" + b"\0" * 20  # snappy: 4 GiB when unpacked
     return {
         "line-long": ("a line of 10 MiB", "it is left out; the next line is found", long_line),
@@ -516,19 +517,19 @@ def log_lines() -> dict[str, tuple[str, str, Callable[[Ground], str]]]:
         "push-labels": ("100 labels, straight to Loki", "refused (400)", lambda g: pushed(g, 100)),
         "push-past": ("a line of last year, straight to Loki", "refused (400)", lambda g: pushed(g, 0, at=time.time_ns() - year)),
         "push-future": ("a line of next year, straight to Loki", "refused (400)", lambda g: pushed(g, 0, at=time.time_ns() + year)),
-        "push-bomb": ("256 MiB of zeros as 250 KiB of gzip, straight to Loki", "refused (4xx)", lambda g: too_large(lambda: push(g, bomb(), Content_Encoding="gzip"))),
+        "push-bomb": ("a line of 256 MiB as 250 KiB of gzip, straight to Loki", "refused (4xx)", lambda g: too_large(lambda: push(g, bomb(line), Content_Encoding="gzip"))),
         "push-snappy": ("a request that says it has 4 GiB, straight to Loki", "refused (4xx)", lambda g: too_large(lambda: push(g, claims, "application/x-protobuf"))),
     }  # fmt: skip
 
 
 TARGETS: dict[Page, tuple[str, str]] = {
     "broken": ("a page that is no exposition", ""),
-    "binary": ("a page of every byte", ""),
+    "binary": ("a page of every byte but 0", ""),
     "html": ("a page of HTML", ""),
     "redirect": ("a page that leads to itself without end", ""),
     "large": ("a page of 25 MiB", "prometheus_target_scrapes_exceeded_body_size_limit_total"),
     "endless": ("a page of 1.2 GiB", "prometheus_target_scrapes_exceeded_body_size_limit_total"),
-    "bomb": ("a page of 256 MiB of zeros, as 250 KiB of gzip", "prometheus_target_scrapes_exceeded_body_size_limit_total"),
+    "bomb": ("a page of 256 MiB, as 250 KiB of gzip", "prometheus_target_scrapes_exceeded_body_size_limit_total"),
     "slow": ("a page that comes a line every half second", ""),
     "many": (f"{MANY_SERIES:,} series", "prometheus_target_scrapes_exceeded_sample_limit_total"),
     "wide": (f"a series with {LABELS} labels", ""),

@@ -111,7 +111,18 @@ def test_what_it_keeps_in_memory_follows_its_limit(memory: str, mib: int) -> Non
     ingester = made["ingester"]
     open_chunks = 1000 * (ingester["chunk_target_size"] + ingester["chunk_block_size"])
     assert open_chunks < 0.65 * mib * 2**20
+    assert made["distributor"]["max_decompressed_size"] == mib // 32 * 2**20
     assert described("loki", settings_of()).go_memory_limit
+
+
+@pytest.mark.parametrize("own", [{}, {"line_size": "4MiB"}, {"line_size": "64KiB"}])
+def test_a_request_with_a_line_of_the_greatest_size_is_taken_and_none_that_needs_much_of_the_memory(
+    own: dict[str, str],
+) -> None:
+    config = {"memory": {"loki": "256MiB"}, **logs(limits=own)}
+    line = settings_of(config).logs.limits.line_size
+    for size in main(config)["distributor"].values():
+        assert line < size <= 8 * 2**20
 
 
 # What takes a restart.
