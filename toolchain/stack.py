@@ -21,7 +21,7 @@ from config import settings as stack_config
 from config.images import resolve
 from config.services import data_volumes
 from config.settings import GRAFANA_PASSWORD, Settings
-from toolchain import engine, images, paths, pulumi_cli, recovery, unreadable
+from toolchain import engine, images, paths, policy_config, pulumi_cli, recovery, unreadable
 from toolchain.report import Step, ToolchainError, console, note
 
 PROJECT = "nervous-system"
@@ -32,9 +32,16 @@ Name = Annotated[str, typer.Option("--stack", envvar="STACK", help="As in Pulumi
 
 
 def policies(stack: str) -> tuple[str, ...]:
-    """What tells the CLI to apply the policy pack, with the config in `policies.<stack>.json` where there is one."""
-    config = paths.REPOSITORY / f"policies.{stack}.json"
-    return ("--policy-pack", "policies", *(("--policy-pack-config", str(config)) if config.exists() else ()))
+    """What tells the CLI to apply the policy pack, with the config in `policies.<stack>.json` where there is one.
+
+    Raises:
+        ToolchainError: that is wrong.
+    """
+    pack, config = ("--policy-pack", "policies"), paths.REPOSITORY / f"policies.{stack}.json"
+    if not config.exists():
+        return pack
+    policy_config.judge(config)
+    return (*pack, "--policy-pack-config", str(config))
 
 
 def stack_file(stack: str) -> Path:
@@ -261,12 +268,12 @@ def _passphrase() -> Path:
 
 def up(stack: Name = "dev") -> None:
     """Installs what is missing, deploys, checks, and prints where to look."""
-    deployed = Stack(stack)
+    deployed, pack = Stack(stack), policies(stack)
     deployed.must_find_networks(engine.ensure(deployed.settings.docker))
     deployed.create()
     deployed.make_up_password()
     deployed.use_local_images()
-    deployed.pulumi("up", "--yes", *deployed.mend(), *policies(stack))
+    deployed.pulumi("up", "--yes", *deployed.mend(), *pack)
     check_stack(stack)
     for name, value in deployed.outputs().items():
         if str(value).startswith("http"):
@@ -283,9 +290,9 @@ def up(stack: Name = "dev") -> None:
 
 def preview(stack: Name = "dev") -> None:
     """What `up` would change, judged by the policy pack: as a pull request does."""
-    previewed = Stack(stack)
+    previewed, pack = Stack(stack), policies(stack)
     previewed.create()
-    previewed.pulumi("preview", "--diff", *policies(stack))
+    previewed.pulumi("preview", "--diff", *pack)
 
 
 def findings(stack: str, patience: float) -> list[check.Finding]:

@@ -1,0 +1,52 @@
+"""The config of the policies that stands beside a stack file: wrong words in it are told by name, which the CLI does not."""
+
+import difflib
+import json
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from toolchain import paths
+from toolchain.report import ToolchainError
+
+OF_EVERY_POLICY = ("enforcementLevel",)
+ALL = "all"
+"""Stands for every policy (Pulumi's documentation, configuration of policy packs)."""
+
+
+def judge(file: Path) -> None:
+    """Raises ToolchainError unless this is JSON that speaks of policies and keys that there are. Values are the CLI's to judge."""
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ToolchainError(f"{file.name}: is no JSON: {error}", fix="policies/README.md says what it holds") from None
+    if not isinstance(config, dict):
+        raise ToolchainError(f"{file.name}: holds no object of policies", fix="policies/README.md says what it holds")
+    for wrong in _unknown(config, _known()):
+        raise ToolchainError(f"{file.name}: {wrong}", fix="correct it; policies/README.md lists all of them")
+
+
+def _known() -> Mapping[str, Collection[str]]:
+    """In a process of its own: the modules of the pack have names that are ours too."""
+    command = [sys.executable, "catalogue.py"]
+    done = subprocess.run(command, cwd=paths.REPOSITORY / "policies", capture_output=True, text=True, check=True)
+    known: dict[str, list[str]] = json.loads(done.stdout)
+    return known
+
+
+def _unknown(config: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> Iterator[str]:
+    for policy, said in config.items():
+        if policy not in {*known, ALL}:
+            yield f"{policy}: no policy is called so{_close(policy, known)}"
+            continue
+        keys = {*known.get(policy, ()), *OF_EVERY_POLICY}
+        for key in said if isinstance(said, dict) else ():  # else the level alone
+            if key not in keys:
+                yield f"{policy}.{key}: unknown key{_close(key, keys)}"
+
+
+def _close(word: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(sorted(known))}"
