@@ -153,7 +153,7 @@ def _pipelines(*, logs: bool) -> dict[str, Any]:
     forwarded = ["forward/counted", "forward/sampled"]
     counted = ["span_metrics", "service_graph"]
     pipelines: dict[str, Any] = {
-        "traces": {"receivers": ["otlp"], "processors": cut, "exporters": forwarded},
+        "traces": {"receivers": ["otlp"], "processors": [*cut, "filter/nameless"], "exporters": forwarded},
         "traces/counted": {"receivers": ["forward/counted"], "processors": ["filter/health"], "exporters": counted},
         "traces/sampled": {
             "receivers": ["forward/sampled"],
@@ -197,6 +197,8 @@ def _processors(settings: Settings) -> dict[str, Any]:
             "blocked_values": [*masking.VALUES, *settings.logs.mask.values()],
             "summary": "silent",
         },
+        # What has no id is no part of any trace, and all of it would be one.
+        "filter/nameless": {"error_mode": "ignore", "traces": {"span": [f"span.trace_id == TraceID(0x{'00' * 16})"]}},
         "filter/health": {
             "error_mode": "ignore",
             "traces": {"span": [sampling.health_condition(traces.health_paths)] if traces.health_paths else []},

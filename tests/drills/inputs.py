@@ -441,7 +441,7 @@ def otlp() -> dict[str, tuple[str, str, Callable[[Ground], str]]]:
         "otlp-future": ("a span of next year", FOUND, lambda g: kept(g, **times(year, year))),
         "otlp-backwards": ("a span that ends an hour before it starts", FOUND, lambda g: kept(g, **times(time.time_ns(), time.time_ns() - 3600 * 10**9))),
         "otlp-overflow": ("a span at the last nanosecond of 64 bits", FOUND, lambda g: kept(g, **times(2**64 - 2, 2**64 - 1))),
-        "otlp-zero": ("a trace id of zeros", "refused (400), or counted", lambda g: counted(g, span(**ZERO)[1], "otelcol_receiver_refused_spans_total", "otelcol_processor_filter_spans_filtered_ratio_total", "otelcol_processor_filter_spans_filtered_total")),
+        "otlp-zero": ("a trace id of zeros", "refused (400), or counted", lambda g: counted(g, span(**ZERO)[1], "otelcol_processor_filter_spans_filtered_total")),
         "otlp-names": ("10,000 names of spans", "no more series than are allowed, every span counted", names),
         "otlp-metric-label": ("a metric with a label of 10 KiB", "another application's metrics arrive", lambda g: measured(g, "long_label", {"text": "x" * 10_240})),
         "otlp-metric-labels": (f"a metric with {LABELS} labels", "another application's metrics arrive", lambda g: measured(g, "wide", {f"label{number}": "x" for number in range(LABELS)})),
