@@ -5,6 +5,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_network
 from typing import Any, ClassVar
 
 from docker import DockerClient
@@ -16,8 +17,12 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 def gateway(client: DockerClient, network: str) -> str:
-    """The host's address in a network of the engine."""
-    return str(client.networks.get(network).attrs["IPAM"]["Config"][0]["Gateway"])
+    """The host's address in a network of the engine: its first one, where the engine does not tell it.
+
+    Docker 20.10 tells that of `bridge` only after it was started again.
+    """
+    [told, *_] = client.networks.get(network).attrs["IPAM"]["Config"]
+    return str(told.get("Gateway") or next(ip_network(told["Subnet"]).hosts()))
 
 
 class _Handler(Answers, BaseHTTPRequestHandler):
