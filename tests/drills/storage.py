@@ -175,7 +175,9 @@ def out_of_memory(ground: Ground) -> str:
 
     def hog() -> None:
         stats: Any = container.stats(stream=False)
-        limit = int(stats["memory_stats"]["usage"]) + 8 * MIB
+        used, parts = int(stats["memory_stats"]["usage"]), stats["memory_stats"]["stats"]
+        files = int(parts.get("total_inactive_file", parts.get("inactive_file", 0)))  # cgroup v1, v2: goes when asked
+        limit = used - files + 8 * MIB
         container.update(mem_limit=limit, memswap_limit=limit)
         with contextlib.suppress(APIError):  # the kernel may have killed it already
             for _ in range(2):
