@@ -15,7 +15,6 @@ from pydantic import (
     BaseModel,
     ByteSize,
     Field,
-    StringConstraints,
     TypeAdapter,
     ValidationError,
     field_validator,
@@ -60,7 +59,7 @@ class SettingsError(Exception):
 class Images(Model):
     """Where images come from: one field per service overrides its pin in `config/images.yaml`."""
 
-    registry: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?$")] | None = None
+    registry: str | None = None
     """A mirror (`host[:port][/path]`) that holds the images under their own paths."""
     prometheus: str | None = None
     alertmanager: str | None = None
@@ -85,6 +84,14 @@ class Images(Model):
     caddy: str | None = None
     busybox: str | None = None
     """A shell for services whose image has none: it loads their config files."""
+
+    @field_validator("registry")
+    @classmethod
+    def _is_a_mirror(cls, registry: str | None) -> str | None:
+        if registry is not None and not re.fullmatch(r"[a-zA-Z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?", registry):
+            msg = "is not host[:port][/path], without https:// and with a path in small letters"
+            raise ValueError(msg)
+        return registry
 
 
 class MemoryLimits(Model):
@@ -767,6 +774,8 @@ _PLAIN = {
     "model_type": "must be a mapping of keys, as YAML or JSON",
     "dict_type": "must be a mapping of keys, as YAML or JSON",
     "tuple_type": "must be a list, as YAML or JSON",
+    "byte_size": "is no size: write it like 512MiB or 4GiB",
+    "byte_size_unit": "is no size: write it like 512MiB or 4GiB",
 }
 
 

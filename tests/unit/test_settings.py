@@ -572,3 +572,18 @@ def test_links_lead_to_the_stacks_grafana_or_the_users_own(
     config: dict[str, Any], secrets: list[str], url: str | None
 ) -> None:
     assert settings_of(config, secrets=secrets).grafana_url == url
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"images": {"registry": "https://mirror.example.com"}}, "images.registry: is not host[:port][/path], without"),
+        (
+            {"memory": {"prometheus": "lots"}},
+            'memory.prometheus: is no size: write it like 512MiB or 4GiB (it is "lots")',
+        ),
+        ({"disk": {"budget": "100 apples"}}, "disk.budget: is no size"),
+    ],
+)
+def test_what_is_wrong_is_told_in_words_and_not_in_those_of_a_parser(config: dict[str, Any], words: str) -> None:
+    assert f"nervous-system:{words}" in refusal(config)
