@@ -351,9 +351,12 @@ def counted(ground: Ground, body: bytes, *metrics: str, signal: str = "traces") 
 
 def names(ground: Ground) -> str:
     """Ten thousand names of spans make no more series than are allowed: the others are counted together."""
-    now = str(time.time_ns())
+    now, trace = (
+        str(time.time_ns()),
+        secrets.token_hex(16),
+    )  # of one trace: more than wait at once would push others out
     spans = [
-        {"traceId": secrets.token_hex(16), "spanId": secrets.token_hex(8), "name": f"GET /{number}"}
+        {"traceId": trace, "spanId": secrets.token_hex(8), "name": f"GET /{number}"}
         | {"startTimeUnixNano": now, "endTimeUnixNano": now}
         for number in range(10_000)
     ]
