@@ -1,6 +1,8 @@
 """Every container runs, is well, and is held by the limit that the settings give it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from docker import DockerClient
 from docker.errors import NotFound
@@ -10,6 +12,9 @@ from check.finding import Finding
 from components.engine import execute
 from config.settings import Settings
 from config.units import MIB
+
+SETTLED_SECONDS = 60
+"""A container that has run for so long since it was killed for memory has come through its start."""
 
 
 def container(client: DockerClient, settings: Settings, service: str) -> Container:
@@ -35,7 +40,7 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
         # The engine asks after 30 s for the first time: until then its question is asked from here.
         if health == "starting" and state["Status"] == "running" and _well(running):
             health = "healthy"
-        killed = ", was killed for memory" if state.get("OOMKilled") else ""
+        killed = ", was killed for memory" if _killed_lately(state) else ""
         yield Finding(
             f"{service} is healthy",
             kept=state["Status"] == "running" and not killed and health in {"healthy", "no check in its image"},
@@ -48,6 +53,14 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
             kept=limit == wanted and host["MemorySwap"] in {wanted, -1},  # -1: the kernel does not count swap
             detail=f"{limit // MIB} MiB in force" if limit > 0 else "no limit in force",
         )
+
+
+def _killed_lately(state: Mapping[str, Any]) -> bool:
+    """The engine remembers how the run before this one ended as long as the container is there, however well it runs now."""
+    if not state.get("OOMKilled"):
+        return False
+    began = datetime.fromisoformat(state["StartedAt"][: len("2026-01-01T00:00:00")]).replace(tzinfo=UTC)
+    return state["Status"] != "running" or (datetime.now(UTC) - began).total_seconds() < SETTLED_SECONDS
 
 
 def _well(running: Container) -> bool:

@@ -74,8 +74,13 @@ def _recover(ground: Recovers) -> None:
 
 
 def in_short(error: BaseException) -> str:
-    """The words of a failure in one line: its beginning and, of a long one, its end, where commands say why."""
-    words = " ".join(str(error).split()) or type(error).__name__
+    """The words of a failure in one line: its beginning and, of a long one, its end, where commands say why.
+
+    Of a command that ends with a check, what is broken.
+    """
+    first, *lines = str(error).splitlines() or [""]
+    broken = [line for line in lines if "✗" in line]
+    words = " ".join("\n".join([first, *(broken or lines)]).split()) or type(error).__name__
     if len(words) <= DETAIL_LENGTH:
         return words
     return f"{words[: DETAIL_LENGTH // 3]} … {words[-DETAIL_LENGTH * 2 // 3 :]}"

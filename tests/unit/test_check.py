@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 import time
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,11 @@ SETTINGS = Settings.model_validate({"environment": "test", "prefix": "ns", "metr
 @pytest.fixture(autouse=True)
 def _fakes_run_commands_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "run_inside", lambda service, command: service.exec_run(command))
+
+
+def ago(seconds: float) -> str:
+    """A time as the engine writes it."""
+    return f"{datetime.now(UTC) - timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.123456789Z"
 
 
 def container(**changes: Any) -> dict[str, Any]:
@@ -91,7 +97,8 @@ def test_containers_that_keep_every_promise_are_not_complained_of() -> None:
         (container(Status="paused"), "prometheus is healthy"),
         (container(Health={"Status": "unhealthy"}), "prometheus is healthy"),
         (container(Health={"Status": "starting"}), "prometheus is healthy"),
-        (container(OOMKilled=True), "prometheus is healthy"),
+        (container(OOMKilled=True, StartedAt=ago(10)), "prometheus is healthy"),
+        (container(OOMKilled=True, StartedAt=ago(100), Status="restarting"), "prometheus is healthy"),
         (container(limit=4096), "prometheus is limited to 2048 MiB"),
         (container(limit=0), "prometheus is limited to 2048 MiB"),
         (container(limit=-1), "prometheus is limited to 2048 MiB"),
@@ -103,6 +110,7 @@ def test_containers_that_keep_every_promise_are_not_complained_of() -> None:
         "unhealthy",
         "not healthy yet",
         "killed for memory",
+        "killed for memory again",
         "limit raised by hand",
         "no limit",
         "limit lifted by hand",
@@ -115,6 +123,11 @@ def test_a_container_that_breaks_a_promise_is_named(prometheus: dict[str, Any] |
 def test_a_container_that_the_engine_has_not_asked_yet_is_asked_the_same() -> None:
     young = Engine(prometheus=container(Health={"Status": "starting"}), answers={"/-/ready": "ok"})
     assert broken(containers.findings(young, SETTINGS)) == []  # type: ignore[arg-type]
+
+
+def test_a_kill_for_memory_counts_until_the_container_runs_for_a_minute_again() -> None:
+    again = Engine(prometheus=container(OOMKilled=True, StartedAt=ago(100)))
+    assert broken(containers.findings(again, SETTINGS)) == []  # type: ignore[arg-type]
 
 
 # Files.

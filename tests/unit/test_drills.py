@@ -65,6 +65,11 @@ def test_the_words_of_a_failure_are_cut_in_their_middle() -> None:
     assert len(words) <= DETAIL_LENGTH + 3
 
 
+def test_of_a_command_that_ends_with_a_check_a_failure_tells_what_is_broken() -> None:
+    said = "exit code 1 from up:\n" + "✓ is so\n" * 500 + "✗ loki is healthy  exited\n" + "✓ is so\n" * 500
+    assert in_short(AssertionError(said)) == "exit code 1 from up: ✗ loki is healthy exited"
+
+
 @pytest.mark.parametrize(
     ("only", "names"),
     [
