@@ -239,9 +239,11 @@ class Ground:
             with contextlib.suppress(AssertionError):
                 self.stack.pulumi(*command, "--yes")
         known = {resource.get("id") for resource in self.stack.resources()}
-        for identifier in self.stack.containers().values():
-            if identifier not in known:  # its name would be in the way
-                self.client.containers.get(identifier).remove(force=True, v=True)
+        for container in self.client.containers.list(
+            all=True, filters={"label": f"observability.stack={self.stack.prefix}"}
+        ):
+            if container.id not in known:  # its name would be in the way
+                container.remove(force=True, v=True)
         self.stack.up("--refresh")
         self.green()
         self.outside.messages.clear()

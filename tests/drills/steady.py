@@ -15,6 +15,7 @@ from tests.e2e import tracing
 from tests.e2e.deployment import Deployment
 from tests.e2e.outside import Outside
 from tests.e2e.shipping import Logs
+from tests.e2e.wait import until
 
 SERVICE = "drilled"
 """Of the spans and of the scraped application."""
@@ -104,7 +105,8 @@ class Steady:
 
     def line(self) -> int:
         """The number of the last line that was written."""
-        return _number(self.writer.logs(tail=1).decode())
+        # The engine may be asked while it writes it.
+        return until(lambda: _number(self.writer.logs(tail=1).decode()), seconds=10)
 
     def lines(self, first: int, last: int, since: datetime) -> tuple[list[int], list[int]]:
         """Which of the numbers that were written Loki does not have, and which it has more than once."""

@@ -126,7 +126,7 @@ def emptied(ground: Ground, service: str) -> None:
     """A service begins anew, without its data."""
     container = ground.container(service)
     container.stop(timeout=0)
-    ground.in_volume(service, "find . -mindepth 1 -delete")
+    ground.in_volume(service, "find . -mindepth 1 -maxdepth 1 -exec rm -rf {} +")
     container.start()
 
 
