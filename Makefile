@@ -21,7 +21,7 @@ pulumi_module := toolchain/pulumi
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up preview check down drift backup restore test lint unit policy rules dashboards e2e e2e-again bench drills shop shop-down shop-load lock env
+.PHONY: help up preview check down drift backup restore upgrade test lint unit policy rules dashboards e2e e2e-again bench drills shop shop-down shop-load lock env
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -46,6 +46,9 @@ backup: env ## all that cannot be made again, to TO=folder or s3://…, while it
 
 restore: env ## deploy the stack with all that FROM=… has, and check it (IDENTITY=key file, REPLACE=1)
 	@$(python) -m toolchain restore
+
+upgrade: env ## backup, then the images of this checkout, then the check; what fails is rolled back (TO= for the backup)
+	@$(python) -m toolchain upgrade
 
 test: lint unit policy rules e2e ## all of the following, the fast ones first
 

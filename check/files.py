@@ -27,7 +27,7 @@ def findings(
             running = container(client, settings, service)
         except NotFound:
             continue  # which is complained of already
-        other = [name for name, text in config.files.items() if _text(running, f"{DIRECTORY}/{name}") != text]
+        other = [name for name, text in config.files.items() if text_of(running, f"{DIRECTORY}/{name}") != text]
         yield Finding(
             f"the files of {service} are as declared",
             kept=not other,
@@ -37,7 +37,7 @@ def findings(
         )
 
 
-def _text(running: Container, path: str) -> str | None:
+def text_of(running: Container, path: str) -> str | None:
     """A file inside a container, which may be stopped and needs no tools; None if it is not there."""
     try:
         stream, _ = running.get_archive(path)

@@ -2,7 +2,7 @@
 
 import typer
 
-from toolchain import backup, lint, pull_request, shop, stack
+from toolchain import backup, lint, pull_request, shop, stack, upgrade
 from toolchain import engine as docker_engine
 from toolchain import images as service_images
 from toolchain.report import readable_errors
@@ -42,6 +42,7 @@ app.command()(stack.down)
 app.command()(stack.drift)
 app.command()(backup.backup)
 app.command()(backup.restore)
+app.command()(upgrade.upgrade)
 app.command("shop")(shop.up)
 app.command("shop-down")(shop.down)
 app.command()(pull_request.pull_request)

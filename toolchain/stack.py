@@ -205,10 +205,12 @@ class Stack(Program):
         """Where the state is; empty for where `pulumi login` has been."""
         return environment(self._pulumi).get("PULUMI_BACKEND_URL", "")
 
-    def mend(self) -> tuple[str, ...]:
-        """Clears what is in the way of a deployment; returns the options of `pulumi up` that bring back what is gone."""
+    def mend(self, *, data: bool = True) -> tuple[str, ...]:
+        """Clears what is in the way of a deployment, also of the `data`; returns the options of `pulumi up` that bring back
+        what is gone."""
         client = engine.connect(self.settings.docker)
-        unreadable.set_aside(self.settings, client)
+        if data:
+            unreadable.set_aside(self.settings, client)
         return recovery.mend(self, self._backend, self.settings.prefix, client)
 
     def create(self) -> None:

@@ -139,26 +139,6 @@ def test_a_manifest_comes_back_and_without_one_there_is_no_backup(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("service", "before", "after", "complaint"),
-    [
-        ("prometheus", "prom/prometheus:v3.15.0@sha256:00", "prom/prometheus:v3.15.0", None),
-        ("prometheus", "prom/prometheus:v2.53.1", "prom/prometheus:v3.15.0", None),
-        ("prometheus", "prom/prometheus:v3.15.0", "prom/prometheus:v3.9.0", "the data is of 3.15.0"),
-        ("loki", "nervous-system/loki:3.7.8-c18c17db1930", "grafana/loki:3.7.9", None),
-        ("elasticsearch", "elasticsearch:8.17.0", "elasticsearch:8.19.22", None),
-        ("elasticsearch", "elasticsearch:8.19.22", "elasticsearch:9.1.0", "last minor version of 8 first"),
-        ("opensearch", "opensearch:2.19.0", "opensearch:3.7.0", "last minor version of 2 first"),
-        ("loki", "registry:5000/loki:mine", "grafana/loki:3.7.8", None),  # nothing is known of it
-    ],
-)
-def test_data_goes_to_no_version_that_may_not_read_it(
-    service: str, before: str, after: str, complaint: str | None
-) -> None:
-    told = manifests.jump(service, before, after)
-    assert complaint in (told or "") if complaint else told is None
-
-
-@pytest.mark.parametrize(
     ("backed_up", "config", "complaint"),
     [
         (manifest({"loki": "loki:3.7.8"}), {}, None),

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,6 +176,23 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
             client.volumes.get(volume).remove()
     _fill(client, restored, found, place)
     stack.up(name)
+
+
+def put_back(name: str, wanted: Collection[str], place: Place) -> None:
+    """Gives some services what the backup of this very stack has of them; what uses their volumes is for a deployment to
+    make anew."""
+    found, saved = manifests.read(place), Stack(name)
+    client = engine.connect(saved.settings.docker)
+    some = {service: kept for service, kept in found.volumes.items() if service in wanted}
+    for kept in some.values():
+        for file in kept.files:
+            place.must_hold(file)
+    for service in some:
+        volume = f"{saved.settings.prefix}-{service}"
+        for container in client.containers.list(all=True, filters={"volume": volume}):
+            container.remove(force=True)
+        client.volumes.get(volume).remove()
+    _fill(client, saved, found.model_copy(update={"volumes": some}), place)
 
 
 def _write_stack_file(name: str, text: bytes) -> None:

@@ -1,6 +1,5 @@
 """What a backup says of itself, written when all else is in place: without it there is no backup."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -9,12 +8,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from config import loki, services
 from config.settings import Settings
+from toolchain import jumps
 from toolchain.backup.place import DamagedError, Place, Stored
 from toolchain.report import ToolchainError
 
 NAME = "manifest.json"
-SAME_MAJOR = ("elasticsearch", "opensearch")
-"""They read the indices of one major before their own, and only when those were prepared for it."""
 
 
 class _Part(BaseModel):
@@ -99,7 +97,7 @@ def must_fit(manifest: Manifest, settings: Settings, *, with_grafana: bool) -> N
         if service not in keepers
     ]
     for service, kept in manifest.volumes.items():
-        if service in keepers and (problem := jump(service, kept.image, settings.image(service))):
+        if service in keepers and (problem := jumps.jump(service, kept.image, settings.image(service))):
             problems.append(problem)
     missing = [period for period in manifest.log_schema if period not in log_schema(settings)]
     if "loki" in manifest.volumes and missing:
@@ -110,21 +108,3 @@ def must_fit(manifest: Manifest, settings: Settings, *, with_grafana: bool) -> N
             "the backup does not fit the stack:\n" + "\n".join(f"    {problem}" for problem in problems),
             fix="change the stack file: the one of the backup shows what fitted",
         )
-
-
-def jump(service: str, before: str, after: str) -> str | None:
-    """Why data of the image `before` must not be given to `after`; None when it may."""
-    old, new = _version(before), _version(after)
-    if old is None or new is None:
-        return None
-    named = f"{service}: the data is of {'.'.join(map(str, old))}, and images.{service} is {'.'.join(map(str, new))}"
-    if new < old:
-        return f"{named}: an older version may not read what a newer one has written"
-    if service in SAME_MAJOR and new[0] != old[0]:
-        return f"{named}: go to the last minor version of {old[0]} first, and let it reindex what is older"
-    return None
-
-
-def _version(image: str) -> tuple[int, ...] | None:
-    found = re.search(r":v?(\d+)\.(\d+)(?:\.(\d+))?", image)
-    return tuple(int(part or 0) for part in found.groups()) if found else None

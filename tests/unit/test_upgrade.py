@@ -1,0 +1,235 @@
+"""What an upgrade is told from: what runs, what is to come; what comes back when it fails."""
+
+import io
+import tarfile
+from collections.abc import Collection, Mapping
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer
+from docker.errors import NotFound
+
+from config import loki
+from config.container import DIRECTORY
+from tests.unit.conftest import EVERYTHING, settings_of
+from toolchain import backup, recovery, upgrade
+from toolchain import engine as engines
+from toolchain import stack as stacks
+from toolchain.backup.manifest import log_schema
+from toolchain.report import ToolchainError
+
+TODAY = date(2026, 6, 15)
+
+
+class Container:
+    """One on an engine, as far as it is looked at."""
+
+    def __init__(self, image: str, status: str = "running", restarts: int = 0, health: str = "healthy") -> None:
+        state = {"Status": status, "Health": {"Status": health}}
+        self.attrs = {"Config": {"Image": image}, "State": state, "RestartCount": restarts}
+        self.files: dict[str, str] = {}
+
+    def get_archive(self, path: str) -> tuple[list[bytes], None]:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            entry = tarfile.TarInfo("file")
+            entry.size = len(self.files[path].encode())
+            archive.addfile(entry, io.BytesIO(self.files[path].encode()))
+        return [packed.getvalue()], None
+
+
+def engine(**containers: Container) -> Any:
+    """With these services of `nervous-test`."""
+
+    def get(name: str) -> Container:
+        try:
+            return containers[name.removeprefix("nervous-test-")]
+        except KeyError:
+            raise NotFound(name) from None
+
+    return SimpleNamespace(containers=SimpleNamespace(get=get))
+
+
+def resource(kind: str, called: str, /, **inputs: Any) -> dict[str, Any]:
+    return {"type": kind, "urn": f"urn:pulumi:test::nervous-system::x${kind}::{called}", "inputs": inputs}
+
+
+STATE = {
+    "resources": [
+        {"type": "pulumi:pulumi:Stack", "urn": "urn:pulumi:test::nervous-system::pulumi:pulumi:Stack::it"},
+        resource(recovery.CONTAINER, "prometheus", name="nervous-test-prometheus", image="prometheus:v3.1.0"),
+        resource(recovery.CONTAINER, "loki", name="nervous-test-loki", image="loki:3.7.0"),
+        resource(recovery.CONTAINER, "loki-loader", name="nervous-test-loki-loader", image="busybox:1.36"),
+        resource(upgrade.IMAGE, "loki-busybox", name="busybox:1.36"),
+        resource(upgrade.FILES, "loki", files={loki.MAIN: "schema_config: {configs: [{from: '2024-01-01'}]}"}),
+    ]
+}
+
+
+def test_what_runs_is_told_by_the_engine_and_by_the_state_where_a_container_is_gone() -> None:
+    found = upgrade.running(engine(prometheus=Container("prometheus:v3.2.0")), settings_of(), STATE)
+    assert found == {"prometheus": "prometheus:v3.2.0", "loki": "loki:3.7.0", "busybox": "busybox:1.36"}
+    assert upgrade.running(engine(), settings_of(), {}) == {}
+
+
+def test_only_what_runs_and_is_to_be_another_image_changes() -> None:
+    settings = settings_of({"images": {"prometheus": "prometheus:v3.2.0", "loki": "loki:3.8.0"}})
+    before = {"prometheus": "prometheus:v3.2.0", "loki": "loki:3.7.0", "busybox": settings.image("busybox")}
+    assert upgrade.changed(settings, before) == {"loki": ("loki:3.7.0", "loki:3.8.0")}
+
+
+def test_the_periods_are_those_of_the_running_loki_and_of_the_state_where_it_is_gone() -> None:
+    running = Container("loki:3.7.0")
+    running.files[f"{DIRECTORY}/{loki.MAIN}"] = "schema_config: {configs: [{from: '2025-01-01'}]}"
+    assert upgrade.periods(engine(loki=running), settings_of(), STATE) == [{"from": "2025-01-01"}]
+    assert upgrade.periods(engine(), settings_of(), STATE) == [{"from": "2024-01-01"}]
+    assert upgrade.periods(engine(), settings_of(), {}) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "complaints"),
+    [
+        ({}, {}, []),
+        ({}, {"prometheus": ("p:v3.1.0", "p:v3.2.0"), "node_exporter": ("n:v1.9.0", "n:v1.8.0")}, []),
+        ({}, {"prometheus": ("p:v3.2.0", "p:v3.1.0"), "loki": ("l:3.7.8", "l:3.7.7")}, ["loki: ", "prometheus: "]),
+        ({**EVERYTHING, "logs": {}}, {"elasticsearch": ("e:7.17.0", "e:9.0.0")}, ["elasticsearch: "]),
+        ({"logs": {"s3": {"bucket": "logs", "since": "2026-06-15"}}}, {}, ["logs.s3: "]),
+        ({"logs": {"s3": {"bucket": "logs", "since": "2026-06-16"}}}, {}, []),
+    ],
+    ids=[
+        "nothing",
+        "newer, and older without data",
+        "two that are older",
+        "two major versions",
+        "a period that has begun",
+        "a period to come",
+    ],
+)
+def test_each_unsafe_change_is_told_in_one_line(
+    config: Mapping[str, Any], changes: upgrade.Changes, complaints: list[str]
+) -> None:
+    found = upgrade.problems(settings_of(config), changes, log_schema(settings_of()), TODAY)
+    assert [text.startswith(start) for text, start in zip(found, complaints, strict=True)] == [True] * len(found)
+
+
+def test_without_a_loki_before_no_period_has_begun() -> None:
+    assert upgrade.problems(settings_of({"logs": {"s3": {"bucket": "logs"}}}), {}, [], TODAY) == []
+
+
+@pytest.mark.parametrize(
+    ("container", "ill"),
+    [
+        (Container("old"), False),
+        (Container("old", health="starting"), False),
+        (Container("old", health="unhealthy"), True),
+        (Container("old", status="restarting"), True),
+        (Container("old", status="exited"), True),
+        (Container("old", restarts=2), True),  # between two crashes
+        (Container("new", status="exited"), False),  # not its turn yet
+    ],
+)
+def test_a_service_is_unwell_when_the_image_of_before_does_not_run_on(container: Container, *, ill: bool) -> None:
+    found = upgrade.unwell(engine(loki=container), "nervous-test", {"loki": "old", "prometheus": "old"})
+    assert found == ({"loki"} if ill else set())
+
+
+class Host:
+    """The stack, which remembers what it was asked."""
+
+    name = "test"
+    asked: list[str]
+    settings = settings_of()
+
+    def __init__(self, name: str) -> None:
+        assert name == self.name
+
+    def ask(self, *words: str) -> str:
+        self.asked.append(" ".join(words))
+        return ""
+
+
+NEW = {"prometheus": ("p:v3.1.0", "p:v3.2.0"), "node_exporter": ("n:v1.8.0", "n:v1.9.0")}
+MAJOR = {"loki": ("l:3.7.8", "l:4.0.0"), "prometheus": ("p:v3.1.0", "p:v3.2.0")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rounds", "given_back", "words"),
+    [
+        (NEW, [set()], [], ["passes the check", "no data was given up"]),
+        (NEW, [{"prometheus"}, set()], [{"prometheus"}], ["passes the check", "prometheus: its data are those of the"]),
+        (NEW, [{"prometheus"}, None], [{"prometheus"}], ["does not pass", "prometheus: its data are those of the"]),
+        (NEW, [None], [], ["does not pass", "no data was given up", "make restore"]),
+        (MAJOR, [set()], [{"loki"}], ["passes the check", "loki: its data are those of the backup"]),
+    ],
+    ids=["the images do", "one needs its data", "and still fails", "something else fails", "another major version"],
+)
+def test_data_comes_back_only_where_nothing_else_helps(
+    changes: upgrade.Changes,
+    rounds: list[set[str] | None],
+    given_back: list[set[str]],
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of `rounds` is an update: none is ill after one that goes well; None is for one that fails with all well."""
+    Host.asked, done, left = [], [], list(rounds)
+    round_: list[set[str] | None] = []
+
+    def deployed(_: Any) -> bool:
+        round_[:] = [left.pop(0)]
+        return round_[0] == set()
+
+    def put_back(_: str, wanted: Collection[str], place: Any) -> None:
+        assert place.address.endswith("/first")
+        done.append(set(wanted))
+
+    monkeypatch.setattr(upgrade, "Stack", Host)
+    monkeypatch.setattr(upgrade, "_deployed", deployed)
+    monkeypatch.setattr(upgrade, "unwell", lambda _client, _prefix, images: (round_[0] or set()) & images.keys())
+    monkeypatch.setattr(engines, "connect", lambda _: None)
+    monkeypatch.setattr(backup, "take", lambda *_: "/backups/second")
+    monkeypatch.setattr(backup, "put_back", put_back)
+    monkeypatch.setattr(stacks, "stack_file", lambda name: SimpleNamespace(name=f"Pulumi.{name}.yaml"))
+    with pytest.raises(ToolchainError) as caught:
+        upgrade.roll_back("test", changes, "/backups/first", "/backups")
+    assert left == []
+    assert done == given_back
+    told = f"{caught.value} {caught.value.fix}"
+    assert [word for word in [*words, "/backups/first"] if word not in told] == []
+    assert ("/backups/second" in told) == bool(given_back)
+    assert Host.asked == [f"config set --path images.{name} {old} --stack test" for name, (old, _) in changes.items()]
+
+
+@pytest.mark.parametrize("failure", [typer.Exit(1), ToolchainError("no")])
+def test_a_failed_update_is_rolled_back_and_one_that_is_refused_leaves_the_stack_file(
+    failure: Exception, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, done = tmp_path / "Pulumi.test.yaml", []
+    file.write_text("before")
+
+    def up(_: str) -> None:
+        done.append("up")
+        raise failure
+
+    def judge(_: str) -> upgrade.Changes:
+        file.write_text("with images that were built here")
+        if "refused" in done:
+            raise ToolchainError("unsafe")
+        return NEW
+
+    monkeypatch.setattr(stacks, "stack_file", lambda _: file)
+    monkeypatch.setattr(upgrade, "judge", judge)
+    monkeypatch.setattr(upgrade, "Stack", lambda _: SimpleNamespace(passes=lambda *_: done.append("preview")))
+    monkeypatch.setattr(backup, "take", lambda *_: done.append("backup"))
+    monkeypatch.setattr(stacks, "up", up)
+    monkeypatch.setattr(upgrade, "roll_back", lambda *_: done.append("rolled back"))
+    upgrade.upgrade("test", str(tmp_path))
+    assert done == ["preview", "backup", "up", "rolled back"]
+
+    done[:] = ["refused"]
+    file.write_text("before")
+    with pytest.raises(ToolchainError, match="unsafe"):
+        upgrade.upgrade("test", str(tmp_path))
+    assert done == ["refused"]
+    assert file.read_text() == "before"

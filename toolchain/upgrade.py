@@ -1,0 +1,238 @@
+"""`make upgrade`: a backup, the images of this checkout, the check; and the images of before when that goes wrong.
+
+    what runs, what is to come ──▶ refused, or ──▶ backup ──▶ update, check ──▶ done
+                                                                   │ one of them fails
+                                    images of before, on the data as they are ──▶ check ──▶ told, exit code 1
+                                       │ a service does not get well on its data, or they are of another major version
+                                    its data as of the backup, and what it has by then into a second one
+
+Data that came in since the backup is given up only where nothing else helps, and never without a copy.
+"""
+
+import contextlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+import typer
+import yaml
+from docker import DockerClient
+from docker.errors import NotFound
+
+from check.files import text_of
+from config import loki, services
+from config.container import DIRECTORY
+from config.settings import Settings
+from toolchain import backup, engine, jumps, paths, recovery
+from toolchain import stack as stacks
+from toolchain.backup import manifest
+from toolchain.backup.place import Place
+from toolchain.report import Step, ToolchainError, console, note
+from toolchain.stack import Name, Stack
+
+IMAGE = "docker:index/remoteImage:RemoteImage"
+FILES = "nervous-system:index:ConfigFiles"
+
+Deployment = Mapping[str, Any]
+"""Pulumi's state, as `pulumi stack export` tells it."""
+Changes = Mapping[str, tuple[str, str]]
+"""Image name (a service, or `busybox`) → its reference that runs, and the one to come."""
+
+TO = Annotated[
+    str, typer.Option(envvar="TO", help="Where the backup goes: a folder, or s3://bucket/path; else beside the state.")
+]
+
+
+def upgrade(stack: Name = "dev", to: TO = "") -> None:
+    """Backup, new images, check; back to the old ones when that fails."""
+    to = to or str(paths.state_dir() / "backups")
+    with _stack_file_as_it_was(stack):
+        changes = judge(stack)
+        if not changes:
+            console.print(f"{stack} runs the images of this checkout: nothing to upgrade (make up deploys all else)")
+            return
+        for name, (old, new) in changes.items():
+            console.print(f"{name}: {_short(old, new)} → {_short(new, old)}")
+        with Step("settings and policies agree"):
+            Stack(stack).passes("preview", *stacks.policies(stack))
+        saved = backup.take(stack, to, "")
+    try:
+        stacks.up(stack)
+    except (typer.Exit, ToolchainError) as error:
+        if isinstance(error, ToolchainError):
+            error.show()
+        roll_back(stack, changes, saved, to)
+
+
+@contextlib.contextmanager
+def _stack_file_as_it_was(name: str) -> Iterator[None]:
+    """Puts the file back when it goes no further: images that were built here are named in it."""
+    file = stacks.stack_file(name)
+    text = file.read_bytes()
+    try:
+        yield
+    except BaseException:
+        file.write_bytes(text)
+        raise
+
+
+def _short(image: str, other: str) -> str:
+    """Without its digest, where the rest tells the two apart."""
+    tags = image.partition("@")[0], other.partition("@")[0]
+    return tags[0] if tags[0] != tags[1] else image
+
+
+def judge(name: str) -> Changes:
+    """What an upgrade of the stack would change.
+
+    Raises:
+        ToolchainError: some of it is not safe.
+    """
+    host = Stack(name)
+    host.must_exist()
+    client = engine.connect(host.settings.docker)
+    host.use_local_images()
+    settings = stacks.load_settings(name)
+    state = json.loads(host.ask("stack", "export", "--stack", name)).get("deployment") or {}
+    changes = changed(settings, running(client, settings, state))
+    today = datetime.now(UTC).date()
+    if found := problems(settings, changes, periods(client, settings, state), today):
+        raise ToolchainError(
+            f"{name} is not upgraded, and nothing has been touched:\n" + "\n".join(f"    {text}" for text in found),
+            fix="docs/operations.md says which steps are safe; to go back to a version of before, with its data: make restore",
+        )
+    keepers = {container.service for container in services.keepers(settings)}
+    for service in sorted(changes.keys() & keepers):
+        if None in map(jumps.version, changes[service]):
+            note(f"{service}: the versions of {' and '.join(changes[service])} cannot be told: not judged")
+    return changes
+
+
+def running(client: DockerClient, settings: Settings, state: Deployment) -> dict[str, str]:
+    """Image name → the reference that runs: the engine tells, and Pulumi's state where a container is gone, or has been
+    there for its files only."""
+    names = {f"{settings.prefix}-{service}": service for service in settings.services}
+    found: dict[str, str] = {}
+    for resource in state.get("resources") or []:
+        inputs = resource.get("inputs", {})
+        if resource["type"] == recovery.CONTAINER and inputs.get("name") in names:
+            found[names[inputs["name"]]] = inputs["image"]
+        elif resource["type"] == IMAGE and resource["urn"].endswith("-busybox"):
+            found["busybox"] = inputs["name"]
+    for name, service in names.items():
+        with contextlib.suppress(NotFound):
+            found[service] = client.containers.get(name).attrs["Config"]["Image"]
+    return found
+
+
+def changed(settings: Settings, before: Mapping[str, str]) -> Changes:
+    """What of `before` is another image by these settings."""
+    wanted = {name: settings.image(name) for name in settings.image_names if name in before}
+    return {name: (before[name], image) for name, image in wanted.items() if image != before[name]}
+
+
+def periods(client: DockerClient, settings: Settings, state: Deployment) -> list[dict[str, Any]]:
+    """Loki's periods as they run, or ran last; none where there has been no Loki."""
+    text = None
+    with contextlib.suppress(NotFound):
+        text = text_of(client.containers.get(f"{settings.prefix}-loki"), f"{DIRECTORY}/{loki.MAIN}")
+    for resource in state.get("resources") or []:
+        if text is None and resource["type"] == FILES and resource["urn"].endswith("::loki"):
+            text = resource["inputs"]["files"][loki.MAIN]
+    found: list[dict[str, Any]] = yaml.safe_load(text)["schema_config"]["configs"] if text else []
+    return found
+
+
+def problems(settings: Settings, changes: Changes, before: Collection[Mapping[str, Any]], today: date) -> list[str]:
+    """What is not safe: one line for each. `before` are Loki's periods."""
+    keepers = {container.service for container in services.keepers(settings)}
+    found = [jumps.jump(service, *images) for service, images in sorted(changes.items()) if service in keepers]
+    days = jumps.changed_periods(before, manifest.log_schema(settings), today) if before else []
+    if days:
+        found.append(
+            f"logs.s3: Loki's period from {', '.join(days)} has begun, and would be another one: its logs would not be "
+            "found; leave it as it was, and let a new one begin (logs.s3.since) on a day to come"
+        )
+    return [text for text in found if text]
+
+
+def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
+    """Deploys the images of before.
+
+    Raises:
+        ToolchainError: always, for an upgrade has failed; says how the stack is now.
+    """
+    note(f"the upgrade of {name} fails, see above: the images of before come back")
+    host = Stack(name)
+    for image, (old, _) in changes.items():
+        host.ask("config", "set", "--path", f"images.{image}", old, "--stack", name)
+    host = Stack(name)
+    keepers = {container.service for container in services.keepers(host.settings)} & changes.keys()
+    aside: dict[str, str] = {}
+
+    def put_back(wanted: Collection[str]) -> None:
+        copy = backup.take(name, to, "")
+        backup.put_back(name, wanted, Place(saved))
+        aside.update(dict.fromkeys(wanted, copy))
+
+    if others := {service for service in keepers if jumps.another_format(*changes[service])}:
+        put_back(others)
+    while not (well := _deployed(host)):
+        client = engine.connect(host.settings.docker)
+        olds = {service: changes[service][0] for service in keepers - aside.keys()}
+        if not (ill := unwell(client, host.settings.prefix, olds)):
+            break
+        put_back(ill)
+    message, fix = _told(name, changes, saved, aside, well=well)
+    raise ToolchainError(message, fix=fix)
+
+
+def _deployed(host: Stack) -> bool:
+    """Whether an update and the check after it end well.
+
+    What a service calls damaged here may be what the other image has written: it stays where it is.
+    """
+    try:
+        host.pulumi("up", "--yes", *host.mend(data=False), *stacks.policies(host.name))
+        stacks.check_stack(host.name)
+    except typer.Exit:
+        return False
+    return True
+
+
+def unwell(client: DockerClient, prefix: str, images: Mapping[str, str]) -> set[str]:
+    """Which of these services run the image given, and do not get well with it."""
+    found = set()
+    for service, image in images.items():
+        with contextlib.suppress(NotFound):
+            attributes = client.containers.get(f"{prefix}-{service}").attrs
+            state, health = attributes["State"], attributes["State"].get("Health", {}).get("Status")
+            ill = state["Status"] != "running" or attributes["RestartCount"] or health == "unhealthy"
+            if ill and attributes["Config"]["Image"] == image:
+                found.add(service)
+    return found
+
+
+def _told(name: str, changes: Changes, saved: str, aside: Mapping[str, str], *, well: bool) -> tuple[str, str]:
+    """The message at the end of a rollback, and what to do."""
+    lines = [f"{name} is not upgraded: the update, or the check after it, has failed"]
+    lines.append(
+        f"it runs the images of before again{', and passes the check' if well else ', but does not pass the check either'}"
+    )
+    lines += [
+        f"{service}: its data are those of the backup; what came in since is in {copy}, and is not in the stack"
+        for service, copy in sorted(aside.items())
+    ]
+    if not aside:
+        lines.append("no data was given up: what came in meanwhile is in the stack")
+    lines.append(f"the backup: {saved}")
+    file = stacks.stack_file(name).name
+    kept = " ".join(f"images.{image}" for image in sorted(changes))
+    fix = f"{file} names the images of before now ({kept}): take them out once the cause is mended, then make upgrade STACK={name}"
+    if not well:
+        fix = (
+            f"check the version of before out, and make up STACK={name}; "
+            f"if its data are damaged: make restore STACK={name} FROM={saved} REPLACE=1"
+        )
+    return "\n    ".join(lines), fix
