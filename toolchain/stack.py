@@ -270,12 +270,17 @@ def _passphrase() -> Path:
 
 def up(stack: Name = "dev") -> None:
     """Installs what is missing, deploys, checks, and prints where to look."""
+    deploy(stack)
+
+
+def deploy(stack: str, *options: str) -> None:
+    """As `up`, with more options of `pulumi up`."""
     deployed, pack = Stack(stack), policies(stack)
     deployed.must_find_networks(engine.ensure(deployed.settings.docker))
     deployed.create()
     deployed.make_up_password()
     deployed.use_local_images()
-    deployed.pulumi("up", "--yes", *deployed.mend(), *pack)
+    deployed.pulumi("up", "--yes", *options, *deployed.mend(), *pack)
     check_stack(stack)
     for name, value in deployed.outputs().items():
         if str(value).startswith("http"):

@@ -58,7 +58,7 @@ def upgrade(stack: Name = "dev", to: TO = "") -> None:
             Stack(stack).passes("preview", *stacks.policies(stack))
         saved = backup.take(stack, to, "")
     try:
-        stacks.up(stack)
+        stacks.deploy(stack, "--skip-preview")  # there was one
     except (typer.Exit, ToolchainError) as error:
         if isinstance(error, ToolchainError):
             error.show()
@@ -194,7 +194,7 @@ def _deployed(host: Stack) -> bool:
     What a service calls damaged here may be what the other image has written: it stays where it is.
     """
     try:
-        host.pulumi("up", "--yes", *host.mend(data=False), *stacks.policies(host.name))
+        host.pulumi("up", "--yes", "--skip-preview", *host.mend(data=False), *stacks.policies(host.name))
         stacks.check_stack(host.name)
     except typer.Exit:
         return False

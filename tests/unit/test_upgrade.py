@@ -208,7 +208,7 @@ def test_a_failed_update_is_rolled_back_and_one_that_is_refused_leaves_the_stack
     file, done = tmp_path / "Pulumi.test.yaml", []
     file.write_text("before")
 
-    def up(_: str) -> None:
+    def up(*_: str) -> None:
         done.append("up")
         raise failure
 
@@ -222,7 +222,7 @@ def test_a_failed_update_is_rolled_back_and_one_that_is_refused_leaves_the_stack
     monkeypatch.setattr(upgrade, "judge", judge)
     monkeypatch.setattr(upgrade, "Stack", lambda _: SimpleNamespace(passes=lambda *_: done.append("preview")))
     monkeypatch.setattr(backup, "take", lambda *_: done.append("backup"))
-    monkeypatch.setattr(stacks, "up", up)
+    monkeypatch.setattr(stacks, "deploy", up)
     monkeypatch.setattr(upgrade, "roll_back", lambda *_: done.append("rolled back"))
     upgrade.upgrade("test", str(tmp_path))
     assert done == ["preview", "backup", "up", "rolled back"]
