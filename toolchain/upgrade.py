@@ -11,6 +11,7 @@ Data that came in since the backup is given up only where nothing else helps, an
 
 import contextlib
 import json
+import time
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
@@ -33,6 +34,9 @@ from toolchain.stack import Name, Stack
 
 IMAGE = "docker:index/remoteImage:RemoteImage"
 FILES = "nervous-system:index:ConfigFiles"
+
+SETTLED_SECONDS = 45
+"""For a service to become well: the engine looks for the first time after 30 s."""
 
 Deployment = Mapping[str, Any]
 """Pulumi's state, as `pulumi stack export` tells it."""
@@ -57,6 +61,7 @@ def upgrade(stack: Name = "dev", to: TO = "") -> None:
         with Step("settings and policies agree"):
             Stack(stack).passes("preview", *stacks.policies(stack))
         saved = backup.take(stack, to, "")
+        console.print(f"the backup: {saved}")
     try:
         stacks.deploy(stack, "--skip-preview")  # there was one
     except (typer.Exit, ToolchainError) as error:
@@ -173,6 +178,7 @@ def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
 
     def put_back(wanted: Collection[str]) -> None:
         copy = backup.take(name, to, "")
+        note(f"{', '.join(sorted(wanted))}: the data of {saved} come back; those of now are in {copy}")
         backup.put_back(name, wanted, Place(saved))
         aside.update(dict.fromkeys(wanted, copy))
 
@@ -201,17 +207,24 @@ def _deployed(host: Stack) -> bool:
     return True
 
 
-def unwell(client: DockerClient, prefix: str, images: Mapping[str, str]) -> set[str]:
+def unwell(client: DockerClient, prefix: str, images: Mapping[str, str], patience: float = SETTLED_SECONDS) -> set[str]:
     """Which of these services run the image given, and do not get well with it."""
-    found = set()
-    for service, image in images.items():
-        with contextlib.suppress(NotFound):
-            attributes = client.containers.get(f"{prefix}-{service}").attrs
-            state, health = attributes["State"], attributes["State"].get("Health", {}).get("Status")
-            ill = state["Status"] != "running" or attributes["RestartCount"] or health == "unhealthy"
-            if ill and attributes["Config"]["Image"] == image:
-                found.add(service)
-    return found
+    deadline = time.monotonic() + patience
+    while True:
+        found = {service for service, image in images.items() if _ill(client, f"{prefix}-{service}", image)}
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
+
+
+def _ill(client: DockerClient, name: str, image: str) -> bool:
+    try:
+        attributes = client.containers.get(name).attrs
+    except NotFound:
+        return False
+    state, health = attributes["State"], attributes["State"].get("Health", {}).get("Status")
+    well = state["Status"] == "running" and (health == "healthy" if health else not attributes["RestartCount"])
+    return attributes["Config"]["Image"] == image and not well
 
 
 def _told(name: str, changes: Changes, saved: str, aside: Mapping[str, str], *, well: bool) -> tuple[str, str]:

@@ -122,16 +122,18 @@ def test_without_a_loki_before_no_period_has_begun() -> None:
     ("container", "ill"),
     [
         (Container("old"), False),
-        (Container("old", health="starting"), False),
+        (Container("old", restarts=2), False),  # it needed them
+        (Container("old", health="starting"), True),
         (Container("old", health="unhealthy"), True),
         (Container("old", status="restarting"), True),
         (Container("old", status="exited"), True),
-        (Container("old", restarts=2), True),  # between two crashes
+        (Container("old", health=""), False),  # nothing looks after it
+        (Container("old", restarts=2, health=""), True),
         (Container("new", status="exited"), False),  # not its turn yet
     ],
 )
 def test_a_service_is_unwell_when_the_image_of_before_does_not_run_on(container: Container, *, ill: bool) -> None:
-    found = upgrade.unwell(engine(loki=container), "nervous-test", {"loki": "old", "prometheus": "old"})
+    found = upgrade.unwell(engine(loki=container), "nervous-test", {"loki": "old", "prometheus": "old"}, patience=0)
     assert found == ({"loki"} if ill else set())
 
 
