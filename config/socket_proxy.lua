@@ -1,28 +1,18 @@
 -- What the proxy of the Docker socket answers by itself, and from when it lets a log be read.
 
-local ENGINE = "/var/run/docker.sock"
-local LOKI = 3100 -- a port of the proxy itself, which knows Loki's address
+local ENGINE = "unix@/var/run/docker.sock"
+local LOKI = "127.0.0.1:3100" -- a port of the proxy itself, which knows Loki's address
 
 -- Seconds. Loki takes a line into a stream that goes on up to an hour late (half of its max_chunk_age).
 local LATE = 3000
 -- Seconds. A line may overtake another one of its container in the shipper, which waits for the end of stack traces.
 local OVERTAKEN = 5
 
--- Status and body of what a server answers; its address and port follow the path.
-local function ask(path, ...)
-    local server = core.tcp()
-    server:settimeout(30)
-    if not server:connect(...) then
-        return nil, ""
-    end
-    server:send("GET " .. path .. " HTTP/1.0\r\nHost: docker\r\n\r\n")
-    local status = tonumber((server:receive("*l") or ""):match("^HTTP/%S+ (%d+)"))
-    repeat
-        local header = server:receive("*l")
-    until not header or header == ""
-    local body = server:receive("*a")
-    server:close()
-    return status, body or ""
+-- Status and body of what a server answers. Not by `core.tcp`, which waits without end for the rest of an answer that is
+-- longer than a buffer (16 KiB).
+local function ask(path, address)
+    local answer = core.httpclient():get({ url = "http://docker" .. path, dst = address, timeout = 30000 })
+    return answer.status, answer.body or "" -- 0 or an error of HAProxy's own when there is no answer
 end
 
 -- JSON as tables. Texts stay as they are written, with their escapes: they are only written again.
@@ -138,7 +128,7 @@ end
 core.register_action("inspect", { "http-req" }, function(txn)
     local facts, status = inspect(txn.f:path():match("/containers/([^/]+)/json$"))
     if not facts then
-        return reply(txn, status or 502, "application/json", '{"message":"the engine does not tell of this container"}\n')
+        return reply(txn, status == 404 and 404 or 502, "application/json", '{"message":"the engine does not tell of this container"}\n')
     end
     reply(txn, 200, "application/json", string.format(
         '{"Id":"%s","Name":"%s","Config":{"Tty":%s},"State":{"Status":"%s","Running":%s,"Restarting":%s,'
@@ -173,7 +163,7 @@ local function delivered(facts, from)
         return string.format("%%%02X", letter:byte())
     end)
     local range = string.format("&direction=backward&limit=1&start=%d&end=%d", from, core.now().sec + LATE)
-    local status, body = ask("/loki/api/v1/query_range?query=" .. escaped .. range, "127.0.0.1", LOKI)
+    local status, body = ask("/loki/api/v1/query_range?query=" .. escaped .. range, LOKI)
     if status ~= 200 then
         return nil
     end

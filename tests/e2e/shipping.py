@@ -316,6 +316,10 @@ class Shipping:
         until(lambda: len(logs.lines("brief")) >= 2)
         assert sorted(line.text for line in logs.lines("brief")) == ["first", "last"]
 
+    def test_a_container_of_which_the_engine_has_much_to_tell_is_read(self, logs: Logs) -> None:
+        logs.run("verbose", f"echo said; : {'x' * 60_000}; exec sleep 3600")
+        until(lambda: [line.text for line in logs.lines("verbose")] == ["said"])
+
     def test_loki_away_for_two_minutes_and_the_shipper_killed_meanwhile(self, logs: Logs) -> None:
         busy, calm = logs.count("busy", every="0.02"), logs.count("calm", every="2")
         until(lambda: logs.counted("calm") > 1)
