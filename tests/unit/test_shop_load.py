@@ -16,6 +16,7 @@ from examples.shop.load.faults import Fault
 from examples.shop.load.generator import Generator, ShopNotReadyError
 from examples.shop.load.profiles import PROFILES, ROUTES, Phase, Profile, in_turn, planned
 from examples.shop.load.report import NOT_SENT, PhaseReport, Report, Sample, summed_up
+from tests.e2e.wait import until
 
 ERROR = Fault("orders", "error")
 SLOW = Fault("orders", "latency", "1500ms")
@@ -183,7 +184,7 @@ def test_what_is_reported_is_what_the_shop_was_asked(shop: FakeShop) -> None:
 def test_phases_follow_each_other_and_last_as_long_as_they_should(shop: FakeShop) -> None:
     report = Generator(shop.url).run(Profile("test", "", (Phase("one", 0.4, 5), Phase("two", 0.2, 5))))
     one, two = report.phases
-    assert 0.4 <= (one.ended - one.started).total_seconds() < 0.6
+    assert 0.4 <= (one.ended - one.started).total_seconds() < 2
     assert one.ended <= two.started < two.ended
 
 
@@ -205,9 +206,11 @@ def test_a_route_that_was_never_answered_has_no_latency() -> None:
 
 def test_a_shop_that_goes_away_in_the_middle_is_told_by_the_report(shop: FakeShop) -> None:
     def phase_begins(text: str) -> None:
-        shop.gone = text.startswith("alone")
+        if text.startswith("alone"):
+            until(lambda: len(shop.asked) == 2 + 5)  # its preparation, and the first phase
+            shop.gone = True
 
-    phases = (Phase("before", 0.1, 50), Phase("pause", 0.3, 1), Phase("alone", 0.1, 100))
+    phases = (Phase("before", 0.1, 50), Phase("alone", 0.1, 100))
     report = Generator(shop.url).run(Profile("test", "", phases), told=phase_begins)
     assert report.phase("before").statuses == {"200": 4, "201": 1}
     assert report.phase("alone").statuses == {"no answer": 10}

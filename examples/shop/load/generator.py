@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,8 @@ USER = {"user": "ada", "password": "lovelace-1815"}
 """The one that the shop's database begins with."""
 AT_ONCE = 64
 """Requests under way; more wait, and their waiting counts as latency."""
+LATE_SECONDS = 2
+"""After its last phase, for requests that wait for their turn; then they are too late."""
 TIMEOUT_SECONDS = 10
 """Of connecting, and of each pause within an answer. So a run ends this much after its last phase, or soon after."""
 
@@ -46,7 +48,8 @@ class Generator:
                 started = datetime.now(UTC)
                 sent += self._send(phase, pool)
                 phases.append(PhaseReport(name=phase.name, started=started, ended=datetime.now(UTC)))
-            pool.shutdown(wait=False, cancel_futures=True)  # what still waits for its turn is too late
+            wait([future for _, future in sent], LATE_SECONDS)
+            pool.shutdown(wait=False, cancel_futures=True)
         return summed_up(profile.name, self.url, phases, (_result(future, unsent) for unsent, future in sent))
 
     def _prepare(self) -> None:
