@@ -161,17 +161,17 @@ def test_a_line_longer_than_allowed_is_cut_and_kept(stack: Deployment) -> None:
 
 
 def test_a_log_alert_reaches_alertmanager_and_its_threshold_changes_without_a_restart(stack: Deployment) -> None:
-    push(stack, {"service": "orders", "level": "error"}, *(f"no order {number}" for number in range(50)))
+    push(stack, {"service": "refunds", "level": "error"}, *(f"no refund {number}" for number in range(50)))
     before = identity(stack)
-    assert not _alerts(stack, "LogErrorBurst", service="orders")
+    assert not _alerts(stack, "LogErrorBurst", service="refunds")
 
     stack.config["alerts"] = {"runbooks": "https://runbooks.example", "thresholds": {"log_errors": 20}}
     stack.up()
-    [alert] = until(lambda: _alerts(stack, "LogErrorBurst", service="orders"), seconds=90)
+    [alert] = until(lambda: _alerts(stack, "LogErrorBurst", service="refunds"), seconds=90)
     assert identity(stack) == before
-    labels = {"alertname": "LogErrorBurst", "environment": "loki", "service": "orders", "severity": "warning"}
+    labels = {"alertname": "LogErrorBurst", "environment": "loki", "service": "refunds", "severity": "warning"}
     assert alert["labels"] == labels
-    assert alert["annotations"]["summary"] == "orders has logged 50 errors in five minutes"
+    assert alert["annotations"]["summary"] == "refunds has logged 50 errors in five minutes"
     assert alert["annotations"]["runbook_url"] == "https://runbooks.example/LogErrorBurst.md"
 
 
