@@ -59,7 +59,7 @@ def _killed_lately(state: Mapping[str, Any]) -> bool:
     """The engine remembers how the run before this one ended as long as the container is there, however well it runs now."""
     if not state.get("OOMKilled"):
         return False
-    began = datetime.fromisoformat(state["StartedAt"][: len("2026-01-01T00:00:00")]).replace(tzinfo=UTC)
+    began = datetime.fromisoformat(state["StartedAt"])
     return state["Status"] != "running" or (datetime.now(UTC) - began).total_seconds() < SETTLED_SECONDS
 
 

@@ -48,27 +48,21 @@ def last_words(client: DockerClient, name: str) -> str:
     except NotFound:
         return ""
     while _starts_again(container) and not container.attrs["State"]["Restarting"]:
-        if _age(container) > SETTLED_SECONDS:
+        if (datetime.now(UTC) - _began(container)).total_seconds() > SETTLED_SECONDS:
             return ""
         time.sleep(0.5)
         container.reload()
     if not container.attrs["State"]["Restarting"]:
         return ""
-    began = datetime.fromisoformat(_seconds(container.attrs["State"]["StartedAt"]))
-    return container.logs(since=int(began.timestamp())).decode(errors="replace")
+    return container.logs(since=int(_began(container).timestamp())).decode(errors="replace")
 
 
 def _starts_again(container: Container) -> bool:
     return bool(container.attrs["RestartCount"]) and container.attrs["State"]["Running"]
 
 
-def _age(container: Container) -> float:
-    began = datetime.fromisoformat(_seconds(container.attrs["State"]["StartedAt"]))
-    return (datetime.now(UTC) - began).total_seconds()
-
-
-def _seconds(time_of_engine: str) -> str:
-    return re.sub(r"\.\d+Z$|Z$", "+00:00", time_of_engine)  # it counts nanoseconds
+def _began(container: Container) -> datetime:
+    return datetime.fromisoformat(container.attrs["State"]["StartedAt"])
 
 
 def _named(service: Description, words: str) -> Iterator[str]:
