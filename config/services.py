@@ -93,8 +93,11 @@ def correlation(settings: Settings, dashboards: Mapping[str, str]) -> tuple[Cont
 
 
 def keepers(settings: Settings) -> tuple[Container, ...]:
-    """The services that keep what must survive; those first that hand it on to others."""
-    containers = (*metrics(settings, {}), *logs(settings), *traces(settings), *correlation(settings, {}))
+    """The services that keep what must survive; those first that hand it on to others.
+
+    Loki comes last: what a shipper has read by its place on disk is in Loki seconds later, and not at once.
+    """
+    containers = (*metrics(settings, {}), *traces(settings), *correlation(settings, {}), *logs(settings))
     return tuple(sorted((one for one in containers if one.data), key=lambda one: not one.hands_on))
 
 

@@ -3,9 +3,11 @@
 import json
 import re
 import secrets
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyrage
@@ -15,12 +17,12 @@ from docker import DockerClient
 
 from components.engine import execute
 from config.settings import GRAFANA_PASSWORD
-from tests.e2e import leftovers, tracing
+from tests.e2e import backups, leftovers, tracing
 from tests.e2e.cloud import KEY, REGION, aws, cloud
 from tests.e2e.deployment import DATA, Deployment
 from tests.e2e.ports import publish
 from tests.e2e.wait import until
-from toolchain import images, volume_helper
+from toolchain import debian, images, volume_helper
 from toolchain.backup import volume as volumes
 
 KEEPERS = (*DATA, "grafana")
@@ -66,27 +68,6 @@ def _left(stack: Deployment) -> set[str]:
     return {name for volume in stack.client.volumes.list() if (name := str(volume.name)).startswith(f"{stack.prefix}-")}
 
 
-def _silence(stack: Deployment, comment: str) -> None:
-    silence = {
-        "matchers": [{"name": "alertname", "value": "Old", "isRegex": False}],
-        "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "endsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600)),
-        "createdBy": "test",
-        "comment": comment,
-    }
-    requests.post(f"{stack.url('alertmanager')}/api/v2/silences", json=silence, timeout=10).raise_for_status()
-
-
-def _silences(stack: Deployment) -> list[str]:
-    return sorted(found["comment"] for found in stack.get("alertmanager", "/api/v2/silences"))
-
-
-def _series(stack: Deployment, then: str) -> list[str]:
-    """Every series that Prometheus has of that moment, with its value."""
-    found = stack.get("prometheus", "/api/v1/query", query='{__name__=~".+"}', time=then)["data"]["result"]
-    return sorted(json.dumps(one, sort_keys=True) for one in found)
-
-
 def _lines(stack: Deployment) -> list[str]:
     query = {"query": '{service="kept"}', "since": "1h", "limit": str(2 * LINES)}
     found = stack.get("loki", "/loki/api/v1/query_range", **query)["data"]["result"]
@@ -107,7 +88,7 @@ def test_only_data_volumes_are_left_and_a_new_deployment_goes_on_with_them(stack
     until(lambda: stack.query("up == 1"))
     then = f"{time.time():.3f}"
     before = stack.get("prometheus", "/api/v1/query", query="up", time=then)["data"]["result"]
-    _silence(stack, "survives")
+    backups.silence(stack, "survives")
     used = _volumes(stack)
     data = {f"{stack.prefix}-{service}" for service in KEEPERS}
     assert len(used - data) >= 3  # config volumes, and the secrets' anonymous one
@@ -121,8 +102,45 @@ def test_only_data_volumes_are_left_and_a_new_deployment_goes_on_with_them(stack
 
     stack.up()
     assert stack.get("prometheus", "/api/v1/query", query="up", time=then)["data"]["result"] == before
-    assert _silences(stack) == ["survives"]
+    assert backups.silences(stack) == ["survives"]
     stack.up("--expect-no-changes")
+
+
+@contextmanager
+def _full_disk(folder: Path) -> Iterator[Path]:
+    """A folder of a disk that has room for a part of a backup."""
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(debian.as_root("mount", "-t", "tmpfs", "-o", "size=128k,mode=0777", "none", str(disk)), check=True)
+    try:
+        yield disk / "daily"
+    finally:
+        subprocess.run(debian.as_root("umount", str(disk)), check=True)
+
+
+@contextmanager
+def _no_folder(folder: Path) -> Iterator[Path]:
+    """Where a file is in the way."""
+    (folder / "daily").write_text("a file")
+    yield folder / "daily"
+
+
+@pytest.mark.parametrize(
+    ("place", "complaint"),
+    [(_full_disk, "No space left on device"), (_no_folder, "Not a directory")],
+    ids=["its disk is full", "it is a file"],
+)
+def test_a_place_that_does_not_take_the_backup_is_told_and_the_stack_goes_on(
+    stack: Deployment, tmp_path: Path, place: Callable[[Path], AbstractContextManager[Path]], complaint: str
+) -> None:
+    containers = stack.containers()
+    with place(tmp_path) as folder:
+        printed = stack.toolchain("backup", "--to", str(folder), fails=True)
+        print(printed)
+        [told] = re.findall(rf"^✗ {folder}/down-\S+ does not take the backup: \[.*\] (.*)$", printed, re.MULTILINE)
+        assert told.startswith(complaint)
+        assert not folder.is_dir() or not list(folder.iterdir())
+    assert backups.runs_as_before(stack, containers)
 
 
 def test_a_backup_brings_everything_back_under_another_prefix(
@@ -148,9 +166,9 @@ def test_a_backup_brings_everything_back_under_another_prefix(
     requests.post(url, json=board, auth=LOGIN, timeout=10).raise_for_status()
     spans = {one: until(lambda one=one: _trace(stack, one)) for one in traces}  # type: ignore[misc]
     lines = until(lambda: _lines(stack) if len(_lines(stack)) == LINES else None)
-    _silence(stack, "made just now")
+    backups.silence(stack, "made just now")
     then = f"{time.time() - 10:.3f}"  # cAdvisor gives its samples times of its own: the last ones are still to come
-    series = _series(stack, then)
+    series = backups.series(stack, then)
     assert len(series) > 500
     started = {service: stack.started(service) for service in KEEPERS}
 
@@ -181,10 +199,10 @@ def test_a_backup_brings_everything_back_under_another_prefix(
         printed = back.toolchain(*words, environment=access)
         print(printed)
         assert "all kept" in printed  # the check after it
-        assert _series(back, then) == series
+        assert backups.series(back, then) == series
         assert _lines(back) == lines
         assert {one: _trace(back, one) for one in traces} == spans
-        assert _silences(back) == ["made just now", "survives"]
+        assert backups.silences(back) == ["made just now", "survives"]
         assert _board(back) == "Made by hand"
 
         containers = back.containers()

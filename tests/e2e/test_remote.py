@@ -4,6 +4,7 @@ It has 4 GB, and the stack is sized for it.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,9 +15,11 @@ import pytest
 import check
 from components.engine import connect
 from config.units import MIB
+from tests.e2e import backups
 from tests.e2e.deployment import Deployment
 from tests.e2e.ports import publish
 from tests.e2e.remote import Sshd, TlsFront, dumped
+from tests.e2e.wait import until
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +158,30 @@ def test_an_engine_is_believed_by_the_authority_of_the_settings_alone(
 
 
 # The last ones: they take the stack down.
+
+
+def test_a_backup_comes_here_over_ssh_and_goes_back_to_a_host_whose_state_is_lost(
+    deployment: Deployment, host: Sshd, tmp_path: Path
+) -> None:
+    deployment.config["docker"] = over_ssh(host)
+    deployment.up()
+    backups.silence(deployment, "before")
+    until(lambda: deployment.query("up == 1"))
+    then = f"{time.time() - 10:.3f}"
+    series, logins = backups.series(deployment, then), host.logins
+    assert series
+    address = backups.take(deployment, tmp_path)
+    assert 0 < host.logins - logins < len(backups.manifest(address).files)
+    backups.silence(deployment, "since")
+
+    state = deployment.folder / "state"
+    state.rename(tmp_path / "lost")
+    state.mkdir()
+    printed = deployment.toolchain("restore", "--from", str(address), "--replace")
+    print(printed)
+    assert "all kept" in printed  # the check after it
+    assert backups.series(deployment, then) == series
+    assert backups.silences(deployment) == ["before"]
 
 
 def test_down_over_ssh_leaves_nothing_that_runs(deployment: Deployment, host: Sshd) -> None:

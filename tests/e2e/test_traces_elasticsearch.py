@@ -4,11 +4,13 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from docker import DockerClient
 
 from components.engine import execute
+from tests.e2e import backups
 from tests.e2e.deployment import Deployment
 from tests.e2e.tracing import Outage, config, counted, exemplars_lead_somewhere, sampled
 from tests.e2e.wait import until
@@ -47,8 +49,12 @@ def stack(
     deploy: Callable[..., AbstractContextManager[Deployment]], client: DockerClient, local_images: Mapping[str, str]
 ) -> Iterator[Deployment]:
     image = for_tests.image(client, "elasticsearch")
-    images = {"images": {**local_images, "elasticsearch": image}}
-    with deploy("search", **config(storage="elasticsearch", memory={"elasticsearch": "1GiB"}), **images) as made:
+    # By its id: `make restore` looks for a build of its own for each image that is named as one.
+    more = {
+        "images": {**local_images, "elasticsearch": str(client.images.get(image).id)},
+        "grafana": {"enabled": False},
+    }
+    with deploy("search", **config(storage="elasticsearch", memory={"elasticsearch": "1GiB"}), **more) as made:
         # A volume that is there already is what the deployment takes.
         volume = f"{made.prefix}-elasticsearch"
         _index_of_another_day(client, image, volume, OLD, days=9)
@@ -104,3 +110,10 @@ def test_an_outage_of_elasticsearch_alone_loses_nothing_that_is_kept(stack: Depl
 def test_two_minutes_without_jaeger_and_its_storage_lose_nothing_that_is_kept(stack: Deployment) -> None:
     with Outage(stack, "unlucky", "jaeger", "elasticsearch") as outage:
         outage.loses_nothing()
+
+
+# The last one: it takes the stack down.
+
+
+def test_a_backup_goes_back_in_place_with_alloy_reading_on(stack: Deployment, tmp_path: Path) -> None:
+    backups.there_and_back(stack, tmp_path)

@@ -1,23 +1,40 @@
 """Traces in a genuine OpenSearch: kept as by the other storages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 
+import pytest
 from docker import DockerClient
 
+from tests.e2e import backups
 from tests.e2e.deployment import Deployment
 from tests.e2e.tracing import config, counted, sampled
 from tests.e2e.wait import until
 from toolchain.images import for_tests
 
 
-def test_the_same_is_kept_and_counted_and_the_retention_runs(
+@pytest.fixture(scope="module")
+def stack(
     deploy: Callable[..., AbstractContextManager[Deployment]], client: DockerClient, local_images: Mapping[str, str]
-) -> None:
-    images = {"images": {**local_images, "opensearch": for_tests.image(client, "opensearch")}}
-    with deploy("opensearch", **config(storage="opensearch", memory={"opensearch": "1GiB"}), **images) as stack:
-        stack.up()
-        sampled(stack, "shop")
-        counted(stack, "shop")
-        until(lambda: stack.query("nervous_system_trace_retention_success_timestamp_seconds > 0"))
-        assert stack.query('elasticsearch_cluster_health_status{service="opensearch",color="red"} == 0')
+) -> Iterator[Deployment]:
+    image = for_tests.image(client, "opensearch")
+    more = {"images": {**local_images, "opensearch": str(client.images.get(image).id)}, "grafana": {"enabled": False}}
+    small = config(storage="opensearch", memory={"opensearch": "1GiB"})
+    with deploy("opensearch", **small, **more, logs={"shipper": "promtail"}) as made:
+        made.up()
+        yield made
+
+
+def test_the_same_is_kept_and_counted_and_the_retention_runs(stack: Deployment) -> None:
+    sampled(stack, "shop")
+    counted(stack, "shop")
+    until(lambda: stack.query("nervous_system_trace_retention_success_timestamp_seconds > 0"))
+    assert stack.query('elasticsearch_cluster_health_status{service="opensearch",color="red"} == 0')
+
+
+# The last one: it takes the stack down.
+
+
+def test_a_backup_goes_back_in_place_with_promtail_reading_on(stack: Deployment, tmp_path: Path) -> None:
+    backups.there_and_back(stack, tmp_path)

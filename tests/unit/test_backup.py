@@ -3,16 +3,21 @@
 import io
 import json
 import os
+import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pyrage
 import pytest
 
 from components import engine
+from config import services
+from tests.e2e.cloud import REGION, cloud
+from tests.e2e.ports import free_port
 from tests.unit.conftest import EVERYTHING, settings_of
 from toolchain.backup import manifest as manifests
 from toolchain.backup import volume
@@ -37,8 +42,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "encrypted":
         keys = {"recipient": str(KEY.to_public()), "identity": key_file(tmp_path)}
     made = Place(str(tmp_path / "backups" / "one"), **keys)
-    made.make()
+    with made.made():
+        pass
     return made
+
+
+def put(place: Place, files: Mapping[str, Iterable[bytes]]) -> None:
+    """A backup of these files."""
+    with place.made():
+        for name, pieces in files.items():
+            place.write(name, pieces)
 
 
 def test_what_is_put_there_comes_back(place: Place) -> None:
@@ -70,8 +83,8 @@ def test_a_damaged_file_is_told(place: Place, harm: Any, complaint: str) -> None
 
 def test_without_the_right_key_nothing_opens(tmp_path: Path) -> None:
     sealed = Place(str(tmp_path / "one"), recipient=str(KEY.to_public()))
-    sealed.make()
-    stored = sealed.write("loki.tar.gz", PIECES)
+    with sealed.made():
+        stored = sealed.write("loki.tar.gz", PIECES)
     with pytest.raises(ToolchainError, match="is encrypted"):
         list(sealed.read(stored))
     other = Place(sealed.address, identity=key_file(tmp_path, pyrage.x25519.Identity.generate()))
@@ -82,20 +95,66 @@ def test_without_the_right_key_nothing_opens(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_what_stops_in_the_middle_is_told_in_its_own_words(tmp_path: Path, *, encrypted: bool) -> None:
     place = Place(str(tmp_path / "one"), recipient=str(KEY.to_public()) if encrypted else None)
-    place.make()
 
     def pieces() -> Iterator[bytes]:
         yield b"begins"
         raise ChildProcessError("tar: short read")
 
     with pytest.raises(ChildProcessError, match="short read"):
-        place.write("loki.tar.gz", pieces())
+        put(place, {"state.json": [b"{}"], "loki.tar.gz": pieces()})
+    assert not Path(place.address).exists()
 
 
-def test_a_place_that_takes_nothing_is_told_in_one_line(tmp_path: Path) -> None:
-    place = Place(str(tmp_path / "never made"))
-    with pytest.raises(ToolchainError, match=r"does not take the backup: .*No such file"):
-        place.write("loki.tar.gz", PIECES)
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_full_disk_is_told_in_one_line_and_nothing_is_left_on_it(tmp_path: Path, *, encrypted: bool) -> None:
+    place = Place(str(tmp_path / "one"), recipient=str(KEY.to_public()) if encrypted else None)
+
+    def full() -> Iterator[bytes]:
+        Path(place.address, "loki.tar.gz.age" if encrypted else "loki.tar.gz").symlink_to("/dev/full")
+        yield b"{}"
+
+    with pytest.raises(ToolchainError, match=r"one does not take the backup: .*No space left on device"):
+        put(place, {"state.json": full(), "loki.tar.gz": PIECES})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line_and_what_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "of another backup").mkdir()
+    for where, complaint in (("file/one", "Not a directory"), ("of another backup", "File exists")):
+        with pytest.raises(ToolchainError, match=f"does not take the backup: .*{complaint}"):
+            put(Place(str(tmp_path / where)), {"state.json": [b"{}"]})
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("bucket", "endpoint", "key", "complaint"),
+    [
+        ("nobodys", None, "test", "the bucket 'nobodys' does not exist, or is forbidden for access"),
+        ("there", f"http://127.0.0.1:{free_port()}", "test", "Could not connect to the endpoint URL"),
+        ("there", None, "", "Unable to locate credentials"),
+        ("", None, "test", 'Invalid bucket name ""'),
+    ],
+    ids=["no such bucket", "no answer", "no credentials", "no name"],
+)
+def test_a_bucket_that_takes_nothing_is_told_in_one_message(
+    monkeypatch: pytest.MonkeyPatch, bucket: str, endpoint: str | None, key: str, complaint: str
+) -> None:
+    with cloud("there") as address:
+        for name, value in {
+            "AWS_ENDPOINT_URL": endpoint or address,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": key,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_MAX_ATTEMPTS": "1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        with pytest.raises(ToolchainError, match=f"does not take the backup: (?s:.*){re.escape(complaint)}"):
+            put(Place(f"s3://{bucket}/daily"), {"state.json": [b"{}"]})
 
 
 def test_wrong_keys_are_told_before_anything_begins(tmp_path: Path) -> None:
@@ -162,6 +221,13 @@ def test_a_backup_that_does_not_fit_the_settings_is_refused(
         return
     with pytest.raises(ToolchainError, match=complaint):
         manifests.must_fit(backed_up, settings_of(config), with_grafana=False)
+
+
+@pytest.mark.parametrize("shipper", ["alloy", "promtail"])
+def test_who_hands_on_is_copied_first_and_loki_last(shipper: str) -> None:
+    order = [container.service for container in services.keepers(settings_of({"logs": {"shipper": shipper}}))]
+    assert set(order[:2]) == {shipper, "otel_collector"}
+    assert order[-1] == "loki"
 
 
 class Service:

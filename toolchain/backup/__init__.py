@@ -17,7 +17,7 @@ from requests import RequestException
 from config import services
 from config.container import Container
 from config.units import MIB
-from toolchain import engine, paths, stack, volume_helper
+from toolchain import engine, paths, recovery, stack, volume_helper
 from toolchain.backup import manifest as manifests
 from toolchain.backup import volume as volumes
 from toolchain.backup.manifest import Kept, Manifest
@@ -45,8 +45,7 @@ def take(name: str, to: str, recipient: str) -> str:
     client = engine.connect(saved.settings.docker)
     taken = datetime.now(UTC)
     place = Place(f"{to.rstrip('/')}/{name}-{taken:%Y%m%dT%H%M%SZ}", recipient=recipient or None)
-    place.make()
-    with _ended_by_signals():
+    with _ended_by_signals(), place.made():
         kept = {
             container.service: _keep(client, saved, container, place)
             for container in services.keepers(saved.settings)
@@ -172,10 +171,24 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
     restored.use_local_images()
     if present:
         restored.pulumi("destroy", "--yes")
+        _remove_what_no_state_knows(client, prefix)
         for volume in present:
             client.volumes.get(volume).remove()
     _fill(client, restored, found, place)
     stack.up(name)
+
+
+def _remove_what_no_state_knows(client: DockerClient, prefix: str) -> None:
+    """Containers and network of a stack whose state is lost: they hold its volumes and its names."""
+    try:
+        for container in client.containers.list(all=True, filters={"label": f"{recovery.STACK_LABEL}={prefix}"}):
+            note(f"{container.name} is removed: the stack's state does not know it")
+            container.remove(force=True, v=True)
+        for network in client.networks.list(names=[prefix]):
+            if network.name == prefix:
+                network.remove()
+    except DockerException as error:
+        raise ToolchainError(f"what runs already cannot be removed: {error}") from error
 
 
 def put_back(name: str, wanted: Collection[str], place: Place) -> None:

@@ -73,12 +73,13 @@ def read(place: Place) -> Manifest:
     Raises:
         DamagedError: there is none, it was never finished, or this version does not know its format.
     """
-    text = place.clear_text(NAME)
-    if text is None:
+    try:
+        text = place.clear_text(NAME)
+    except DamagedError as error:
         raise DamagedError(
-            f"{place.address} holds no whole backup: it has no {NAME}, which is written last",
+            f"{place.address} holds no whole backup, for {NAME} is written last: {error}",
             fix="FROM=… names the folder of one backup, as `make backup` has printed it",
-        )
+        ) from None
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:

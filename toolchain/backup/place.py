@@ -4,12 +4,14 @@ asked, and are read the same way: none is ever held in memory."""
 import hashlib
 import io
 import os
+import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pyrage
 import smart_open
 from botocore.exceptions import BotoCoreError, ClientError
@@ -35,6 +37,10 @@ class DamagedError(ToolchainError):
     """What is there is not what was put there."""
 
 
+class _NoBucketError(Exception):
+    """The bucket does not exist, or is closed to these credentials."""
+
+
 class Place:
     """A folder with the files of one backup.
 
@@ -49,10 +55,26 @@ class Place:
         self._recipient = _recipient(recipient) if recipient else None
         self._identity = _identity(identity) if identity else None
 
-    def make(self) -> None:
-        """An empty folder, for the owner's eyes only."""
-        if not self.address.startswith(S3):
+    @contextmanager
+    def made(self) -> Iterator[None]:
+        """An empty folder, for the owner's eyes only. It goes again when what is to be put there does not get whole: what
+        is left of that on a full disk would stay in the way. (A bucket needs no folder, and keeps what it has by then.)
+
+        Raises:
+            ToolchainError: the place does not take it.
+        """
+        if self.address.startswith(S3):
+            with _errors_of(self.address), suppress(ClientError):  # whether the bucket takes files, the first one tells
+                boto3.client("s3").head_bucket(Bucket=self.address.removeprefix(S3).partition("/")[0])
+            yield
+            return
+        with _errors_of(self.address):
             Path(self.address).mkdir(parents=True, mode=0o700)
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(self.address, ignore_errors=True)
+            raise
 
     def write(self, name: str, pieces: Iterable[bytes]) -> Stored:
         """One file out of its pieces, whole or not at all.
@@ -104,12 +126,13 @@ class Place:
                 fix="take another backup",
             )
 
-    def clear_text(self, name: str) -> bytes | None:
-        """A small file that is never encrypted; None if there is none."""
-        try:
-            return b"".join(self._pieces(name))
-        except DamagedError:
-            return None
+    def clear_text(self, name: str) -> bytes:
+        """A small file that is never encrypted.
+
+        Raises:
+            DamagedError: there is none, or the place does not answer.
+        """
+        return b"".join(self._pieces(name))
 
     def write_clear_text(self, name: str, text: bytes) -> None:
         """A small file that is never encrypted; it is there when it is whole."""
@@ -125,7 +148,10 @@ class Place:
                 new.rename(Path(self.address, name))
 
     def _open(self, name: str, mode: str) -> Any:
-        return smart_open.open(f"{self.address}/{name}", mode, compression="disable")
+        try:
+            return smart_open.open(f"{self.address}/{name}", mode, compression="disable")
+        except ValueError as error:
+            raise _NoBucketError(error) from error
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         try:
@@ -166,7 +192,7 @@ def _errors_of(address: str) -> Iterator[None]:
     """What a place says when it does not take a file, in one line."""
     try:
         yield
-    except (OSError, ClientError, BotoCoreError) as error:
+    except (OSError, ClientError, BotoCoreError, _NoBucketError) as error:
         raise ToolchainError(f"{address} does not take the backup: {error}") from error
 
 
