@@ -89,16 +89,16 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
     revision, before = order.revision[:12], _current(service)
     if before != revision:  # the volume knows better than a service that may be down
         before = _in_volume(client, loader, FLIP, revision) or None
-    pages = _Pages(client, service, loader, tools=order.tools)
+    inside = _Inside(client, service, loader, tools=order.tools)
     restarted = False
     try:
-        if before != revision or pages.missing(order.expect):
-            restarted = _reload(service, order, restart=bool(pages.missing(order.since_start)))
-        _wait_until_live(service, order, pages, begun + patience)
+        if before != revision or inside.missing(order.expect):
+            restarted = _reload(inside, order, restart=bool(inside.missing(order.since_start)))
+        _wait_until_live(service, order, inside, begun + patience)
     except RefusedError:
         if before not in {None, revision}:
             _in_volume(client, loader, FLIP, str(before))
-            _reload(service, order, restart=restarted)
+            _reload(inside, order, restart=restarted)
             with contextlib.suppress(RefusedError):  # the first one is what to tell
                 _take_over(service, order, time.monotonic() + patience)
         raise
@@ -138,12 +138,12 @@ def _run_once(
     name = f"{loader.name}-{role}"
     with contextlib.suppress(NotFound):  # of an update that was killed
         client.containers.get(name).remove(v=True, force=True)
+    where.setdefault("user", loader.attrs["Config"]["User"])
     helper = client.containers.run(
         loader.attrs["Image"],
         entrypoint=["/bin/sh", "-c"],
         command=list(script),
         name=name,
-        user=loader.attrs["Config"]["User"],
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
         mem_limit="32m",
@@ -158,8 +158,8 @@ def _run_once(
 
 
 @dataclass(frozen=True)
-class _Pages:
-    """What a service says of itself, asked where it runs: no port must be reachable from here."""
+class _Inside:
+    """A service, spoken to where it runs: no port must be reachable from here."""
 
     client: docker.DockerClient
     service: Container
@@ -188,16 +188,40 @@ class _Pages:
             return dict(expected)
         return {url: text for bit, (url, text) in enumerate(expected.items()) if missing >> bit & 1}
 
+    def signalled(self, signal: str) -> bool:
+        """Sends a signal to the main process; tells whether it has arrived.
 
-def _reload(service: Container, order: Order, *, restart: bool) -> bool:
+        One that the engine sends counts for it as a stop by hand: it would start the service neither after a crash nor with
+        the host again (moby/moby 41302).
+        """
+        words = ["kill", "-s", signal.removeprefix("SIG"), "1"]
+        if self.tools:
+            return execute(self.service, words)[0] == 0
+        try:
+            code, _ = _run_once(
+                self.client,
+                self.loader,
+                "signal",
+                [" ".join(words)],
+                user=self.service.attrs["Config"]["User"],  # nobody else may without capabilities
+                pid_mode=f"container:{self.service.id}",
+                network_mode="none",
+            )
+        except APIError:  # it has stopped meanwhile
+            return False
+        return code == 0
+
+
+def _reload(inside: _Inside, order: Order, *, restart: bool) -> bool:
     """Tells the service that its files are others; returns whether that took a restart."""
+    service = inside.service
     service.reload()
     # A signal reaches nothing that does not run.
     restart = restart or order.reload == "restart" or service.status != "running"
+    if not restart and isinstance(order.reload, str) and order.reload != "poll":
+        restart = not inside.signalled(order.reload)
     if restart:
         service.restart(timeout=order.grace_seconds)
-    elif isinstance(order.reload, str) and order.reload != "poll":
-        service.kill(order.reload)
     return restart
 
 
@@ -211,11 +235,11 @@ def _take_over(service: Container, order: Order, deadline: float) -> None:
         raise RefusedError(f"{service.name} does not take its new files:\n{words.strip()}")
 
 
-def _wait_until_live(service: Container, order: Order, pages: _Pages, deadline: float) -> None:
+def _wait_until_live(service: Container, order: Order, inside: _Inside, deadline: float) -> None:
     asked = time.monotonic()
     _wait_until_well(service, order, deadline)
     _take_over(service, order, deadline)
-    while missing := pages.missing({**order.since_start, **order.expect}):
+    while missing := inside.missing({**order.since_start, **order.expect}):
         failed = any("reload_successful" in text for text in missing.values())
         if time.monotonic() > deadline or (failed and time.monotonic() > asked + REFUSED_SECONDS):
             raise RefusedError(f"the running service does not say {missing}; its log:\n{_log(service)}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.engine import execute
+from config import services
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
 
@@ -84,6 +85,31 @@ def test_settings_go_live_without_a_restart_or_a_missed_scrape(stack: Deployment
     assert len(gaps) >= 3
     assert max(gaps) < 1.5 * INTERVAL
     assert not stack.query('min_over_time(up{job="prometheus"}[1m]) < 1')
+
+
+def test_what_has_taken_new_files_is_still_started_again_after_a_crash(stack: Deployment) -> None:
+    """A signal that the engine sends counts for it as a stop by hand."""
+    described = [services.describe(service, stack.settings) for service in stack.settings.services]
+    told = [one.service for one in described if one.config and one.config.reload == "SIGHUP"]
+    assert {"prometheus", "alertmanager", "otel_collector"} <= set(told)
+    before = identities(stack)
+    stack.config["alerts"] = {"thresholds": {"cpu": 74}}
+    stack.config["notifications"] = {"repeat_interval": "6h"}
+    stack.config["traces"] = {"sampling": {"decision_wait": "1s", "rest": 20}}
+    stack.up()
+    assert identities(stack) == before
+    processes = [str(stack.container(service).attrs["State"]["Pid"]) for service in told]
+    kill = ["kill", "-9", *processes]
+    stack.client.containers.run(
+        stack.settings.image("alertmanager"),
+        entrypoint=kill,
+        user="0",
+        pid_mode="host",
+        network_mode="none",
+        remove=True,
+    )
+    for service in told:
+        until(lambda service=service: stack.started(service) != before[service][1])  # type: ignore[misc]
 
 
 # 1. and 2. What cannot be reloaded restarts its own container only

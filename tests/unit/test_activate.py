@@ -25,6 +25,7 @@ LOADER = NEW + "0" * 52
 
 VERSION_URL, METRICS_URL = "http://127.0.0.1/version", "http://127.0.0.1/metrics"
 EXPECT = {VERSION_URL: f"version {NEW}", METRICS_URL: "reload_successful 1"}
+HANG_UP = ["kill", "-s", "HUP", "1"]
 TAKE = ["sh", "take"]
 """A service's own command for new files."""
 HEALTH = ("wget", "-q", "-O", "/dev/null", "http://127.0.0.1/ready")
@@ -96,7 +97,7 @@ class Service:
             "Restarting": self.crashing,
             "StartedAt": f"{started:%Y-%m-%dT%H:%M:%S}.123456789Z",
         }
-        return {"State": state, "RestartCount": self.restart_count}
+        return {"State": state, "RestartCount": self.restart_count, "Config": {"User": "10001:0"}}
 
     def reload(self) -> None:
         """The SDK's word for looking again."""
@@ -108,15 +109,14 @@ class Service:
             if self.crashing:
                 self.log.append((self.clock.now, f"cannot run with {self._link()}"))
 
-    def kill(self, signal: str) -> None:
-        self.actions.append(signal)
-        if not self.running and not self.crashing:
-            raise APIError("Container is not running")
+    def _hang_up(self) -> tuple[int, bytes]:
+        self.actions.append("SIGHUP")
         if not self.deaf and not self.crashing:
             self._read()
             if not self.reload_successful:
                 self.log.append((self.clock.now, f"refusing {self._link()}"))
         self.clock.sleep(self.seconds_per_request)
+        return 0, b""
 
     def restart(self, timeout: int) -> None:
         self.actions.append(f"restart within {timeout}")
@@ -136,6 +136,8 @@ class Service:
             raise APIError("Container is not running")
         if command[0] == "readlink":
             return (0, f"{self._link()}\n".encode()) if self._link() else (1, b"")
+        if command == HANG_UP:
+            return self._hang_up()
         if command == TAKE:
             return self._take()
         if command == list(HEALTH):
@@ -187,7 +189,10 @@ class Engine:
     def run(self, image: str, *, entrypoint: list[str], command: list[str], **options: Any) -> Any:
         run = {"image": image, **options}
         self.runs.append(run)
-        if options["network_mode"] == "none":
+        if "pid_mode" in options:
+            assert options["pid_mode"] == f"container:{self.service.id}"
+            code, out = self.service.exec_run(command[0].split())
+        elif options["network_mode"] == "none":
             done = subprocess.run([*entrypoint, *command], check=False, stdout=subprocess.PIPE)
             code, out = done.returncode, done.stdout
         else:
@@ -461,6 +466,26 @@ def test_a_service_without_tools_is_asked_by_a_container_beside_it(host: Host) -
         assert run["name"] == "ns-prometheus-loader-ask"
         assert not run.get("volumes")
         assert run["removed"] == {"v": True, "force": True}
+
+
+def test_a_service_without_tools_is_signalled_by_a_container_beside_it_as_its_own_user(host: Host) -> None:
+    activate(host.order(tools=False))
+    [signalled] = [run for run in host.engine.runs if "pid_mode" in run]
+    assert signalled["name"] == "ns-prometheus-loader-signal"
+    assert signalled["user"] == "10001:0"
+    assert signalled["cap_drop"] == ["ALL"]
+    assert signalled["network_mode"] == "none"
+    assert not signalled.get("volumes")
+
+
+@pytest.mark.parametrize("tools", [True, False])
+def test_a_service_that_no_signal_reaches_is_restarted(
+    host: Host, monkeypatch: pytest.MonkeyPatch, *, tools: bool
+) -> None:
+    monkeypatch.setattr(host.service, "_hang_up", lambda: (1, b"kill: not permitted"))
+    activate(host.order(tools=tools))
+    assert host.service.actions == ["restart within 10"]
+    assert host.service.loaded == NEW
 
 
 def test_what_a_service_without_tools_does_not_say_is_a_refusal(host: Host) -> None:
