@@ -177,9 +177,19 @@ def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
     aside: dict[str, str] = {}
 
     def put_back(wanted: Collection[str]) -> None:
-        copy = backup.take(name, to, "")
-        note(f"{', '.join(sorted(wanted))}: the data of {saved} come back; those of now are in {copy}")
-        backup.put_back(name, wanted, Place(saved))
+        named, where = ", ".join(sorted(wanted)), "still in the stack"
+        try:
+            copy = backup.take(name, to, "")
+            where = f"in {copy}"
+            note(f"{named}: the data of {saved} come back; those of now are {where}")
+            backup.put_back(name, wanted, Place(saved))
+        except ToolchainError as error:
+            raise ToolchainError(
+                f"{name} is neither upgraded nor as before: the data of {named} do not come back: {error}\n"
+                f"    those of the backup are in {saved}, those of now {where}",
+                fix=f"{error.fix or 'mend that'}; then make restore STACK={name} FROM={saved} REPLACE=1, which gives up what all "
+                "services have got since",
+            ) from error
         aside.update(dict.fromkeys(wanted, copy))
 
     if others := {service for service in keepers if jumps.another_format(*changes[service])}:

@@ -203,6 +203,29 @@ def test_data_comes_back_only_where_nothing_else_helps(
     assert Host.asked == [f"config set --path images.{name} {old} --stack test" for name, (old, _) in changes.items()]
 
 
+@pytest.mark.parametrize(("broken", "where"), [("take", "still in the stack"), ("put_back", "in /backups/second")])
+def test_when_data_cannot_come_back_the_message_says_where_both_are(
+    broken: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> str:
+        raise ToolchainError("/backups is full", fix="make room")
+
+    Host.asked = []
+    monkeypatch.setattr(upgrade, "Stack", Host)
+    monkeypatch.setattr(backup, "take", lambda *_: "/backups/second")
+    monkeypatch.setattr(backup, broken, fails)
+    monkeypatch.setattr(upgrade, "_deployed", lambda _: pytest.fail("deployed on data of another format"))
+    with pytest.raises(ToolchainError) as caught:
+        upgrade.roll_back("test", MAJOR, "/backups/first", "/backups")
+    told = f"{caught.value} {caught.value.fix}"
+    words = [
+        "loki do not come back: /backups is full",
+        f"in /backups/first, those of now {where}",
+        "make room; then make",
+    ]
+    assert [word for word in words if word not in told] == []
+
+
 @pytest.mark.parametrize("failure", [typer.Exit(1), ToolchainError("no")])
 def test_a_failed_update_is_rolled_back_and_one_that_is_refused_leaves_the_stack_file(
     failure: Exception, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
