@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from components.engine import execute
 from config.units import MIB
+from tests.e2e import backups
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
 
@@ -85,18 +88,38 @@ def test_containers_that_were_stopped_and_killed_by_hand_come_back(stack: Deploy
 
 def test_a_service_whose_process_dies_is_started_again_by_the_engine(stack: Deployment) -> None:
     before = stack.container("node_exporter")
-    stack.client.containers.run(
-        stack.settings.image("node_exporter"),
-        entrypoint=["kill", "-9", str(before.attrs["State"]["Pid"])],
-        user="0",
-        pid_mode="host",
-        network_mode="none",
-        remove=True,
-    )
+    stack.crash("node_exporter")
     until(lambda: stack.container("node_exporter").attrs["RestartCount"] == 1)
     until(lambda: running(stack, "node_exporter"))
     assert stack.container("node_exporter").id == before.id
     assert stack.started("node_exporter") > before.attrs["State"]["StartedAt"]
+
+
+def test_make_up_sets_damaged_data_aside_and_tells(stack: Deployment) -> None:
+    stack.config["grafana"] = {"enabled": False}  # its password would be made up, and it deployed
+    stack.write()
+    stack.live = None
+    backups.silence(stack, "stays")
+    service, damaged = stack.container("alertmanager"), b"damaged by a power cut"
+    service.stop(timeout=10)
+    assert service.put_archive("/alertmanager", packed("nflog", damaged))
+    service.start()
+    until(lambda: stack.container("alertmanager").attrs["RestartCount"])
+    printed = stack.toolchain("up")
+    assert "alertmanager could not read nflog in its volume: set aside, as .damaged-" in printed
+    assert "all kept" in printed
+    assert execute(service, ["sh", "-c", "cat /alertmanager/nflog.damaged-*"]) == (0, damaged.decode())
+    assert backups.silences(stack) == ["stays"]
+
+
+def packed(name: str, content: bytes) -> bytes:
+    """An archive of one file."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as file:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        file.addfile(entry, io.BytesIO(content))
+    return archive.getvalue()
 
 
 # Refused before anything is touched

@@ -98,16 +98,7 @@ def test_what_has_taken_new_files_is_still_started_again_after_a_crash(stack: De
     stack.config["traces"] = {"sampling": {"decision_wait": "1s", "rest": 20}}
     stack.up()
     assert identities(stack) == before
-    processes = [str(stack.container(service).attrs["State"]["Pid"]) for service in told]
-    kill = ["kill", "-9", *processes]
-    stack.client.containers.run(
-        stack.settings.image("alertmanager"),
-        entrypoint=kill,
-        user="0",
-        pid_mode="host",
-        network_mode="none",
-        remove=True,
-    )
+    stack.crash(*told)
     for service in told:
         until(lambda service=service: stack.started(service) != before[service][1])  # type: ignore[misc]
 

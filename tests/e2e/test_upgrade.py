@@ -1,21 +1,34 @@
-"""`make upgrade`: to an image that works, to one that does not, and to one that must not be."""
+"""`make upgrade`: to an image that works, to one that does not, to one that spoils the data, and to one that must not be."""
 
+import contextlib
+import io
 import json
+import re
+import tarfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
 
 import pytest
 import requests
 from docker import DockerClient
 
-from tests.e2e import leftovers
+from tests.e2e import backups, leftovers
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
 from toolchain import jumps
+from toolchain.backup import manifest
+from toolchain.backup.place import Place
 
+MEANWHILE = "meanwhile-of-upgrades"
+KEPT = "kept-through-upgrades"
 LINES = [f"line {number}" for number in range(50)]
+OTHER_FORMAT = "echo of another format >/alertmanager/nflog; echo of another format >/alertmanager/new-store; exit 1"
+"""A release that does not work, but has changed the data before: the one of before does not start on them."""
 
 
 class Images:
@@ -65,21 +78,84 @@ def before(stack: Deployment) -> str:
     """A time of which Prometheus has samples; Loki has the lines by then."""
     until(lambda: stack.query("up == 1"))
     now = time.time_ns()
-    values = [[str(now + number), text] for number, text in enumerate(LINES)]
-    push = {"streams": [{"stream": {"service": "kept-through-upgrades", "level": "info"}, "values": values}]}
-    requests.post(f"{stack.url('loki')}/loki/api/v1/push", json=push, timeout=30).raise_for_status()
+    _push(stack, KEPT, [[str(now + number), text] for number, text in enumerate(LINES)])
     until(lambda: _lines(stack) == LINES)
     return f"{time.time():.3f}"
 
 
-def _lines(stack: Deployment) -> list[str]:
-    query = {"query": '{service="kept-through-upgrades"}', "since": "1h", "limit": "1000", "direction": "forward"}
+def _push(stack: Deployment, service: str, values: list[list[str]]) -> None:
+    push = {"streams": [{"stream": {"service": service, "level": "info"}, "values": values}]}
+    requests.post(f"{stack.url('loki')}/loki/api/v1/push", json=push, timeout=30).raise_for_status()
+
+
+def _lines(stack: Deployment, service: str = KEPT) -> list[str]:
+    query = {"query": f'{{service="{service}"}}', "since": "1h", "limit": "5000", "direction": "forward"}
     found = stack.get("loki", "/loki/api/v1/query_range", **query)["data"]["result"]
     return [text for stream in found for _, text in stream["values"]]
 
 
 def _samples(stack: Deployment, then: str) -> int:
     return len(stack.get("prometheus", "/api/v1/query", query="up", time=then)["data"]["result"])
+
+
+def _scrapes(stack: Deployment) -> set[float]:
+    """The times of all samples that Prometheus has of itself."""
+    return {float(then) for series in stack.query('up{job="prometheus"}[1h]') for then, _ in series["values"]}
+
+
+class Meanwhile:
+    """`with` it, the stack is used: what each service has acknowledged → when."""
+
+    def __init__(self, stack: Deployment) -> None:
+        self._stack = stack
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._use, args=[use]) for use in (self._log, self._mute, self._look)]
+        self.lines: dict[str, float] = {}
+        self.silences: dict[str, float] = {}
+        self.scrapes: dict[float, float] = {}
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _use(self, use: Callable[[], None]) -> None:
+        while not self._over.wait(0.3):
+            with contextlib.suppress(requests.RequestException):  # it is away, and has acknowledged nothing
+                use()
+
+    def _log(self) -> None:
+        text = f"meanwhile {time.time_ns()}"
+        _push(self._stack, MEANWHILE, [[str(time.time_ns()), text]])
+        self.lines[text] = time.time()
+
+    def _mute(self) -> None:
+        comment = f"meanwhile {time.time_ns()}"
+        backups.silence(self._stack, comment)
+        self.silences[comment] = time.time()
+
+    def _look(self) -> None:
+        self.scrapes.update({then: then for then in _scrapes(self._stack)})
+
+
+def _taken(address: str) -> float:
+    return manifest.read(Place(address)).taken.timestamp()
+
+
+def _archived(address: str, service: str) -> dict[str, bytes]:
+    """Path in the volume → content: what a backup has of a service."""
+    place, found = Place(address), {}
+    for file in manifest.read(place).volumes[service].files[:2]:  # the third one has names only
+        with tarfile.open(fileobj=io.BytesIO(b"".join(place.read(file)))) as archive:
+            for entry in archive:
+                if content := archive.extractfile(entry):
+                    found[entry.name.removeprefix("data/")] = content.read()
+    return found
 
 
 def _image(stack: Deployment, service: str) -> str:
@@ -138,6 +214,62 @@ def test_an_image_that_does_not_work_goes_again_and_the_data_stay(
     assert _samples(stack, before) == samples
     assert stack.settings.images.loki == old  # as the message says
     stack.config["images"]["loki"] = old
+    stack.up("--expect-no-changes")
+
+
+def test_what_another_image_has_written_goes_for_the_data_of_before_and_nothing_is_thrown_away(
+    stack: Deployment, images: Images, before: str
+) -> None:
+    """Three services get other images: one leaves what the old image cannot read, one is of another major version, and
+    one is well."""
+    old = {service: _image(stack, service) for service in ("alertmanager", "prometheus", "loki")}
+    samples = _samples(stack, before)
+    backups.silence(stack, "made before")
+    new = {
+        "alertmanager": (_version(old["alertmanager"], 1), f"ENTRYPOINT {json.dumps(['/bin/sh', '-c', OTHER_FORMAT])}"),
+        "prometheus": ("99.0.0", 'LABEL "of"="another major version"'),
+        "loki": (_version(old["loki"], 2), 'LABEL "of"="the release after it"'),
+    }
+    for service, (version, change) in new.items():
+        stack.config["images"][service] = images.make(old[service], service, version, change)
+    with Meanwhile(stack) as meanwhile:
+        printed = _upgrade(stack, fails=True)
+    first = re.findall(r"^ +the backup: (\S+)$", printed, re.MULTILINE)
+    copies = dict(re.findall(r"(\S+): its data are those of the backup; what came in since is in (\S+),", printed))
+    assert "it runs the images of before again, and passes the check" in printed
+    assert len({*first, *copies.values()}) == 3  # a backup, and a copy before each time that data were put back
+    assert copies.keys() == {"alertmanager", "prometheus"}
+    assert {service: _image(stack, service) for service in old} == old
+
+    begun, done = _taken(first[0]), Path(first[0], manifest.NAME).stat().st_mtime
+
+    def of(service: str, acknowledged: dict[Any, float]) -> tuple[set[Any], set[Any]]:
+        """What came in before the backup, and what came in between it and the copy."""
+        was = {one for one, then in acknowledged.items() if then < begun}
+        came = {one for one, then in acknowledged.items() if done < then < _taken(copies[service])}
+        assert was
+        assert came
+        return was, came
+
+    was, came = of("alertmanager", meanwhile.silences)
+    there = set(backups.silences(stack))
+    assert there >= was | {"made before"}
+    assert not there & came
+    copy = _archived(copies["alertmanager"], "alertmanager")
+    assert copy["new-store"] == copy["nflog"] == b"of another format\n"
+    assert [one for one in meanwhile.silences.keys() - there if one.encode() not in copy["silences"]] == []
+
+    was, came = of("prometheus", meanwhile.scrapes)
+    scrapes = _scrapes(stack)
+    assert scrapes >= was
+    assert not scrapes & came
+    assert _samples(stack, before) == samples
+
+    # Loki gets well on its data, and has all that it has acknowledged.
+    assert set(_lines(stack, MEANWHILE)) >= meanwhile.lines.keys()
+    assert _lines(stack) == LINES
+
+    stack.config["images"].update(old)
     stack.up("--expect-no-changes")
 
 
