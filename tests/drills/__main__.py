@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests.drills import containers, deployments, engine, inputs, network, report, storage
+from tests.drills import clock, containers, deployments, engine, inputs, network, report, storage
 from tests.drills.frame import Row, carry_out, chosen
 from tests.drills.ground import SERVICES, Ground, OnGround
 from tests.e2e import machine
@@ -23,6 +23,7 @@ GROUPS: dict[str, list[OnGround]] = {
     "Engine": engine.drills(),
     "Network": network.drills(),
     "Storage": storage.drills(),
+    "Clocks": [*clock.drills(), *engine.clock_drills()],
     "Deployments": deployments.drills(),
     "Bad inputs": inputs.drills(),
 }

@@ -14,11 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from docker import DockerClient
 
+from tests.drills import clock, vdso
 from tests.drills.containers import started_anew
 from tests.drills.frame import Drill, in_short
 from tests.drills.ground import SERVICES, Ground, OnGround, Promise, reached
@@ -35,6 +37,9 @@ ip link set lo up
 exec "$0" -m tests.drills.engine "$@"
 """
 PROMISE = Promise(undecided=True, scraped=False)
+CLOCKS = {"clock-ahead-host": 2700, "clock-behind-host": -2700}
+"""Drill → seconds by which the clock of the whole host jumps: less than what a shipper that starts looks for the end of a log."""
+CLOCK_SECONDS = 20
 
 
 class Engine:
@@ -82,6 +87,8 @@ def inside(name: str, data: Path, references: Mapping[str, str]) -> str:
     try:
         subprocess.run(["docker", "load"], stdin=sys.stdin, stdout=subprocess.DEVNULL, check=True)
         with Ground(second.client(), pulumi_cli.ensure().environment(), references) as ground:
+            if name in CLOCKS:
+                return clock_jumped(ground, name)
             away = second.stop if name == "engine-restarted" else second.lose_power
 
             def back() -> None:
@@ -91,6 +98,30 @@ def inside(name: str, data: Path, references: Mapping[str, str]) -> str:
             return ground.drill(name, fault=away, heal=back, seconds=5, promise=PROMISE)
     finally:
         second.stop()
+
+
+def clock_jumped(ground: Ground, name: str) -> str:
+    """Everything here but the drill itself has another time: the engine, what it runs containers by, all processes in them."""
+    assert os.getpid() == 1, "the processes here are not only this engine's"
+
+    def everybody() -> list[int]:
+        return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit() and folder.name != "1"]
+
+    def back() -> None:
+        vdso.set_clock(everybody(), 0)
+        if ahead:
+            clock.without_future(ground)
+        ground.container("alloy").restart()
+
+    ahead = CLOCKS[name] > 0
+    ground.steady.off = timedelta(seconds=CLOCKS[name])
+    return ground.drill(
+        name,
+        fault=lambda: vdso.set_clock(everybody(), CLOCKS[name]),
+        heal=back,
+        seconds=CLOCK_SECONDS,
+        promise=clock.AHEAD if ahead else clock.PROMISE,
+    )
 
 
 def apart(ground: Ground, *, name: str) -> str:
@@ -128,6 +159,25 @@ def drills() -> list[OnGround]:
     return [
         Drill(name, f"{cause}; on a second engine of its own", PROMISE.text, partial(apart, name=name))
         for name, cause in causes.items()
+    ]
+
+
+def clock_drills() -> list[OnGround]:
+    cause = "the clock of the engine and of all that it runs jumps {minutes} min {way}, and back after {seconds} s; then {hand}the "
+    cause += "shipper is started anew; on a second engine of its own"
+    return [
+        Drill(
+            name,
+            cause.format(
+                minutes=abs(off) // 60,
+                way="ahead" if off > 0 else "behind",
+                seconds=CLOCK_SECONDS,
+                hand=f"{clock.HAND}, and " if off > 0 else "",
+            ),
+            (clock.AHEAD if off > 0 else clock.PROMISE).text,
+            partial(apart, name=name),
+        )
+        for name, off in CLOCKS.items()
     ]
 
 

@@ -87,6 +87,8 @@ class Promise:
     """The application is scraped all the time; else not while Prometheus, or the way to it, is away."""
     alert: bool = True
     """The alert that began meanwhile is told, once."""
+    ended: bool = True
+    """Its end too; else that comes later than can be waited for."""
 
     @property
     def text(self) -> str:
@@ -100,7 +102,7 @@ class Promise:
         if self.scraped:
             said.append(f"scraped at least every {SCRAPED_SECONDS} s")
         if self.alert:
-            said.append("alert told once, and its end")
+            said.append("alert told once" + (", and its end" if self.ended else ", its end an hour late"))
         return ", ".join([*said, "check green"])
 
 
@@ -290,7 +292,7 @@ class Ground:
         self._traces(began.timestamp(), struck, healed, ended, promise)
         gap = self._samples(known, struck, away, promise)
         if promise.alert:
-            self._alert(name)
+            self._alert(name, ended=promise.ended)
         flow.calm()
         return (
             f"away {away:.0f} s, longest gap between scrapes {gap:.0f} s, check green {green_after:.0f} s after the heal"
@@ -336,9 +338,11 @@ class Ground:
         assert gap <= allowed, f"{gap:.0f} s between two scrapes, {allowed:.0f} s are allowed"
         return gap
 
-    def _alert(self, name: str) -> None:
+    def _alert(self, name: str, *, ended: bool) -> None:
         times = self.steady.told(name, "FIRING")
         assert times == 1, f"the alert was told {times} times"
+        if not ended:
+            return
         self.steady.calm()
         reached("the end of the alert is told", lambda: self.steady.told(name, "RESOLVED"), 60)
         times = self.steady.told(name, "RESOLVED")

@@ -24,7 +24,11 @@ Page = Literal[
     "redirect",
     "twins",
     "future",
+    "ahead",
+    "behind",
 ]
+ASKEW_SECONDS: dict[Page, int] = {"ahead": 3600, "behind": -86_400}
+"""What the clock of a target is off, whose samples have times of their own."""
 MANY_SERIES = 30_000
 LABELS = 60
 PIECE = b"# HELP filler " + b"x" * 65_000 + b"\n"
@@ -64,6 +68,8 @@ class _Handler(Answers, BaseHTTPRequestHandler):
             elif page in {"large", "endless"}:
                 for _ in range(400 if page == "large" else 20_000):  # 25 MiB, 1.2 GiB
                     self.wfile.write(PIECE)
+            elif page in ASKEW_SECONDS:
+                self.wfile.write(b"hostile 0 %d\nsingle 3\n" % ((time.time() + ASKEW_SECONDS[page]) * 1000))
             elif page != "redirect":
                 self.wfile.write(SMALL[page])
 

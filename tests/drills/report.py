@@ -21,7 +21,9 @@ by default: it scrapes and judges every 2 s, groups alerts for 1 s, and decides 
 means: by what Docker does itself, or by `make up`.
 
 A data volume is a disk of 256 MiB here. A process is killed from outside its container, so that the engine knows as
-little of it as of a crash. Not among them is a jump of the clock: containers have the clock of the whole machine.
+little of it as of a crash. A clock that jumps is that of the processes, as they ask the kernel for the time: the kernel's own,
+by which everybody else on the machine goes, stays right, and with it the times of files and of health checks. Before, during
+and after the jump, lines and spans come with right times, but for those of a host that jumps as a whole.
 
 {summary}
 """

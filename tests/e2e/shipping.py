@@ -73,14 +73,14 @@ class Logs:
         """What `service` is called in Loki: other tests' containers are on the engine, and are shipped too."""
         return f"{self.shop.name}-{service}"
 
-    def lines(self, service: str) -> list[Line]:
-        """All of a service that runs in a container."""
-        return self.found(self.named(service))
+    def lines(self, service: str, off: timedelta = timedelta(0)) -> list[Line]:
+        """All of a service that runs in a container; `off` is how far the engine's clock was ahead."""
+        return self.found(self.named(service), off)
 
-    def found(self, service: str) -> list[Line]:
+    def found(self, service: str, off: timedelta = timedelta(0)) -> list[Line]:
         """All that has this label."""
         found: list[Line] = []
-        start, end = self.began, datetime.now(UTC) + timedelta(seconds=1)
+        start, end = self.began + off, datetime.now(UTC) + timedelta(seconds=1) + off
         while start < end:
             found += self._page(f'{{service="{service}"}}', start, start + PAGE)
             start += PAGE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills import report
+from tests.drills import clock, report
 from tests.drills.frame import DETAIL_LENGTH, Drill, Row, carry_out, chosen, in_short
 from tests.drills.ground import Promise
 from tests.drills.storage import full, garble
@@ -117,10 +117,19 @@ def test_the_page_tells_what_failed_and_what_was_not_carried_out(tmp_path: Path)
         (Promise(lines=False, traces=False), "every line once from the heal on, every trace from the heal on"),
         (Promise(scraped=False), "samples from before stay"),
         (Promise(history=False, scraped=False), "samples from the heal on"),
+        (Promise(), "alert told once, and its end, check green"),
+        (Promise(ended=False), "alert told once, its end an hour late, check green"),
     ],
 )
 def test_what_is_promised_stands_in_the_table(promise: Promise, words: str) -> None:
     assert words in promise.text
+
+
+def test_a_clock_of_the_stack_jumps_both_ways_and_the_end_says_where_a_hand_is_needed() -> None:
+    causes = {drill.name: drill.cause for drill in clock.drills()}
+    for way in ("ahead", "behind"):
+        assert {f"clock-{way}-all", f"clock-{way}-prometheus"} <= causes.keys()
+    assert [name for name, cause in causes.items() if "by hand" in cause] == ["clock-ahead-all"]
 
 
 def test_every_drill_has_a_name_of_its_own_and_there_are_enough() -> None:
