@@ -107,39 +107,33 @@ def test_only_data_volumes_are_left_and_a_new_deployment_goes_on_with_them(stack
 
 
 @contextmanager
-def _full_disk(folder: Path) -> Iterator[Path]:
-    """A folder of a disk that has room for a part of a backup."""
-    disk = folder / "disk"
-    disk.mkdir()
-    subprocess.run(debian.as_root("mount", "-t", "tmpfs", "-o", "size=128k,mode=0777", "none", str(disk)), check=True)
+def _disk(folder: Path, options: str) -> Iterator[None]:
+    """A disk of its own in place of the folder."""
+    folder.mkdir()
+    subprocess.run(
+        debian.as_root("mount", "-t", "tmpfs", "-o", f"mode=0777,{options}", "none", str(folder)), check=True
+    )
     try:
-        yield disk / "daily"
+        yield
     finally:
-        subprocess.run(debian.as_root("umount", str(disk)), check=True)
-
-
-@contextmanager
-def _no_folder(folder: Path) -> Iterator[Path]:
-    """Where a file is in the way."""
-    (folder / "daily").write_text("a file")
-    yield folder / "daily"
+        subprocess.run(debian.as_root("umount", str(folder)), check=True)
 
 
 @pytest.mark.parametrize(
-    ("place", "complaint"),
-    [(_full_disk, "No space left on device"), (_no_folder, "Not a directory")],
-    ids=["its disk is full", "it is a file"],
+    ("options", "complaint"),
+    [("size=128k", "No space left on device"), ("ro", "Read-only file system")],
+    ids=["full in the middle", "read-only"],
 )
-def test_a_place_that_does_not_take_the_backup_is_told_and_the_stack_goes_on(
-    stack: Deployment, tmp_path: Path, place: Callable[[Path], AbstractContextManager[Path]], complaint: str
+def test_a_disk_that_does_not_take_the_backup_is_told_and_the_stack_goes_on(
+    stack: Deployment, tmp_path: Path, options: str, complaint: str
 ) -> None:
-    containers = stack.containers()
-    with place(tmp_path) as folder:
+    containers, folder = stack.containers(), tmp_path / "daily"
+    with _disk(folder, options):
         printed = stack.toolchain("backup", "--to", str(folder), fails=True)
         print(printed)
         [told] = re.findall(rf"^✗ {folder}/down-\S+ does not take the backup: \[.*\] (.*)$", printed, re.MULTILINE)
         assert told.startswith(complaint)
-        assert not folder.is_dir() or not list(folder.iterdir())
+        assert not list(folder.iterdir())
     assert backups.runs_as_before(stack, containers)
 
 

@@ -38,7 +38,8 @@ def another(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 def deployment(host: Sshd, deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
     """Not up yet. The host is known by a file of the project, as in the stack files of this repository."""
     ports = publish("prometheus", "alertmanager", "loki")
-    with deploy("remote", docker=over_ssh(host), memory={"host": "4GiB"}, publish=ports) as made:
+    more = {"memory": {"host": "4GiB"}, "publish": ports, "grafana": {"enabled": False}}
+    with deploy("remote", docker=over_ssh(host), **more) as made:
         (made.folder / "known_hosts").write_text(host.known_hosts.read_text())
         with contextlib.chdir(made.folder):
             yield made
