@@ -37,8 +37,7 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
         attributes = running.attrs
         state = attributes["State"]
         health = state.get("Health", {}).get("Status", "no check in its image")
-        # The engine asks after 30 s for the first time: until then its question is asked from here.
-        if health == "starting" and state["Status"] == "running" and _well(running):
+        if state["Status"] == "running" and _not_asked_yet(state) and _well(running):
             health = "healthy"
         killed = ", was killed for memory" if _killed_lately(state) else ""
         yield Finding(
@@ -61,6 +60,13 @@ def _killed_lately(state: Mapping[str, Any]) -> bool:
         return False
     began = datetime.fromisoformat(state["StartedAt"])
     return state["Status"] != "running" or (datetime.now(UTC) - began).total_seconds() < SETTLED_SECONDS
+
+
+def _not_asked_yet(state: Mapping[str, Any]) -> bool:
+    """The engine asks after 30 s for the first time, and calls a container unhealthy, which has failed nothing, when it was
+    paused (for a backup): until it asks, its question is asked from here."""
+    health = state.get("Health", {})
+    return health.get("Status") == "starting" or (health.get("Status") == "unhealthy" and not health["FailingStreak"])
 
 
 def _well(running: Container) -> bool:

@@ -95,7 +95,7 @@ def test_containers_that_keep_every_promise_are_not_complained_of() -> None:
         (None, "prometheus runs"),
         (container(Status="exited"), "prometheus is healthy"),
         (container(Status="paused"), "prometheus is healthy"),
-        (container(Health={"Status": "unhealthy"}), "prometheus is healthy"),
+        (container(Health={"Status": "unhealthy", "FailingStreak": 3}), "prometheus is healthy"),
         (container(Health={"Status": "starting"}), "prometheus is healthy"),
         (container(OOMKilled=True, StartedAt=ago(10)), "prometheus is healthy"),
         (container(OOMKilled=True, StartedAt=ago(100), Status="restarting"), "prometheus is healthy"),
@@ -120,9 +120,21 @@ def test_a_container_that_breaks_a_promise_is_named(prometheus: dict[str, Any] |
     assert broken(containers.findings(Engine(prometheus=prometheus), SETTINGS)) == [complaint]  # type: ignore[arg-type]
 
 
-def test_a_container_that_the_engine_has_not_asked_yet_is_asked_the_same() -> None:
-    young = Engine(prometheus=container(Health={"Status": "starting"}), answers={"/-/ready": "ok"})
-    assert broken(containers.findings(young, SETTINGS)) == []  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("health", "complaints"),
+    [
+        ({"Status": "starting", "FailingStreak": 0}, []),
+        ({"Status": "starting", "FailingStreak": 1}, []),
+        ({"Status": "unhealthy", "FailingStreak": 0}, []),
+        ({"Status": "unhealthy", "FailingStreak": 3}, ["prometheus is healthy"]),
+    ],
+    ids=["young", "young, and was slow", "was paused", "has failed"],
+)
+def test_a_container_that_the_engine_has_not_asked_yet_is_asked_the_same(
+    health: dict[str, Any], complaints: list[str]
+) -> None:
+    engine = Engine(prometheus=container(Health=health), answers={"/-/ready": "ok"})
+    assert broken(containers.findings(engine, SETTINGS)) == complaints  # type: ignore[arg-type]
 
 
 def test_a_kill_for_memory_counts_until_the_container_runs_for_a_minute_again() -> None:
