@@ -24,9 +24,10 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
             "--enable-feature=exemplar-storage",
             f"--web.external-url={settings.url('prometheus')}",
             "--web.route-prefix=/",
-            # 10 million samples are about 160 MB for one query (16 bytes each); the default of 50 million is 800 MB.
-            "--query.max-samples=10000000",
-            "--query.max-concurrency=8",
+            # 5 million samples are about 80 MB for one query (16 bytes each), and 320 MB for all at once: what the head of
+            # a small host leaves. The defaults are 800 MB and 20 queries.
+            "--query.max-samples=5000000",
+            "--query.max-concurrency=4",
             # Prometheus finds the container's limit by itself; the rest is for the page cache of its blocks.
             "--auto-gomemlimit.ratio=0.85",
             "--auto-gomemlimit.refresh-interval=15s",  # a new limit is set while it runs

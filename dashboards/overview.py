@@ -81,7 +81,7 @@ def errors() -> AnyPanel:
 def p95() -> AnyPanel:
     return look.number(
         "p95",
-        f"Nineteen of twenty requests are answered within this time. Red from {LIMITS.latency_p95} on, where the alert is.",
+        f"Nineteen of twenty requests of five minutes are answered within this time. Red from {LIMITS.latency_p95} on, where the alert is.",
         "s",
         PromQL(now(signals.total_quantile(95))),
         size=(5, 4),
@@ -94,7 +94,8 @@ def latency() -> AnyPanel:
     others = [PromQL(now(signals.total_quantile(percent)), f"p{percent}") for percent in (50, 99)]
     return look.lines(
         "Response time",
-        "Half, nineteen of twenty, and 99 of 100 requests are answered within these times. Yesterday and last week: p95.",
+        "Half, nineteen of twenty, and 99 of 100 requests of five minutes are answered within these times. Yesterday and last "
+        "week: p95.",
         "s",
         *compared(signals.total_quantile(95), "p95"),
         *others,

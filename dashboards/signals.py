@@ -36,9 +36,8 @@ TOTAL_RATIO = f"{total(ERRORS)} / ({total(REQUESTS)} > 0)"
 
 
 def total_quantile(percent: int) -> str:
-    """Of all chosen services together: from their buckets, because quantiles cannot be added up."""
-    buckets = f'{DURATION}_bucket{{job="application",{CHOSEN}}}[$__rate_interval]@past'
-    return f"histogram_quantile({percent / 100:g}, sum by (le) (rate({buckets})))"
+    """Of all chosen services together: from their recorded buckets, because quantiles cannot be added up."""
+    return f"histogram_quantile({percent / 100:g}, sum by (le) (service_le:{DURATION}_bucket:rate5m{{{CHOSEN}}}@past))"
 
 
 def now(expr: str) -> str:

@@ -17,15 +17,15 @@ def group(limits: Thresholds, watched: Watched) -> Group:
 
 
 def _golden_signals() -> tuple[Rule, ...]:
+    # Recorded once for the quantiles and the overview: of a hundred routes and more, reading the buckets themselves takes
+    # seconds, and memory beyond what Prometheus has on a small host (docs/performance.md).
+    buckets = RecordingRule(
+        f"service_le:{_REQUESTS}_bucket:rate5m",
+        f'sum by (service, le) (rate({_REQUESTS}_bucket{{job="application"}}[5m]))',
+    )
     quantiles = tuple(
         RecordingRule(
-            f"service:{_REQUESTS}:p{percent}_rate5m",
-            f"""
-            histogram_quantile(
-              {percent / 100:g},
-              sum by (service, le) (rate({_REQUESTS}_bucket{{job="application"}}[5m]))
-            )
-            """,
+            f"service:{_REQUESTS}:p{percent}_rate5m", f"histogram_quantile({percent / 100:g}, {buckets.record})"
         )
         for percent in (50, 95, 99)
     )
@@ -48,6 +48,7 @@ def _golden_signals() -> tuple[Rule, ...]:
             "service:http_server_errors:ratio_rate5m",
             "service:http_server_errors:rate5m / (service:http_server_requests:rate5m > 0)",
         ),
+        buckets,
         *quantiles,
         RecordingRule(
             "service:http_server_active_requests:sum",
