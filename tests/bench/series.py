@@ -1,4 +1,4 @@
-"""Prometheus by the number of series, and one step beyond what it takes.
+"""Prometheus by the number of series, and one step beyond what it takes: of one target, and of all that it has memory for.
 
 The series are histograms of requests, which this process serves as an application does, and which rules and dashboards read.
 """
@@ -9,7 +9,7 @@ import random
 import tempfile
 import time
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,6 +42,12 @@ BLOCK_SERIES = 2_000
 BLOCK_HOURS = 2
 INTERVAL = 15
 LEAST_SAMPLES = 10
+SMALL = "4GiB"
+"""`memory.host` of the stack whose Prometheus is brought to the end of its memory, by twice the targets."""
+STEPS = (9, 11, 13, 15, 17, 19)
+"""Multiples of `HISTOGRAMS` on the way there, the last just below what one target may have."""
+KILLED_SECONDS = 60
+"""For which the number of series that killed it stays."""
 QUERIES = 5
 """How often the dashboard is loaded."""
 ACTIVE = "active series"
@@ -81,7 +87,7 @@ class Synthetic:
 
 
 @contextmanager
-def served(address: str) -> Iterator[tuple[list[str], dict[str, Synthetic]]]:
+def served(address: str, count: int = TARGETS) -> Iterator[tuple[list[str], dict[str, Synthetic]]]:
     """Targets, and what each of them shows, which may be set."""
     shown: dict[str, Synthetic] = {}
 
@@ -99,7 +105,7 @@ def served(address: str) -> Iterator[tuple[list[str], dict[str, Synthetic]]]:
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    servers = [ThreadingHTTPServer((address, 0), Handler) for _ in range(TARGETS)]
+    servers = [ThreadingHTTPServer((address, 0), Handler) for _ in range(count)]
     for server in servers:
         Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -118,15 +124,15 @@ def run(seconds: float, host: str) -> list[Row]:
             stack.up()
             made = [one for times in TIMES for one in _loaded(stack, targets, shown, times, seconds)]
             made += _beyond(stack, targets, shown)
-        return [*made, *_per_series(made), *_on_disk(stack)]
+        made += [*_per_series(made), *_on_disk(stack)]
+    return made + _until_killed()
 
 
 def _loaded(
     stack: Deployment, targets: Sequence[str], shown: dict[str, Synthetic], times: int, seconds: float
 ) -> list[Row]:
     shown.update({target: Synthetic(HISTOGRAMS * times) for target in targets})
-    wanted = sum(one.series for one in shown.values())
-    until(lambda: stack.query(f'sum(scrape_samples_scraped{{service="bench"}}) >= {wanted}'), seconds=120)
+    until(lambda: _scraped(stack) == _served(shown), seconds=120)
     cost = measure.cost({"prometheus": stack.container("prometheus")}, seconds, warm_up=INTERVAL)["prometheus"]
     subject = f"x{times}"
     return [
@@ -177,6 +183,69 @@ def _beyond(stack: Deployment, targets: Sequence[str], shown: dict[str, Syntheti
         row(subject, "other targets up", "", _value(stack, "sum(up)")),
         row(subject, "scrapes refused by sample_limit", "", _value(stack, counted)),
     ]
+
+
+def _until_killed() -> list[Row]:
+    """More and more series until the kernel kills Prometheus; what is told of it, and how it comes back when they are gone."""
+    with (
+        running(memory={"host": SMALL}, publish=publish("prometheus")) as stack,
+        served(gateway(stack.client, stack.prefix), 2 * TARGETS) as (targets, shown),
+    ):
+        stack.config["metrics"] = {"applications": {"static": [{"service": "bench", "targets": targets}]}}
+        stack.up()
+        made = _filled(stack, targets, shown)
+        time.sleep(KILLED_SECONDS)
+        kills = _killed(stack)
+        told = until(lambda: stack.query('ALERTS{alertname="ContainerOomKilled",alertstate="firing"}'), seconds=120)
+        shown.update({target: Synthetic(HISTOGRAMS) for target in targets})
+        begun = time.monotonic()
+        until(lambda: _scraped(stack) == _served(shown), seconds=300)
+        subject = "one step more"
+        return [
+            *made,
+            row(subject, "kills within a minute", "", kills),
+            row(subject, "alerts that tell", "", len(told)),
+            row(subject, "all is scraped, once there are less", "s", time.monotonic() - begun),
+        ]
+
+
+def _filled(stack: Deployment, targets: Sequence[str], shown: dict[str, Synthetic]) -> list[Row]:
+    """What the last step costs that Prometheus holds; the one after it has killed it."""
+    made: list[Row] = []
+    for times in STEPS:
+        shown.update({target: Synthetic(HISTOGRAMS * times) for target in targets})
+        until(lambda: _killed(stack) or _scraped(stack) == _served(shown), seconds=120)
+        cost = measure.cost({"prometheus": stack.container("prometheus")}, 2 * INTERVAL)["prometheus"]
+        if _killed(stack):
+            return made
+        subject = f"the most that a host of {SMALL} holds"
+        made = [
+            row(subject, ACTIVE, "", _value(stack, "prometheus_tsdb_head_series")),
+            row(subject, "memory", "MiB", cost.peak_mib),
+            row(subject, "of its limit", "%", 100 * cost.peak_mib / cost.limit_mib),
+            row(subject, "CPU", "% of a core", 100 * cost.cores),
+            row(subject, "overview dashboard", "s", *(_dashboard(stack) for _ in range(QUERIES))),
+        ]
+    raise RuntimeError(f"{_served(shown):,} series have not filled the memory of a host of {SMALL}: add a step")
+
+
+def _killed(stack: Deployment) -> int:
+    """How often the engine has started it again."""
+    return int(stack.container("prometheus").attrs["RestartCount"])
+
+
+def _scraped(stack: Deployment) -> float:
+    """Series that the targets showed at their last scrape; none while Prometheus does not answer."""
+    try:
+        found = stack.query('sum(scrape_samples_scraped{service="bench"} and up == 1)')
+    except requests.RequestException:
+        return 0
+    return float(found[0]["value"][1]) if found else 0
+
+
+def _served(shown: Mapping[str, Synthetic]) -> int:
+    """Series that the targets show."""
+    return sum(one.series for one in shown.values())
 
 
 def continued(values: Sequence[float], steps: int) -> list[float]:
