@@ -45,7 +45,7 @@ def take(name: str, to: str, recipient: str) -> str:
     client = engine.connect(saved.settings.docker)
     taken = datetime.now(UTC)
     place = Place(f"{to.rstrip('/')}/{name}-{taken:%Y%m%dT%H%M%SZ}", recipient=recipient or None)
-    with _ended_by_signals(), place.made():
+    with ended_by_sigterm(), place.made():
         kept = {
             container.service: _keep(client, saved, container, place)
             for container in services.keepers(saved.settings)
@@ -128,9 +128,14 @@ def _errors_of_engine(service: str) -> Iterator[None]:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_sigterm() -> Iterator[None]:
     """SIGTERM ends it as Ctrl-C does: what is paused goes on."""
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+    def end(number: int, _: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # make hands its own on: a second one would break that off
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
