@@ -17,6 +17,27 @@ from tests.e2e.deployment import SHORT, Deployment
 from tests.e2e.ports import publish
 from toolchain import images, pulumi_cli
 
+LONGEST = (
+    "shop",
+    "traces_elasticsearch",
+    "upgrade",
+    "remote",
+    "commands",
+    "backup",
+    "changes",
+    "traces_opensearch",
+    "alloy",
+    "promtail",
+)
+"""Files that take minutes: begun first, none of them is what everybody waits for at the end. The shop is over before the
+newcomer of test_commands deploys another one, whose lines its tests would see."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts them first; sessions beside each other take the files in this order."""
+    rank = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What tests have measured, whichever process ran them."""
