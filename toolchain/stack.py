@@ -21,7 +21,7 @@ from config import settings as stack_config
 from config.images import resolve
 from config.services import data_volumes
 from config.settings import GRAFANA_PASSWORD, Settings
-from toolchain import engine, images, paths, policy_config, pulumi_cli, recovery, unreadable
+from toolchain import ahead, engine, images, paths, policy_config, pulumi_cli, recovery, unreadable
 from toolchain.report import Step, ToolchainError, console, note
 
 PROJECT = "nervous-system"
@@ -211,6 +211,7 @@ class Stack(Program):
         client = engine.connect(self.settings.docker)
         if data:
             unreadable.set_aside(self.settings, client)
+            ahead.set_aside(self.settings, client)
         return recovery.mend(self, self._backend, self.settings.prefix, client)
 
     def create(self) -> None:

@@ -10,6 +10,7 @@ from check import pages
 from tests.drills import inputs, vdso
 from tests.drills.frame import Drill
 from tests.drills.ground import SERVICES, Ground, OnGround, Promise, reached
+from toolchain import ahead
 
 WRONG_SECONDS = 20
 """So long is a clock of the stack wrong: ten scrapes and evaluations."""
@@ -18,15 +19,20 @@ TOLD = ("prometheus", "alertmanager", "loki", "alloy", "otel_collector", "jaeger
 """Those that go by the time of day in what they keep or decide."""
 PROMISE = Promise(scraped=False)
 AHEAD = Promise(scraped=False, history=False, ended=False)
+FORGOTTEN = Promise(scraped=False, history=False)
 REFUSED = Promise(scraped=False, lines=False)
 """Everybody else is an hour ahead of Loki, the engine too, which stamps the lines: it refuses what they write meanwhile."""
-PROMISES = {"clock-ahead-all": AHEAD, "clock-behind-all": REFUSED, "clock-behind-loki": REFUSED}
+PROMISES = {
+    "clock-ahead-all": AHEAD,
+    "clock-ahead-prometheus": AHEAD,
+    "clock-ahead-otel_collector": FORGOTTEN,
+    "clock-behind-all": REFUSED,
+    "clock-behind-loki": REFUSED,
+}
 """Drill → where less is promised than everything."""
-BY_HAND = "clock-ahead-all"
-"""In which a hand does what docs/troubleshooting.md says."""
-BLIND = ("clock-ahead-prometheus", "clock-ahead-otel_collector")
-"""In which nobody does, so that what does not hold is seen; the last ones."""
-HAND = "what [troubleshooting.md](troubleshooting.md#a-clock-is-wrong) says, by hand"
+SET_ASIDE = ("clock-ahead-all", "clock-ahead-prometheus", "clock-ahead-otel_collector")
+"""After which Prometheus has something of a time to come, which `make up` sets aside."""
+MENDED = "; then `make up`, which sets aside what Prometheus has of a time to come"
 
 
 # Of the stack
@@ -37,28 +43,18 @@ def processes(ground: Ground, *services: str) -> list[int]:
     return [int(row[1]) for service in services for row in ground.container(service).top()["Processes"]]
 
 
-def without_future(ground: Ground) -> None:
-    """What docs/troubleshooting.md says by hand: Prometheus without what is not in a block yet, and the collector started anew, which
-    would bring it exemplars of the future again."""
-    prometheus = ground.container("prometheus")
-    prometheus.stop(timeout=60)
-    ground.in_volume("prometheus", "rm -rf ahead; mkdir ahead; mv wal wbl chunks_head ahead/")
-    ground.container("otel_collector").restart(timeout=60)
-    prometheus.start()
-
-
 def jumped(ground: Ground, *, name: str, services: tuple[str, ...], seconds: int) -> str:
-    """The clock is wrong, and right again, and nobody was started anew for it."""
-    by_hand, promise = name == BY_HAND, PROMISES.get(name, PROMISE)
+    """The clock is wrong, and right again, and nobody was started anew for it but by `make up`."""
+    set_aside, promise = name in SET_ASIDE, PROMISES.get(name, PROMISE)
 
     def started() -> dict[str, str]:
-        own = {"prometheus", "otel_collector"} if by_hand else set()
+        own = {"prometheus", ahead.SENDER} if set_aside else set()
         return {one: ground.container(one).attrs["State"]["StartedAt"] for one in SERVICES if one not in own}
 
     def heal() -> None:
         vdso.set_clock(processes(ground, *services), 0)
-        if by_hand:
-            without_future(ground)
+        if set_aside:
+            ground.make_up()
 
     before, refused = started(), discarded(ground)
     measured = ground.drill(
@@ -81,15 +77,6 @@ def jumped(ground: Ground, *, name: str, services: tuple[str, ...], seconds: int
 def discarded(ground: Ground) -> float:
     """Lines that Loki has refused."""
     return pages.metric(ground.client, ground.stack.settings, "loki", "loki_discarded_samples_total")
-
-
-def blind(ground: Ground, *, name: str, services: tuple[str, ...], seconds: int) -> str:
-    """The same, where a hand is needed afterwards: without it, the drills that follow would lack samples or exemplars for an hour."""
-    try:
-        return jumped(ground, name=name, services=services, seconds=seconds)
-    except AssertionError:
-        without_future(ground)
-        raise
 
 
 # Of those who send
@@ -200,11 +187,10 @@ def drills() -> list[OnGround]:
             name = f"clock-{way}-{which}"
             whose = f"of {which}" if which != "all" else "of all services at once"
             cause = f"the clock {whose} jumps an hour {way}, and back after {WRONG_SECONDS} s"
-            if name == BY_HAND:
-                cause += f"; then {HAND}"
-            carried = blind if name in BLIND else jumped
-            run = partial(carried, name=name, services=services, seconds=seconds)
+            if name in SET_ASIDE:
+                cause += MENDED
+            run = partial(jumped, name=name, services=services, seconds=seconds)
             promise = PROMISES.get(name, PROMISE)
             counted = "" if promise.lines else "; lines that Loki refused before are counted"
             made.append(Drill(name, cause, promise.text + counted, run))
-    return sorted(made, key=lambda drill: drill.name in BLIND)
+    return made

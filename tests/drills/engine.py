@@ -110,7 +110,7 @@ def clock_jumped(ground: Ground, name: str) -> str:
     def back() -> None:
         vdso.set_clock(everybody(), 0)
         if ahead:
-            clock.without_future(ground)
+            ground.make_up()
         ground.container("alloy").restart()
 
     ahead = CLOCKS[name] > 0
@@ -163,7 +163,7 @@ def drills() -> list[OnGround]:
 
 
 def clock_drills() -> list[OnGround]:
-    cause = "the clock of the engine and of all that it runs jumps {minutes} min {way}, and back after {seconds} s; then {hand}the "
+    cause = "the clock of the engine and of all that it runs jumps {minutes} min {way}, and back after {seconds} s; then {mended}the "
     cause += "shipper is started anew; on a second engine of its own"
     return [
         Drill(
@@ -172,7 +172,7 @@ def clock_drills() -> list[OnGround]:
                 minutes=abs(off) // 60,
                 way="ahead" if off > 0 else "behind",
                 seconds=CLOCK_SECONDS,
-                hand=f"{clock.HAND}, and " if off > 0 else "",
+                mended=f"{clock.MENDED.removeprefix('; then ')}, and " if off > 0 else "",
             ),
             (clock.AHEAD if off > 0 else clock.PROMISE).text,
             partial(apart, name=name),
