@@ -6,7 +6,7 @@ their containers; data is in volumes that are there before, with the owner that 
 
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,8 @@ class Project:
 
     folder: Path
     name: str
+    program: Path = field(default_factory=lambda: golang.tool("docker_compose", PACKAGE))
+    """Built before anything is timed."""
 
     @property
     def file(self) -> Path:
@@ -134,7 +136,7 @@ class Project:
 
     def run(self, *arguments: str) -> None:
         """`docker compose …`; RuntimeError with its words when it fails."""
-        command = [str(golang.tool("docker_compose", PACKAGE)), "--project-name", self.name, "--file", str(self.file)]
+        command = [str(self.program), "--project-name", self.name, "--file", str(self.file)]
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
         if done.returncode:
             raise RuntimeError(f"docker compose {' '.join(arguments)}: {done.stderr}")
