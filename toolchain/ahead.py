@@ -18,8 +18,10 @@ from toolchain.report import ToolchainError, note
 AHEAD_SECONDS = 15 * 60
 """What is less is over sooner than anybody would see to it, and Prometheus takes samples that are 10 minutes late
 (`out_of_order_time_window`)."""
-NEWEST = ("prometheus_tsdb_head_max_time_seconds", "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds")
-"""Of samples and exemplars, as Unix times."""
+NEWEST_SAMPLE = "prometheus_tsdb_head_max_time_seconds"
+"""As a Unix time. Of exemplars there is a metric of the oldest only."""
+EXEMPLARS = "/api/v1/query_exemplars?query=%7B__name__%3D~%22.%2B%22%7D&start={start}&end={end}"
+FAR_SECONDS = 10 * 365 * 86_400
 IN_NO_BLOCK = ("wal", "wbl", "chunks_head")
 """Parts of Prometheus' data: what it got within the last two to three hours."""
 SENDER = "otel_collector"
@@ -32,12 +34,12 @@ def set_aside(settings: Settings, client: DockerClient) -> None:
     Raises:
         ToolchainError: it cannot be moved.
     """
+    now = datetime.fromisoformat(client.info()["SystemTime"]).timestamp()  # the engine's clock is the host's
     try:
-        newest = max(pages.metric(client, settings, "prometheus", name) for name in NEWEST)
+        newest = _newest(settings, client, now + AHEAD_SECONDS)
     except LookupError:
         return
-    ahead = newest - datetime.fromisoformat(client.info()["SystemTime"]).timestamp()  # the engine's clock is the host's
-    if ahead < AHEAD_SECONDS:
+    if newest < now + AHEAD_SECONDS:
         return
     grace = {one.service: one.grace_seconds for one in services.keepers(settings)}
     prometheus = client.containers.get(f"{settings.prefix}-prometheus")
@@ -53,8 +55,16 @@ def set_aside(settings: Settings, client: DockerClient) -> None:
     finally:
         prometheus.start()
     if code:
-        raise ToolchainError(f"Prometheus has samples of a time to come in its volume {name}: {said.strip()}")
+        raise ToolchainError(f"Prometheus has something of a time to come in its volume {name}: {said.strip()}")
     note(
-        f"Prometheus had samples that are {ahead / 3600:.1f} h ahead of the host's clock, and took none before: what it got "
+        f"Prometheus had samples or exemplars that are {(newest - now) / 3600:.1f} h ahead of the host's clock, and took none before: what it got "
         f"within the last hours is set aside in its volume, in {folder}"
     )
+
+
+def _newest(settings: Settings, client: DockerClient, since: float) -> float:
+    """Time of the newest sample that Prometheus has in no block yet, or of the newest exemplar, where that is later than `since`."""
+    path = EXEMPLARS.format(start=since, end=since + FAR_SECONDS)
+    series = pages.ask(client, settings, "prometheus", path)["data"]
+    exemplars: list[float] = [exemplar["timestamp"] for one in series for exemplar in one["exemplars"]]
+    return max([pages.metric(client, settings, "prometheus", NEWEST_SAMPLE), *exemplars])

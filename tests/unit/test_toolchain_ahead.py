@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -21,16 +22,30 @@ HOUR = 3600
 class Host:
     """An engine with a stack, and the order in which its containers were touched."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, newest: dict[str, float] | None, code: int = 0) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        sample: float | None = None,
+        exemplars: tuple[float, ...] = (),
+        code: int = 0,
+    ) -> None:
         self.calls: list[str] = []
         self.containers = SimpleNamespace(get=self._get)
         self.images = SimpleNamespace(get=lambda _: None)
 
         def metric(_: object, __: object, service: str, name: str) -> float:
-            assert service == "prometheus"
-            if newest is None:
+            assert (service, name) == ("prometheus", ahead.NEWEST_SAMPLE)
+            if sample is None:
                 raise LookupError("no container")
-            return newest.get(name, 0.0)
+            return sample
+
+        def ask(_: object, __: object, service: str, path: str) -> Any:
+            assert service == "prometheus"
+            query = parse_qs(urlsplit(path).query)
+            begin, end = float(query["start"][0]), float(query["end"][0])
+            found = [{"timestamp": at} for at in exemplars if begin <= at <= end]
+            return {"data": [{"exemplars": found}]}
 
         @contextmanager
         def helper(*_: object, volume: str, **__: object) -> Iterator[str]:
@@ -41,6 +56,7 @@ class Host:
             return code, "no space left\n"
 
         monkeypatch.setattr(pages, "metric", metric)
+        monkeypatch.setattr(pages, "ask", ask)
         monkeypatch.setattr(volume_helper, "helper", helper)
         monkeypatch.setattr(ahead, "execute", execute)
 
@@ -59,11 +75,15 @@ def settings() -> Settings:
     return settings_of({}, stack="dev")
 
 
-@pytest.mark.parametrize("name", ahead.NEWEST, ids=["a sample", "an exemplar"])
+@pytest.mark.parametrize(
+    "newest",
+    [{"sample": NOW + HOUR}, {"sample": NOW, "exemplars": (NOW - 5, NOW + HOUR)}],
+    ids=["a sample", "an exemplar"],
+)
 def test_what_is_an_hour_ahead_is_set_aside_and_the_collector_forgets_it_before_prometheus_asks(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    newest: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    host = Host(monkeypatch, {name: NOW + HOUR})
+    host = Host(monkeypatch, **newest)
     ahead.set_aside(settings(), host)  # type: ignore[arg-type]
     stop, moved, restart, start = host.calls
     assert stop == "stop nervous-dev-prometheus within 60"
@@ -76,17 +96,17 @@ def test_what_is_an_hour_ahead_is_set_aside_and_the_collector_forgets_it_before_
 
 @pytest.mark.parametrize(
     "newest",
-    [None, {}, {ahead.NEWEST[0]: NOW - 5, ahead.NEWEST[1]: NOW - HOUR}, {ahead.NEWEST[0]: NOW + 14 * 60}],
+    [{}, {"sample": -1e9}, {"sample": NOW - 5, "exemplars": (NOW - HOUR,)}, {"sample": NOW + 14 * 60}],
     ids=["it does not run", "it has nothing yet", "it is up to date", "it is over soon"],
 )
-def test_nothing_is_touched_when(newest: dict[str, float] | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Host(monkeypatch, newest)
+def test_nothing_is_touched_when(newest: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(monkeypatch, **newest)
     ahead.set_aside(settings(), host)  # type: ignore[arg-type]
     assert not host.calls
 
 
 def test_what_cannot_be_moved_is_told_and_prometheus_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Host(monkeypatch, {ahead.NEWEST[0]: NOW + HOUR}, code=1)
+    host = Host(monkeypatch, sample=NOW + HOUR, code=1)
     with pytest.raises(ToolchainError, match="in its volume nervous-dev-prometheus: no space left"):
         ahead.set_aside(settings(), host)  # type: ignore[arg-type]
     assert host.calls[-1] == "start nervous-dev-prometheus"
