@@ -26,6 +26,7 @@ LONGEST = (
     "backup",
     "changes",
     "traces_opensearch",
+    "traces",
     "alloy",
     "promtail",
 )
