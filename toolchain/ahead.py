@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from docker import DockerClient
 
 from check import pages
-from components.engine import execute
 from config import services
 from config.settings import Settings
 from toolchain import volume_helper
@@ -46,17 +45,17 @@ def set_aside(settings: Settings, client: DockerClient) -> None:
     prometheus = client.containers.get(f"{settings.prefix}-prometheus")
     prometheus.stop(timeout=grace["prometheus"])
     folder = f"ahead-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    script = f"cd {volume_helper.DATA} && mkdir {folder} && for part in {' '.join(IN_NO_BLOCK)}; do"
+    script = f"mkdir {folder} && for part in {' '.join(IN_NO_BLOCK)}; do"
     script += f' [ ! -e "$part" ] || mv "$part" {folder}/ || exit; done'
-    busybox, name = volume_helper.image(client, settings.image("busybox")), f"{settings.prefix}-prometheus"
     try:
-        with volume_helper.helper(client, busybox, prefix=settings.prefix, volume=name, writes=True) as helper:
-            code, said = execute(helper, ["sh", "-c", script])
+        code, said = volume_helper.change(client, settings, "prometheus", script)
         client.containers.get(f"{settings.prefix}-{SENDER}").restart(timeout=grace[SENDER])
     finally:
         prometheus.start()
     if code:
-        raise ToolchainError(f"Prometheus has something of a time to come in its volume {name}: {said.strip()}")
+        raise ToolchainError(
+            f"Prometheus has something of a time to come in its volume {settings.prefix}-prometheus: {said.strip()}"
+        )
     note(
         f"Prometheus had samples or exemplars that are {(newest - now) / 3600:.1f} h ahead of the host's clock, and took none before: what it got "
         f"within the last hours is set aside in its volume, in {folder}"

@@ -14,7 +14,6 @@ from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from components.engine import execute
 from config import services
 from config.container import Container as Description
 from config.settings import Settings
@@ -77,10 +76,10 @@ def _move(settings: Settings, client: DockerClient, service: str, parts: list[st
     container.stop(timeout=0)
     marked = f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     moves = " && ".join(f"{{ [ ! -e {old} ] || mv {old} {old}.{marked}; }}" for old in map(shlex.quote, parts))
-    busybox, name = volume_helper.image(client, settings.image("busybox")), f"{settings.prefix}-{service}"
-    with volume_helper.helper(client, busybox, prefix=settings.prefix, volume=name, writes=True) as helper:
-        code, said = execute(helper, ["sh", "-c", f"cd {volume_helper.DATA} && {moves}"])
+    code, said = volume_helper.change(client, settings, service, moves)
     container.start()
     if code:
-        raise ToolchainError(f"{service} cannot read {', '.join(parts)} in its volume {name}: {said.strip()}")
+        raise ToolchainError(
+            f"{service} cannot read {', '.join(parts)} in its volume {settings.prefix}-{service}: {said.strip()}"
+        )
     note(f"{service} could not read {', '.join(parts)} in its volume: set aside, as .{marked}, and started without")

@@ -8,6 +8,8 @@ from docker.errors import APIError, ImageNotFound
 from docker.models.containers import Container
 from docker.types import LogConfig
 
+from components.engine import execute
+from config.settings import Settings
 from toolchain.report import ToolchainError
 
 DATA = "/data"
@@ -65,3 +67,10 @@ def helper(
         yield made
     finally:
         made.remove(force=True)
+
+
+def change(client: DockerClient, settings: Settings, service: str, script: str) -> tuple[int, str]:
+    """Exit code and output of a shell script that begins in the folder of a service's data."""
+    busybox, volume = image(client, settings.image("busybox")), f"{settings.prefix}-{service}"
+    with helper(client, busybox, prefix=settings.prefix, volume=volume, writes=True) as made:
+        return execute(made, ["sh", "-c", f"cd {DATA} && {script}"])

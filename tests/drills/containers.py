@@ -36,7 +36,7 @@ def _away(ground: Ground, services: tuple[str, ...]) -> list[str]:
 def killed(ground: Ground, *, service: str) -> str:
     return ground.drill(
         f"kill-{service}",
-        fault=lambda: ground.kill(service),
+        fault=lambda: ground.stack.crash(service),
         heal=lambda: started_anew(ground, service),
         seconds=2,
         promise=PROMISES.get(service, Promise()),
@@ -61,7 +61,7 @@ def all_killed(ground: Ground) -> str:
     """All at once and without warning, as when the host loses power; the engine starts them again in any order."""
     return ground.drill(
         "kill-all",
-        fault=lambda: ground.kill(*SERVICES),
+        fault=lambda: ground.stack.crash(*SERVICES),
         heal=lambda: started_anew(ground, *SERVICES),
         seconds=2,
         promise=ALL_KILLED,

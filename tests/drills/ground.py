@@ -204,11 +204,6 @@ class Ground:
         )
         return out.decode()
 
-    def kill(self, *services: str) -> None:
-        """SIGKILL to the main processes, from outside: the engine itself knows nothing of it beforehand."""
-        pids = [str(self.stack.container(service).attrs["State"]["Pid"]) for service in services]
-        self.as_root("kill -9 $*", *pids, pid_mode="host", network_mode="none")
-
     def in_volume(self, service: str, script: str) -> str:
         """Runs a script in the folder of a service's data."""
         volumes = {f"{self.stack.prefix}-{service}": {"bind": "/data", "mode": "rw"}}

@@ -58,7 +58,7 @@ class Host:
         monkeypatch.setattr(pages, "metric", metric)
         monkeypatch.setattr(pages, "ask", ask)
         monkeypatch.setattr(volume_helper, "helper", helper)
-        monkeypatch.setattr(ahead, "execute", execute)
+        monkeypatch.setattr(volume_helper, "execute", execute)
 
     def info(self) -> dict[str, str]:
         return {"SystemTime": TIME}

@@ -81,7 +81,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return 0, ""
 
     monkeypatch.setattr(volume_helper, "helper", helper)
-    monkeypatch.setattr(unreadable, "execute", execute)
+    monkeypatch.setattr(volume_helper, "execute", execute)
     monkeypatch.setattr(time, "sleep", lambda _: None)
     return scripts
 
