@@ -156,13 +156,14 @@ core.register_action("begin", { "http-req" }, function()
     asked, ended, told = {}, {}, {}
 end)
 
--- The time of the newest line of a container that Loki has, since `from`; 0 when there is none, nil when Loki is away.
+-- The time of the newest line of a container that Loki has, since `from`; 0 when there is none, nil when Loki is away. One
+-- of a time to come is from a clock that was ahead, and tells nothing of what came after it.
 local function delivered(facts, from)
     local query = string.format('{source="docker",service="%s"} | container="%s"', facts.service, facts.name:sub(2))
     local escaped = query:gsub("[^%w]", function(letter)
         return string.format("%%%02X", letter:byte())
     end)
-    local range = string.format("&direction=backward&limit=1&start=%d&end=%d", from, core.now().sec + LATE)
+    local range = string.format("&direction=backward&limit=1&start=%d&end=%d", from, core.now().sec + 1)
     local status, body = ask("/loki/api/v1/query_range?query=" .. escaped .. range, LOKI)
     if status ~= 200 then
         return nil
@@ -182,7 +183,12 @@ core.register_action("since", { "http-req" }, function(txn)
         return
     end
     id = facts.id
-    local late = core.now().sec - LATE
+    local now = core.now().sec
+    local late = now - LATE
+    -- A position of a time to come is from a clock that was ahead: until then the engine would tell nothing.
+    if since > now then
+        since, asked[id] = 0, nil
+    end
     local finish = not facts.running and facts.finished
     -- A log that has ended would be read again and again.
     if finish and (ended[id] == finish or (since == 0 and seconds(finish) < late)) then

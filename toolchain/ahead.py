@@ -43,15 +43,12 @@ def set_aside(settings: Settings, client: DockerClient) -> None:
         return
     grace = {one.service: one.grace_seconds for one in services.keepers(settings)}
     prometheus = client.containers.get(f"{settings.prefix}-prometheus")
-    prometheus.stop(timeout=grace["prometheus"])
     folder = f"ahead-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     script = f"mkdir {folder} && for part in {' '.join(IN_NO_BLOCK)}; do"
     script += f' [ ! -e "$part" ] || mv "$part" {folder}/ || exit; done'
-    try:
+    with volume_helper.stopped(prometheus, grace["prometheus"]):
         code, said = volume_helper.change(client, settings, "prometheus", script)
         client.containers.get(f"{settings.prefix}-{SENDER}").restart(timeout=grace[SENDER])
-    finally:
-        prometheus.start()
     if code:
         raise ToolchainError(
             f"Prometheus has something of a time to come in its volume {settings.prefix}-prometheus: {said.strip()}"

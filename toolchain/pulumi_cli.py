@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import tarfile
 from collections.abc import Mapping
@@ -72,7 +71,6 @@ class Pulumi:
 @functools.cache
 def ensure() -> Pulumi:
     """Pulumi in exactly this version, with its providers."""
-    _heed_interrupts()
     with Step("Pulumi") as step:
         official = _on_path() or _downloaded()
         if official and not _missing_plugins():
@@ -88,16 +86,6 @@ def ensure() -> Pulumi:
             "the official Pulumi downloads cannot be reached: CLI and providers are builds from here, not the official ones"
         )
     return found
-
-
-def _heed_interrupts() -> None:
-    """For every process that this one starts.
-
-    The CLI ends a plugin by SIGINT, and kills it after 5 s (sdk/go/common/resource/plugin/plugin.go). A background job of a
-    script ignores SIGINT, and all that it starts inherits that: each command would wait those 5 s out.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _on_path() -> Pulumi | None:

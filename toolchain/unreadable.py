@@ -73,11 +73,10 @@ def _named(service: Description, words: str) -> Iterator[str]:
 
 def _move(settings: Settings, client: DockerClient, service: str, parts: list[str]) -> None:
     container = client.containers.get(f"{settings.prefix}-{service}")
-    container.stop(timeout=0)
     marked = f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     moves = " && ".join(f"{{ [ ! -e {old} ] || mv {old} {old}.{marked}; }}" for old in map(shlex.quote, parts))
-    code, said = volume_helper.change(client, settings, service, moves)
-    container.start()
+    with volume_helper.stopped(container, grace_seconds=0):
+        code, said = volume_helper.change(client, settings, service, moves)
     if code:
         raise ToolchainError(
             f"{service} cannot read {', '.join(parts)} in its volume {settings.prefix}-{service}: {said.strip()}"

@@ -74,3 +74,13 @@ def change(client: DockerClient, settings: Settings, service: str, script: str) 
     busybox, volume = image(client, settings.image("busybox")), f"{settings.prefix}-{service}"
     with helper(client, busybox, prefix=settings.prefix, volume=volume, writes=True) as made:
         return execute(made, ["sh", "-c", f"cd {DATA} && {script}"])
+
+
+@contextmanager
+def stopped(container: Container, grace_seconds: int) -> Iterator[None]:
+    """A service does not run meanwhile; afterwards it does, whatever went wrong."""
+    container.stop(timeout=grace_seconds)
+    try:
+        yield
+    finally:
+        container.start()

@@ -185,13 +185,9 @@ class Ground:
             disk.truncate(DISK_MIB * MIB)
         subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", file], check=True)
         subprocess.run(["mount", "-o", "loop", file, folder], check=True)
-        self._exit.callback(lambda: self.remove_disk(service))
+        self._exit.callback(leftovers.unmount, folder)
         (folder / "lost+found").rmdir()  # the engine fills an empty volume from the image
         folder.chmod(0o777)
-
-    def remove_disk(self, service: str) -> None:
-        """The volume is an ordinary folder again, so that it can be removed."""
-        subprocess.run(["umount", "--lazy", self.disks[service]], check=False, stderr=subprocess.DEVNULL)
 
     # Faults
 

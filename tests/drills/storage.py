@@ -15,6 +15,7 @@ from config.units import MIB
 from tests.drills.containers import started_anew
 from tests.drills.frame import Drill
 from tests.drills.ground import DISK_MIB, Ground, OnGround, Promise, reached
+from tests.e2e import leftovers
 from tests.e2e.deployment import DATA
 
 FULL_SECONDS = 30
@@ -159,7 +160,7 @@ def volume_lost(ground: Ground, *, service: str, kind: str) -> str:
         for container in holders:  # its loader
             container.remove(force=True, v=True)
         if kind == "data":
-            ground.remove_disk(service)
+            leftovers.unmount(ground.disks[service])
         ground.client.volumes.get(volume).remove()
 
     promise = LOST[service] if kind == "data" else Promise(scraped=service != "prometheus")

@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 import socket
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,7 +43,14 @@ def remove(client: DockerClient) -> None:
             network.remove()
     for volume in client.volumes.list():
         if is_left(str(volume.name), volume.attrs["CreatedAt"]):
+            unmount(Path(volume.attrs["Mountpoint"]))
             volume.remove()
+
+
+def unmount(folder: Path) -> None:
+    """A volume that is a small disk of its own, as in drills, cannot be removed before it is an ordinary folder again."""
+    while folder.is_mount():
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def is_left(name: str, created: str) -> bool:

@@ -32,6 +32,7 @@ from tests.e2e.deployment import Deployment
 from tests.e2e.ports import publish
 from tests.e2e.shop import Shop
 from tests.log_lines import CASES, TRACE, Case, moment, spelled
+from toolchain import volume_helper
 
 OUTAGE_SECONDS = 120
 FUSE = {"lines": 20, "burst": 12_000}
@@ -309,6 +310,18 @@ class Shipping:
             shipper.start()
         for service, container in (("fast", fast), ("slow", slow)):
             logs.all_there_once(service, logs.stop_counting(container))
+
+    def test_positions_of_a_time_to_come_hold_no_line_up(self, logs: Logs) -> None:
+        """As a shipper has them whose host's clock was ahead when it was stopped."""
+        counting = logs.count("onward", every="0.1")
+        until(lambda: logs.counted("onward") > 10)
+        tomorrow = int(time.time()) + 86_400
+        script = f"sed -i -E 's/\"1[0-9]{{9}}([.][0-9]+)?\"/\"{tomorrow}\"/' $(find . -name 'positions.y*ml') && grep -rc {tomorrow} ."
+        with volume_helper.stopped(logs.stack.container(self.shipper), grace_seconds=10):
+            code, told = volume_helper.change(logs.stack.client, logs.stack.settings, self.shipper, script)
+        assert not code, told
+        until(lambda: logs.counted("onward") > 100)
+        logs.all_there_once("onward", logs.stop_counting(counting))
 
     def test_what_a_container_writes_before_it_ends_is_there(self, logs: Logs) -> None:
         container = logs.run("brief", "echo first; echo last >&2")

@@ -1,7 +1,5 @@
 """Which Pulumi is used, and whether what is built here would be noticed to be wrong."""
 
-import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -57,20 +55,6 @@ def test_builds_are_kept_away_from_the_users_own_pulumi() -> None:
     assert environment["PULUMI_HOME"] == "/built/home"
     assert environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
     assert "PULUMI_HOME" not in OFFICIAL.environment({"PATH": "/bin"})
-
-
-@pytest.mark.parametrize("started", ["as a background job of a script", "in a terminal"])
-def test_plugins_can_be_ended_by_sigint_however_we_were(machine: Callable[..., Pulumi], started: str) -> None:
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN if started.startswith("as a background job") else before)
-        machine(has=True, plugins=True)
-        ended = subprocess.run(
-            ["sh", "-c", "kill -s INT $$; echo ignored it"], capture_output=True, text=True, check=False
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert (ended.returncode, ended.stdout) == (-signal.SIGINT, "")
 
 
 def test_checksum_of_the_wanted_file() -> None:

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -28,23 +29,30 @@ func main() {
 	}
 }
 
-// serve answers the engine until the engine is gone. The engine reads the port
+// serve answers the engine until that is gone or sends SIGINT. It reads the port
 // from the first line of standard output.
 func serve(tracing, engine string) error {
 	executor, err := executorPath()
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	// The engine ends its plugins by SIGINT, and waits 5 s for one that ignores it: as
+	// everything does that a script starts in the background, unless it asks for it.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	gone := make(chan bool)
 	if engine != "" {
-		if err := rpcutil.Healthcheck(ctx, engine, 5*time.Minute, func() { close(gone) }); err != nil {
+		if err := rpcutil.Healthcheck(ctx, engine, 5*time.Minute, stop); err != nil {
 			return fmt.Errorf("watching the engine at %s: %w", engine, err)
 		}
 	}
+	end := make(chan bool)
+	go func() {
+		<-ctx.Done()
+		stop() // a second SIGINT does not wait for what is under way
+		close(end)
+	}()
 	server, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{
-		Cancel: gone,
+		Cancel: end,
 		Init: func(s *grpc.Server) error {
 			pulumirpc.RegisterLanguageRuntimeServer(s, &host{engine: engine, tracing: tracing, executor: executor})
 			return nil
