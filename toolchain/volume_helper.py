@@ -10,6 +10,7 @@ from docker.types import LogConfig
 
 from components.engine import execute
 from config.settings import Settings
+from toolchain import interrupts
 from toolchain.report import ToolchainError
 
 DATA = "/data"
@@ -35,9 +36,21 @@ def helper(
     Raises:
         ToolchainError: there is one already.
     """
-    name = f"{prefix}-backup"
+    made = None
     try:
-        made = client.containers.create(
+        with interrupts.put_off():
+            made = _created(client, busybox, f"{prefix}-backup", prefix=prefix, volume=volume, writes=writes)
+        made.start()
+        yield made
+    finally:
+        if made:
+            with interrupts.put_off():
+                made.remove(force=True)
+
+
+def _created(client: DockerClient, busybox: str, name: str, *, prefix: str, volume: str, writes: bool) -> Container:
+    try:
+        return client.containers.create(
             busybox,
             entrypoint=["sleep", "1000000"],
             command=[],
@@ -62,11 +75,6 @@ def helper(
             f"there is a container {name} already: another backup or restore of this stack is under way, or was killed",
             fix=f"wait for it; or, if none is running: docker rm -f {name}",
         ) from None
-    try:
-        made.start()
-        yield made
-    finally:
-        made.remove(force=True)
 
 
 def change(client: DockerClient, settings: Settings, service: str, script: str) -> tuple[int, str]:
@@ -79,8 +87,10 @@ def change(client: DockerClient, settings: Settings, service: str, script: str) 
 @contextmanager
 def stopped(container: Container, grace_seconds: int) -> Iterator[None]:
     """A service does not run meanwhile; afterwards it does, whatever went wrong."""
-    container.stop(timeout=grace_seconds)
     try:
+        with interrupts.put_off():
+            container.stop(timeout=grace_seconds)
         yield
     finally:
-        container.start()
+        with interrupts.put_off():
+            container.start()

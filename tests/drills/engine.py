@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,7 @@ PROMISE = Promise(undecided=True, scraped=False)
 CLOCKS = {"clock-ahead-host": 2700, "clock-behind-host": -2700}
 """Drill → seconds by which the clock of the whole host jumps: less than what a shipper that starts looks for the end of a log."""
 CLOCK_SECONDS = 20
+HOST = {"clock-ahead-host": replace(clock.AHEAD, jumped=True), "clock-behind-host": replace(clock.PROMISE, jumped=True)}
 
 
 class Engine:
@@ -120,7 +122,7 @@ def clock_jumped(ground: Ground, name: str) -> str:
         fault=lambda: vdso.set_clock(everybody(), CLOCKS[name]),
         heal=back,
         seconds=CLOCK_SECONDS,
-        promise=clock.AHEAD if ahead else clock.PROMISE,
+        promise=HOST[name],
     )
 
 
@@ -174,7 +176,7 @@ def clock_drills() -> list[OnGround]:
                 seconds=CLOCK_SECONDS,
                 mended=f"{clock.MENDED.removeprefix('; then ')}, and " if off > 0 else "",
             ),
-            (clock.AHEAD if off > 0 else clock.PROMISE).text,
+            HOST[name].text,
             partial(apart, name=name),
         )
         for name, off in CLOCKS.items()

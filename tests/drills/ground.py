@@ -54,6 +54,8 @@ BEFORE_SECONDS = 5
 """Of steady input before a fault."""
 DECISION_SECONDS = 6
 """A trace may wait so long for its decision, with what one second of `decision_wait` and its queue take at most."""
+ON_THEIR_WAY_SECONDS = 3
+"""Before it a line may have been written, and as long after it, that no batch has brought to Loki (one waits a second)."""
 SCRAPED_SECONDS = 30
 """Between two scrapes at most: one may be missed at the default interval, for a deployment takes the whole processor here."""
 RESTART_SECONDS = 30
@@ -79,6 +81,8 @@ class Promise:
     """Each line is found once; else only those from the heal on."""
     traces: bool = True
     """Each trace that was taken is found, with one span; else only those from the heal on."""
+    jumped: bool = False
+    """But for lines that are on their way when the clock that stamps them jumps back: Loki refuses what is of a time to come."""
     undecided: bool = False
     """Traces that waited for their decision when the fault came may be lost."""
     history: bool = True
@@ -94,6 +98,8 @@ class Promise:
     def text(self) -> str:
         """In words."""
         said = ["every line once" if self.lines else "every line once from the heal on"]
+        if self.jumped:
+            said[0] += f" but those of the {ON_THEIR_WAY_SECONDS} s around the jump back"
         if self.traces:
             said.append("every trace" + (" but those that waited for their decision" if self.undecided else ""))
         else:
@@ -266,6 +272,7 @@ class Ground:
         fault()
         flow.raised(name)
         time.sleep(seconds)
+        spared = flow.around(ON_THEIR_WAY_SECONDS) if promise.jumped else range(0)
         heal()
         healed = time.time()
         away = healed - struck
@@ -279,7 +286,7 @@ class Ground:
         if not promise.traces:
             reached("a trace is taken", lambda: self.steady.traces(healed, time.time()), 30)
         ended, last = time.time(), flow.line()
-        self.lines_arrive(first, last, began)
+        lost = self.lines_arrive(first, last, began, spared)
         self._traces(began.timestamp(), struck, healed, ended, promise)
         gap = self._samples(known, struck, away, promise)
         if promise.alert:
@@ -288,15 +295,18 @@ class Ground:
         return (
             f"away {away:.0f} s, longest gap between scrapes {gap:.0f} s, check green {green_after:.0f} s after the heal"
             + (f", alert told {told_after:.0f} s after it" if promise.alert else "")
+            + (f", {lost} lines lost around the jump back" if promise.jumped else "")
         )
 
-    def lines_arrive(self, first: int, last: int, began: datetime) -> None:
-        """All lines of these numbers are found, each once."""
+    def lines_arrive(self, first: int, last: int, began: datetime, spared: range = range(0)) -> int:
+        """All lines of these numbers are found, each once, but those that are `spared`: it returns how many of them are not."""
         with contextlib.suppress(Exception):  # told below, with numbers
-            until(lambda: not self.steady.lines(first, last, began)[0], seconds=60)
-        missing, doubled = self.steady.lines(first, last, began)
+            until(lambda: not set(self.steady.lines(first, last, began)[0]) - set(spared), seconds=60)
+        lost, doubled = self.steady.lines(first, last, began)
+        missing = [number for number in lost if number not in spared]
         assert not missing, f"{len(missing)} of {last - first + 1} lines are missing, from number {missing[0] - first}"
         assert not doubled, f"{len(doubled)} of {last - first + 1} lines are there twice"
+        return len(lost)
 
     def _traces(self, began: float, struck: float, healed: float, ended: float, promise: Promise) -> None:
         if not promise.traces:

@@ -34,10 +34,12 @@ RULES = {
         }
     ]
 }
-WRITE = """\
+WRITE_SECONDS = 0.2
+"""From one line to the next, at least."""
+WRITE = f"""\
 i=$(cat /number 2>/dev/null || echo 0); i=$((i+1))
 while :; do
-  i=$((i+1)); echo "{\\"level\\":\\"info\\",\\"msg\\":\\"steady $i\\"}"; echo $i > /number; sleep 0.2
+  i=$((i+1)); echo "{{\\"level\\":\\"info\\",\\"msg\\":\\"steady $i\\"}}"; echo $i > /number; sleep {WRITE_SECONDS}
 done"""
 """Goes on with a number of its own when the engine starts it anew."""
 SPAN_SECONDS = 0.5
@@ -109,6 +111,11 @@ class Steady:
         """The number of the last line that was written."""
         # The engine may be asked while it writes it.
         return until(lambda: _number(self.writer.logs(tail=1).decode()), seconds=10)
+
+    def around(self, seconds: float) -> range:
+        """The numbers of the lines of so many seconds before now, and of as many from now on."""
+        last, many = self.line(), round(seconds / WRITE_SECONDS)
+        return range(last - many, last + many)
 
     def lines(self, first: int, last: int, since: datetime) -> tuple[list[int], list[int]]:
         """Which of the numbers that were written Loki does not have, and which it has more than once."""

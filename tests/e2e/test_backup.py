@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -134,6 +135,47 @@ def test_a_disk_that_does_not_take_the_backup_is_told_and_the_stack_goes_on(
         [told] = re.findall(rf"^✗ {folder}/down-\S+ does not take the backup: \[.*\] (.*)$", printed, re.MULTILINE)
         assert told.startswith(complaint)
         assert not list(folder.iterdir())
+    assert backups.runs_as_before(stack, containers)
+
+
+@pytest.mark.parametrize(
+    ("event", "container"),
+    [("create", "backup"), ("pause", "loki"), ("kill", "alertmanager"), ("die", "jaeger"), ("unpause", "prometheus")],
+    ids=[
+        "as it makes its helper", "as it pauses Loki", "as it stops Alertmanager", "as Jaeger ends", "as it lets Prometheus go",
+    ],
+)  # fmt: skip
+def test_a_backup_that_is_ended_leaves_nothing_and_everything_runs(
+    stack: Deployment, tmp_path: Path, event: str, container: str
+) -> None:
+    """SIGTERM comes twice, as when `make` hands its own on."""
+    containers, filters = stack.containers(), {"container": [f"{stack.prefix}-{container}"], "event": [event]}
+    told = stack.client.api.events(decode=True, filters=filters)
+    with subprocess.Popen(
+        [
+            str(stack.folder / ".venv/bin/python"),
+            "-m",
+            "toolchain",
+            "backup",
+            "--to",
+            str(tmp_path),
+            "--stack",
+            stack.stack,
+        ],
+        cwd=stack.folder,
+        env=dict(stack.environment),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert next(iter(told))["Action"] == event
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        printed = process.communicate(timeout=60)[0]
+    told.close()
+    assert process.returncode == 128 + signal.SIGTERM, printed
+    assert "Traceback" not in printed
+    assert not list(tmp_path.iterdir())
     assert backups.runs_as_before(stack, containers)
 
 

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import signal
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -20,7 +19,6 @@ from config import services
 from tests.e2e.cloud import REGION, cloud
 from tests.e2e.ports import free_port
 from tests.unit.conftest import EVERYTHING, settings_of
-from toolchain import backup as backups
 from toolchain.backup import manifest as manifests
 from toolchain.backup import volume
 from toolchain.backup.manifest import Kept, Manifest
@@ -320,21 +318,3 @@ def test_what_a_command_writes_is_whole_or_an_error(stream: bytes, code: int, co
         return
     with pytest.raises(ChildProcessError, match=complaint):
         list(pieces)
-
-
-def _told_twice(let_go: list[str]) -> None:
-    with backups.ended_by_sigterm():
-        try:
-            signal.raise_signal(signal.SIGTERM)
-        finally:
-            signal.raise_signal(signal.SIGTERM)
-            let_go.append("prometheus")
-
-
-def test_a_second_sigterm_does_not_keep_the_first_from_letting_go() -> None:
-    let_go: list[str] = []
-    with pytest.raises(SystemExit) as ended:
-        _told_twice(let_go)
-    assert let_go == ["prometheus"]
-    assert ended.value.code == 128 + signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -1,7 +1,5 @@
 """`make backup` and `make restore`: all that a stack cannot make again, to a folder or an S3-compatible store and back."""
 
-import signal
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,6 +20,7 @@ from toolchain.backup import manifest as manifests
 from toolchain.backup import volume as volumes
 from toolchain.backup.manifest import Kept, Manifest
 from toolchain.backup.place import Place, Stored
+from toolchain.interrupts import ended_by_sigterm
 from toolchain.report import Step, ToolchainError, console, note
 from toolchain.stack import Name, Stack
 
@@ -125,21 +124,6 @@ def _errors_of_engine(service: str) -> Iterator[None]:
         raise ToolchainError(
             f"{service}: its volume cannot be copied: {error}", fix="see that the host answers, and begin again"
         ) from error
-
-
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does: what is paused goes on."""
-
-    def end(number: int, _: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # make hands its own on: a second one would break that off
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def restore(

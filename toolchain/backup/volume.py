@@ -23,6 +23,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from components.engine import output
+from toolchain import interrupts
 from toolchain.report import ToolchainError
 from toolchain.volume_helper import DATA
 
@@ -90,18 +91,20 @@ def still(service: Container | None, how: str, grace_seconds: int) -> Iterator[l
         return
     begin = time.monotonic()
     try:
-        if how == "stopped" and status == "running":
-            service.stop(timeout=grace_seconds)
-        elif status == "running":
-            service.pause()
+        with interrupts.put_off():
+            if how == "stopped" and status == "running":
+                service.stop(timeout=grace_seconds)
+            elif status == "running":
+                service.pause()
         yield held
     finally:  # also of a pause that an earlier backup was killed in
-        service.reload()
-        if service.status == "paused":
-            service.unpause()
-        elif service.status != "running":
-            service.start()
-        held.append(time.monotonic() - begin)
+        with interrupts.put_off():
+            service.reload()
+            if service.status == "paused":
+                service.unpause()
+            elif service.status != "running":
+                service.start()
+            held.append(time.monotonic() - begin)
 
 
 def exists(client: DockerClient, volume: str) -> bool:
