@@ -1,10 +1,22 @@
 """When Ctrl-C and SIGTERM end a command, and when they wait."""
 
 import signal
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from toolchain.interrupts import ended_by_sigterm, put_off
+
+
+@pytest.fixture(autouse=True)
+def _usual() -> Iterator[None]:
+    """As in a terminal, though the tests may run in the background of a script, where SIGINT is ignored."""
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _told_twice(let_go: list[str]) -> None:
@@ -18,12 +30,9 @@ def _told_twice(let_go: list[str]) -> None:
 
 def test_a_second_sigterm_neither_breaks_off_what_the_first_lets_go_nor_kills_the_process_after_it() -> None:
     let_go: list[str] = []
-    try:
-        with pytest.raises(SystemExit) as ended:
-            _told_twice(let_go)
-        signal.raise_signal(signal.SIGTERM)  # make's, later still
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with pytest.raises(SystemExit) as ended:
+        _told_twice(let_go)
+    signal.raise_signal(signal.SIGTERM)  # make's, later still
     assert let_go == ["prometheus"]
     assert ended.value.code == 128 + signal.SIGTERM
 
@@ -45,10 +54,7 @@ def _held(done: list[str], number: int) -> None:
 )
 def test_an_interrupt_waits_for_what_must_be_done_whole(number: int, ends: type[BaseException]) -> None:
     done: list[str] = []
-    try:
-        with pytest.raises(ends):
-            _held(done, number)
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with pytest.raises(ends):
+        _held(done, number)
     assert done == ["paused"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
