@@ -41,7 +41,11 @@ PROMISE = Promise(undecided=True, scraped=False)
 CLOCKS = {"clock-ahead-host": 2700, "clock-behind-host": -2700}
 """Drill → seconds by which the clock of the whole host jumps: less than what a shipper that starts looks for the end of a log."""
 CLOCK_SECONDS = 20
-HOST = {"clock-ahead-host": replace(clock.AHEAD, jumped=True), "clock-behind-host": replace(clock.PROMISE, jumped=True)}
+CLOCK_PROMISES = {
+    "clock-ahead-host": replace(clock.AHEAD, jumped=True),
+    "clock-behind-host": replace(clock.PROMISE, jumped=True),
+}
+"""Drill → what must still hold."""
 
 
 class Engine:
@@ -122,7 +126,7 @@ def clock_jumped(ground: Ground, name: str) -> str:
         fault=lambda: vdso.set_clock(everybody(), CLOCKS[name]),
         heal=back,
         seconds=CLOCK_SECONDS,
-        promise=HOST[name],
+        promise=CLOCK_PROMISES[name],
     )
 
 
@@ -176,7 +180,7 @@ def clock_drills() -> list[OnGround]:
                 seconds=CLOCK_SECONDS,
                 mended=f"{clock.MENDED.removeprefix('; then ')}, and " if off > 0 else "",
             ),
-            HOST[name].text,
+            CLOCK_PROMISES[name].text,
             partial(apart, name=name),
         )
         for name, off in CLOCKS.items()
