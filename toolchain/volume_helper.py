@@ -39,7 +39,7 @@ def helper(
     made = None
     try:
         with interrupts.put_off():
-            made = _created(client, busybox, f"{prefix}-backup", prefix=prefix, volume=volume, writes=writes)
+            made = _created(client, busybox, prefix=prefix, volume=volume, writes=writes)
         made.start()
         yield made
     finally:
@@ -48,7 +48,8 @@ def helper(
                 made.remove(force=True)
 
 
-def _created(client: DockerClient, busybox: str, name: str, *, prefix: str, volume: str, writes: bool) -> Container:
+def _created(client: DockerClient, busybox: str, *, prefix: str, volume: str, writes: bool) -> Container:
+    name = f"{prefix}-backup"
     try:
         return client.containers.create(
             busybox,

@@ -301,9 +301,9 @@ class Ground:
     def lines_arrive(self, first: int, last: int, began: datetime, spared: range = range(0)) -> int:
         """All lines of these numbers are found, each once, but those that are `spared`: it returns how many of them are not."""
         with contextlib.suppress(Exception):  # told below, with numbers
-            until(lambda: not set(self.steady.lines(first, last, began)[0]) - set(spared), seconds=60)
+            until(lambda: set(self.steady.lines(first, last, began)[0]) <= set(spared), seconds=60)
         lost, doubled = self.steady.lines(first, last, began)
-        missing = [number for number in lost if number not in spared]
+        missing = sorted(set(lost) - set(spared))
         assert not missing, f"{len(missing)} of {last - first + 1} lines are missing, from number {missing[0] - first}"
         assert not doubled, f"{len(doubled)} of {last - first + 1} lines are there twice"
         return len(lost)

@@ -140,10 +140,12 @@ class Deployment:
 
     def toolchain(self, *arguments: str, fails: bool = False, environment: Mapping[str, str] | None = None) -> str:
         """`python -m toolchain <arguments>`, as `make` calls it: what is printed."""
-        command = [str(self.folder / ".venv/bin/python"), "-m", "toolchain", *arguments, "--stack", self.stack]
-        return printed_by(
-            command, self.folder, {**self.environment, "COLUMNS": "200", **(environment or {})}, fails=fails
-        )
+        environment = {**self.environment, "COLUMNS": "200", **(environment or {})}
+        return printed_by(self.toolchain_command(*arguments), self.folder, environment, fails=fails)
+
+    def toolchain_command(self, *arguments: str) -> list[str]:
+        """What `toolchain` runs, for who does not wait until it is over."""
+        return [str(self.folder / ".venv/bin/python"), "-m", "toolchain", *arguments, "--stack", self.stack]
 
     def up(self, *arguments: str, fails: bool = False) -> str:
         """`pulumi up` with what `config` says now."""

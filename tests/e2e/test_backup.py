@@ -152,16 +152,7 @@ def test_a_backup_that_is_ended_leaves_nothing_and_everything_runs(
     containers, filters = stack.containers(), {"container": [f"{stack.prefix}-{container}"], "event": [event]}
     told = stack.client.api.events(decode=True, filters=filters)
     with subprocess.Popen(
-        [
-            str(stack.folder / ".venv/bin/python"),
-            "-m",
-            "toolchain",
-            "backup",
-            "--to",
-            str(tmp_path),
-            "--stack",
-            stack.stack,
-        ],
+        stack.toolchain_command("backup", "--to", str(tmp_path)),
         cwd=stack.folder,
         env=dict(stack.environment),
         stdout=subprocess.PIPE,
