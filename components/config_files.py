@@ -22,6 +22,9 @@ from config.container import MOUNT
 
 INCOMING = "/incoming"
 VAULT = "/vault"
+MEMORY_MIB = 512
+"""A validator is the whole program of its service. The largest of those built here, Loki's, took 120 MB; the official
+collector and Alloy have several times the code of those. It runs once, so the limit costs nothing."""
 
 # The volume's own link is made only where there is none yet: later ones are moved by activate.py.
 _LOAD = """set -eu; umask 027; {claim}cd {incoming}
@@ -51,9 +54,11 @@ class ConfigFiles(pulumi.ComponentResource):
         secrets: Mapping[str, pulumi.Output[str]],
         opts: pulumi.ResourceOptions,
         claims: docker.ContainerVolumeArgs | None = None,
+        capabilities: Sequence[str] = (),
     ) -> None:
         """`image` is the service's, with the validator; `shell` the one that loads, the same where it has a shell.
-        `claims` is a data volume that the service may not write to yet."""
+        `claims` is a data volume that the service may not write to yet. `capabilities` are the service's own: the kernel
+        starts no program that has more in its file, so the container with the validator has them too."""
         # As inputs of the component the texts make a readable diff; those of the uploads pair wrong files.
         super().__init__("nervous-system:index:ConfigFiles", name, {"files": dict(config.files)}, opts)
         self._name = name
@@ -63,7 +68,12 @@ class ConfigFiles(pulumi.ComponentResource):
         )
 
         def run_once(
-            role: str, *, image: str = shell, after: Sequence[pulumi.Input[pulumi.Resource]] = (), **arguments: Any
+            role: str,
+            *,
+            image: str = shell,
+            after: Sequence[pulumi.Input[pulumi.Resource]] = (),
+            adds: Sequence[str] = (),
+            **arguments: Any,
         ) -> docker.Container:
             """A container that never stays: files belong to root, and are readable by the service's group only."""
             return docker.Container(
@@ -71,7 +81,7 @@ class ConfigFiles(pulumi.ComponentResource):
                 name=f"{prefix}-{name}-{role}",
                 image=image,
                 user=f"0:{gid}",
-                capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+                capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"], adds=sorted(adds)),
                 security_opts=["no-new-privileges:true"],
                 network_mode="none",
                 must_run=False,
@@ -112,8 +122,9 @@ class ConfigFiles(pulumi.ComponentResource):
             docker.ContainerUploadArgs(file=f"{INCOMING}/{path}", content=text)
             for path, text in sorted(incoming.items())
         ]
-        to_the_end: dict[str, Any] = {"memory": 256, "memory_swap": 256, "attach": True, "logs": True}
+        to_the_end: dict[str, Any] = {"memory": MEMORY_MIB, "memory_swap": MEMORY_MIB, "attach": True, "logs": True}
         validate, validated = config.validate or ":", []
+        of_validator = capabilities if config.validate else ()
         if config.validate and image != shell:
             command = shlex.split(config.validate)
             validator = run_once(
@@ -122,14 +133,16 @@ class ConfigFiles(pulumi.ComponentResource):
                 entrypoints=command[:1],
                 command=command[1:],
                 working_dir=INCOMING,
+                adds=of_validator,
                 uploads=uploads,
                 **to_the_end,
             )
             accepted = self._outcome(validator)
-            validate, validated = ":", [accepted.apply(lambda _: validator)]
+            validate, validated, of_validator = ":", [accepted.apply(lambda _: validator)], ()
         loader = run_once(
             "loader",
             after=validated,
+            adds=of_validator,
             entrypoints=["/bin/sh", "-c"],
             command=[_LOAD.format(claim=claim, incoming=INCOMING, vault=VAULT, mount=MOUNT, validate=validate)],
             uploads=uploads,

@@ -65,7 +65,7 @@ class Service(pulumi.ComponentResource):
                 images.append(self._image(f"{name}-busybox", shell))
             files = ConfigFiles(
                 name, spec.config, prefix=settings.prefix, image=reference, shell=shell, user=spec.user, secrets=secrets,
-                claims=volumes[0] if spec.claims_data else None,
+                claims=volumes[0] if spec.claims_data else None, capabilities=spec.capabilities,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=images),
             )  # fmt: skip
             volumes.append(files.mounted)

@@ -58,7 +58,7 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         {"memory-limit"},
     ),
     "a job without a limit": (
-        code("components/config_files.py", '"memory": 256, "memory_swap": 256, ', ""),
+        code("components/config_files.py", '"memory": MEMORY_MIB, "memory_swap": MEMORY_MIB, ', ""),
         {"memory-limit"},
     ),
     "three times the memory for everybody": (

@@ -14,6 +14,7 @@ from pulumi.runtime.mocks import MockResourceArgs
 from components.activate import Order
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack
 from config import services
+from config.container import Container
 from config.ports import METRICS
 from config.settings import CORRELATION, LOGS, SECRETS, SERVICES, TRACES
 from config.units import go_duration, seconds
@@ -120,6 +121,17 @@ def containers_of_all() -> dict[str, Registered]:
     return instead().of_type(CONTAINER) | everything().of_type(CONTAINER)
 
 
+def declared(recorder: Recorder) -> list[Container]:
+    """What the modules of `config` say of the services of `everything` or `instead`."""
+    settings = settings_of(EVERYTHING if recorder is everything() else INSTEAD, secrets=SECRETS)
+    return [
+        *services.metrics(settings, {}),
+        *services.logs(settings),
+        *services.traces(settings),
+        *services.correlation(settings, {}),
+    ]
+
+
 def one_shot(recorder: Recorder, role: str) -> dict[str, Registered]:
     return {
         name.removesuffix(f"-{role}"): c for name, c in recorder.of_type(CONTAINER).items() if name.endswith(f"-{role}")
@@ -191,7 +203,6 @@ EVERY_LOADER: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "has an end": lambda c: c["mustRun"] is False and c["restart"] == "no",
     "has no network": lambda c: c["networkMode"] == "none" and not c.get("networksAdvanced"),
     "is published nowhere": lambda c: not c.get("ports"),
-    "has no capability": lambda c: not c["capabilities"].get("adds"),
     "writes as root, readable by the service's group": lambda c: c["user"].startswith("0:"),
 }
 
@@ -220,6 +231,23 @@ def test_every_loader_and_vault(what: str) -> None:
     }
     assert containers
     assert [name for name, c in containers.items() if not EVERY_LOADER[what](c.inputs)] == []
+
+
+@pytest.mark.parametrize("role", ["loader", "validator", "vault"])
+def test_only_what_runs_the_program_of_a_service_has_capabilities_and_those_of_the_service(role: str) -> None:
+    """Else its program, which may have them in its file, would not start; the kernel says `Operation not permitted`."""
+    for recorder in (everything(), instead()):
+        services = running(recorder)
+        validated = {c.service: bool(c.config and c.config.validate) for c in declared(recorder)}
+        for name, helper in one_shot(recorder, role).items():
+            own_program = role != "vault" and helper.inputs["image"] == services[name].inputs["image"]
+            wanted = services[name].inputs["capabilities"]["adds"] if own_program and validated[name] else []
+            assert helper.inputs["capabilities"].get("adds", []) == wanted, f"{name}-{role}"
+
+
+def test_the_loader_of_caddy_may_run_its_validator() -> None:
+    """The official file has the capability `cap_net_bind_service=+ep`."""
+    assert one_shot(everything(), "loader")["caddy"].inputs["capabilities"]["adds"] == ["CAP_NET_BIND_SERVICE"]
 
 
 def test_every_resource_of_docker_uses_the_explicit_provider() -> None:

@@ -1,6 +1,6 @@
 """Config files of a service whose image has no shell: its image validates, the one with a shell loads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -19,7 +19,13 @@ FILES = spec.ConfigFiles(
 )
 
 
-def declare(*, shell: str = "shell:1", recorder: Recorder | None = None, config: spec.ConfigFiles = FILES) -> Recorder:
+def declare(
+    *,
+    shell: str = "shell:1",
+    recorder: Recorder | None = None,
+    config: spec.ConfigFiles = FILES,
+    capabilities: Sequence[str] = (),
+) -> Recorder:
     def program() -> None:
         ConfigFiles(
             "example",
@@ -29,6 +35,7 @@ def declare(*, shell: str = "shell:1", recorder: Recorder | None = None, config:
             shell=shell,
             user="1:2",
             secrets={"postgres_password": pulumi.Output.secret("hidden")},
+            capabilities=capabilities,
             opts=pulumi.ResourceOptions(providers={"docker": docker.Provider("engine")}),
         )
 
@@ -72,3 +79,31 @@ def test_an_image_with_a_shell_does_both_in_one_container() -> None:
     recorder = declare(shell="service:1")  # noqa: S604 - an image
     assert set(recorder.of_type(CONTAINER)) == {"example-vault", "example-loader"}
     assert "/bin/service --check" in recorder[CONTAINER, "example-loader"].inputs["command"][0]
+
+
+@pytest.mark.parametrize(
+    ("shell", "config", "has"),
+    [
+        ("shell:1", FILES, {"example-validator"}),
+        ("service:1", FILES, {"example-loader"}),
+        ("shell:1", spec.ConfigFiles(files=FILES.files), set()),
+        ("service:1", spec.ConfigFiles(files=FILES.files), set()),
+    ],
+    ids=["a validator apart", "a validator in the loader", "none, and no shell", "none"],
+)
+def test_only_the_container_that_runs_the_services_program_has_its_capabilities(
+    shell: str, config: spec.ConfigFiles, has: set[str]
+) -> None:
+    recorder = declare(shell=shell, config=config, capabilities=["CAP_SYSLOG", "CAP_CHOWN"])
+    containers = recorder.of_type(CONTAINER)
+    assert {name for name, c in containers.items() if c.inputs["capabilities"].get("adds")} == has
+    for name in has:
+        assert containers[name].inputs["capabilities"]["adds"] == ["CAP_CHOWN", "CAP_SYSLOG"]
+
+
+def test_what_runs_to_its_end_has_memory_for_the_program_of_a_service() -> None:
+    containers = declare().of_type(CONTAINER)
+    for role in ("validator", "loader"):
+        assert (
+            containers[f"example-{role}"].inputs["memory"] == containers[f"example-{role}"].inputs["memorySwap"] == 512
+        )
