@@ -7,6 +7,9 @@ set -u
 files=${0%/*}
 secret=$files/secrets/grafana_password
 home=/usr/share/grafana
+# An image's own settings for Grafana, in its environment, would win over those of the files.
+for name in $(env | sed -n 's/^\(GF_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$name"; done
+export HOME="$home"
 # Grafana knows a dashboard by the path of its file, and deletes it with that path: so the paths stay the same.
 dashboards=/tmp/dashboards
 
@@ -21,24 +24,28 @@ copy() {
     done
 }
 
-# The body of Grafana's answer; ends with 0 when it was 200, with 3 when the password is wrong.
+# The body of Grafana's answer. Ends with 3 when the password is wrong, with 1 for any other answer than 200, and for none.
+# 9: the nc of some images keeps 3 and 4 for itself.
 request() {
-    nc 127.0.0.1 3000 -e /bin/sh "$0" speak "$1" "$2" "${3-}" 3>&1
+    nc 127.0.0.1 3000 -e /bin/sh "$0" speak "$1" "$2" "${3-}" 9>&1
 }
 
 speak() {
-    login=$(printf 'admin:%s' "$(cat "$secret")" | base64 | tr -d '\n')
+    password=$(cat "$secret") || exit 1
+    login=$(printf 'admin:%s' "$password" | base64 | tr -d '\n')
     # 1.0: whoever speaks it gets no chunks.
     printf '%s %s HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Basic %s\r\n' "$1" "$2" "$login"
     printf 'Content-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' "${#3}" "$3"
     read -r _ status _
     while read -r line && [ "${#line}" -gt 1 ]; do :; done
-    cat >&3
-    case $status in
-        200) exit 0 ;;
-        401) exit 3 ;;
-        *) exit 1 ;;
-    esac
+    body=$(cat)
+    if [ "$status" = 200 ] && [ -n "$body" ]; then
+        printf '%s\n' "$body" >&9
+        exit
+    fi
+    echo "Grafana answers $2 with ${status:-nothing}: ${body:-an empty page}" >&2
+    [ "$status" != 401 ] || exit 3
+    exit 1
 }
 
 # After its first start Grafana looks at the password in its settings no more.
@@ -59,12 +66,11 @@ reload() {
     copy
     log_in || { echo "Grafana does not take its admin's password"; exit 1; }
     for kind in datasources dashboards; do
-        request POST "/api/admin/provisioning/$kind/reload" || { echo; echo "Grafana does not read its $kind"; exit 1; }
+        request POST "/api/admin/provisioning/$kind/reload" || { echo "Grafana does not read its $kind"; exit 1; }
     done
-    echo
     missing=0
     while read -r page digest; do
-        request GET "$page" | grep -qF "$digest" || { echo "Grafana has not got what is declared: $page"; missing=1; }
+        request GET "$page" | grep -F "$digest" >/dev/null || { echo "Grafana has not got what is declared: $page"; missing=1; }
     done <"$files/declared"
     exit "$missing"
 }

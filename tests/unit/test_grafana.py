@@ -1,9 +1,16 @@
 """Grafana's files: where its data sources lead, and how a running one is made to take them."""
 
 import json
+import os
 import re
 import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from configparser import ConfigParser
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,3 +137,139 @@ def test_a_dashboard_is_delivered_as_it_is_but_for_a_hidden_variable() -> None:
 
 def test_the_script_is_one_that_a_shell_understands() -> None:
     subprocess.run(["sh", "-n", str(grafana.SCRIPT)], check=True)
+
+
+# The script, as a shell runs it.
+
+NC = """\
+#!{python}
+# As the nc of Alpine's busybox, and of the official one: it keeps descriptors 3 and 4 for itself.
+import os, socket, sys
+connection = socket.create_connection((sys.argv[1], int(os.environ["PORT"])))
+for descriptor in (0, 1):
+    os.dup2(connection.fileno(), descriptor)
+os.closerange(3, 5)
+os.execv(sys.argv[4], sys.argv[4:])
+"""
+
+
+@contextmanager
+def grafana_that(answers: list[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
+    """A server that gives one answer after the other: status (0: it hangs up) and body. Its port, and what it was asked."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            asked.append(f"{self.command} {self.path} {self.headers['Authorization']}")
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            status, body = answers.pop(0)
+            if status:
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+        do_GET = do_POST = answer  # noqa: N815 - as http.server calls them
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port, asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def script(folder: Path, *arguments: str, port: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The script beside the files of a stack, with Grafana's folder and an nc in `folder`."""
+    for name in ("bin", "share/bin", "files/secrets", "files/dashboards"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    text = grafana.SCRIPT.read_text()
+    for here, there in (("/usr/share/grafana", folder / "share"), (grafana.COPIES, folder / "copies")):
+        assert here in text
+        text = text.replace(here, str(there))
+    (folder / "files" / grafana.SCRIPT.name).write_text(text)
+    (folder / "files/secrets" / GRAFANA_PASSWORD).write_text("hush")
+    for path, program in (
+        ("bin/nc", NC.format(python=sys.executable)),
+        ("share/bin/grafana", '#!/bin/sh\nenv; echo "ARGUMENTS $*"\n'),
+    ):
+        (folder / path).write_text(program)
+        (folder / path).chmod(0o755)
+    return subprocess.run(
+        ["sh", str(folder / "files" / grafana.SCRIPT.name), *arguments],
+        env={"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PORT": str(port), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_an_answer_is_read_with_an_nc_that_keeps_descriptors_for_itself(tmp_path: Path) -> None:
+    with grafana_that([(200, '{"login":"admin"}')]) as (port, asked):
+        done = script(tmp_path, "ask", "/api/user", port=port)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"login": "admin"})
+    assert asked == ["GET /api/user Basic YWRtaW46aHVzaA=="]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "words"),
+    [
+        ((200, ""), 1, "Grafana answers /api/user with 200: an empty page"),
+        ((0, ""), 1, "Grafana answers /api/user with nothing: an empty page"),
+        ((401, '{"message":"wrong"}'), 3, 'Grafana answers /api/user with 401: {"message":"wrong"}'),
+        ((500, "oh"), 1, "Grafana answers /api/user with 500: oh"),
+    ],
+    ids=["an empty page", "no answer", "a wrong password", "an error"],
+)
+def test_whatever_is_no_answer_is_an_error_and_says_so(
+    tmp_path: Path, answer: tuple[int, str], code: int, words: str
+) -> None:
+    with grafana_that([answer]) as (port, _):
+        done = script(tmp_path, "ask", "/api/user", port=port)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (code, "", words)
+
+
+def test_a_reload_that_is_answered_by_nothing_fails(tmp_path: Path) -> None:
+    with grafana_that([(200, "")]) as (port, _):
+        done = script(tmp_path, "reload", port=port)
+    assert done.returncode == 1
+    assert "Grafana does not take its admin's password" in done.stdout
+
+
+def test_a_new_password_is_set_by_a_command_that_reads_our_files_and_no_other_settings(tmp_path: Path) -> None:
+    answers = [(401, "{}"), (200, "{}"), (200, "[]"), (200, "{}"), (200, "{}")]
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/declared").write_text("")
+    with grafana_that(answers) as (port, _):
+        done = script(tmp_path, "reload", port=port, GF_PATHS_DATA="/elsewhere")
+    assert done.returncode == 0, done.stderr
+    assert f"--config {tmp_path}/files/grafana.ini admin reset-admin-password --password-from-stdin" in done.stdout
+    assert "GF_" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"GF_PATHS_{path}" for path in ("CONFIG", "DATA", "HOME", "LOGS", "PLUGINS", "PROVISIONING")),
+        "GF_SECURITY_ADMIN_PASSWORD",
+        "GF_SECURITY_ADMIN_PASSWORD__FILE",
+        "GF_AUTH_ANONYMOUS_ENABLED",
+        "GF_DATABASE_URL",
+        "GF_INSTALL_PLUGINS",
+        "GF_LOG_CONSOLE_LEVEL",
+        "GF_default_INSTANCE_NAME",
+    ],
+)
+def test_no_setting_of_an_images_environment_reaches_grafana(tmp_path: Path, name: str) -> None:
+    """By Grafana's order of precedence it would win over the file: defaults, file, environment, command line."""
+    done = script(tmp_path, "start", **{name: "first line\nGF_SECOND=of the same", "OTHER": "stays"})
+    assert done.returncode == 0
+    said = done.stdout.splitlines()
+    assert f"ARGUMENTS server --homepath={tmp_path}/share --config={tmp_path}/files/grafana.ini" in said
+    assert f"HOME={tmp_path}/share" in said
+    assert "OTHER=stays" in said
+    assert not [line for line in said if line.startswith("GF_")]
