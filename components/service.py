@@ -23,7 +23,7 @@ class Service(pulumi.ComponentResource):
     """One container with its image, its data volume, its config files, and the proof that it runs with them.
 
     A change of memory is made in the running container, where the service finds its limit by itself; one that must be
-    told (`go_memory_limit`) is replaced. A change of config files reaches it without a restart. Any other change
+    told (`go_memory_percent`) is replaced. A change of config files reaches it without a restart. Any other change
     replaces it, the old one being stopped first with the time it needs.
     """
 
@@ -71,8 +71,8 @@ class Service(pulumi.ComponentResource):
             volumes.append(files.mounted)
         memory = settings.memory_mib(name)
         environment = dict(spec.environment)
-        if spec.go_memory_limit:  # the rest is for stacks and for what the runtime does not count
-            environment["GOMEMLIMIT"] = f"{memory * 85 // 100}MiB"
+        if spec.go_memory_percent:
+            environment["GOMEMLIMIT"] = f"{memory * spec.go_memory_percent // 100}MiB"
         self.container = docker.Container(
             name,
             name=full_name,

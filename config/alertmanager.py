@@ -54,7 +54,7 @@ def container(settings: Settings) -> Container:
         port=PORT,
         health=http_health(PORT, "/-/ready"),
         grace_seconds=20,
-        go_memory_limit=False,
+        go_memory_percent=0,
         data="/alertmanager",
         unreadable={"error creating notification log": ("nflog",), "error creating silence": ("silences",)},
         still="stopped",  # it writes silences every quarter of an hour, and at its end

@@ -75,8 +75,9 @@ class Container:
     """Between the signal to stop and the kill."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Never secrets: `docker inspect` shows it."""
-    go_memory_limit: bool = True
-    """Whether GOMEMLIMIT is set from the container's limit; False where the service finds the limit by itself."""
+    go_memory_percent: int = 85
+    """What GOMEMLIMIT is of the container's limit: the rest is for stacks, for what the runtime does not count, and for
+    other processes. 0 where it is not set, because the service finds the limit by itself."""
     data: str | None = None
     """Where it keeps what must survive: a volume of its own."""
     unreadable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

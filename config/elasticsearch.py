@@ -20,7 +20,7 @@ def container(settings: Settings) -> Container:
         published={},
         health=("curl", "-fs", "-o", "/dev/null", HEALTH),
         grace_seconds=60,
-        go_memory_limit=False,
+        go_memory_percent=0,
         environment={
             "ES_JAVA_OPTS": heap(settings.memory_mib("elasticsearch")),
             "xpack.security.enabled": "false",

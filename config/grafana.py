@@ -1,7 +1,7 @@
 """Grafana: shows metrics, logs and traces, and leads from each to the others.
 
 Tried with 10.0, the newest that can be built where no image can be pulled; the settings are those of 12 and 13 too. What
-it shows comes from files only. Data sources and dashboards change while it runs; what stands in `MAIN` needs a restart.
+it shows and how it is set up comes from files only: `grafana.sh` keeps an image's own settings from it. Data sources and dashboards change while it runs; what stands in `MAIN` needs a restart.
 `grafana.sh` says how.
 """
 
@@ -27,6 +27,23 @@ COPIES = "/tmp/dashboards"  # noqa: S108 - in the container
 """Where the script puts the dashboards."""
 HOME = "overview"
 """The dashboard that is shown first, if it is there."""
+BUNDLED = (
+    "elasticsearch",
+    "grafana-postgresql-datasource",
+    "grafana-pyroscope-datasource",
+    "influxdb",
+    "jaeger",
+    "loki",
+    "mssql",
+    "mysql",
+    "opentsdb",
+    "prometheus",
+    "stackdriver",
+    "tempo",
+    "zipkin",
+)
+"""Data sources that are programs of their own in the official image of 13.2.3: each one runs, used or not, and takes memory
+(`plugins-bundled` there; `defaultPreinstallPlugins` of its `pkg/setting/setting_plugins.go` without the apps)."""
 REVISION = "revision"
 """Name of the hidden variable by which a dashboard that Grafana serves is known as the declared one."""
 
@@ -43,6 +60,8 @@ def container(settings: Settings, dashboards: Mapping[str, str]) -> Container:
         health=http_health(PORT, "/api/health"),
         grace_seconds=30,
         data=DATA,
+        # Its data sources are processes beside it, which hear nothing of the limit.
+        go_memory_percent=60,
         config=_config(settings, dashboards),
     )
 
@@ -80,13 +99,19 @@ def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, di
     """`grafana.ini`: what differs from the image's own defaults."""
     url = settings.url("grafana")
     no, yes = "false", "true"
+    used = {source["type"] for source in data_sources(settings)}
     return {
         "paths": {
             "data": DATA,
+            "logs": "/var/log/grafana",
             "plugins": f"{DATA}/plugins",
             "provisioning": f"{DIRECTORY}/provisioning",
         },
-        "server": {"http_port": str(PORT), "root_url": f"{url}/"},
+        "server": {
+            "http_port": str(PORT),
+            "root_url": f"{url}/",
+            "enable_gzip": no,  # 13 compresses by a library that keeps memory (upstream issue 123017)
+        },
         "database": {"wal": yes},  # the command that changes the password writes beside the server
         "security": {
             "admin_user": "admin",
@@ -107,9 +132,11 @@ def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, di
         "plugins": {
             "plugin_admin_enabled": no,
             "public_key_retrieval_disabled": yes,
-            # The data sources of 13.2 are plugins that come with the image, and would be looked up at every start.
-            "preinstall_auto_update": no,
+            # Else it takes apps and newer data sources from the internet at every start, which nobody has pinned.
+            "preinstall_disabled": yes,
+            "disable_plugins": ",".join(kind for kind in BUNDLED if kind not in used),
         },
+        "cloud_migration": {"enabled": no},
         "snapshots": {"enabled": no, "external_enabled": no},
         "public_dashboards": {"enabled": no},
         "dashboards": {

@@ -16,7 +16,7 @@ def container(settings: Settings) -> Container:
         published={},
         health=("curl", "-fs", "-o", "/dev/null", elasticsearch.HEALTH),
         grace_seconds=60,
-        go_memory_limit=False,
+        go_memory_percent=0,
         environment={
             "OPENSEARCH_JAVA_OPTS": elasticsearch.heap(settings.memory_mib("opensearch")),
             "DISABLE_SECURITY_PLUGIN": "true",

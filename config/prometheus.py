@@ -36,7 +36,7 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
         port=PORT,
         health=http_health(PORT, "/-/ready"),
         grace_seconds=60,  # the head is written to the log at every stop
-        go_memory_limit=False,
+        go_memory_percent=0,
         data="/prometheus",
         config=_config(settings, own_rules),
         reaches_users=True,

@@ -1,7 +1,7 @@
 """Memory limits for a host of another size than the defaults are made for: all out of one number.
 
-The arithmetic: a service that works the more the more there is gets `default x host / 16 GiB`, and not less than its
-least; the others (exporters, Alertmanager, the proxy) need the same on every host. All of it has to fit under the host's
+The arithmetic: a service that works the more the more there is gets `default x host / 16 GiB` (Grafana: 8), and not less
+than its least; the others (exporters, Alertmanager, the proxy) need the same on every host. All of it has to fit under the host's
 memory without an eighth of it, or without 1 GiB where that is more, which is left to the engine, the kernel and the
 host's own services: 14 of 16 GiB, 7 of 8, 3 of 4.
 """
@@ -24,12 +24,17 @@ LEAST = {
     "jaeger": 384 * MIB,
     "elasticsearch": 1024 * MIB,
     "opensearch": 1024 * MIB,
-    "grafana": 512 * MIB,
+    "grafana": 560 * MIB,
 }
 """What grows with the host, and the limit below which it is not put. From this project's own measurements (docs/
 performance.md): Prometheus takes 74 MiB under the shop's load, Loki 165 MiB for 46 GB of logs a day, Jaeger 255 MiB for 2,260
-spans/s into Badger and the collector 200 MiB for them; half of a search engine's limit is heap; and Grafana takes 77 MiB
-at rest, while its maker asks for 512."""
+spans/s into Badger and the collector 200 MiB for them; half of a search engine's limit is heap. Not measured here: Grafana
+13.2.3, of which a user published (rankedvote.app on Render, October 2026) 169 MiB with one data source, 293 MiB under load,
+and 22 to 38 MB for each further one, a process of its own; there are two more here."""
+
+FULL: Mapping[str, int] = {"grafana": 8 * GIB}
+"""The host from which a service has its default, where it is a smaller one than the reference: Grafana's processes are as
+many on every host."""
 
 
 def ceiling(host: int) -> int:
@@ -40,7 +45,8 @@ def ceiling(host: int) -> int:
 def limits(host: int, defaults: Mapping[str, int]) -> dict[str, int]:
     """The limits that differ from `defaults`, which are those of the reference, and the ceiling; all in bytes."""
     grown = {
-        service: max(least, defaults[service] * min(host, REFERENCE) // REFERENCE // MIB * MIB)
+        service: max(least, defaults[service] * min(host, full) // full // MIB * MIB)
         for service, least in LEAST.items()
+        for full in (FULL.get(service, REFERENCE),)
     }
     return {"ceiling": ceiling(host), **grown}

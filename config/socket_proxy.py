@@ -24,7 +24,7 @@ def container(settings: Settings) -> Container:
         user="0:0",
         port=PORT,
         health=http_health(PORT),
-        go_memory_limit=False,
+        go_memory_percent=0,
         mounts=(Mount(_socket(settings), "/var/run/docker.sock"),),
         config=ConfigFiles(files=files, validate="haproxy -c -q -f haproxy.cfg", reload="restart"),
     )

@@ -79,7 +79,32 @@ def test_nobody_gets_in_without_the_password_and_nothing_is_told_to_the_world() 
     assert settings["public_dashboards"]["enabled"] == "false"
     assert set(settings["analytics"].values()) == {"false"}
     assert settings["security"]["disable_gravatar"] == "true"
-    assert settings["plugins"]["preinstall_auto_update"] == "false"
+    assert settings["news"]["news_feed_enabled"] == "false"
+    assert settings["cloud_migration"]["enabled"] == "false"
+    plugins = settings["plugins"]
+    assert (plugins["plugin_admin_enabled"], plugins["public_key_retrieval_disabled"]) == ("false", "true")
+
+
+def test_nothing_is_installed_that_nobody_has_pinned() -> None:
+    """By default Grafana 13 takes 18 plugins from the internet, and newer ones of those that its image has."""
+    assert ini()["plugins"]["preinstall_disabled"] == "true"
+
+
+def test_data_sources_that_nobody_declares_do_not_run() -> None:
+    """In the official image each is a process of 22 to 38 MB."""
+    unused = ini()["plugins"]["disable_plugins"].split(",")
+    declared = {source["type"] for source in sources().values()}
+    assert {"mysql", "tempo", "zipkin"} <= set(unused)
+    assert not declared & set(unused)
+    assert {*unused, *declared} == {*grafana.BUNDLED, "alertmanager"}
+
+
+def test_its_own_limit_leaves_room_for_the_processes_of_its_data_sources() -> None:
+    used = {source["type"] for source in sources().values()} & set(grafana.BUNDLED)
+    for host in ("4GiB", "8GiB", "16GiB"):
+        limit = stack({"memory": {"host": host}}).memory_mib("grafana")
+        rest = limit * (100 - grafana.container(stack(), {}).go_memory_percent) // 100
+        assert rest / len(used) > 2 * 38 / 1.048576
 
 
 def test_the_password_is_in_a_file_only() -> None:

@@ -112,7 +112,7 @@ def test_what_it_keeps_in_memory_follows_its_limit(memory: str, mib: int) -> Non
     open_chunks = 1000 * (ingester["chunk_target_size"] + ingester["chunk_block_size"])
     assert open_chunks < 0.65 * mib * 2**20
     assert made["distributor"]["max_decompressed_size"] == mib // 32 * 2**20
-    assert described("loki", settings_of()).go_memory_limit
+    assert described("loki", settings_of()).go_memory_percent
 
 
 @pytest.mark.parametrize("own", [{}, {"line_size": "4MiB"}, {"line_size": "64KiB"}])

@@ -97,7 +97,7 @@ def test_it_keeps_exemplars_and_stays_below_its_limit() -> None:
     named = flags(settings_of())
     assert named["--enable-feature"] == "exemplar-storage"
     assert 0.5 < float(named["--auto-gomemlimit.ratio"]) < 0.95
-    assert not container(settings_of(), {}).go_memory_limit
+    assert not container(settings_of(), {}).go_memory_percent
 
 
 def test_links_in_alerts_lead_where_people_reach_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from config import sizing
 from config.settings import SERVICES
-from tests.unit.conftest import settings_of
+from tests.unit.conftest import FRONT, settings_of
 
 MIB_OF = {"4GiB": 4096, "6GiB": 6144, "8GiB": 8192, "12GiB": 12288, "16GiB": 16384, "64GiB": 65536}
 
@@ -47,6 +47,21 @@ def test_what_grows_is_a_service_and_shrinks_to_its_least() -> None:
     assert {service: smallest[service] * 2**20 for service in smallest if service in sizing.LEAST} == {
         service: least for service, least in sizing.LEAST.items() if service in smallest
     }
+
+
+def test_grafana_has_all_its_memory_from_8_gib_on_and_more_than_its_maker_asks_for_below() -> None:
+    assert [limits(host)["grafana"] for host in ("4GiB", "6GiB", "8GiB", "16GiB")] == [560, 768, 1024, 1024]
+
+
+@pytest.mark.parametrize("host", ["4GiB", "6GiB", "8GiB"])
+def test_a_small_host_has_room_for_tls_and_two_exporters(host: str) -> None:
+    config: dict[str, Any] = {
+        **FRONT,
+        "memory": {"host": host},
+        "exporters": {"nginx": {"status_url": "http://web:8080/s"}, "redis": {"address": "cache:6379"}},
+    }
+    settings = settings_of(config, secrets=["grafana_password"])
+    assert {"caddy", "nginx_exporter", "redis_exporter"} <= set(settings.services)
 
 
 def test_half_the_memory_is_half_the_limit() -> None:
