@@ -239,8 +239,8 @@ def test_a_backup_brings_everything_back_under_another_prefix(
         assert back.containers() == containers
 
 
-_BUSY = """cd /data; mkdir -p old "a dir"; head -c 3000000 /dev/urandom >old/rest; echo x >old/goes; echo y >"a dir/stays"
-mkdir old/empties; echo z >old/empties/goes; chown 65534:65534 old; chmod 0750 old; touch started; i=0
+_BUSY = """cd /data; mkdir -p old "a dir"; head -c 30000000 /dev/urandom >old/rest; echo x >old/goes; echo y >"a dir/stays"
+for i in $(seq 50); do echo $i >old/during$i; done; mkdir old/empties; echo z >old/empties/goes; chown 65534:65534 old; chmod 0750 old; touch started; i=0
 while :; do i=$((i + 1)); echo $i >>first; echo $i >>second; [ -e leave ] && rm -rf old/goes old/empties leave; done"""
 
 
@@ -254,13 +254,16 @@ def test_a_volume_that_is_written_to_meanwhile_is_copied_as_of_one_moment(client
         until(lambda: service.exec_run(["test", "-e", "/data/started"]).exit_code == 0)
         time.sleep(volumes.MARGIN_SECONDS + 2)  # what is old is old by the clock
         with volume_helper.helper(client, busybox, prefix=prefix, volume=name) as helper:
-            at_rest = b"".join(volumes.at_rest(helper))
+            pieces = volumes.at_rest(helper)
+            at_rest = next(pieces)  # all are listed, and few of them copied
+            assert execute(service, ["sh", "-c", "rm /data/old/during*"])[0] == 0
+            at_rest += b"".join(pieces)
             service.exec_run(["touch", "/data/leave"])
             until(lambda: service.exec_run(["test", "-e", "/data/leave"]).exit_code == 1)
             with volumes.still(service, "paused", 1) as held:
                 volumes.set_aside(helper)
             changed, names = b"".join(volumes.changed(helper)), b"".join(volumes.names(helper))
-        assert len(at_rest) > 3_000_000 > len(changed)
+        assert len(at_rest) > 30_000_000 > len(changed)
         assert held[0] < 10
         service.reload()
         assert service.status == "running"
@@ -281,6 +284,22 @@ def test_a_volume_that_is_written_to_meanwhile_is_copied_as_of_one_moment(client
         for volume in (name, copy):
             if volumes.exists(client, volume):
                 client.volumes.get(volume).remove()
+
+
+def test_what_cannot_be_read_is_no_copy(client: DockerClient) -> None:
+    make = "mkdir -p /data/closed && chmod 0 /data/closed && touch /tmp/made && exec sleep 600"
+    name = f"{leftovers.PREFIX}{secrets.token_hex(3)}"
+    volume = client.containers.run(
+        _busybox(client), ["sh", "-c", make], detach=True, name=name, network_mode="none", cap_drop=["ALL"]
+    )
+    try:
+        until(lambda: volume.exec_run(["test", "-e", "/tmp/made"]).exit_code == 0)
+        with pytest.raises(ChildProcessError, match="closed: Permission denied"):
+            b"".join(volumes.at_rest(volume))
+        with pytest.raises(ChildProcessError, match="closed: Permission denied"):
+            volumes.set_aside(volume)
+    finally:
+        volume.remove(force=True)
 
 
 def _busybox(client: DockerClient) -> str:

@@ -25,47 +25,44 @@ from docker.models.containers import Container
 from components.engine import output
 from toolchain import interrupts
 from toolchain.report import ToolchainError
-from toolchain.volume_helper import DATA
 
 MARGIN_SECONDS = 2
 """Times of change are as fine as the kernel's clock ticks; here whole seconds are compared."""
 HOLES_FROM_BYTES = 2**20
 TRIES = 3
 
-_COMMON = f"""set -u; cd /
+_COMMON = f"""set -u -o pipefail; cd /
 files() {{ find data ! -type d -exec stat -c '%Z %b %s %n' {{}} + | awk -v began="$(cat /tmp/began)" '
     {{ rest = $1 < began - {MARGIN_SECONDS} && ($3 < {HOLES_FROM_BYTES} || $2 * 1024 >= $3) }}
     rest == ('"$1"') {{ sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); print }}'; }}
-pack() {{ tr '\\n' '\\0' | xargs -0 -r -n 200 sh -c 'tar -c --no-recursion -- "$@" | head -c -1024' tar
-    head -c 1024 /dev/zero; }}
+pack() {{ tr '\\n' '\\0' | xargs -0 -r -n 200 sh -c 'set -o pipefail; tar -c --no-recursion -- "$@" | head -c -1024' tar
+    packed=$?; head -c 1024 /dev/zero && return $packed; }}
+only_vanished() {{ [ -s /tmp/said ] && ! grep -v -e 'No such file or directory$' -e 'error exit delayed' /tmp/said >&2; }}
 """
-_AT_REST = f"{_COMMON} date +%s >/tmp/began; sync -f {DATA}; files 1 | pack | gzip"
-"""A file that is mostly holes waits for the second copy too: by then it may have been cut to its length."""
-_CHANGED = _COMMON + "{ find data -type d; files 0; } | pack >/tmp/changed; find data >/tmp/names"
+"""Whether something went wrong is told by exit codes, for an applet may say what is no error; only what exactly, by words."""
+_AT_REST = f"""{_COMMON} date +%s >/tmp/began && sync || exit
+{{ {{ files 1 | pack; }} 2>/tmp/said || only_vanished; }} | gzip"""
+"""What is gone meanwhile is no loss: the names that count are asked for later. A file that is mostly holes waits for the
+second copy too: by then it may have been cut to its length. `sync` writes back all of the host: not every busybox can be
+told of one volume."""
+_CHANGED = _COMMON + "{ find data -type d && files 0; } | pack >/tmp/changed && find data >/tmp/names"
 """Compressed later: the service waits."""
-_REMOVE_REST = f"""{_COMMON} find data | sort -r | awk 'NR == FNR {{ kept[$0]; next }} !($0 in kept)' /tmp/names - >/tmp/gone
-tr '\\n' '\\0' </tmp/gone | xargs -0 -r -n 200 sh -c 'for one; do rmdir "$one" 2>/dev/null || rm -f "$one"; done' rm
+_REMOVE_REST = f"""{_COMMON} gunzip -c /tmp/names.gz >/tmp/names &&
+find data | sort -r | awk 'NR == FNR {{ kept[$0]; next }} !($0 in kept)' /tmp/names - >/tmp/gone &&
+tr '\\n' '\\0' </tmp/gone | xargs -0 -r -n 200 sh -c 'for one; do rmdir "$one" 2>/dev/null || rm -f "$one" || exit; done' rm
 """
 ARCHIVES = ("at-rest.tar.gz", "changed.tar.gz", "names.gz")
-_VANISHED = b"No such file or directory"
 
 
 def at_rest(volume: Container) -> Iterator[bytes]:
     """What has not just changed, as the pieces of an archive; the service goes on meanwhile."""
-    complaints: list[bytes] = []
-    yield from output(volume, ["sh", "-c", _AT_REST], complaints)
-    # What is gone meanwhile is no loss: the names that count are asked for later.
-    if other := [line for line in b"".join(complaints).splitlines() if not line.endswith(_VANISHED)]:
-        raise ChildProcessError(other[0].decode(errors="replace"))
+    yield from output(volume, ["sh", "-c", _AT_REST], [])
 
 
 def set_aside(volume: Container) -> None:
     """Keeps in the helper what has changed since, and the names of all that is there."""
-    complaints: list[bytes] = []
-    for _ in output(volume, ["sh", "-c", _CHANGED], complaints):
+    for _ in output(volume, ["sh", "-c", _CHANGED], []):
         pass
-    if complaints:
-        raise ChildProcessError(b"".join(complaints).decode(errors="replace").strip())
 
 
 def changed(volume: Container) -> Iterator[bytes]:
@@ -121,16 +118,14 @@ def fill(volume: Container, archives: tuple[Iterator[bytes], Iterator[bytes], It
 
     Raises:
         ToolchainError: the engine does not take them.
+        ChildProcessError: what is to go does not.
     """
     at_rest, changed, names = archives
     _put(volume, "/", at_rest)
     _put(volume, "/", changed)
-    complaints: list[bytes] = []
     _put_file(volume, "names.gz", b"".join(names))
-    for _ in output(volume, ["sh", "-c", f"gunzip -c /tmp/names.gz >/tmp/names; {_REMOVE_REST}"], complaints):
+    for _ in output(volume, ["sh", "-c", _REMOVE_REST], []):
         pass
-    if complaints:
-        raise ToolchainError(b"".join(complaints).decode(errors="replace").strip())
 
 
 def _put(volume: Container, path: str, archive: Iterator[bytes]) -> None:
