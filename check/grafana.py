@@ -17,7 +17,7 @@ from config.settings import Settings
 PROBES = {
     "prometheus": "/api/v1/query?query=up",
     "loki": "/loki/api/v1/labels",
-    "jaeger": "/api/services",
+    "jaeger": "/api/v3/services",  # 2.21 has no /api/services any more
     "alertmanager": "/api/v2/status",
 }
 """Uid of a data source → what it is asked for."""

@@ -1,5 +1,6 @@
 """Image references: pinned in ``images.yaml``, overridable per stack, or taken from a mirror."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -7,6 +8,11 @@ from pathlib import Path
 import yaml
 
 PINS = Path(__file__).with_name("images.yaml")
+
+Version = tuple[int, ...]
+
+JAEGER_WITHOUT_SEARCH: Version = (2, 21, 0)
+"""The first version of Jaeger without `/api/traces?service=…`, by which Grafana's Jaeger data source searches (jaeger #9260)."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,14 @@ class Pin:
 def pins() -> dict[str, Pin]:
     """Service name → pinned image."""
     return {service: Pin(**pin) for service, pin in yaml.safe_load(PINS.read_text()).items()}
+
+
+def version(image: str) -> Version | None:
+    """Of a reference: by its tag, or by the digest of a pin; None where neither tells."""
+    if ":" not in image.partition("@")[0].rpartition("/")[2]:
+        image = next((pin.reference for pin in pins().values() if pin.digest == image.partition("@")[2]), image)
+    found = re.search(r":v?(\d+)\.(\d+)(?:\.(\d+))?[^/]*$", image.partition("@")[0])
+    return tuple(int(part or 0) for part in found.groups()) if found else None
 
 
 def _has_registry(reference: str) -> bool:

@@ -1,14 +1,13 @@
 """Jaeger v2: keeps the traces that the collector sends, and shows them.
 
-Tried with 2.13; the options are those of 2.21 too, or depend on the version that the image's tag names. Indices have no
-`rotation`, which 2.13 does not know, nor the older options, which 2.20 and later refuse: the default of both is one index
+Tried with 2.13; the options are those of 2.20 and 2.21 too, or depend on the version that the image's tag names. Indices have
+no `rotation`, which 2.13 does not know, nor the older options, which 2.20 and later refuse: the default of both is one index
 a day.
 """
 
-import re
 from typing import Any
 
-from config import otel_collector
+from config import images, otel_collector
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, JAEGER_STATUS, METRICS, OTLP_GRPC
 from config.settings import Settings
@@ -125,17 +124,18 @@ def _backend(settings: Settings) -> dict[str, Any]:
     }
 
 
-_WRITE_MODE_SINCE = (2, 21)
+_WRITE_MODE_SINCE = (2, 21, 0)
 
 
 def _waits_for_storage(image: str) -> dict[str, str]:
     """Makes the collector hear of a write that failed, so that it keeps the spans.
 
-    Older versions block while their storage is away. Newer ones would say yes and lose the spans, unless they are told
-    to write at once; a document that is refused for good is given up then, or it would be tried for ever.
+    2.13 blocks while its storage is away. Newer ones say yes, write later, and lose what the storage does not take then
+    (2.20: `BulkIndexer` of its `esclient/bulk.go`); from 2.21 on they can be told to write at once. A document that is
+    refused for good is given up then, or it would be tried for ever.
     """
-    tag = re.search(r":v?(\d+)\.(\d+)", image)
-    if tag and (int(tag[1]), int(tag[2])) < _WRITE_MODE_SINCE:
+    found = images.version(image)
+    if found and found < _WRITE_MODE_SINCE:
         return {}
     return {"write_mode": "sync", "poison_pill_handling": "drop"}
 

@@ -662,6 +662,12 @@ class Settings(Model):
                 f"grafana: not deployed without a password: pulumi config set --secret {GRAFANA_PASSWORD}; "
                 "or say that none is wanted: grafana: {enabled: false}"
             )
+        jaeger = images.version(self.image("jaeger"))
+        if "grafana" in self.services and jaeger and jaeger >= images.JAEGER_WITHOUT_SEARCH:
+            notices.append(
+                "images.jaeger: from 2.21 on Jaeger has no search for Grafana's Jaeger data source: lists of traces stay empty "
+                "there, a trace opens by its id; leave images.jaeger out, or search in Jaeger's own pages"
+            )
         return tuple(notices)
 
     @property

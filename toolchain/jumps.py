@@ -16,27 +16,16 @@ What is refused, and where the services' makers say so:
   the future” (grafana.com/docs/loki/latest/operations/storage/schema).
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from config.images import pins
-
-Version = tuple[int, ...]
+from config.images import Version, version
 
 STEP_BY_STEP: Mapping[str, Mapping[int, int]] = {"elasticsearch": {6: 8, 7: 17, 8: 19}, "opensearch": {2: 19}}
 """Service that takes one major version at a time → major version → its minor version from which the next one is reached."""
 OTHER_STORAGE = {"prometheus": 2, "jaeger": 2}
 """Service → the first major version of those that read each other's data."""
-
-
-def version(image: str) -> Version | None:
-    """Of a reference: by its tag, or by the digest of a pin; None where neither tells."""
-    if ":" not in image.partition("@")[0].rpartition("/")[2]:
-        image = next((pin.reference for pin in pins().values() if pin.digest == image.partition("@")[2]), image)
-    found = re.search(r":v?(\d+)\.(\d+)(?:\.(\d+))?[^/]*$", image.partition("@")[0])
-    return tuple(int(part or 0) for part in found.groups()) if found else None
 
 
 def jump(service: str, before: str, after: str) -> str | None:

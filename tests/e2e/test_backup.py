@@ -293,7 +293,7 @@ def test_what_cannot_be_read_is_no_copy(client: DockerClient) -> None:
         _busybox(client), ["sh", "-c", make], detach=True, name=name, network_mode="none", cap_drop=["ALL"]
     )
     try:
-        until(lambda: volume.exec_run(["test", "-e", "/tmp/made"]).exit_code == 0)
+        until(lambda: volume.exec_run(["test", "-e", "/tmp/made"]).exit_code == 0)  # noqa: S108 - in the container
         with pytest.raises(ChildProcessError, match="closed: Permission denied"):
             b"".join(volumes.at_rest(volume))
         with pytest.raises(ChildProcessError, match="closed: Permission denied"):

@@ -101,7 +101,7 @@ def test_the_declared_data_sources_and_dashboards_are_there_and_no_others(stack:
     [
         ("prometheus", "/api/v1/query?query=up", "data"),
         ("loki", "/loki/api/v1/labels", "data"),
-        ("jaeger", "/api/services", "data"),
+        ("jaeger", "/api/v3/services", "services"),
         ("alertmanager", "/api/v2/status", "versionInfo"),
     ],
 )

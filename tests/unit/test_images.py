@@ -1,15 +1,18 @@
 """Image references: pins, mirrors and overrides."""
 
+import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from config.images import Pin, on_mirror, pins, resolve
+from config.images import JAEGER_WITHOUT_SEARCH, PINS, Pin, on_mirror, pins, resolve
 from config.settings import SERVICES, TRACES
 
 DIGEST = f"sha256:{'0' * 64}"
 FULL = re.compile(r"[a-z0-9.-]+\.[a-z]+/[a-z0-9._/-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}")
-UNCONFIRMED = {"mongodb_exporter", "opensearch", "jaeger_es_index_cleaner"}
+UNCONFIRMED = {"mongodb_exporter", "jaeger_es_index_cleaner"}
 """Images of which no digest is known: who selects one has to say it."""
 
 
@@ -71,3 +74,27 @@ PINNED = pins()["prometheus"].reference
 )
 def test_the_image_of_a_service(override: str | None, mirror: str | None, reference: str) -> None:
     assert resolve("prometheus", override, mirror) == reference
+
+
+# What Renovate makes of the pins.
+
+RENOVATE: dict[str, Any] = json.loads(Path(__file__).parents[2].joinpath("renovate.json").read_text())
+
+
+def test_renovate_finds_every_pin_with_its_digest() -> None:
+    [manager] = RENOVATE["customManagers"]
+    [files], [pattern] = manager["managerFilePatterns"], manager["matchStrings"]
+    assert re.fullmatch(files.strip("/"), "config/images.yaml")
+    found = list(re.finditer(pattern.replace("(?<", "(?P<"), PINS.read_text()))
+    assert [Pin(match["packageName"], match["currentValue"], match["currentDigest"]) for match in found] == list(
+        pins().values()
+    )
+    for match in found:
+        assert match["packageName"].removeprefix("docker.io/").removeprefix("library/") == match["depName"]
+
+
+def test_renovate_leaves_jaeger_where_grafana_can_search_it() -> None:
+    rule = next(rule for rule in RENOVATE["packageRules"] if "allowedVersions" in rule)
+    held = {pin.repository.removeprefix("docker.io/") for name, pin in pins().items() if name.startswith("jaeger")}
+    assert set(rule["matchDepNames"]) == held
+    assert rule["allowedVersions"] == f"<{'.'.join(map(str, JAEGER_WITHOUT_SEARCH[:2]))}"

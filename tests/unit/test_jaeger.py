@@ -8,6 +8,7 @@ import pytest
 
 from config import elasticsearch, jaeger, jaeger_es_index_cleaner, opensearch
 from config.container import Container
+from config.images import JAEGER_WITHOUT_SEARCH, pins, version
 from config.trace_settings import RETENTION_SUCCESS
 from tests.unit.conftest import PINNED_STORAGE, refusal, settings_of
 
@@ -50,9 +51,10 @@ def test_the_storage_beside_it_has_one_shard_no_replica_and_is_searched_as_far_b
 @pytest.mark.parametrize(
     ("image", "mode"),
     [
-        (None, "sync"),
+        (None, None),
         (f"registry.example:5000/jaeger:2.21.3@sha256:{'a' * 64}", "sync"),
         (f"registry.example/jaeger@sha256:{'a' * 64}", "sync"),
+        (pins()["jaeger"].reference.replace(":2.20.0", ""), None),
         ("nervous-system/jaeger:2.13.0-94a0d1", None),
         ("nervous-system/jaeger:v2.20.0", None),
     ],
@@ -93,6 +95,49 @@ def test_the_heap_is_half_of_the_containers_limit(made: Any, variable: str) -> N
     assert container.environment[variable] == "-Xms1024m -Xmx1024m"
     assert container.environment["node.store.allow_mmap"] == "false"  # or the host's kernel must be set up for it
     assert container.published == {}
+
+
+def test_opensearch_starts_nothing_beside_itself_and_demands_no_password() -> None:
+    """What the entrypoint of the official image does unless it is told not to: a second JVM, demo certificates, and no
+    start without OPENSEARCH_INITIAL_ADMIN_PASSWORD."""
+    environment = opensearch.container(settings_of()).environment
+    for variable in (
+        "DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI",
+        "DISABLE_INSTALL_DEMO_CONFIG",
+        "DISABLE_SECURITY_PLUGIN",
+    ):
+        assert environment[variable] == "true"
+
+
+def test_elasticsearch_demands_no_password_and_takes_nothing_from_the_internet() -> None:
+    environment = elasticsearch.container(settings_of()).environment
+    for setting in ("xpack.security.enabled", "xpack.ml.enabled", "ingest.geoip.downloader.enabled"):
+        assert environment[setting] == "false"
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        (None, False),
+        ("jaegertracing/jaeger:2.20.9", False),
+        ("jaegertracing/jaeger:2.21.0", True),
+        (f"registry.example:5000/jaeger:v2.22.1@sha256:{'a' * 64}", True),
+        ("jaegertracing/jaeger:3.0", True),
+        (f"jaegertracing/jaeger@sha256:{'a' * 64}", False),  # nobody knows
+    ],
+)
+def test_a_jaeger_that_grafana_cannot_search_is_told(image: str | None, *, told: bool) -> None:
+    config = {"images": {"jaeger": image}} if image else {}
+    notices = settings_of(config, secrets=["grafana_password"]).notices
+    assert any("images.jaeger: from 2.21 on" in notice for notice in notices) == told
+    assert not any("images.jaeger" in notice for notice in settings_of(config).notices)  # without Grafana
+
+
+def test_the_pinned_jaeger_is_one_that_grafana_can_search() -> None:
+    found = version(pins()["jaeger"].reference)
+    assert found
+    assert found < JAEGER_WITHOUT_SEARCH
+    assert pins()["jaeger_es_index_cleaner"].tag == pins()["jaeger"].tag
 
 
 def test_an_index_goes_when_its_last_span_has_had_its_time() -> None:
