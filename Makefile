@@ -94,6 +94,9 @@ shop-load: env ## requests to the shop: PROFILE=steady, spike or incident, FAULT
 
 lock: env ## write requirements.txt anew from pyproject.toml
 	@$(python) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev pyproject.toml -o requirements.txt
+	@for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin; do for pins in requirements.txt toolchain/go.txt toolchain/nodejs.txt; do \
+		$(python) -m uv pip install --quiet --dry-run --require-hashes --no-deps --only-binary :all: --python-version 3.11 \
+			--python-platform $$platform --target .venv/none -r $$pins || exit 1; done; done
 
 env:
 	@toolchain/python-env.sh

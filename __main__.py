@@ -7,7 +7,7 @@ import pulumi
 import pulumi_docker as docker
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
-from components.engine import must_answer
+from components.engine import must_serve
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import dashboard_files, services
 from config import own_rules as rule_files
@@ -27,7 +27,7 @@ try:
     dashboards = dashboard_files.read(settings.grafana.dashboards, Path(), stack_key=f"{stack_file}:grafana.dashboards")
     # A preview needs no engine; an update without one would fail resource by resource.
     if not pulumi.runtime.is_dry_run():
-        must_answer(settings.docker.model_dump())
+        must_serve(settings.docker.model_dump())
     else:  # and not once more at the update that follows
         for notice in settings.notices:
             pulumi.warn(notice)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from check import containers, files, grafana, logs, metrics, request, traces
+from check import containers, engine, files, grafana, logs, metrics, request, traces
 from check.finding import Finding
 from components.engine import connect
 from config.settings import Settings
@@ -35,6 +35,7 @@ def run(
     probe = request.Probe()
     while True:
         found = [
+            *engine.findings(client, settings),
             *containers.findings(client, settings),
             *files.findings(client, settings, own_rules, dashboards or {}),
             *metrics.findings(client, settings),

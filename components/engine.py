@@ -17,6 +17,8 @@ from docker.errors import APIError, DockerException
 from docker.models.containers import Container
 from docker.tls import TLSConfig
 
+from components.preflight import Engine, judge
+
 SOCKET = "/var/run/docker.sock"
 """Where an engine listens that is reached by ssh."""
 STDERR = 2
@@ -108,12 +110,15 @@ def _reason(complaints: str) -> str:
     return "; ".join([*missing, *lines[-1:]]) or "ssh ended without a word"
 
 
-def must_answer(settings: Mapping[str, Any]) -> None:
-    """Raises ConnectionError, in one line, when the engine that `settings.Docker` names does not answer."""
+def must_serve(settings: Mapping[str, Any]) -> None:
+    """Raises ConnectionError, in one line, when the engine that `settings.Docker` names does not answer, or cannot run the
+    stack."""
     try:
-        connect(settings, timeout=15).ping()
+        asked = Engine.ask(connect(settings, timeout=15))
     except (DockerException, OSError) as error:
         raise ConnectionError(f"the engine at {settings['host']} does not answer: {error}") from None
+    for problem in judge(asked).refused:
+        raise ConnectionError(f"the engine at {settings['host']} cannot run this stack: {problem}")
 
 
 def execute(service: Container, command: Sequence[str]) -> tuple[int, str]:

@@ -20,17 +20,25 @@ _VIRTUAL_INTERFACES = "lo|veth.*|br-.*|docker.*|ifb.*|cali.*|virbr.*"
 # Served together with metrics that are used, and by nobody here: a third of all its series.
 _UNUSED = (
     "container_memory_failures_total|container_memory_failcnt|container_fs_io_.+|container_fs_sector_.+|"
-    "container_fs_(reads|writes)_merged_total|container_fs_(read|write)_seconds_total|container_blkio_.+|container_tasks_state"
+    "container_fs_(reads|writes)_merged_total|container_fs_(read|write)_seconds_total|container_blkio_.+|container_tasks_state|"
+    # since 0.57
+    "container_memory_(events|file|pgscan|pgsteal|workingset_refault)_.+|container_health_state|container_cpu_cfs_burst_.+"
 )
+
+_HOST = "/rootfs"
+"""Where it has the host's file system, sockets included. cAdvisor itself looks for it there."""
 
 
 def container(settings: Settings) -> Container:
-    """Reads the host's cgroups and the engine's API; neither privileged nor in the host's namespaces."""
+    """Reads the host's cgroups, the engine's API and that of its containerd, which knows where the containers of images in
+    containerd's own store are; neither privileged nor in the host's namespaces."""
     interval = go_duration(seconds(settings.metrics.scrape_interval))
     return Container(
         service="cadvisor",
         command=(
             f"--port={PORT}",
+            f"--docker=unix://{_seen(settings.docker.socket)}",
+            f"--containerd={_seen(settings.docker.containerd)}",
             "--docker_only=true",
             # As often as it is scraped: in between nobody would see it (the default is every second).
             f"--housekeeping_interval={interval}",
@@ -45,14 +53,18 @@ def container(settings: Settings) -> Container:
         port=PORT,
         health=http_health(PORT, "/healthz"),
         mounts=(
-            Mount("/", "/rootfs"),
-            Mount("/var/run", "/var/run"),
+            Mount("/", _HOST),
             Mount("/sys", "/sys"),
             Mount(settings.docker.data_root, "/var/lib/docker"),
         ),
         devices=("/dev/kmsg",),  # where the kernel tells of containers that it killed for memory
         capabilities=("CAP_DAC_READ_SEARCH", "CAP_SYSLOG", "CAP_SYS_PTRACE"),
     )
+
+
+def _seen(path: str) -> str:
+    """Where it sees a path of the host. `/var/run` is a link to `/run` there, which would lead to its own."""
+    return _HOST + (path.removeprefix("/var") if path.startswith("/var/run/") else path)
 
 
 def metric_relabel_configs() -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ from config.model import Model
 
 File = Annotated[str, StringConstraints(pattern=r"^[\w./~+@-]+$")]
 """Relative to the project, or from `/` or `~`. Without blanks and quotes, for it is handed from one ssh to another."""
+Socket = Annotated[str, StringConstraints(pattern=r"^/[\w./+@-]+$")]
+"""On the engine's host, from `/`."""
 Jump = Annotated[str, StringConstraints(pattern=r"^(\w[\w.-]*@)?\w[\w.-]*(:\d{1,5})?$")]
 
 ONE_CONNECTION = ("ControlMaster=auto", "ControlPath=~/.ssh/nervous-%C", "ControlPersist=60s")
@@ -51,6 +53,15 @@ class Docker(Model):
     """For an ssh host."""
     data_root: str = "/var/lib/docker"
     """Where the engine keeps its data (`docker info --format '{{.DockerRootDir}}'`)."""
+    containerd: Socket = "/run/containerd/containerd.sock"
+    """Socket of the engine's containerd (`docker info --format '{{.Containerd.Address}}'`), which cAdvisor asks for containers
+    whose images are in containerd's own store. `make up` finds it."""
+
+    @property
+    def socket(self) -> str:
+        """Where the engine listens on its own host: a local one may stand elsewhere."""
+        scheme, path = self.host.split("://", 1)
+        return path if scheme == "unix" else "/var/run/docker.sock"
 
     def seen_from(self, way_back: str) -> "Docker":
         """The same engine for a program in another folder, from which `way_back` leads to the project."""

@@ -25,15 +25,9 @@ def container(settings: Settings) -> Container:
         port=PORT,
         health=http_health(PORT),
         go_memory_percent=0,
-        mounts=(Mount(_socket(settings), "/var/run/docker.sock"),),
+        mounts=(Mount(settings.docker.socket, "/var/run/docker.sock"),),
         config=ConfigFiles(files=files, validate="haproxy -c -q -f haproxy.cfg", reload="restart"),
     )
-
-
-def _socket(settings: Settings) -> str:
-    """The socket on the host of the engine: a local one may stand elsewhere."""
-    scheme, path = settings.docker.host.split("://", 1)
-    return path if scheme == "unix" else "/var/run/docker.sock"
 
 
 def _haproxy_cfg() -> str:

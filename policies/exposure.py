@@ -1,7 +1,7 @@
 """Exposure: what listens, and what a container may do to its host.
 
-Docker publishes a port past the host's firewall, on every address unless told which. Whoever reaches the Docker socket
-is root on the host, read-only mount or not: a socket is no file.
+Docker publishes a port past the host's firewall, on every address unless told which. Whoever reaches the Docker socket, or
+that of the containerd below it, is root on the host, read-only mount or not: a socket is no file.
 """
 
 import ipaddress
@@ -13,13 +13,17 @@ from pulumi_policy import Policy, Severity
 
 from declared import Config, Properties, Resource, each, reasons
 
-SOCKETS = re.compile(r".*/(docker|containerd|podman|crio)\.sock")
-SOCKET_FOLDERS = ("/", "/var", "/var/run", "/run", "/run/docker", "/run/containerd")
-"""Folders of the host that hold the engine's socket."""
+SOCKETS = re.compile(r".*/(docker|containerd|podman|crio|dockerd|buildkitd)(-debug)?\.sock(\.ttrpc)?")
+SOCKET_FOLDERS = re.compile(
+    r"/|/var|(/var)?/run(/docker(/containerd)?|/containerd|/podman|/crio|/buildkit|/user(/\d+(/docker(/containerd)?|/podman)?)?"
+    r"|/snap\.docker(/containerd)?)?"
+)
+"""Folders of the host that hold the socket of an engine, or of the containerd below it: as distributions have them, as Docker
+brings its own, and as users run them without root."""
 
 SOCKET_HOLDERS: Mapping[str, str] = {
     "socket_proxy": "it lets read-only paths of the API through, for all others",
-    "cadvisor": "it asks the engine which container a cgroup belongs to, and serves no API of it",
+    "cadvisor": "it asks the engine and its containerd which container a cgroup belongs to, and serves no API of theirs",
     "node_exporter": "it measures all file systems, and runs as nobody, whom the socket refuses",
 }
 
@@ -106,7 +110,7 @@ def _normal(path: str) -> str:
 
 def holds_socket(path: str) -> bool:
     """Whether who sees `path` of the host sees the engine's socket."""
-    return path in SOCKET_FOLDERS or bool(SOCKETS.fullmatch(path))
+    return bool(SOCKET_FOLDERS.fullmatch(path) or SOCKETS.fullmatch(path))
 
 
 def _check_ports(resource: Resource, config: Config) -> Iterator[str]:

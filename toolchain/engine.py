@@ -15,7 +15,7 @@ import docker
 from docker.errors import DockerException
 from pydantic import ValidationError
 
-from components import engine
+from components import engine, preflight
 from config.docker_settings import Docker
 from toolchain import debian
 from toolchain.paths import state_dir
@@ -102,27 +102,14 @@ def ensure(where: Docker | None = None) -> docker.DockerClient:
             if not _dockerd():
                 debian.install("docker.io", "iptables", "ca-certificates")
             client = _start(where)
-        info = client.info()
-        step.result = f"{info['ServerVersion']}, {info['Driver']}, cgroup v{info.get('CgroupVersion', '1')}"
-    for warning in shortcomings(info):
-        note(warning)
+        asked = preflight.Engine.ask(client)
+        step.result = str(asked)
+    verdict = preflight.judge(asked)
+    for problem in verdict.refused:
+        raise ToolchainError(f"the engine at {host} cannot run this stack: {problem.what}", fix=problem.fix)
+    for problem in verdict.lost:
+        note(f"{problem.what} ({problem.fix})")
     return client
-
-
-def shortcomings(info: dict[str, object]) -> list[str]:
-    """What this engine cannot do and the stack would notice."""
-    found = []
-    if info.get("Driver") == "vfs":
-        found.append(
-            "the engine has no overlay file system here and copies every image layer (vfs): slow, and large on disk"
-        )
-    if info.get("MemoryLimit") is False:
-        found.append(
-            "the engine cannot limit memory here: the memory ceiling is not in force (cgroup memory controller is off)"
-        )
-    elif info.get("SwapLimit") is False:
-        found.append("the engine cannot limit swap here: containers may swap beyond their memory limit")
-    return found
 
 
 def _dockerd() -> str | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from toolchain import debian, store
 from toolchain.report import Step, ToolchainError, run
 
-OLDEST = (1, 26, 5)
+OLDEST = (1, 26, 6)
 """The newest that a go.mod here asks for."""
 FLAGS = ("-mod=readonly", "-buildvcs=false", "-trimpath")
 """The same for everything, vet included: other flags would compile all modules once more."""
@@ -201,7 +201,7 @@ def tool(name: str, package: str) -> Path:
 
 
 def _version(path: str) -> str:
-    """`go1.26.6`, as in `go version go1.26.6 linux/amd64`."""
+    """`go1.26.6`, the third word of `go version`."""
     return subprocess.run([path, "version"], capture_output=True, text=True, check=True).stdout.split()[2]
 
 

@@ -15,6 +15,7 @@ from docker.errors import NotFound
 from rich.console import Console
 
 import check
+from components import preflight
 from config import dashboard_files
 from config import own_rules as rule_files
 from config import settings as stack_config
@@ -200,6 +201,14 @@ class Stack(Program):
                 fix="start the services first that it belongs to, or correct the name: docker network ls",
             )
 
+    def find_places(self, client: DockerClient) -> None:
+        """Says in the stack file where the engine keeps what the stack reads, when that is elsewhere."""
+        said, asked = self.settings.docker, preflight.Engine.ask(client)
+        for key, path in preflight.elsewhere(asked, data_root=said.data_root, containerd=said.containerd).items():
+            self.ask("config", "set", "--path", f"docker.{key}", path, "--stack", self.name)
+            note(f"{stack_file(self.name).name}: docker.{key} is {path} now, where this engine has it: commit that")
+        self.settings = load_settings(self.name)
+
     @property
     def _backend(self) -> str:
         """Where the state is; empty for where `pulumi login` has been."""
@@ -277,8 +286,10 @@ def up(stack: Name = "dev") -> None:
 def deploy(stack: str, *options: str) -> None:
     """As `up`, with more options of `pulumi up`."""
     deployed, pack = Stack(stack), policies(stack)
-    deployed.must_find_networks(engine.ensure(deployed.settings.docker))
+    client = engine.ensure(deployed.settings.docker)
+    deployed.must_find_networks(client)
     deployed.create()
+    deployed.find_places(client)
     deployed.make_up_password()
     deployed.use_local_images()
     deployed.pulumi("up", "--yes", *options, *deployed.mend(), *pack)

@@ -1,11 +1,13 @@
-"""Every container on the host, whoever started it, as cAdvisor (0.53 to 0.60) sees it.
+"""Every container on the host, whoever started it, as cAdvisor sees it.
 
-Two of cAdvisor's metrics do not say what their names promise, on Docker:
-`container_start_time_seconds` is when a container was *created* (container/docker/handler.go), so a restart leaves it
-alone; and `container_oom_events_total` is forgotten with the container whose main process was killed
-(google/cadvisor#3015). What does show a restart is the CPU counter, which begins at zero again with a new cgroup, unless
-two short lives happen to cost the same. Measured with cAdvisor 0.53 and Docker 20.10: 8 restarts of a crash loop left the
-start time alone and reset the counter 4 times; 6 kills left the OOM counter at 0 and `node_vmstat_oom_kill` at 6.
+`container_creation_time_seconds` is when a container was created, `container_start_time_seconds` when it was started last
+(container/docker/handler.go since 0.57; before, the latter was its creation). The restarts of a container are counted by its
+CPU counter, which begins at zero again with a new cgroup, unless two short lives happen to cost the same: measured with
+Docker 20.10, 8 restarts of a crash loop reset it 4 times.
+
+`container_oom_events_total` counts the kills that the kernel's log names, as long as cAdvisor runs (cmd/internal/api/oom.go);
+before 0.57 it was forgotten with the container whose main process was killed (google/cadvisor#3015): 6 such kills left it at
+0, and `node_vmstat_oom_kill` at 6.
 """
 
 from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
@@ -65,7 +67,7 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             "while the host's CPU looks free.",
         ),
         # By service, not name: a deploy may bring the same service back under another name.
-        # Half an hour of life spares one-off jobs. Silent when cAdvisor itself sees nothing: that is ContainersNotSeen.
+        # Half an hour since it was created spares one-off jobs; one that has restarted lately is as old as before. Silent when cAdvisor itself sees nothing: that is ContainersNotSeen.
         Alert(
             name="ContainerGone",
             severity="warning",
@@ -73,7 +75,7 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             expr=f"""
             count by (service) (
               max by (service, name) (max_over_time(container_last_seen{{{_NAMED}}}[1h]))
-                - max by (service, name) (max_over_time(container_start_time_seconds{{{_NAMED}}}[1h])) > 30m
+                - max by (service, name) (max_over_time(container_creation_time_seconds{{{_NAMED}}}[1h])) > 30m
               unless on (service) container_last_seen{{{_NAMED}}}
             )
             and on () count(container_last_seen{{{_NAMED}}}) > 0

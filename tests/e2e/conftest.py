@@ -25,6 +25,7 @@ LONGEST = (
     "commands",
     "backup",
     "changes",
+    "present_engine",
     "traces_opensearch",
     "traces",
     "alloy",

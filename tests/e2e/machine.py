@@ -8,7 +8,7 @@ from pathlib import Path
 
 from docker import DockerClient
 
-from tests.e2e import leftovers
+from tests.e2e import leftovers, present_engine
 from toolchain import engine, images, pulumi_cli, store
 from toolchain.report import readable_errors
 
@@ -18,6 +18,7 @@ def client() -> DockerClient:
     with store.lock("e2e-engine"):  # sessions begin together: one of them starts it, one of them tidies up
         found = engine.ensure()
         leftovers.remove(found)
+        present_engine.remove_left()
         return found
 
 
@@ -40,6 +41,7 @@ def main() -> None:
     client()
     pulumi_cli.ensure()
     images.local_images()
+    present_engine.build()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What stands on the engine after `pulumi up`: everything that was promised, and nothing that was not."""
 
 import json
+from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 import check
 from components.engine import execute
+from components.preflight import Engine
 from config import services
 from config.container import Container
 from config.settings import Settings
@@ -20,7 +22,6 @@ SERVICES = (
     *("loki", "alloy", "otel_collector", "jaeger"),
 )
 """What a stack runs that names nothing else to watch."""
-SOCKET = Path("/var/run/docker.sock")
 
 
 @pytest.fixture(scope="module")
@@ -137,19 +138,27 @@ def test_ports_are_published_on_loopback_only(deployment: Deployment) -> None:
 # The Docker socket
 
 
-def test_only_the_proxy_and_cadvisor_can_open_the_docker_socket(deployment: Deployment) -> None:
-    able = set()
+def sockets(deployment: Deployment) -> list[Path]:
+    """Those by which one is root on the host: the engine's, and that of its containerd where it runs."""
+    engine = Path(deployment.settings.docker.socket)
+    containerd = Engine.ask(deployment.client).containerd or "/run/docker/containerd/containerd.sock"
+    return [path.resolve() for path in (engine, Path(containerd)) if path.exists()]
+
+
+def test_only_the_proxy_and_cadvisor_can_open_the_sockets(deployment: Deployment) -> None:
+    able = defaultdict(set)
     for service in SERVICES:
         container = deployment.container(service)
         for mount in container.attrs["Mounts"]:
             source = Path(mount["Source"]).resolve()
-            if not SOCKET.resolve().is_relative_to(source):
-                continue
-            inside = PurePosixPath(mount["Destination"]) / SOCKET.resolve().relative_to(source)
-            # A read-only mount does not keep anybody from connecting: the socket's own permissions do.
-            if execute(container, ["test", "-w", str(inside)])[0] == 0:
-                able.add(service)
-    assert able == {"socket_proxy", "cadvisor"}
+            for socket in sockets(deployment):
+                if not socket.is_relative_to(source):
+                    continue
+                inside = PurePosixPath(mount["Destination"]) / socket.relative_to(source)
+                # A read-only mount does not keep anybody from connecting: the socket's own permissions do.
+                if execute(container, ["test", "-w", str(inside)])[0] == 0:
+                    able[socket.name].add(service)
+    assert able == {"docker.sock": {"socket_proxy", "cadvisor"}, "containerd.sock": {"cadvisor"}}
 
 
 def answer(deployment: Deployment, request: str) -> str:

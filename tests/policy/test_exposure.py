@@ -67,6 +67,21 @@ def test_a_port_is_allowed_by_its_container_and_number() -> None:
         pytest.param(bind("/var/run/docker.sock", readOnly=True), "sees the Docker socket", id="read-only"),
         pytest.param(bind("/run/user/1000/docker.sock"), "sees the Docker socket", id="a rootless one"),
         pytest.param(bind("/run/containerd/containerd.sock"), "sees the Docker socket", id="that of containerd"),
+        pytest.param(
+            bind("/run/docker/containerd/containerd.sock"), "sees the Docker socket", id="Docker's own containerd"
+        ),
+        pytest.param(
+            bind("/srv/engine/exec/containerd/containerd.sock.ttrpc"), "sees the Docker", id="its second socket"
+        ),
+        pytest.param(bind("/run/docker"), "in /run/docker,", id="above Docker's own containerd"),
+        pytest.param(bind("/var/run/docker/containerd"), "in /var/run/docker/containerd,", id="right above it"),
+        pytest.param(bind("/var/run/containerd"), "in /var/run/containerd,", id="above containerd"),
+        pytest.param(bind("/run/user/1000"), "in /run/user/1000,", id="above a rootless one"),
+        pytest.param(bind("/run/user"), "in /run/user,", id="above all rootless ones"),
+        pytest.param(bind("/run/snap.docker"), "in /run/snap.docker,", id="above the snap's"),
+        pytest.param(bind("/run/podman"), "in /run/podman,", id="above Podman's"),
+        pytest.param(bind("/run/postgresql"), None, id="the folder of another socket"),
+        pytest.param(bind("/run/docker-app"), None, id="a folder that is only called so"),
         pytest.param(bind("/var/run/"), "in /var/run,", id="its folder"),
         pytest.param(bind("/srv/../run"), "in /run,", id="its folder, on a detour"),
         pytest.param(bind("/"), "in /,", id="everything"),

@@ -39,6 +39,7 @@ GROUPS = {
     "blkio": "diskIO",
     "oom": "oom_event",
     "start": None,
+    "creation": None,
     "last": None,
 }
 """Second word of a metric's name → the group by which cAdvisor can be told to leave it out; None: it cannot."""
@@ -57,6 +58,44 @@ def test_what_the_alerts_read_is_not_turned_off() -> None:
 def test_it_finds_docker_where_the_host_keeps_it() -> None:
     made = container(settings_of({"docker": {"data_root": "/data/docker"}}))
     assert Mount("/data/docker", "/var/lib/docker") in made.mounts
+
+
+@pytest.mark.parametrize(
+    ("docker", "engine", "containerd"),
+    [
+        pytest.param({}, "/run/docker.sock", "/run/containerd/containerd.sock", id="as distributions have it"),
+        pytest.param(
+            {"containerd": "/var/run/docker/containerd/containerd.sock"},
+            "/run/docker.sock",
+            "/run/docker/containerd/containerd.sock",
+            id="Docker brings its own containerd",
+        ),
+        pytest.param(
+            {"host": "unix:///srv/engine/docker.sock", "containerd": "/srv/engine/exec/containerd/containerd.sock"},
+            "/srv/engine/docker.sock",
+            "/srv/engine/exec/containerd/containerd.sock",
+            id="another engine on this host",
+        ),
+        pytest.param(
+            {"host": "ssh://deploy@vps.example"},
+            "/run/docker.sock",
+            "/run/containerd/containerd.sock",
+            id="an engine on another host",
+        ),
+    ],
+)
+def test_it_asks_the_engine_of_the_stack_and_its_containerd(
+    docker: dict[str, str], engine: str, containerd: str
+) -> None:
+    made = container(settings_of({"docker": docker}))
+    assert f"--docker=unix:///rootfs{engine}" in made.command
+    assert f"--containerd=/rootfs{containerd}" in made.command
+    assert Mount("/", "/rootfs") in made.mounts
+
+
+def test_it_sees_the_hosts_sockets_once() -> None:
+    """By the host's file system, which it measures; no socket is mounted for it besides."""
+    assert {mount.host for mount in container(settings_of()).mounts} == {"/", "/sys", "/var/lib/docker"}
 
 
 def test_it_hears_of_containers_that_the_kernel_killed() -> None:

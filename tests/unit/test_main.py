@@ -29,17 +29,20 @@ from tests.unit.conftest import (
     pulumi_config,
     revealed,
 )
+from tests.unit.engines import answers
 
 PROGRAM = Path(__file__).parents[2] / "__main__.py"
 
 GONE = "unix:///gone.sock"
+REMAPS = "unix:///remaps.sock"
 
 
 def connect(settings: Mapping[str, Any], timeout: int) -> Any:
-    """An engine that answers, unless it is the one that is gone."""
+    """An engine that answers, unless it is the one that is gone; one of them maps users."""
     if settings["host"] == GONE:
         raise DockerException("connection refused")
-    return SimpleNamespace(ping=lambda: True)
+    info = {"SecurityOptions": ["name=seccomp,profile=default", "name=userns"]} if settings["host"] == REMAPS else {}
+    return SimpleNamespace(**answers("docker_20_10", info))
 
 
 Run: TypeAlias = Callable[..., tuple[Recorder, dict[str, Any]]]
@@ -186,3 +189,10 @@ def test_an_engine_that_does_not_answer_ends_it_before_anything_is_declared(run:
         pulumi.RunError, match=r"Pulumi\.test\.yaml: nervous-system:docker\.host: the engine at unix:///gone"
     ):
         run({"docker": {"host": GONE}})
+
+
+def test_an_engine_that_the_stack_cannot_live_with_ends_it_too_in_one_line(run: Run) -> None:
+    with pytest.raises(pulumi.RunError, match=r"docker\.host: the engine at unix:///remaps.* cannot run") as caught:
+        run({"docker": {"host": REMAPS}})
+    assert "daemon.json" in str(caught.value)
+    assert "\n" not in str(caught.value)

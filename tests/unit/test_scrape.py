@@ -289,6 +289,39 @@ def test_the_image_of_a_container_is_kept_beside_its_start_only_and_without_its_
     assert "image" not in used
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "container_blkio_device_usage_total",
+        "container_cpu_cfs_burst_seconds_total",
+        "container_fs_io_cost_usage_seconds_total",
+        "container_health_state",
+        "container_memory_events_high_total",
+        "container_memory_file_dirty_bytes",
+        "container_memory_pgscan_total",
+        "container_memory_pgsteal_total",
+        "container_memory_workingset_refault_file_total",
+        "container_tasks_state",
+    ],
+)
+def test_what_nobody_reads_of_a_container_is_dropped(name: str) -> None:
+    assert container_series(**RUNNING, __name__=name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "container_creation_time_seconds",
+        "container_memory_failures_seen",
+        "container_memory_working_set_bytes",
+        "container_spec_memory_limit_bytes",
+        "container_start_time_seconds",
+    ],
+)
+def test_what_only_begins_like_it_is_kept(name: str) -> None:
+    assert container_series(**{**RUNNING, "image": "", "__name__": name}) is not None
+
+
 @pytest.mark.parametrize("group", ["/", "/system.slice/docker.service", "/docker", "/user.slice"])
 def test_groups_that_are_no_containers_are_dropped(group: str) -> None:
     assert container_series(id=group) is None

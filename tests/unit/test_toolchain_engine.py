@@ -1,9 +1,13 @@
 """What is said when an engine cannot be used, and what is tried when it does not start."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from docker.errors import DockerException
 
 from config.docker_settings import Docker
+from tests.unit.engines import answers
 from toolchain import engine
 from toolchain.engine import Attempt, EngineUnreachableError
 from toolchain.report import ToolchainError
@@ -60,15 +64,24 @@ def test_another_failure_is_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "expected"),
-    [
-        ({"Driver": "overlay2", "MemoryLimit": True, "SwapLimit": True}, None),
-        ({"Driver": "vfs", "MemoryLimit": True, "SwapLimit": True}, "overlay"),
-        ({"Driver": "overlay2", "MemoryLimit": False, "SwapLimit": False}, "cannot limit memory"),
-        ({"Driver": "overlay2", "MemoryLimit": True, "SwapLimit": False}, "cannot limit swap"),
-    ],
+    ("info", "told"),
+    [({}, ""), ({"Driver": "vfs"}, "copies every image layer"), ({"MemoryLimit": False}, "cannot limit memory")],
 )
-def test_shortcomings_are_told(info: dict[str, object], expected: str | None) -> None:
-    found = engine.shortcomings(info)
-    assert len(found) == (1 if expected else 0)
-    assert expected is None or expected in found[0]
+def test_what_the_stack_loses_on_an_engine_is_a_note(
+    info: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = SimpleNamespace(**answers("docker_20_10", info))
+    monkeypatch.setattr(engine, "connect", lambda _: client)
+    assert engine.ensure(Docker(host="ssh://deploy@vps.example")) is client
+    lines = capsys.readouterr().out.splitlines()
+    assert "Docker 20.10.24+dfsg1, API 1.41, images in" in lines[0]
+    assert len(lines) == (2 if told else 1)
+    assert told in lines[-1]
+
+
+def test_an_engine_that_the_stack_cannot_live_with_is_refused_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = SimpleNamespace(**answers("docker_20_10", {"SecurityOptions": ["name=userns"]}))
+    monkeypatch.setattr(engine, "connect", lambda _: client)
+    with pytest.raises(ToolchainError, match=r"vps\.example cannot run this stack: it maps root of each") as caught:
+        engine.ensure(Docker(host="ssh://deploy@vps.example"))
+    assert "daemon.json" in caught.value.fix

@@ -75,7 +75,7 @@ def test_no_apt_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("version", "enough"),
-    [("go1.26.5", True), ("go1.27rc1", True), ("go1.26.4", False), ("go1.26", False), ("?", False)],
+    [("go1.26.6", True), ("go1.27rc1", True), ("go1.26.5", False), ("go1.26", False), ("?", False)],
 )
 def test_which_go_is_new_enough(version: str, *, enough: bool) -> None:
     assert (golang._numbers(version) >= golang.OLDEST) is enough

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.engines import answers
 from toolchain import paths, pulumi_cli
 from toolchain.report import ToolchainError
 from toolchain.stack import Stack, load_settings
@@ -53,3 +54,21 @@ def test_a_network_that_the_engine_has_not_is_named_before_anything_changes(
         ToolchainError, match=r"^Pulumi\.prod\.yaml: nervous-system:networks: shop_default, old: no such"
     ):
         Stack("prod").must_find_networks(engine("bridge", "shop"))
+
+
+def test_where_the_engine_keeps_what_the_stack_reads_is_written_into_the_stack_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(pulumi_cli, "ensure", lambda: None)
+    (tmp_path / "Pulumi.prod.yaml").write_text("config: {'nervous-system:docker': {data_root: /srv/docker}}")
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(Stack, "ask", lambda _, *words: asked.append(words))
+    info = {
+        "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
+        "DockerRootDir": "/srv/docker",
+        "Containerd": {"Address": "/run/docker/containerd/containerd.sock"},
+    }
+    Stack("prod").find_places(SimpleNamespace(**answers("docker_20_10", info)))  # type: ignore[arg-type]
+    path = "docker.containerd", "/run/docker/containerd/containerd.sock"
+    assert asked == [("config", "set", "--path", *path, "--stack", "prod")]

@@ -133,9 +133,9 @@ RECIPES = {
         config=_port(9100),
     ),
     "cadvisor": Recipe(
-        version="0.53.0",
+        version="0.60.6",
         source=Go(
-            {"/usr/bin/cadvisor": f"{OWN}/cadvisor"}, version_variable="github.com/google/cadvisor/version.Version"
+            {"/usr/bin/cadvisor": f"{OWN}/cadvisor"}, version_variable="github.com/google/cadvisor/lib/version.Version"
         ),
         entrypoint=("/usr/bin/cadvisor", "-logtostderr"),
         config={

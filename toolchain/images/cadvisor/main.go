@@ -1,7 +1,7 @@
 // cadvisor is a daemon on the cAdvisor library with the command line of the
 // official one, as far as a deployment uses it: /metrics and /healthz, without
-// the web pages and the JSON API. The official daemon's own module cannot be
-// had from a module proxy at this version.
+// the web pages and the JSON API. The official daemon's own module, cmd, is
+// published nowhere.
 package main
 
 import (
@@ -13,13 +13,21 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/cadvisor/cache/memory"
-	"github.com/google/cadvisor/container"
 	_ "github.com/google/cadvisor/container/docker/install"
-	v2 "github.com/google/cadvisor/info/v2"
-	"github.com/google/cadvisor/manager"
-	"github.com/google/cadvisor/metrics"
-	"github.com/google/cadvisor/utils/sysfs"
+	"github.com/google/cadvisor/lib/cache/memory"
+	"github.com/google/cadvisor/lib/container"
+	_ "github.com/google/cadvisor/lib/container/containerd/install"
+	_ "github.com/google/cadvisor/lib/container/systemd/install"
+	_ "github.com/google/cadvisor/lib/fs/btrfs/install"
+	_ "github.com/google/cadvisor/lib/fs/nfs/install"
+	_ "github.com/google/cadvisor/lib/fs/overlay/install"
+	_ "github.com/google/cadvisor/lib/fs/tmpfs/install"
+	_ "github.com/google/cadvisor/lib/fs/vfs/install"
+	_ "github.com/google/cadvisor/lib/fs/zfs/install"
+	"github.com/google/cadvisor/lib/manager"
+	"github.com/google/cadvisor/lib/metrics"
+	"github.com/google/cadvisor/lib/model"
+	"github.com/google/cadvisor/lib/utils/sysfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -41,7 +49,7 @@ var (
 	rawPrefixes   = flag.String("raw_cgroup_prefix_whitelist", "", "cgroups to follow even if docker_only is on, comma separated")
 	disabled      = offByDefault()
 	enabled       container.MetricSet
-	followedByAll = v2.RequestOptions{IdType: v2.TypeName, Count: 1, Recursive: true}
+	followedByAll = model.RequestOptions{IdType: model.TypeName, Count: 1, Recursive: true}
 )
 
 // offByDefault are the metrics that the official daemon leaves out unless it is
@@ -80,7 +88,7 @@ func run() error {
 	watcher, err := manager.New(
 		memory.New(*storage, nil), sysfs.NewRealSysFs(), manager.HousekeepingConfigFlags, included,
 		// The library counts on one prefix at least, be it empty.
-		http.DefaultClient, strings.Split(*rawPrefixes, ","), list(*environment), "", 0,
+		strings.Split(*rawPrefixes, ","), list(*environment), "", 0,
 	)
 	if err != nil {
 		return fmt.Errorf("reading this machine: %w", err)
@@ -97,7 +105,7 @@ func run() error {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		metrics.NewPrometheusMachineCollector(watcher, included),
-		metrics.NewPrometheusCollector(watcher, toLabels, included, clock.RealClock{}, followedByAll),
+		metrics.NewPrometheusCollector(countKills(watcher), toLabels, included, clock.RealClock{}, followedByAll),
 	)
 	mux := http.NewServeMux()
 	// One container that vanishes during a scrape must not cost the others' values.

@@ -1,0 +1,23 @@
+"""The engine itself: what it is, and whether it can run the stack."""
+
+from collections.abc import Iterator
+
+from docker import DockerClient
+
+from check.finding import Finding
+from components.preflight import Engine, elsewhere, judge
+from config.settings import Settings
+
+
+def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
+    """One, which names the engine; what the stack loses on it is told there, and breaks no promise."""
+    engine, said = Engine.ask(client), settings.docker
+    verdict = judge(engine)
+    places = elsewhere(engine, data_root=said.data_root, containerd=said.containerd)
+    wrong = [str(problem) for problem in verdict.refused]
+    wrong += [f"the stack file says {getattr(said, key)}, set docker.{key} to {path}" for key, path in places.items()]
+    yield Finding(
+        "the engine can run the stack",
+        kept=not wrong,
+        detail="; ".join([str(engine), *wrong, *(problem.what for problem in verdict.lost)]),
+    )

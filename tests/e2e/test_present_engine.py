@@ -1,0 +1,101 @@
+"""A chosen part of the end-to-end tests on an engine of today (docs/toolchain.md names it and its parts).
+
+The tests are those of the other files, run once more with this file's `deployment`.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.preflight import Engine
+from config.settings import Settings
+from tests.e2e import backups, leftovers, present_engine
+from tests.e2e import conftest as shared
+from tests.e2e.deployment import Deployment
+from tests.e2e.ports import publish
+from tests.e2e.test_config_delivery import (  # noqa: F401 - pytest finds them here
+    test_an_invalid_rule_file_is_refused_and_the_old_rules_stay_until_a_good_one_comes,
+    test_settings_go_live_without_a_restart_or_a_missed_scrape,
+)
+from tests.e2e.test_deployment import (  # noqa: F401 - as above
+    settings,
+    test_a_refresh_finds_no_drift,
+    test_a_second_up_changes_nothing,
+    test_a_service_is_as_hardened_on_the_engine_as_it_is_declared,
+    test_only_the_proxy_and_cadvisor_can_open_the_sockets,
+    test_ports_are_published_on_loopback_only,
+    test_what_runs_is_what_the_settings_name,
+)
+from tests.e2e.wait import until
+from toolchain import engine, images
+from toolchain.images.recipes import RECIPES
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory, environment: Mapping[str, str]) -> Iterator[Deployment]:
+    """A stack with defaults, put there by `make up`."""
+    if os.geteuid() != 0:
+        pytest.skip("an engine in namespaces of its own needs root")
+    with ExitStack() as cleanup:
+        present = cleanup.enter_context(present_engine.running())
+        client = engine.connect(present.docker)
+        cleanup.callback(client.close)
+        names = Settings.model_validate({"environment": "test", "prefix": "any"}).image_names
+        built = {name: images.ensure(client, name, RECIPES[name]) for name in names}
+        cleanup.enter_context(present.network())
+        config = shared.settings(
+            leftovers.new_prefix(),
+            built,
+            docker={"host": present.docker.host},
+            grafana={"enabled": False},
+            publish=publish("prometheus", "alertmanager", "loki", "jaeger", "otlp_http"),
+        )
+        made = Deployment.create(tmp_path_factory.mktemp("present"), "present", client, environment, config)
+        cleanup.callback(made.destroy)
+        printed = made.toolchain("up")
+        print(printed)
+        assert "all kept" in printed
+        # Where this engine keeps its data and has its containerd, which `make up` has found.
+        made.config["docker"] = yaml.safe_load(made.file.read_text())["config"][f"{made.project}:docker"]
+        made.write()
+        made.live = made.fingerprint()
+        yield made
+
+
+def test_make_up_finds_where_the_engine_keeps_its_data_and_has_its_containerd(deployment: Deployment) -> None:
+    found = deployment.settings.docker
+    folder = Path(found.socket).parent
+    assert (found.data_root, found.containerd) == (f"{folder}/data", f"{folder}/exec/containerd/containerd.sock")
+
+
+def test_the_check_names_the_engine(deployment: Deployment) -> None:
+    asked = Engine.ask(deployment.client)
+    assert asked.images_in_containerd
+    printed = deployment.toolchain("check")
+    assert f"Docker {present_engine.VERSION}, API {asked.api}, images in containerd (overlayfs), cgroup v" in printed
+    assert "all kept" in printed
+
+
+def test_cadvisor_sees_the_containers_whose_images_are_in_containerd(deployment: Deployment) -> None:
+    """Every service has its memory, its CPU, its network and its age."""
+    wanted = set(deployment.settings.services)
+
+    def measured(name: str) -> bool:
+        return wanted <= {sample["metric"].get("service") for sample in deployment.query(f'{name}{{name!=""}}')}
+
+    for name in (
+        "container_memory_working_set_bytes",
+        "container_cpu_usage_seconds_total",
+        "container_network_receive_bytes_total",
+        "container_creation_time_seconds",
+    ):
+        until(partial(measured, name))
+
+
+def test_a_backup_in_a_folder_brings_everything_back_in_place(deployment: Deployment, tmp_path: Path) -> None:
+    backups.there_and_back(deployment, tmp_path)
