@@ -24,7 +24,7 @@ try:
     settings = stack_config.load(get_config_env(), **whose)
     stack_config.judge_secrets(get_config_env(), **whose)
     own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
-    dashboards = dashboard_files.read(settings.grafana.dashboards, Path(), stack_key=f"{stack_file}:grafana.dashboards")
+    dashboards = dashboard_files.read(settings, Path(), stack_key=f"{stack_file}:grafana.dashboards")
     # A preview needs no engine; an update without one would fail resource by resource.
     if not pulumi.runtime.is_dry_run():
         must_serve(settings.docker.model_dump())

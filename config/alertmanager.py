@@ -15,7 +15,8 @@ PORT = METRICS["alertmanager"]
 _NOWHERE = "nowhere"
 _SECRETS = f"{DIRECTORY}/secrets"  # absolute: Alertmanager reads them at every notification, from its own root
 
-# One message for a group: what it is about in the title, one paragraph for each alert, what to do at its end.
+# One message for a group: what it is about in the title, one paragraph for each alert, what to do at its end. Users' own
+# rules need no headline.
 _SLACK = """\
 {{ define "slack.title" -}}
 [{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] \
@@ -25,7 +26,7 @@ _SLACK = """\
 
 {{ define "slack.text" -}}
 {{ range .Alerts -}}
-{{ if eq .Status "resolved" }}Over: {{ end }}*{{ .Annotations.summary }}*
+{{ if eq .Status "resolved" }}Over: {{ end }}*{{ or .Annotations.headline .Annotations.summary }}*
 {{ .Annotations.description }}
 {{ with .Annotations.runbook_url }}<{{ . }}|Runbook>{{ end }}LINKS{{ if match "^http" .GeneratorURL }} · <{{ .GeneratorURL }}|Query>{{ end }}
 

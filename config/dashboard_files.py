@@ -6,22 +6,28 @@ here that can be judged without it.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from config.settings import SettingsError
+from config.links import LOKI, PROMETHEUS
+from config.settings import Settings, SettingsError
+from config.units import seconds
 
 OURS = Path(__file__).parent.parent / "dashboards" / "json"
 
 SOURCES = ("prometheus", "loki", "jaeger", "alertmanager")
 """Uids of the data sources."""
 _UID = re.compile(r"[A-Za-z0-9_-]{1,40}")  # what Grafana takes
+_RELATIVE = re.compile(r"now-(\d+[smhdw])")
+_OFFSET = re.compile(r"\boffset\s+(\d+[smhdw])")
+_RANGE = re.compile(r"\[(\d+[smhdw])\]")
 BUILT_IN = ("grafana", "-- Grafana --", "-- Mixed --", "-- Dashboard --", "__expr__")
 
 
-def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
-    """Uid → JSON: ours, and those in files named relative to `root`.
+def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, str]:
+    """Uid → JSON: ours, without comparisons with a past that this stack does not keep, and those of `grafana.dashboards`,
+    which are files relative to `root`, as they are.
 
     `stack_key` is how messages call the setting that lists them.
 
@@ -29,7 +35,7 @@ def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
         SettingsError: a file is missing, is no dashboard, asks a data source that is not there, or two share a uid.
     """
     named = {f"{file.parent.name}/{file.name}": file for file in sorted(OURS.glob("*.json"))}
-    named |= {f"{stack_key}: {path}": root / path for path in paths}
+    named |= {f"{stack_key}: {path}": root / path for path in settings.grafana.dashboards}
     texts: dict[str, str] = {}
     for key, file in named.items():
         try:
@@ -41,8 +47,37 @@ def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
             raise SettingsError(f"{key}: is no JSON: {error}") from None
         for wrong in _wrong(dashboard, file.stem, texts):
             raise SettingsError(f"{key}: {wrong}")
-        texts[file.stem] = text
+        fits = file.parent == OURS and _only_kept(dashboard, kept_seconds(settings))
+        texts[file.stem] = json.dumps(dashboard, ensure_ascii=False) if fits else text
     return texts
+
+
+def kept_seconds(settings: Settings) -> dict[str, float]:
+    """Uid of a data source → how far back a stack has something in it."""
+    return {
+        PROMETHEUS: seconds(settings.metrics.retention.time),
+        LOKI: seconds(settings.logs.retention.longest),
+    }
+
+
+def reach_seconds(expr: str, dashboard: Mapping[str, Any]) -> float:
+    """How far back a query asks when its dashboard is opened: what is shown at first, and beyond it ranges and offsets."""
+    shown = _RELATIVE.fullmatch(dashboard.get("time", {}).get("from", ""))
+    lengths = [max(map(seconds, each.findall(expr)), default=0) for each in (_OFFSET, _RANGE)]
+    return sum(lengths) + (seconds(shown[1]) if shown else 0)
+
+
+def _only_kept(dashboard: dict[str, Any], kept: Mapping[str, float]) -> bool:
+    """Leaves out comparisons that reach beyond `kept`. Prometheus would answer them with nothing, and Loki with an error, for
+    which the panel is marked red. Returns whether there were any."""
+    found = False
+    for panel in _panels(dashboard):
+        for target in list(panel.get("targets", ())):
+            expr, source = target.get("expr", ""), target.get("datasource", {}).get("uid")
+            if _OFFSET.search(expr) and reach_seconds(expr, dashboard) > kept.get(source, float("inf")):
+                panel["targets"].remove(target)
+                found = True
+    return found
 
 
 def _wrong(dashboard: Any, stem: str, others: Iterable[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from config import links
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import JAEGER_PAGES, METRICS
 from config.settings import GRAFANA_PASSWORD, Settings
@@ -44,6 +45,7 @@ BUNDLED = (
 )
 """Data sources that are programs of their own in the official image of 13.2.3: each one runs, used or not, and takes memory
 (`plugins-bundled` there; `defaultPreinstallPlugins` of its `pkg/setting/setting_plugins.go` without the apps)."""
+TO_TRACE = "Open the trace"
 REVISION = "revision"
 """Name of the hidden variable by which a dashboard that Grafana serves is known as the declared one."""
 
@@ -170,7 +172,6 @@ def _provider() -> dict[str, Any]:
 def data_sources(settings: Settings) -> list[dict[str, Any]]:
     """What dashboards and links ask, by uids that never change. `$$` is a `$` that Grafana does not take for a variable of
     its environment."""
-    to_trace = {"datasourceUid": "jaeger", "urlDisplayLabel": "Open the trace"}
     sources: list[dict[str, Any]] = [
         _source(
             "Prometheus",
@@ -180,7 +181,7 @@ def data_sources(settings: Settings) -> list[dict[str, Any]]:
                 "httpMethod": "POST",
                 "prometheusType": "Prometheus",
                 "timeInterval": settings.metrics.scrape_interval,
-                "exemplarTraceIdDestinations": [{"name": "trace_id", **to_trace}],
+                "exemplarTraceIdDestinations": [_exemplar_to_trace()],
                 "alertmanagerUid": "alertmanager",
             },
         ),
@@ -190,15 +191,7 @@ def data_sources(settings: Settings) -> list[dict[str, Any]]:
             jsonData={
                 "maxLines": 1000,
                 "alertmanagerUid": "alertmanager",
-                "derivedFields": [
-                    {
-                        "name": "trace_id",
-                        "matcherType": "label",  # which structured metadata counts as
-                        "matcherRegex": "trace_id",
-                        "url": "$${__value.raw}",
-                        **to_trace,
-                    }
-                ],
+                "derivedFields": [_line_to_trace()],
             },
         ),
         _source(
@@ -228,30 +221,52 @@ def _source(name: str, url: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "uid": kind, "type": kind, "access": "proxy", "url": url, "editable": False, **more}
 
 
+def _exemplar_to_trace() -> dict[str, str]:
+    """By an address: as a link of a data source it would be a query in the language of Tempo, which Jaeger's does not answer
+    (`getDataLinks` of the package @grafana/prometheus, 12.4 and 13)."""
+    address = links.trace("${__value.raw}", *links.SHOWN)
+    return {"name": "trace_id", "url": address.replace("$", "$$"), "urlDisplayLabel": TO_TRACE}
+
+
+def _line_to_trace() -> dict[str, str]:
+    """A field of its own. Called like the label it would take the label's place in tables, whose cells would then have two
+    links to the trace."""
+    return {
+        "name": "Trace",
+        "matcherType": "label",  # which structured metadata counts as
+        "matcherRegex": "^trace_id$",
+        "url": "$${__value.raw}",
+        "datasourceUid": links.JAEGER,
+        "urlDisplayLabel": TO_TRACE,
+    }
+
+
+_OF_SPAN = f'service=`$${{__span.tags["{links.SERVICE_TAG}"]}}`'
+"""Matcher for the service of a span. Spans from before the tag have no such value: then Grafana shows no link to logs, while
+its `__tags` would be empty, and a selector of nothing is refused. In backticks, so that a quote in a name ends nothing."""
+
+
 def _traces_to_logs() -> dict[str, Any]:
     """From a span to the lines of its service that were written for its trace."""
     return {
-        "datasourceUid": "loki",
+        "datasourceUid": links.LOKI,
         "spanStartTimeShift": "-5m",
         "spanEndTimeShift": "5m",
-        "tags": [{"key": "service.name", "value": "service"}],
         "customQuery": True,
-        "query": '{$${__tags}} | trace_id="$${__span.traceId}"',
+        "query": f'{{{_OF_SPAN}}} | trace_id="$${{__trace.traceId}}"',
     }
 
 
 def _traces_to_metrics() -> dict[str, Any]:
     """From a span to what the collector counts of the spans of its service."""
     calls, failed = (
-        "traces_span_metrics_calls_total{$$__tags}",
-        ('traces_span_metrics_calls_total{$$__tags, status_code="STATUS_CODE_ERROR"}'),
+        f"traces_span_metrics_calls_total{{{_OF_SPAN}{more}}}" for more in ("", ',status_code="STATUS_CODE_ERROR"')
     )
-    seconds = "traces_span_metrics_duration_seconds_bucket{$$__tags}"
+    seconds = f"traces_span_metrics_duration_seconds_bucket{{{_OF_SPAN}}}"
     return {
-        "datasourceUid": "prometheus",
+        "datasourceUid": links.PROMETHEUS,
         "spanStartTimeShift": "-15m",
         "spanEndTimeShift": "15m",
-        "tags": [{"key": "service.name", "value": "service"}],
         "queries": [
             {"name": "Requests/s", "query": f"sum(rate({calls}[5m]))"},
             {"name": "Error ratio", "query": f"sum(rate({failed}[5m])) / sum(rate({calls}[5m]))"},

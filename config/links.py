@@ -14,6 +14,12 @@ PROMETHEUS, LOKI, JAEGER, ALERTMANAGER = "prometheus", "loki", "jaeger", "alertm
 """Data sources: the uid of each, which is also its type."""
 
 LAST_HOUR = ("now-1h", "now")
+SHOWN = ("${__from}", "${__to}")
+"""What Grafana's time picker says, in milliseconds."""
+
+SERVICE_TAG = "observability.service"
+"""Attribute of every stored span: what logs and metrics of its service have as label `service`. The collector sets it: Grafana
+makes links of a span from its tags and those of its process, and in Jaeger's answers `service.name` is neither."""
 
 _LATER = re.compile(r"\$\{[^}]*\}|\{\{.*?\}\}")
 

@@ -12,7 +12,7 @@ everywhere else.
 from collections.abc import Mapping
 from typing import Any
 
-from config import masking, otlp_limits, sampling
+from config import links, masking, otlp_limits, sampling
 from config.container import DIRECTORY, ConfigFiles, Container
 from config.log_pipeline import LEVELS
 from config.log_settings import Level
@@ -157,7 +157,7 @@ def _pipelines(*, logs: bool) -> dict[str, Any]:
         "traces/counted": {"receivers": ["forward/counted"], "processors": ["filter/health"], "exporters": counted},
         "traces/sampled": {
             "receivers": ["forward/sampled"],
-            "processors": ["tail_sampling", "transform/stored"],
+            "processors": ["tail_sampling", "transform/stored", "transform/named"],
             "exporters": ["otlp_grpc/jaeger", "span_metrics/kept"],
         },
         "metrics/spans": {"receivers": [*counted, "span_metrics/kept"], "exporters": ["prometheus/spans"]},
@@ -217,20 +217,40 @@ def _processors(settings: Settings) -> dict[str, Any]:
         },
         "transform/lengths": otlp_limits.labels(settings.metrics.limits),
         "transform/stored": otlp_limits.stored(),
+        "transform/named": _named(),
         **({"transform/labels": _labels(settings)} if "loki" in settings.services else {}),
+    }
+
+
+def _service(attribute: str) -> tuple[str, str]:
+    """Statements that give a resource the name of its service under another attribute."""
+    name = 'resource.attributes["service.name"]'
+    made = f'resource.attributes["{attribute}"]'
+    return (
+        f'set({made}, "unknown_service")',  # what OpenTelemetry calls one without a name
+        f'set({made}, {name}) where {name} != nil and {name} != ""',
+    )
+
+
+def _named() -> dict[str, Any]:
+    """Spans get what links are made of. One's own attribute of that name would be a second value for it."""
+    return {
+        "error_mode": "ignore",
+        "trace_statements": [
+            {"context": "resource", "statements": list(_service(links.SERVICE_TAG))},
+            {"context": "span", "statements": [f'delete_key(span.attributes, "{links.SERVICE_TAG}")']},
+        ],
     }
 
 
 def _labels(settings: Settings) -> dict[str, Any]:
     """Logs get what Loki takes for labels (`otlp_config` in `config/loki.py`): the same ones that the shipper's lines have."""
-    name = 'resource.attributes["service.name"]'
     level = 'set(log.attributes["level"], {}) where {}'
     unsaid = "log.severity_number == SEVERITY_NUMBER_UNSPECIFIED"
     statements = [
         otlp_limits.body(min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10)),
         'set(resource.attributes["source"], "otlp")',
-        'set(resource.attributes["service"], "unknown_service")',  # what OpenTelemetry calls one without a name
-        f'set(resource.attributes["service"], {name}) where {name} != nil and {name} != ""',
+        *_service("service"),
         'set(log.attributes["level"], "unknown")',
     ]
     for word, (lowest, highest) in SEVERITIES.items():

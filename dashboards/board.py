@@ -83,17 +83,23 @@ def board(
 
 
 def _menu() -> dashboard.DashboardLink:
-    """From each dashboard to all others, with the same time."""
+    """From each dashboard to all others, with the same time and services."""
     return (
         dashboard.DashboardLink("Dashboards")
         .type(model.DashboardLinkType.DASHBOARDS)
         .tags(["nervous-system"])
         .keep_time(keep_time=True)
+        .include_vars(include_vars=True)
         .as_dropdown(as_dropdown=True)
     )
 
 
+_FIRING = 'ALERTS{alertstate="firing",severity=~"critical|warning",service=~"$service"}'
+
+
 def _annotations() -> list[Builder[model.AnnotationQuery]]:
+    """Each is true for one step: Grafana draws a line for that, while what lasts is a filled region in every panel, and one
+    alert that fires for hours would colour them all."""
     return [
         _Annotation(
             "Deployments",
@@ -110,24 +116,25 @@ def _annotations() -> list[Builder[model.AnnotationQuery]]:
             look.SKY,
             expr=(
                 'group by (service, image) (container_start_time_seconds{image!="",service=~"$service"}) '
-                'unless group by (service, image) (container_start_time_seconds{image!=""} offset 5m)'
+                "unless group by (service, image) "
+                '(last_over_time(container_start_time_seconds{image!=""}[5m] offset $__interval))'
             ),
             step="60s",
             titleFormat="{{service}}",
             textFormat="{{image}}",
             tagKeys="service",
-            useValueForTime="off",
+            useValueForTime=False,
         ),
         _Annotation(
             "Alerts",
             links.PROMETHEUS,
             look.BAD,
-            expr='ALERTS{alertstate="firing",severity=~"critical|warning",service=~"$service"}',
+            expr=f"{_FIRING} unless {_FIRING} offset $__interval",
             step="60s",
             titleFormat="{{alertname}}",
             textFormat="{{service}} {{instance}}",
             tagKeys="severity",
-            useValueForTime="off",
+            useValueForTime=False,
         ),
     ]
 

@@ -24,13 +24,27 @@ def _by_call(expr: str, also: str = "") -> str:
     return f'sum by (id, source, target{also}) (label_join({named}, "id", " → ", "client", "server"))'
 
 
+def _told_apart(expr: str) -> str:
+    """The called one under the label `called` if it sends spans itself, else under `elsewhere`: databases and whatever else
+    is known by a caller's span only."""
+    kind = f'label_join({expr}, "call", ";", "connection_type", "client", "server")'
+    services = f"(?:(?:messaging_system)?;.*|virtual_node;{OUTSIDE});(.*)"
+    called = f'label_replace({kind}, "called", "$1", "call", "{services}")'
+    elsewhere = f'label_replace({called}, "elsewhere", "$1", "server", "(.*)")'
+    return f'label_replace({elsewhere}, "elsewhere", "", "called", ".+")'
+
+
 REQUESTS = _by_call(_rate("total"))
 FAILED = f"({_by_call(_rate('failed_total'))} or {REQUESTS} * 0)"
 # Only the called side has measured a call from outside.
 _SECONDS = " or ".join(
     (_rate("client_seconds_bucket", f',client!="{OUTSIDE}"'), _rate("server_seconds_bucket", f',client="{OUTSIDE}"'))
 )
-P95 = f"histogram_quantile(0.95, {_by_call(_SECONDS, ', le')})"
+
+_APART = ", called, elsewhere"
+_TABLE_REQUESTS = _by_call(_told_apart(_rate("total")), _APART)
+_TABLE_FAILED = f"({_by_call(_told_apart(_rate('failed_total')), _APART)} or {_TABLE_REQUESTS} * 0)"
+_TABLE_P95 = f"histogram_quantile(0.95, {_by_call(_told_apart(_SECONDS), f'{_APART}, le')})"
 
 
 def service_map(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
@@ -50,18 +64,19 @@ def table(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
     return look.rows(
         "Who calls whom",
         "The calls of the map in numbers, the most frequent first: per second, the share that failed, and how long "
-        "nineteen of twenty took for the caller.",
+        "nineteen of twenty took for the caller. A service leads to its golden signals.",
         (
-            PromQL(REQUESTS, instant=True),
-            PromQL(f"{FAILED} / ({REQUESTS} > 0)", instant=True),
-            PromQL(P95, instant=True),
+            PromQL(_TABLE_REQUESTS, instant=True),
+            PromQL(f"{_TABLE_FAILED} / ({_TABLE_REQUESTS} > 0)", instant=True),
+            PromQL(_TABLE_P95, instant=True),
         ),
-        Column("source", "From", link=onward.to_signals()),
-        Column("target", "To", link=onward.to_signals()),
+        Column("source", "From"),
+        Column("called", "Service", link=onward.to_signals()),
+        Column("elsewhere", "Database or other"),
         Column("Value #A", "Requests", unit="reqps", width=110),
         Column("Value #B", "Errors", unit="percentunit", width=90),
         Column("Value #C", "p95", unit="s", width=90),
         size=size,
-        onward=links,
+        onward=(*links, onward.to_databases()),
         largest="Requests",
     )

@@ -201,7 +201,7 @@ def rows(
     if len(asked) > 1:
         panel = panel.with_transformation(_MERGE)
     if unpack:
-        kept = {"source": unpack, "format": "auto", "keepTime": True, "replace": False}
+        kept = {"source": unpack, "format": "auto", "keepTime": False, "replace": False}
         panel = panel.with_transformation(model.DataTransformerConfig(id_val="extractFields", options=kept))
     if any(column.field != column.name for column in columns):
         panel = _only(panel, columns)
@@ -339,8 +339,8 @@ def slow_traces(service: str, size: tuple[int, int], onward: Sequence[Link]) -> 
         "Traces that took longer than one second. All of them are kept, and a click opens one. Jaeger searches one "
         "service at a time.",
         Traces(service, "1s"),
-        # As Jaeger's data source calls and orders them: so nothing is lost if it ever calls one otherwise.
-        Column("Trace ID", "Trace ID", width=120, link=to_trace()),
+        # As Jaeger's data source calls and orders them: so nothing is lost if it ever calls one otherwise. It links the ids.
+        Column("Trace ID", "Trace ID", width=120),
         Column("Trace name", "Trace name"),
         Column("Start time", "Start time", unit="dateTimeAsIso", width=170),
         Column("Duration", "Duration", unit="µs", width=100),

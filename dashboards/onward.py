@@ -9,8 +9,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from config import links
 from dashboards.queries import ERRORS
 
-START, END = "${__from}", "${__to}"
-"""What the time picker says, in milliseconds."""
+START, END = links.SHOWN
 SERVICES = "${service:pipe}"
 """The chosen services as they stand in a link: inside a regular expression."""
 THIS_SERVICE = "${__field.labels.service}"
@@ -46,6 +45,11 @@ def of_chosen() -> tuple[Link, ...]:
     )
 
 
+def to_databases() -> Link:
+    """From services to the databases that they use."""
+    return ("Databases", links.dashboard("databases", START, END))
+
+
 def of_host() -> tuple[Link, ...]:
     """From a panel about the host to what was logged on it."""
     return (
@@ -69,5 +73,5 @@ def to_signals() -> Link:
 
 
 def to_trace() -> Link:
-    """From a cell with a trace id to the trace."""
+    """From a cell with a trace id to the trace, where its data source does not link it itself."""
     return ("Open the trace", links.trace("${__value.raw}", START, END))

@@ -325,9 +325,7 @@ def findings(stack: str, patience: float) -> list[check.Finding]:
     file = f"Pulumi.{stack}.yaml: {PROJECT}"
     try:
         own_rules = rule_files.read(settings.alerts.rule_files, paths.REPOSITORY, stack_key=f"{file}:alerts.rule_files")
-        dashboards = dashboard_files.read(
-            settings.grafana.dashboards, paths.REPOSITORY, stack_key=f"{file}:grafana.dashboards"
-        )
+        dashboards = dashboard_files.read(settings, paths.REPOSITORY, stack_key=f"{file}:grafana.dashboards")
     except stack_config.SettingsError as error:
         raise ToolchainError(str(error)) from None
     return check.run(settings, own_rules, patience, dashboards=dashboards)

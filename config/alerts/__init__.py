@@ -27,7 +27,7 @@ from config.alerts import (
     traces,
 )
 from config.alerts.links import Addresses
-from config.alerts.rule import EVERYTHING, Alert, Group, Job, RecordingRule, Rule, Watched
+from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Watched, plain
 from config.alerts.thresholds import Thresholds
 from config.log_settings import Logs
 from config.trace_settings import Traces
@@ -107,7 +107,8 @@ def _rule(rule: Rule, group: Group, addresses: Addresses) -> dict[str, Any]:
         **({} if rule.wait == "0s" else {"for": rule.wait}),
         "labels": labels,
         "annotations": {
-            "summary": rule.summary,
+            "summary": plain(rule.summary),
+            HEADLINE: rule.summary,
             "description": rule.description,
             **links.annotations(rule, group, addresses),
         },

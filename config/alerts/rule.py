@@ -1,5 +1,6 @@
 """What a rule is, before it is YAML."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -58,7 +59,8 @@ class Alert:
     severity: Severity
     expr: str
     summary: str
-    """One line with the value, a Go template; the promtool tests compare it."""
+    """One line with the value, a Go template; the promtool tests compare it. It is rendered as `HEADLINE`, which messages
+    show; the annotation `summary` is its `plain` form."""
     description: str
     """What it means and what happens next. Plain text: what varies belongs into the summary."""
     wait: str = "0s"
@@ -80,6 +82,18 @@ class Group:
 
 DISK_BUDGET_USED = "service:disk_budget_used:ratio"
 """Recorded for whatever of the stack keeps data: dashboards compare them."""
+
+
+HEADLINE = "headline"
+"""Annotation with the summary of one alert. Grafana shows the annotation `summary` on the page of a rule, where it is about no
+alert yet: a template would stand there raw."""
+
+_TEMPLATE = re.compile(r"\{\{(?:[^}]*\$labels\.(\w+))?[^}]*\}\}")
+
+
+def plain(template: str) -> str:
+    """A Go template for people who see it before it is filled in: ``{{ $labels.service }} is slow`` → ``[service] is slow``."""
+    return _TEMPLATE.sub(lambda found: f"[{found[1] or 'value'}]", template)
 
 
 def ratio(percent: float) -> str:

@@ -253,7 +253,7 @@ class Ground:
         """Waits until the check is green."""
         settings = self.stack.settings
         rules = {"drills.yml": (self.stack.folder / "drills.yml").read_text()}
-        dashboards = dashboard_files.read((), self.stack.folder, stack_key="")
+        dashboards = dashboard_files.read(settings, self.stack.folder, stack_key="")
         broken = [one for one in check.run(settings, rules, PATIENCE_SECONDS, dashboards=dashboards) if not one.kept]
         assert not broken, "the check: " + "; ".join(f"not so: {one.what} ({one.detail})" for one in broken)
 

@@ -4,8 +4,9 @@ A query without data fails, unless it is listed here with a reason; and one that
 lead from one real failed request to the next thing that somebody who looks for its cause would open.
 """
 
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from tests import panels
+from tests import grafana_page, panels
 from tests.e2e import tracing
 from tests.e2e.answers import answer, exemplars, of_past, recent
 from tests.e2e.deployment import Deployment
@@ -132,47 +133,55 @@ class Dashboards:
             assert trace["traceID"] == identifier
 
     def test_a_slow_trace_in_its_table_opens_the_trace(self, busy: Deployment, grafana: Grafana) -> None:
-        [link] = _links_of_cells("overview", "Slow traces", "Trace ID")
+        # By the link of the data source: a query of the id and of no type.
         [asked] = [one for one in QUERIES if (one.board, one.panel) == ("overview", "Slow traces")]
         for shown in until(lambda: answer(busy, asked, trace_service=SERVICE)):
-            [trace] = grafana.follow(_now(link.replace("${__value.raw}", shown["traceID"])))
+            [trace] = grafana.through("jaeger", f"/api/traces/{shown['traceID']}")["data"]
             assert max(span["duration"] for span in trace["spans"]) >= 1_000_000
 
     # Links of the data sources
 
     def test_every_exemplar_opens_a_trace(self, busy: Deployment, grafana: Grafana) -> None:
         [link] = grafana.json_data("prometheus")["exemplarTraceIdDestinations"]
-        assert (link["name"], link["datasourceUid"]) == ("trace_id", "jaeger")
         shown = [asked for asked in QUERIES if asked.query.get("exemplar")]
         assert shown
         for asked in shown:
             found = until(partial(exemplars, busy, asked.filled_in(service=SERVICE)))
             assert all(tracing.exists(busy, identifier) for identifier in found)
+            [(_, target)] = grafana_page.of_exemplar(link, found[0], ("now-15m", "now"))
+            identifier = grafana_page.asks_for_trace(target)
+            [trace] = grafana.through("jaeger", f"/api/traces/{identifier}")["data"]
+            assert trace["traceID"] == found[0]
 
     def test_a_line_of_the_log_leads_to_its_trace(self, grafana: Grafana, failed: str) -> None:
         [link] = grafana.json_data("loki")["derivedFields"]
-        assert link["matcherType"] == "label"
         query = f'{{service="{SERVICE}",level="error"}} | trace_id="{failed}"'
         [stream, *_] = until(lambda: grafana.lines(query, time.time() - 900, time.time()))
-        identifier = link["url"].replace("${__value.raw}", stream["stream"][link["matcherRegex"]])
-        [trace] = grafana.through(link["datasourceUid"], f"/api/traces/{identifier}")["data"]
+        [(_, target)] = grafana_page.of_line(link, stream["stream"])
+        [trace] = grafana.through("jaeger", f"/api/traces/{grafana_page.asks_for_trace(target)}")["data"]
         assert SERVICE in {service(trace, span) for span in trace["spans"]}
 
     def test_a_span_leads_to_its_lines_in_the_log(self, grafana: Grafana, failed: str) -> None:
         link = grafana.json_data("jaeger")["tracesToLogsV2"]
         assert link["datasourceUid"] == "loki"
-        query = _of_span(link["query"], link, grafana, failed)
+        query = grafana_page.related_logs(link, *_failed_span(grafana, failed))
+        assert query
         streams = until(lambda: grafana.lines(query, time.time() - 900, time.time()))
         assert {stream["stream"]["service"] for stream in streams} == {SERVICE}
         assert "error" in {stream["stream"]["level"] for stream in streams}
 
     def test_a_span_leads_to_the_metrics_of_its_service(self, grafana: Grafana, failed: str) -> None:
         link = grafana.json_data("jaeger")["tracesToMetrics"]
-        asked = {query["name"]: _of_span(query["query"], link, grafana, failed) for query in link["queries"]}
+        asked = grafana_page.metrics(link, *_failed_span(grafana, failed))
         assert len(asked) == 3
+        everything = {one["name"]: re.sub(r"service=`[^`]+`,?", "", one["query"]) for one in link["queries"]}
         for name, query in asked.items():
-            answered = grafana.through(link["datasourceUid"], "/api/v1/query", query=query)["data"]["result"]
-            assert [sample for sample in answered if float(sample["value"][1]) > 0], name
+            [own], [of_all] = (
+                grafana.through(link["datasourceUid"], "/api/v1/query", query=text)["data"]["result"]
+                for text in (query, everything[name])
+            )
+            assert float(own["value"][1]) > 0, name
+            assert own["value"][1] != of_all["value"][1], f"{name} is that of all services"
 
 
 def _choice(board: str) -> dict[str, str]:
@@ -195,13 +204,8 @@ def _links_of_cells(board: str, title: str, column: str) -> Iterator[str]:
                     yield one["value"][0]["url"]
 
 
-def _of_span(template: str, link: Mapping[str, Any], grafana: Grafana, trace_id: str) -> str:
-    """A query of a link, for a failed span of SERVICE in a trace: as the data source Jaeger fills it in."""
+def _failed_span(grafana: Grafana, trace_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A trace, and a span of it in which SERVICE has failed: as Jaeger answers, with nothing added."""
     [trace] = grafana.through("jaeger", f"/api/traces/{trace_id}")["data"]
     [span, *_] = [span for span in trace["spans"] if service(trace, span) == SERVICE and tags(span).get("error")]
-    process = trace["processes"][span["processID"]]
-    known = {"service.name": process["serviceName"]} | {tag["key"]: tag["value"] for tag in process["tags"]}
-    chosen = ", ".join(f'{tag["value"]}="{known[tag["key"]]}"' for tag in link["tags"])
-    for name in ("${__tags}", "$__tags"):
-        template = template.replace(name, chosen)
-    return template.replace("${__span.traceId}", trace["traceID"])
+    return trace, span

@@ -121,7 +121,7 @@ def test_nobody_sees_anything_without_the_password(stack: Deployment) -> None:
 
 
 def complaints(stack: Deployment) -> dict[str, str]:
-    dashboards = dashboard_files.read(stack.settings.grafana.dashboards, stack.folder, stack_key="dashboards")
+    dashboards = dashboard_files.read(stack.settings, stack.folder, stack_key="dashboards")
     found = check_grafana.findings(stack.client, stack.settings, dashboards)
     return {finding.what: finding.detail for finding in found if not finding.kept}
 

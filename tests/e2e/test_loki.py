@@ -171,7 +171,7 @@ def test_a_log_alert_reaches_alertmanager_and_its_threshold_changes_without_a_re
     assert identity(stack) == before
     labels = {"alertname": "LogErrorBurst", "environment": "loki", "service": "refunds", "severity": "warning"}
     assert alert["labels"] == labels
-    assert alert["annotations"]["summary"] == "refunds has logged 50 errors in five minutes"
+    assert alert["annotations"]["headline"] == "refunds has logged 50 errors in five minutes"
     assert alert["annotations"]["runbook_url"] == "https://runbooks.example/LogErrorBurst.md"
 
 

@@ -18,6 +18,7 @@ from tenacity import retry, stop_after_delay, wait_fixed
 
 from config import loki, loki_rules
 from config.alerts import Addresses, Thresholds, as_yaml
+from config.alerts.rule import HEADLINE
 from config.settings import Settings
 from config.units import seconds
 from tests.e2e.ports import free_port
@@ -133,7 +134,7 @@ def _firing(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "exp_labels": {name: value for name, value in alert["labels"].items() if name != "alertname"},
-            "exp_annotations": {"summary": alert["annotations"]["summary"]},
+            "exp_annotations": {"summary": alert["annotations"][HEADLINE]},
         }
         for alert in rule["alerts"]
         if alert["state"] == "firing"

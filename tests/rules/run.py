@@ -8,7 +8,7 @@ promtool is the one built for the images (or PROMTOOL), pint is built from toolc
 The log alerts are judged by Loki: see `logql.py`.
 
 The test files beside this one see the rules with every job watched, the default thresholds, and of the annotations only
-the summary: descriptions are plain text (checked here) and runbook links are made by one line of code (checked here).
+the headline, as summary: descriptions are plain text (checked here) and runbook links are made by one line of code (checked here).
 """
 
 import os
@@ -26,6 +26,7 @@ from pydantic import BaseModel
 
 from config import loki_rules
 from config.alerts import EVERYTHING, Addresses, Alert, Group, Thresholds, groups, render
+from config.alerts.rule import HEADLINE
 from config.log_settings import Logs
 from config.settings import Settings
 from config.trace_settings import Traces
@@ -126,7 +127,7 @@ def only_summaries(text: str) -> str:
     document: dict[str, Any] = yaml.safe_load(text)
     for rule in document["groups"][0]["rules"]:
         if "alert" in rule:
-            rule["annotations"] = {"summary": rule["annotations"]["summary"]}
+            rule["annotations"] = {"summary": rule["annotations"][HEADLINE]}
     return yaml.safe_dump(document, sort_keys=False)
 
 

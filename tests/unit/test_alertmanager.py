@@ -156,7 +156,13 @@ def test_every_template_that_is_used_is_defined_in_a_file_that_is_loaded() -> No
 
 def test_a_message_links_the_runbook_and_the_query() -> None:
     template = config_of("alertmanager", settings_of(secrets=[SLACK])).files["templates/slack.tmpl"]
-    for field in (".Annotations.summary", ".Annotations.description", ".Annotations.runbook_url", ".GeneratorURL"):
+    for field in (
+        ".Annotations.headline",
+        ".Annotations.summary",
+        ".Annotations.description",
+        ".Annotations.runbook_url",
+        ".GeneratorURL",
+    ):
         assert field in template
 
 

@@ -199,9 +199,17 @@ def test_every_alert_has_what_people_need_and_links_to_its_runbook(rendered: lis
             continue
         name = rule["alert"]
         assert rule["labels"]["severity"] in {"critical", "warning", "info", "none"}, name
-        assert {"summary", "description", "runbook_url"} <= set(rule["annotations"]), name
+        assert {"summary", "headline", "description", "runbook_url"} <= set(rule["annotations"]), name
         assert rule["annotations"]["runbook_url"] == f"https://example.org/runbooks/{name}.md"
-        assert len(rule["annotations"]["summary"]) <= 120, name
+        assert len(rule["annotations"]["headline"]) <= 120, name
+
+
+def test_what_the_page_of_a_rule_shows_is_no_template(rendered: list[dict[str, Any]]) -> None:
+    for annotations in (rule["annotations"] for rule in rendered if "alert" in rule):
+        assert not re.search(r"[{}$]", annotations["summary"] + annotations["description"])
+        # What messages show is the same sentence, filled in.
+        parts = re.split(r"\[\w+\]", annotations["summary"])
+        assert re.split(r"\{\{.*?\}\}", annotations["headline"]) == parts
 
 
 def test_every_alert_says_which_service_it_is_about(rendered: list[dict[str, Any]]) -> None:

@@ -11,20 +11,22 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from config import grafana
 from config.alerts import EVERYTHING, RecordingRule, Thresholds, groups
 from config.log_settings import Logs
 from config.trace_settings import Traces
 from dashboards import look
 from dashboards.__main__ import rendered
-from tests import panels
+from tests import grafana_page, panels
 from tests.panels import Asked
+from tests.unit.conftest import settings_of
 
 BOARDS = panels.boards()
 QUERIES = panels.asked()
 ALL_PANELS = [(uid, panel) for uid, board in BOARDS.items() for panel in panels.panels(board)]
 SOURCES = {"prometheus", "loki", "jaeger"}
 WITHOUT_UNIT = {"logs", "alertlist"}
-FILLED_IN_BY_GRAFANA = re.compile(r"__(from|to|field\.labels\.\w+|value\.raw|rate_interval|auto|range)")
+FILLED_IN_BY_GRAFANA = re.compile(r"__(from|to|field\.labels\.\w+|value\.raw|rate_interval|interval|auto|range)")
 SCREEN = 22
 """Rows of Grafana's grid that a screen of 1080 pixels shows: each 30 pixels high, and 8 between them."""
 
@@ -71,6 +73,33 @@ def test_a_dashboard_marks_deployments_new_images_and_alerts(board: Mapping[str,
     assert marks.keys() == {"Deployments", "Images", "Alerts"}
     assert all(mark["enable"] and mark["expr"] for mark in marks.values())
     assert len({mark["iconColor"] for mark in marks.values()}) == 3
+
+
+@each_board()
+def test_what_prometheus_marks_is_a_line_where_it_begins(board: Mapping[str, Any]) -> None:
+    at, step = 1_764_000_000_000, 60_000
+    marks = [mark for mark in board["annotations"]["list"] if mark["datasource"]["uid"] == "prometheus"]
+    assert len(marks) == 2
+    for mark in marks:
+        assert grafana_page.events(mark, [(at, 1)], step) == [(at, at)]
+        # One step after it has begun it is no more, however long a step is at the width that is shown.
+        begun, before = mark["expr"].split(" unless ")
+        assert re.search(r"\{[^{}]*\}(\[5m\])? offset \$__interval\)*$", before)
+        assert "offset" not in begun
+
+
+@pytest.mark.parametrize("uid", BOARDS)
+def test_no_text_stands_where_a_yes_or_no_belongs(uid: str) -> None:
+    """Any text is a yes, "off" too."""
+    words = {"on", "off", "true", "false", "yes", "no"}
+    assert [place for place, text in grafana_page.texts(BOARDS[uid]) if text.lower() in words] == []
+
+
+@each_board()
+def test_the_menu_keeps_the_time_and_what_is_chosen(board: Mapping[str, Any]) -> None:
+    menus = [link for link in board["links"] if link["type"] == "dashboards"]
+    assert menus
+    assert all(menu["keepTime"] and menu["includeVars"] for menu in menus)
 
 
 @each_board()
@@ -147,6 +176,90 @@ def test_series_and_cells_lead_somewhere(uid: str, panel: Mapping[str, Any]) -> 
     for link in _series_links(panel):
         assert _place(uid, link["url"])
         assert link["title"]
+
+
+def each_table() -> pytest.MarkDecorator:
+    tables = [(uid, panel) for uid, panel in ALL_PANELS if panel["type"] == "table"]
+    return pytest.mark.parametrize(("uid", "panel"), tables, ids=[f"{uid}: {panel['title']}" for uid, panel in tables])
+
+
+def derived() -> list[str]:
+    """Fields with a link that Loki's data source adds to lines."""
+    [source] = [one for one in grafana.data_sources(settings_of()) if one["uid"] == "loki"]
+    return [field["name"] for field in source["jsonData"]["derivedFields"]]
+
+
+def fields(panel: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The fields of a table's answer as its data source gives them, and what is in its field of labels."""
+    query = panel["targets"][0]
+    if panel["datasource"]["uid"] == "jaeger":
+        return list(grafana_page.TRACES), []
+    if panel["datasource"]["uid"] == "loki" and query["queryType"] != "instant":
+        return [*grafana_page.LINES, *derived()], ["service", "level", "trace_id"]
+    labels = ("service", "job", "instance", "source", "target", "called", "elsewhere", "said", "probe", "datname")
+    several = len(panel["targets"]) > 1 or panel["datasource"]["uid"] == "loki"
+    values = [f"Value #{one['refId']}" if several else "Value" for one in panel["targets"]]
+    return ["Time", *labels, *values], []
+
+
+@each_table()
+def test_no_two_columns_of_a_table_have_one_title(uid: str, panel: Mapping[str, Any]) -> None:
+    titles = grafana_page.columns(panel, *fields(panel))
+    assert titles
+    assert len(set(titles)) == len(titles)
+
+
+@each_table()
+def test_every_column_that_is_set_up_is_there(uid: str, panel: Mapping[str, Any]) -> None:
+    there = grafana_page.columns(panel, *fields(panel))
+    assert {one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"]} <= set(there)
+
+
+@each_table()
+def test_a_cell_has_no_link_of_its_own_where_its_data_source_gives_one(uid: str, panel: Mapping[str, Any]) -> None:
+    linked = {
+        one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"] if "links" in str(one["properties"])
+    }
+    given, in_labels = fields(panel)
+    if panel["datasource"]["uid"] == "jaeger":
+        assert "Trace ID" not in linked
+    # One that is called like a label takes its place in the table, with its link.
+    assert not set(derived()) & {*given[: len(grafana_page.LINES)], *in_labels}
+
+
+def test_only_a_service_with_golden_signals_leads_to_them() -> None:
+    [panel] = [panel for _, panel in ALL_PANELS if panel["title"] == "Who calls whom"]
+    linked = [
+        override["matcher"]["options"]
+        for override in panel["fieldConfig"]["overrides"]
+        if any(one["id"] == "links" for one in override["properties"])
+    ]
+    assert linked == ["Service"]
+    renamed = {one["id"]: one["options"] for one in panel["transformations"]}["organize"]["renameByName"]
+    assert renamed["called"] == "Service"
+    assert "databases" in [_place("overview", link["url"]) for link in panel["links"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "client", "service"),
+    [
+        ("", "orders", True),
+        ("messaging_system", "orders", True),
+        ("virtual_node", "user", True),
+        ("virtual_node", "orders", False),
+        ("database", "orders", False),
+        ("database", "user", False),
+    ],
+)
+def test_a_called_one_is_a_service_if_it_sends_spans_itself(kind: str, client: str, *, service: bool) -> None:
+    """By the labels of the service graph connector 0.158; whoever sends none is a virtual node or a database."""
+    [panel] = [panel for _, panel in ALL_PANELS if panel["title"] == "Who calls whom"]
+    for target in panel["targets"]:
+        patterns = set(re.findall(r'"called", "\$1", "call", "([^"]+)"', target["expr"]))
+        assert len(patterns) == 1
+        found = re.fullmatch(patterns.pop(), f"{kind};{client};products")
+        assert bool(found) == service
+        assert found is None or found[1] == "products"
 
 
 def test_a_trace_id_among_the_last_errors_opens_the_trace() -> None:

@@ -89,7 +89,7 @@ def test_the_last_hour_can_be_made_a_time_in_every_kind_of_address() -> None:
 @pytest.mark.parametrize(("name", "given"), annotations().items(), ids=list(annotations()))
 def test_every_alert_leads_to_its_dashboard_logs_and_traces(name: str, given: dict[str, str]) -> None:
     if name == "Watchdog":  # says that nothing is wrong
-        assert given.keys() == {"summary", "description", "runbook_url"}
+        assert given.keys() == {"summary", "headline", "description", "runbook_url"}
         return
     board, _, parameters = given["dashboard_url"].removeprefix(f"{GRAFANA}/d/").partition("?")
     variables = {variable["name"] for variable in panels.boards()[board]["templating"]["list"]}

@@ -63,6 +63,24 @@ def test_spans_are_counted_before_sampling_and_exemplars_come_from_after_it() ->
     assert connectors["span_metrics/kept"]["exemplars"]["enabled"]
 
 
+def test_what_is_stored_says_its_service_where_links_find_it_and_nothing_is_counted_by_it() -> None:
+    main = main_file()
+    pipelines = main["service"]["pipelines"].values()
+    for pipeline in pipelines:
+        assert ("transform/named" in pipeline.get("processors", [])) == ("otlp_grpc/jaeger" in pipeline["exporters"])
+        if "transform/named" in pipeline.get("processors", []):
+            assert pipeline["processors"][-1] == "transform/named"  # after the cuts, which would drop it among many
+    resource, span = main["processors"]["transform/named"]["trace_statements"]
+    assert [text.partition(",")[0] for text in resource["statements"]] == [
+        'set(resource.attributes["observability.service"]'
+    ] * 2
+    assert span["statements"] == ['delete_key(span.attributes, "observability.service")']
+    [labels] = main["processors"]["transform/labels"]["log_statements"]
+    assert [text.replace("observability.service", "service") for text in resource["statements"]] == [
+        text for text in labels["statements"] if text.startswith('set(resource.attributes["service"]')
+    ]
+
+
 def test_exemplars_stay_for_two_scrapes() -> None:
     connectors = main_file({"metrics": {"scrape_interval": "30s"}})["connectors"]
     assert connectors["span_metrics"]["metrics_flush_interval"] == "30s"
