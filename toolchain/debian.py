@@ -83,8 +83,8 @@ def _libraries(packages: Sequence[str]) -> list[str]:
     return [line for line in tree.splitlines() if line.startswith("lib") and ":" not in line]
 
 
-def shared_objects(root: Path, binary: Path) -> dict[str, Path]:
-    """Path in an image → file below `root`, for the loader and all libraries of a dynamically linked binary.
+def shared_objects(root: Path, *binaries: Path) -> dict[str, Path]:
+    """Path in an image → file below `root`, for the loader and all libraries of dynamically linked binaries.
 
     The loader of the packages itself is asked, so that nothing of this machine's own libraries gets in.
     """
@@ -92,18 +92,22 @@ def shared_objects(root: Path, binary: Path) -> dict[str, Path]:
     if not loaders:
         return {}
     folders = sorted({str(path.parent) for path in root.rglob("*.so.*")})
-    listing = subprocess.run(
-        [loaders[0], "--library-path", ":".join(folders), "--list", binary], capture_output=True, text=True, check=False
-    )
-    if listing.returncode:
-        return {}  # a static binary
     found: dict[str, Path] = {}
-    for line in listing.stdout.splitlines():
-        name, arrow, target = line.strip().partition(" => ")
-        path = Path(target.split(" (")[0])
-        if arrow and name.startswith("/"):
-            found[name] = loaders[0]  # the path at which the kernel looks for the loader
-        elif arrow and path.is_file():
-            # One of the few folders that the loader searches without a configuration.
-            found[f"/lib/{loaders[0].parent.name}/{name}"] = path
+    for binary in binaries:
+        listing = subprocess.run(
+            [loaders[0], "--library-path", ":".join(folders), "--list", binary],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if listing.returncode:
+            continue  # a static binary
+        for line in listing.stdout.splitlines():
+            name, arrow, target = line.strip().partition(" => ")
+            path = Path(target.split(" (")[0])
+            if arrow and name.startswith("/"):
+                found[name] = loaders[0]  # the path at which the kernel looks for the loader
+            elif arrow and path.is_file():
+                # One of the few folders that the loader searches without a configuration.
+                found[f"/lib/{loaders[0].parent.name}/{name}"] = path
     return found

@@ -1,5 +1,6 @@
 """Which images are built, what their names follow, and what is in them."""
 
+import io
 import json
 import tarfile
 import zipfile
@@ -16,7 +17,9 @@ from config.images import pins
 from toolchain import engine, golang, images, reach
 from toolchain.golang import Go as Compiler
 from toolchain.images import packing
+from toolchain.images.faces import Face, Folder, Health, User, faces, userlands
 from toolchain.images.recipes import RECIPES, Assembled, Debian, Go, Recipe
+from toolchain.images.rootfs import Rootfs
 
 LocalImages = Callable[..., dict[str, str]]
 
@@ -104,9 +107,10 @@ def test_names_follow_what_images_are_made_from() -> None:
     recipe = RECIPES["prometheus"]
     key = images._image_key("prometheus", recipe)
     assert images._image_key("prometheus", recipe) == key
-    assert images._image_key("prometheus", replace(recipe, user="root")) != key
+    other = replace(recipe, face=faces()["prometheus"].model_copy(update={"user": "root"}))
+    assert images._image_key("prometheus", other) != key
     # Another face needs no other binaries.
-    assert images._source_key("prometheus", replace(recipe, user="root")) == images._source_key("prometheus", recipe)
+    assert images._source_key("prometheus", other) == images._source_key("prometheus", recipe)
 
 
 def test_another_compiler_builds_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +125,8 @@ def test_every_recipe_is_of_a_pinned_service_and_has_its_module(service: str, re
     if isinstance(recipe.source, Go):
         module = images.FOLDER / (recipe.source.module or service)
         assert {"go.mod", "go.sum"} <= {path.name for path in module.iterdir()}
-        assert (recipe.entrypoint or (f"/usr/bin/{recipe.command[0]}",))[0] in recipe.source.packages
+        face = faces()[service]
+        assert {*face.entrypoint[:1], *face.programs} >= set(recipe.source.packages)
 
 
 def test_a_binary_is_kept_under_its_name_in_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +138,7 @@ def test_a_binary_is_kept_under_its_name_in_the_image(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(golang, "toolchain", lambda: NamesByPackage("/go", "go1.26.0"))
     source = Go({"/cmd/tool-linux": "example.org/tool"}, module="jaeger")
-    images._make("tool", Recipe(version="1", source=source, entrypoint=()), tmp_path)
+    images._make("tool", Recipe(version="1", source=source), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["tool-linux"]
 
 
@@ -143,41 +148,99 @@ def test_an_image_has_the_owners_and_the_configuration_of_its_recipe(tmp_path: P
         folder.mkdir(parents=True)
     (binaries / "tool").write_bytes(b"program")
     (base / "usr/share/ca-certificates/mozilla/one.crt").write_text("certificate\n")
-    recipe = Recipe(
-        version="1",
-        source=Go({"/bin/tool": "example.org/tool"}),
+    recipe = Recipe(version="1", source=Go({"/bin/tool": "example.org/tool"}))
+    face = Face(
+        userland=userlands()["distroless"],
         entrypoint=("/bin/tool",),
         command=("--flag",),
-        user="nobody",
-        shell=False,
-        folders={"/data/deep": 65534},
-        config={"StopSignal": "SIGUSR1"},
+        user="own",
+        users={"own": User(uid=7, gid=8)},
+        environment={"HOME_OF": "/data"},
+        release_variables=("RELEASE",),
+        folders={"/data/deep": Folder(owner=7, group=8, mode=0o770)},
+        volumes=("/data",),
+        ports=("1/tcp", "1/udp"),
+        working_dir="/data",
+        health=Health(test=("CMD", "/bin/tool"), interval=30, timeout=3),
+        stop_signal="SIGUSR1",
+        capabilities={"/bin/tool": ("CAP_NET_BIND_SERVICE",)},
     )
     client = Client()
-    packing.load(client, "nervous-system/tool:1", recipe, binaries, base)  # type: ignore[arg-type]
-    config = client.loaded["config"]["config"]
-    assert config["Entrypoint"] == ["/bin/tool"]
-    assert config["Cmd"] == ["--flag"]
-    assert config["StopSignal"] == "SIGUSR1"
+
+    def load() -> bytes:
+        packing.load(client, "nervous-system/tool:1", recipe, face, binaries=binaries, base=base)  # type: ignore[arg-type]
+        assert isinstance(client.loaded["layer"], bytes)
+        return client.loaded["layer"]
+
+    first = load()
+    assert client.loaded["config"]["config"] == {
+        "Entrypoint": ["/bin/tool"],
+        "Cmd": ["--flag"],
+        "User": "own",
+        "Env": [
+            "HOME_OF=/data",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "RELEASE=1",
+            "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
+        ],
+        "WorkingDir": "/data",
+        "StopSignal": "SIGUSR1",
+        "Volumes": {"/data": {}},
+        "ExposedPorts": {"1/tcp": {}, "1/udp": {}},
+        "Healthcheck": {"Test": ["CMD", "/bin/tool"], "Interval": 30 * 10**9, "Timeout": 3 * 10**9, "StartPeriod": 0},
+    }
     assert client.loaded["manifest"][0]["RepoTags"] == ["nervous-system/tool:1"]
-    layer = tmp_path / "layer.tar"
-    layer.write_bytes(client.loaded["layer"])
-    with tarfile.open(layer) as tar:
-        assert tar.getmember("data/deep").uid == 65534
+    with tarfile.open(fileobj=io.BytesIO(first)) as tar:
+        deep = tar.getmember("data/deep")
+        assert (deep.uid, deep.gid, deep.mode) == (7, 8, 0o770)
         assert tar.getmember("data").uid == 0
         assert tar.getmember("tmp").mode == 0o1777
-        assert tar.getmember("bin/tool").mode == 0o755
-        assert b"nobody:x:65534:65534" in _content(tar, "etc/passwd")
-        first = layer.read_bytes()
-    packing.load(client, "nervous-system/tool:1", recipe, binaries, base)  # type: ignore[arg-type]
-    assert client.loaded["layer"] == first  # the same content is the same image
+        program = tar.getmember("bin/tool")
+        assert program.mode == 0o755
+        # As setcap writes it: revision 2 and effective, then 1 << 10, for what is permitted.
+        assert program.pax_headers["SCHILY.xattr.security.capability"].encode() == bytes.fromhex(
+            "0100000200040000000000000000000000000000"
+        )
+        assert b"own:x:7:8" in _content(tar, "etc/passwd")
+        assert len(tar.getnames()) == len(set(tar.getnames()))
+    assert load() == first  # the same content is the same image
+
+
+def test_an_image_from_scratch_has_certificates_and_its_program_only(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_bytes(b"program")
+    client = Client()
+    packing.load(
+        client,  # type: ignore[arg-type]
+        "nervous-system/tool:1",
+        Recipe(version="1", source=Go({"/tool": "example.org/tool"})),
+        Face(userland=userlands()["scratch"], entrypoint=("/tool",)),
+        binaries=tmp_path,
+        base=tmp_path,
+    )
+    with tarfile.open(fileobj=io.BytesIO(client.loaded["layer"])) as tar:
+        files = {entry.name for entry in tar if entry.isfile()}
+    assert files == {"tool", "etc/ssl/certs/ca-certificates.crt"}
+    assert client.loaded["config"]["config"] == {"Entrypoint": ["/tool"]}
+
+
+def test_what_stands_in_a_deep_folder_belongs_to_its_owner(tmp_path: Path) -> None:
+    with (tmp_path / "layer.tar").open("wb") as archive:
+        root = Rootfs(archive)
+        root.folder("/own", Folder(owner=7, group=8, mode=0o755, deep=True))
+        root.text("/own/deeper/text", "")
+        root.text("/other", "")
+        root.close()
+    with tarfile.open(tmp_path / "layer.tar") as tar:
+        assert {entry.name: (entry.uid, entry.gid) for entry in tar} == {
+            "own": (7, 8), "own/deeper": (7, 8), "own/deeper/text": (7, 8), "other": (0, 0),
+        }  # fmt: skip
 
 
 def test_what_a_function_puts_together_is_keyed_by_what_it_is_made_from(tmp_path: Path) -> None:
     part = tmp_path / "part"
     part.write_text("one")
     source = Assembled(make=lambda folder: (folder / "made").touch(), made_from=(part,), files={})
-    recipe = Recipe(version="1", source=source, entrypoint=())
+    recipe = Recipe(version="1", source=source)
     before = images._source_key("x", recipe)
     assert images._source_key("x", replace(recipe, version="2")) != before
     part.write_text("two")
@@ -189,7 +252,7 @@ def test_what_a_function_puts_together_is_keyed_by_what_it_is_made_from(tmp_path
 
 
 def test_distribution_packages_are_keyed_by_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = Recipe(version="1", source=Debian(("haproxy",), {}), entrypoint=())
+    recipe = Recipe(version="1", source=Debian(("haproxy",), {}))
     before = images._source_key("x", recipe)
     monkeypatch.setattr(images, "debian", SimpleNamespace(release=lambda: "ubuntu 30.04 x86_64"))
     assert images._source_key("x", recipe) != before

@@ -13,7 +13,8 @@ from docker.errors import APIError, ImageNotFound
 from config.docker_settings import Docker
 from config.images import pins
 from toolchain import debian, engine, golang, reach, store
-from toolchain.images import packing
+from toolchain.images import packing, userlands
+from toolchain.images.faces import Face, faces
 from toolchain.images.recipes import RECIPES, Assembled, Debian, Go, Recipe
 from toolchain.report import Step, ToolchainError, note
 
@@ -79,9 +80,10 @@ def ensure(client: docker.DockerClient, service: str, recipe: Recipe) -> str:
     if not _present(client, reference):
         with store.lock(f"image-{service}"):
             if not _present(client, reference):
-                binaries, base = product(service, recipe), product("base", BASE)
+                face = _face(service, recipe)
+                binaries, base = product(service, recipe), product("base", _base(face))
                 with Step(f"image {service} {recipe.version}"):
-                    packing.load(client, reference, recipe, binaries, base)
+                    packing.load(client, reference, recipe, face, binaries=binaries, base=base)
     return reference
 
 
@@ -144,10 +146,17 @@ def _source_key(service: str, recipe: Recipe) -> str:
 
 
 def _image_key(service: str, recipe: Recipe) -> str:
+    face = _face(service, recipe)
+    packers = (FOLDER / name for name in ("packing.py", "rootfs.py", "userlands.py"))
     return store.content_key(
-        _source_key(service, recipe), repr(recipe), _source_key("base", BASE), FOLDER / "packing.py"
+        _source_key(service, recipe), repr(recipe), repr(face), _source_key("base", _base(face)), *packers
     )
 
 
-BASE = Recipe(version="", source=Debian(("busybox-static", "ca-certificates"), {}), entrypoint=())
-"""What an image has besides its service."""
+def _face(service: str, recipe: Recipe) -> Face:
+    return recipe.face or faces()[service]
+
+
+def _base(face: Face) -> Recipe:
+    """What an image has besides its service."""
+    return Recipe(version="", source=Debian(userlands.PACKAGES[face.userland.kind], {}))

@@ -4,21 +4,35 @@ None of it is ever part of a deployment.
 """
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import docker
 
 from toolchain import debian, maven
 from toolchain.images import FOLDER, ensure, search_engines
+from toolchain.images.faces import Face, Folder, User, faces, userlands
 from toolchain.images.recipes import Assembled, Debian, Recipe
 
-POSTGRES, REDIS, NGINX, SEARCH_ENGINE = 999, 999, 101, 1000
+POSTGRES, REDIS, NGINX = 999, 999, 101
 """User ids of the official images."""
 
 
 def image(client: docker.DockerClient, service: str) -> str:
     """The reference of the image of one of RECIPES, built if it is not there."""
     return ensure(client, f"test-{service}", RECIPES[service]())
+
+
+def _face(user: str, number: int, *, folders: tuple[str, ...], **more: Any) -> Face:
+    """A face of ours, with folders that are the user's own."""
+    own = Folder(owner=number, group=number, mode=0o755)
+    return Face(
+        userland=userlands()["alpine"],
+        user=user,
+        users={user: User(uid=number, gid=number)},
+        folders=dict.fromkeys(folders, own),
+        **more,
+    )
 
 
 def _postgres() -> Recipe:
@@ -35,10 +49,6 @@ def _postgres() -> Recipe:
                 **{path: path for path in (f"{home}/lib", f"/usr/share/postgresql/{version}", "/usr/share/zoneinfo")},
             },
         ),
-        entrypoint=("docker-entrypoint.sh",),
-        user="postgres",
-        users={"postgres": POSTGRES},
-        folders={"/var/lib/postgresql/data": POSTGRES, "/var/run/postgresql": POSTGRES},
         files={
             "/usr/local/bin/docker-entrypoint.sh": """\
 #!/bin/sh
@@ -53,12 +63,16 @@ fi
 exec postgres -D "$PGDATA" -c listen_addresses='*' "$@"
 """
         },
-        config={
-            "Env": ["PGDATA=/var/lib/postgresql/data", f"PATH={programs}:/usr/local/bin:/usr/bin:/bin"],
-            "ExposedPorts": {"5432/tcp": {}},
-            "Volumes": {"/var/lib/postgresql/data": {}},
-            "StopSignal": "SIGINT",
-        },
+        face=_face(
+            "postgres",
+            POSTGRES,
+            folders=("/var/lib/postgresql/data", "/run/postgresql"),
+            entrypoint=("docker-entrypoint.sh",),
+            environment={"PGDATA": "/var/lib/postgresql/data", "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin"},
+            ports=("5432/tcp",),
+            volumes=("/var/lib/postgresql/data",),
+            stop_signal="SIGINT",
+        ),
     )
 
 
@@ -72,11 +86,14 @@ def _redis() -> Recipe:
                 "/usr/local/bin/redis-cli": "/usr/bin/redis-cli",
             },
         ),
-        entrypoint=("redis-server", "--protected-mode", "no", "--save", ""),
-        user="redis",
-        users={"redis": REDIS},
-        folders={"/data": REDIS},
-        config={"ExposedPorts": {"6379/tcp": {}}, "WorkingDir": "/data"},
+        face=_face(
+            "redis",
+            REDIS,
+            folders=("/data",),
+            entrypoint=("redis-server", "--protected-mode", "no", "--save", ""),
+            ports=("6379/tcp",),
+            working_dir="/data",
+        ),
     )
 
 
@@ -85,10 +102,6 @@ def _nginx() -> Recipe:
     return Recipe(
         version="debian",
         source=Debian(("nginx", "nginx-core"), {"/usr/sbin/nginx": "/usr/sbin/nginx"}),
-        entrypoint=("nginx", "-c", "/etc/nginx/nginx.conf"),
-        user="nginx",
-        users={"nginx": NGINX},
-        folders={"/var/lib/nginx": NGINX, "/var/log/nginx": NGINX},
         files={
             "/etc/nginx/nginx.conf": """\
 daemon off;
@@ -105,26 +118,35 @@ http {
 }
 """
         },
-        config={"ExposedPorts": {"8080/tcp": {}}, "StopSignal": "SIGQUIT"},
+        face=_face(
+            "nginx",
+            NGINX,
+            folders=("/var/lib/nginx", "/var/log/nginx"),
+            entrypoint=("nginx", "-c", "/etc/nginx/nginx.conf"),
+            ports=("8080/tcp",),
+            stop_signal="SIGQUIT",
+        ),
     )
 
 
 def _elasticsearch() -> Recipe:
     """It has no security, scripting, lifecycle management or data streams: their modules cannot be had."""
-    return _search_engine("elasticsearch", search_engines.ELASTICSEARCH, search_engines.elasticsearch, "eswrapper")
+    return _search_engine("elasticsearch", search_engines.ELASTICSEARCH, search_engines.elasticsearch)
 
 
 def _opensearch() -> Recipe:
     """It has no security, scripting or index state management: their modules cannot be had, or are not needed."""
-    return _search_engine("opensearch", search_engines.OPENSEARCH, search_engines.opensearch, "opensearch")
+    return _search_engine("opensearch", search_engines.OPENSEARCH, search_engines.opensearch)
 
 
-def _search_engine(name: str, version: str, make: Callable[[Path], None], command: str) -> Recipe:
+def _search_engine(name: str, version: str, make: Callable[[Path], None]) -> Recipe:
     """One node on port 9200 with the face of the official image, settings by environment included.
 
     With `LD_PRELOAD=/usr/lib/libfaketime.so` and, for example, `FAKETIME=-8d` it makes the indices of another day.
     """
-    home, sources = f"/usr/share/{name}", FOLDER / name
+    face = faces()[name]
+    home, sources = face.working_dir, FOLDER / name
+    entrypoint = str(PurePosixPath(home, face.entrypoint[-1]))
     texts = {path.name: path.read_text() for path in sources.iterdir()}
     return Recipe(
         version=version,
@@ -134,24 +156,19 @@ def _search_engine(name: str, version: str, make: Callable[[Path], None], comman
             (sources, Path(search_engines.__file__), Path(maven.__file__)),
             {
                 home: "home",
-                f"{home}/jre": "jre",
-                f"{home}/jre/lib/server/libjvm.so": "libjvm.so",
+                f"{home}/jdk": "jre",
+                f"{home}/jdk/lib/server/libjvm.so": "libjvm.so",
+                "/bin/tini": "/usr/bin/tini-static",
                 "/usr/bin/curl": "/usr/bin/curl",
                 "/usr/lib/libfaketime.so": "libfaketime.so",
             },
         ),
-        entrypoint=("/usr/local/bin/docker-entrypoint.sh",),
-        command=(command,),
-        user=f"{SEARCH_ENGINE}:0",
-        users={name: SEARCH_ENGINE},
-        # bin, because one of the two looks for it.
-        folders={f"{home}/{folder}": SEARCH_ENGINE for folder in ("bin", "config", "data", "logs", "plugins")},
         files={
-            "/usr/local/bin/docker-entrypoint.sh": (FOLDER / "search_engine" / "docker-entrypoint.sh").read_text(),
+            entrypoint: (FOLDER / "search_engine" / "docker-entrypoint.sh").read_text(),
             "/usr/local/bin/server.sh": texts["server.sh"],
             **{f"{home}/config/{file}": texts[file] for file in (f"{name}.yml", "log4j2.properties")},
         },
-        config={"ExposedPorts": {"9200/tcp": {}, "9300/tcp": {}}, "WorkingDir": home},
+        face=face,
     )
 
 

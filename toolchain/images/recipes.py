@@ -1,19 +1,13 @@
-"""What each image is made from, and the face that it shows: that of the official image, so that components need no branch.
-
-A face is the entrypoint, the paths of the binaries, user and owners, volumes, and whether there is a shell.
-"""
+"""What each image is made from. How it looks to a container is not said here: it is as the official one (`faces.yaml`)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-NOBODY = 65534
-LOKI = OTELCOL = JAEGER = 10001
-ALLOY = 473
-GRAFANA = 472
-"""Users of the official images."""
-SECOND = 1_000_000_000
+from toolchain.images.faces import Face
+
+SCRIPTS = Path(__file__).with_name("scripts")
+"""Ours, in place of the official images' own."""
 
 
 @dataclass(frozen=True)
@@ -65,24 +59,16 @@ class Recipe:
     version: str
     """Of what is built here; images.yaml has the official one."""
     source: Go | Debian | Assembled
-    entrypoint: tuple[str, ...]
-    command: tuple[str, ...] = ()
-    user: str = ""
-    shell: bool = True
-    folders: dict[str, int] = field(default_factory=dict)
-    """Folder in the image → its owner."""
     files: dict[str, str] = field(default_factory=dict)
-    """Scripts in the image → text."""
-    users: dict[str, int] = field(default_factory=dict)
-    """Names in /etc/passwd besides root and nobody → uid and gid."""
-    config: dict[str, Any] = field(default_factory=dict)
-    """More of the image's configuration, in the words of the OCI image specification."""
+    """Path in the image → text."""
+    face: Face | None = None
+    """None for that of the official image of this service."""
     differs: str = field(default="", repr=False)
     """What the official image of the same version has or does otherwise: for docs/toolchain.md (`versions.py`)."""
 
 
-def _port(number: int) -> dict[str, Any]:
-    return {"ExposedPorts": {f"{number}/tcp": {}}}
+def _script(name: str) -> str:
+    return (SCRIPTS / name).read_text()
 
 
 OWN = "nervous-system/toolchain/images"
@@ -107,11 +93,6 @@ RECIPES = {
             },
             tags=PROMETHEUS_TAGS,
         ),
-        entrypoint=("/bin/prometheus",),
-        command=("--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"),
-        user="nobody",
-        folders={"/prometheus": NOBODY, "/etc/prometheus": NOBODY},
-        config={**_port(9090), "Volumes": {"/prometheus": {}}, "WorkingDir": "/prometheus"},
     ),
     "alertmanager": Recipe(
         version="0.34.1",
@@ -123,18 +104,10 @@ RECIPES = {
             },
             tags="netgo,timetzdata",  # mute time intervals name time zones
         ),
-        entrypoint=("/bin/alertmanager",),
-        command=("--config.file=/etc/alertmanager/alertmanager.yml", "--storage.path=/alertmanager"),
-        user="nobody",
-        folders={"/alertmanager": NOBODY, "/etc/alertmanager": NOBODY},
-        config={**_port(9093), "Volumes": {"/alertmanager": {}}, "WorkingDir": "/alertmanager"},
     ),
     "node_exporter": Recipe(
         version="1.12.1",
         source=Go({"/bin/node_exporter": "github.com/prometheus/node_exporter"}),
-        entrypoint=("/bin/node_exporter",),
-        user="nobody",
-        config=_port(9100),
     ),
     "cadvisor": Recipe(
         version="0.60.6",
@@ -142,14 +115,9 @@ RECIPES = {
         source=Go(
             {"/usr/bin/cadvisor": f"{OWN}/cadvisor"}, version_variable="github.com/google/cadvisor/lib/version.Version"
         ),
-        entrypoint=("/usr/bin/cadvisor", "-logtostderr"),
-        config={
-            **_port(8080),
-            "Healthcheck": {
-                "Test": ["CMD-SHELL", "wget -q -O /dev/null http://localhost:8080/healthz || exit 1"],
-                "Interval": 30 * SECOND,
-                "Timeout": 3 * SECOND,
-            },
+        files={
+            "/usr/bin/entrypoint.sh": _script("cadvisor.sh"),
+            "/usr/bin/healthcheck.sh": _script("cadvisor-health.sh"),
         },
     ),
     "postgres_exporter": Recipe(
@@ -157,72 +125,32 @@ RECIPES = {
         source=Go(
             {"/bin/postgres_exporter": "github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter"}
         ),
-        entrypoint=("/bin/postgres_exporter",),
-        user="nobody",
-        config=_port(9187),
     ),
     "redis_exporter": Recipe(
         version="1.88.0",
         source=Go({"/redis_exporter": "github.com/oliver006/redis_exporter"}, version_variable="main.BuildVersion"),
-        entrypoint=("/redis_exporter",),
-        user="59000:59000",
-        config=_port(9121),
     ),
     "blackbox_exporter": Recipe(
         version="0.28.0",
         differs="no `/etc/blackbox_exporter/config.yml` of its own",
         source=Go({"/bin/blackbox_exporter": "github.com/prometheus/blackbox_exporter"}),
-        entrypoint=("/bin/blackbox_exporter",),
-        command=("--config.file=/etc/blackbox_exporter/config.yml",),
-        folders={"/etc/blackbox_exporter": 0},
-        config=_port(9115),
     ),
     "mongodb_exporter": Recipe(
         version="0.47.2",
         source=Go({"/mongodb_exporter": "github.com/percona/mongodb_exporter"}, version_variable="main.version"),
-        entrypoint=("/mongodb_exporter",),
-        user="65535:65535",
-        shell=False,
-        config=_port(9216),
     ),
     "elasticsearch_exporter": Recipe(
         version="1.11.0",
         source=Go({"/bin/elasticsearch_exporter": "github.com/prometheus-community/elasticsearch_exporter"}),
-        entrypoint=("/bin/elasticsearch_exporter",),
-        user="nobody",
-        config=_port(9114),
     ),
     "nginx_exporter": Recipe(
         version="1.5.1",
         source=Go({"/usr/bin/nginx-prometheus-exporter": "github.com/nginx/nginx-prometheus-exporter"}),
-        entrypoint=("/usr/bin/nginx-prometheus-exporter",),
-        user="1001:1001",
-        shell=False,
-        config=_port(9113),
     ),
     "socket_proxy": Recipe(
         version="2.6",
         source=Debian(("haproxy",), {"/usr/local/sbin/haproxy": "/usr/sbin/haproxy"}),
-        entrypoint=("docker-entrypoint.sh",),
-        command=("haproxy", "-f", "/usr/local/etc/haproxy/haproxy.cfg"),
-        user="haproxy",
-        users={"haproxy": 99},
-        folders={"/usr/local/etc/haproxy": 0, "/var/lib/haproxy": 99},
-        files={
-            "/usr/local/bin/docker-entrypoint.sh": """\
-#!/bin/sh
-# Options alone are options of haproxy; haproxy itself runs in the foreground, as master of its workers.
-case "$1" in
--*) set -- haproxy "$@" ;;
-esac
-if [ "$1" = haproxy ]; then
-    shift
-    set -- haproxy -W -db "$@"
-fi
-exec "$@"
-"""
-        },
-        config={"StopSignal": "SIGUSR1", "WorkingDir": "/var/lib/haproxy"},
+        files={"/usr/local/bin/docker-entrypoint.sh": _script("haproxy.sh")},
     ),
     "loki": Recipe(
         version="3.7.8",
@@ -231,13 +159,6 @@ exec "$@"
             {"/usr/bin/loki": "github.com/grafana/loki/v3/cmd/loki"},
             version_variable="github.com/grafana/loki/v3/pkg/util/build.Version",
         ),
-        entrypoint=("/usr/bin/loki",),
-        command=("-config.file=/etc/loki/local-config.yaml",),
-        user=str(LOKI),
-        shell=False,
-        folders=dict.fromkeys(("/etc/loki", "/loki", "/loki/rules", "/loki/rules-temp"), LOKI),
-        users={"loki": LOKI},
-        config={**_port(3100), "WorkingDir": "/"},
     ),
     "promtail": Recipe(
         version="3.6.8",
@@ -247,9 +168,6 @@ exec "$@"
             tags="netgo,timetzdata",  # a timestamp's location is the name of a time zone
             version_variable="github.com/grafana/loki/v3/pkg/util/build.Version",
         ),
-        entrypoint=("/usr/bin/promtail",),
-        command=("-config.file=/etc/promtail/config.yml",),
-        folders={"/etc/promtail": 0},
     ),
     "alloy": Recipe(
         version="1.19.0",
@@ -261,18 +179,11 @@ exec "$@"
             {"/bin/alloy": "github.com/grafana/alloy/internal/cmd/alloy"},
             version_variable="github.com/grafana/alloy/internal/build.Version",
         ),
-        entrypoint=("/bin/alloy",),
-        command=("run", "/etc/alloy/config.alloy", "--storage.path=/var/lib/alloy/data"),
-        folders=dict.fromkeys(("/etc/alloy", "/var/lib/alloy", "/var/lib/alloy/data"), ALLOY),
-        users={"alloy": ALLOY},
-        config={"Env": ["ALLOY_DEPLOY_MODE=docker"]},
     ),
     "busybox": Recipe(
         # Nothing of its own: the shell that other images have besides their service.
         version="debian",
-        source=Debian(("busybox-static",), {}),
-        entrypoint=(),
-        command=("sh",),
+        source=Debian(("busybox",), {}),
     ),
     "otel_collector": Recipe(
         version="0.161.0",
@@ -281,12 +192,6 @@ exec "$@"
             "`/etc/otelcol-contrib/config.yaml` of its own"
         ),
         source=Go({"/otelcol-contrib": f"{OWN}/otel_collector"}, version_variable="main.version"),
-        entrypoint=("/otelcol-contrib",),
-        command=("--config", "/etc/otelcol-contrib/config.yaml"),
-        user=f"{OTELCOL}:{OTELCOL}",
-        shell=False,
-        folders={"/etc/otelcol-contrib": 0},
-        config={"ExposedPorts": {f"{port}/tcp": {} for port in (4317, 4318, 55679)}},
     ),
     "jaeger": Recipe(
         version="2.13.0",
@@ -299,15 +204,6 @@ exec "$@"
             {"/cmd/jaeger/jaeger-linux": "github.com/jaegertracing/jaeger/cmd/jaeger"},
             version_variable=JAEGER_VERSION,
         ),
-        entrypoint=("/cmd/jaeger/jaeger-linux",),
-        user=str(JAEGER),
-        config={
-            "Env": ["JAEGER_LISTEN_HOST=0.0.0.0"],
-            "ExposedPorts": {
-                f"{port}/tcp": {} for port in (4317, 4318, 5778, 5779, 9411, 13132, 13133, 14250, 14268, 16686)
-            },
-            "Volumes": {"/tmp": {}},  # noqa: S108  # a path in the image
-        },
     ),
     "jaeger_es_index_cleaner": Recipe(
         version="2.13.0",
@@ -317,8 +213,6 @@ exec "$@"
             version_variable=JAEGER_VERSION,
             module="jaeger",
         ),
-        entrypoint=("/go/bin/es-index-cleaner-linux",),
-        user=str(JAEGER),
     ),
     "grafana": Recipe(
         version="10.0.0-preview",
@@ -345,17 +239,7 @@ exec "$@"
             ),
             data_folder=GRAFANA_HOME,
         ),
-        entrypoint=(f"{GRAFANA_HOME}/bin/grafana",),
-        command=("server", f"--homepath={GRAFANA_HOME}"),
-        user=str(GRAFANA),
-        users={"grafana": GRAFANA},
-        folders={
-            f"{GRAFANA_HOME}/public/build": 0,
-            **dict.fromkeys(
-                ("/var/lib/grafana", "/var/lib/grafana/plugins", "/var/log/grafana", "/etc/grafana"), GRAFANA
-            ),
-        },
-        config={**_port(3000), "WorkingDir": GRAFANA_HOME},
+        files={"/run.sh": _script("grafana.sh"), "/etc/grafana/grafana.ini": ""},
     ),
     "caddy": Recipe(
         version="2.11.7",
@@ -365,9 +249,5 @@ exec "$@"
             tags="netgo,nobadger,nomysql,nopgx",  # databases of an authority for others, which upstream leaves out too
             version_variable="github.com/caddyserver/caddy/v2.CustomVersion",
         ),
-        entrypoint=(),
-        command=("caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"),
-        folders=dict.fromkeys(("/etc/caddy", "/config/caddy", "/data/caddy"), 0),
-        config={**_port(443), "Env": ["XDG_CONFIG_HOME=/config", "XDG_DATA_HOME=/data"], "WorkingDir": "/srv"},
     ),
 }

@@ -50,7 +50,7 @@ def elasticsearch(folder: Path) -> None:
 
 def _java(folder: Path) -> None:
     maven.ensure()
-    debian.unpack(("curl", "libc6", "libfaketime", "libstdc++6", "libzstd1", "zlib1g"), folder)
+    debian.unpack(("curl", "libc6", "libfaketime", "libstdc++6", "libzstd1", "tini", "zlib1g"), folder)
     shutil.copyfile(next(folder.rglob("libfaketime.so.1")), folder / "libfaketime.so")
     maven.runtime(folder / "jre")
     # Apart from its folder, so that the packing looks for what it is linked with.

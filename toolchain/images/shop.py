@@ -6,25 +6,38 @@ Go: a static binary. Python: Debian's, and wheels. Node.js: the official build, 
 import functools
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import docker
 
 from toolchain import debian, golang, nodejs
 from toolchain.images import ensure, for_tests
-from toolchain.images.recipes import NOBODY, Assembled, Recipe
+from toolchain.images.faces import Face, userlands
+from toolchain.images.recipes import Assembled, Recipe
 from toolchain.paths import REPOSITORY
 from toolchain.report import Step, run
 
 FOLDER = REPOSITORY / "examples" / "shop"
 PORT = 8000
+NOTHING: Mapping[str, str] = {}
 
 
 def images(client: docker.DockerClient) -> dict[str, str]:
     """Container of the shop → reference of its image, which is built if it is not there."""
     own = {service: ensure(client, f"shop-{service}", make()) for service, make in SERVICES.items()}
     return own | {service: for_tests.image(client, service) for service in ("nginx", "postgres", "redis")}
+
+
+def _face(entrypoint: tuple[str, ...], **more: Any) -> Face:
+    return Face(
+        userland=userlands()["alpine"],
+        entrypoint=entrypoint,
+        user="65534:65534",
+        ports=(f"{PORT}/tcp",),
+        **more,
+    )
 
 
 def _go(service: str) -> Recipe:
@@ -34,9 +47,7 @@ def _go(service: str) -> Recipe:
         source=Assembled(
             functools.partial(_build_go, service), tuple(FOLDER / part for part in parts), {f"/{service}": service}
         ),
-        entrypoint=(f"/{service}",),
-        user=f"{NOBODY}:{NOBODY}",
-        config={"ExposedPorts": {f"{PORT}/tcp": {}}},
+        face=_face((f"/{service}",)),
     )
 
 
@@ -56,7 +67,7 @@ def _python(service: str) -> Recipe:
         ),
         entrypoint=("python3", "-m", f"{service}.main"),
         parts=(f"{service}/*", "telemetry/*.py", "faults/*.py"),
-        environment=("PYTHONPATH=/app/packages", "PYTHONDONTWRITEBYTECODE=1"),
+        environment={"PYTHONPATH": "/app/packages", "PYTHONDONTWRITEBYTECODE": "1"},
     )
 
 
@@ -105,21 +116,15 @@ def _install_nodejs(folder: Path) -> None:
 
 
 def _scripts(
-    *, source: Assembled, entrypoint: tuple[str, ...], parts: tuple[str, ...], environment: tuple[str, ...] = ()
+    *, source: Assembled, entrypoint: tuple[str, ...], parts: tuple[str, ...], environment: Mapping[str, str] = NOTHING
 ) -> Recipe:
     """Sources are no part of the product, so that a changed line packs an image anew, and installs nothing."""
     sources = sorted(path for part in parts for path in FOLDER.glob(part) if path.is_file())
     return Recipe(
         version="example",
         source=source,
-        entrypoint=entrypoint,
-        user=f"{NOBODY}:{NOBODY}",
         files={f"/app/{path.relative_to(FOLDER)}": path.read_text() for path in sources},
-        config={
-            "ExposedPorts": {f"{PORT}/tcp": {}},
-            "WorkingDir": "/app",
-            "Env": ["PATH=/usr/bin:/bin", *environment],
-        },
+        face=_face(entrypoint, working_dir="/app", environment={"PATH": "/usr/bin:/bin", **environment}),
     )
 
 

@@ -1,5 +1,5 @@
 # Elasticsearch: more for the JVM from ES_JAVA_OPTS.
-jre/bin/java -XX:TieredStopAtLevel=1 -cp 'lib/*:bin/launcher.jar' \
+jdk/bin/java -XX:TieredStopAtLevel=1 -cp 'lib/*:bin/launcher.jar' \
     ServerArguments "$scratch/arguments" "$PWD" "$scratch/settings" >&2
 
 # The server reads its arguments from there, and ends when there is nothing more to read: never, as long as it holds

@@ -13,7 +13,7 @@ tr '\0' '\n' </proc/$$/environ | grep -E '^[a-z0-9_]+\.[a-z0-9_.]+=.' |
     grep -vE '^(ingest\.geoip|plugins\.security)\.' >"$scratch/settings" || true
 
 server() {
-    exec jre/bin/java -Xms512m -Xmx512m -Xss1m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=128m \
+    exec jdk/bin/java -Xms512m -Xmx512m -Xss1m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=128m \
         -Djava.io.tmpdir="$scratch" -Djava.awt.headless=true \
         -Dio.netty.noUnsafe=true -Dio.netty.noKeySetOptimization=true -Dio.netty.recycler.maxCapacityPerThread=0 \
         "$@"
