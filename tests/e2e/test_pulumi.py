@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf import struct_pb2
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 from toolchain import paths, pulumi_cli
@@ -49,11 +48,10 @@ def required() -> Iterator[Required]:
             runtime = language_pb2_grpc.LanguageRuntimeStub(channel)
 
             def ask(folder: Path, **options: Any) -> set[tuple[str, str, str]]:
-                said = struct_pb2.Struct()
-                said.update(options)
                 program = language_pb2.ProgramInfo(
-                    root_directory=str(folder), program_directory=str(folder), entry_point=".", options=said
+                    root_directory=str(folder), program_directory=str(folder), entry_point="."
                 )
+                program.options.update(options)
                 request = language_pb2.GetRequiredPackagesRequest(info=program)
                 answer = runtime.GetRequiredPackages(request, timeout=LIMIT_SECONDS)
                 return {(package.kind, package.name, package.version) for package in answer.packages}
