@@ -8,6 +8,7 @@ import pulumi_docker as docker
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from components.engine import must_serve
+from components.other_engine import must_be_clear
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import dashboard_files, services
 from config import own_rules as rule_files
@@ -25,10 +26,11 @@ try:
     stack_config.judge_secrets(get_config_env(), **whose)
     own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
     dashboards = dashboard_files.read(settings, Path(), stack_key=f"{stack_file}:grafana.dashboards")
-    # A preview needs no engine; an update without one would fail resource by resource.
-    if not pulumi.runtime.is_dry_run():
+    must_be_clear(settings.docker, f"Pulumi.{pulumi.get_stack()}.yaml")
+    # The provider asks an engine at a preview, too, unless it is reached by ssh; an update would fail resource by resource.
+    if not (pulumi.runtime.is_dry_run() and settings.docker.host.startswith("ssh://")):
         must_serve(settings.docker.model_dump())
-    else:  # and not once more at the update that follows
+    if pulumi.runtime.is_dry_run():  # and not once more at the update that follows
         for notice in settings.notices:
             pulumi.warn(notice)
 except stack_config.SettingsError as error:
@@ -39,6 +41,7 @@ except ConnectionError as error:
 engine = docker.Provider(
     "engine",
     host=settings.docker.host,
+    context="",  # else DOCKER_CONTEXT would overrule the host
     cert_path=settings.docker.certificates and str(Path(settings.docker.certificates).expanduser()),
     ssh_opts=settings.docker.ssh_options or None,
 )

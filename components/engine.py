@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import docker
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, InvalidConfigFile
 from docker.models.containers import Container
 from docker.tls import TLSConfig
 
+from components.other_engine import config_file
 from components.preflight import Engine, judge
 
 SOCKET = "/var/run/docker.sock"
@@ -30,7 +31,8 @@ def connect(settings: Mapping[str, Any], timeout: int = 60) -> docker.DockerClie
     """The engine that `settings.Docker` names.
 
     Raises:
-        ConnectionError: an ssh host lets nobody in, or is not the one whose key is known; a certificate is missing.
+        ConnectionError: an ssh host lets nobody in, or is not the one whose key is known; a certificate is missing; the
+            Docker CLI's config cannot be read.
     """
     tls: Any = None
     if settings.get("certificates"):
@@ -44,7 +46,14 @@ def connect(settings: Mapping[str, Any], timeout: int = 60) -> docker.DockerClie
     address = settings["host"]
     if address.startswith("ssh://"):
         address = f"unix://{_tunnel(address, *settings['ssh_options']).socket}"
-    return docker.DockerClient(base_url=address, tls=tls, timeout=timeout)
+    try:
+        return docker.DockerClient(base_url=address, tls=tls, timeout=timeout)
+    except (InvalidConfigFile, ValueError, AttributeError, TypeError) as error:
+        raise UnreadableConfigError(f"{config_file()}, the Docker CLI's config, cannot be read: {error}") from error
+
+
+class UnreadableConfigError(ConnectionError):
+    """The file with the logins of `docker login` is broken."""
 
 
 class _Certificates(TLSConfig):

@@ -15,29 +15,38 @@ import docker
 from docker.errors import DockerException
 from pydantic import ValidationError
 
-from components import engine, preflight
+from components import engine, other_engine, preflight
 from config.docker_settings import Docker
 from toolchain import debian
 from toolchain.paths import state_dir
 from toolchain.report import Step, ToolchainError, note
 
-LOCAL_SOCKET = "unix:///var/run/docker.sock"
+LOCAL_SOCKET = other_engine.DEFAULT
 LOCAL_SOCKETS = {LOCAL_SOCKET, "unix:///run/docker.sock"}
 START_SECONDS = 90
 PULL_SECONDS = 600
 """For one call to the engine: loading a large image takes long."""
+MOUNTS = Path("/proc/self/mountinfo")
 SYSTEMD = Path("/run/systemd/system")
 # dockerd lives in sbin, which the PATH of an ordinary Debian user lacks.
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def configured() -> Docker:
-    """The engine that Docker's own tools would use."""
-    host = os.environ.get("DOCKER_HOST") or LOCAL_SOCKET
+    """The engine that Docker's own tools would use, where no stack file says which one is meant."""
     try:
-        return Docker(host=host, certificates=os.environ.get("DOCKER_CERT_PATH") if host.startswith("tcp://") else None)
+        named = other_engine.named()
+    except ValueError as error:
+        raise ToolchainError(str(error), fix="mend it, or set DOCKER_HOST") from None
+    if not named:
+        return Docker()
+    try:
+        return Docker(host=named.host, certificates=named.certificates and str(named.certificates))
     except ValidationError as error:
-        raise ToolchainError(f"DOCKER_HOST: {error.errors()[0]['msg']}", fix="set it right, or not at all") from None
+        message = f"{named.by}: {error.errors()[0]['msg']}"
+        raise ToolchainError(
+            message, fix="set DOCKER_HOST right, or choose another context of the Docker CLI"
+        ) from None
 
 
 def connect(where: Docker, *, timeout: int = PULL_SECONDS) -> docker.DockerClient:
@@ -45,6 +54,8 @@ def connect(where: Docker, *, timeout: int = PULL_SECONDS) -> docker.DockerClien
     try:
         client = engine.connect(where.model_dump(), timeout)
         client.ping()
+    except engine.UnreadableConfigError as error:
+        raise ToolchainError(str(error), fix="mend or remove it: `docker login` writes it anew") from None
     except (DockerException, OSError) as error:
         raise EngineUnreachableError(where.host, error) from error
     return client
@@ -88,7 +99,12 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 
 
 def ensure(where: Docker | None = None) -> docker.DockerClient:
-    """A running engine (default: at DOCKER_HOST, else at the local socket)."""
+    """A running engine; default: the one that Docker's own tools use.
+
+    Raises:
+        ToolchainError: it does not answer, and is not to be started here: it is another machine's, or one of this user's
+            own runs.
+    """
     where = where or configured()
     host = where.host
     with Step("Docker engine") as step:
@@ -99,6 +115,8 @@ def ensure(where: Docker | None = None) -> docker.DockerClient:
         except EngineUnreachableError as error:
             if not (error.down and host in LOCAL_SOCKETS):
                 raise
+            if "host" not in where.model_fields_set:
+                _must_be_alone()
             if not _dockerd():
                 debian.install("docker.io", "iptables", "ca-certificates")
             client = _start(where)
@@ -110,6 +128,16 @@ def ensure(where: Docker | None = None) -> docker.DockerClient:
     for problem in verdict.lost:
         note(f"{problem.what} ({problem.fix})")
     return client
+
+
+def _must_be_alone() -> None:
+    """Raises ToolchainError where an engine of this user listens: nobody asked for a second one beside it."""
+    if socket := next(other_engine.sockets(), None):
+        raise ToolchainError(
+            f"no Docker engine runs at {LOCAL_SOCKET}, but one listens at {socket}",
+            fix=f"to use it, put into the stack file, below `config:`:  nervous-system:docker: {{host: 'unix://{socket}'}}  "
+            f"(DOCKER_HOST for commands without a stack); for an engine of the system beside it:  {{host: '{LOCAL_SOCKET}'}}",
+        )
 
 
 def _dockerd() -> str | None:
@@ -177,9 +205,9 @@ class DaemonExitedError(ToolchainError):
 
 def _share_mounts() -> None:
     """Mount propagation as systemd sets it: without it the engine refuses the exporters' view of the host (rslave)."""
-    root = next(
-        line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines() if line.split()[4] == "/"
-    )
+    if not MOUNTS.exists():  # macOS: the engine is in a virtual machine
+        return
+    root = next(line.split() for line in MOUNTS.read_text().splitlines() if line.split()[4] == "/")
     if not any(field.startswith("shared:") for field in root):
         subprocess.run(debian.as_root("mount", "--make-rshared", "/"), check=False, capture_output=True)
 

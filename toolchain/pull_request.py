@@ -1,7 +1,7 @@
 """What a pull request would change, told to its reviewers: needs no secret, no state and no host, so forks get it too.
 
 The program of the pull request and that of its base are previewed against an empty state, the first one judged by the
-policies; what they declare is compared. Secrets are stood in for.
+policies; what they declare is compared. Secrets are stood in for, and so is an engine that a preview would ask.
 """
 
 import difflib
@@ -18,17 +18,21 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from config.docker_settings import Docker
 from config.settings import SECRETS
 from toolchain import paths, pulumi_cli
 from toolchain.report import Step, ToolchainError, console
 from toolchain.stack import PROJECT, policies
 
+DOCKER = f"{PROJECT}:docker"
 STAND_IN = {
     "slack_webhook": "https://hooks.slack.example/stand-in",
     "deadman_url": "https://deadman.example/stand-in",
     "s3_credentials": "stand-in:stand-in",
 }
 """Where not just any text will do in place of a secret."""
+ENGINE = "ssh://engine.invalid"
+"""An engine that no preview asks (`configureDockerClient` of pulumi-docker 5)."""
 MOST = 60_000
 """Characters of a report: GitHub takes 65,536 in a comment."""
 
@@ -140,7 +144,9 @@ def _previewed(program: Path, stack: str, *options: str) -> Previewed:
         state = Path(folder) / "state"
         state.mkdir()
         document = yaml.safe_load(file.read_text()) or {}
-        (copy / file.name).write_text(yaml.safe_dump({"config": _without_secrets(document.get("config") or {})}))
+        config = _without_secrets(document.get("config") or {})
+        engine = config.get(DOCKER) or {}
+        (copy / file.name).write_text(yaml.safe_dump({"config": {**config, DOCKER: stand_in(engine)}}))
         environment = {
             **pulumi_cli.ensure().environment(),
             "PULUMI_BACKEND_URL": state.as_uri(),
@@ -166,7 +172,19 @@ def _previewed(program: Path, stack: str, *options: str) -> Previewed:
             steps = []
         if done.returncode or not steps:
             return Previewed({}, (done.stdout + done.stderr).replace(str(copy), ".").strip())
-        return Previewed(dict(map(_declared, steps)))
+        told = {f"Pulumi.{stack}.yaml::docker": _as_yaml(engine)} if engine else {}
+        return Previewed(told | dict(map(_declared, steps)))
+
+
+def stand_in(engine: Any) -> Any:
+    """What a preview is told of an engine: nothing of where it is, unless that is wrong or is reached by ssh."""
+    try:
+        right = Docker.model_validate(json.loads(engine) if isinstance(engine, str) else engine)
+    except ValueError:
+        return engine  # the program says what is wrong with it
+    if right.host.startswith("ssh://"):
+        return engine
+    return {**right.model_dump(include={"data_root"}, exclude_unset=True), "host": ENGINE}
 
 
 def _secrets(config: Mapping[str, Any]) -> list[str]:
@@ -197,4 +215,8 @@ def _declared(step: Mapping[str, Any]) -> tuple[str, str]:
     """A resource of a preview, as `Resources` has it."""
     kind, name = step["urn"].split("::")[-2:]
     state = step.get("newState") or {}
-    return f"{kind.split('$')[-1]}::{name}", yaml.dump(state.get("inputs", {}), Dumper=_Text, width=10_000)
+    return f"{kind.split('$')[-1]}::{name}", _as_yaml(state.get("inputs", {}))
+
+
+def _as_yaml(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Text, width=10_000)

@@ -13,12 +13,14 @@ import platform
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import requests
 
+from config.docker_settings import VARIABLES
 from toolchain import golang, reach, store
 from toolchain.report import Step, ToolchainError, note, run
 
@@ -36,8 +38,10 @@ EXECUTOR = "pulumi-language-python-exec"
 
 RELEASES = f"https://github.com/pulumi/pulumi/releases/download/v{VERSION}"
 CHECKSUMS = f"{RELEASES}/pulumi-{VERSION}-checksums.txt"
-PLUGINS = "https://get.pulumi.com/"
+PLUGINS = "https://get.pulumi.com/releases/plugins"
 MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+PASSING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
+"""Answers that another try may change, as all from 500 on."""
 
 # What of the published packages a build from here lacks.
 LEFT_OUT = {
@@ -59,13 +63,22 @@ class Pulumi:
         return self.binaries / "pulumi"
 
     def environment(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """For every process that runs Pulumi."""
+        """For every process that runs Pulumi: which engine is meant, the settings say alone."""
         base = os.environ if base is None else base
-        env = {**base, "PATH": f"{self.binaries}{os.pathsep}{base.get('PATH', '')}", "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        env = {key: value for key, value in base.items() if key not in VARIABLES}
+        env |= {"PATH": f"{self.binaries}{os.pathsep}{base.get('PATH', '')}", "PULUMI_SKIP_UPDATE_CHECK": "true"}
         if self.home:
+            if credentials_file(base).exists():  # of `pulumi login`, which is not of this build
+                env["PULUMI_CREDENTIALS_PATH"] = str(credentials_file(base).parent)
             env["PULUMI_HOME"] = str(self.home)
             env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"  # it would look for them on the internet
         return env
+
+
+def credentials_file(environment: Mapping[str, str]) -> Path:
+    """Where `pulumi login` keeps its logins."""
+    folder = environment.get("PULUMI_CREDENTIALS_PATH") or environment.get("PULUMI_HOME")
+    return Path(folder or Path.home() / ".pulumi") / "credentials.json"
 
 
 @functools.cache
@@ -76,16 +89,51 @@ def ensure() -> Pulumi:
         if official and not _missing_plugins():
             step.result = f"{VERSION}, official"
             return official
-        reachable = not reach.silent({url: functools.partial(reach.answers, url) for url in (CHECKSUMS, PLUGINS)})
-        found = _complete(official) if reachable else None
-        if found is None:
-            found = _built()
+        reason = _unreachable(_downloads(official))
+        if reason:
+            note(
+                f"{reason}: CLI and providers are builds from here, not the official ones; the first one takes minutes"
+            )
+        found = _built() if reason else _complete(official)
         step.result = f"{VERSION}, {'official' if found.official else 'built here from Go modules'}"
-    if not found.official:
-        note(
-            "the official Pulumi downloads cannot be reached: CLI and providers are builds from here, not the official ones"
-        )
     return found
+
+
+def _downloads(official: Pulumi | None) -> list[str]:
+    """All that would be fetched to complete the official set."""
+    machine = MACHINES.get(platform.machine(), platform.machine())
+    plugins = [
+        f"{PLUGINS}/pulumi-resource-{name}-v{PROVIDERS[name]}-{platform.system().lower()}-{machine.replace('x64', 'amd64')}.tar.gz"
+        for name in _missing_plugins()
+    ]
+    return plugins if official else [CHECKSUMS, f"{RELEASES}/{_archive()}", *plugins]
+
+
+def _unreachable(urls: Sequence[str]) -> str:
+    """Why the official set cannot be had from here; empty where it can be.
+
+    Raises:
+        ToolchainError: a place has answered that it cannot serve now. To build for minutes, and to change from one set to the
+            other from run to run, would be no answer to that.
+    """
+    answers: dict[str, int] = {}
+
+    def begins(url: str) -> bool:
+        answers[url] = reach.status(url)
+        return bool(answers[url])
+
+    silent = reach.silent({url: functools.partial(begins, url) for url in urls})
+    refusals = {url: status for url, status in answers.items() if status >= HTTPStatus.BAD_REQUEST}
+    passing = [url for url, code in refusals.items() if code in PASSING or code >= HTTPStatus.INTERNAL_SERVER_ERROR]
+    if passing and not silent:
+        raise ToolchainError(
+            f"{passing[0]} answers with {refusals[passing[0]]}: Pulumi cannot be downloaded now",
+            fix="run again in some minutes, or put Pulumi "
+            f"{VERSION} on PATH; its plugins: pulumi plugin install resource docker {PROVIDERS['docker']}, and command {PROVIDERS['command']}",
+        )
+    if silent:
+        return f"{min(silent)} cannot be reached"
+    return next((f"{url} answers with {code}" for url, code in refusals.items()), "")
 
 
 def _on_path() -> Pulumi | None:
@@ -138,11 +186,15 @@ def _downloaded() -> Pulumi | None:
     return Pulumi(folder / "pulumi", official=True) if folder.is_dir() else None
 
 
-def _download(folder: Path) -> None:
+def _archive() -> str:
     machine = MACHINES.get(platform.machine())
     if not machine:
         raise ToolchainError(f"there is no Pulumi release for {platform.machine()}", fix="install Pulumi by hand")
-    archive = f"pulumi-v{VERSION}-{platform.system().lower()}-{machine}.tar.gz"
+    return f"pulumi-v{VERSION}-{platform.system().lower()}-{machine}.tar.gz"
+
+
+def _download(folder: Path) -> None:
+    archive = _archive()
     wanted = checksum_of(archive, _get(CHECKSUMS).decode())
     content = _get(f"{RELEASES}/{archive}")
     got = hashlib.sha256(content).hexdigest()
@@ -154,7 +206,9 @@ def _download(folder: Path) -> None:
     path = folder / archive
     path.write_bytes(content)
     with tarfile.open(path) as tar:
-        tar.extractall(folder, filter="data")
+        # Unknown before Python 3.11.4 (Debian 12 has 3.11.2), where it changes nothing: the hash is right in any case.
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        tar.extractall(folder)  # noqa: S202
     path.unlink()
 
 

@@ -43,12 +43,16 @@ def silent(probes: Mapping[str, Callable[[], bool]]) -> set[str]:
     return known | (asked - answered)
 
 
-def answers(url: str) -> bool:
-    """Whether a download from there would start."""
+def status(url: str) -> int:
+    """The HTTP status with which a download from there begins; 0 where nobody answers.
+
+    It is begun, not asked for by HEAD: a signed address of a download may refuse that.
+    """
     try:
-        return requests.head(url, timeout=SECONDS, allow_redirects=True).ok
+        with requests.get(url, timeout=SECONDS, stream=True) as answer:
+            return answer.status_code
     except requests.RequestException:
-        return False
+        return 0
 
 
 def _remembered() -> dict[str, float]:

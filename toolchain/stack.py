@@ -15,7 +15,7 @@ from docker.errors import NotFound
 from rich.console import Console
 
 import check
-from components import preflight
+from components import other_engine, preflight
 from config import dashboard_files
 from config import own_rules as rule_files
 from config import settings as stack_config
@@ -23,9 +23,13 @@ from config.images import resolve
 from config.services import data_volumes
 from config.settings import GRAFANA_PASSWORD, Settings
 from toolchain import ahead, engine, images, paths, policy_config, pulumi_cli, recovery, unreadable
+from toolchain.backend import environment
+from toolchain.images import pulling
 from toolchain.report import Step, ToolchainError, console, note
 
 PROJECT = "nervous-system"
+OWN = f"organization/{PROJECT}/"
+"""What a backend in a folder or a bucket puts before the names of this project's stacks, where it says them in full."""
 WITH_PAGES = ("prometheus", "jaeger", "grafana")
 """Services whose official images have web pages that cannot be built from their Go modules."""
 
@@ -67,7 +71,8 @@ def load_settings(stack: str) -> Settings:
     """The settings in the file of `stack`; secrets are only counted, never decrypted.
 
     Raises:
-        ToolchainError: the file is missing or wrong; the message names every key.
+        ToolchainError: the file is missing or wrong, and the message names every key; or it names no engine where Docker's
+            own tools mean another one than the default.
     """
     try:
         document = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")) or {}
@@ -78,7 +83,7 @@ def load_settings(stack: str) -> Settings:
         raise ToolchainError(f"Pulumi.{stack}.yaml holds no mapping `config:`", fix="write it like Pulumi.prod.yaml")
     secret_keys = [key for key, value in config.items() if _holds_secret(value)]
     try:
-        return stack_config.load(
+        settings = stack_config.load(
             {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()},
             secret_keys=secret_keys,
             project=PROJECT,
@@ -86,6 +91,9 @@ def load_settings(stack: str) -> Settings:
         )
     except stack_config.SettingsError as error:
         raise ToolchainError(str(error)) from None
+    if unclear := other_engine.question(settings.docker, f"Pulumi.{stack}.yaml"):
+        raise ToolchainError(unclear[0], fix=unclear[1])
+    return settings
 
 
 def _holds_secret(value: object) -> bool:
@@ -93,16 +101,6 @@ def _holds_secret(value: object) -> bool:
     if isinstance(value, dict):
         return "secure" in value or any(map(_holds_secret, value.values()))
     return isinstance(value, list) and any(map(_holds_secret, value))
-
-
-def environment(pulumi: pulumi_cli.Pulumi) -> dict[str, str]:
-    """The user's own backend and passphrase where they have them; else a local backend with a generated one."""
-    found = pulumi.environment()
-    if not _logged_in():
-        found.setdefault("PULUMI_BACKEND_URL", paths.backend_url())
-    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & found.keys():
-        found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase())
-    return found
 
 
 class Program:
@@ -158,10 +156,19 @@ class Program:
         return done.stdout
 
     def exists(self) -> bool:
-        """Whether the backend knows the stack."""
-        return self.name in {
-            stack["name"].rsplit("/", 1)[-1] for stack in json.loads(self.ask("stack", "ls", "--json"))
-        }
+        """Whether the backend knows the stack.
+
+        Raises:
+            ToolchainError: Pulumi Cloud has it in another organisation than the one in which it would be made.
+        """
+        names = {stack["name"].removeprefix(OWN) for stack in json.loads(self.ask("stack", "ls", "--json"))}
+        owners = sorted(name.partition("/")[0] for name in names if name.endswith(f"/{self.name}"))
+        if owners and self.name not in names:
+            raise ToolchainError(
+                f"the stack {self.name} belongs to {' and '.join(owners)}, which is not your default organisation",
+                fix=f".venv/bin/python -m toolchain pulumi org set-default {owners[0]}",
+            )
+        return self.name in names
 
     def create(self) -> None:
         """Makes the stack if there is none; leaves the user's own selection alone."""
@@ -228,17 +235,31 @@ class Stack(Program):
         recovery.restore_state(self._backend, PROJECT, self.name)
         super().create()
 
+    @property
+    def _lacks_password(self) -> bool:
+        return self.settings.grafana.enabled and GRAFANA_PASSWORD not in self.settings.secrets
+
+    def must_keep_password(self) -> None:
+        """Raises ToolchainError where a password would be made up in a checkout that is thrown away."""
+        if self._lacks_password and os.environ.get("CI", "").lower() not in {"", "0", "false"}:
+            raise ToolchainError(
+                f"{stack_file(self.name).name} has no {GRAFANA_PASSWORD}, and one that is made up in CI is lost with its checkout",
+                fix=f"on your own machine:  .venv/bin/python -m toolchain pulumi config set --secret -s {self.name} "
+                f"{GRAFANA_PASSWORD}  and commit the file; or do without Grafana:  grafana: {{enabled: false}}",
+            )
+
     def make_up_password(self) -> None:
         """Sets Grafana's password where none is set, encrypted in the stack file."""
-        if not self.settings.grafana.enabled or GRAFANA_PASSWORD in self.settings.secrets:
+        if not self._lacks_password:
             return
         password = secrets.token_urlsafe(24)
         self.ask("config", "set", "--secret", GRAFANA_PASSWORD, "--stack", self.name, stdin=password)
         self.settings = load_settings(self.name)
         note(f"Grafana's password is made up, and encrypted in {stack_file(self.name).name}")
 
-    def use_local_images(self) -> None:
-        """Builds the images that cannot be pulled, and says so in the stack file, where `pulumi up` finds them too."""
+    def fetch_images(self) -> None:
+        """Pulls the images that the engine lacks, and builds those that cannot be pulled, which the stack file then names:
+        `pulumi up` finds them, too."""
         overrides = {service: getattr(self.settings.images, service) for service in self.settings.image_names}
         before = {service: image for service, image in overrides.items() if image and image.startswith(images.LOCAL)}
         wanted = {
@@ -257,25 +278,9 @@ class Stack(Program):
             )
         for service in before.keys() - built.keys():  # its registry can be reached by now
             self.ask("config", "rm", "--path", f"images.{service}", "--stack", self.name)
-
-
-def _logged_in() -> bool:
-    """Whether the user keeps stacks somewhere already (`pulumi login`)."""
-    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    try:
-        return bool(json.loads((home / "credentials.json").read_text()).get("current"))
-    except (OSError, ValueError):
-        return False
-
-
-def _passphrase() -> Path:
-    """The generated passphrase of the local stacks, made once."""
-    path = paths.passphrase_file()
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-    return path
+        pulling.pull(
+            engine.connect(self.settings.docker), {wanted[service] for service in wanted.keys() - built.keys()}
+        )
 
 
 def up(stack: Name = "dev") -> None:
@@ -286,12 +291,13 @@ def up(stack: Name = "dev") -> None:
 def deploy(stack: str, *options: str) -> None:
     """As `up`, with more options of `pulumi up`."""
     deployed, pack = Stack(stack), policies(stack)
+    deployed.must_keep_password()
     client = engine.ensure(deployed.settings.docker)
     deployed.must_find_networks(client)
     deployed.create()
     deployed.find_places(client)
     deployed.make_up_password()
-    deployed.use_local_images()
+    deployed.fetch_images()
     deployed.pulumi("up", "--yes", *options, *deployed.mend(), *pack)
     check_stack(stack)
     for name, value in deployed.outputs().items():
@@ -310,6 +316,8 @@ def deploy(stack: str, *options: str) -> None:
 def preview(stack: Name = "dev") -> None:
     """What `up` would change, judged by the policy pack: as a pull request does."""
     previewed, pack = Stack(stack), policies(stack)
+    if not previewed.settings.docker.host.startswith("ssh://"):
+        previewed.must_answer()  # the provider asks the engine at a preview, too, unless that is reached by ssh
     previewed.create()
     previewed.pulumi("preview", "--diff", *pack)
 

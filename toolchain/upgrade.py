@@ -97,7 +97,7 @@ def judge(name: str) -> Changes:
     host = Stack(name)
     host.must_exist()
     client = engine.connect(host.settings.docker)
-    host.use_local_images()
+    host.fetch_images()
     settings = stacks.load_settings(name)
     state = json.loads(host.ask("stack", "export", "--stack", name)).get("deployment") or {}
     changes = changed(settings, running(client, settings, state))

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from docker import DockerClient
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError
 from docker.models.containers import Container
 from docker.types import LogConfig
 
 from components.engine import execute
 from config.settings import Settings
 from toolchain import interrupts
+from toolchain.images import pulling
 from toolchain.report import ToolchainError
 
 DATA = "/data"
@@ -20,10 +21,7 @@ MEMORY = "256m"
 
 def image(client: DockerClient, reference: str) -> str:
     """A busybox that the engine has; it is pulled if need be."""
-    try:
-        client.images.get(reference)
-    except ImageNotFound:
-        client.images.pull(reference)
+    pulling.pull(client, {reference})
     return reference
 
 

@@ -16,6 +16,7 @@ reached = config.require_object("docker")
 engine = docker.Provider(
     "engine",
     host=reached["host"],
+    context="",  # else DOCKER_CONTEXT would overrule the host
     cert_path=str(Path(reached["certificates"]).expanduser()) if "certificates" in reached else None,
     ssh_opts=reached.get("ssh_options"),
 )

@@ -1,5 +1,8 @@
 """Which Pulumi is used, and whether what is built here would be noticed to be wrong."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -7,8 +10,9 @@ from typing import Any
 
 import pulumi_docker
 import pytest
+import yaml
 
-from toolchain import provider_schema, pulumi_cli, reach
+from toolchain import paths, provider_schema, pulumi_cli, reach
 from toolchain.pulumi_cli import Pulumi
 from toolchain.report import ToolchainError
 
@@ -125,3 +129,22 @@ def test_a_missing_resource_is_told(volume_only: ModuleType) -> None:
     schema = {**_volume_schema(), "resources": {}}
     assert provider_schema.differences(schema, volume_only, set()) == ["docker:index/volume:Volume: missing"]
     assert provider_schema.differences(schema, volume_only, {"docker:index/volume:Volume"}) == []
+
+
+def test_every_program_says_that_its_packages_are_of_pip() -> None:
+    """The official language host takes uv or poetry where their lock file lies in any folder above a checkout."""
+    found = subprocess.run(
+        ["git", "ls-files", "*Pulumi.yaml", "*PulumiPolicy.yaml"],
+        cwd=paths.REPOSITORY, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert {"Pulumi.yaml", "policies/PulumiPolicy.yaml"} <= set(found)
+    for file in found:
+        document = yaml.safe_load((paths.REPOSITORY / file).read_text())
+        assert document["runtime"]["options"]["toolchain"] == "pip", file
+
+
+def test_the_environment_has_the_pip_that_the_language_host_asks() -> None:
+    """`uv venv` puts none there: it is one of the pinned packages."""
+    asked = [sys.executable, "-m", "pip", "list", "--format", "json"]
+    names = {package["name"] for package in json.loads(subprocess.check_output(asked))}
+    assert {"pip", "pulumi-docker", "pulumi-command"} <= {name.replace("_", "-") for name in names}

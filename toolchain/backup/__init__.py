@@ -157,7 +157,7 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
         )
     restored.create()
     restored.make_up_password()
-    restored.use_local_images()
+    restored.fetch_images()
     if present:
         restored.pulumi("destroy", "--yes")
         _remove_what_no_state_knows(client, prefix)

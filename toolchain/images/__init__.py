@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import docker
 import requests
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 
 from config.docker_settings import Docker
 from config.images import pins
@@ -32,7 +32,7 @@ def local_images(references: Mapping[str, str] | None = None, where: Docker | No
     wanted = references or {service: pin.reference for service, pin in pins().items()}
     where = where or engine.configured()
     client = engine.connect(where)
-    missing = {service: reference for service, reference in wanted.items() if not _present(client, reference)}
+    missing = {service: reference for service, reference in wanted.items() if not present(client, reference)}
     # One image stands for its registry.
     samples = {registry(reference): reference for reference in missing.values()}
     silent = reach.silent({name: functools.partial(_can_pull, sample, where) for name, sample in samples.items()})
@@ -46,7 +46,8 @@ def local_images(references: Mapping[str, str] | None = None, where: Docker | No
     return built
 
 
-def _present(client: docker.DockerClient, reference: str) -> bool:
+def present(client: docker.DockerClient, reference: str) -> bool:
+    """Whether the engine has the image."""
     try:
         client.images.get(reference)
     except ImageNotFound:
@@ -63,12 +64,14 @@ def registry(reference: str) -> str:
 def _can_pull(reference: str, where: Docker) -> bool:
     """Whether the registry answers the engine, which may sit in another network than this process.
 
-    A registry that refuses the image has answered: the deployment will say what is wrong with the reference.
+    A registry that refuses the image has answered: the pull will say what is wrong with the reference or the login.
     """
     try:
         engine.connect(where, timeout=reach.SECONDS).api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
     except APIError as error:
         return error.response is not None and error.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    except DockerException:  # the helper that keeps the logins: the pull says what is wrong with it
+        return True
     except (requests.RequestException, ToolchainError):
         return False
     return True
@@ -77,9 +80,9 @@ def _can_pull(reference: str, where: Docker) -> bool:
 def ensure(client: docker.DockerClient, service: str, recipe: Recipe) -> str:
     """The reference of the service's image; it is packed if the engine lacks it, and built if it never was."""
     reference = f"{LOCAL}{service}:{recipe.version}-{_image_key(service, recipe)}"
-    if not _present(client, reference):
+    if not present(client, reference):
         with store.lock(f"image-{service}"):
-            if not _present(client, reference):
+            if not present(client, reference):
                 face = _face(service, recipe)
                 binaries, base = product(service, recipe), product("base", _base(face))
                 with Step(f"image {service} {recipe.version}"):

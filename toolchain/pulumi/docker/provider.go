@@ -64,8 +64,10 @@ func Provider() tfbridge.ProviderInfo {
 			},
 			"registry_auth": {Name: "registryAuth", MaxItemsOne: tfbridge.False()},
 		},
-		Resources:   map[string]*tfbridge.ResourceInfo{},
-		DataSources: map[string]*tfbridge.DataSourceInfo{},
+		// In CheckConfig, which comes right before Configure.
+		PreConfigureCallback: mustAnswer,
+		Resources:            map[string]*tfbridge.ResourceInfo{},
+		DataSources:          map[string]*tfbridge.DataSourceInfo{},
 	}
 	for name := range names(upstream.ResourcesMap()) {
 		resource := resources[name]

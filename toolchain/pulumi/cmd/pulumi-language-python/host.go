@@ -46,46 +46,34 @@ func (h *host) About(ctx context.Context, req *pulumirpc.AboutRequest) (*pulumir
 		return nil, err
 	}
 	var release string
-	err = python.ask(ctx, "", "import json, platform; print(json.dumps(platform.python_version()))", &release)
+	err = python.ask(ctx, &release, "-c", "import json, platform; print(json.dumps(platform.python_version()))")
 	return &pulumirpc.AboutResponse{Executable: python.path, Version: release}, err
 }
 
 func (h *host) GetRequiredPackages(
 	ctx context.Context, req *pulumirpc.GetRequiredPackagesRequest,
 ) (*pulumirpc.GetRequiredPackagesResponse, error) {
-	var plugins []struct{ Name, Version, Server string }
-	if err := askProgram(ctx, req.GetInfo(), packagesWithPlugins, &plugins); err != nil {
+	python, err := interpreterOf(req.GetInfo(), os.Environ())
+	if err != nil {
 		return nil, err
 	}
-	resp := &pulumirpc.GetRequiredPackagesResponse{}
-	for _, plugin := range plugins {
-		resp.Packages = append(resp.Packages, &pulumirpc.PackageDependency{
-			Name: plugin.Name, Kind: "resource", Version: plugin.Version, Server: plugin.Server,
-		})
+	installed, err := python.installed(ctx, true)
+	if err != nil {
+		return nil, err
 	}
-	return resp, nil
+	required, err := python.plugins(ctx, installed)
+	return &pulumirpc.GetRequiredPackagesResponse{Packages: required}, err
 }
 
 func (h *host) GetProgramDependencies(
 	ctx context.Context, req *pulumirpc.GetProgramDependenciesRequest,
 ) (*pulumirpc.GetProgramDependenciesResponse, error) {
-	var installed [][2]string
-	if err := askProgram(ctx, req.GetInfo(), installedDistributions, &installed); err != nil {
+	python, err := interpreterOf(req.GetInfo(), os.Environ())
+	if err != nil {
 		return nil, err
 	}
-	resp := &pulumirpc.GetProgramDependenciesResponse{}
-	for _, dist := range installed {
-		resp.Dependencies = append(resp.Dependencies, &pulumirpc.DependencyInfo{Name: dist[0], Version: dist[1]})
-	}
-	return resp, nil
-}
-
-func askProgram(ctx context.Context, program *pulumirpc.ProgramInfo, script string, answer any) error {
-	python, err := interpreterOf(program, os.Environ())
-	if err != nil {
-		return err
-	}
-	return python.ask(ctx, program.GetProgramDirectory(), script, answer)
+	installed, err := python.installed(ctx, req.GetTransitiveDependencies())
+	return &pulumirpc.GetProgramDependenciesResponse{Dependencies: installed}, err
 }
 
 // Run starts the user's program, which registers its resources with the

@@ -1,0 +1,150 @@
+"""The engine that Docker's own tools would use, where the settings name none: it may be another one than the default."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.docker_settings import MISLEADING, Docker
+
+DEFAULT = Docker().host
+
+
+@dataclass(frozen=True)
+class Named:
+    """An engine, and what names it."""
+
+    by: str
+    host: str
+    certificates: Path | None = None
+
+    @property
+    def setting(self) -> str:
+        """The value of the key `docker` that names this engine too."""
+        folder = f", certificates: {self.certificates}" if self.certificates else ""
+        return f"{{host: {json.dumps(self.host)}{folder}}}"
+
+
+def named() -> Named | None:
+    """The engine that the environment or the Docker CLI's current context names.
+
+    Raises:
+        ValueError: the CLI's config cannot be read, or names a context that there is not.
+    """
+    if host := os.environ.get("DOCKER_HOST"):
+        certificates = os.environ.get("DOCKER_CERT_PATH") if host.startswith("tcp://") else None
+        return Named("DOCKER_HOST", host, Path(certificates) if certificates else None)
+    if name := os.environ.get("DOCKER_CONTEXT"):
+        return _context(name, f"DOCKER_CONTEXT={name}")
+    if name := str(cli_config().get("currentContext") or ""):
+        return _context(name, f"the context {name} of the Docker CLI")
+    return None
+
+
+def differs(docker: Docker) -> Named | None:
+    """The engine that Docker's tools mean, where `docker` names none and they mean another one than its default.
+
+    Raises:
+        ValueError: as `named`.
+    """
+    if "host" in docker.model_fields_set:
+        return None
+    other = named()
+    return other if other and _place(other.host) != _place(docker.host) else None
+
+
+def question(docker: Docker, file: str) -> tuple[str, str] | None:
+    """What is unclear about the engine of the stack file `file`, and what to do; None where nothing is.
+
+    To take the default in silence would put a stack on an engine that nobody meant.
+    """
+    try:
+        other = differs(docker)
+    except ValueError as error:
+        return str(
+            error
+        ), f"mend it, or name the engine in {file}: nervous-system:docker: {{host: {json.dumps(DEFAULT)}}}"
+    if not other:
+        return None
+    unclear = f"{file} names no engine, and {other.by} means another one than {docker.host}: {other.host}"
+    default = f"{{host: {json.dumps(docker.host)}}}"
+    key = "nervous-system:docker:"
+    return unclear, f"put into {file}, below `config:`, which is meant:  {key} {other.setting}  or  {key} {default}"
+
+
+def must_be_clear(docker: Docker, file: str) -> None:
+    """For who runs Pulumi by hand.
+
+    Raises:
+        ConnectionError: it is not clear which engine is meant, or the environment would mislead the provider.
+    """
+    if misleading := [name for name in MISLEADING if os.environ.get(name)]:
+        raise ConnectionError(f"unset {' and '.join(misleading)}: the provider would use it for any engine")
+    if unclear := question(docker, file):
+        raise ConnectionError("; ".join(unclear))
+
+
+def sockets() -> Iterator[Path]:
+    """Where engines of one user listen: rootless Docker, Docker Desktop, colima, Rancher Desktop, OrbStack, podman.
+
+    As their manuals say, November 2026.
+    """
+    home = Path.home()
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    for path in (
+        runtime / "docker.sock",
+        home / ".docker" / "run" / "docker.sock",
+        home / ".docker" / "desktop" / "docker.sock",
+        home / ".colima" / "default" / "docker.sock",
+        home / ".config" / "colima" / "default" / "docker.sock",
+        home / ".rd" / "docker.sock",
+        home / ".orbstack" / "run" / "docker.sock",
+        runtime / "podman" / "podman.sock",
+    ):
+        if path.is_socket():
+            yield path
+
+
+def config_file() -> Path:
+    """The Docker CLI's config: logins to registries, the current context."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+
+
+def cli_config() -> dict[str, Any]:
+    """What it says.
+
+    Raises:
+        ValueError: it is no JSON object, or cannot be read.
+    """
+    path = config_file()
+    try:
+        found = json.loads(path.read_text(encoding="utf-8") or "{}")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}, the Docker CLI's config, cannot be read: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}, the Docker CLI's config, is no JSON object")  # noqa: TRY004
+    return found
+
+
+def _context(name: str, by: str) -> Named | None:
+    """An engine as the Docker CLI keeps it. docker-py looks for its folder only where there is a config.json."""
+    if name == "default":
+        return None
+    folder, identifier = config_file().parent / "contexts", hashlib.sha256(name.encode()).hexdigest()
+    try:
+        host = json.loads((folder / "meta" / identifier / "meta.json").read_text())["Endpoints"]["docker"]["Host"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(f"{by}: the Docker CLI has no such context in {folder}") from None
+    certificates = folder / "tls" / identifier / "docker"
+    return Named(by, str(host), certificates if certificates.is_dir() else None)
+
+
+def _place(host: str) -> str:
+    """The same for two names of one socket."""
+    scheme, _, path = host.partition("://")
+    return os.path.realpath(path) if scheme == "unix" else host.rstrip("/")

@@ -1,0 +1,51 @@
+"""Where Pulumi keeps the stacks, and what opens their secrets: the user's own, or else a folder of this machine."""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+
+import yaml
+
+from toolchain import paths, pulumi_cli
+
+
+def environment(pulumi: pulumi_cli.Pulumi) -> dict[str, str]:
+    """The user's own backend and passphrase where they have them; else a local backend with a generated one."""
+    found = pulumi.environment()
+    if not found.get("PULUMI_BACKEND_URL") and not _has_one(os.environ):
+        found["PULUMI_BACKEND_URL"] = paths.backend_url()
+    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & found.keys():
+        found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase())
+    return found
+
+
+def _has_one(environment: Mapping[str, str]) -> bool:
+    """Whether the CLI would find the user's stacks by itself, in any of the ways that it knows.
+
+    After PULUMI_BACKEND_URL it asks the project's file, the file of `pulumi login`, PULUMI_API and PULUMI_ACCESS_TOKEN
+    (`pkg/workspace/creds.go` and `pkg/backend/httpstate/backend.go` of v3.256.0). An empty backend of our own beside those
+    would be deployed to as if nothing were there.
+    """
+    if environment.get("PULUMI_ACCESS_TOKEN") or environment.get("PULUMI_API"):
+        return True
+    project = yaml.safe_load((paths.REPOSITORY / "Pulumi.yaml").read_text(encoding="utf-8"))
+    if (project.get("backend") or {}).get("url"):
+        return True
+    try:
+        text = pulumi_cli.credentials_file(environment).read_text(encoding="utf-8")
+        return bool(text and json.loads(text).get("current"))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError, AttributeError):
+        return True  # the CLI says what is wrong with it
+
+
+def _passphrase() -> str:
+    """File with the generated passphrase of the local stacks, made once."""
+    path = paths.passphrase_file()
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return str(path)
