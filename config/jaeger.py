@@ -1,6 +1,6 @@
 """Jaeger v2: keeps the traces that the collector sends, and shows them.
 
-Tried with 2.13; the options are those of 2.20 and 2.21 too, or depend on the version that the image's tag names. Indices have
+Tried with 2.13; the options are those of 2.19 to 2.21 too, or depend on the version that the image's tag names. Indices have
 neither `rotation`, which came with 2.20, nor the older options, which 2.20 and later refuse: the default of both is one
 index a day.
 """

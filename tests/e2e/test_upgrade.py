@@ -17,10 +17,10 @@ import pytest
 import requests
 from docker import DockerClient
 
+from config.images import version
 from tests.e2e import backups, leftovers
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
-from toolchain import jumps
 from toolchain.backup import manifest
 from toolchain.backup.place import Place
 
@@ -164,7 +164,7 @@ def _image(stack: Deployment, service: str) -> str:
 
 def _version(image: str, patch: int) -> str:
     """Of `image`, with another patch level."""
-    found = jumps.version(image)
+    found = version(image)
     assert found
     return f"{found[0]}.{found[1]}.{found[2] + patch}"
 
@@ -230,8 +230,8 @@ def test_what_another_image_has_written_goes_for_the_data_of_before_and_nothing_
         "prometheus": ("99.0.0", 'LABEL "of"="another major version"'),
         "loki": (_version(old["loki"], 2), 'LABEL "of"="the release after it"'),
     }
-    for service, (version, change) in new.items():
-        stack.config["images"][service] = images.make(old[service], service, version, change)
+    for service, (tag, change) in new.items():
+        stack.config["images"][service] = images.make(old[service], service, tag, change)
     with Meanwhile(stack) as meanwhile:
         printed = _upgrade(stack, fails=True)
     first = re.findall(r"^ +the backup: (\S+)$", printed, re.MULTILINE)

@@ -19,7 +19,7 @@ PROJECT, STACK = "nervous-system", "test"
 
 PINNED_MONGODB = f"docker.io/percona/mongodb_exporter:0.47.2@sha256:{'a' * 64}"
 PINNED_STORAGE = {
-    "jaeger_es_index_cleaner": f"docker.io/jaegertracing/jaeger-es-index-cleaner:2.20.0@sha256:{'a' * 64}",
+    "jaeger_es_index_cleaner": f"docker.io/jaegertracing/jaeger-es-index-cleaner:2.19.0@sha256:{'a' * 64}",
 }
 EXPORTERS: dict[str, Any] = {
     "postgres": {"address": "db:5432"},

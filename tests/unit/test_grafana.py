@@ -351,7 +351,8 @@ def test_a_new_password_is_set_by_a_command_that_reads_our_files_and_no_other_se
 )
 def test_no_setting_of_an_images_environment_reaches_grafana(tmp_path: Path, name: str) -> None:
     """By Grafana's order of precedence it would win over the file: defaults, file, environment, command line."""
-    done = script(tmp_path, "start", **{name: "first line\nGF_SECOND=of the same", "OTHER": "stays"})
+    environment: Any = {name: "first line\nGF_SECOND=of the same", "OTHER": "stays"}
+    done = script(tmp_path, "start", **environment)
     assert done.returncode == 0
     said = done.stdout.splitlines()
     assert f"ARGUMENTS server --homepath={tmp_path}/share --config={tmp_path}/files/grafana.ini" in said

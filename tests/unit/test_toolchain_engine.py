@@ -70,7 +70,7 @@ def test_another_failure_is_not_tried_again() -> None:
 def test_what_the_stack_loses_on_an_engine_is_a_note(
     info: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client = SimpleNamespace(**answers("docker_20_10", info))
+    client: Any = SimpleNamespace(**answers("docker_20_10", info))
     monkeypatch.setattr(engine, "connect", lambda _: client)
     assert engine.ensure(Docker(host="ssh://deploy@vps.example")) is client
     lines = capsys.readouterr().out.splitlines()
@@ -80,7 +80,7 @@ def test_what_the_stack_loses_on_an_engine_is_a_note(
 
 
 def test_an_engine_that_the_stack_cannot_live_with_is_refused_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = SimpleNamespace(**answers("docker_20_10", {"SecurityOptions": ["name=userns"]}))
+    client: Any = SimpleNamespace(**answers("docker_20_10", {"SecurityOptions": ["name=userns"]}))
     monkeypatch.setattr(engine, "connect", lambda _: client)
     with pytest.raises(ToolchainError, match=r"vps\.example cannot run this stack: it maps root of each") as caught:
         engine.ensure(Docker(host="ssh://deploy@vps.example"))

@@ -195,11 +195,7 @@ RECIPES = {
     ),
     "jaeger": Recipe(
         version="2.13.0",
-        differs=(
-            "no web pages; none of the keys that came later (`rotation` and `max_trace_duration` in 2.20, "
-            "`write_mode` in 2.21), while 2.20 refuses `use_aliases`, `use_ilm`, `max_actions` and others; no "
-            "`sampling-strategies.json` of its own"
-        ),
+        differs="no web pages; no `sampling-strategies.json` of its own",
         source=Go(
             {"/cmd/jaeger/jaeger-linux": "github.com/jaegertracing/jaeger/cmd/jaeger"},
             version_variable=JAEGER_VERSION,
