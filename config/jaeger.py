@@ -1,8 +1,8 @@
 """Jaeger v2: keeps the traces that the collector sends, and shows them.
 
-Tried with 2.13; the options are those of 2.21 too, or depend on the version that the image's tag names. Indices have no
-`rotation`, which 2.13 does not know, nor the older options, which 2.20 and later refuse: the default of both is one index
-a day.
+Tried with 2.13; the options are those of 2.21 too, or depend on the version that the image's tag names. Indices have
+neither `rotation`, which came with 2.20, nor the older options, which 2.20 and later refuse: the default of both is one
+index a day.
 """
 
 import re
@@ -131,8 +131,9 @@ _WRITE_MODE_SINCE = (2, 21)
 def _waits_for_storage(image: str) -> dict[str, str]:
     """Makes the collector hear of a write that failed, so that it keeps the spans.
 
-    Older versions block while their storage is away. Newer ones would say yes and lose the spans, unless they are told
-    to write at once; a document that is refused for good is given up then, or it would be tried for ever.
+    Up to 2.19 it takes nothing while its storage is away. 2.20 says yes and loses the spans: it has a writer in bulk that
+    gives up what failed, and no other. Later ones write at once if they are told to; a document that is refused for good
+    is given up then, or it would be tried for ever.
     """
     tag = re.search(r":v?(\d+)\.(\d+)", image)
     if tag and (int(tag[1]), int(tag[2])) < _WRITE_MODE_SINCE:

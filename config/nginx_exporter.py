@@ -6,10 +6,6 @@ from config.settings import Settings
 
 PORT = METRICS["nginx_exporter"]
 
-PATIENT = {"NGINX_RETRIES": "1000000", "NGINX_RETRY_INTERVAL": "5s"}
-"""For 0.11, which ends when its Nginx is away at the start, and an update of the stack would fail with it. Since 1.0 it
-starts anyhow and knows neither variable."""
-
 
 def container(settings: Settings) -> Container:
     """Needs `exporters.nginx`. The image holds nothing but the exporter, so nothing inside could check it."""
@@ -20,6 +16,5 @@ def container(settings: Settings) -> Container:
         command=(f"--nginx.scrape-uri={nginx.status_url}",),
         user="1001:1001",
         port=PORT,
-        environment=PATIENT,
         reaches_users=True,
     )

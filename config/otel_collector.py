@@ -5,7 +5,7 @@
                                                    └─▶ durations with exemplars ─▶ Prometheus
     metrics ─▶ mask ─▶ cut ─▶ Prometheus        logs ─▶ mask ─▶ labels ─▶ queue on disk ─▶ Loki
 
-Tried with contrib 0.158; the options are those of 0.162 too. Prometheus scrapes what goes to it, so that `le` is written as
+Tried with contrib 0.161; the options are those of 0.162 too. Prometheus scrapes what goes to it, so that `le` is written as
 everywhere else.
 """
 

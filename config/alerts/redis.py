@@ -1,4 +1,4 @@
-"""Redis, by redis_exporter 1.74 to 1.93."""
+"""Redis, by redis_exporter 1.88 to 1.93."""
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
 from config.alerts.thresholds import Thresholds

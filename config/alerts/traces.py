@@ -1,4 +1,4 @@
-"""The way of a trace: collector, queue, Jaeger, its storage (collector 0.158, Jaeger 2.13)."""
+"""The way of a trace: collector, queue, Jaeger, its storage (collector 0.161, Jaeger 2.13)."""
 
 from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, Job, RecordingRule, Rule, Watched, ratio
 from config.alerts.thresholds import Thresholds
@@ -150,7 +150,8 @@ def _storing() -> Rule:
         """,
         summary='Jaeger has failed to store {{ printf "%.0f" $value }} spans in five minutes',
         description="Its storage answers and refuses: a full disk, a read-only index, a mapping with too many fields. With "
-        "Badger the collector keeps what failed; Elasticsearch and OpenSearch lose it.",
+        "Badger, and from Jaeger 2.21 on with Elasticsearch and OpenSearch, the collector keeps what failed and sends it "
+        "again. An older Jaeger loses it.",
     )
 
 

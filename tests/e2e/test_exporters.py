@@ -142,7 +142,7 @@ def test_the_nginx_exporter_starts_while_its_nginx_is_away_and_finds_it_later(st
     proxy.stop(timeout=1)
     try:
         exporter.restart(timeout=1)
-        until(lambda: not stack.query("nginx_up == 1"))
+        until(lambda: stack.query("nginx_up == 0"))
     finally:
         proxy.start()
     until(lambda: stack.query("nginx_up == 1"))

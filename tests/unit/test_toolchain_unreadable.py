@@ -16,6 +16,7 @@ from tests.unit.conftest import settings_of
 from toolchain import unreadable, volume_helper
 
 NOTES = 'level=ERROR msg="error creating notification log" err="proto: illegal wireType 7"'
+NOTES_SINCE_0_34 = 'level=ERROR msg="alertmanager exited with error" err="error creating notification log: unexpected EOF"'
 POSITIONS = (
     "invalid yaml positions file [/var/lib/alloy/data/loki.source.docker.containers/positions.yml]: yaml: control"
 )
@@ -94,6 +95,7 @@ def settings() -> Settings:
     ("service", "words", "moved"),
     [
         ("alertmanager", NOTES, "mv nflog nflog.damaged-"),
+        ("alertmanager", NOTES_SINCE_0_34, "mv nflog nflog.damaged-"),
         ("alloy", POSITIONS, "mv loki.source.docker.containers/positions.yml "),
         (
             "jaeger",

@@ -128,6 +128,7 @@ def _search_engine(name: str, version: str, make: Callable[[Path], None], comman
     texts = {path.name: path.read_text() for path in sources.iterdir()}
     return Recipe(
         version=version,
+        differs="few of its modules: no security, scripting, lifecycle management (see below)",
         source=Assembled(
             make,
             (sources, Path(search_engines.__file__), Path(maven.__file__)),

@@ -77,6 +77,8 @@ class Recipe:
     """Names in /etc/passwd besides root and nobody → uid and gid."""
     config: dict[str, Any] = field(default_factory=dict)
     """More of the image's configuration, in the words of the OCI image specification."""
+    differs: str = field(default="", repr=False)
+    """What the official image of the same version has or does otherwise: for docs/toolchain.md (`versions.py`)."""
 
 
 def _port(number: int) -> dict[str, Any]:
@@ -97,6 +99,7 @@ JAEGER_VERSION = "github.com/jaegertracing/jaeger/internal/version.latestVersion
 RECIPES = {
     "prometheus": Recipe(
         version="3.15.0",
+        differs="no web pages; service discovery by file, DNS and Docker only",
         source=Go(
             {
                 "/bin/prometheus": "github.com/prometheus/prometheus/cmd/prometheus",
@@ -134,6 +137,10 @@ RECIPES = {
     ),
     "cadvisor": Recipe(
         version="0.53.0",
+        differs=(
+            "metrics and `/healthz`, no pages or JSON API; containerd's image store (default of Docker 29) is "
+            "not understood"
+        ),
         source=Go(
             {"/usr/bin/cadvisor": f"{OWN}/cadvisor"}, version_variable="github.com/google/cadvisor/version.Version"
         ),
@@ -148,7 +155,7 @@ RECIPES = {
         },
     ),
     "postgres_exporter": Recipe(
-        version="0.17.1",
+        version="0.19.1",
         source=Go(
             {"/bin/postgres_exporter": "github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter"}
         ),
@@ -157,14 +164,15 @@ RECIPES = {
         config=_port(9187),
     ),
     "redis_exporter": Recipe(
-        version="1.74.0",
+        version="1.88.0",
         source=Go({"/redis_exporter": "github.com/oliver006/redis_exporter"}, version_variable="main.BuildVersion"),
         entrypoint=("/redis_exporter",),
         user="59000:59000",
         config=_port(9121),
     ),
     "blackbox_exporter": Recipe(
-        version="0.27.0",
+        version="0.28.0",
+        differs="no `/etc/blackbox_exporter/config.yml` of its own",
         source=Go({"/bin/blackbox_exporter": "github.com/prometheus/blackbox_exporter"}),
         entrypoint=("/bin/blackbox_exporter",),
         command=("--config.file=/etc/blackbox_exporter/config.yml",),
@@ -187,10 +195,8 @@ RECIPES = {
         config=_port(9114),
     ),
     "nginx_exporter": Recipe(
-        version="0.11.0",
-        source=Debian(
-            ("prometheus-nginx-exporter",), {"/usr/bin/nginx-prometheus-exporter": "/usr/bin/prometheus-nginx-exporter"}
-        ),
+        version="1.5.1",
+        source=Go({"/usr/bin/nginx-prometheus-exporter": "github.com/nginx/nginx-prometheus-exporter"}),
         entrypoint=("/usr/bin/nginx-prometheus-exporter",),
         user="1001:1001",
         shell=False,
@@ -222,6 +228,7 @@ exec "$@"
     ),
     "loki": Recipe(
         version="3.7.8",
+        differs="no `/etc/loki/local-config.yaml` of its own",
         source=Go(
             {"/usr/bin/loki": "github.com/grafana/loki/v3/cmd/loki"},
             version_variable="github.com/grafana/loki/v3/pkg/util/build.Version",
@@ -236,6 +243,7 @@ exec "$@"
     ),
     "promtail": Recipe(
         version="3.5.0",
+        differs="no journal; no `/etc/promtail/config.yml` of its own",
         source=Go(
             {"/usr/bin/promtail": "github.com/grafana/loki/v3/clients/cmd/promtail"},
             tags="netgo,timetzdata",  # a timestamp's location is the name of a time zone
@@ -247,6 +255,10 @@ exec "$@"
     ),
     "alloy": Recipe(
         version="1.19.0",
+        differs=(
+            "only the components that ship logs (see below); no journal, web pages, cluster, converters; no "
+            "`/etc/alloy/config.alloy` of its own; its shell is busybox, not bash"
+        ),
         source=Go(
             {"/bin/alloy": "github.com/grafana/alloy/internal/cmd/alloy"},
             version_variable="github.com/grafana/alloy/internal/build.Version",
@@ -266,6 +278,10 @@ exec "$@"
     ),
     "otel_collector": Recipe(
         version="0.158.0",
+        differs=(
+            "21 components of more than 200 (`images/otel_collector/main.go`); no "
+            "`/etc/otelcol-contrib/config.yaml` of its own"
+        ),
         source=Go({"/otelcol-contrib": f"{OWN}/otel_collector"}, version_variable="main.version"),
         entrypoint=("/otelcol-contrib",),
         command=("--config", "/etc/otelcol-contrib/config.yaml"),
@@ -276,6 +292,11 @@ exec "$@"
     ),
     "jaeger": Recipe(
         version="2.13.0",
+        differs=(
+            "no web pages; none of the keys that came later (`rotation` and `max_trace_duration` in 2.20, "
+            "`write_mode` in 2.21), while 2.20 refuses `use_aliases`, `use_ilm`, `max_actions` and others; no "
+            "`sampling-strategies.json` of its own"
+        ),
         source=Go(
             {"/cmd/jaeger/jaeger-linux": "github.com/jaegertracing/jaeger/cmd/jaeger"},
             version_variable=JAEGER_VERSION,
@@ -292,6 +313,7 @@ exec "$@"
     ),
     "jaeger_es_index_cleaner": Recipe(
         version="2.13.0",
+        differs="goes by the time of an index's creation",
         source=Go(
             {"/go/bin/es-index-cleaner-linux": "github.com/jaegertracing/jaeger/cmd/es-index-cleaner"},
             version_variable=JAEGER_VERSION,
@@ -302,6 +324,10 @@ exec "$@"
     ),
     "grafana": Recipe(
         version="10.0.0-preview",
+        differs=(
+            "no web pages; no data sources or panels as plugins of their own; health of the data sources Loki "
+            "and Jaeger is not told"
+        ),
         source=Go(
             {f"{GRAFANA_HOME}/bin/grafana": f"{GRAFANA_MODULE}/pkg/cmd/grafana"},
             tags="oss,netgo,osusergo,sqlite_omit_load_extension",
@@ -335,6 +361,7 @@ exec "$@"
     ),
     "caddy": Recipe(
         version="2.11.7",
+        differs="no databases for an authority (`nobadger`, as upstream builds it)",
         source=Go(
             {"/usr/bin/caddy": "github.com/caddyserver/caddy/v2/cmd/caddy"},
             tags="netgo,nobadger,nomysql,nopgx",  # databases of an authority for others, which upstream leaves out too

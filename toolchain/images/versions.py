@@ -1,0 +1,91 @@
+"""The table of `docs/toolchain.md` that says of each service which version is pinned and which is tested.
+
+    .venv/bin/python -m toolchain.images.versions
+
+writes it, from `config/images.yaml` and the recipes; a unit test tells when that was forgotten.
+"""
+
+import re
+
+from config.images import pins
+from toolchain import golang
+from toolchain.images import FOLDER, for_tests
+from toolchain.images.recipes import OWN, RECIPES, Debian, Go, Recipe
+from toolchain.paths import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "toolchain.md"
+BEGIN = "<!-- Made by `.venv/bin/python -m toolchain.images.versions`: change `differs` in the recipes. -->\n"
+END = "<!-- End of what is made. -->\n"
+HEAD = """\
+| service | pinned | tested | behind by | made from | what differs |
+|---|---|---|---|---|---|
+"""
+NUMBERS = ("major", "minor", "patch")
+DISTRIBUTION = "debian"
+"""The version of a recipe whose packages are of whatever release the machine runs."""
+
+
+def page(text: str | None = None) -> str:
+    """The whole page, by default the committed one, with a table that is current.
+
+    Raises:
+        ValueError: there is no place for the table.
+    """
+    text = PAGE.read_text(encoding="utf-8") if text is None else text
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{PAGE}: no line `{BEGIN.strip()}` with `{END.strip()}` below it")
+    return f"{before}{begin}\n{table()}\n{end}{after}"
+
+
+def table() -> str:
+    """A row of each pinned service."""
+    return HEAD + "".join(_row(service, pin.tag) for service, pin in pins().items())
+
+
+def _row(service: str, tag: str) -> str:
+    recipe = RECIPES[service] if service in RECIPES else for_tests.RECIPES[service]()
+    built = "the distribution's" if recipe.version == DISTRIBUTION else recipe.version
+    cells = (
+        service,
+        tag.removeprefix("v"),
+        built,
+        distance(tag, recipe.version),
+        _origin(service, recipe),
+        recipe.differs,
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def distance(pinned: str, built: str) -> str:
+    """How far the pin is ahead, told by the first number of the version that differs: `5 minor`.
+
+    A number that one of them does not name is taken as equal.
+    """
+    for name, ahead, behind in zip(NUMBERS, _numbers(pinned), _numbers(built), strict=False):
+        if ahead != behind:
+            return f"{'newer: ' if behind > ahead else ''}{abs(ahead - behind)} {name}"
+    return "none" if _numbers(built) else "unknown"
+
+
+def _numbers(version: str) -> list[int]:
+    found = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return [int(number) for number in found[1].split(".")] if found else []
+
+
+def _origin(service: str, recipe: Recipe) -> str:
+    source = recipe.source
+    if isinstance(source, Debian):
+        return "distribution"
+    if not isinstance(source, Go):
+        return "Maven Central"
+    if any(package.startswith(OWN) for package in source.packages.values()):
+        return "our own `main` on Go modules"
+    patched = golang.Patch.of(FOLDER / (source.module or service))
+    return "Go, with a patch of ours" if patched else "Go"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"wrote {PAGE}")
