@@ -242,7 +242,7 @@ exec "$@"
         config={**_port(3100), "WorkingDir": "/"},
     ),
     "promtail": Recipe(
-        version="3.5.0",
+        version="3.6.8",
         differs="no journal; no `/etc/promtail/config.yml` of its own",
         source=Go(
             {"/usr/bin/promtail": "github.com/grafana/loki/v3/clients/cmd/promtail"},
