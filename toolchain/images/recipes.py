@@ -277,9 +277,9 @@ exec "$@"
         command=("sh",),
     ),
     "otel_collector": Recipe(
-        version="0.158.0",
+        version="0.161.0",
         differs=(
-            "21 components of more than 200 (`images/otel_collector/main.go`); no "
+            "21 components of more than 200 (`images/otel_collector/main.go`), `servicegraph` of 0.158; no "
             "`/etc/otelcol-contrib/config.yaml` of its own"
         ),
         source=Go({"/otelcol-contrib": f"{OWN}/otel_collector"}, version_variable="main.version"),
