@@ -14,7 +14,7 @@ from toolchain.report import Step, ToolchainError
 
 MODULES = {
     pulumi_cli.MODULE: pulumi_cli.TAGS,
-    **{IMAGES / name: "netgo" for name in ("cadvisor", "otel_collector", "alloy")},
+    **{IMAGES / name: "netgo" for name in ("cadvisor", "otel_collector", "alloy", "alertmanager")},
     SHOP: "netgo",
 }
 """Go that is written here → build tags."""

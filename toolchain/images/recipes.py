@@ -114,7 +114,8 @@ RECIPES = {
         config={**_port(9090), "Volumes": {"/prometheus": {}}, "WorkingDir": "/prometheus"},
     ),
     "alertmanager": Recipe(
-        version="0.28.1",
+        version="0.34.1",
+        differs="one page in place of the web pages",
         source=Go(
             {
                 "/bin/alertmanager": "github.com/prometheus/alertmanager/cmd/alertmanager",
