@@ -181,7 +181,7 @@ RECIPES = {
         config=_port(9115),
     ),
     "mongodb_exporter": Recipe(
-        version="0.43.1",
+        version="0.47.2",
         source=Go({"/mongodb_exporter": "github.com/percona/mongodb_exporter"}, version_variable="main.version"),
         entrypoint=("/mongodb_exporter",),
         user="65535:65535",
