@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from docker import DockerClient
-from docker.errors import ImageNotFound
+from docker.errors import ContainerError, ImageNotFound
 from docker.models.containers import Container
 
 from config.images import pins
+from config.settings import SECRETS
 from tests.in_images import run_in_images, tools_in
 from tests.unit.conftest import EVERYTHING, settings_of
 from toolchain.images import for_tests, packing
@@ -23,10 +24,10 @@ from toolchain.images.rootfs import CAPABILITY, vfs_cap_data
 
 FACES = official()
 SEARCH_ENGINES = ("elasticsearch", "opensearch")
+RUNS = list(run_in_images(settings_of(EVERYTHING, secrets=SECRETS)))
 CALLED = {
-    service: sorted({"sh"}.union(*(tools_in(text) for _, image, text in run_in_images(settings_of(EVERYTHING)) if image == service)))
-    for service in FACES
-}  # fmt: skip
+    service: sorted({"sh"}.union(*(tools_in(text) for _, image, text in RUNS if image == service))) for service in FACES
+}
 """Service → tools that are called in its image."""
 
 PROBE = """\
@@ -139,7 +140,6 @@ def test_a_program_starts_only_where_a_container_may_do_what_its_file_says(
     client: DockerClient, references: Mapping[str, str]
 ) -> None:
     """The kernel's rule for file capabilities, which the loader of Caddy's files has to keep."""
-    from docker.errors import ContainerError
 
     def version(**may: Any) -> None:
         client.containers.run(

@@ -11,10 +11,10 @@ import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 import yaml
-from _pytest.mark.structures import ParameterSet
 
 from components import config_files
 from config import grafana
@@ -90,7 +90,7 @@ def test_a_face_that_says_nonsense_is_refused(field: str, value: object, complai
 RUNS = [(name, FACES[image], text) for name, image, text in run_in_images(SETTINGS)]
 
 
-def calls(tool: str = "") -> list[ParameterSet]:
+def calls(tool: str = "") -> list[Any]:
     """Face and text of what is run, or of what calls one tool."""
     return [pytest.param(face, text, id=name) for name, face, text in RUNS if not tool or tool in tools_in(text)]
 
