@@ -71,7 +71,7 @@ def entry(container: Container, path: str) -> tarfile.TarInfo | None:
     """What the image has at a path; its content is not fetched."""
     api: Any = container.client.api  # type: ignore[union-attr]
     url = f"{api.base_url}/v{api.api_version}/containers/{container.id}/archive"
-    with api.get(url, params={"path": path}, stream=True) as answer:
+    with api.get(url, params={"path": path}, headers={"Accept-Encoding": "identity"}, stream=True) as answer:
         if not answer.ok:
             return None
         with tarfile.open(fileobj=answer.raw, mode="r|") as archive:
