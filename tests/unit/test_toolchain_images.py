@@ -17,7 +17,7 @@ from config.images import pins
 from toolchain import engine, golang, images, reach
 from toolchain.golang import Go as Compiler
 from toolchain.images import packing
-from toolchain.images.faces import Face, Folder, Health, User, faces, userlands
+from toolchain.images.faces import Face, Folder, Health, User, official, userlands
 from toolchain.images.recipes import RECIPES, Assembled, Debian, Go, Recipe
 from toolchain.images.rootfs import Rootfs
 
@@ -107,7 +107,7 @@ def test_names_follow_what_images_are_made_from() -> None:
     recipe = RECIPES["prometheus"]
     key = images._image_key("prometheus", recipe)
     assert images._image_key("prometheus", recipe) == key
-    other = replace(recipe, face=faces()["prometheus"].model_copy(update={"user": "root"}))
+    other = replace(recipe, face=official()["prometheus"].model_copy(update={"user": "root"}))
     assert images._image_key("prometheus", other) != key
     # Another face needs no other binaries.
     assert images._source_key("prometheus", other) == images._source_key("prometheus", recipe)
@@ -125,7 +125,7 @@ def test_every_recipe_is_of_a_pinned_service_and_has_its_module(service: str, re
     if isinstance(recipe.source, Go):
         module = images.FOLDER / (recipe.source.module or service)
         assert {"go.mod", "go.sum"} <= {path.name for path in module.iterdir()}
-        face = faces()[service]
+        face = official()[service]
         assert {*face.entrypoint[:1], *face.programs} >= set(recipe.source.packages)
 
 

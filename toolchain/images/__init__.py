@@ -13,8 +13,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from config.docker_settings import Docker
 from config.images import pins
 from toolchain import debian, engine, golang, reach, store
-from toolchain.images import packing, userlands
-from toolchain.images.faces import Face, faces
+from toolchain.images import faces, packing, userlands
 from toolchain.images.recipes import RECIPES, Assembled, Debian, Go, Recipe
 from toolchain.report import Step, ToolchainError, note
 
@@ -156,10 +155,10 @@ def _image_key(service: str, recipe: Recipe) -> str:
     )
 
 
-def _face(service: str, recipe: Recipe) -> Face:
-    return recipe.face or faces()[service]
+def _face(service: str, recipe: Recipe) -> faces.Face:
+    return recipe.face or faces.official()[service]
 
 
-def _base(face: Face) -> Recipe:
+def _base(face: faces.Face) -> Recipe:
     """What an image has besides its service."""
     return Recipe(version="", source=Debian(userlands.PACKAGES[face.userland.kind], {}))

@@ -1,6 +1,7 @@
 """What the official images show to a container, as `faces.yaml` says: nothing here is about what runs in them."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -157,28 +158,31 @@ class Official(Face):
 @cache
 def userlands() -> dict[str, Userland]:
     """The kinds of surroundings, by name."""
-    return {name: Userland(**fields) for name, fields in _document()["userlands"].items()}
+    return {name: Userland(**fields) for name, fields in yaml.safe_load(FILE.read_text())["userlands"].items()}
 
 
 @cache
-def faces() -> dict[str, Official]:
-    """Service → face of its official image.
+def official() -> dict[str, Official]:
+    """Service → face of its official image."""
+    return read(yaml.safe_load(FILE.read_text())["images"])
+
+
+def read(images: Mapping[str, Mapping[str, Any]]) -> dict[str, Official]:
+    """Faces as the file has them.
 
     Raises:
         ToolchainError: the file says what it cannot mean, or does not say what it must.
     """
-    return {service: _official(service, fields) for service, fields in _document()["images"].items()}
+    return {service: _official(service, fields) for service, fields in images.items()}
 
 
-def _official(service: str, fields: dict[str, Any]) -> Official:
+def _official(service: str, fields: Mapping[str, Any]) -> Official:
+    if (name := fields.get("userland")) not in userlands():
+        raise ToolchainError(
+            f"{FILE.name}: {service}: there is no userland {name!r}", fix=f"name one of {', '.join(userlands())}"
+        )
     try:
-        return Official(**{**fields, "userland": userlands()[fields["userland"]]})
-    except KeyError as error:
-        raise ToolchainError(f"{FILE.name}: {service}: there is no {error}", fix="name one of `userlands`") from None
+        return Official(**{**fields, "userland": userlands()[name]})
     except ValidationError as error:
         words = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise ToolchainError(f"{FILE.name}: {service}: {words}", fix="see toolchain/images/faces.py") from None
-
-
-def _document() -> Any:
-    return yaml.safe_load(FILE.read_text())

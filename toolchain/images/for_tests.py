@@ -11,7 +11,7 @@ import docker
 
 from toolchain import debian, maven
 from toolchain.images import FOLDER, ensure, search_engines
-from toolchain.images.faces import Face, Folder, User, faces, userlands
+from toolchain.images.faces import Face, Folder, User, official, userlands
 from toolchain.images.recipes import Assembled, Debian, Recipe
 
 POSTGRES, REDIS, NGINX = 999, 999, 101
@@ -144,7 +144,7 @@ def _search_engine(name: str, version: str, make: Callable[[Path], None]) -> Rec
 
     With `LD_PRELOAD=/usr/lib/libfaketime.so` and, for example, `FAKETIME=-8d` it makes the indices of another day.
     """
-    face = faces()[name]
+    face = official()[name]
     home, sources = face.working_dir, FOLDER / name
     entrypoint = str(PurePosixPath(home, face.entrypoint[-1]))
     texts = {path.name: path.read_text() for path in sources.iterdir()}
