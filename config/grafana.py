@@ -234,7 +234,7 @@ def _line_to_trace() -> dict[str, str]:
     return {
         "name": "Trace",
         "matcherType": "label",  # which structured metadata counts as
-        "matcherRegex": "^trace_id$",
+        "matcherRegex": "^trace_id$$",
         "url": "$${__value.raw}",
         "datasourceUid": links.JAEGER,
         "urlDisplayLabel": TO_TRACE,

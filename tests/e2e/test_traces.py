@@ -18,6 +18,9 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
+from config import links
+from config.alerts.rule import DISK_BUDGET_USED
+from tests import grafana_page
 from tests.e2e import leftovers
 from tests.e2e.deployment import Deployment
 from tests.e2e.tracing import (
@@ -117,7 +120,7 @@ def test_health_checks_are_neither_kept_nor_counted_unless_they_fail(stack: Depl
 
 def test_secrets_and_personal_data_are_masked(stack: Deployment) -> None:
     with application(stack, "careless") as careless:
-        careless.span("GET /", 5, error=True, attributes=MASKED)
+        careless.span("GET /", 5, error=True, attributes=MASKED | {links.SERVICE_TAG: "forged"})
     [trace] = until(lambda: found(stack, "careless").values())
     tags = {tag["key"]: str(tag["value"]) for tag in trace["spans"][0]["tags"]}
     assert tags.keys() >= MASKED.keys()
@@ -126,6 +129,13 @@ def test_secrets_and_personal_data_are_masked(stack: Deployment) -> None:
         assert secret not in text
     assert tags["note"].startswith("write to ****, she pays by ****")
     assert tags["url.full"].endswith("&size=4")
+    # What links of a span are made of, in Jaeger's answer as it is.
+    assert grafana_page.of_span(trace, trace["spans"][0])["__span"]["tags"][links.SERVICE_TAG] == "careless"
+
+
+def test_what_traces_take_of_their_disk_is_what_is_written_and_not_the_hole_of_the_value_log(stack: Deployment) -> None:
+    assert until(lambda: stack.query("jaeger_storage_badger_size_bytes_vlog >= 2147483646"))
+    assert until(lambda: stack.query(f'{DISK_BUDGET_USED}{{service="jaeger"}} < 0.02'))
 
 
 def test_what_is_too_long_for_those_who_keep_it_is_cut_and_holds_nobody_up(stack: Deployment) -> None:

@@ -161,7 +161,7 @@ def test_a_past_is_compared_with_where_it_is_kept(
 ) -> None:
     of_logs = settings_of({"logs": {"retention": {"time": retention}}, "metrics": {"retention": {"time": "60d"}}})
     assert compared(of_logs, monkeypatch) == {"prometheus": {"1d", "1w"}, "loki": wanted}
-    of_metrics = settings_of({"metrics": {"retention": {"time": retention}}, "logs": {"retention": {"time": "60d"}}})
+    of_metrics = settings_of({"metrics": {"retention": {"time": retention}}, "logs": {"retention": {"time": "30d"}}})
     assert compared(of_metrics, monkeypatch) == {"prometheus": wanted, "loki": {"1d", "1w"}}
 
 
