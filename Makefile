@@ -24,7 +24,7 @@ pulumi_module := toolchain/pulumi
 .PHONY: help up preview check down drift backup restore upgrade test lint unit policy rules dashboards e2e e2e-again bench drills shop shop-down shop-load lock env
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: env ## install what is missing, deploy the stack (STACK=dev), check it, print addresses
 	@$(python) -m toolchain up

@@ -15,6 +15,11 @@ fail() {
     exit 1
 }
 
+# macOS before 15 has no sha256sum.
+sha256() {
+    if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
+}
+
 # The first Python that is new enough, if there is one.
 find_python() {
     for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
@@ -41,12 +46,16 @@ apt_install() {
 
 python=$(find_python)
 if [ -z "$python" ]; then
+    command -v apt-get >/dev/null || fail "Python 3.11 or newer is missing" "install it, then run again (macOS: brew install python)"
     # The default Python of Ubuntu 22.04 is older; this one stands beside it.
     apt_install python3.11 python3.11-venv
     python=$(find_python)
 fi
 
-wanted="$(sha256sum "$requirements" toolchain/python-env.sh) $("$python" -VV) $here"
+# Each by itself: among other words a substitution that fails ends nothing.
+hashes=$(sha256 "$requirements" toolchain/python-env.sh)
+version=$("$python" -VV)
+wanted="$hashes $version $here"
 [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
 
 mkdir -p "$cache/locks"
@@ -61,7 +70,9 @@ fi
 
 # uv installs in seconds what takes pip a minute, and links files out of its cache. It comes from requirements.txt too.
 pinned=$(awk '/^uv==/ {found = 1} found {print} found && !/\\$/ {exit}' "$requirements")
-tool="$cache/uv-$(echo "$pinned" | sha256sum | cut -c1-12)"
+[ -n "$pinned" ] || fail "$requirements pins no uv" "make it anew: make lock"
+key=$(echo "$pinned" | sha256)
+tool="$cache/uv-$(echo "$key" | cut -c1-12)"
 if [ ! -x "$tool/bin/uv" ]; then
     rm -rf "$tool.unfinished"
     "$python" -m venv "$tool.unfinished"

@@ -148,3 +148,9 @@ def test_the_stacks_that_are_deployed_have_a_file_and_the_key_that_is_written(na
         assert settings.docker.ssh
         assert settings.docker.ssh.key == "~/.ssh/nervous"
         assert any(settings.docker.ssh.key in step.get("run", "") for step in job["steps"])
+
+
+@pytest.mark.parametrize("name", ["deploy", "drift"])
+def test_what_opens_each_kind_of_state_is_handed_over(name: str) -> None:
+    [step] = [step for step in steps(name) if re.match("make (up|drift)", step.get("run", ""))]
+    assert {"AWS_SECRET_ACCESS_KEY", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE"} <= set(step["env"])

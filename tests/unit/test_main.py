@@ -84,6 +84,7 @@ def test_an_empty_stack_file_deploys_on_the_explicit_engine_and_says_where_to_lo
     assert exports["data_volumes"] == [f"nervous-test-{name}" for name in data]
     assert "nervous-test-prometheus" in {c.inputs["name"] for c in recorder.of_type(CONTAINER).values()}
     assert recorder[NETWORK, "network"].options.deleteBeforeReplace  # its name is taken
+    assert recorder[PROVIDER, "engine"].inputs["context"] == ""  # DOCKER_CONTEXT would overrule the host
     ours = [r for r in recorder.resources if r.typ.startswith("docker:")]
     assert [r.name for r in ours if "::engine::" not in r.options.provider] == []
 

@@ -1,6 +1,11 @@
 """The report of a pull request: from what two previews declare to Markdown."""
 
-from toolchain.pull_request import MOST, Previewed, section, shortened
+from typing import Any
+
+import pytest
+
+from config.docker_settings import Docker
+from toolchain.pull_request import ENGINE, MOST, Previewed, section, shortened, stand_in
 
 CONTAINER = "docker:index/container:Container::prometheus"
 
@@ -42,3 +47,34 @@ def test_a_long_report_fits_into_a_comment() -> None:
     text = shortened("x" * 100_000)
     assert len(text) < 65_536
     assert text.endswith("in the file of this run.\n")
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {},
+        {"host": "unix:///run/user/1000/docker.sock", "data_root": "/data"},
+        {"host": "tcp://vps:2376", "certificates": "tls/prod"},
+        '{"host": "tcp://vps:2376", "certificates": "tls/prod"}',
+    ],
+)
+def test_an_engine_that_a_preview_would_ask_is_stood_in_for(engine: Any) -> None:
+    told = Docker.model_validate(stand_in(engine))
+    assert told.host == ENGINE
+    assert told.data_root in {"/data", "/var/lib/docker"}
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"host": "ssh://deploy@vps"},
+        {"host": "tcp://vps:2376"},
+        {"hots": "unix:///x"},
+        {"host": 1},
+        "unix:///x",
+        "{half",
+        [1],
+    ],
+)
+def test_an_engine_that_no_preview_asks_and_one_that_is_wrong_stays_for_the_program_to_judge(engine: Any) -> None:
+    assert stand_in(engine) == engine

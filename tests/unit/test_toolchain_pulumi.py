@@ -1,9 +1,15 @@
 """Which Pulumi is used, and whether what is built here would be noticed to be wrong."""
 
+import hashlib
+import io
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -51,6 +57,104 @@ def test_without_downloads_all_of_it_is_built(
     assert machine() is BUILT
     assert machine(has=True) is BUILT  # never half official, half built
     assert "not the official ones" in capsys.readouterr().out
+
+
+class Server(ThreadingHTTPServer):
+    """Downloads as GitHub serves them: the address is signed for GET, and HEAD is refused."""
+
+    status = 200
+
+    class Handler(BaseHTTPRequestHandler):
+        server: "Server"
+
+        def do_GET(self) -> None:
+            self.send_response(self.server.status)
+            self.send_header("Content-Length", str(1 << 40))  # who reads all of it, reads for ever
+            self.end_headers()
+
+        def do_HEAD(self) -> None:
+            self.send_error(403)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with Server(("127.0.0.1", 0), Server.Handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield listening
+        listening.shutdown()
+        thread.join()
+
+
+def _asked(server: Server) -> list[str]:
+    return [f"http://127.0.0.1:{server.server_port}/{name}" for name in ("checksums", "archive")]
+
+
+def test_what_can_be_fetched_is_reached_though_it_refuses_head(server: Server) -> None:
+    assert pulumi_cli._unreachable(_asked(server)) == ""
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_place_that_cannot_serve_now_is_no_reason_to_build_for_minutes(server: Server, status: int) -> None:
+    server.status = status
+    with pytest.raises(ToolchainError, match=f"answers with {status}") as caught:
+        pulumi_cli._unreachable(_asked(server))
+    assert "run again" in caught.value.fix
+
+
+@pytest.mark.parametrize("status", [403, 404, 407])
+def test_a_place_that_refuses_for_good_is_named_before_the_build(server: Server, status: int) -> None:
+    server.status = status
+    assert f"answers with {status}" in pulumi_cli._unreachable(_asked(server))
+
+
+def test_a_place_that_nobody_serves_is_named_before_the_build(server: Server) -> None:
+    closed = "http://127.0.0.1:1/archive"
+    assert pulumi_cli._unreachable([*_asked(server), closed]) == f"{closed} cannot be reached"
+
+
+def test_all_that_would_be_fetched_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
+    monkeypatch.setattr(pulumi_cli, "platform", SimpleNamespace(machine=lambda: "aarch64", system=lambda: "Darwin"))
+    asked = pulumi_cli._downloads(None)
+    assert asked[:2] == [
+        pulumi_cli.CHECKSUMS,
+        f"{pulumi_cli.RELEASES}/pulumi-v{pulumi_cli.VERSION}-darwin-arm64.tar.gz",
+    ]
+    assert asked[2].endswith("/releases/plugins/pulumi-resource-docker-v5.2.0-darwin-arm64.tar.gz")
+    assert pulumi_cli._downloads(OFFICIAL) == asked[2:]
+
+
+@pytest.mark.parametrize("filters", [True, False], ids=["with filters", "Python 3.11.2"])
+def test_the_archive_is_unpacked_by_every_python(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    filters: bool,  # noqa: FBT001
+) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as tar:
+        cli = tarfile.TarInfo("pulumi/pulumi")
+        cli.mode, cli.size = 0o755, 3
+        tar.addfile(cli, io.BytesIO(b"cli"))
+    archive = pulumi_cli._archive()
+    answers = {pulumi_cli.CHECKSUMS: f"{hashlib.sha256(content.getvalue()).hexdigest()}  {archive}".encode()}
+    monkeypatch.setattr(pulumi_cli, "_get", lambda url: answers.get(url, content.getvalue()))
+    if not filters:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+
+        def extractall(self: tarfile.TarFile, path: Path) -> None:  # as it is there: without the keyword
+            for member in self.getmembers():
+                self.extract(member, path)
+
+        monkeypatch.setattr(tarfile.TarFile, "extractall", extractall)
+    pulumi_cli._download(tmp_path)
+    assert (tmp_path / "pulumi" / "pulumi").read_bytes() == b"cli"
+    assert os.access(tmp_path / "pulumi" / "pulumi", os.X_OK)
+    assert [path.name for path in tmp_path.iterdir()] == ["pulumi"]
 
 
 def test_builds_are_kept_away_from_the_users_own_pulumi() -> None:

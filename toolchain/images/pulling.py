@@ -41,6 +41,10 @@ def pull(client: docker.DockerClient, references: Collection[str]) -> None:
     missing = sorted(reference for reference in references if not images.present(client, reference))
     if not missing:
         return
+    try:
+        other_engine.cli_config()  # docker-py would go on without logins
+    except ValueError as error:
+        raise ToolchainError(str(error), fix="mend or remove it: `docker login` writes it anew") from None
     loaded: dict[str, int] = {}
     with Step(_title(0, len(missing), loaded)) as step, ThreadPoolExecutor(AT_ONCE) as pool:
         done = 0
