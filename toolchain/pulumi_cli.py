@@ -40,6 +40,8 @@ RELEASES = f"https://github.com/pulumi/pulumi/releases/download/v{VERSION}"
 CHECKSUMS = f"{RELEASES}/pulumi-{VERSION}-checksums.txt"
 PLUGINS = "https://get.pulumi.com/releases/plugins"
 MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+OF_PLUGINS = {"x64": "amd64", "arm64": "arm64"}
+"""Name of a processor in an archive of the CLI → the one in an archive of a plugin."""
 PASSING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
 """Answers that another try may change, as all from 500 on."""
 
@@ -103,7 +105,7 @@ def _downloads(official: Pulumi | None) -> list[str]:
     """All that would be fetched to complete the official set."""
     machine = MACHINES.get(platform.machine(), platform.machine())
     plugins = [
-        f"{PLUGINS}/pulumi-resource-{name}-v{PROVIDERS[name]}-{platform.system().lower()}-{machine.replace('x64', 'amd64')}.tar.gz"
+        f"{PLUGINS}/pulumi-resource-{name}-v{PROVIDERS[name]}-{platform.system().lower()}-{OF_PLUGINS.get(machine, machine)}.tar.gz"
         for name in _missing_plugins()
     ]
     return plugins if official else [CHECKSUMS, f"{RELEASES}/{_archive()}", *plugins]

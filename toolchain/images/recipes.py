@@ -173,7 +173,7 @@ RECIPES = {
         version="1.19.0",
         differs=(
             "only the components that ship logs (see below); no journal, web pages, cluster, converters; no "
-            "`/etc/alloy/config.alloy` of its own; its shell is busybox, not bash"
+            "`/etc/alloy/config.alloy` of its own"
         ),
         source=Go(
             {"/bin/alloy": "github.com/grafana/alloy/internal/cmd/alloy"},
