@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -130,7 +129,7 @@ def test_certificates_of_the_environment_are_refused_for_they_would_be_used_for_
 
 
 @pytest.fixture
-def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def gone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No engine of the system runs; what would be installed or started is written down."""
     done: list[str] = []
 
