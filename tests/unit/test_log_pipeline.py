@@ -6,8 +6,10 @@ from typing import get_args
 
 import pytest
 
-from config.log_pipeline import LABELS, LEVELS, Stage, stages
+from config.log_levels import LEVELS
+from config.log_pipeline import LABELS, stages
 from config.log_settings import Level
+from config.log_stages import Stage
 from tests.unit.conftest import refusal, settings_of
 
 
