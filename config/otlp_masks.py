@@ -22,8 +22,9 @@ _CONTEXTS = {
     "metric": ("resource", "scope", "datapoint"),
     "log": ("resource", "scope", "log"),
 }
-_CARDS_OF_A_TEXT = 3
-"""How many are looked for in the attributes of a thing, or in a body: beside one with more than 16 digits in groups."""
+_CARDS_OF_A_TEXT = (1, 6)
+"""How many of each of `masking.CARDS` are looked at in the attributes of a thing, together with a body."""
+_GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
 
 def before() -> dict[str, Any]:
@@ -72,33 +73,21 @@ def _body(context: str) -> Iterator[str]:
 def _cards(context: str) -> Iterator[str]:
     """Those with a right check digit. A value that is no text, but a number or a list, becomes one if there is a card in it."""
     attributes = f"{context}.attributes"
-    long, *usual = masking.CARDS
     digits, found = f'{context}.cache["digits"]', f'{context}.cache["found"]'
-    for expression, count in ((long, 1), (f"(?:{'|'.join(usual)})", _CARDS_OF_A_TEXT)):
-        named = [_named(expression, f"n{number}") for number in range(count)]
-        pattern = "(?s)" + named[0] + "".join(f"(?:.*?{other})?" for other in named[1:])
+    for expression, count in zip(masking.CARDS, _CARDS_OF_A_TEXT, strict=True):
+        named = [_GROUP.sub(f"(?P<n{number}>", expression) for number in range(count)]
+        pattern = "(?s)" + named[0] + "".join(f"(?:.*?{other}" for other in named[1:]) + ")?" * (count - 1)
         yield f"set({found}, ExtractPatterns(String({attributes}), {quoted(pattern)}))"
         for number in range(count):
-            for name in _names(pattern, f"n{number}"):
-                card = f'{found}["{name}"]'
-                yield f'set({digits}, "")'
-                yield f"set({digits}, {card}) where {card} != nil"
-                yield f'replace_pattern({digits}, "[^0-9]+", "")'
-                masked = f'replace_all_patterns({attributes}, "value", {card}, "<card>") where {digits} != "" and IsValidLuhn({digits})'
-                yield masked
-                yield f'stringify_all({attributes}) where {digits} != "" and IsValidLuhn({digits}) and Index(String({attributes}), {card}) >= 0'
-                yield masked
+            card = f'{found}["n{number}"]'
+            yield f'set({digits}, "")'
+            yield f"set({digits}, {card}) where {card} != nil"
+            yield f'replace_pattern({digits}, "[^0-9]+", "")'
+            is_card = f'{digits} != "" and IsValidLuhn({digits})'
+            yield f'replace_all_patterns({attributes}, "value", {card}, "<card>") where {is_card}'
+            yield f"stringify_all({attributes}) where {is_card} and Index(String({attributes}), {card}) >= 0"
+            yield f'replace_all_patterns({attributes}, "value", {card}, "<card>") where {is_card}'
     if context == "log":
         body = 'log.attributes["masked.body"]'
         yield f"set(log.body, {body}) where {body} != nil and {body} != String(log.body)"
         yield 'delete_key(log.attributes, "masked.body")'
-
-
-def _named(expression: str, name: str) -> str:
-    """`expression` with names for its groups."""
-    number = iter(range(9))
-    return re.sub(r"(?<!\\)\((?!\?)", lambda _: f"(?P<{name}{'abc'[next(number)]}>", expression)
-
-
-def _names(pattern: str, prefix: str) -> list[str]:
-    return re.findall(rf"\(\?P<({prefix}\w)>", pattern)

@@ -236,7 +236,7 @@ def _masks() -> Iterator[Case]:
         "sent eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl": "sent <secret>",
         "connects to postgres://shop:hunter2@db:5432/shop": "connects to postgres://shop:<secret>@db:5432/shop",
         "GET /login?user=jane&token=abc123&next=/ now": "GET /login?user=jane&token=<secret>&next=/ now",
-        'msg=login user=jane password="hun ter2" ok=true': "msg=login user=jane password=<secret> ok=true",
+        'msg=login user=jane password="hun ter2" ok=true': 'msg=login user=jane password="<secret>" ok=true',
         "db_password=hunter2, api-key=k1": "db_password=<secret>, api-key=<secret>",
         "password: hunter2": "password: <secret>",
         "max_tokens=100 monkey=banana": "max_tokens=100 monkey=banana",
