@@ -57,7 +57,8 @@ def parse() -> Iterator[Stage]:
     yield match(f"|~ {logql('[|] +[0-9][0-9][0-9] +[|]')}", regex(columns + rest))
     morgan = rf"^(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) (?P<status_in_text>\d{{3}})\b"
     rails = r"\bCompleted (?P<status_in_text>\d{3}) [A-Z]"
-    yield match('!= " HTTP/"', regex(f"{morgan}|{rails.replace('status_in_text', 'status_completed')}"))
+    yield match('!= " HTTP/"', regex(morgan))
+    yield match('|= "Completed "', regex(rails))
 
 
 def _all_of(names: tuple[str, ...]) -> str:

@@ -45,6 +45,8 @@ _CRASH = (
     r"\n\s+at (?:async |new |file:|/|[\w$.<>\[\]/@ ]+\()|\n\s+from \S+:\d+:in )"
 )
 
+_CRASHED = r"\n|panic|atal|handled|Uncaught|terminate called|Segmentation|Exception|Traceback"
+
 
 def level() -> Iterator[Stage]:
     """The label `level`: what a line says of itself, and of what it tells."""
@@ -52,8 +54,8 @@ def level() -> Iterator[Stage]:
         f"!~ {logql(LIKE_JSON)}",
         regex(_TEXT),
         regex(r"^\d+:[XCSM] \d\d \w{3} \d{4} [\d:.]+ (?P<level_redis>[.*#-]) "),
-        regex(_CRASH),
     )
+    yield match(f"!~ {logql(LIKE_JSON)} |~ {logql(_CRASHED)}", regex(_CRASH))
     spelled = [(word, level) for words in (LEVELS, _ALSO) for level, text in words.items() for word in text.split()]
     known = " ".join(f'"{word}" "{level}"' for word, level in spelled)
     redis = " ".join(f'"{mark}" "{level}"' for mark, level in _REDIS.items())
@@ -76,7 +78,7 @@ def level() -> Iterator[Stage]:
         '{{ else if and .failed (not (has $level (list "warn" "fatal"))) }}{{ $level = "error" }}'
         "{{ else if not $level }}"
         f"{{{{ if .level_redis }}}}{{{{ $level = get (dict {redis}) .level_redis }}}}{{{{ end }}}}"
-        f"{{{{ range list .status_in_text .status_completed }}}}{of_status}{{{{ end }}}}"
+        f"{{{{ range list .status_in_text }}}}{of_status}{{{{ end }}}}"
         "{{ range list .level_capital (ternary \"\" .level_in_broken (eq .is_json \"yes\")) }}"
         "{{ if and . (not $level) }}{{ $level = get $known (ToLower .) }}{{ end }}{{ end }}"
         f"{{{{ range {found('status')} }}}}{of_status}{{{{ end }}}}{{{{ end }}}}"

@@ -1,11 +1,12 @@
 """How the shippers mask: the catalogue of `config/masking.py` as stages of their pipeline."""
 
-import re
+import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from string import ascii_lowercase
 
 from config import masking
-from config.log_stages import Stage, logql, match, stage
+from config.log_stages import Stage, logql, match, stage, template
 from config.settings import Settings
 
 SECRET = "<secret>"  # noqa: S105 - what stands in its place
@@ -23,23 +24,24 @@ _LUHN = (
 
 
 def masks(settings: Settings) -> Iterator[Stage]:
-    """Regular expressions are slow, so lines that cannot hold anything to mask pass by: first by one look at a line for
-    all words, then by one for each kind."""
-    words = [word for mask in masking.SECRETS for word in mask.words]
-    kinds = groupby(masking.SECRETS, lambda mask: mask.words)
-    yield match(f"|~ {_any_of(words)}", *(_kind(words, masks) for words, masks in kinds))
-    yield match(f"|~ {_any_of(masking.EMAIL.words)}", _replace(masking.EMAIL.expression, "<email>"))
+    """Regular expressions are slow, so lines that cannot hold anything to mask pass by: words are looked for first, all in
+    one template. It finds a letter for each kind that a line may hold, and the label with these letters selects."""
+    kinds = [(words, list(of_kind)) for words, of_kind in groupby(masking.SECRETS, lambda mask: mask.words)]
+    kinds.append((masking.EMAIL.words, [masking.EMAIL]))
+    letters = ascii_lowercase[: len(kinds)]
+    looks = (_look(words, letter) for letter, (words, _) in zip(letters, kinds, strict=True))
+    yield template("masks", "{{ $line := ToLower .Entry }}" + "".join(looks))
+    yield stage("labels", values={"masks": "masks"})
+    for letter, (_, of_kind) in zip(letters, kinds, strict=True):
+        by = "<email>" if of_kind == [masking.EMAIL] else SECRET
+        yield match(f'{{masks=~".*{letter}.*"}}', *(_replace(mask.expression, by) for mask in of_kind))
     yield match(f"|~ {logql(masking.CARD_GUARD)}", *(_replace(expression, _LUHN) for expression in masking.CARDS))
     for name, expression in settings.logs.mask.items():
         yield _replace(expression, f"<{name}>")
 
 
-def _kind(words: Iterable[str], masks: Iterable[masking.Mask]) -> Stage:
-    return match(f"|~ {_any_of(words)}", *(_replace(mask.expression, SECRET) for mask in masks))
-
-
-def _any_of(words: Iterable[str]) -> str:
-    return logql("(?i)" + "|".join(sorted({re.escape(word) for word in words})))
+def _look(words: Iterable[str], letter: str) -> str:
+    return f"{{{{ if or {' '.join(f'(contains {json.dumps(word)} $line)' for word in words)} false }}}}{letter}{{{{ end }}}}"
 
 
 def _replace(expression: str, by: str) -> Stage:

@@ -100,9 +100,9 @@ def _join() -> Iterator[Stage]:
     yield stage("replace", expression=rf"(?:^|\n)({_MARK}(?:\n{_MARK})*)", replace="")
     yield stage("replace", expression=r"(\n+)$", replace="")
     invalid = r"[\w.]*ValidationError: \d+ validation error[^\n]*"  # of pydantic, which goes on with a field of any name
-    waiting = rf"(?:^|\n)Traceback \(most recent call last\):(?s:.*)\n(?:{_BLANK}[^\n]*|{invalid})$"
+    waiting = rf"Traceback \(most recent call last\):(?s:.*)\n(?:{_BLANK}[^\n]*|{invalid})$"
     last = rf"^{_PYTHON_ERROR}(?:: [^\n]*)?(?:$|\n(?:During handling |The above ))|^[\w.\[\]-]+\n  [A-Z][^\n]*\[type="
-    begins = rf"^(?:[^\n]*\n(?:{_BLANK}[^\n]*\n)*)?Traceback \("
+    begins = rf"^(?:[^\n]*\n(?:{_BLANK}[^\n]*\n)*)?(?:  \+ Exception Group )?Traceback \("
     # Longer, because the step before may keep the last line for as long as it waits.
     both = stage("multiline", firstline=begins, max_lines=JOIN_LINES, max_wait_time="3s")
     yield match(f"|~ {logql(f'{waiting}|{last}')}", both)

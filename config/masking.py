@@ -1,6 +1,6 @@
 """What must not be stored, wherever it comes from: secrets, and data about people. One catalogue for lines and for OTLP.
 
-The shipper replaces the first group of each expression, the collector the whole match. All are RE2, which looks neither
+The shipper replaces what is in the groups of an expression, the collector the whole match. All are RE2, which looks neither
 ahead nor back: what is no secret is left out of the expression itself.
 """
 
@@ -39,8 +39,10 @@ _NAME = (
 )
 """How names of secrets end, e.g. `DB_PASSWORD`, `clientSecret` or `SECRET_KEY_BASE`; `max_tokens` does not."""
 _NAME_WORDS = (
-    "passw", "passphrase", "passcode", "pass", "key", "secret", "credential", "token", "authorization", "cookie", "jwt", "sess",
-    "signature", "connect.sid",
+    "passw", "passphrase", "passcode", "_pass", "-pass", ".pass", "dbpass", "userpass", "authpass", "smtppass", "mailpass", "rootpass",
+    "adminpass", "requirepass", "_key", "-key", " key", "apikey", "appkey", "accesskey", "accountkey", "privatekey", "authkey",
+    "signingkey", "encryptionkey", "masterkey", "licensekey", "subscriptionkey", "secret", "credential", "token", "authorization",
+    "cookie", "jwt", "sessid", "session", "x-amz-signature", "connect.sid",
 )  # fmt: skip
 
 KEYS = (rf"(?i)(?:^|[^a-z])pwd$|(?:^pass|{_NAME})$",)
@@ -63,21 +65,19 @@ _BARE = rf"{_other_than(('', *_NO_SECRET), '0-9_' + _SIGNS)}(?:\b|[{_SIGNS}])(?:
 _TOLD = rf"[a-z]*(?:[0-9_!#$%*+/@^~-]|[.:?]\w)[\w{_SIGNS}=]*|[a-z]{{3,}}[ \t]*(?:$|[,;&}}])"
 """After a colon: no word of a sentence such as "reset your password: click below"."""
 
-_ASSIGNED = (
-    rf'(?i){_NAME}{_IS}"({_DOUBLE})',
-    rf'(?i){_NAME}{_IS}\\+"([^"\\]+)',  # JSON in a text of JSON, however deep
-    rf"(?i){_NAME}{_IS}\\*'({_SINGLE})",
-    rf"(?i){_NAME}{_IS}\[([^\]\n]+)",  # of headers: a list
-    rf'(?i){_NAME}["\\]+\s*:\s*(\d[\w.+-]*)',
-    rf"""(?i){_NAME}["'\\]*\s*=\s*({_BARE})""",
-    rf"""(?im){_NAME}["']?\]\s*=>[ \t]*([^\s"'<]+)[ \t]*$""",  # of PHP
-    rf"""(?i){_NAME}(?:%22|%27)*%3[ad](?:%20|\+)*(?:%22|%27)*([^\s"'&;%]+)""",
-    rf"""(?im)(?:{_PASSWORD}|[._-]pass|{_KEY}|secret|credentials?|jwt|{_SESSION})["']?:[ \t]*({_TOLD})""",
-    r"""(?i)-(?:token|key):\s*([^\s"'\\,;]{4,})""",  # headers: X-Auth-Token, X-Api-Key
+_ASSIGNED = rf"""(?im){_NAME}(?:{_IS}(?:"({_DOUBLE})|\\*'({_SINGLE})|\[([^\]\n]+)|\\+"([^"\\]+))""" + (
+    r"""|["\\]+\s*:\s*(\d[\w.+-]*)"""  # a number in JSON
+    rf"""|["'\\]*\s*=\s*({_BARE})"""
+    r"""|["']?\]\s*=>[ \t]*([^\s"'<]+)[ \t]*$"""  # of PHP
+    r"""|(?:%22|%27)*%3[ad](?:%20|\+)*(?:%22|%27)*([^\s"'&;%]+)"""
+    # As the items of a list, or the attributes of a thing.
+    r"""|\\*["']?\s*[,:]?\s*\\*["']?value\\*["']?\s*[:=]\s*(?:\\*["']([^"'\\]+)|([^\s"'\\,}]+)))"""
+)
+"""All in one: what is slow is to look for a name."""
+_COLON = rf"""(?im)(?:{_PASSWORD}|[._-]pass|{_KEY}|secret|credentials?|jwt|{_SESSION})["']?:[ \t]*({_TOLD})"""
+_HEADERS = (
+    r"""(?i)-(?:token|key):\s*([^\s"'\\,;]{4,})""",  # X-Auth-Token, X-Api-Key
     r"(?i)token:[ \t]*([\w.~+/-]*\d[\w.~+/=-]{5,}|[\w.~+/-]{5,}\d[\w.~+/=-]*)",
-    # As the items of a list, as the attributes of a thing, as an element.
-    rf"""(?i){_NAME}\\*["']?\s*[,:]?\s*\\*["']?value\\*["']?\s*[:=]\s*\\*["']([^"'\\]+)""",
-    rf"""(?i){_NAME}["']?\s*[,:]?\s*["']?value["']?\s*[:=]\s*([^\s"'\\,}}]+)""",
     r"""(?i)["'](?:(?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:token|key))["'],\s*b?["']([^"'\\]+)["'](?:[^:]|$)""",
 )
 _ELEMENT = rf"(?i)(?:<|&lt;)[\w:.-]*{_NAME}(?:\s[^<>]*)?(?:>|&gt;)([^<&]+)(?:</|&lt;/|$)"
@@ -106,6 +106,7 @@ _COMMANDS = (
     r"(?im)^\s*(?:requirepass|masterauth)\s+(\S+)",
     r"""(?i)"auth"\s+(?:"[^"]*"\s+)?"([^"]+)\"""",
 )
+_TOOLS = ("curl ", "curl\"", "mysql", "mariadb", "sshpass", "mongo", "redis-cli", "login", "ldap", "requirepass", '"auth"')
 _HOST = r"[\w.\[\]:-]"
 _URLS = (
     # In a password a slash may stand, but not after digits alone, which are a port.
@@ -134,16 +135,15 @@ _VENDORS = {
 }
 
 SECRETS = (
-    Mask(_ELEMENT, _NAME_WORDS),  # first: what the shipper puts in place of a secret looks like one
+    Mask(_ELEMENT, ("</", "&lt;/")),  # first: what the shipper puts in place of a secret looks like one
     Mask(_COOKIE, ("cookie",)),
     Mask(_AUTHORIZATION, ("authorization",)),
-    *(Mask(expression, _NAME_WORDS) for expression in _ASSIGNED),
+    *(Mask(expression, _NAME_WORDS) for expression in (_ASSIGNED, _COLON, *_HEADERS, _COMMANDS[0])),
     Mask(_BEARER, ("bearer ", "basic ")),
     Mask(_PWD, ("pwd",)),
     *(Mask(expression, ("password", "identified")) for expression in _SQL),
-    Mask(_COMMANDS[0], ("-",)),
-    *(Mask(expression, ("curl", "mysql", "mariadb", "sshpass", "mongo", "redis-cli", "login", "ldap", "requirepass", "auth")) for expression in _COMMANDS[1:]),
-    *(Mask(expression, ("//", "\\/\\/", "%2f%2f", "@")) for expression in _URLS),
+    *(Mask(expression, _TOOLS) for expression in _COMMANDS[1:]),
+    *(Mask(expression, ("@", "%40")) for expression in _URLS),
     *(Mask(expression, tuple(words.split())) for expression, words in _VENDORS.items()),
 )
 
@@ -160,7 +160,7 @@ EMAIL = Mask(_ADDRESS, ("@", "%40", "%2540", "u0040", "&#64;"))
 
 _GAP = "[ .\u00a0-]"
 _BEFORE = r"(?:^|[^\w.]|\\[nrt]|%[Bb])"
-CARD_GUARD = rf"[2-689]\d{{3}}{_GAP}?\d\d"
+CARD_GUARD = rf"[2-689]\d{{3}}{_GAP}?\d{{4}}{_GAP}?\d\d"
 CARDS = (
     # By groups: with more than 16 digits first, for what is no card together with the next number may be one without.
     rf"{_BEFORE}([2-689]\d{{3}}(?:{_GAP}\d{{4}}){{3}}{_GAP}\d{{1,3}})\b",
