@@ -30,18 +30,40 @@ def masks(settings: Settings) -> Iterator[Stage]:
     kinds.append((masking.EMAIL.words, [masking.EMAIL]))
     letters = ascii_lowercase[: len(kinds)]
     looks = (_look(words, letter) for letter, (words, _) in zip(letters, kinds, strict=True))
-    yield template("masks", "{{ $line := ToLower .Entry }}" + "".join(looks))
+    yield template("masks", "{{ $line := ToLower .Entry }}" + "".join((*_hints(), *looks)))
     yield stage("labels", values={"masks": "masks"})
-    for letter, (_, of_kind) in zip(letters, kinds, strict=True):
-        by = "<email>" if of_kind == [masking.EMAIL] else SECRET
-        yield match(f'{{masks=~".*{letter}.*"}}', *(_replace(mask.expression, by) for mask in of_kind))
+    inner = [
+        match(
+            f'{{masks=~".*{letter}.*"}}',
+            *(_replace(mask.expression, "<email>" if mask == masking.EMAIL else SECRET) for mask in of_kind),
+        )
+        for letter, (_, of_kind) in zip(letters, kinds, strict=True)
+    ]
+    yield match('{masks=~".+"}', *inner)
     yield match(f"|~ {logql(masking.CARD_GUARD)}", *(_replace(expression, _LUHN) for expression in masking.CARDS))
     for name, expression in settings.logs.mask.items():
         yield _replace(expression, f"<{name}>")
 
 
+_HINTS = ("pass", "key", "sess", "login", "40", "_", " -", "-", "auth")
+"""Each is in many of the words, which are looked for where it is in the line."""
+
+
+def _hints() -> Iterator[str]:
+    for number, hint in enumerate(_HINTS):
+        yield f"{{{{ $hint{number} := contains {json.dumps(hint)} $line }}}}"
+
+
 def _look(words: Iterable[str], letter: str) -> str:
-    return f"{{{{ if or {' '.join(f'(contains {json.dumps(word)} $line)' for word in words)} false }}}}{letter}{{{{ end }}}}"
+    by_hint: dict[int | None, list[str]] = {}
+    for word in words:
+        hint = next((number for number, hint in enumerate(_HINTS) if hint in word), None)
+        by_hint.setdefault(hint, []).append(word)
+    ways = []
+    for hint, of_hint in by_hint.items():
+        found = " ".join(f"(contains {json.dumps(word)} $line)" for word in of_hint)
+        ways.append(found if hint is None else f"(and $hint{hint} (or {found} false))")
+    return f"{{{{ if or {' '.join(ways)} false }}}}{letter}{{{{ end }}}}"
 
 
 def _replace(expression: str, by: str) -> Stage:

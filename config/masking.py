@@ -106,7 +106,7 @@ _COMMANDS = (
     r"(?im)^\s*(?:requirepass|masterauth)\s+(\S+)",
     r"""(?i)"auth"\s+(?:"[^"]*"\s+)?"([^"]+)\"""",
 )
-_TOOLS = ("curl ", "curl\"", "mysql", "mariadb", "sshpass", "mongo", "redis-cli", "login", "ldap", "requirepass", '"auth"')
+_TOOLS = (" -u", " -p", " -a", " -w", "--user", "--proxy-user", '-u"', '-p"', "requirepass ", "masterauth ", '"auth"')
 _HOST = r"[\w.\[\]:-]"
 _URLS = (
     # In a password a slash may stand, but not after digits alone, which are a port.
