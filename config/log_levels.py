@@ -48,6 +48,17 @@ _CRASH = (
 _CRASHED = r"\n|panic|atal|handled|Uncaught|terminate called|Segmentation|Exception|Traceback"
 
 
+_FIRST_WORD = r"(regexReplaceAll `^(?:\x1b\[[0-9;]*m|[a-z]*level[.]|[^a-z0-9])*([a-z]+|[0-9]+)(?s:.*)$` (ToLower .) `${1}`)"
+
+
+def _looked_up(word: str) -> str:
+    """Sets `$level` to what `$table` says of `word`: a text is searched in a tenth of the time that a map is made in."""
+    return (
+        f'{{{{ $parts := splitList (printf " %s=" {word}) $table }}}}'
+        '{{ if eq (len $parts) 2 }}{{ $level = index (splitList " " (index $parts 1)) 0 }}{{ end }}'
+    )
+
+
 def level() -> Iterator[Stage]:
     """The label `level`: what a line says of itself, and of what it tells."""
     yield match(
@@ -57,7 +68,7 @@ def level() -> Iterator[Stage]:
     )
     yield match(f"!~ {logql(LIKE_JSON)} |~ {logql(_CRASHED)}", regex(_CRASH))
     spelled = [(word, level) for words in (LEVELS, _ALSO) for level, text in words.items() for word in text.split()]
-    known = " ".join(f'"{word}" "{level}"' for word, level in spelled)
+    table = " ".join(("", *(f"{word}={level}" for word, level in spelled), ""))
     redis = " ".join(f'"{mark}" "{level}"' for mark, level in _REDIS.items())
     said = found(
         "level", "level_of_journal", "level_klog", "level_tornado", "level_stamped", "level_first", "level_php", "level_bracketed"
@@ -67,11 +78,10 @@ def level() -> Iterator[Stage]:
     )
     yield template(
         "level",
-        f'{{{{ $level := "" }}}}{{{{ $known := dict {known} }}}}'
-        f"{{{{ range {said} }}}}{{{{ if and . (not $level) }}}}{{{{ $level = get $known (ToLower .) }}}}"
+        f'{{{{ $level := "" }}}}{{{{ $table := "{table}" }}}}'
+        f"{{{{ range {said} }}}}{{{{ if and . (not $level) }}}}{_looked_up('(ToLower .)')}"
         # ERROR+2, D1, or with the colours of a terminal.
-        r"{{ if not $level }}{{ $level = get $known "
-        r"(regexReplaceAll `^(?:\x1b\[[0-9;]*m|[a-z]*level[.]|[^a-z0-9])*([a-z]+|[0-9]+)(?s:.*)$` (ToLower .) `${1}`) }}{{ end }}"
+        f"{{{{ if not $level }}}}{_looked_up(_FIRST_WORD)}{{{{ end }}}}"
         "{{ end }}{{ end }}"
         # Whatever the line before a trace says of itself, together they are an error.
         '{{ if .fatal }}{{ $level = "fatal" }}'
@@ -80,7 +90,7 @@ def level() -> Iterator[Stage]:
         f"{{{{ if .level_redis }}}}{{{{ $level = get (dict {redis}) .level_redis }}}}{{{{ end }}}}"
         f"{{{{ range list .status_in_text }}}}{of_status}{{{{ end }}}}"
         "{{ range list .level_capital (ternary \"\" .level_in_broken (eq .is_json \"yes\")) }}"
-        "{{ if and . (not $level) }}{{ $level = get $known (ToLower .) }}{{ end }}{{ end }}"
+        f"{{{{ if and . (not $level) }}}}{_looked_up('(ToLower .)')}{{{{ end }}}}{{{{ end }}}}"
         f"{{{{ range {found('status')} }}}}{of_status}{{{{ end }}}}{{{{ end }}}}"
         '{{ $level | default "unknown" }}',
     )
