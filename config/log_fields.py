@@ -45,7 +45,9 @@ def parse() -> Iterator[Stage]:
     """Extracts `<what>_in_json`, each name of logfmt, and `<what>_in_text`."""
     expressions = {f"{what}_in_json": _all_of(names) for what, names in _FIELDS.items()}
     # Where the line is no JSON, the level is looked for in its text.
-    level = regex(r"""["']@?(?:log[_.]?)?(?i:level|lvl|severity|levelname|level_name)["']\s*:\s*["']?(?P<level_in_broken>\w+)""")
+    level = regex(
+        r"""["']@?(?:log[_.]?)?(?i:level|lvl|severity|levelname|level_name)["']\s*:\s*["']?(?P<level_in_broken>\w+)"""
+    )
     yield match(f"|~ {logql(LIKE_JSON)}", stage("json", expressions={"is_json": "'yes'", **expressions}), level)
     names = {_logfmt(name): name for names in _FIELDS.values() for name in names}
     yield match(f"|~ {logql(_LOGFMT)}", stage("logfmt", mapping=names))

@@ -48,7 +48,9 @@ _CRASH = (
 _CRASHED = r"\n|panic|atal|handled|Uncaught|terminate called|Segmentation|Exception|Traceback"
 
 
-_FIRST_WORD = r"(regexReplaceAll `^(?:\x1b\[[0-9;]*m|[a-z]*level[.]|[^a-z0-9])*([a-z]+|[0-9]+)(?s:.*)$` (ToLower .) `${1}`)"
+_FIRST_WORD = (
+    r"(regexReplaceAll `^(?:\x1b\[[0-9;]*m|[a-z]*level[.]|[^a-z0-9])*([a-z]+|[0-9]+)(?s:.*)$` (ToLower .) `${1}`)"
+)
 
 
 def _looked_up(word: str) -> str:
@@ -71,11 +73,16 @@ def level() -> Iterator[Stage]:
     table = " ".join(("", *(f"{word}={level}" for word, level in spelled), ""))
     redis = " ".join(f'"{mark}" "{level}"' for mark, level in _REDIS.items())
     said = found(
-        "level", "level_of_journal", "level_klog", "level_tornado", "level_stamped", "level_first", "level_php", "level_bracketed"
+        "level",
+        "level_of_journal",
+        "level_klog",
+        "level_tornado",
+        "level_stamped",
+        "level_first",
+        "level_php",
+        "level_bracketed",
     )
-    of_status = (
-        '{{ if and . (not $level) }}{{ if eq (len .) 3 }}{{ $level = ternary "error" "info" (hasPrefix "5" .) }}{{ end }}{{ end }}'
-    )
+    of_status = '{{ if and . (not $level) }}{{ if eq (len .) 3 }}{{ $level = ternary "error" "info" (hasPrefix "5" .) }}{{ end }}{{ end }}'
     yield template(
         "level",
         f'{{{{ $level := "" }}}}{{{{ $table := "{table}" }}}}'
@@ -89,7 +96,7 @@ def level() -> Iterator[Stage]:
         "{{ else if not $level }}"
         f"{{{{ if .level_redis }}}}{{{{ $level = get (dict {redis}) .level_redis }}}}{{{{ end }}}}"
         f"{{{{ range list .status_in_text }}}}{of_status}{{{{ end }}}}"
-        "{{ range list .level_capital (ternary \"\" .level_in_broken (eq .is_json \"yes\")) }}"
+        '{{ range list .level_capital (ternary "" .level_in_broken (eq .is_json "yes")) }}'
         f"{{{{ if and . (not $level) }}}}{_looked_up('(ToLower .)')}{{{{ end }}}}{{{{ end }}}}"
         f"{{{{ range {found('status')} }}}}{of_status}{{{{ end }}}}{{{{ end }}}}"
         '{{ $level | default "unknown" }}',

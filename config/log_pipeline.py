@@ -99,7 +99,9 @@ def _join() -> Iterator[Stage]:
     # With the marks go empty lines, of which Alloy sees none, so that both shippers make the same block.
     yield stage("replace", expression=rf"(?:^|\n)({_MARK}(?:\n{_MARK})*)", replace="")
     yield stage("replace", expression=r"(\n+)$", replace="")
-    invalid = r"[\w.]*ValidationError: \d+ validation error[^\n]*"  # of pydantic, which goes on with a field of any name
+    invalid = (
+        r"[\w.]*ValidationError: \d+ validation error[^\n]*"  # of pydantic, which goes on with a field of any name
+    )
     waiting = rf"Traceback \(most recent call last\):(?s:.*)\n(?:{_BLANK}[^\n]*|{invalid})$"
     last = rf"^{_PYTHON_ERROR}(?:: [^\n]*)?(?:$|\n(?:During handling |The above ))|^[\w.\[\]-]+\n  [A-Z][^\n]*\[type="
     begins = rf"^(?:[^\n]*\n(?:{_BLANK}[^\n]*\n)*)?(?:  \+ Exception Group )?Traceback \("
@@ -115,7 +117,7 @@ def _trace() -> Iterator[Stage]:
     """`trace_id` and `span_id` in small hex digits, whatever they are called and wherever they stand in the line."""
     # Not with a word before it: the parent's span is another one.
     anywhere = (
-        r"""(?i)(?:^|[^\w.-]|\\[nrt])(?:otel[_.]?|dd[_.]|context[_.]|x-b3-)?%s[_.-]?id["'\\]*\s*[=:]\s*["'\\]*"""
+        r"""(?i)(?:^|[^\w.-])(?:otel[_.]?|dd[_.]|context[_.]|x-b3-)?%s[_.-]?id["'\\]*\s*[=:]\s*["'\\]*"""
         r"""(?P<%s_in_text>[0-9a-f]{8}-?(?:[0-9a-f-]{8,28}))"""
     )
     yield match(
@@ -129,7 +131,9 @@ def _trace() -> Iterator[Stage]:
     for what, lengths in (("trace", "16 32"), ("span", "16")):
         yield template(
             f"{what}_id",
-            '{{ $id := "" }}{{ range ' + found(what, f"{what}_of_spring", f"{what}_in_parent", f"{what}_in_text") + " }}"
+            '{{ $id := "" }}{{ range '
+            + found(what, f"{what}_of_spring", f"{what}_in_parent", f"{what}_in_text")
+            + " }}"
             '{{ if and . (not $id) }}{{ $id = base . | ToLower | replace "-" "" }}'
             # All zeros is what a logger writes outside of any span.
             f'{{{{ if or (not (eq (len $id) {lengths})) (trimAll "0123456789abcdef" $id) (not (trimAll "0" $id)) }}}}'
@@ -158,7 +162,7 @@ def _health_checks() -> Iterator[Stage]:
         "{{ end }}{{ end }}"
         '{{ $method := "" }}{{ range ' + found("method", "method_in_text") + " }}{{ if and . (not $method) }}"
         "{{ $method = ToUpper . }}{{ end }}{{ end }}"
-        "{{ range " + found("request") + " }}{{ if and . (not $path) }}{{ $parts := splitList \" \" . }}"
+        "{{ range " + found("request") + ' }}{{ if and . (not $path) }}{{ $parts := splitList " " . }}'
         "{{ if eq (len $parts) 3 }}{{ $method = index $parts 0 }}{{ $path = index $parts 1 }}{{ end }}{{ end }}{{ end }}"
         '{{ $status := "" }}{{ range ' + found("status", "status_in_text") + " }}"
         "{{ if and . (not $status) }}{{ if eq (len .) 3 }}{{ $status = . }}{{ end }}{{ end }}{{ end }}"

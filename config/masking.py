@@ -160,7 +160,7 @@ EMAIL = Mask(_ADDRESS, ("@", "%40", "%2540", "u0040", "&#64;"))
 
 _GAP = "[ .\u00a0-]"
 _BEFORE = r"(?:^|[^\w.]|\\[nrt]|%[Bb])"
-CARD_GUARD = rf"[2-689]\d{{3}}{_GAP}?\d{{4}}{_GAP}?\d\d"
+CARD_GUARD = rf"(?:^|[^\w.]|[nrtBb])[2-689]\d{{3}}{_GAP}?\d{{4}}{_GAP}?\d\d"
 CARDS = (
     # By groups: with more than 16 digits first, for what is no card together with the next number may be one without.
     rf"{_BEFORE}([2-689]\d{{3}}(?:{_GAP}\d{{4}}){{3}}{_GAP}\d{{1,3}})\b",

@@ -247,7 +247,12 @@ def _masks() -> Iterator[Case]:
         text, shown = written_of(marked), masked_of(marked)
         level = "info" if '"level":"info"' in text else "unknown"
         # Each begins like no other line: what is indented would be joined to the one before.
-        yield Case(f"masked: {shown}", f"({text}" if text[0] == " " else text, level, found=f"({shown}" if text[0] == " " else shown)
+        yield Case(
+            f"masked: {shown}",
+            f"({text}" if text[0] == " " else text,
+            level,
+            found=f"({shown}" if text[0] == " " else shown,
+        )
     fields = {"msg": "login", "user": "jane", "password": 'hun"ter2', "accessToken": "abc", "mail": "jane@example.com"}
     masked = fields | {"password": "<secret>", "accessToken": "<secret>", "mail": "<email>"}
     yield Case("fields of JSON", json.dumps(fields), found=json.dumps(masked))

@@ -30,7 +30,11 @@ def test_the_last_word_is_which_labels_remain() -> None:
 
 
 def test_labels_are_made_of_what_has_few_values_only() -> None:
-    assert [stage.arguments["values"] for stage in found("labels")] == [{"service": "service"}, {"level": "level"}]
+    assert [stage.arguments["values"] for stage in found("labels")] == [
+        {"service": "service"},
+        {"level": "level"},
+        {"masks": "masks"},
+    ]
 
 
 def test_metadata_has_an_order_or_equal_lines_would_differ_for_loki() -> None:
