@@ -34,8 +34,8 @@ _TEXT = "|".join((
     r"^\[(?P<level_tornado>[DIWEC]) \d{6} ",
     r"^(?P<level_klog>[IWEF])\d{4}(?:\d{4})? \d\d:\d\d:\d\d",
     # Not beyond a quote: in a request, TRACE is a method.
-    rf'^[^\n"]{{0,200}}?(?:[\[(<|]\s*(?:[\w-]+:)?(?P<level_bracketed>(?i:{_WORDS}|success|system))\s*[\])>|]'
-    rf"|PHP (?P<level_php>Fatal|Parse|Recoverable|Warning|Notice|Deprecated|Strict)\b|\b(?P<level_capital>{_WORDS.upper()})\b)",
+    (rf'^[^\n"]{{0,200}}?(?:[\[(<|]\s*(?:[\w-]+:)?(?P<level_bracketed>(?i:{_WORDS}|success|system))\s*[\])>|]'
+    rf"|PHP (?P<level_php>Fatal|Parse|Recoverable|Warning|Notice|Deprecated|Strict)\b|\b(?P<level_capital>{_WORDS.upper()})\b)"),
 ))  # fmt: skip
 _CRASH = (
     r"(?m)^(?P<fatal>panic: |fatal error: |Fatal Python error: |thread '[^'\n]*' (?:\(\d+\) )?panicked at |terminate called |"

@@ -89,7 +89,7 @@ _AUTHORIZATION = (
     rf"""(?:{_SCHEMES})\s+[^\s"'\\,;<>\]}})]+(?:,\s*[\w-]+=[^\s"'\\,;]*)*|[^\s"'\\,;<>\]}})]{{6,}})"""
 )
 _BEARER = r"(?i)\b(?:bearer|basic)\s+((?-i:[\w.~+/-]*(?:[a-z+/][A-Z]|\d)[\w.~+/-]{3,}|[\w.~+/-]{6,}\d)[\w.~+/-]*=*)"
-_PWD = r"""(?i)pwd["'\]\\]*\s*(?:=>|=|["']\s*:)\s*["'\\]*([^\s"'\\&,;<>/~=][^\s"'\\&,;<>]*)"""
+_PWD = r"""(?i)pwd["'\]\\]*\s*(?:=>|=|["']\s*:)\s*["'\\]*([^\s"'\\&,;<>/~=][^\s"'\\&,;<>]*)"""  # noqa: S105 - a pattern
 """Not the directory that shells call `PWD`."""
 _SQL = (
     r"""(?i)\bidentified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?\\*['"]((?:[^'"\\]|\\[^"]|'')+)""",
@@ -164,9 +164,11 @@ CARD_GUARD = rf"(?:^|[^\w.]|[nrtBb])[2-689]\d{{3}}{_GAP}?\d{{4}}{_GAP}?\d\d"
 CARDS = (
     # By groups: with more than 16 digits first, for what is no card together with the next number may be one without.
     rf"{_BEFORE}([2-689]\d{{3}}(?:{_GAP}\d{{4}}){{3}}{_GAP}\d{{1,3}})\b",
-    rf"{_BEFORE}([2-689]\d{{3}}(?:{_GAP}\d{{4}}){{3}}|3\d{{3}}{_GAP}\d{{6}}{_GAP}\d{{4,5}}|6\d{{5}}{_GAP}\d{{13}}|"
-    # American Express has 15 digits, Diners 14, the oldest of Visa 13, and Maestro from 12 on.
-    r"3[47]\d{13}|3[0689]\d{12}|4\d{12}|(?:5[0678]|6\d)\d{10,13}|[2-689]\d{15,18})\b",
+    (
+        rf"{_BEFORE}([2-689]\d{{3}}(?:{_GAP}\d{{4}}){{3}}|3\d{{3}}{_GAP}\d{{6}}{_GAP}\d{{4,5}}|6\d{{5}}{_GAP}\d{{13}}|"
+        # American Express has 15 digits, Diners 14, the oldest of Visa 13, and Maestro from 12 on.
+        r"3[47]\d{13}|3[0689]\d{12}|4\d{12}|(?:5[0678]|6\d)\d{10,13}|[2-689]\d{15,18})\b"
+    ),
 )
 """Digits as many as a card has, and beginning like one of any network; the check digit decides. After a point they are a
 fraction."""
