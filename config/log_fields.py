@@ -53,14 +53,17 @@ def parse() -> Iterator[Stage]:
     yield match(f"|~ {logql(_LOGFMT)}", stage("logfmt", mapping=names))
     request = rf'"(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) HTTP/[\d.]+"(?:(?: from \S+ -)? (?P<status_in_text>\d{{3}})\b)?'
     haproxy = regex(r" -?\d+(?:/-?\d+){3}/\+?\d+ (?P<status_in_text>\d{3}) ")
-    yield match('|= " HTTP/"', regex(request), haproxy)
     columns = r"\| +(?P<status_in_text>\d{3}) +\|"  # of Gin and Fiber
     rest = rf"(?:.*\| +(?P<method_in_text>{_METHOD}) +\|? *\"?(?P<path_in_text>[^\s\"]+))?"
-    yield match(f"|~ {logql('[|] +[0-9][0-9][0-9] +[|]')}", regex(columns + rest))
     morgan = rf"^(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) (?P<status_in_text>\d{{3}})\b"
     rails = r"\bCompleted (?P<status_in_text>\d{3}) [A-Z]"
-    yield match('!= " HTTP/"', regex(morgan))
-    yield match('|= "Completed "', regex(rails))
+    yield match(
+        f"!~ {logql(LIKE_JSON)}",
+        match('|= " HTTP/"', regex(request), haproxy),
+        match('|= "| "', regex(columns + rest)),
+        regex(morgan),
+        match('|= "Completed "', regex(rails)),
+    )
 
 
 def _all_of(names: tuple[str, ...]) -> str:

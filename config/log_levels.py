@@ -67,8 +67,8 @@ def level() -> Iterator[Stage]:
         f"!~ {logql(LIKE_JSON)}",
         regex(_TEXT),
         regex(r"^\d+:[XCSM] \d\d \w{3} \d{4} [\d:.]+ (?P<level_redis>[.*#-]) "),
+        match(f"|~ {logql(_CRASHED)}", regex(_CRASH)),
     )
-    yield match(f"!~ {logql(LIKE_JSON)} |~ {logql(_CRASHED)}", regex(_CRASH))
     spelled = [(word, level) for words in (LEVELS, _ALSO) for level, text in words.items() for word in text.split()]
     table = " ".join(("", *(f"{word}={level}" for word, level in spelled), ""))
     redis = " ".join(f'"{mark}" "{level}"' for mark, level in _REDIS.items())

@@ -29,7 +29,7 @@ def _other_than(words: Collection[str], more: str = "") -> str:
 
 # Names.
 
-_PASSWORD = r"pass(?:w(?:or)?d|phrase|code)"
+_PASSWORD = r"pass(?:w(?:or)?d|phrase|code)"  # noqa: S105 - a pattern
 _KEY = r"(?:api|app|access|account|private|secret|auth|signing|encryption|master|license|subscription|shared[_-]?access)[ _-]?key"
 _SESSION = r"(?:php|j|asp\.net_)?sess(?:ion)?[_.-]?id"
 _NAME = (
