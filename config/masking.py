@@ -65,7 +65,8 @@ _BARE = rf"{_other_than(('', *_NO_SECRET), '0-9_' + _SIGNS)}(?:\b|[{_SIGNS}])(?:
 _TOLD = rf"[a-z]*(?:[0-9_!#$%*+/@^~-]|[.:?]\w)[\w{_SIGNS}=]*|[a-z]{{3,}}[ \t]*(?:$|[,;&}}])"
 """After a colon: no word of a sentence such as "reset your password: click below"."""
 
-_ASSIGNED = rf"""(?im){_NAME}(?:{_IS}(?:"({_DOUBLE})|\\*'({_SINGLE})|\[([^\]\n]+)|\\+"([^"\\]+))""" + (
+_ASSIGNED = (
+    rf"""(?im){_NAME}(?:{_IS}(?:"({_DOUBLE})|\\*'({_SINGLE})|\[([^\]\n]+)|\\+"([^"\\]+))"""
     r"""|["\\]+\s*:\s*(\d[\w.+-]*)"""  # a number in JSON
     rf"""|["'\\]*\s*=\s*({_BARE})"""
     r"""|["']?\]\s*=>[ \t]*([^\s"'<]+)[ \t]*$"""  # of PHP
