@@ -8,7 +8,7 @@ from typing import Any
 
 from config import log_pipeline, shipper
 from config.container import DIRECTORY, ConfigFiles, Container
-from config.log_pipeline import Stage
+from config.log_stages import Stage
 from config.ports import DOCKER_API, METRICS
 from config.settings import Settings
 

@@ -1,20 +1,178 @@
-"""What must not be stored, wherever it comes from: secrets, and data about people. All are RE2."""
+"""What must not be stored, wherever it comes from: secrets, and data about people. One catalogue for lines and for OTLP.
 
-KEYS = (
-    r"(?i)(?:^|[._-])(?:password|passwd|pwd|secret|token|api[_-]?key|private[_-]?key|authorization|(?:set-)?cookie|session[_-]?id)$",
+The shipper replaces what is in the groups of an expression, the collector the whole match. All are RE2, which looks neither
+ahead nor back: what is no secret is left out of the expression itself.
+"""
+
+import string
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mask:
+    expression: str
+    words: tuple[str, ...]
+    """A text with none of them, in small or capital letters, holds nothing to mask."""
+
+
+def _other_than(words: Collection[str], more: str = "") -> str:
+    """Expression for any text of letters, and of what is in the character class `more`, but for `words`."""
+    firsts = sorted({word[0] for word in words if word})
+    if not firsts:
+        return f"[a-z{more}]+" if words else f"[a-z{more}]*"
+    others = "".join(letter for letter in string.ascii_lowercase if letter not in firsts)
+    ways = [f"[{others}{more}][a-z{more}]*"]
+    ways += [first + _other_than([word[1:] for word in words if word[:1] == first], more) for first in firsts]
+    return f"(?:{'|'.join(ways)})" + ("" if "" in words else "?")  # a whole text that is a word's beginning is none
+
+
+# Names.
+
+_PASSWORD = r"pass(?:w(?:or)?d|phrase|code)"  # noqa: S105 - a pattern
+_KEY = r"(?:api|app|access|account|private|secret|auth|signing|encryption|master|license|subscription|shared[_-]?access)[ _-]?key"
+_SESSION = r"(?:php|j|asp\.net_)?sess(?:ion)?[_.-]?id"
+_NAME = (
+    rf"(?:{_PASSWORD}|(?:db|user|auth|smtp|mail|root|admin|require|[._-])pass|{_KEY}|(?:client_?)?secret|credentials?|token|"
+    rf"authorization|cookie|jwt|{_SESSION}|x-amz-signature|connect\.sid)"
+    r"(?:[_-]?(?:access[_-]?key|key[_-]?base|key|hash|confirm(?:ation)?|again|old|new|value)|_?\d+)?"
 )
+"""How names of secrets end, e.g. `DB_PASSWORD`, `clientSecret` or `SECRET_KEY_BASE`; `max_tokens` does not."""
+_NAME_WORDS = (
+    "passw", "passphrase", "passcode", "_pass", "-pass", ".pass", "dbpass", "userpass", "authpass", "smtppass", "mailpass", "rootpass",
+    "adminpass", "requirepass", "_key", "-key", " key", "apikey", "appkey", "accesskey", "accountkey", "privatekey", "authkey",
+    "signingkey", "encryptionkey", "masterkey", "licensekey", "subscriptionkey", "secret", "credential", "token", "authorization",
+    "cookie", "jwt", "sessid", "session", "x-amz-signature", "connect.sid",
+)  # fmt: skip
+
+KEYS = (rf"(?i)(?:^|[^a-z])pwd$|(?:^pass|{_NAME})$",)
 """Names of attributes whose values are masked whole, e.g. `http.request.header.authorization`."""
 
-EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"
-CARD = r"\b(?:4\d{3}|5[1-5]\d{2}|2[2-7]\d{2}|3[47]\d{2}|6011|65\d{2})[ -]?\d{4,6}[ -]?\d{4,5}(?:[ -]?\d{3,4})?\b"
-"""By the prefixes of the large networks, in groups or not: a timestamp in nanoseconds is none."""
-JWT = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
-"""JSON web token."""
-BEARER = r"(?i)\b(?:bearer|basic)\s+[A-Za-z0-9._~+/-]{8,}=*"
-ASSIGNMENT = r"""(?i)\b(?:password|passwd|pwd|secret|(?:access_|refresh_|id_)?token|api[_-]?key)["']?\s*[=:]\s*["']?[^\s"'&,;]+"""
-"""As in a query string, a connection string or JSON."""
-CREDENTIALS = r"://[^\s/:@]+:[^\s/@]+@"
-"""User and password in a URL."""
+# Values.
 
-VALUES = (CREDENTIALS, EMAIL, CARD, BEARER, JWT, ASSIGNMENT)
+_IS = r"""["'\]\\]*\s*(?:=>|:=|[:=])\s*(?:string\(\d+\)\s*)?[bu]?"""
+"""Between a name and its value, in JSON, Python, Ruby, PHP, YAML, or a query."""
+_DOUBLE = r"""(?:[^"\\,}\]) ]|\\.)(?:[^"\\]|\\.)*"""
+"""Inside of double quotes, that need not be closed. Not like what follows a quote that ends something."""
+_SINGLE = r"""(?:[^'\\,}\]) ]|\\.)(?:[^'\\]|\\.|'')*"""
+
+# Of other alphabets, but for the long s: with (?i), it would be an s.
+_SIGNS = r"!#$%*+./:?@^`~\-À-žƀ-ῼ぀-퟿"
+_INSIDE = r"[()\[\]{}|=]+"
+"""What may stand in a value without quotes, but not at its end."""
+_NO_SECRET = ("true", "false", "null", "none", "nil", "undefined", "yes", "no", "on", "off")
+_BARE = rf"{_other_than(('', *_NO_SECRET), '0-9_' + _SIGNS)}(?:\b|[{_SIGNS}])(?:{_INSIDE}[\w{_SIGNS}]+)*=*"
+_TOLD = rf"[a-z]*(?:[0-9_!#$%*+/@^~-]|[.:?]\w)[\w{_SIGNS}=]*|[a-z]{{3,}}[ \t]*(?:$|[,;&}}])"
+"""After a colon: no word of a sentence such as "reset your password: click below"."""
+
+_ASSIGNED = (
+    rf"""(?im){_NAME}(?:{_IS}(?:"({_DOUBLE})|\\*'({_SINGLE})|\[([^\]\n]+)|\\+"([^"\\]+))"""
+    r"""|["\\]+\s*:\s*(\d[\w.+-]*)"""  # a number in JSON
+    rf"""|["'\\]*\s*=\s*({_BARE})"""
+    r"""|["']?\]\s*=>[ \t]*([^\s"'<]+)[ \t]*$"""  # of PHP
+    r"""|(?:%22|%27)*%3[ad](?:%20|\+)*(?:%22|%27)*([^\s"'&;%]+)"""
+    # As the items of a list, or the attributes of a thing.
+    r"""|\\*["']?\s*[,:]?\s*\\*["']?value\\*["']?\s*[:=]\s*(?:\\*["']([^"'\\]+)|([^\s"'\\,}]+)))"""
+)
+"""All in one: what is slow is to look for a name."""
+_COLON = rf"""(?im)(?:{_PASSWORD}|[._-]pass|{_KEY}|secret|credentials?|jwt|{_SESSION})["']?:[ \t]*({_TOLD})"""
+_HEADERS = (
+    r"""(?i)-(?:token|key):\s*([^\s"'\\,;]{4,})""",  # X-Auth-Token, X-Api-Key
+    r"(?i)token:[ \t]*([\w.~+/-]*\d[\w.~+/=-]{5,}|[\w.~+/-]{5,}\d[\w.~+/=-]*)",
+    r"""(?i)["'](?:(?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:token|key))["'],\s*b?["']([^"'\\]+)["'](?:[^:]|$)""",
+)
+_ELEMENT = rf"(?i)(?:<|&lt;)[\w:.-]*{_NAME}(?:\s[^<>]*)?(?:>|&gt;)([^<&]+)(?:</|&lt;/|$)"
+_COOKIE = r"""(?i)cookie["'\\]*\s*(?:=>|[:=])\s*[b"'\\\[]*([\w.$%+!#-]+=[^\n"'\\\]]*)"""
+"""All of a header, of which the second may be the secret."""
+_SCHEMES = "basic|bearer|digest|token|apikey|negotiate|ntlm|hmac|aws4-hmac-sha256"
+_AUTHORIZATION = (
+    rf"""(?i)authorization["'\\]*\s*(?:=>|[:=])\s*[b"'\\\[]*("""
+    rf"""(?:{_SCHEMES})\s+[^\s"'\\,;<>\]}})]+(?:,\s*[\w-]+=[^\s"'\\,;]*)*|[^\s"'\\,;<>\]}})]{{6,}})"""
+)
+_BEARER = r"(?i)\b(?:bearer|basic)\s+((?-i:[\w.~+/-]*(?:[a-z+/][A-Z]|\d)[\w.~+/-]{3,}|[\w.~+/-]{6,}\d)[\w.~+/-]*=*)"
+_PWD = r"""(?i)pwd["'\]\\]*\s*(?:=>|=|["']\s*:)\s*["'\\]*([^\s"'\\&,;<>/~=][^\s"'\\&,;<>]*)"""  # noqa: S105 - a pattern
+"""Not the directory that shells call `PWD`."""
+_SQL = (
+    r"""(?i)\bidentified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?\\*['"]((?:[^'"\\]|\\[^"]|'')+)""",
+    r"""(?i)\bpassword(?:\s+|\s*\(\s*)\\*['"]([^'"\\,][^'"\\]*)""",
+)
+_OPTION = r"""(?:\s+["']?|["'],\s*["'])"""
+"""Between an option and its value: in a command, or in the list that a command is."""
+_COMMANDS = (
+    rf"""(?i)(?:^|[\s"'])--?(?:[\w-]*-)?(?:{_NAME}|pass|passin|passout){_OPTION}([^\s"'-][^\s"']*)""",
+    rf"""(?i)\bcurl\b[^\n]*?[\s"'](?:-u|--user|-U|--proxy-user)(?:{_OPTION}|=)?[^\s:"']*:([^\s"']+)""",
+    r"""(?i)\b(?:mysql|mariadb)[\w-]*\b[^\n|;]*?[\s"']-p([^\s"']+)""",
+    rf"""(?i)\b(?:sshpass|mongo\w*|redis-cli|login|ldap\w+)\b[^\n|;]*?[\s"']-[paw](?:{_OPTION})([^\s"'-][^\s"']*)""",
+    r"(?i)\bsshpass\s+-p([^\s]+)",
+    r"(?im)^\s*(?:requirepass|masterauth)\s+(\S+)",
+    r"""(?i)"auth"\s+(?:"[^"]*"\s+)?"([^"]+)\"""",
+)
+_TOOLS = (" -u", " -p", " -a", " -w", "--user", "--proxy-user", '-u"', '-p"', "requirepass ", "masterauth ", '"auth"')
+_HOST = r"[\w.\[\]:-]"
+_URLS = (
+    # In a password a slash may stand, but not after digits alone, which are a port.
+    r"""(?i):(?:\\?/){2}[^/:@"'<>?#\n]{0,64}:([^/?#\s"'<>\\]+|\d*[^\d/?#\s"'<>\\][^\s"'<>\\]*)@""",
+    r"""(?i)%3a%2f%2f[^\s%]*%3a([^\s&"']+?)%40""",
+    r"""[\w.-]+:([^\s"'<>]+)@(?:tcp|udp|unix)\w?\(""",  # Go's driver of MySQL
+    rf"""(?:^|[\s"'=,])[\w.-]+:([^\s:"'<>/,@]+)@(?:{_HOST}*[a-zA-Z\]])?{_HOST}*:\d{{2,5}}\b""",  # without a scheme
+)
+_VENDORS = {
+    r"(eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)": "eyj",  # JSON web token
+    r"((?:gh[oprsu]_|github_pat_|glpat-|npm_|hf_|dop_v1_|shp(?:at|ss|ca|pa)_|sntrys_|glsa_|dckr_pat_)\w[\w.=-]{15,})": (
+        "gho_ ghp_ ghr_ ghs_ ghu_ github_pat_ glpat- npm_ hf_ dop_v1_ shpat_ shpss_ shpca_ shppa_ sntrys_ glsa_ dckr_pat_"
+    ),
+    r"((?:xox[a-z]|xapp)-[\w-]{8,}|hooks\.slack\.com/services/[\w/]+)": "xox xapp- hooks.slack.com",
+    r"((?:[rsp]k|whsec)_(?:live|test|prod)_\w{8,}|whsec_[\w+/=]{16,}|sk-[\w-]{16,}|sq0[a-z]{3}-[\w-]{16,})": (
+        "_live_ _test_ _prod_ whsec_ sk- sq0"
+    ),
+    r"((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}|AIza[\w-]{30,}|ya29\.[\w-]{8,}|GOCSPX-[\w-]{16,})": (
+        "akia asia abia acca aiza ya29. gocspx-"
+    ),
+    r"(SG\.[\w-]{16,}\.[\w-]{16,}|pypi-[\w-]{16,}|hv[sbr]\.[\w-]{16,}|dapi[0-9a-f]{32}|lin_api_\w{16,}|AGE-SECRET-KEY-\w+)": (
+        "sg. pypi- hvs. hvb. hvr. dapi lin_api_ age-secret-key-"
+    ),
+    r"\b(\d{8,10}:AA[\w-]{30,})": ":aa",  # bot of Telegram
+    r"(?s)-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(.+?)(?:-----END|$)": "private key",
+}
+
+SECRETS = (
+    Mask(_ELEMENT, ("</", "&lt;/")),  # first: what the shipper puts in place of a secret looks like one
+    Mask(_COOKIE, ("cookie",)),
+    Mask(_AUTHORIZATION, ("authorization",)),
+    *(Mask(expression, _NAME_WORDS) for expression in (_ASSIGNED, _COLON, *_HEADERS, _COMMANDS[0])),
+    Mask(_BEARER, ("bearer ", "basic ")),
+    Mask(_PWD, ("pwd",)),
+    *(Mask(expression, ("password", "identified")) for expression in _SQL),
+    *(Mask(expression, _TOOLS) for expression in _COMMANDS[1:]),
+    *(Mask(expression, ("@", "%40")) for expression in _URLS),
+    *(Mask(expression, tuple(words.split())) for expression, words in _VENDORS.items()),
+)
+
+# People.
+
+_UNITS = ("service", "socket", "timer", "mount", "automount", "slice", "scope", "target", "path", "device", "swap")
+"""Kinds of systemd's units, e.g. `getty@tty1.service`."""
+_LETTERS = "À-žƀ-ῼ぀-퟿"
+_USER = rf"{_other_than(('', 'git', 'hg', 'svn'), '0-9_.%+' + _LETTERS + '-')}"
+_LABEL = rf"[0-9-]*[a-z{_LETTERS}][a-z0-9{_LETTERS}-]*\."
+"""Of a host: with a letter, or `next@15.0.0-canary.abc` would be an address."""
+_ADDRESS = rf"(?i)(?:\\[nrt]|\b|[{_LETTERS}])({_USER}(?:@|%(?:25)?40|\\u0040|&#64;)(?:[0-9-]+\.(?:{_LABEL})*|(?:{_LABEL})+){_other_than(('', *_UNITS), _LETTERS)})(?:\b|_|$|[^a-z0-9_])"
+EMAIL = Mask(_ADDRESS, ("@", "%40", "%2540", "u0040", "&#64;"))
+
+_GAP = "[ .\u00a0-]"
+_BEFORE = r"(?:^|[^\w.]|\\[nrt]|%[Bb])"
+CARD_GUARD = rf"(?:^|[^\w.]|[nrtBb])[2-689]\d{{3}}{_GAP}?\d{{4}}{_GAP}?\d\d"
+CARDS = (
+    # By groups: with more than 16 digits first, for what is no card together with the next number may be one without.
+    rf"{_BEFORE}([2-689]\d{{3}}(?:{_GAP}\d{{4}}){{3}}{_GAP}\d{{1,3}})\b",
+    (
+        rf"{_BEFORE}([2-689]\d{{3}}(?:{_GAP}\d{{4}}){{3}}|3\d{{3}}{_GAP}\d{{6}}{_GAP}\d{{4,5}}|6\d{{5}}{_GAP}\d{{13}}|"
+        # American Express has 15 digits, Diners 14, the oldest of Visa 13, and Maestro from 12 on.
+        r"3[47]\d{13}|3[0689]\d{12}|4\d{12}|(?:5[0678]|6\d)\d{10,13}|[2-689]\d{15,18})\b"
+    ),
+)
+"""Digits as many as a card has, and beginning like one of any network; the check digit decides. After a point they are a
+fraction."""
+
+VALUES = (*(mask.expression for mask in SECRETS), EMAIL.expression)
 """What is masked wherever it stands in a value, in this order: what is left of a password may look like an address."""

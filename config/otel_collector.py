@@ -12,9 +12,9 @@ everywhere else.
 from collections.abc import Mapping
 from typing import Any
 
-from config import links, masking, otlp_limits, sampling
+from config import links, masking, otlp_limits, otlp_masks, sampling
 from config.container import DIRECTORY, ConfigFiles, Container
-from config.log_pipeline import LEVELS
+from config.log_levels import LEVELS
 from config.log_settings import Level
 from config.ports import METRICS, OTLP_GRPC, OTLP_HTTP, OTLP_METRICS, SPAN_METRICS
 from config.settings import Settings
@@ -148,7 +148,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
 
 
 def _pipelines(*, logs: bool) -> dict[str, Any]:
-    received = ["memory_limiter", "redaction"]
+    received = ["memory_limiter", "transform/unmasked", "redaction", "transform/masked"]
     cut = [*received, "transform/lengths"]
     forwarded = ["forward/counted", "forward/sampled"]
     counted = ["span_metrics", "service_graph"]
@@ -197,6 +197,8 @@ def _processors(settings: Settings) -> dict[str, Any]:
             "blocked_values": [*masking.VALUES, *settings.logs.mask.values()],
             "summary": "silent",
         },
+        "transform/unmasked": otlp_masks.before(),
+        "transform/masked": otlp_masks.after(),
         # What has no id is no part of any trace, and all of it would be one.
         "filter/nameless": {"error_mode": "ignore", "traces": {"span": [f"span.trace_id == TraceID(0x{'00' * 16})"]}},
         "filter/health": {

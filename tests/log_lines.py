@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from tests.secret_lines import WITH_SECRETS, WITHOUT_SECRETS
+from tests.secret_lines import masked as masked_of
+from tests.secret_lines import written as written_of
+
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 BOTH = {"trace_id": TRACE, "span_id": SPAN}
 
@@ -64,6 +68,49 @@ def _levels() -> Iterator[Case]:
         "2026-11-24T14:00:00Z error of lower case after a time": "error",
         "no error here, and no level": "unknown",
         "Errors are not told of at the beginning of a sentence": "unknown",
+        "[Sat Nov 28 14:00:00.123456 2026] [core:error] [pid 7:tid 140] says Apache 2.4": "error",
+        "PHP Fatal error:  Uncaught TypeError: no price in /app/shop.php:3": "fatal",
+        "[28-Nov-2026 14:00:00 UTC] PHP Warning:  Undefined variable $price in /app/shop.php on line 3": "warn",
+        "PHP Deprecated:  Creation of dynamic property": "warn",
+        "ERRO[0012] cannot reach db                    host=db": "error",
+        "2026-11-28T14:00:00.123Z\tWARN\tshop/main.go:1\tzap on a console": "warn",
+        "[E 261128 14:00:00 web:2239] 500 GET /x (10.0.0.1) 3.1ms": "error",
+        "E20261128 14:00:00.123456     7 main.cc:10] glog since 0.6": "error",
+        'msg="say \\"hi\\" twice" level=error': "error",
+        "10.0.0.9:51234 [28/Nov/2026:14:00:00.123] http-in shop/s1 0/0/1/23/24 503 217 - - ---- 1/1/0/0/0 0/0 "
+        '"GET /orders HTTP/1.1"': "error",
+        "10.0.0.9:51234 [28/Nov/2026:14:00:00.124] http-in shop/s1 0/0/1/23/24 200 217 - - ---- 1/1/0/0/0 0/0 "
+        '"GET /orders HTTP/1.1"': "info",
+        '2026/11/28 14:00:00 "GET http://localhost:8080/x HTTP/1.1" from 10.0.0.9:5123 - 500 21B in 1ms': "error",
+        "GET /orders 503 1.234 ms - 17": "error",
+        "TRACE / 405 0.234 ms - 17": "info",
+        "GET /search?q=FATAL 200 12 ms - 17": "info",
+        "14:00:00 | 502 |  1ms | 10.0.0.1 | GET | /orders | -": "error",
+        "Completed 500 Internal Server Error in 12ms (Views: 1.2ms)": "error",
+        '[2026-11-28T14:00:00.123Z] "GET /orders HTTP/1.1" 503 UH 0 19 0 - "-" "says Envoy"': "error",
+        "[2026-11-28 14:00:00.123][1][critical][main] [source/server/server.cc:1] says Envoy": "fatal",
+        '10.0.0.1 - - [28/Nov/2026:14:00:00 +0000] "TRACE / HTTP/1.1" 405 12': "info",
+        '10.0.0.1 - - [28/Nov/2026:14:00:00 +0000] "GET /search?q=[FATAL] HTTP/1.1" 200 12': "info",
+        "trce: Shop.Orders[0] says .NET": "debug",
+        "dbug: Shop.Orders[0] says .NET": "debug",
+        "2026-11-28 14:00:00.123 | SUCCESS  | shop:order:1 - loguru": "info",
+        "2026-11-28 14:00:00.124 | ERROR    | shop:order:1 - loguru": "error",
+        "2026-11-28T14:00:00.123Z [WARN]  agent: says hclog": "warn",
+        "[2026-11-28T14:00:00.123456+00:00] app.ERROR: says Monolog [] []": "error",
+        "{'level': 'ERROR', 'msg': 'a dict of Python'}": "error",
+        '{"level":"error","msg":"ratio","value":NaN}': "error",
+        '\ufeff{"level":"error","msg":"after a mark of the byte order"}': "error",
+        '{"level":"warn","msg":"cut at its end': "warn",
+        '{"level":"\\u001b[31merror\\u001b[39m","msg":"winston in colours"}': "error",
+        '{"level":400,"level_name":"ERROR","channel":"app","message":"Monolog"}': "error",
+        '{"level":300,"message":"Monolog, by its number"}': "warn",
+        '{"level":"chatty","severity":"ERROR","msg":"the first says nothing"}': "error",
+        '{"@level":"error","@message":"hclog","@module":"agent"}': "error",
+        '{"time":"x","level":"ERROR+2","msg":"slog between two levels"}': "error",
+        '{"t":{"$date":"x"},"s":"D1","c":"NETWORK","msg":"MongoDB"}': "debug",
+        '{"EventId":1,"LogLevel":"Error","Category":"Shop","Message":".NET in JSON"}': "error",
+        '{"response_code":503,"path":"/orders","msg":"Envoy in JSON"}': "error",
+        '{"msg":"to say \\"level\\": \\"error\\" is not to have it"}': "unknown",
     }.items():
         yield Case(f"level of {line!r}", line, level, found=re.sub("\x1b\\[\\d+m", "", line))
 
@@ -89,6 +136,21 @@ def _traces() -> Iterator[Case]:
         _json(msg="JSON in JSON", inner=_json(trace_id=TRACE, span_id=SPAN)),
     ):
         yield Case(f"ids in {line}", line, metadata=BOTH)
+    for line in (
+        f"12:00:00 --- [shop] [nio-8080-exec-1] [{TRACE}-{SPAN}] c.e.shop.Orders : Spring Boot 3.2",
+        f"12:00:00 [shop,{TRACE},{SPAN}] 1 --- [main] Spring Cloud Sleuth",
+        f"order paid parent_span_id={'a' * 16} span_id={SPAN} trace_id={TRACE}",
+        f"order paid parentSpanId={'a' * 16} spanId={SPAN} traceId={TRACE}",
+        f"parent.span.id: {'a' * 16}, span.id: {SPAN}, trace.id: {TRACE}",
+        _json(msg="parent", parentSpanId="a" * 16, spanId=SPAN, traceId=TRACE),
+        json.dumps({
+            "message": "Google", "logging.googleapis.com/trace": f"projects/shop/traces/{TRACE}",
+            "logging.googleapis.com/spanId": SPAN,
+        }),
+        _json(msg="the first says nothing", trace_id="0" * 32, traceId=TRACE, spanId=SPAN),
+    ):  # fmt: skip
+        yield Case(f"ids in {line}", line, metadata=BOTH)
+    yield Case("a parent's span alone", f"paid parent_span_id={SPAN}")
     uuid = f"{TRACE[:8]}-{TRACE[8:12]}-{TRACE[12:16]}-{TRACE[16:20]}-{TRACE[20:]}"
     yield Case("a UUID as trace id", _json(msg="uuid", trace_id=uuid), metadata={"trace_id": TRACE})
     yield Case(
@@ -146,6 +208,15 @@ def _health_checks() -> Iterator[Case]:
         'INFO:     10.0.0.1:55 - "GET /health HTTP/1.1" 503 Service Unavailable': "info",
         '10.0.0.1 - - [24/Nov/2026:14:00:00 +0000] "GET /healthy-food HTTP/1.1" 200 12': "info",
         '10.0.0.1 - - [24/Nov/2026:14:00:00 +0000] "GET /live/scores HTTP/1.1" 200 12': "info",
+        '10.0.0.1 - - [24/Nov/2026:14:00:00 +0000] "GET /category/health HTTP/1.1" 200 4711': "info",
+        '10.0.0.1 - - [24/Nov/2026:14:00:00 +0000] "POST /patients/health HTTP/1.1" 201 12': "info",
+        '10.0.0.1 - - [24/Nov/2026:14:00:00 +0000] "POST /health HTTP/1.1" 201 12': "info",
+        '10.0.0.1 - - [24/Nov/2026:14:00:00 +0000] "DELETE /ping HTTP/1.1" 204 0': "info",
+        _json(level="info", method="POST", path="/health", status=200): "info",
+        "level=info method=DELETE path=/ping status=204": "info",
+        '10.0.0.1 - - [24/Nov/2026:14:00:00 +0000] "GET /health HTTP/1.1" 200 2\n  -> order 17 paid': "info",
+        '[GIN] 2026/11/24 - 14:00:00 | 200 |  1ms | 10.0.0.1 | GET      "/health"\nexit status 2': "info",
+        '[GIN] 2026/11/24 - 14:00:00 | 200 |  1ms | 10.0.0.1 | POST     "/health"': "info",
     }.items():
         yield Case(f"kept: {line}", line, level)
 
@@ -160,18 +231,28 @@ def _masks() -> Iterator[Case]:
         "cards 5500005555555559 and 340000000000009": "cards <card> and <card>",
         f"{CARD.replace(' ', '-')} at the beginning": "<card> at the beginning",
         f"no card: {NO_CARD}, 1795529000123456789, 0.4111111111111111": f"no card: {NO_CARD}, 1795529000123456789, 0.4111111111111111",
-        "Authorization: Bearer abcDEF123.456-x": "Authorization: <secret> <secret>",
-        "request with Authorization: Basic dXNlcjpwYXNz": "request with Authorization: <secret> <secret>",
+        "Authorization: Bearer abcDEF123.456-x": "Authorization: <secret>",
+        "request with Authorization: Basic dXNlcjpwYXNz": "request with Authorization: <secret>",
         "sent eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl": "sent <secret>",
         "connects to postgres://shop:hunter2@db:5432/shop": "connects to postgres://shop:<secret>@db:5432/shop",
         "GET /login?user=jane&token=abc123&next=/ now": "GET /login?user=jane&token=<secret>&next=/ now",
-        'msg=login user=jane password="hun ter2" ok=true': "msg=login user=jane password=<secret> ok=true",
+        'msg=login user=jane password="hun ter2" ok=true': 'msg=login user=jane password="<secret>" ok=true',
         "db_password=hunter2, api-key=k1": "db_password=<secret>, api-key=<secret>",
         "password: hunter2": "password: <secret>",
         "max_tokens=100 monkey=banana": "max_tokens=100 monkey=banana",
         'a key="value" of no interest': 'a key="value" of no interest',
     }.items():
         yield Case(f"masked: {written}", written, found=found)
+    for marked in (*WITH_SECRETS, *WITHOUT_SECRETS):
+        text, shown = written_of(marked), masked_of(marked)
+        level = "info" if '"level":"info"' in text else "unknown"
+        # Each begins like no other line: what is indented would be joined to the one before.
+        yield Case(
+            f"masked: {shown}",
+            f"({text}" if text[0] == " " else text,
+            level,
+            found=f"({shown}" if text[0] == " " else shown,
+        )
     fields = {"msg": "login", "user": "jane", "password": 'hun"ter2', "accessToken": "abc", "mail": "jane@example.com"}
     masked = fields | {"password": "<secret>", "accessToken": "<secret>", "mail": "<email>"}
     yield Case("fields of JSON", json.dumps(fields), found=json.dumps(masked))
@@ -210,6 +291,57 @@ NODE = """\
 TypeError: Cannot read properties of undefined (reading 'price')
     at order (/app/shop.js:3:9)
     at Object.<anonymous> (/app/shop.js:9:1)"""
+DJANGO = """\
+2026-11-28 14:00:00,123 ERROR django.request: Internal Server Error: /orders/17
+Traceback (most recent call last):
+  File "/app/shop.py", line 3, in order
+    order = Order.objects.get(id=17)
+shop.models.Order.DoesNotExist: Order matching query does not exist."""
+PSYCOPG = """\
+2026-11-28 14:00:01,123 ERROR app: insert failed
+Traceback (most recent call last):
+  File "/app/shop.py", line 4, in insert
+    cursor.execute(sql)
+psycopg.errors.UniqueViolation: duplicate key value violates unique constraint "orders_pkey"
+DETAIL:  Key (id)=(17) already exists."""
+PYDANTIC = """\
+ERROR:    Exception in ASGI application
+Traceback (most recent call last):
+  File "/app/shop.py", line 5, in parse
+    Order(**body)
+pydantic_core._pydantic_core.ValidationError: 2 validation errors for Order
+price
+  Field required [type=missing, input_value={}, input_type=dict]
+items.0.name
+  Field required [type=missing, input_value={}, input_type=dict]"""
+GROUP = """\
+ERROR:root:orders failed
+  + Exception Group Traceback (most recent call last):
+  |   File "/app/shop.py", line 3, in <module>
+  |     raise ExceptionGroup("orders", errors)
+  | ExceptionGroup: orders (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | ValueError: 1
+    +------------------------------------"""
+HTTP_PANIC = """\
+2026/11/28 14:00:00 http: panic serving 10.0.0.9:51234: runtime error: index out of range [5] with length 3
+goroutine 17 [running]:
+main.order({0x7f, 0x1}, 0xc00011c000)
+\t/app/main.go:8 +0x1d
+created by net/http.(*Server).Serve in goroutine 1
+\t/usr/local/go/src/net/http/server.go:3454 +0x485"""
+NODE_CODE = """\
+Error [ERR_HTTP_HEADERS_SENT]: Cannot set headers after they are sent to the client
+    at ServerResponse.setHeader (node:_http_outgoing:659:11)"""
+DOTNET = """\
+Unhandled exception. System.InvalidOperationException: no price
+   at Shop.Orders.Order() in /app/Orders.cs:line 17"""
+RUST = """\
+thread 'main' panicked at src/main.rs:4:5:
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace"""
+RUBY = """\
+app.rb:3:in 'order': no price (RuntimeError)
+\tfrom app.rb:9:in '<main>'"""
 GO = """\
 panic: runtime error: index out of range [5] with length 3
 
@@ -224,7 +356,9 @@ exit status 2"""
 def _blocks() -> Iterator[Case]:
     for name, text, level in (
         ("Python", PYTHON, "error"), ("Python, chained", CHAINED, "error"), ("Java", JAVA, "error"),
-        ("Node", NODE, "error"), ("Go", GO, "fatal"),
+        ("Node", NODE, "error"), ("Go", GO, "fatal"), ("Django", DJANGO, "error"), ("psycopg", PSYCOPG, "error"),
+        ("pydantic", PYDANTIC, "error"), ("a group of errors", GROUP, "error"), ("a Go server", HTTP_PANIC, "error"),
+        ("Node with a code", NODE_CODE, "error"), (".NET", DOTNET, "error"), ("Rust", RUST, "fatal"), ("Ruby", RUBY, "error"),
     ):  # fmt: skip
         # Alloy leaves out empty lines of a container, so the table does so for both.
         yield Case(f"a trace of {name}", text, level, found=re.sub("\n+", "\n", text), stream="stderr")
@@ -234,6 +368,14 @@ def _blocks() -> Iterator[Case]:
         "an uncaught error belongs to the line before, and is no less for it", uncaught, "error", stream="stderr"
     )
     yield Case("an indented structure", 'config {\n  "a": 1\n}')
+    for line, level in {
+        " INFO shop: right-aligned 1": "info",
+        "ERROR shop: right-aligned 2": "error",
+        " INFO shop: right-aligned 3": "info",
+        "     WARN shop: right-aligned 4": "warn",
+        " 2026-11-28 14:00:00 INFO shop: after a blank": "info",
+    }.items():
+        yield Case(f"not swallowed: {line}", line, level, stream="stderr")
     for number in range(3):
         yield Case(f"ordinary line {number}", f"ordinary line {number}")
 
@@ -243,7 +385,7 @@ def _other() -> Iterator[Case]:
     yield Case("UTF-8, plain", "naïve café — “quoted” 🚀")
     yield Case("300 KB in one line", f"long {'0123456789abcdef' * 19_200} end")
     yield Case("300 KB of JSON", _json(level="warn", msg="x" * 300_000, trace_id=TRACE), "warn", {"trace_id": TRACE})
-    yield Case("broken JSON", '{"level":"error","msg":"never ends')
+    yield Case("broken JSON", '{"level":"error","msg":"never ends', "error")
     yield Case("labels are not made of fields", _json(level="info", service="other", source="me", user_id=17), "info")
     yield Case("a line on stderr", "a line on stderr", stream="stderr")
 

@@ -127,12 +127,12 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         {"low-cardinality-labels"},
     ),
     "trace ids as labels of Alloy": (
-        code("config/log_pipeline.py", 'values={"level": "level"}', 'values={"level": "level", "trace_id": ""}'),
+        code("config/log_levels.py", 'values={"level": "level"}', 'values={"level": "level", "trace_id": ""}'),
         {"low-cardinality-labels"},
     ),
     "trace ids as labels of Promtail": (
         code(
-            "config/log_pipeline.py",
+            "config/log_levels.py",
             'values={"level": "level"}',
             'values={"level": "level", "trace": "trace_id"}',
             {"logs": {"shipper": "promtail"}},
@@ -140,7 +140,7 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         {"low-cardinality-labels"},
     ),
     "paths under an innocent name": (
-        code("config/log_pipeline.py", 'values={"level": "level"}', 'values={"level": "level", "page": "url"}'),
+        code("config/log_levels.py", 'values={"level": "level"}', 'values={"level": "level", "page": "url"}'),
         {"low-cardinality-labels"},
     ),
     "the host's address as a label of its log": (
@@ -474,7 +474,7 @@ GOOD: Mapping[str, Change] = {
         '"namespace": "traces.span.metrics", "dimensions": [{"name": "http.route"}],',
     ),
     "a namespace as a label of logs": code(
-        "config/log_pipeline.py", 'values={"level": "level"}', 'values={"level": "level", "namespace": "namespace"}'
+        "config/log_levels.py", 'values={"level": "level"}', 'values={"level": "level", "namespace": "namespace"}'
     ),
     "a password by the name of its file": code(
         SERVICE, "dict(spec.environment)", 'dict(spec.environment, ADMIN_PASSWORD_FILE="/config/current/secrets/admin")'

@@ -7,7 +7,7 @@ import pytest
 
 from config import alloy
 from config.container import Container
-from config.log_pipeline import Stage
+from config.log_stages import Stage
 from tests.unit.conftest import settings_of
 
 

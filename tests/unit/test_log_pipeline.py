@@ -6,8 +6,10 @@ from typing import get_args
 
 import pytest
 
-from config.log_pipeline import LABELS, LEVELS, Stage, stages
+from config.log_levels import LEVELS
+from config.log_pipeline import LABELS, stages
 from config.log_settings import Level
+from config.log_stages import Stage
 from tests.unit.conftest import refusal, settings_of
 
 
@@ -28,7 +30,11 @@ def test_the_last_word_is_which_labels_remain() -> None:
 
 
 def test_labels_are_made_of_what_has_few_values_only() -> None:
-    assert [stage.arguments["values"] for stage in found("labels")] == [{"service": "service"}, {"level": "level"}]
+    assert [stage.arguments["values"] for stage in found("labels")] == [
+        {"service": "service"},
+        {"level": "level"},
+        {"masks": "masks"},
+    ]
 
 
 def test_metadata_has_an_order_or_equal_lines_would_differ_for_loki() -> None:

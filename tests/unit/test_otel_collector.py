@@ -8,6 +8,7 @@ import yaml
 
 from config import masking, otel_collector
 from config.log_settings import Level
+from tests.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, secrets, written
 from tests.unit.conftest import settings_of
 
 
@@ -37,7 +38,7 @@ def test_every_part_is_in_a_pipeline_and_every_pipeline_has_its_parts() -> None:
 def test_what_comes_in_is_bounded_first_and_masked_before_anything_sees_it() -> None:
     for pipeline in main_file()["service"]["pipelines"].values():
         if "otlp" in pipeline["receivers"]:
-            assert pipeline["processors"][:2] == ["memory_limiter", "redaction"]
+            assert pipeline["processors"][:2] == ["memory_limiter", "transform/unmasked"]
 
 
 def test_logs_get_a_level_by_their_number_or_else_by_their_text() -> None:
@@ -124,27 +125,20 @@ def test_the_running_collector_tells_its_files_by_a_digest_of_them() -> None:
     assert one.expect != other.expect
 
 
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [
-        ("mail ann.smith+x@shop.example.com now", "mail **** now"),
-        ("card 4111 1111 1111 1111 ok", "card **** ok"),
-        ("card 4111111111111111", "card ****"),
-        ("amex 378282246310005", "amex ****"),
-        ("Authorization: Bearer eyJhbGciOi.J9-_x", "Authorization: ****"),
-        ("login eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2lnbmF0 done", "login **** done"),
-        ("https://bob:pa55@db.example/x", "https****db.example/x"),
-        ("/login?password=hunter2&size=4", "/login?****&size=4"),
-        ('{"api_key": "abc", "a": 1}', '{"****", "a": 1}'),
-        ("at 1732455600000000000 ns", "at 1732455600000000000 ns"),
-        ("SELECT * FROM tokens WHERE id = 4", "SELECT * FROM tokens WHERE id = 4"),
-        ("4bf92f3577b34da6a3ce929d0e0e4736", "4bf92f3577b34da6a3ce929d0e0e4736"),
-    ],
-)
-def test_secrets_and_personal_data_in_values_are_masked(text: str, left: str) -> None:
+@pytest.mark.parametrize("marked", WITH_SECRETS)
+def test_secrets_and_personal_data_in_values_are_masked(marked: str) -> None:
+    """As the redaction processor does it. Cards are the business of `transform/unmasked`."""
+    text = written(marked)
     for pattern in masking.VALUES:
-        text = re.sub(pattern, "****", text)
-    assert text == left
+        text = re.sub(pattern, "****", text, flags=re.ASCII)
+    of_cards = [secret for secret in secrets(marked) if secret.strip("0123456789. ") == ""]
+    assert not [secret for secret in secrets(marked) if secret not in of_cards and secret in text]
+
+
+@pytest.mark.parametrize("text", WITHOUT_SECRETS)
+def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
+    for pattern in masking.VALUES:
+        assert re.sub(pattern, "****", text, flags=re.ASCII) == text
 
 
 @pytest.mark.parametrize(
@@ -156,6 +150,11 @@ def test_secrets_and_personal_data_in_values_are_masked(text: str, left: str) ->
         ("http.request.header.set-cookie", True),
         ("X-API-Key", True),
         ("session_id", True),
+        ("accessToken", True),
+        ("aws.secret_access_key", True),
+        ("userPassword", True),
+        ("passphrase", True),
+        ("db.pass", True),
         ("gen_ai.usage.input_tokens", False),
         ("token_count", False),
         ("service.name", False),

@@ -1,0 +1,87 @@
+"""What a line says of itself in the fields of JSON and logfmt, and in the usual places of a text."""
+
+from collections.abc import Iterator
+
+from config.log_stages import Stage, logql, match, regex, stage
+
+_FIELDS = {
+    "level": (
+        "level", "severity", "lvl", "levelname", "level_name", "levelName", "loglevel", "log_level", "logLevel", "LogLevel",
+        "severity_text", "severityText", "SeverityText", "Severity", "Level", "LEVEL", "log.level", "level.name", "@level",
+        "@l", "s",
+    ),
+    "time": ("time", "timestamp", "ts", "@timestamp", "@t", "datetime", "Timestamp", "Time", "t.$date"),
+    "trace": (
+        "trace_id", "traceId", "traceID", "TraceId", "TraceID", "traceid", "trace-id", "otelTraceID", "trace.id",
+        "context.trace_id", "span.trace_id", "logging.googleapis.com/trace",
+    ),
+    "span": (
+        "span_id", "spanId", "spanID", "SpanId", "SpanID", "spanid", "span-id", "otelSpanID", "span.id",
+        "context.span_id", "logging.googleapis.com/spanId",
+    ),
+    "path": (
+        "path", "url", "uri", "request_uri", "url.path", "http.path", "http.target", "http.url", "req.url",
+        "request.path", "request.url", "request.uri", "RequestPath",
+    ),
+    "method": (
+        "method", "http.method", "http.request.method", "req.method", "request.method", "request_method", "RequestMethod", "verb",
+    ),
+    "status": (
+        "status", "status_code", "statusCode", "http.status_code", "http.status", "http.response.status_code",
+        "res.statusCode", "response.status", "response_code", "DownstreamStatus",
+    ),
+    "request": ("request", "http.request"),
+}  # fmt: skip
+"""What is looked for in JSON and logfmt → the names it goes by. All that are found are listed in this order, for the first
+of them may say nothing. A dot stands for itself or for an object in an object."""
+
+LIKE_JSON = r"^\W{0,4}\{"
+"""Also what is JSON but for a NaN, its end, or a mark of the byte order before it; and what Python prints of a dict."""
+_LOGFMT = r"""^[A-Za-z_@][\w.@-]*=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)(?:\s|$)"""
+_METHOD = "GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT"
+
+
+def parse() -> Iterator[Stage]:
+    """Extracts `<what>_in_json`, each name of logfmt, and `<what>_in_text`."""
+    expressions = {f"{what}_in_json": _all_of(names) for what, names in _FIELDS.items()}
+    # Where the line is no JSON, the level is looked for in its text.
+    level = regex(
+        r"""["']@?(?:log[_.]?)?(?i:level|lvl|severity|levelname|level_name)["']\s*:\s*["']?(?P<level_in_broken>\w+)"""
+    )
+    yield match(f"|~ {logql(LIKE_JSON)}", stage("json", expressions={"is_json": "'yes'", **expressions}), level)
+    names = {_logfmt(name): name for names in _FIELDS.values() for name in names}
+    yield match(f"|~ {logql(_LOGFMT)}", stage("logfmt", mapping=names))
+    request = rf'"(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) HTTP/[\d.]+"(?:(?: from \S+ -)? (?P<status_in_text>\d{{3}})\b)?'
+    haproxy = regex(r" -?\d+(?:/-?\d+){3}/\+?\d+ (?P<status_in_text>\d{3}) ")
+    columns = r"\| +(?P<status_in_text>\d{3}) +\|"  # of Gin and Fiber
+    rest = rf"(?:.*\| +(?P<method_in_text>{_METHOD}) +\|? *\"?(?P<path_in_text>[^\s\"]+))?"
+    morgan = rf"^(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) (?P<status_in_text>\d{{3}})\b"
+    rails = r"\bCompleted (?P<status_in_text>\d{3}) [A-Z]"
+    yield match(
+        f"!~ {logql(LIKE_JSON)}",
+        match('|= " HTTP/"', regex(request), haproxy),
+        match('|= "| "', regex(columns + rest)),
+        regex(morgan),
+        match('|= "Completed "', regex(rails)),
+    )
+
+
+def _all_of(names: tuple[str, ...]) -> str:
+    """JMESPath: the values of all `names` that are there, as texts with `\\x01` between them."""
+    return f"join('\x01', map(&to_string(@), [{', '.join(map(_jmespath, names))}][?@]))"
+
+
+def _jmespath(name: str) -> str:
+    whole = f'"{name}"'
+    return f"{whole} || {'.'.join(f'{chr(34)}{part}{chr(34)}' for part in name.split('.'))}" if "." in name else whole
+
+
+def _logfmt(name: str) -> str:
+    """The name under which a field of logfmt is extracted: templates know no dots in names."""
+    return "f_" + "".join(letter if letter.isalnum() else f"_{ord(letter):x}" for letter in name)
+
+
+def found(what: str, *more: str) -> str:
+    """A list for a template: all that may be `what`, the likelier first. `more` are names that were extracted."""
+    of_json = rf'(splitList "\x01" (default "" .{what}_in_json))'
+    return f"concat {of_json} (list " + " ".join(f".{name}" for name in (*map(_logfmt, _FIELDS[what]), *more)) + ")"

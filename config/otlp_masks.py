@@ -1,0 +1,93 @@
+"""How the collector masks what its redaction processor does not see: texts beside the attributes, and numbers of cards.
+
+That processor knows attributes and the bodies of logs, and no check digit. So before it, a span's other texts become
+attributes, and after it what they were; and cards are found by statements of the transform processor.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from config import masking
+from config.sampling import quoted
+
+_MOVED = {
+    "span": {"name": "span.name", "status": "span.status.message", "state": "span.trace_state"},
+    "spanevent": {"name": "spanevent.name"},
+    "log": {"event": "log.event_name", "severity": "log.severity_text"},
+}
+"""Context → the attribute that a text becomes meanwhile, its path."""
+_CONTEXTS = {
+    "trace": ("resource", "scope", "span", "spanevent"),
+    "metric": ("resource", "scope", "datapoint"),
+    "log": ("resource", "scope", "log"),
+}
+_CARDS_OF_A_TEXT = (1, 6)
+"""How many of each of `masking.CARDS` are looked at in the attributes of a thing, together with a body."""
+_GROUP = re.compile(r"(?<!\\)\((?!\?)")
+
+
+def before() -> dict[str, Any]:
+    return _statements(lambda context: [*_moved(context), *_body(context)], _cards)
+
+
+def after() -> dict[str, Any]:
+    return _statements(_restored)
+
+
+def _statements(*kinds: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {"error_mode": "ignore"}
+    for signal, contexts in _CONTEXTS.items():
+        groups = [group for context in contexts for kind in kinds for group in _group(context, kind)]
+        if groups:
+            made[f"{signal}_statements"] = groups
+    return made
+
+
+def _group(context: str, kind: Any) -> Iterator[dict[str, Any]]:
+    statements = list(kind(context))
+    if statements:
+        condition = f"IsMatch(String({context}.attributes), {quoted(masking.CARD_GUARD)})"
+        conditions = {"conditions": [condition]} if kind is _cards else {}
+        yield {"context": context, **conditions, "statements": statements}
+
+
+def _moved(context: str) -> Iterator[str]:
+    for name, path in _MOVED.get(context, {}).items():
+        yield f'set({context}.attributes["masked.{name}"], {path}) where {path} != ""'
+
+
+def _restored(context: str) -> Iterator[str]:
+    for name, path in _MOVED.get(context, {}).items():
+        attribute = f'{context}.attributes["masked.{name}"]'
+        yield f"set({path}, {attribute}) where {attribute} != nil"
+        yield f'delete_key({context}.attributes, "masked.{name}")'
+
+
+def _body(context: str) -> Iterator[str]:
+    if context == "log":
+        guard = quoted(masking.CARD_GUARD)
+        yield f'set(log.attributes["masked.body"], String(log.body)) where IsMatch(String(log.body), {guard})'
+
+
+def _cards(context: str) -> Iterator[str]:
+    """Those with a right check digit. A value that is no text, but a number or a list, becomes one if there is a card in it."""
+    attributes = f"{context}.attributes"
+    digits, found = f'{context}.cache["digits"]', f'{context}.cache["found"]'
+    for expression, count in zip(masking.CARDS, _CARDS_OF_A_TEXT, strict=True):
+        named = [_GROUP.sub(f"(?P<n{number}>", expression) for number in range(count)]
+        pattern = "(?s)" + named[0] + "".join(f"(?:.*?{other}" for other in named[1:]) + ")?" * (count - 1)
+        yield f"set({found}, ExtractPatterns(String({attributes}), {quoted(pattern)}))"
+        for number in range(count):
+            card = f'{found}["n{number}"]'
+            yield f'set({digits}, "")'
+            yield f"set({digits}, {card}) where {card} != nil"
+            yield f'replace_pattern({digits}, "[^0-9]+", "")'
+            is_card = f'{digits} != "" and IsValidLuhn({digits})'
+            yield f'replace_all_patterns({attributes}, "value", {card}, "<card>") where {is_card}'
+            yield f"stringify_all({attributes}) where {is_card} and Index(String({attributes}), {card}) >= 0"
+            yield f'replace_all_patterns({attributes}, "value", {card}, "<card>") where {is_card}'
+    if context == "log":
+        body = 'log.attributes["masked.body"]'
+        yield f"set(log.body, {body}) where {body} != nil and {body} != String(log.body)"
+        yield 'delete_key(log.attributes, "masked.body")'
