@@ -24,6 +24,7 @@ from docker.errors import NotFound
 from check.files import text_of
 from config import loki, services
 from config.container import DIRECTORY
+from config.images import version
 from config.settings import Settings
 from toolchain import backup, engine, jumps, paths, recovery
 from toolchain import stack as stacks
@@ -109,7 +110,7 @@ def judge(name: str) -> Changes:
         )
     keepers = {container.service for container in services.keepers(settings)}
     for service in sorted(changes.keys() & keepers):
-        if None in map(jumps.version, changes[service]):
+        if None in map(version, changes[service]):
             note(f"{service}: the versions of {' and '.join(changes[service])} cannot be told: not judged")
     return changes
 

@@ -17,10 +17,10 @@ import pytest
 import requests
 from docker import DockerClient
 
+from config.images import version as version_of
 from tests.e2e import backups, leftovers
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
-from toolchain import jumps
 from toolchain.backup import manifest
 from toolchain.backup.place import Place
 
@@ -164,7 +164,7 @@ def _image(stack: Deployment, service: str) -> str:
 
 def _version(image: str, patch: int) -> str:
     """Of `image`, with another patch level."""
-    found = jumps.version(image)
+    found = version_of(image)
     assert found
     return f"{found[0]}.{found[1]}.{found[2] + patch}"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from config import images
 from config.images import pins
 from tests.unit.conftest import settings_of
 from toolchain import jumps
@@ -30,7 +31,7 @@ DIGEST = f"sha256:{'0' * 64}"
     ],
 )
 def test_the_version_is_told_by_the_tag_or_by_the_digest_of_a_pin(image: str, version: tuple[int, ...] | None) -> None:
-    assert jumps.version(image) == version
+    assert images.version(image) == version
 
 
 OLDER = "an older version may not read"
