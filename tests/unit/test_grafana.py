@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -207,7 +208,9 @@ def grafana_that(answers: list[tuple[int, str]]) -> Iterator[tuple[int, list[str
         server.server_close()
 
 
-def script(folder: Path, *arguments: str, port: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+def script(
+    folder: Path, *arguments: str, port: int = 0, environment: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
     """The script beside the files of a stack, with Grafana's folder and an nc in `folder`."""
     for name in ("bin", "share/bin", "files/secrets", "files/dashboards"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -270,7 +273,7 @@ def test_a_new_password_is_set_by_a_command_that_reads_our_files_and_no_other_se
     (tmp_path / "files").mkdir()
     (tmp_path / "files/declared").write_text("")
     with grafana_that(answers) as (port, _):
-        done = script(tmp_path, "reload", port=port, GF_PATHS_DATA="/elsewhere")
+        done = script(tmp_path, "reload", port=port, environment={"GF_PATHS_DATA": "/elsewhere"})
     assert done.returncode == 0, done.stderr
     assert f"--config {tmp_path}/files/grafana.ini admin reset-admin-password --password-from-stdin" in done.stdout
     assert "GF_" not in done.stdout
@@ -291,7 +294,7 @@ def test_a_new_password_is_set_by_a_command_that_reads_our_files_and_no_other_se
 )
 def test_no_setting_of_an_images_environment_reaches_grafana(tmp_path: Path, name: str) -> None:
     """By Grafana's order of precedence it would win over the file: defaults, file, environment, command line."""
-    done = script(tmp_path, "start", **{name: "first line\nGF_SECOND=of the same", "OTHER": "stays"})
+    done = script(tmp_path, "start", environment={name: "first line\nGF_SECOND=of the same", "OTHER": "stays"})
     assert done.returncode == 0
     said = done.stdout.splitlines()
     assert f"ARGUMENTS server --homepath={tmp_path}/share --config={tmp_path}/files/grafana.ini" in said
