@@ -17,7 +17,7 @@ import pytest
 import requests
 from docker import DockerClient
 
-from config.images import version
+from config.images import version as version_of
 from tests.e2e import backups, leftovers
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
@@ -164,7 +164,7 @@ def _image(stack: Deployment, service: str) -> str:
 
 def _version(image: str, patch: int) -> str:
     """Of `image`, with another patch level."""
-    found = version(image)
+    found = version_of(image)
     assert found
     return f"{found[0]}.{found[1]}.{found[2] + patch}"
 
@@ -230,8 +230,8 @@ def test_what_another_image_has_written_goes_for_the_data_of_before_and_nothing_
         "prometheus": ("99.0.0", 'LABEL "of"="another major version"'),
         "loki": (_version(old["loki"], 2), 'LABEL "of"="the release after it"'),
     }
-    for service, (tag, change) in new.items():
-        stack.config["images"][service] = images.make(old[service], service, tag, change)
+    for service, (version, change) in new.items():
+        stack.config["images"][service] = images.make(old[service], service, version, change)
     with Meanwhile(stack) as meanwhile:
         printed = _upgrade(stack, fails=True)
     first = re.findall(r"^ +the backup: (\S+)$", printed, re.MULTILINE)
