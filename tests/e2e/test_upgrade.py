@@ -230,8 +230,8 @@ def test_what_another_image_has_written_goes_for_the_data_of_before_and_nothing_
         "prometheus": ("99.0.0", 'LABEL "of"="another major version"'),
         "loki": (_version(old["loki"], 2), 'LABEL "of"="the release after it"'),
     }
-    for service, (version, change) in new.items():
-        stack.config["images"][service] = images.make(old[service], service, version, change)
+    for service, (tag, change) in new.items():
+        stack.config["images"][service] = images.make(old[service], service, tag, change)
     with Meanwhile(stack) as meanwhile:
         printed = _upgrade(stack, fails=True)
     first = re.findall(r"^ +the backup: (\S+)$", printed, re.MULTILINE)

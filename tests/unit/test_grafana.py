@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
-from config import grafana
+from config import grafana, links
 from config.container import ConfigFiles
 from config.settings import GRAFANA_PASSWORD, Settings
+from tests import grafana_page
 from tests.unit.conftest import SECRET_TEXT, settings_of
 
 SOURCES = "provisioning/datasources/stack.yml"
@@ -63,8 +64,67 @@ def test_data_sources_have_fixed_uids_and_names_and_lead_to_the_services_of_the_
 def test_every_link_leads_to_a_data_source_that_is_there() -> None:
     made = sources()
     named = re.findall(r"'(?:datasourceUid|alertmanagerUid)': '(\w+)'", str(made))
-    assert len(named) == 6
+    assert len(named) == 5
     assert set(named) <= made.keys()
+
+
+# Links from a trace, a line and an exemplar, as the page makes them
+
+
+def trace(service: str, process: dict[str, str], span: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """One as Jaeger answers it, and its span: `service.name` is beside the tags."""
+
+    def tags(of: dict[str, str]) -> list[dict[str, str]]:
+        return [{"key": key, "type": "string", "value": value} for key, value in of.items()]
+
+    made = {
+        "traceID": "4bf92f",
+        "spanID": "00f067",
+        "processID": "p1",
+        "operationName": "GET /",
+        "tags": tags({"span.kind": "server", **span}),
+    }
+    processes = {"p1": {"serviceName": service, "tags": tags({"telemetry.sdk.language": "python", **process})}}
+    return {"traceID": "4bf92f", "spans": [made], "processes": processes}, made
+
+
+@pytest.mark.parametrize("name", ["orders", "orders-v2", 'the "old" shop', "a\\\\b", "unknown_service"])
+def test_a_span_leads_to_lines_and_metrics_of_its_service(name: str) -> None:
+    jaeger = sources()["jaeger"]["jsonData"]
+    found = trace(name, {links.SERVICE_TAG: name}, {"service": "forged", "service.name": "forged"})
+    assert grafana_page.related_logs(jaeger["tracesToLogsV2"], *found) == f'{{service=`{name}`}} | trace_id="4bf92f"'
+    queries = grafana_page.metrics(jaeger["tracesToMetrics"], *found)
+    assert queries["Requests/s"] == f"sum(rate(traces_span_metrics_calls_total{{service=`{name}`}}[5m]))"
+    for query in queries.values():
+        assert query.count(f"{{service=`{name}`") == query.count("{") == query.count("}")
+
+
+def test_a_span_from_before_the_tag_has_no_link_to_logs_and_queries_of_nothing() -> None:
+    jaeger = sources()["jaeger"]["jsonData"]
+    found = trace("orders", {}, {})
+    assert grafana_page.related_logs(jaeger["tracesToLogsV2"], *found) is None
+    for query in grafana_page.metrics(jaeger["tracesToMetrics"], *found).values():
+        assert re.findall(r"\{service=`[^`]+`", query)  # of a service that there is not, and not of all
+
+
+def test_an_exemplar_and_a_line_lead_to_their_trace_once() -> None:
+    made = sources()
+    shown = ("1764000000000", "1764003600000")
+    [destination] = made["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
+    [(title, target)] = grafana_page.of_exemplar(destination, "4bf92f", shown)
+    assert (destination["name"], title) == ("trace_id", "Open the trace")
+    assert grafana_page.asks_for_trace(target) == "4bf92f"
+    [field] = made["loki"]["jsonData"]["derivedFields"]
+    labels = {"service": "orders", "parent_trace_id": "other", "trace_id": "4bf92f"}
+    [(title, target)] = grafana_page.of_line(field, labels)
+    assert title == "Open the trace"
+    assert grafana_page.asks_for_trace(target) == "4bf92f"
+    assert grafana_page.of_line(field, {"service": "orders"}) == []
+
+
+def test_no_text_stands_where_a_yes_or_no_belongs() -> None:
+    words = {"on", "off", "true", "false", "yes", "no"}
+    assert [place for place, text in grafana_page.texts(sources()) if text.lower() in words] == []
 
 
 def test_steps_of_queries_are_those_of_the_scrapes() -> None:
