@@ -16,7 +16,9 @@ from tests.unit.conftest import settings_of
 from toolchain import unreadable, volume_helper
 
 NOTES = 'level=ERROR msg="error creating notification log" err="proto: illegal wireType 7"'
-NOTES_SINCE_0_34 = 'level=ERROR msg="alertmanager exited with error" err="error creating notification log: unexpected EOF"'
+NOTES_SINCE_0_34 = (
+    'level=ERROR msg="alertmanager exited with error" err="error creating notification log: unexpected EOF"'
+)
 POSITIONS = (
     "invalid yaml positions file [/var/lib/alloy/data/loki.source.docker.containers/positions.yml]: yaml: control"
 )
