@@ -25,8 +25,14 @@ def statements(processor: str, signal: str, config: dict[str, Any] | None = None
 def test_what_is_counted_and_what_is_sent_on_is_cut_before() -> None:
     pipelines = main_file()["service"]["pipelines"]
     for signal in ("traces", "metrics"):
-        assert pipelines[signal]["processors"][2] == "transform/lengths"
-    assert pipelines["traces/sampled"]["processors"] == ["tail_sampling", "transform/stored"]
+        assert pipelines[signal]["processors"][:5] == [
+            "memory_limiter",
+            "transform/unmasked",
+            "redaction",
+            "transform/masked",
+            "transform/lengths",
+        ]
+    assert pipelines["traces/sampled"]["processors"] == ["tail_sampling", "transform/stored", "transform/named"]
 
 
 @pytest.mark.parametrize(("limit", "characters"), [(512, 128), (64, 16)])
