@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 OLDEST_API = (1, 40)
-"""Of Docker 19.03. Prometheus, Alloy and cAdvisor are made with moby/client, which speaks nothing older (its
+"""The API of Docker 19.03. Prometheus, Alloy and cAdvisor are made with moby/client, which speaks nothing older (its
 MinAPIVersion); what this project is tested on is told in docs/toolchain.md."""
 NEWEST_API = (1, 51)
 """What Pulumi's Docker provider speaks (docker/docker 28.5 in its go.mod): an engine may be newer, but must take that."""

@@ -37,7 +37,7 @@ def pins() -> dict[str, Pin]:
 
 
 def version(image: str) -> Version | None:
-    """Of a reference: by its tag, or by the digest of a pin; None where neither tells."""
+    """The version that a reference names, by its tag or by the digest of a pin; None where neither tells."""
     if ":" not in image.partition("@")[0].rpartition("/")[2]:
         image = next((pin.reference for pin in pins().values() if pin.digest == image.partition("@")[2]), image)
     found = re.search(r":v?(\d+)\.(\d+)(?:\.(\d+))?[^/]*$", image.partition("@")[0])

@@ -13,7 +13,7 @@ class Stage:
     kind: str
     arguments: Mapping[str, Any]
     stages: tuple["Stage", ...] = ()
-    """Of a `match`: what is done to lines that its selector finds."""
+    """What a `match` does to the lines that its selector finds."""
 
 
 def stage(kind: str, *, stages: tuple[Stage, ...] = (), **arguments: Any) -> Stage:
