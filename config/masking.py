@@ -155,7 +155,7 @@ _UNITS = ("service", "socket", "timer", "mount", "automount", "slice", "scope", 
 _LETTERS = "À-žƀ-ῼ぀-퟿"
 _USER = rf"{_other_than(('', 'git', 'hg', 'svn'), '0-9_.%+' + _LETTERS + '-')}"
 _LABEL = rf"[0-9-]*[a-z{_LETTERS}][a-z0-9{_LETTERS}-]*\."
-"""The last part of a host name: it has a letter, or `next@15.0.0-canary.abc` would be an address."""
+"""A part of a host name: it has a letter, or `next@15.0.0-canary.abc` would be an address."""
 _ADDRESS = rf"(?i)(?:\\[nrt]|\b|[{_LETTERS}])({_USER}(?:@|%(?:25)?40|\\u0040|&#64;)(?:[0-9-]+\.(?:{_LABEL})*|(?:{_LABEL})+){_other_than(('', *_UNITS), _LETTERS)})(?:\b|_|$|[^a-z0-9_])"
 EMAIL = Mask(_ADDRESS, ("@", "%40", "%2540", "u0040", "&#64;"))
 
