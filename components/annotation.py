@@ -28,7 +28,7 @@ INFO = 9
 LOGS = f"http://otel_collector:{OTLP_HTTP}/v1/logs"
 PATIENCE_SECONDS = 30
 NOT_TOLD = (
-    "this deployment is not marked on the dashboards yet, but with the next one: the collector does not take its mark:"
+    "this deployment is not marked on the dashboards yet, but with the next change: the collector does not take its mark:"
 )
 
 Running = Mapping[str, Mapping[str, str]]
