@@ -72,7 +72,11 @@ def annotation(stacks: Iterable[Stack], settings: Settings) -> command.local.Com
         logging=command.local.Logging.NONE,
         opts=pulumi.ResourceOptions(depends_on=[service.proved for service in services.values()]),
     )
+
+    def show(words: str) -> None:
+        if words:
+            pulumi.warn(words, told)
+
     if not pulumi.runtime.is_dry_run():
-        # The provider's own lines are gone when the command ends.
-        told.stderr.apply(lambda words: words and pulumi.warn(words, told))
+        told.stderr.apply(show)  # the provider's own lines are gone when the command ends
     return told
