@@ -306,5 +306,9 @@ def _configured(provider: provider_pb2_grpc.ResourceProviderStub, check: provide
     checked = provider.CheckConfig(check, timeout=LIMIT_SECONDS)
     if checked.failures:
         raise grpc.RpcError([failure.reason for failure in checked.failures])
-    configure = provider_pb2.ConfigureRequest(args=checked.inputs, acceptSecrets=True, acceptResources=True)
+    # The CLI says it twice.
+    variables = {f"docker:config:{key}": str(value) for key, value in checked.inputs.items()}
+    configure = provider_pb2.ConfigureRequest(
+        variables=variables, args=checked.inputs, acceptSecrets=True, acceptResources=True
+    )
     provider.Configure(configure, timeout=LIMIT_SECONDS)
