@@ -16,6 +16,8 @@ import grpc
 import pytest
 from google.protobuf import empty_pb2, struct_pb2  # type: ignore[import-untyped] # no stubs
 from pulumi.runtime.proto import (
+    analyzer_pb2,
+    analyzer_pb2_grpc,
     engine_pb2_grpc,
     language_pb2,
     language_pb2_grpc,
@@ -283,6 +285,46 @@ time.sleep(60)
     answer = run(program)
     interrupter.join()
     assert answer.error == "program exited with non-zero exit code: 130"
+
+
+PACK = """
+import json, os
+facts = {name: os.environ.get(name) for name in ("PULUMI_PROJECT", "PULUMI_STACK", "PULUMI_DRY_RUN", "PULUMI_CONFIG",
+                                                 "FROM_ENGINE", "HOME", "VIRTUAL_ENV")}
+open("facts.json", "w").write(json.dumps(facts))
+os._exit(3)
+"""
+
+
+def test_a_policy_pack_runs_in_its_folder_and_knows_the_stack(runtime: Runtime, engine: str, tmp_path: Path) -> None:
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    (pack / "__main__.py").write_text(PACK)
+    request = language_pb2.RunPluginRequest(
+        pwd=str(tmp_path),
+        program=str(pack),
+        args=[engine],
+        env=["FROM_ENGINE=yes"],
+        kind="analyzer",
+        name="pack",
+        info=program_in(pack, virtualenv=VENV, toolchain="pip"),
+    )
+    answers = runtime.RunPlugin(request, timeout=LIMIT_SECONDS)
+    port = int(next(answers).stdout)
+    stack = analyzer_pb2.AnalyzerStackConfigureRequest(stack="s", project="p", dry_run=True, config={"p:key": "value"})
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        analyzer_pb2_grpc.AnalyzerStub(channel).ConfigureStack(stack, timeout=LIMIT_SECONDS)
+    with contextlib.suppress(grpc.RpcError):  # it ends before it answers
+        list(answers)
+    assert json.loads((pack / "facts.json").read_text()) == {
+        "PULUMI_PROJECT": "p",
+        "PULUMI_STACK": "s",
+        "PULUMI_DRY_RUN": "true",
+        "PULUMI_CONFIG": '{"p:key":"value"}',
+        "FROM_ENGINE": "yes",
+        "HOME": os.environ["HOME"],
+        "VIRTUAL_ENV": VENV,
+    }
 
 
 def test_the_docker_provider_refuses_an_engine_that_does_not_answer_also_at_a_preview(tmp_path: Path) -> None:
