@@ -1,6 +1,7 @@
 """The program as the engine runs it."""
 
 import json
+import os
 import runpy
 import signal
 from collections.abc import Callable, Collection, Mapping
@@ -52,6 +53,7 @@ Run: TypeAlias = Callable[..., tuple[Recorder, dict[str, Any]]]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs the program with a stack config; returns what it declared and what it exported."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the tests' own Ctrl-C stays what it is
 
     def with_config(
         config: Mapping[str, Any], secrets: Collection[str] = (), values: Mapping[str, str] | None = None
@@ -65,7 +67,6 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         exports: dict[str, Any] = {}
         monkeypatch.setattr(pulumi, "export", declared.__setitem__)
         monkeypatch.setattr(components.engine, "connect", connect)
-        monkeypatch.setattr(signal, "signal", lambda *_: None)  # the tests' own Ctrl-C stays what it is
 
         def program() -> pulumi.Output[None]:
             pulumi.runtime.set_all_config(texts, secret_keys)
@@ -89,6 +90,16 @@ def test_an_empty_stack_file_deploys_on_the_explicit_engine_and_says_where_to_lo
     assert recorder[PROVIDER, "engine"].inputs["context"] == ""  # DOCKER_CONTEXT would overrule the host
     ours = [r for r in recorder.resources if r.typ.startswith("docker:")]
     assert [r.name for r in ours if "::engine::" not in r.options.provider] == []
+
+
+def test_ctrl_c_ends_the_program_at_once_and_without_a_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: dict[int, Callable[..., None]] = {}
+    codes: list[int] = []
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(os, "_exit", codes.append)
+    run({})
+    handlers[signal.SIGINT](signal.SIGINT, None)
+    assert codes == [130]
 
 
 def test_no_command_is_shown_line_by_line(run: Run) -> None:
