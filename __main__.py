@@ -1,5 +1,7 @@
 """One stack: settings, the engine, and what is put on it."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from config import dashboard_files, services
 from config import own_rules as rule_files
 from config import settings as stack_config
 from config.units import mib
+
+# Ctrl-C reaches the program by its language host: a traceback would hide what the CLI says of the deployment.
+signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
 
 stack_file = f"Pulumi.{pulumi.get_stack()}.yaml: {pulumi.get_project()}"
 try:
@@ -40,7 +45,7 @@ except ConnectionError as error:
 
 engine = docker.Provider(
     "engine",
-    host=settings.docker.host,
+    host=settings.docker.provider_host,
     context="",  # else DOCKER_CONTEXT would overrule the host
     cert_path=settings.docker.certificates and str(Path(settings.docker.certificates).expanduser()),
     ssh_opts=settings.docker.ssh_options or None,

@@ -27,9 +27,7 @@ INFO = 9
 """OpenTelemetry's severity number, which becomes the label `level`."""
 LOGS = f"http://otel_collector:{OTLP_HTTP}/v1/logs"
 PATIENCE_SECONDS = 30
-NOT_TOLD = (
-    "this deployment is not marked on the dashboards yet, but with the next one: the collector does not take its mark:"
-)
+NOT_TOLD = "this deployment is not marked on the dashboards yet, but with the next change: the collector does not take its mark:"
 
 Running = Mapping[str, Mapping[str, str]]
 """Service → what of it may change."""

@@ -65,10 +65,18 @@ def annotation(stacks: Iterable[Stack], settings: Settings) -> command.local.Com
         "environment": settings.environment,
         "services": {name: dict(service.running) for name, service in services.items()},
     }
-    return command.local.Command(
+    told = command.local.Command(
         "annotation",
         create=".venv/bin/python -m components.annotation",
         environment={"ORDER": pulumi.Output.json_dumps(order)},
-        logging=command.local.Logging.STDERR,
+        logging=command.local.Logging.NONE,
         opts=pulumi.ResourceOptions(depends_on=[service.proved for service in services.values()]),
     )
+
+    def show(words: str) -> None:
+        if words:
+            pulumi.warn(words, told)
+
+    if not pulumi.runtime.is_dry_run():
+        told.stderr.apply(show)  # the provider's own lines are gone when the command ends
+    return told

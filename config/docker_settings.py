@@ -80,6 +80,12 @@ class Docker(Model):
         scheme, path = self.host.split("://", 1)
         return path if scheme == "unix" else "/var/run/docker.sock"
 
+    @property
+    def provider_host(self) -> str:
+        """For the Docker provider. Without the path its `docker system dial-stdio` would go where the environment or the
+        current context over there leads. Source: `cli/connhelper/connhelper.go` of the Docker CLI v28.5."""
+        return f"{self.host.rstrip('/')}{self.socket}" if self.host.startswith("ssh://") else self.host
+
     def seen_from(self, way_back: str) -> "Docker":
         """The same engine for a program in another folder, from which `way_back` leads to the project."""
         ssh = self.ssh and self.ssh.model_copy(

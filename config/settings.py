@@ -712,7 +712,14 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
     mine = f"{project}:"  # an empty value is Pulumi.yaml's way to declare a key without setting it
     own = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
     values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
-    problems: list[tuple[str, str]] = []
+    instead = (
+        f"the engine, and the way to it, are said in {mine}docker; logins to registries are those of `docker login`"
+    )
+    problems = [
+        ("", f"Pulumi.{stack}.yaml: {key}: nothing of `docker:` is read here: {instead}")
+        for key in config
+        if key.startswith("docker:")
+    ]
     for key, value in own.items():
         is_secret = f"{project}:{key}" in secret_keys
         if key in SECRETS and not is_secret:

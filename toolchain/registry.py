@@ -17,6 +17,9 @@ from toolchain.report import Step, ToolchainError
 
 PACKAGE = "docker-registry"
 START_SECONDS = 20
+LOGIN = {"username": "me", "password": "only-for-tests"}
+HTPASSWD = "me:$2b$05$2VVCtpsKXbdnDmyW/HDCF.dT7Q5vodumuSM.apFgLU92awGDi9XOS\n"
+"""The same, as `htpasswd -B` writes it."""
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 
 
@@ -45,17 +48,19 @@ class Registry:
 
 
 @contextmanager
-def running() -> Iterator[Registry]:
-    """An empty registry on a free port, gone with all its images at the end."""
+def running(*, closed: bool = False) -> Iterator[Registry]:
+    """An empty registry on a free port, gone with all its images at the end; a closed one wants `LOGIN`."""
     key = store.content_key(debian.release(), PACKAGE)
     binary = store.product(PACKAGE, key, _unpack) / "usr" / "bin" / "docker-registry"
     with tempfile.TemporaryDirectory(prefix="registry-") as folder:
-        config, log = Path(folder, "config.yml"), Path(folder, "log")
+        config, log, users = Path(folder, "config.yml"), Path(folder, "log"), Path(folder, "users")
+        users.write_text(HTPASSWD)
+        auth = f"auth: {{htpasswd: {{realm: tests, path: {users}}}}}\n" if closed else ""
         config.write_text(
             "version: 0.1\n"
             f"storage: {{filesystem: {{rootdirectory: {folder}/images}}, delete: {{enabled: true}}}}\n"
             "http: {addr: '127.0.0.1:0'}\n"
-            "log: {level: info, accesslog: {disabled: true}}\n"
+            "log: {level: info, accesslog: {disabled: true}}\n" + auth
         )
         with log.open("wb") as out:
             process = subprocess.Popen([binary, "serve", config], stdout=out, stderr=out)

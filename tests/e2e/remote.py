@@ -45,6 +45,8 @@ class Sshd:
         (self.folder / "config").write_text(
             f"ListenAddress 127.0.0.1\nPort {self.port}\nHostKey {self.folder}/host\nPidFile none\nUsePAM no\n"
             f"AuthorizedKeysFile {self.folder}/user.pub\nStrictModes no\nPasswordAuthentication no\nLogLevel VERBOSE\n"
+            # What the host's own Docker CLI would use is another engine than the one that is meant.
+            "SetEnv DOCKER_HOST=unix:///nowhere.sock\n"
         )
         binary = package / "usr" / "sbin" / "sshd"
         [libraries] = {str(path.parent) for path in package.rglob("libwrap.so.0")}

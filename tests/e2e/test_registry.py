@@ -1,18 +1,26 @@
 """Images from a mirror that the stack names, as behind a closed network: pulled by tag and digest."""
 
+import base64
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
 import pytest
 from docker import DockerClient
 from docker.errors import ImageNotFound
 
 from config import scrape
+from config.docker_settings import Docker
 from config.images import pins
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
-from toolchain.registry import Registry, running
+from toolchain import engine
+from toolchain import images as image_builds
+from toolchain.images import pulling
+from toolchain.registry import LOGIN, Registry, running
+from toolchain.report import ToolchainError
 
 SERVICES = (
     *("prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy"),
@@ -39,14 +47,18 @@ def images(registry: Registry, client: DockerClient, local_images: Mapping[str, 
     for service in (*SERVICES, "busybox"):
         pin = pins()[service]
         path = pin.repository.partition("/")[2]
-        source = local_images.get(service)
-        if source is None:
-            source = pin.reference
-            client.images.pull(source)
+        source = _on_engine(service, client, local_images)
         found[service] = f"{path}:{pin.tag}@{registry.push(client, source, path, pin.tag)}"
     _forget(client, registry, found)
     yield found
     _forget(client, registry, found)
+
+
+def _on_engine(service: str, client: DockerClient, local_images: Mapping[str, str]) -> str:
+    """An image of the service that the engine has."""
+    if service not in local_images:
+        client.images.pull(pins()[service].reference)
+    return local_images.get(service, pins()[service].reference)
 
 
 def _forget(client: DockerClient, registry: Registry, images: Mapping[str, str]) -> None:
@@ -71,6 +83,27 @@ def stack(
     with deploy("mirror", images={"registry": registry.address, **images}) as made:
         made.up()
         yield made
+
+
+def test_a_mirror_with_a_login_is_pulled_from_by_docker_login_and_by_nothing_else(
+    client: DockerClient, local_images: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    config, source = tmp_path / "config.json", _on_engine("busybox", client, local_images)
+    with running(closed=True) as mirror:
+        login = base64.b64encode(":".join(LOGIN.values()).encode()).decode()
+        config.write_text(json.dumps({"auths": {mirror.address: {"auth": login}}}))
+        known = engine.connect(Docker())
+        mirror.push(known, source, "nervous/busybox", "1")
+        reference = f"{mirror.address}/nervous/busybox:1"
+        config.unlink()
+        with pytest.raises(ToolchainError) as refused:
+            pulling.pull(engine.connect(Docker()), {reference})
+        assert f"docker login {mirror.address}" in (refused.value.fix or "")
+        assert not image_builds.present(known, reference)
+        pulling.pull(known, {reference})
+        client.images.get(reference)
+        client.images.remove(reference, noprune=True)
 
 
 def test_every_container_runs_an_image_pulled_by_tag_and_digest(

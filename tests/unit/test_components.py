@@ -12,7 +12,7 @@ import pytest
 from pulumi.runtime.mocks import MockResourceArgs
 
 from components.activate import Order
-from components.stack import Correlation, LogStack, MetricsStack, TraceStack
+from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import services
 from config.container import Container
 from config.ports import METRICS
@@ -566,6 +566,22 @@ def test_activation_comes_after_the_container_and_has_an_end() -> None:
         assert any(urn.endswith(f"{CONTAINER}::{name}") for urn in command.options.dependencies)
         assert command.options.customTimeouts.create
         assert command.options.customTimeouts.update
+
+
+@pytest.mark.parametrize(
+    ("printed", "preview", "warned"),
+    [("not marked yet", False, ["not marked yet"]), ("not marked yet", True, []), ("", False, [])],
+    ids=["a deployment that is not marked", "a preview after it", "a deployment that is marked"],
+)
+def test_the_program_itself_shows_that_a_deployment_is_not_marked(
+    monkeypatch: pytest.MonkeyPatch, printed: str, warned: list[str], *, preview: bool
+) -> None:
+    """What a command prints is on the screen only while it runs."""
+    shown: list[str] = []
+    monkeypatch.setattr(pulumi, "warn", lambda words, _: shown.append(words))
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
+    deploy(lambda: annotation((), settings_of()).stderr, Recorder(lambda _: {"stderr": printed}))
+    assert shown == warned
 
 
 def test_activation_is_run_again_without_being_replaced() -> None:

@@ -11,6 +11,17 @@ def options(**ssh: Any) -> list[str]:
     return Docker.model_validate({"host": "ssh://deploy@vps.example", "ssh": ssh or None}).ssh_options
 
 
+@pytest.mark.parametrize("host", ["ssh://deploy@vps.example:2222", "ssh://deploy@vps.example:2222/"])
+def test_the_provider_is_told_the_socket_of_an_ssh_host(host: str) -> None:
+    told = Docker.model_validate({"host": host}).provider_host
+    assert told == "ssh://deploy@vps.example:2222/var/run/docker.sock"
+
+
+@pytest.mark.parametrize("host", ["unix:///run/user/1000/docker.sock", "tcp://127.0.0.1:2375"])
+def test_the_provider_is_told_other_hosts_as_they_are(host: str) -> None:
+    assert Docker.model_validate({"host": host}).provider_host == host
+
+
 def test_other_hosts_need_none() -> None:
     assert Docker().ssh_options == []
 

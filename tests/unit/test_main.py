@@ -1,7 +1,9 @@
 """The program as the engine runs it."""
 
 import json
+import os
 import runpy
+import signal
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,6 +53,7 @@ Run: TypeAlias = Callable[..., tuple[Recorder, dict[str, Any]]]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs the program with a stack config; returns what it declared and what it exported."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the tests' own Ctrl-C stays what it is
 
     def with_config(
         config: Mapping[str, Any], secrets: Collection[str] = (), values: Mapping[str, str] | None = None
@@ -89,6 +92,22 @@ def test_an_empty_stack_file_deploys_on_the_explicit_engine_and_says_where_to_lo
     assert [r.name for r in ours if "::engine::" not in r.options.provider] == []
 
 
+def test_ctrl_c_ends_the_program_at_once_and_without_a_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: dict[int, Callable[..., None]] = {}
+    codes: list[int] = []
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(os, "_exit", codes.append)
+    run({})
+    handlers[signal.SIGINT](signal.SIGINT, None)
+    assert codes == [130]
+
+
+def test_no_command_is_shown_line_by_line(run: Run) -> None:
+    """The provider waits for ever on a line that is longer than 64 KiB, and forgets the others when the command ends."""
+    recorder, _ = run({})
+    assert {c.inputs["logging"] for c in recorder.of_type(COMMAND).values()} == {"none"}
+
+
 def test_the_engine_the_prefix_and_the_links_are_those_of_the_settings(run: Run) -> None:
     recorder, exports = run(
         {
@@ -108,7 +127,9 @@ def test_the_provider_reaches_an_ssh_host_with_the_options_of_every_other_ssh(ru
     recorder, _ = run({"docker": docker})
     engine = recorder[PROVIDER, "engine"].inputs
     options = Docker.model_validate(docker).ssh_options
-    assert (engine["host"], json.loads(engine["sshOpts"])) == ("ssh://deploy@vps.example", options)
+    # With the path of the socket: else the current context of the host's own Docker CLI would choose the engine.
+    assert engine["host"] == "ssh://deploy@vps.example/var/run/docker.sock"
+    assert json.loads(engine["sshOpts"]) == options
     [order] = {json.dumps(json.loads(c.inputs["environment"]["ORDER"])["docker"]["ssh_options"])
                for c in recorder.of_type(COMMAND).values()}  # fmt: skip
     assert json.loads(order) == options

@@ -147,9 +147,19 @@ def test_pulumi_config_knows_every_key_and_its_defaults_change_nothing() -> None
 
 
 def test_config_of_other_projects_and_providers_is_none_of_its_business() -> None:
-    config = {"docker:host": "unix:///elsewhere", "pulumi:disable-default-providers": '["docker"]'}
+    config = {"aws:region": "eu-central-1", "pulumi:disable-default-providers": '["docker"]'}
     settings = load(config, secret_keys=["other:token"], project=PROJECT, stack="test")
     assert settings == settings_of()
+
+
+def test_an_engine_that_is_named_as_for_the_provider_is_refused_and_not_ignored() -> None:
+    """Pulumi's own keys are for its default provider, and this program has none."""
+    config = {"docker:host": "ssh://me@vps", "docker:registryAuth": "[]", f"{PROJECT}:foo": "1"}
+    with pytest.raises(SettingsError) as caught:
+        load(config, secret_keys=[], project=PROJECT, stack="prod")
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["docker:host", "docker:registryAuth", f"{PROJECT}:foo"]
+    assert f"in {PROJECT}:docker;" in lines[0]
 
 
 def test_settings_cannot_be_changed_later() -> None:

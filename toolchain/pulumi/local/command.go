@@ -97,8 +97,8 @@ func (o *Outputs) run(ctx context.Context, command *string, previous *Outputs) e
 	log := p.GetLogger(ctx)
 	var stdout, stderr bytes.Buffer
 	var both synchronized
-	shown := lineWriter{show: log.Info}
-	shownErrors := lineWriter{show: log.Info}
+	shown := lineWriter{show: log.InfoStatus}
+	shownErrors := lineWriter{show: log.InfoStatus}
 	cmd.Stdout = io.MultiWriter(&stdout, &both, shown.orNothing(o.Logging.has(Stdout)))
 	cmd.Stderr = io.MultiWriter(&stderr, &both, shownErrors.orNothing(o.Logging.has(Stderr)))
 	err := cmd.Run()
@@ -120,17 +120,23 @@ func (o *Outputs) argv(command string) []string {
 	return append(append([]string{}, interpreter...), command)
 }
 
-// environment is this process's, then what the last run printed, then what the
-// program sets: later entries win.
+// environment is this process's, then what the program sets, then what the
+// last run printed: later entries win.
 func (o *Outputs) environment(previous *Outputs) []string {
 	env := os.Environ()
-	if previous != nil && (o.AddPreviousOutputInEnv == nil || *o.AddPreviousOutputInEnv) {
-		env = append(env, "PULUMI_COMMAND_STDOUT="+previous.Stdout, "PULUMI_COMMAND_STDERR="+previous.Stderr)
-	}
 	if o.Environment != nil {
 		for name, value := range *o.Environment {
 			env = append(env, name+"="+value)
 		}
+	}
+	if previous == nil || o.AddPreviousOutputInEnv != nil && !*o.AddPreviousOutputInEnv {
+		return env
+	}
+	if previous.Stdout != "" {
+		env = append(env, "PULUMI_COMMAND_STDOUT="+previous.Stdout)
+	}
+	if previous.Stderr != "" {
+		env = append(env, "PULUMI_COMMAND_STDERR="+previous.Stderr)
 	}
 	return env
 }

@@ -9,8 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
+	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/version"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
@@ -21,12 +23,23 @@ import (
 // what is wrong: the engine must stop without a message of its own.
 const errorAlreadyShown = 32
 
+// lastWords is the time that a program has to end after its SIGINT.
+const lastWords = 5 * time.Second
+
 // host answers the engine's questions about Python programs.
 type host struct {
 	pulumirpc.UnimplementedLanguageRuntimeServer
 	engine   string
 	tracing  string
 	executor string
+
+	running context.Context //nolint:containedctx // it lasts as long as the host
+	cancel  context.CancelFunc
+}
+
+func newHost(engine, tracing, executor string) *host {
+	running, cancel := context.WithCancel(context.Background())
+	return &host{engine: engine, tracing: tracing, executor: executor, running: running, cancel: cancel}
 }
 
 func (h *host) Handshake(
@@ -87,10 +100,14 @@ func (h *host) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pulumirpc.R
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, python.path, h.executorArguments(req)...)
-	cmd.Dir = req.GetPwd()
+	running, stop := context.WithCancel(h.running)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	cmd := exec.CommandContext(running, python.path, h.executorArguments(req)...)
 	cmd.Env = append(python.env, config...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = lastWords
 	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {
@@ -98,33 +115,32 @@ func (h *host) Run(ctx context.Context, req *pulumirpc.RunRequest) (*pulumirpc.R
 		return &pulumirpc.RunResponse{}, nil
 	case errors.As(err, &exit) && exit.ExitCode() == errorAlreadyShown:
 		return &pulumirpc.RunResponse{Bail: true}, nil
-	case errors.As(err, &exit) && exit.Exited():
-		return &pulumirpc.RunResponse{Error: fmt.Sprintf("Program exited with non-zero exit code: %d", exit.ExitCode())}, nil
+	case errors.As(err, &exit): // -1 after a signal
+		return &pulumirpc.RunResponse{Error: fmt.Sprintf("program exited with non-zero exit code: %d", exit.ExitCode())}, nil
 	default:
-		return &pulumirpc.RunResponse{Error: fmt.Sprintf("Program did not run to its end: %v", err)}, nil
+		return &pulumirpc.RunResponse{
+			Error: fmt.Sprintf("problem executing program (could not run language executor): %v", err),
+		}, nil
 	}
 }
 
 // configVariables hands over stack config in the variables that the SDK reads.
 func configVariables(req *pulumirpc.RunRequest) ([]string, error) {
-	config := req.GetConfig()
-	if config == nil {
-		config = map[string]string{}
-	}
-	values, err := json.Marshal(config)
-	if err != nil {
-		return nil, err
-	}
 	secrets, err := json.Marshal(append([]string{}, req.GetConfigSecretKeys()...))
 	if err != nil {
 		return nil, err
 	}
-	return []string{"PULUMI_CONFIG=" + string(values), "PULUMI_CONFIG_SECRET_KEYS=" + string(secrets)}, nil
+	variables := []string{"PULUMI_CONFIG_SECRET_KEYS=" + string(secrets)}
+	if req.GetConfig() == nil {
+		return variables, nil
+	}
+	values, err := json.Marshal(req.GetConfig())
+	return append(variables, "PULUMI_CONFIG="+string(values)), err
 }
 
 func (h *host) executorArguments(req *pulumirpc.RunRequest) []string {
 	program := req.GetInfo()
-	args := []string{"-u", h.executor} // unbuffered: progress is shown as it happens
+	args := []string{h.executor}
 	for _, option := range []struct{ name, value string }{
 		{"monitor", req.GetMonitorAddress()},
 		{"engine", h.engine},
@@ -141,50 +157,89 @@ func (h *host) executorArguments(req *pulumirpc.RunRequest) []string {
 			args = append(args, "--"+option.name, option.value)
 		}
 	}
-	args = append(args, filepath.Join(program.GetProgramDirectory(), program.GetEntryPoint()))
+	args = append(args, program.GetEntryPoint()) // relative to pwd, where the executor goes
 	return append(args, req.GetArgs()...)
 }
 
-// RunPlugin starts a policy pack (kind "analyzer") or another plugin that is
-// written in Python, and streams what it prints.
+// RunPlugin starts a policy pack, and streams what it prints. The SDK's proxy
+// stands before it: packs of today's SDK read the stack's config from their
+// environment, which the engine says only to a pack that runs.
 func (h *host) RunPlugin(req *pulumirpc.RunPluginRequest, stream pulumirpc.LanguageRuntime_RunPluginServer) error {
-	env := req.GetEnv()
-	if len(env) == 0 {
-		env = os.Environ()
+	pack := req.GetInfo().GetProgramDirectory()
+	if req.GetKind() != string(apitype.AnalyzerPlugin) {
+		return fmt.Errorf("%s: only policy packs are in this build of the language host, not a plugin of kind %s", pack, req.GetKind())
 	}
-	python, err := interpreterOf(req.GetInfo(), env)
+	python, err := interpreterOf(req.GetInfo(), os.Environ())
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(filepath.Join(req.GetInfo().GetRootDirectory(), "__main__.py")); err != nil {
+		return fmt.Errorf("plugin is not runnable, it has no __main__.py: %w", err)
 	}
 	closer, stdout, stderr, err := rpcutil.MakeRunPluginStreams(stream, false)
 	if err != nil {
 		return err
 	}
 	defer closer.Close() //nolint:errcheck // the streams' own errors are reported by the plugin's end
-	cmd := exec.CommandContext(stream.Context(), python.path, pluginArguments(req)...)
-	cmd.Dir, cmd.Env = req.GetPwd(), python.env
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.Exited() {
-		return stream.Send(&pulumirpc.RunPluginResponse{
-			Output: &pulumirpc.RunPluginResponse_Exitcode{Exitcode: int32(exit.ExitCode())}, //nolint:gosec // 0 to 255
-		})
+	ctx := stream.Context()
+	proxy, stdout, err := sdk.NewPolicyProxy(ctx, stdout)
+	if err != nil {
+		return fmt.Errorf("could not start policy pack proxy: %w", err)
 	}
-	return err
-}
-
-// pluginArguments: a policy pack is not started itself but by the SDK, with
-// its folder as the last argument.
-func pluginArguments(req *pulumirpc.RunPluginRequest) []string {
-	program := filepath.Join(req.GetInfo().GetProgramDirectory(), req.GetInfo().GetEntryPoint())
-	if req.GetKind() != "analyzer" {
-		return append([]string{"-u", program}, req.GetArgs()...)
+	stack, err := proxy.AwaitConfiguration(ctx)
+	if err != nil {
+		return fmt.Errorf("could not get stack configuration: %w", err)
+	}
+	variables, err := packVariables(stack)
+	if err != nil {
+		return err
 	}
 	args := append([]string{"-u", "-m", "pulumi.policy"}, req.GetArgs()...)
-	return append(args, strings.TrimSuffix(program, string(filepath.Separator)+"."))
+	cmd := exec.CommandContext(ctx, python.path, append(args, pack)...)
+	cmd.Dir = pack
+	cmd.Env = append(append(python.env, variables...), req.GetEnv()...)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("problem executing plugin program (could not run language executor): %w", err)
+	}
+	err = proxy.Attach(ctx, cmd)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return stream.Send(&pulumirpc.RunPluginResponse{
+			Output: &pulumirpc.RunPluginResponse_Exitcode{Exitcode: int32(exit.ExitCode())}, //nolint:gosec // -1 to 255
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("could not attach policy pack proxy: %w", err)
+	}
+	return closer.Close()
 }
 
+// packVariables tell a policy pack of the stack that it judges.
+func packVariables(stack *pulumirpc.AnalyzerStackConfigureRequest) ([]string, error) {
+	if stack == nil { // of an engine that does not say it
+		return nil, nil
+	}
+	var variables []string
+	for _, variable := range []struct{ name, value string }{
+		{"PULUMI_ORGANIZATION", stack.GetOrganization()},
+		{"PULUMI_PROJECT", stack.GetProject()},
+		{"PULUMI_STACK", stack.GetStack()},
+		{"PULUMI_DRY_RUN", strconv.FormatBool(stack.GetDryRun())},
+	} {
+		if variable.value != "" {
+			variables = append(variables, variable.name+"="+variable.value)
+		}
+	}
+	if stack.GetConfig() == nil {
+		return variables, nil
+	}
+	config, err := json.Marshal(stack.GetConfig())
+	return append(variables, "PULUMI_CONFIG="+string(config)), err
+}
+
+// Cancel ends the program: the user has interrupted the deployment.
 func (h *host) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	h.cancel()
 	return &emptypb.Empty{}, nil
 }

@@ -54,7 +54,7 @@ func serve(tracing, engine string) error {
 	server, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{
 		Cancel: end,
 		Init: func(s *grpc.Server) error {
-			pulumirpc.RegisterLanguageRuntimeServer(s, &host{engine: engine, tracing: tracing, executor: executor})
+			pulumirpc.RegisterLanguageRuntimeServer(s, newHost(engine, tracing, executor))
 			return nil
 		},
 	})

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
@@ -30,11 +31,7 @@ func interpreterOf(program *pulumirpc.ProgramInfo, env []string) (interpreter, e
 	}
 	venv := options["virtualenv"]
 	if venv == "" {
-		command := "python3"
-		if chosen := os.Getenv("PULUMI_PYTHON_CMD"); chosen != "" {
-			command = chosen
-		}
-		path, err := exec.LookPath(command)
+		path, err := onPath()
 		return interpreter{path, env}, err
 	}
 	if !filepath.IsAbs(venv) {
@@ -47,57 +44,74 @@ func interpreterOf(program *pulumirpc.ProgramInfo, env []string) (interpreter, e
 	return interpreter{path, activated(venv, env)}, nil
 }
 
+// onPath is the Python where no virtual environment is named.
+func onPath() (string, error) {
+	commands := []string{"python3", "python"}
+	if chosen := os.Getenv("PULUMI_PYTHON_CMD"); chosen != "" {
+		commands = []string{chosen}
+	}
+	for _, command := range commands {
+		if path, err := exec.LookPath(command); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("failed to locate any of %q on your PATH. Have you installed Python 3.11 or newer?", commands)
+}
+
 // optionsOf refuses what the official host would not run by pip: it takes uv
 // or poetry where their lock file lies in the program's folder or in any above
 // it, and nothing says which tool is meant.
 func optionsOf(program *pulumirpc.ProgramInfo) (map[string]string, error) {
 	options := map[string]string{}
-	for name, value := range program.GetOptions().AsMap() {
+	for _, name := range []string{"virtualenv", "typechecker", "toolchain"} {
+		value, said := program.GetOptions().AsMap()[name]
+		if !said {
+			continue
+		}
 		text, ok := value.(string)
 		if !ok {
-			return nil, fmt.Errorf("runtime.options.%s must be a string", name)
+			return nil, fmt.Errorf("%s option must be a string", name)
 		}
 		options[name] = text
 	}
-	if options["typechecker"] != "" {
-		return nil, errors.New("runtime.options.typechecker: not in this build of the language host")
+	if checker, said := options["typechecker"]; said {
+		return nil, fmt.Errorf("unsupported typechecker option: %s: not in this build of the language host", checker)
 	}
-	switch options["toolchain"] {
-	case "pip":
-	case "":
-		for folder := program.GetProgramDirectory(); ; folder = filepath.Dir(folder) {
-			for _, lock := range []string{"uv.lock", "poetry.lock"} {
-				if _, err := os.Stat(filepath.Join(folder, lock)); err == nil {
-					return nil, fmt.Errorf("%s means another tool than pip: say runtime.options.toolchain: pip",
-						filepath.Join(folder, lock))
-				}
-			}
-			if folder == filepath.Dir(folder) {
-				return options, nil
+	tool, said := options["toolchain"]
+	if said && tool != "pip" {
+		return nil, fmt.Errorf("unsupported toolchain option: %s: this build of the language host has pip", tool)
+	}
+	if said {
+		return options, nil
+	}
+	for folder := program.GetProgramDirectory(); ; folder = filepath.Dir(folder) {
+		for _, lock := range []string{"uv.lock", "poetry.lock"} {
+			if _, err := os.Stat(filepath.Join(folder, lock)); err == nil {
+				return nil, fmt.Errorf("%s means another tool than pip: say runtime.options.toolchain: pip",
+					filepath.Join(folder, lock))
 			}
 		}
-	default:
-		return nil, fmt.Errorf("runtime.options.toolchain: %s: not in this build of the language host, which has pip",
-			options["toolchain"])
+		if folder == filepath.Dir(folder) {
+			return options, nil
+		}
 	}
-	return options, nil
 }
 
 // activated does to an environment what a virtual environment's activate
 // script does to a shell.
 func activated(venv string, env []string) []string {
+	path := filepath.Join(venv, "bin")
 	out := []string{"VIRTUAL_ENV=" + venv}
 	for _, entry := range env {
-		name, value, _ := strings.Cut(entry, "=")
-		switch name {
+		switch name, value, _ := strings.Cut(entry, "="); name {
 		case "PATH":
-			out = append(out, "PATH="+filepath.Join(venv, "bin")+string(os.PathListSeparator)+value)
+			path += string(os.PathListSeparator) + value
 		case "PYTHONHOME", "VIRTUAL_ENV":
 		default:
 			out = append(out, entry)
 		}
 	}
-	return out
+	return append(out, "PATH="+path)
 }
 
 // ask runs Python with arguments that make it print JSON. It runs in the
@@ -148,30 +162,57 @@ func (p interpreter) plugins(
 	for _, distribution := range installed {
 		args = append(args, distribution.GetName())
 	}
-	var files map[string]struct {
-		Resource              bool
-		Name, Version, Server string
-	}
+	var files map[string]string
 	if err := p.ask(ctx, &files, args...); err != nil {
 		return nil, err
 	}
 	var required []*pulumirpc.PackageDependency
 	for _, distribution := range installed {
-		plugin, has := files[distribution.GetName()]
+		text, has := files[distribution.GetName()]
 		name, named := strings.CutPrefix(distribution.GetName(), "pulumi-")
-		if withoutPlugin[distribution.GetName()] || has && !plugin.Resource || !has && !named {
+		if withoutPlugin[distribution.GetName()] || !has && !named {
 			continue
 		}
-		version := strings.TrimPrefix(cmp.Or(plugin.Version, distribution.GetVersion()), "v")
+		described := plugin.PulumiPluginJSON{Resource: !has}
+		if has {
+			if err := json.Unmarshal([]byte(text), &described); err != nil {
+				return nil, fmt.Errorf("failed to parse pulumi-plugin.json for %s: %w", distribution.GetName(), err)
+			}
+		}
+		version := cmp.Or(described.Version, pluginVersion(distribution.GetVersion()))
+		if !described.Resource || version == "" {
+			continue
+		}
 		required = append(required, &pulumirpc.PackageDependency{
-			Kind: "resource", Name: cmp.Or(plugin.Name, name), Version: "v" + version, Server: plugin.Server,
+			Kind: "resource", Name: cmp.Or(described.Name, name), Server: described.Server,
+			Version: "v" + strings.TrimPrefix(version, "v"),
 		})
 	}
 	return required, nil
 }
 
-// pluginFiles prints what the pulumi-plugin.json of each named distribution
-// says. It imports none of them: the engine asks before it runs the program.
+// release is a version of a Python package (PEP 440) that a plugin can have.
+var release = regexp.MustCompile(`^(\d+(?:\.\d+)*)(?:(a|b|rc)(\d*))?(?:\.(post\d*))?(?:\.(dev\d*))?$`)
+
+// pluginVersion is the same version in the words of the plugin's own releases
+// (semver); empty where there is none.
+func pluginVersion(version string) string {
+	parts := release.FindStringSubmatch(version)
+	if parts == nil {
+		return ""
+	}
+	found := parts[1] + strings.Repeat(".0", max(0, 2-strings.Count(parts[1], ".")))
+	if parts[2] != "" {
+		found += "-" + map[string]string{"a": "alpha", "b": "beta", "rc": "rc"}[parts[2]] + "." + parts[3]
+	}
+	if build := parts[4] + parts[5]; build != "" {
+		found += "+" + build
+	}
+	return found
+}
+
+// pluginFiles prints the pulumi-plugin.json of each named distribution. It
+// imports none of them: the engine asks before it runs the program.
 const pluginFiles = `
 import contextlib, importlib.metadata, importlib.util, json, pathlib, sys
 found = {}
@@ -181,6 +222,6 @@ for name in sys.argv[1:]:
         for folder in spec.submodule_search_locations or [] if spec else []:
             file = pathlib.Path(folder, "pulumi-plugin.json")
             if file.is_file():
-                found.setdefault(name, json.loads(file.read_text()))
+                found.setdefault(name, file.read_text())
 print(json.dumps(found))
 `
