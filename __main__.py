@@ -17,7 +17,7 @@ from config import own_rules as rule_files
 from config import settings as stack_config
 from config.units import mib
 
-# Ctrl-C reaches the program by its language host: a traceback would hide what the CLI says of the deployment.
+# The language host interrupts the program at Ctrl-C and when a resource fails: a traceback would hide what the CLI says.
 signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
 
 stack_file = f"Pulumi.{pulumi.get_stack()}.yaml: {pulumi.get_project()}"

@@ -1,6 +1,8 @@
 """The shop, beside a stack of this project: what users would write for services of their own."""
 
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +12,9 @@ import pulumi_docker as docker
 HERE = Path(__file__).parent
 PORT = 8000
 PASSWORD_FILE = "/run/database_password"  # noqa: S105 - where it is
+
+# The language host interrupts the program when a resource fails: a traceback would hide why it did.
+signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
 
 config = pulumi.Config()
 reached = config.require_object("docker")
