@@ -19,6 +19,7 @@ import yaml
 
 from tests.policy.engine import Resource, declared_by
 from tests.unit.conftest import PROJECT, Recorder, deploy, pulumi_config
+from tests.unit.engines import answers
 
 ROOT = Path(__file__).parents[2]
 MAIN = "__main__.py"
@@ -77,7 +78,8 @@ def declare(change: Change, folder: Path) -> list[Resource]:
         mock.patch.object(pulumi, "export", exported.__setitem__),
         mock.patch.object(yaml, "dump", _dump),
         _with(change.edit),
-        mock.patch("components.engine.connect", return_value=SimpleNamespace(ping=lambda: True)),
+        mock.patch("components.engine.connect", return_value=SimpleNamespace(**answers("docker_20_10"))),
+        mock.patch("signal.signal"),  # the tests' own Ctrl-C stays what it is
     ):
         recorder = deploy(program, Recorder())
     return declared_by(recorder, outputs)
