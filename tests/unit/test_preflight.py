@@ -60,6 +60,18 @@ def test_an_engine_that_can_do_all_is_not_complained_of(info: dict[str, Any], ve
     assert judge(engine(info, version)) == Verdict()
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("docker_20_10", "Docker 20.10.24+dfsg1, API 1.41, images in overlay2, cgroup v1"),
+        ("docker_29", "Docker 29.4.0, API 1.56, images in containerd (overlayfs), cgroup v1"),
+    ],
+)
+def test_an_engine_that_the_tests_run_on_is_known_and_not_complained_of(name: str, line: str) -> None:
+    recorded = Engine.ask(SimpleNamespace(**answers(name)))
+    assert (str(recorded), judge(recorded)) == (line, Verdict())
+
+
 def test_an_engine_that_tells_nothing_of_itself_is_not_complained_of() -> None:
     assert judge(Engine({}, {})) == Verdict()
 
