@@ -32,8 +32,8 @@ try:
     own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
     dashboards = dashboard_files.read(settings, Path(), stack_key=f"{stack_file}:grafana.dashboards")
     must_be_clear(settings.docker, f"Pulumi.{pulumi.get_stack()}.yaml")
-    # The provider asks an engine at a preview, too, unless it is reached by ssh; an update would fail resource by resource.
-    if not (pulumi.runtime.is_dry_run() and settings.docker.host.startswith("ssh://")):
+    # An update without an engine would fail resource by resource.
+    if settings.docker.asked_at_previews or not pulumi.runtime.is_dry_run():
         must_serve(settings.docker.model_dump())
     if pulumi.runtime.is_dry_run():  # and not once more at the update that follows
         for notice in settings.notices:

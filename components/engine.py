@@ -19,9 +19,8 @@ from docker.tls import TLSConfig
 
 from components.other_engine import config_file
 from components.preflight import Engine, judge
+from config.docker_settings import SOCKET
 
-SOCKET = "/var/run/docker.sock"
-"""Where an engine listens that is reached by ssh."""
 STDERR = 2
 """As the engine marks its frames."""
 CUT_OFF = "the engine's answer ended in the middle"

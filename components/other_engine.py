@@ -76,7 +76,7 @@ def question(docker: Docker, file: str) -> tuple[str, str] | None:
 
 
 def must_be_clear(docker: Docker, file: str) -> None:
-    """For who runs Pulumi by hand.
+    """For `pulumi up` by hand.
 
     Raises:
         ConnectionError: it is not clear which engine is meant, or the environment would mislead the provider.

@@ -18,6 +18,8 @@ ONE_CONNECTION = ("ControlMaster=auto", "ControlPath=~/.ssh/nervous-%C", "Contro
 """The provider opens a session for each request that it makes beside others. They share one login, as far as the sshd lets
 them (MaxSessions 10): of more than ten logins at the same time it drops some (MaxStartups 10:30:100)."""
 
+SOCKET = "/var/run/docker.sock"
+"""Where an engine listens, unless its owner has said otherwise."""
 VARIABLES = (
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
@@ -61,7 +63,7 @@ class Ssh(Model):
 class Docker(Model):
     """The engine that everything is put on."""
 
-    host: str = "unix:///var/run/docker.sock"
+    host: str = f"unix://{SOCKET}"
     """`unix:///path`, `tcp://host:port` (with `certificates`) or `ssh://user@host[:port]` (the Docker CLI must be there,
     and the user in its group `docker`)."""
     certificates: File | None = None
@@ -78,7 +80,12 @@ class Docker(Model):
     def socket(self) -> str:
         """Where the engine listens on its own host: a local one may stand elsewhere."""
         scheme, path = self.host.split("://", 1)
-        return path if scheme == "unix" else "/var/run/docker.sock"
+        return path if scheme == "unix" else SOCKET
+
+    @property
+    def asked_at_previews(self) -> bool:
+        """Whether the Docker provider asks the engine at a preview already: not over ssh (`Configure` of pulumi-docker 5)."""
+        return not self.host.startswith("ssh://")
 
     @property
     def provider_host(self) -> str:

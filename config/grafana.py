@@ -1,8 +1,8 @@
 """Grafana: shows metrics, logs and traces, and leads from each to the others.
 
 Tried with 10.0, the newest that can be built where no image can be pulled; the settings are those of 12 and 13 too. What
-it shows and how it is set up comes from files only: `grafana.sh` keeps an image's own settings from it. Data sources and dashboards change while it runs; what stands in `MAIN` needs a restart.
-`grafana.sh` says how.
+it shows and how it is set up comes from files only: `grafana.sh` keeps an image's own settings from it. Data sources and
+dashboards change while it runs; what stands in `MAIN` needs a restart. `grafana.sh` says how.
 """
 
 import json

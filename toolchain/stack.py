@@ -211,10 +211,12 @@ class Stack(Program):
     def find_places(self, client: DockerClient) -> None:
         """Says in the stack file where the engine keeps what the stack reads, when that is elsewhere."""
         said, asked = self.settings.docker, preflight.Engine.ask(client)
-        for key, path in preflight.elsewhere(asked, data_root=said.data_root, containerd=said.containerd).items():
+        places = preflight.elsewhere(asked, data_root=said.data_root, containerd=said.containerd)
+        for key, path in places.items():
             self.ask("config", "set", "--path", f"docker.{key}", path, "--stack", self.name)
             note(f"{stack_file(self.name).name}: docker.{key} is {path} now, where this engine has it: commit that")
-        self.settings = load_settings(self.name)
+        if places:
+            self.settings = load_settings(self.name)
 
     @property
     def _backend(self) -> str:
@@ -316,8 +318,8 @@ def deploy(stack: str, *options: str) -> None:
 def preview(stack: Name = "dev") -> None:
     """What `up` would change, judged by the policy pack: as a pull request does."""
     previewed, pack = Stack(stack), policies(stack)
-    if not previewed.settings.docker.host.startswith("ssh://"):
-        previewed.must_answer()  # the provider asks the engine at a preview, too, unless that is reached by ssh
+    if previewed.settings.docker.asked_at_previews:
+        previewed.must_answer()
     previewed.create()
     previewed.pulumi("preview", "--diff", *pack)
 

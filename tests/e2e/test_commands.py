@@ -78,7 +78,7 @@ def test_a_second_up_takes_seconds_and_changes_nothing(newcomer: Newcomer) -> No
     assert re.search(r"^\s+\d+ unchanged$", printed, re.MULTILINE)
     assert not re.search(r"[+~-]+ *\d+ (created|updated|replaced|deleted)", printed)
     # Other sessions share the processor: what it does again shows in its own work, what it waits for in the clock.
-    # It was below 20 until the host asked pip and preflight asked the engine; why it is 37 now is not found yet.
+    # It depends on the processor: 30 to 37 where the commit that was held below 20 takes 31 to 35 (November 2026).
     assert worked < 50, f"{worked:.0f} s of CPU time"
     assert took < 120, f"{took:.0f} s"
 

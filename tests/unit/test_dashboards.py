@@ -252,7 +252,7 @@ def test_only_a_service_with_golden_signals_leads_to_them() -> None:
     ],
 )
 def test_a_called_one_is_a_service_if_it_sends_spans_itself(kind: str, client: str, *, service: bool) -> None:
-    """By the labels of the service graph connector 0.158; whoever sends none is a virtual node or a database."""
+    """By the labels of the service graph connector 0.158; what sends none is a virtual node or a database."""
     [panel] = [panel for _, panel in ALL_PANELS if panel["title"] == "Who calls whom"]
     for target in panel["targets"]:
         patterns = set(re.findall(r'"called", "\$1", "call", "([^"]+)"', target["expr"]))

@@ -69,7 +69,7 @@ class Server(ThreadingHTTPServer):
 
         def do_GET(self) -> None:
             self.send_response(self.server.status)
-            self.send_header("Content-Length", str(1 << 40))  # who reads all of it, reads for ever
+            self.send_header("Content-Length", str(1 << 40))  # a client that reads all of it reads for ever
             self.end_headers()
 
         def do_HEAD(self) -> None:
