@@ -17,9 +17,8 @@ from docker.errors import APIError, DockerException, InvalidConfigFile
 from docker.models.containers import Container
 from docker.tls import TLSConfig
 
-from components.other_engine import config_file
 from components.preflight import Engine, judge
-from config.docker_settings import SOCKET
+from config.docker_cli import SOCKET, config_file
 
 STDERR = 2
 """As the engine marks its frames."""

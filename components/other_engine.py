@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from config.docker_settings import MISLEADING, Docker
+from config.docker_cli import MISLEADING, cli_config, config_file
+from config.docker_settings import Docker
 
 DEFAULT = Docker().host
 
@@ -106,29 +106,6 @@ def sockets() -> Iterator[Path]:
     ):
         if path.is_socket():
             yield path
-
-
-def config_file() -> Path:
-    """The Docker CLI's config: logins to registries, the current context."""
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
-
-
-def cli_config() -> dict[str, Any]:
-    """What it says.
-
-    Raises:
-        ValueError: it is no JSON object, or cannot be read.
-    """
-    path = config_file()
-    try:
-        found = json.loads(path.read_text(encoding="utf-8") or "{}")
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}, the Docker CLI's config, cannot be read: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path}, the Docker CLI's config, is no JSON object")  # noqa: TRY004
-    return found
 
 
 def _context(name: str, by: str) -> Named | None:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import StringConstraints, computed_field, field_validator, model_validator
 
+from config.docker_cli import SOCKET
 from config.model import Model
 
 File = Annotated[str, StringConstraints(pattern=r"^[\w./~+@-]+$")]
@@ -17,25 +18,6 @@ Jump = Annotated[str, StringConstraints(pattern=r"^(\w[\w.-]*@)?\w[\w.-]*(:\d{1,
 ONE_CONNECTION = ("ControlMaster=auto", "ControlPath=~/.ssh/nervous-%C", "ControlPersist=60s")
 """The provider opens a session for each request that it makes beside others. They share one login, as far as the sshd lets
 them (MaxSessions 10): of more than ten logins at the same time it drops some (MaxStartups 10:30:100)."""
-
-SOCKET = "/var/run/docker.sock"
-"""Where an engine listens, unless its owner has said otherwise."""
-VARIABLES = (
-    "DOCKER_HOST",
-    "DOCKER_CONTEXT",
-    "DOCKER_CERT_PATH",
-    "DOCKER_TLS_VERIFY",
-    "DOCKER_CA_MATERIAL",
-    "DOCKER_CERT_MATERIAL",
-    "DOCKER_KEY_MATERIAL",
-    "DOCKER_SSH_OPTS",
-    "DOCKER_API_VERSION",
-)
-"""The environment by which Docker's tools and the Docker provider choose an engine and reach it; here the settings alone
-say that. Sources: `client/envvars.go` of Docker v28.5, `internal/provider/provider.go` of terraform-provider-docker v4.5,
-`provider/provider.go` of pulumi-docker 5."""
-MISLEADING = ("DOCKER_CERT_PATH", "DOCKER_CA_MATERIAL", "DOCKER_CERT_MATERIAL", "DOCKER_KEY_MATERIAL")
-"""Those that no input of the provider can overrule: certificates for one engine are used for any other."""
 
 
 class Ssh(Model):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import requests
 
-from config.docker_settings import VARIABLES
+from config.docker_cli import VARIABLES
 from toolchain import golang, reach, store
 from toolchain.report import Step, ToolchainError, note, run
 

@@ -13,7 +13,7 @@ import pytest
 from docker import DockerClient
 
 from tests.e2e import leftovers, machine
-from tests.e2e.deployment import SHORT, Deployment
+from tests.e2e.deployment import CALM, Deployment
 from tests.e2e.ports import publish
 from toolchain import images, pulumi_cli
 
@@ -67,7 +67,7 @@ def local_images(client: DockerClient) -> dict[str, str]:
 
 
 def settings(prefix: str, local_images: Mapping[str, str], **more: Any) -> dict[str, Any]:
-    """The stack config of a small test stack with short intervals and free ports."""
+    """The stack config of a small test stack with free ports."""
     return {
         "prefix": prefix,
         "images": dict(local_images),
@@ -81,7 +81,7 @@ def settings(prefix: str, local_images: Mapping[str, str], **more: Any) -> dict[
             "jaeger": "192MiB",
             "grafana": "256MiB",
         },
-        "metrics": {**SHORT, "retention": {"time": "2h", "size": "512MiB"}},
+        "metrics": {**CALM, "retention": {"time": "2h", "size": "512MiB"}},
         "publish": publish("prometheus", "alertmanager", "loki"),
         "traces": {"sampling": {"decision_wait": "1s"}},
         **more,

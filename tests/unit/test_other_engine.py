@@ -10,7 +10,9 @@ import pytest
 
 from components import other_engine
 from components.engine import UnreadableConfigError, connect
-from config.docker_settings import MISLEADING, VARIABLES, Docker
+from config import docker_cli
+from config.docker_cli import MISLEADING, VARIABLES
+from config.docker_settings import Docker
 from toolchain import debian, engine
 from toolchain.engine import EngineUnreachableError
 from toolchain.report import ToolchainError
@@ -110,7 +112,7 @@ def test_a_broken_config_of_the_docker_cli_is_named_in_one_line(content: str, ho
     file.write_text(content)
     found = ""
     try:
-        other_engine.cli_config()
+        docker_cli.cli_config()
         connect({"host": "unix:///nowhere.sock"})
     except (ValueError, UnreadableConfigError) as error:
         found = str(error)

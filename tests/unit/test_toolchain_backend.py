@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from config.docker_settings import VARIABLES
+from config.docker_cli import VARIABLES
 from toolchain import backend, paths, pulumi_cli
 from toolchain.pulumi_cli import Pulumi
 from toolchain.report import ToolchainError

@@ -11,7 +11,7 @@ from docker import auth
 from docker.errors import APIError, DockerException
 from docker.utils import parse_repository_tag
 
-from components import other_engine
+from config import docker_cli
 from toolchain import images
 from toolchain.report import Step, ToolchainError
 
@@ -42,7 +42,7 @@ def pull(client: docker.DockerClient, references: Collection[str]) -> None:
     if not missing:
         return
     try:
-        other_engine.cli_config()  # docker-py would go on without logins
+        docker_cli.cli_config()  # docker-py would go on without logins
     except ValueError as error:
         raise ToolchainError(str(error), fix="mend or remove it: `docker login` writes it anew") from None
     loaded: dict[str, int] = {}
@@ -77,7 +77,7 @@ def _pulled(client: docker.DockerClient, reference: str) -> Iterator[dict[str, A
     except DockerException as error:  # the helper that keeps the logins
         raise ToolchainError(
             f"the login for {registry} cannot be had: {error}",
-            fix=f"{other_engine.config_file()} names a helper (credsStore, credHelpers): install it, or log in without it",
+            fix=f"{docker_cli.config_file()} names a helper (credsStore, credHelpers): install it, or log in without it",
         ) from None
     try:
         answer = api.post(
