@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from docker.errors import NotFound
 
+import check
 from check import containers, files, logs, metrics, request, traces
 from check.finding import Finding
 from components import engine
@@ -446,3 +448,42 @@ def test_a_collector_that_takes_nothing_is_told() -> None:
     engine: Any = Engine()
     [finding] = request.findings(engine, SETTINGS, request.Probe())
     assert finding.detail.startswith("the collector does not take its traces: ")
+
+
+@pytest.mark.parametrize(
+    ("patience", "kept", "asked_logs"),
+    [(60, True, 3), (0, False, 1)],
+    ids=["what_is_not_kept_yet_is_read_again_alone", "nothing_is_waited_for_without_patience"],
+)
+def test_only_what_is_on_its_way_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, patience: float, *, kept: bool, asked_logs: int
+) -> None:
+    asked: Counter[str] = Counter()
+
+    def subject(name: str, after: int = 1) -> Callable[..., list[Finding]]:
+        def findings(*_: object) -> list[Finding]:
+            asked[name] += 1
+            return [Finding(name, kept=asked[name] >= after)]
+
+        return findings
+
+    names = ("engine", "containers", "files", "metrics", "traces", "grafana", "request")
+    for name in names:
+        monkeypatch.setattr(f"check.{name}.findings", subject(name))
+    monkeypatch.setattr("check.logs.findings", subject("logs", after=3))
+    monkeypatch.setattr(check, "connect", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(check, "seconds", lambda _: 0)
+    found = check.run(SETTINGS, {}, patience)
+    assert [finding.what for finding in found] == [
+        "engine",
+        "containers",
+        "files",
+        "metrics",
+        "logs",
+        "traces",
+        "grafana",
+        "request",
+    ]
+    assert all(finding.kept for finding in found) == kept
+    assert asked == {**dict.fromkeys(names, 1), "logs": asked_logs}
