@@ -1,5 +1,6 @@
 """What a backup is told from: whole or not, the right key or not, data that fits or not."""
 
+import contextlib
 import io
 import json
 import os
@@ -13,6 +14,7 @@ from typing import Any
 import boto3
 import pyrage
 import pytest
+from docker.errors import APIError
 
 from components import engine
 from config import services
@@ -272,6 +274,28 @@ def test_what_is_held_is_let_go_whatever_happens(status: str, how: str, did: lis
     except KeyboardInterrupt:
         assert fails
     assert service.did == did
+
+
+class Restless(Service):
+    """One that the engine cannot hold at once."""
+
+    def __init__(self, tries: int) -> None:
+        super().__init__("running")
+        self._tries = tries
+
+    def pause(self) -> None:
+        self._tries -= 1
+        if self._tries:
+            raise APIError("OCI runtime pause failed: unable to freeze: unknown")
+        super().pause()
+
+
+@pytest.mark.parametrize(("tries", "held"), [(3, True), (100, False)])
+def test_a_process_that_begins_as_its_container_is_held_is_no_reason_to_give_up(tries: int, *, held: bool) -> None:
+    service: Any = Restless(tries)
+    with contextlib.nullcontext() if held else pytest.raises(APIError), volume.still(service, "paused", 9):
+        pass
+    assert service.did == (["pause", "unpause"] if held else [])
 
 
 def frame(kind: int, text: bytes) -> bytes:

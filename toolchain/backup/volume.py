@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from docker import DockerClient
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from components.engine import output
 from toolchain import interrupts
@@ -92,7 +93,7 @@ def still(service: Container | None, how: str, grace_seconds: int) -> Iterator[l
             if how == "stopped" and status == "running":
                 service.stop(timeout=grace_seconds)
             elif status == "running":
-                service.pause()
+                _pause(service)
         yield held
     finally:  # also of a pause that an earlier backup was killed in
         with interrupts.put_off():
@@ -102,6 +103,12 @@ def still(service: Container | None, how: str, grace_seconds: int) -> Iterator[l
             elif service.status != "running":
                 service.start()
             held.append(time.monotonic() - begin)
+
+
+@retry(retry=retry_if_exception_type(APIError), stop=stop_after_attempt(5), wait=wait_fixed(0.5), reraise=True)
+def _pause(service: Container) -> None:
+    """While a process begins in the container, runc may be "unable to freeze" it (with cgroups v1, on a busy host)."""
+    service.pause()
 
 
 def exists(client: DockerClient, volume: str) -> bool:
