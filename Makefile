@@ -67,7 +67,7 @@ rules: env ## every alert rule and the pipeline of logs, by the tools of their s
 
 e2e: env ## real deployments by the real Pulumi on the real engine, several at a time
 	@$(python) -m tests.e2e.machine
-	@$(pytest) --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e || $(MAKE) --no-print-directory e2e-again
+	@$(pytest) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e || $(MAKE) --no-print-directory e2e-again
 
 # What fails beside others and not alone is unsteady; it is named, and is to be mended.
 e2e-again:

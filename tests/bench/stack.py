@@ -27,7 +27,7 @@ def created(**config: Any) -> Iterator[Deployment]:
         try:
             yield stack
         finally:
-            stack.destroy()
+            stack.remove()
 
 
 @contextmanager

@@ -150,7 +150,7 @@ class Ground:
         config["memory"] |= {"ceiling": "4GiB", "jaeger": "384MiB", "otel_collector": "256MiB"}
         made = Deployment.create(folder / "stack", "drills", self.client, self._environment, config)
         self.stack = made
-        self._exit.callback(made.destroy)
+        self._exit.callback(made.remove)
         for service in DATA:
             self._disk(service, folder / f"{service}.disk")
         (made.folder / "drills.yml").write_text(yaml.safe_dump(RULES))

@@ -105,7 +105,7 @@ def deploy(
         try:
             yield made
         finally:
-            made.destroy()
+            made.remove()
 
     return deploy
 

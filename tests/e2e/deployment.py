@@ -186,23 +186,20 @@ class Deployment:
             file.write_text(text)
             stale.unlink(missing_ok=True)
 
-    def destroy(self) -> None:
-        """Removes everything, data volumes too, and what a test that went wrong left behind."""
-        try:
-            if (self.folder / "state").exists():
-                self.pulumi("destroy", "--yes", "--skip-preview")
-        finally:
-            left = [self.client.containers.get(identifier) for identifier in self.containers().values()]
-            # A vault's volume has no name, and two containers hold it.
-            mounted = {mount.get("Name") for container in left for mount in container.attrs["Mounts"]}
-            for container in left:
-                container.remove(force=True)
-            for network in self.client.networks.list(filters={"name": f"^{self.prefix}$"}):
-                network.remove()
-            for volume in self.client.volumes.list():
-                if volume.name in mounted or str(volume.name).startswith(f"{self.prefix}-"):
-                    volume.remove()
-            shutil.rmtree(self.folder)
+    def remove(self) -> None:
+        """Everything, data volumes too, whatever state it is in. By the engine alone, which is quick: that Pulumi destroys
+        what it has made has tests of its own."""
+        left = [self.client.containers.get(identifier) for identifier in self.containers().values()]
+        # A vault's volume has no name, and two containers hold it.
+        mounted = {mount.get("Name") for container in left for mount in container.attrs["Mounts"]}
+        for container in left:
+            container.remove(force=True)
+        for network in self.client.networks.list(filters={"name": f"^{self.prefix}$"}):
+            network.remove()
+        for volume in self.client.volumes.list():
+            if volume.name in mounted or str(volume.name).startswith(f"{self.prefix}-"):
+                volume.remove()
+        shutil.rmtree(self.folder)
 
     def container(self, service: str) -> Container:
         """The container of a service, as it is now."""

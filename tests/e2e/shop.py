@@ -90,4 +90,4 @@ def deployed_beside(stack: Deployment, root: Path, *, database_password: str = "
         made.up()
         yield f"http://{address}"
     finally:
-        made.destroy()
+        made.remove()

@@ -189,7 +189,7 @@ def second(stack: Deployment, tmp_path: Path) -> Iterator[Deployment]:
     config = {**stack.config, "prefix": f"{stack.prefix}-second"}
     made = Deployment.create(tmp_path, "second", stack.client, stack.environment, config)
     yield made
-    made.destroy()
+    made.remove()
 
 
 def test_an_engine_that_does_not_answer_is_named(second: Deployment) -> None:

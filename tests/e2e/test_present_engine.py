@@ -56,7 +56,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, environment: Mapping[st
             publish=publish("prometheus", "alertmanager", "loki", "jaeger", "otlp_http"),
         )
         made = Deployment.create(tmp_path_factory.mktemp("present"), "present", client, environment, config)
-        cleanup.callback(made.destroy)
+        cleanup.callback(made.remove)
         printed = made.toolchain("up")
         print(printed)
         assert "all kept" in printed

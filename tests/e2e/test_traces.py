@@ -62,8 +62,16 @@ LOGGED: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
-    with deploy("traces", **config()) as made:
+def users(client: DockerClient) -> Iterator[str]:
+    """A network of the user's own."""
+    network = client.networks.create(f"{leftovers.new_prefix()}-users")
+    yield str(network.name)
+    network.remove()
+
+
+@pytest.fixture(scope="module")
+def stack(deploy: Callable[..., AbstractContextManager[Deployment]], users: str) -> Iterator[Deployment]:
+    with deploy("traces", **config(), networks=[users]) as made:
         made.up()
         yield made
 
@@ -318,25 +326,15 @@ def test_at_its_memory_limit_the_collector_refuses_and_lives(stack: Deployment) 
         assert not container.attrs["State"]["OOMKilled"]
     finally:
         stack.config["traces"]["sampling"]["decision_wait"] = f"{WAIT_SECONDS}s"
-        stack.up()
 
 
 def test_a_container_of_the_user_reaches_the_collector_by_its_alias(
-    stack: Deployment, client: DockerClient, local_images: dict[str, str]
+    stack: Deployment, client: DockerClient, users: str
 ) -> None:
-    name = f"{leftovers.new_prefix()}-users"
-    network = client.networks.create(name)
-    try:
-        stack.config["networks"] = [name]
-        stack.up()
-        script = "wget -q -O - --header 'Content-Type: application/json' --post-data '{}' http://otel-collector:4318/v1/traces | grep -q partialSuccess"
-        client.containers.run(  # raises when that ends with an error
-            stack.settings.image("busybox"), ["sh", "-c", script], network=name, remove=True, mem_limit="32m"
-        )
-    finally:
-        stack.config["networks"] = []
-        stack.up()
-        network.remove()
+    script = "wget -q -O - --header 'Content-Type: application/json' --post-data '{}' http://otel-collector:4318/v1/traces | grep -q partialSuccess"
+    client.containers.run(  # raises when that ends with an error
+        stack.settings.image("busybox"), ["sh", "-c", script], network=users, remove=True, mem_limit="32m"
+    )
 
 
 def test_what_is_older_than_the_retention_is_gone(stack: Deployment) -> None:

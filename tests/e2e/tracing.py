@@ -179,7 +179,7 @@ class Outage:
         sent = self._sent.result()
         assert self._stack.query(f"{QUEUED} > 0")
         self._back()
-        until(lambda: sent <= found(self._stack, self._name).keys(), seconds=150)
+        until(lambda: sent <= found(self._stack, self._name).keys(), seconds=300)
         until(lambda: self._stack.query(f"{QUEUED} == 0"))
         print(f"{self._seconds:.0f} s without {len(self._containers)} services: {len(sent)} kept traces, all found")
 

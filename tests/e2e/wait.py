@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import retry, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import retry, retry_if_exception_type, retry_if_result, stop_after_delay, wait_incrementing
 
 T = TypeVar("T")
 
@@ -13,7 +13,7 @@ def until(condition: Callable[[], T], *, seconds: float = 60) -> T:
     tries = retry(
         retry=retry_if_result(lambda value: not value) | retry_if_exception_type(Exception),
         stop=stop_after_delay(seconds),
-        wait=wait_fixed(0.3),
+        wait=wait_incrementing(start=0.2, increment=0.1, max=1.5),  # what takes long may be much to ask for
         reraise=True,
     )
     return tries(condition)()
