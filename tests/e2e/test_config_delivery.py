@@ -12,10 +12,11 @@ import pytest
 
 from components.engine import execute
 from config import services
-from tests.e2e.deployment import Deployment
+from config.units import seconds
+from tests.e2e.deployment import CALM, Deployment
 from tests.e2e.wait import until
 
-INTERVAL = 2.0
+INTERVAL = seconds(CALM["scrape_interval"])
 """Of scrapes and evaluations in the test stack."""
 OWN_RULE = """\
 groups:
