@@ -712,14 +712,7 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
     mine = f"{project}:"  # an empty value is Pulumi.yaml's way to declare a key without setting it
     own = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
     values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
-    instead = (
-        f"the engine, and the way to it, are said in {mine}docker; logins to registries are those of `docker login`"
-    )
-    problems = [
-        ("", f"Pulumi.{stack}.yaml: {key}: nothing of `docker:` is read here: {instead}")
-        for key in config
-        if key.startswith("docker:")
-    ]
+    problems = [("", what) for what in _strangers(config, project, stack)]
     for key, value in own.items():
         is_secret = f"{project}:{key}" in secret_keys
         if key in SECRETS and not is_secret:
@@ -738,6 +731,19 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
     if problems:
         raise _refusal(problems, project, stack)
     return settings
+
+
+def _strangers(config: Mapping[str, str], project: str, stack: str) -> Iterator[str]:
+    """What is wrong with keys that nobody reads, though somebody meant this project. Those of others are theirs."""
+    for key in config:
+        name, _, rest = key.partition(":")
+        if name == "docker":
+            instead = f"the engine, and the way to it, are said in {project}:docker; logins to registries are those of `docker login`"
+        elif name != project and difflib.get_close_matches(name, [project]):
+            instead = f"did you mean {project}:{rest}?"
+        else:
+            continue
+        yield f"Pulumi.{stack}.yaml: {key}: nothing of `{name}:` is read here: {instead}"
 
 
 def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str) -> None:
@@ -773,7 +779,12 @@ def _refusal(problems: Iterable[tuple[str, str]], project: str, stack: str) -> S
     return SettingsError("\n".join(lines))
 
 
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d) 00:00:00 \+0000 UTC")
+"""What the CLI makes of a date without quotes."""
+
+
 def _parsed(value: str) -> Any:
+    value = _DAY.sub(r"\1", value)
     try:
         return json.loads(value) if value[:1] in "{[" else value
     except (ValueError, RecursionError):  # the latter of one that is nested thousands deep

@@ -1,5 +1,6 @@
 """Where Pulumi keeps the stacks, and what opens their secrets: the user's own, or else a folder of this machine."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 import yaml
 
 from toolchain import paths, pulumi_cli
+from toolchain.report import ToolchainError
 
 
 def environment(pulumi: pulumi_cli.Pulumi) -> dict[str, str]:
@@ -42,10 +44,29 @@ def _has_one(environment: Mapping[str, str]) -> bool:
 
 
 def _passphrase() -> str:
-    """File with the generated passphrase of the local stacks, made once."""
+    """File with the generated passphrase of the local stacks, made once.
+
+    Raises:
+        ToolchainError: it cannot be written, or is empty, as a full disk leaves it: it would open nothing that another
+            one has encrypted.
+    """
     path = paths.passphrase_file()
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
+        aside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+        try:
+            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(32))
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):  # another command has been quicker
+                os.link(aside, path)
+        except OSError as error:
+            raise ToolchainError(f"{path}, the passphrase of the local stacks, cannot be written: {error}") from None
+        finally:
+            aside.unlink(missing_ok=True)
+    if not path.read_text(encoding="utf-8").strip():
+        raise ToolchainError(
+            f"{path}, the passphrase of the local stacks, is empty",
+            fix="put the right one back from a backup; where no stack has been deployed with it yet, remove the file",
+        )
     return str(path)

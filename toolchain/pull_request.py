@@ -20,7 +20,7 @@ import yaml
 
 from config.docker_settings import Docker
 from config.settings import SECRETS
-from toolchain import paths, pulumi_cli
+from toolchain import paths, pulumi_cli, stack_document
 from toolchain.report import Step, ToolchainError, console
 from toolchain.stack import PROJECT, policies
 
@@ -143,8 +143,8 @@ def _previewed(program: Path, stack: str, *options: str) -> Previewed:
         (copy / ".venv").symlink_to(paths.REPOSITORY / ".venv")
         state = Path(folder) / "state"
         state.mkdir()
-        document = yaml.safe_load(file.read_text()) or {}
-        config = _without_secrets(document.get("config") or {})
+        declared = stack_document.config(file, PROJECT)
+        config = _without_secrets(declared)
         engine = config.get(DOCKER) or {}
         (copy / file.name).write_text(yaml.safe_dump({"config": {**config, DOCKER: stand_in(engine)}}))
         environment = {
@@ -161,7 +161,7 @@ def _previewed(program: Path, stack: str, *options: str) -> Previewed:
             )  # fmt: skip
 
         pulumi("stack", "init", stack)
-        for key in _secrets(document.get("config") or {}):
+        for key in _secrets(declared):
             pulumi("config", "set", "--secret", "-s", stack, key, stdin=STAND_IN.get(key, "stand-in"))
         if options and (judged := pulumi("preview", "-s", stack, *options)).returncode:
             return Previewed({}, (judged.stdout + judged.stderr).replace(str(copy), ".").strip())

@@ -3,13 +3,13 @@
 import contextlib
 import json
 import os
+import re
 import secrets
 import subprocess
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from docker import DockerClient
 from docker.errors import NotFound
 from rich.console import Console
@@ -22,7 +22,7 @@ from config import settings as stack_config
 from config.images import resolve
 from config.services import data_volumes
 from config.settings import GRAFANA_PASSWORD, Settings
-from toolchain import ahead, engine, images, paths, policy_config, pulumi_cli, recovery, unreadable
+from toolchain import ahead, engine, images, paths, policy_config, pulumi_cli, recovery, stack_document, unreadable
 from toolchain.backend import environment
 from toolchain.images import pulling
 from toolchain.report import Step, ToolchainError, console, note
@@ -33,7 +33,19 @@ OWN = f"organization/{PROJECT}/"
 WITH_PAGES = ("prometheus", "jaeger", "grafana")
 """Services whose official images have web pages that cannot be built from their Go modules."""
 
-Name = Annotated[str, typer.Option("--stack", envvar="STACK", help="As in Pulumi.<stack>.yaml.")]
+NAMES = re.compile(r"[\w.-]{1,100}", re.ASCII)
+"""Of stacks, as the CLI allows them."""
+
+
+def _named(name: str) -> str:
+    """Raises ToolchainError where the name is empty, as of `make down STACK=$name` without that variable: the default would
+    be another stack."""
+    if not name or os.environ.get("STACK") == "":
+        raise ToolchainError("STACK is empty", fix="name a stack, or leave STACK out for dev")
+    return name
+
+
+Name = Annotated[str, typer.Option("--stack", envvar="STACK", help="As in Pulumi.<stack>.yaml.", callback=_named)]
 
 
 def policies(stack: str) -> tuple[str, ...]:
@@ -55,6 +67,8 @@ def stack_file(stack: str) -> Path:
     Raises:
         ToolchainError: there is no such file.
     """
+    if not NAMES.fullmatch(stack):
+        raise ToolchainError(f"STACK={stack!r} names no stack", fix=f"name one that is there: {_stacks()}")
     path = paths.REPOSITORY / f"Pulumi.{stack}.yaml"
     if not path.exists():
         raise ToolchainError(
@@ -74,13 +88,7 @@ def load_settings(stack: str) -> Settings:
         ToolchainError: the file is missing or wrong, and the message names every key; or it names no engine where Docker's
             own tools mean another one than the default.
     """
-    try:
-        document = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ToolchainError(f"Pulumi.{stack}.yaml is no YAML: {error}") from None
-    config = (document.get("config") or {}) if isinstance(document, dict) else None
-    if not isinstance(config, dict):
-        raise ToolchainError(f"Pulumi.{stack}.yaml holds no mapping `config:`", fix="write it like Pulumi.prod.yaml")
+    config = stack_document.config(stack_file(stack), PROJECT)
     secret_keys = [key for key, value in config.items() if _holds_secret(value)]
     try:
         settings = stack_config.load(

@@ -168,3 +168,27 @@ def _stack(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(pulumi_cli, "ensure", SimpleNamespace)
     (folder / "Pulumi.prod.yaml").write_text(text)
     return Stack("prod")
+
+
+def test_the_passphrase_is_made_once_and_is_the_owners_alone() -> None:
+    first, second = (backend.environment(OFFICIAL)["PULUMI_CONFIG_PASSPHRASE_FILE"] for _ in range(2))
+    assert first == second
+    assert Path(first).stat().st_mode & 0o777 == 0o600
+    assert len(Path(first).read_text()) >= 32
+    assert [path.name for path in Path(first).parent.glob("*passphrase*")] == ["passphrase"]
+
+
+def test_a_full_disk_leaves_no_half_of_a_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(ToolchainError, match=r"passphrase.*cannot be written.*No space left"):
+        backend.environment(OFFICIAL)
+    assert list(paths.state_dir().glob("*passphrase*")) == []
+
+
+def test_an_empty_passphrase_is_refused() -> None:
+    paths.passphrase_file().write_text("\n")
+    with pytest.raises(ToolchainError, match="is empty"):
+        backend.environment(OFFICIAL)

@@ -1,27 +1,57 @@
 """A stack file that cannot be read is refused in one message, whatever is in it."""
 
+import json
+import os
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from config.settings import load
 from tests.unit.engines import answers
-from toolchain import paths, pulumi_cli
+from toolchain import paths, pulumi_cli, stack_document
 from toolchain.report import ToolchainError
-from toolchain.stack import Stack, load_settings
+from toolchain.stack import PROJECT, Name, Stack, load_settings
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"config: [", "is no YAML"),
+        (b"config: [", "line 1, column 10: expected the node content"),
+        (b"config:\n  a: 1\n c: 2\n", "line 3, column 2: expected <block end>"),
+        (b"config:\n\ta: 1\n", "line 2, column 1: found character"),
+        (b"config:\n  metrics: {}\n  metrics: {}\n", "line 3, column 3: metrics stands in line 2 already"),
+        (b"config:\n  metrics: {alerts: 1, alerts: 2}\n", "column 24: alerts stands in line 2 already"),
+        (b"confg:\n  metrics: {}\n", "confg: unknown key; did you mean config?"),
+        (b"metrics: {}\n", "metrics: unknown key; settings stand below `config:`"),
+        (b"config:\n  nervous-sytem:metrics: {}\n", "did you mean nervous-system:metrics?"),
+        (b"config:\n  meterics: {}\n", "meterics: unknown key; did you mean metrics?"),
+        (b"config:\n  docker:host: unix:///x\n", "nothing of `docker:` is read here"),
         (b"\xff\xfe\x00", "is no YAML"),
         (b"config: " + b"[" * 5000, "is no YAML"),
         (b"- config\n", "holds no mapping `config:`"),
         (b"config: text\n", "holds no mapping `config:`"),
     ],
-    ids=["broken", "not UTF-8", "nested deep", "a list", "a text"],
+    ids=[
+        "broken",
+        "indented wrongly",
+        "with a tab",
+        "a key twice",
+        "a key twice inside",
+        "a part that is spelled wrongly",
+        "settings without config",
+        "another project",
+        "a setting that is spelled wrongly",
+        "the provider's own settings",
+        "not UTF-8",
+        "nested deep",
+        "a list",
+        "a text",
+    ],
 )
 def test_it_names_the_file_and_what_is_wrong(
     content: bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -72,3 +102,76 @@ def test_where_the_engine_keeps_what_the_stack_reads_is_written_into_the_stack_f
     Stack("prod").find_places(SimpleNamespace(**answers("docker_20_10", info)))  # type: ignore[arg-type]
     path = "docker.containerd", "/run/docker/containerd/containerd.sock"
     assert asked == [("config", "set", "--path", *path, "--stack", "prod")]
+
+
+@pytest.mark.parametrize("key", ["nervous-system:logs", "logs", "nervous-system:config:logs"])
+def test_a_key_is_read_as_the_cli_reads_it(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.prod.yaml"
+    file.write_text(f"config:\n  {key}: {{shipper: promtail}}\n")
+    assert stack_document.config(file, PROJECT) == {"nervous-system:logs": {"shipper": "promtail"}}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2026-12-01", "2026-12-01"),
+        ("yes", "yes"),
+        ("off", "off"),
+        ("12:30", "12:30"),
+        ("true", True),
+        ("0o17", 15),
+        ("017", 15),
+        ("1_000", 1000),
+        ("1e3", 1000.0),
+        (".5", 0.5),
+        ("0", 0),
+        ("~", None),
+        ("", None),
+        ("'1'", "1"),
+        ("{<<: {a: 1}, b: 2}", {"a": 1, "b": 2}),
+    ],
+)
+def test_a_value_is_read_as_the_cli_reads_it(written: str, read: object, tmp_path: Path) -> None:
+    """What `pulumi config --json` of v3.256.0 makes of it; a date is a text for it too."""
+    file = tmp_path / "Pulumi.prod.yaml"
+    file.write_text(f"config: {{metrics: {written}}}\n" if written[:1] != "{" else f"config:\n  metrics: {written}\n")
+    found = stack_document.config(file, PROJECT)["nervous-system:metrics"]
+    assert (found, type(found)) == (read, type(read))
+
+
+@pytest.mark.parametrize("day", ["2026-12-01", "2026-12-01 00:00:00 +0000 UTC"], ids=["of the file", "of the CLI"])
+def test_a_date_without_quotes_is_one(day: str) -> None:
+    config = {f"{PROJECT}:logs": json.dumps({"s3": {"bucket": "logs", "since": day}})}
+    settings = load(config, secret_keys=(), project=PROJECT, stack="prod")
+    assert settings.logs.s3 is not None
+    assert settings.logs.s3.since == date(2026, 12, 1)
+
+
+def test_a_folder_in_its_place_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    (tmp_path / "Pulumi.prod.yaml").mkdir()
+    os.mkfifo(tmp_path / "Pulumi.dev.yaml")
+    for stack in ("prod", "dev"):
+        with pytest.raises(ToolchainError, match=rf"Pulumi\.{stack}\.yaml is there, but is no file"):
+            load_settings(stack)
+
+
+@pytest.mark.parametrize("name", ["$(id)", "../x", "a b", "x;id", "é"])
+def test_what_is_no_name_of_a_stack_is_refused(name: str) -> None:
+    with pytest.raises(ToolchainError, match="names no stack"):
+        load_settings(name)
+
+
+@pytest.mark.parametrize(("arguments", "environment"), [([], {"STACK": ""}), (["--stack", ""], {})])
+def test_an_empty_name_is_never_that_of_another_stack(arguments: list[str], environment: dict[str, str]) -> None:
+    """As `make down STACK=$name` gives it where `name` is not set."""
+    asked: list[str] = []
+    app = typer.Typer()
+
+    @app.command()
+    def command(stack: Name = "dev") -> None:
+        asked.append(stack)
+
+    done = CliRunner().invoke(app, arguments, env=environment)
+    assert asked == []
+    assert "STACK is empty" in str(done.exception)

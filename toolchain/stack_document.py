@@ -1,0 +1,90 @@
+"""A stack file, read as the Pulumi CLI reads it: YAML 1.2, keys with or without the project's name, and nothing in it twice."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from toolchain.report import ToolchainError
+
+PARTS = ("config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt")
+"""What the CLI knows at the top of the file (`ProjectStack` in `sdk/go/common/workspace/project.go` of v3.256.0)."""
+LIKE = "write it like Pulumi.prod.yaml"
+
+_PLAIN = {
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?(?:0|0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[1-9][0-9_]*)",
+    "float": r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+    "null": r"~|null|Null|NULL|",
+    "merge": "<<",
+}
+"""Kind → the plain texts that are one, the first that fits. `yes`, `12:30` and `2026-12-01` are texts, as for the CLI."""
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers = {}  # without those of YAML 1.1
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's own signature
+        """One in which each key stands once."""
+        seen: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value} stands in line {seen[key.value]} already", problem_mark=key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
+for _kind, _expression in _PLAIN.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_expression})$"), None)
+
+
+def config(file: Path, project: str) -> dict[str, Any]:
+    """Key, with the project's name → value; empty where the file sets nothing.
+
+    Raises:
+        ToolchainError: it cannot be read, or the CLI would not understand it, or not as it is meant.
+    """
+    document = _load(file)
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ToolchainError(f"{file.name} holds no mapping `config:`", fix=LIKE)
+    for part in document:
+        if part not in PARTS:
+            close = difflib.get_close_matches(str(part), PARTS, n=1)
+            meant = f"did you mean {close[0]}?" if close else "settings stand below `config:`"
+            raise ToolchainError(f"{file.name}: {part}: unknown key; {meant}", fix=LIKE)
+    found = document.get("config") or {}
+    if not isinstance(found, dict):
+        raise ToolchainError(f"{file.name} holds no mapping `config:`", fix=LIKE)
+    return {_in_full(str(key), project): value for key, value in found.items()}
+
+
+def _load(file: Path) -> Any:
+    if not file.is_file():
+        raise ToolchainError(f"{file.name} is there, but is no file", fix=f"remove it, and {LIKE}")
+    try:
+        return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe one
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = ", ".join(part for part in (error.problem, error.context) if part)
+        raise ToolchainError(f"{file.name}{place}: {what}", fix=LIKE) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise ToolchainError(f"{file.name} is no YAML: {error}", fix=LIKE) from None
+    except OSError as error:
+        raise ToolchainError(f"{file.name} cannot be read: {error.strerror}") from None
+
+
+def _in_full(key: str, project: str) -> str:
+    """As the CLI hands it to the program: a key without a name before it is the project's own."""
+    name, colon, rest = key.partition(":")
+    if not colon:
+        return f"{project}:{key}"
+    return f"{name}:{rest.removeprefix('config:')}"
