@@ -18,7 +18,7 @@ import pulumi
 import pulumi_docker as docker
 
 from config import container as spec
-from config.container import MOUNT
+from config.container import MOUNT, NOT_ITS_OWN
 
 INCOMING = "/incoming"
 VAULT = "/vault"
@@ -166,6 +166,11 @@ class ConfigFiles(pulumi.ComponentResource):
 
         def accepted(result: Sequence[Any]) -> str:
             identifier, exit_code, words = result
+            if exit_code and int(exit_code) >= NOT_ITS_OWN:
+                raise pulumi.RunError(
+                    f"{self._name}: its new files could not be judged: their container did not run to its end (exit code "
+                    f"{int(exit_code)}); the running service keeps the old ones. `make up` runs it again:\n{words or ''}"
+                )
             if exit_code:
                 raise pulumi.RunError(
                     f"{self._name}: its validator refuses the new files; the running service keeps the old ones:\n{words}"

@@ -47,6 +47,8 @@ class ConfigFiles:
     """URL inside the container → text that the page holds, on one line, once the service runs these very files."""
 
 
+NOT_ITS_OWN = 125
+"""From this exit code on the engine, a shell or a signal tells it, and not the program (docker-run(1), "Exit Status")."""
 MOUNT = "/config"
 """Where a service has the volume with its config files."""
 DIRECTORY = f"{MOUNT}/current"

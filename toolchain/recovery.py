@@ -15,6 +15,7 @@ from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
 
+from config.container import NOT_ITS_OWN
 from config.units import MIB
 from toolchain.report import ToolchainError, note
 
@@ -51,6 +52,10 @@ def mend(program: Cli, backend: str, prefix: str, client: DockerClient) -> tuple
         _remove(begun, known(deployment), prefix, client)
         program.ask("refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", program.name)
         return ()
+    if not_judged := unjudged(deployment, client):
+        note(f"never ran to their end, and run again: {', '.join(str(container.name) for container in not_judged)}")
+        for container in not_judged:
+            container.remove(force=True, v=True)
     gone = lost(deployment, client)
     if gone:
         note(f"gone from the engine, stopped, or with another memory limit, and brought back: {', '.join(gone)}")
@@ -173,6 +178,27 @@ def lost(deployment: Mapping[str, Any], client: DockerClient) -> list[str]:
         if away:
             gone.append(str(inputs.get("name", identifier)))
     return gone
+
+
+def unjudged(deployment: Mapping[str, Any], client: DockerClient) -> list[Container]:
+    """Containers that look at config files once and did not come to an end of their own: the engine could not start them,
+    or something killed them. The state has that as their verdict, and would keep it for ever."""
+    once = {
+        resource.get("id")
+        for resource in deployment.get("resources") or []
+        if resource["type"] == CONTAINER
+        and not resource.get("inputs", {}).get("mustRun", True)
+        and resource["inputs"].get("start", True)
+    }
+    return [
+        container
+        for container in client.containers.list(all=True, ignore_removed=True)
+        if container.id in once
+        and (
+            container.status == "created"
+            or (container.status == "exited" and container.attrs["State"]["ExitCode"] >= NOT_ITS_OWN)
+        )
+    ]
 
 
 def _as_declared(container: Container, inputs: Mapping[str, Any]) -> bool:

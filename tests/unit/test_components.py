@@ -507,12 +507,21 @@ def test_a_changed_file_changes_the_loader_and_leaves_the_service_alone() -> Non
     }
 
 
-def test_files_that_the_validator_refuses_stop_the_update_with_its_words() -> None:
+@pytest.mark.parametrize(
+    ("code", "said", "words"),
+    [
+        (1, "bad_expression", r"(?s)prometheus: its validator refuses.*bad_expression"),
+        (128, None, r"did not run to its end \(exit code 128\).*`make up` runs it again:\n$"),
+        (137, "half a word", r"(?s)did not run to its end \(exit code 137\).*half a word"),
+    ],
+    ids=["refused", "never started", "killed"],
+)
+def test_files_that_were_not_accepted_stop_the_update_with_the_reason(code: int, said: str | None, words: str) -> None:
     def refuse(args: MockResourceArgs) -> Mapping[str, Any]:
-        return {"exitCode": 1, "containerLogs": "bad_expression"} if args.name == "prometheus-loader" else {}
+        return {"exitCode": code, "containerLogs": said} if args.name == "prometheus-loader" else {}
 
     recorder = Recorder(refuse)
-    with pytest.raises(pulumi.RunError, match=r"(?s)prometheus: its validator refuses.*bad_expression"):
+    with pytest.raises(pulumi.RunError, match=words):
         stacks(recorder=recorder)
     assert "prometheus" not in recorder.of_type(CONTAINER)
     assert "prometheus" not in recorder.of_type(COMMAND)

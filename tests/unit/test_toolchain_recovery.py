@@ -71,7 +71,9 @@ class FakeContainer:
     status: str = "running"
     labels: dict[str, str] = field(default_factory=lambda: dict(LABELS))
     removed: bool = False
-    attrs: dict[str, Any] = field(default_factory=lambda: {"HostConfig": {"Memory": 64 * MIB}})
+    attrs: dict[str, Any] = field(
+        default_factory=lambda: {"HostConfig": {"Memory": 64 * MIB}, "State": {"ExitCode": 0}}
+    )
 
     def remove(self, *, force: bool, v: bool) -> None:
         assert force
@@ -157,6 +159,28 @@ def test_an_update_refreshes_when_something_is_gone(
     engine = FakeEngine(FakeContainer(f"{PREFIX}-one", "one", status))
     assert recovery.mend(cli, "", PREFIX, engine) == options  # type: ignore[arg-type]
     assert cli.asked == ["stack"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "inputs", "removed"),
+    [
+        ("created", 128, {"mustRun": False}, True),
+        ("exited", 137, {"mustRun": False}, True),
+        ("exited", 1, {"mustRun": False}, False),
+        ("exited", 0, {"mustRun": False}, False),
+        ("created", 0, {"mustRun": False, "start": False}, False),
+        ("exited", 137, {"mustRun": True}, False),
+    ],
+    ids=["never started", "killed", "refused", "done", "is never to start", "a service"],
+)
+def test_what_was_to_run_once_and_was_kept_from_it_runs_again(
+    status: str, code: int, inputs: dict[str, Any], *, removed: bool
+) -> None:
+    loader = FakeContainer(f"{PREFIX}-loki-loader", "one", status)
+    loader.attrs["State"] = {"ExitCode": code}
+    cli = FakeCli({"resources": [{"type": recovery.CONTAINER, "id": "one", "inputs": inputs}]})
+    recovery.mend(cli, "", PREFIX, FakeEngine(loader))  # type: ignore[arg-type]
+    assert loader.removed == removed
 
 
 def test_a_stack_that_was_never_deployed_needs_nothing() -> None:
