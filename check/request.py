@@ -15,7 +15,7 @@ from docker import DockerClient
 
 from check.finding import Finding
 from check.pages import asker, inside
-from components.engine import execute
+from components.engine import WGET, execute
 from config.ports import JAEGER_PAGES, METRICS, OTLP_HTTP
 from config.settings import Settings
 
@@ -71,7 +71,7 @@ def _sent(client: DockerClient, settings: Settings, probe: Probe) -> Finding:
     for signal, body in bodies.items():
         url = f"http://otel_collector:{OTLP_HTTP}/v1/{signal}"
         header = "Content-Type: application/json"
-        command = ["wget", "-q", "-O", "/dev/null", "--header", header, "--post-data", json.dumps(body), url]
+        command = [*WGET, "-O", "/dev/null", "--header", header, "--post-data", json.dumps(body), url]
         code, out = execute(asker(client, settings), command)
         if code:
             return Finding(what, kept=False, detail=f"the collector does not take its {signal}: {out.strip()}")

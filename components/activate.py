@@ -17,6 +17,7 @@ from typing import Any, Literal
 import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
+from requests import RequestException
 
 from components.engine import connect, execute, fetch
 from config.container import MOUNT
@@ -36,10 +37,11 @@ ln -sfn "{revision}" .next; mv -fT .next current
 PRUNE = """set -eu; cd {mount}
 for old in *; do case "$old" in current|"{revision}") ;; *) rm -rf "$old" ;; esac; done
 """
-# grep reads to the end: a page that is not taken whole is an error in the log of the service.
+# grep reads to the end: a page that is not taken whole is an error in the log of the service. Seven questions to a service
+# that is silent take less than the minute for which the engine's answer is waited.
 ASK = """missing=0 bit=1
 while [ $# -gt 0 ]; do
-  wget -q -O - "$1" | grep -cF -- "$2" > /dev/null || missing=$((missing | bit))
+  wget -q -T 8 -O - "$1" | grep -cF -- "$2" > /dev/null || missing=$((missing | bit))
   bit=$((bit * 2)); shift 2
 done
 exit $missing
@@ -95,11 +97,11 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
         if before != revision or inside.missing(order.expect):
             restarted = _reload(inside, order, restart=bool(inside.missing(order.since_start)))
         _wait_until_live(service, order, inside, begun + patience)
-    except RefusedError:
+    except (RefusedError, DockerException, OSError):
         if before not in {None, revision}:
             _in_volume(client, loader, FLIP, str(before))
-            _reload(inside, order, restart=restarted)
-            with contextlib.suppress(RefusedError):  # the first one is what to tell
+            with contextlib.suppress(RefusedError, DockerException, OSError):  # the first one is what to tell
+                _reload(inside, order, restart=restarted)
                 _take_over(service, order, time.monotonic() + patience)
         raise
     _in_volume(client, loader, PRUNE, revision)
@@ -184,7 +186,7 @@ class _Inside:
             missing, _ = _run_once(
                 self.client, self.loader, "ask", [ASK, "sh", *questions], network_mode=f"container:{self.service.id}"
             )
-        except APIError:  # it has stopped meanwhile
+        except (APIError, RequestException):  # it has stopped meanwhile, or hangs
             return dict(expected)
         return {url: text for bit, (url, text) in enumerate(expected.items()) if missing >> bit & 1}
 
@@ -207,7 +209,7 @@ class _Inside:
                 pid_mode=f"container:{self.service.id}",
                 network_mode="none",
             )
-        except APIError:  # it has stopped meanwhile
+        except (APIError, RequestException):
             return False
         return code == 0
 
@@ -276,7 +278,7 @@ def _log(service: Container) -> str:
 def main() -> None:
     try:
         print(activate(Order(**json.loads(os.environ["ORDER"]))))
-    except (RefusedError, DockerException, ConnectionError) as error:
+    except (RefusedError, DockerException, OSError) as error:  # what requests raises is an OSError
         sys.exit(str(error))
 
 

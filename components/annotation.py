@@ -18,7 +18,7 @@ from typing import Any
 
 from docker.errors import DockerException
 
-from components.engine import connect, execute
+from components.engine import WGET, connect, execute
 from config.ports import OTLP_HTTP
 
 SERVICE = "deployments"
@@ -85,7 +85,7 @@ def annotate(order: Order, before: Running) -> None:
     }
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": SERVICE}}]}
     body = json.dumps({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [record]}]}]})
-    command = ["wget", "-q", "-O", "-", "--header=Content-Type: application/json", f"--post-data={body}", LOGS]
+    command = [*WGET, "-O", "-", "--header=Content-Type: application/json", f"--post-data={body}", LOGS]
     asker = connect(order.docker).containers.get(order.asker)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:

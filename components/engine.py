@@ -16,10 +16,14 @@ import docker
 from docker.errors import APIError, DockerException, InvalidConfigFile
 from docker.models.containers import Container
 from docker.tls import TLSConfig
+from requests import RequestException
 
 from components.preflight import Engine, judge
 from config.docker_cli import SOCKET, config_file
 
+WGET = ("wget", "-q", "-T", "10")
+"""How a page is asked for inside a container. A service that is held (`docker pause`) or hangs takes connections, and is
+silent: without a limit, who asks would wait for ever."""
 STDERR = 2
 """As the engine marks its frames."""
 CUT_OFF = "the engine's answer ended in the middle"
@@ -129,10 +133,10 @@ def must_serve(settings: Mapping[str, Any]) -> None:
 
 
 def execute(service: Container, command: Sequence[str]) -> tuple[int, str]:
-    """Exit code and output of `command` inside `service`; 1 when it stopped meanwhile."""
+    """Exit code and output of `command` inside `service`; 1 when it stopped meanwhile, or did not come to an end."""
     try:
         code, out = run_inside(service, list(command))
-    except APIError as error:
+    except (APIError, RequestException) as error:
         return 1, str(error)
     return code, out.decode(errors="replace")
 
@@ -205,4 +209,4 @@ def frames(stream: bytes) -> Iterator[bytes]:
 
 def fetch(service: Container, url: str, *headers: str) -> tuple[int, str]:
     """Exit code and page of `url`, asked inside `service`: no port must be reachable from here."""
-    return execute(service, ["wget", "-q", "-O", "-", *(f"--header={header}" for header in headers), url])
+    return execute(service, [*WGET, "-O", "-", *(f"--header={header}" for header in headers), url])

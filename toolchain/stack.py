@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from docker import DockerClient
-from docker.errors import NotFound
+from docker.errors import DockerException, NotFound
 from rich.console import Console
 
 import check
@@ -346,7 +346,13 @@ def findings(stack: str, patience: float) -> list[check.Finding]:
         dashboards = dashboard_files.read(settings, paths.REPOSITORY, stack_key=f"{file}:grafana.dashboards")
     except stack_config.SettingsError as error:
         raise ToolchainError(str(error)) from None
-    return check.run(settings, own_rules, patience, dashboards=dashboards)
+    try:
+        return check.run(settings, own_rules, patience, dashboards=dashboards)
+    except (DockerException, OSError) as error:  # what requests raises is an OSError
+        raise ToolchainError(
+            f"the engine at {settings.docker.host} has ceased to answer: {error}",
+            fix="see whether it hangs: docker info",
+        ) from None
 
 
 def check_stack(

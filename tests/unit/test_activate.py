@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from docker.errors import APIError, DockerException, NotFound
+from requests import ReadTimeout
 
 from components import activate as module
 from components import engine
@@ -208,7 +209,7 @@ class Engine:
         """The real script, whose wget shows the service's pages."""
         urls = questions[::2]
         pages = "".join(f"'{url}') printf '%s' '{self.service.exec_run([url])[1].decode()}';; " for url in urls)
-        wget = f'wget() {{ case "$4" in {pages} esac; }}\n'
+        wget = f'wget() {{ shift 5; case "$1" in {pages} esac; }}\n'
         return subprocess.run(["/bin/sh", "-c", wget + script, zeroth, *questions], check=False).returncode
 
 
@@ -597,3 +598,18 @@ def test_it_starts_without_pulumi_and_pydantic_which_would_take_a_second() -> No
     check = "import sys, components.activate; sys.exit(bool({'pulumi', 'pydantic'} & sys.modules.keys()))"
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", check], check=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+
+
+def test_an_engine_that_hangs_for_a_while_leaves_the_old_files_in_place(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([ReadTimeout("Read timed out.")])
+
+    def asked(*_: object) -> None:
+        for error in answers:  # only the first time
+            raise error
+
+    monkeypatch.setattr(module, "_wait_until_well", asked)
+    with pytest.raises(ReadTimeout):
+        activate(host.order())
+    assert host.current == OLD

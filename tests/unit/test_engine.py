@@ -88,17 +88,21 @@ class Engine:
     exit_code: int | None = 0
     output: tuple[bytes, ...] = ()
     refusal: str = ""
+    silent: bool = False
+    """After the head of its answer, as with a command that does not end."""
     asked: list[Any] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Container:
         handler = type("Handler", (_Handler,), {"says": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
-        self._client = docker.DockerClient(f"tcp://127.0.0.1:{self._server.server_port}", version="1.41")
+        self._client = docker.DockerClient(f"tcp://127.0.0.1:{self._server.server_port}", version="1.41", timeout=1)
         return Container(attrs={"Id": "service"}, client=self._client)
 
     def __exit__(self, *_: object) -> None:
+        self.over.set()
         self._client.close()
         self._server.shutdown()
         self._server.server_close()
@@ -126,6 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
                 struct.pack(">BxxxL", 1 + n % 2, len(text)) + text for n, text in enumerate(self.says.output)
             )
             self.wfile.write(head + b"\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n" + frames)
+            if self.says.silent:
+                self.says.over.wait()
             self.close_connection = True
 
     def _answer(self, status: int, document: object) -> None:
@@ -154,6 +160,13 @@ def test_a_command_inside_a_container_has_an_exit_code_and_a_text(engine: Engine
     with engine as service:
         assert execute(service, ("cat", "x")) == result
     assert engine.asked == [["cat", "x"]]
+
+
+def test_a_command_that_does_not_end_is_a_failure_after_a_time() -> None:
+    with Engine(output=(b"half",), silent=True) as service:
+        code, out = execute(service, ("cat", "x"))
+    assert code == 1
+    assert "timed out" in out
 
 
 def test_a_container_that_stopped_meanwhile_is_a_failure_in_the_engines_words() -> None:
