@@ -54,7 +54,12 @@ def stack(
         "images": {**local_images, "elasticsearch": str(client.images.get(image).id)},
         "grafana": {"enabled": False},
     }
-    with deploy("search", **config(storage="elasticsearch", memory={"elasticsearch": "1GiB"}), **more) as made:
+    with deploy(
+        "search",
+        **config(storage="elasticsearch", memory={"elasticsearch": "1GiB"}),
+        **more,
+        logs={"shipper": "promtail"},
+    ) as made:
         # A volume that is there already is what the deployment takes.
         volume = f"{made.prefix}-elasticsearch"
         _index_of_another_day(client, image, volume, OLD, days=9)
@@ -115,5 +120,5 @@ def test_jaeger_and_its_storage_away_lose_nothing_that_is_kept(stack: Deployment
 # The last one: it takes the stack down.
 
 
-def test_a_backup_goes_back_in_place_with_alloy_reading_on(stack: Deployment, tmp_path: Path) -> None:
+def test_a_backup_goes_back_in_place_with_promtail_reading_on(stack: Deployment, tmp_path: Path) -> None:
     backups.there_and_back(stack, tmp_path)

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 from docker import DockerClient
 
-from tests.e2e import backups
 from tests.e2e.deployment import Deployment
 from tests.e2e.tracing import config, counted, sampled
 from tests.e2e.wait import until
@@ -21,7 +19,7 @@ def stack(
     image = for_tests.image(client, "opensearch")
     more = {"images": {**local_images, "opensearch": str(client.images.get(image).id)}, "grafana": {"enabled": False}}
     small = config(storage="opensearch", memory={"opensearch": "1GiB"})
-    with deploy("opensearch", **small, **more, logs={"shipper": "promtail"}) as made:
+    with deploy("opensearch", **small, **more) as made:
         made.up()
         yield made
 
@@ -31,10 +29,3 @@ def test_the_same_is_kept_and_counted_and_the_retention_runs(stack: Deployment) 
     counted(stack, "shop")
     until(lambda: stack.query("nervous_system_trace_retention_success_timestamp_seconds > 0"))
     assert stack.query('elasticsearch_cluster_health_status{service="opensearch",color="red"} == 0')
-
-
-# The last one: it takes the stack down.
-
-
-def test_a_backup_goes_back_in_place_with_promtail_reading_on(stack: Deployment, tmp_path: Path) -> None:
-    backups.there_and_back(stack, tmp_path)
