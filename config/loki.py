@@ -7,7 +7,7 @@ log alerts in `RULES`. Only `MAIN` needs one.
 from collections.abc import Mapping
 from typing import Any
 
-from config import loki_rules
+from config import loki_rules, otlp_limits
 from config.container import DIRECTORY, ConfigFiles, Container, Secret
 from config.log_settings import DISK_FULL, S3
 from config.ports import METRICS
@@ -213,9 +213,9 @@ def limits_of(settings: Settings) -> dict[str, Any]:
         "max_line_size_truncate": True,
         "max_label_names_per_series": 6,
         "max_label_name_length": 64,
-        "max_label_value_length": 128,
-        "max_structured_metadata_size": "16KB",
-        "max_structured_metadata_entries_count": 64,
+        "max_label_value_length": settings.metrics.limits.label_value_length,  # a service has one name everywhere
+        "max_structured_metadata_size": prometheus_size(otlp_limits.LOKI["size"]),
+        "max_structured_metadata_entries_count": otlp_limits.LOKI["entries"],
         # The shipper sets both, and another label would only say the same.
         "discover_service_name": [],
         "discover_log_levels": False,

@@ -1,9 +1,9 @@
 """OpenTelemetry Collector: takes what applications send by OTLP, keeps the traces that tell something, and counts all.
 
-    otlp ─▶ mask ─▶ cut ─┬─▶ without health checks ─▶ span metrics, service graph ─▶ Prometheus
-                         └─▶ tail sampling ─▶ cut ─┬─▶ queue on disk ─▶ Jaeger
+    otlp ─▶ cut ─▶ mask ─┬─▶ without health checks ─▶ span metrics, service graph ─▶ Prometheus
+                         └─▶ tail sampling ───────┬─▶ queue on disk ─▶ Jaeger
                                                    └─▶ durations with exemplars ─▶ Prometheus
-    metrics ─▶ mask ─▶ cut ─▶ Prometheus        logs ─▶ mask ─▶ labels ─▶ queue on disk ─▶ Loki
+    metrics ─▶ cut ─▶ mask ─▶ Prometheus        logs ─▶ cut ─▶ mask ─▶ labels ─▶ queue on disk ─▶ Loki
 
 Tried with contrib 0.161; the options are those of 0.162 too. Prometheus scrapes what goes to it, so that `le` is written as
 everywhere else.
@@ -148,7 +148,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
 
 
 def _pipelines(*, logs: bool) -> dict[str, Any]:
-    received = ["memory_limiter", "transform/unmasked", "redaction", "transform/masked"]
+    received = ["memory_limiter", "transform/received", "transform/unmasked", "redaction", "transform/masked"]
     cut = [*received, "transform/lengths"]
     forwarded = ["forward/counted", "forward/sampled"]
     counted = ["span_metrics", "service_graph"]
@@ -157,7 +157,7 @@ def _pipelines(*, logs: bool) -> dict[str, Any]:
         "traces/counted": {"receivers": ["forward/counted"], "processors": ["filter/health"], "exporters": counted},
         "traces/sampled": {
             "receivers": ["forward/sampled"],
-            "processors": ["tail_sampling", "transform/stored", "transform/named"],
+            "processors": ["tail_sampling", "transform/named"],
             "exporters": ["otlp_grpc/jaeger", "span_metrics/kept"],
         },
         "metrics/spans": {"receivers": [*counted, "span_metrics/kept"], "exporters": ["prometheus/spans"]},
@@ -197,6 +197,9 @@ def _processors(settings: Settings) -> dict[str, Any]:
             "blocked_values": [*masking.VALUES, *settings.logs.mask.values()],
             "summary": "silent",
         },
+        "transform/received": otlp_limits.received(
+            min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10)
+        ),
         "transform/unmasked": otlp_masks.before(),
         "transform/masked": otlp_masks.after(),
         # What has no id is no part of any trace, and all of it would be one.
@@ -218,7 +221,6 @@ def _processors(settings: Settings) -> dict[str, Any]:
             "policies": sampling.policies(traces),
         },
         "transform/lengths": otlp_limits.labels(settings.metrics.limits),
-        "transform/stored": otlp_limits.stored(),
         "transform/named": _named(),
         **({"transform/labels": _labels(settings)} if "loki" in settings.services else {}),
     }
@@ -250,8 +252,8 @@ def _labels(settings: Settings) -> dict[str, Any]:
     level = 'set(log.attributes["level"], {}) where {}'
     unsaid = "log.severity_number == SEVERITY_NUMBER_UNSPECIFIED"
     statements = [
-        otlp_limits.body(min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10)),
         'set(resource.attributes["source"], "otlp")',
+        *otlp_limits.identity(settings.metrics.limits),
         *_service("service"),
         'set(log.attributes["level"], "unknown")',
     ]

@@ -2,24 +2,61 @@
 
 One text that is too long would be everybody's trouble. Prometheus refuses the whole page on which one label is, so nobody's
 metrics would come through. Jaeger refuses a span with an attribute that is no key for Badger (65,000 bytes), which the
-collector then sends again without end, with all that is in the same request, and nothing gets past it.
+collector then sends again without end, with all that is in the same request, and nothing gets past it. Loki refuses a record
+whose attributes are too long. And to look for secrets takes a second of CPU for each MiB, so all of this comes first.
 """
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from config import otlp_numbers
+from config.otlp_masks import CONTEXTS
 from config.settings import ScrapeLimits
 
-VALUE = 4096
-"""Bytes of one attribute of a trace, where all of them together are more than `WHOLE`."""
-WHOLE = 32 * 1024
-"""Bytes of all attributes of a span, an event or a resource. One as long as this is a key for Badger still."""
-ATTRIBUTES = 128
-"""Of a span, an event or a resource with more than `WHOLE`: so many as an SDK keeps by default (OpenTelemetry
-specification, attribute limits). With `VALUE` they fit in one request to Jaeger."""
+KEY = 256
+"""Bytes of an attribute's name, where it is looked at."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """For the attributes of one thing, in bytes."""
+
+    whole: int
+    """Of all together. Above it, each is at most `value` long, and there are no more than `count`."""
+    value: int
+    count: int
+    least: int | None = None
+    """What is left of each, where they are above `whole` still."""
+
+    @property
+    def most(self) -> int:
+        """What is left at most."""
+        return max(self.whole, self.count * ((self.least or self.value) + KEY))
+
+
+TRACE = Room(whole=32 * 1024, value=4096, count=128)
+"""One attribute as long as all may be is a key for Badger still. So many as an SDK keeps by default (OpenTelemetry
+specification, attribute limits) fit in one request to Jaeger."""
+LOG: Mapping[str, Room] = {
+    "resource": Room(whole=8 * 1024, value=1024, count=28, least=128),
+    "scope": Room(whole=4 * 1024, value=256, count=8),
+    "log": Room(whole=32 * 1024, value=4096, count=88, least=128),
+}
+"""A stack trace of some 200 frames stays whole."""
+LOKI = {"size": 64 * 1024, "entries": 160}
+"""What Loki is told to take of all that is not a label of one record; the first is its default."""
 IDENTITY = ("service.name", "service.namespace", "service.instance.id")
 """Of a resource: they become the labels `service` and `instance`."""
 PEERS = ("peer.service", "db.name", "db.system", "db.system.name")
 """Of a span: the service graph calls by them who sends no spans."""
+_TEXTS = {
+    "scope": ("name", "version"),
+    "span": ("name", "status.message", "trace_state"),
+    "spanevent": ("name",),
+    "log": ("event_name", "severity_text"),
+}
+"""Context → its texts that are no attributes."""
 SCOPE_LABELS = 4
 """Attributes of a scope, each of which is a label of its metrics."""
 OTHER_LABELS = 9
@@ -30,7 +67,7 @@ def labels(limits: ScrapeLimits) -> dict[str, Any]:
     """What becomes a label in Prometheus: at most as long as a label may be, and as many as there may be."""
     length = limits.label_value_length
     characters = length // 4
-    resource = _context("resource", *(_cut_attribute("resource", key, characters) for key in IDENTITY))
+    resource = _context("resource", *identity(limits))
     span = _context("span", _cut("span.name", characters), *(_cut_attribute("span", key, characters) for key in PEERS))
     scope = _context(
         "scope",
@@ -50,41 +87,56 @@ def labels(limits: ScrapeLimits) -> dict[str, Any]:
     }
 
 
-def stored() -> dict[str, Any]:
-    """What Jaeger makes keys of."""
-    texts = {"scope": ("name", "version"), "span": ("status.message", "trace_state"), "spanevent": ("name",)}
-    cut = [
-        _context(context, *(_cut(f"{context}.{name}", VALUE // 4) for name in names))
-        for context, names in texts.items()
-    ]
-    return {"error_mode": "ignore", "trace_statements": [*cut, *map(_whole, ("resource", "span", "spanevent"))]}
+def identity(limits: ScrapeLimits) -> list[str]:
+    """The name of a service as a label, the same in Prometheus, in Loki and in Jaeger."""
+    return [_cut_attribute("resource", key, limits.label_value_length // 4) for key in IDENTITY]
 
 
-def body(length: int) -> str:
+def received(line: int) -> dict[str, Any]:
+    """What stands before all others: nothing is lost by it that would be kept. `line`: bytes of the text of a record."""
+    made: dict[str, Any] = {"error_mode": "silent"}  # an error is how numbers are found that JSON does not know
+    for signal, contexts in CONTEXTS.items():
+        groups = [_context(context, *_received(signal, context)) for context in contexts]
+        if signal == "log":
+            groups.append(_context("log", *otlp_numbers.of_body(), *_body(line)))
+        made[f"{signal}_statements"] = groups
+    return made
+
+
+def _received(signal: str, context: str) -> Iterator[str]:
+    attributes, text = f"{context}.attributes", f'{context}.cache["attributes"]'
+    yield from otlp_numbers.of_attributes(attributes, text)
+    yield from (_cut(f"{context}.{name}", TRACE.value // 4) for name in _TEXTS.get(context, ()))
+    room = LOG[context] if signal == "log" else TRACE
+    keep = IDENTITY if context == "resource" else ()
+    if signal == "log":
+        yield _limit(attributes, room.count, keep)
+    few = (f'delete_matching_keys({attributes}, "^.{{{KEY}}}")', *_few(context, room.value, room.count, keep))
+    yield from (f"{statement} where Len({text}) > {room.whole}" for statement in few)
+    if room.least:
+        yield f"truncate_all({attributes}, {room.least}) where Len(String({attributes})) > {room.whole}"
+
+
+def _body(length: int) -> Iterator[str]:
     """The text of a log record: as Loki would cut it, but that it fits in one request."""
-    return f"set(log.body, Substring(log.body, 0, {length})) where IsString(log.body) and Len(log.body) > {length}"
+    yield f"set(log.body, Substring(log.body, 0, {length}, true)) where IsString(log.body) and Len(log.body) > {length}"
+    text = "String(log.body)"
+    yield f"set(log.body, Substring({text}, 0, {length}, true)) where not IsString(log.body) and Len({text}) > {length}"
 
 
 def _context(name: str, *statements: str) -> dict[str, Any]:
     return {"context": name, "statements": list(statements)}
 
 
-def _whole(context: str) -> dict[str, Any]:
-    attributes = f"{context}.attributes"
-    keys = f'delete_matching_keys({attributes}, "^.{{256}}")'
-    small = _context(context, keys, *_few(context, VALUE, ATTRIBUTES, keep=IDENTITY if context == "resource" else ()))
-    return {**small, "conditions": [f"Len(String({attributes})) > {WHOLE}"]}
-
-
 def _few(context: str, length: int, count: int, keep: tuple[str, ...] = ()) -> list[str]:
     """Attributes are texts (a list is one in a label anyway), none longer than `length`, and no more than `count`."""
     attributes = f"{context}.attributes"
+    return [f"stringify_all({attributes})", f"truncate_all({attributes}, {length})", _limit(attributes, count, keep)]
+
+
+def _limit(attributes: str, count: int, keep: tuple[str, ...]) -> str:
     first = ", ".join(f'"{key}"' for key in keep)
-    return [
-        f"stringify_all({attributes})",
-        f"truncate_all({attributes}, {length})",
-        f"limit({attributes}, {count}, [{first}])",
-    ]
+    return f"limit({attributes}, {count}, [{first}])"
 
 
 def _cut(path: str, characters: int) -> str:

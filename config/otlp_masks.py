@@ -17,7 +17,7 @@ _MOVED = {
     "log": {"event": "log.event_name", "severity": "log.severity_text"},
 }
 """Context → the attribute that a text becomes meanwhile, its path."""
-_CONTEXTS = {
+CONTEXTS = {
     "trace": ("resource", "scope", "span", "spanevent"),
     "metric": ("resource", "scope", "datapoint"),
     "log": ("resource", "scope", "log"),
@@ -37,7 +37,7 @@ def after() -> dict[str, Any]:
 
 def _statements(*kinds: Any) -> dict[str, Any]:
     made: dict[str, Any] = {"error_mode": "ignore"}
-    for signal, contexts in _CONTEXTS.items():
+    for signal, contexts in CONTEXTS.items():
         groups = [group for context in contexts for kind in kinds for group in _group(context, kind)]
         if groups:
             made[f"{signal}_statements"] = groups

@@ -1,5 +1,7 @@
 """Traces with the embedded storage: what is kept, whole, through outages, and for how long."""
 
+import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -177,6 +179,28 @@ def test_what_is_too_long_for_those_who_keep_it_is_cut_and_holds_nobody_up(stack
     assert stack.query('min_over_time(up{job="spans"}[10s]) == 1')
 
 
+def test_a_number_that_json_does_not_know_switches_no_guard_off_and_holds_nobody_up(stack: Deployment) -> None:
+    poison = {"ratio": math.nan, "most": -math.inf, "list": [math.inf], "password": "hunter2", "left": 3}
+    with application(stack, "poisonous") as poisonous:
+        poisonous.span("small", 5, error=True, attributes=poison)
+        poisonous.span("long", 5, error=True, attributes={**poison, "payload": LONG})
+        failed = poisonous.span("event", 5, error=True, end=False)
+        failed.add_event("exception", {"ratio": math.nan, "exception.stacktrace": LONG})
+        poisonous.release()
+    with application(stack, "behind") as behind:
+        after = trace_id(behind.span("GET /", 5, error=True))
+    until(lambda: after in found(stack, "behind"))
+    traces = until(lambda: len(every := found(stack, "poisonous")) == 3 and every)  # the page that answered 500
+    tags = {
+        span["operationName"]: {tag["key"]: tag["value"] for tag in span["tags"]}
+        for trace in traces.values()
+        for span in trace["spans"]
+    }
+    assert (tags["small"]["ratio"], tags["small"]["most"], tags["small"]["list.0"]) == ("NaN", "-Infinity", "Infinity")
+    assert "hunter2" not in json.dumps(traces)
+    assert len(tags["long"]["payload"]) < len(LONG)
+
+
 def test_changed_rates_are_those_of_the_running_collector(stack: Deployment) -> None:
     started = stack.started("otel_collector")
     rates = {"rest": 50, "services": {"quiet": {"rest": 0, "errors": 40, "slow": {"over": "100ms", "keep": 100}}}}
@@ -240,6 +264,31 @@ class TestTwoMinutesWithoutJaeger:
         writer.shutdown()
         [(_, text, _)] = until(lambda: _streams(stack, "endless", 1))
         assert len(text) == 800_000
+
+    def test_a_record_with_much_beside_its_text_is_kept_and_takes_nobody_with_it(self, stack: Deployment) -> None:
+        """Stack traces of real services, and what is larger than a request to Loki may be."""
+        much: dict[str, dict[str, Any]] = {
+            "stack": {"exception.stacktrace": "at com.example.Order\n" * 900},
+            "many": {f"key_{number}": "x" for number in range(120)},
+            "huge": {**{f"key_{number}": LONG for number in range(20)}, "ratio": math.nan},
+        }
+        names = "talkative", "t" * 200
+        for name in names:
+            writer = LoggerProvider(Resource({"service.name": name}), shutdown_on_exit=False)
+            writer.add_log_record_processor(
+                BatchLogRecordProcessor(OTLPLogExporter(f"{stack.url('otlp_http')}/v1/logs"))
+            )
+            logger = writer.get_logger("tests")
+            logger.emit(LogRecord(timestamp=time.time_ns(), body="before"))
+            for body, attributes in much.items():
+                logger.emit(LogRecord(timestamp=time.time_ns(), body=body, attributes=attributes))
+            logger.emit(LogRecord(timestamp=time.time_ns(), body={"list": ["x" * 1_200_000]}))
+            logger.emit(LogRecord(timestamp=time.time_ns(), body="after"))
+            writer.shutdown()
+        for name in names:
+            lines = {text: metadata for _, text, metadata in until(lambda name=name: _streams(stack, name, 6))}  # type: ignore[misc]
+            assert lines.keys() > {"before", "after", *much}
+            assert lines["stack"]["exception_stacktrace"] == much["stack"]["exception.stacktrace"]
 
     def test_logs_that_applications_send_have_the_labels_of_all_others_and_nothing_secret(
         self, stack: Deployment

@@ -239,9 +239,13 @@ def within_binomial(kept: int, of: int, percent: float) -> bool:
 
 
 def bulk(endpoint: str, mebibytes: int) -> list[int]:
-    """Sends traces of a MiB each, as fast as it goes, until one is refused; returns the answers' status codes."""
+    """Sends traces of a MiB each, as fast as it goes, until one is refused; returns the answers' status codes.
+
+    Of links: long texts would be cut.
+    """
     answers: list[int] = []
-    filler = {"key": "filler", "value": {"stringValue": "x" * 2**20}}
+    link = {"traceId": secrets.token_hex(16), "spanId": secrets.token_hex(8)}
+    links = [link] * (2**20 // len(json.dumps(link)))
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "bulk"}}]}
     while len(answers) < mebibytes and 503 not in answers:
         now = time.time_ns()
@@ -251,7 +255,7 @@ def bulk(endpoint: str, mebibytes: int) -> list[int]:
             "name": "bulk",
             "startTimeUnixNano": str(now),
             "endTimeUnixNano": str(now),
-            "attributes": [filler],
+            "links": links,
         }
         body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}
         answers.append(requests.post(f"{endpoint}/v1/traces", json=body, timeout=30).status_code)

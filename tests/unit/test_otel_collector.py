@@ -39,7 +39,7 @@ def test_every_part_is_in_a_pipeline_and_every_pipeline_has_its_parts() -> None:
 def test_what_comes_in_is_bounded_first_and_masked_before_anything_sees_it() -> None:
     for pipeline in main_file()["service"]["pipelines"].values():
         if "otlp" in pipeline["receivers"]:
-            assert pipeline["processors"][:2] == ["memory_limiter", "transform/unmasked"]
+            assert pipeline["processors"][:2] == ["memory_limiter", "transform/received"]
 
 
 def test_logs_get_a_level_by_their_number_or_else_by_their_text() -> None:

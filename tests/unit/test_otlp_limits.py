@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 
 from config import otel_collector, otlp_limits
+from config.loki import limits_of
 from tests.unit.conftest import settings_of
 
 BADGER_KEY = 65_000
 """Bytes (badger v4, `maxKeySize`)."""
-KEY_NAME = 256
-"""Bytes of an attribute's name at most, where it is looked at."""
 
 
 def main_file(config: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -25,14 +24,15 @@ def statements(processor: str, signal: str, config: dict[str, Any] | None = None
 def test_what_is_counted_and_what_is_sent_on_is_cut_before() -> None:
     pipelines = main_file()["service"]["pipelines"]
     for signal in ("traces", "metrics"):
-        assert pipelines[signal]["processors"][:5] == [
+        assert pipelines[signal]["processors"][:6] == [
             "memory_limiter",
+            "transform/received",
             "transform/unmasked",
             "redaction",
             "transform/masked",
             "transform/lengths",
         ]
-    assert pipelines["traces/sampled"]["processors"] == ["tail_sampling", "transform/stored", "transform/named"]
+    assert pipelines["traces/sampled"]["processors"] == ["tail_sampling", "transform/named"]
 
 
 @pytest.mark.parametrize(("limit", "characters"), [(512, 128), (64, 16)])
@@ -52,21 +52,46 @@ def test_a_metric_has_room_for_the_labels_that_it_gets(limit: int, left: int) ->
 
 
 def test_what_is_left_of_a_span_is_a_key_for_badger_and_fits_in_one_request() -> None:
-    assert otlp_limits.WHOLE + 1024 < BADGER_KEY
-    assert otel_collector.BATCH["max_size"] > otlp_limits.ATTRIBUTES * (otlp_limits.VALUE + KEY_NAME)
-    groups = main_file()["processors"]["transform/stored"]["trace_statements"]
-    whole = {group["context"]: group["statements"] for group in groups if "conditions" in group}
-    assert whole.keys() == {"resource", "span", "spanevent"}
-    for context, said in whole.items():
-        assert said[:3] == [
-            f'delete_matching_keys({context}.attributes, "^.{{256}}")',
-            f"stringify_all({context}.attributes)",
-            f"truncate_all({context}.attributes, {otlp_limits.VALUE})",
-        ]
-    assert '["service.name", ' in whole["resource"][-1]
+    assert otlp_limits.TRACE.whole + 1024 < BADGER_KEY
+    assert otel_collector.BATCH["max_size"] > otlp_limits.TRACE.most
+    for context in ("resource", "scope", "span", "spanevent"):
+        attributes, longer = f"{context}.attributes", f'where Len({context}.cache["attributes"]) > {32 * 1024}'
+        assert f"truncate_all({attributes}, {otlp_limits.TRACE.value}) {longer}" in statements(
+            "transform/received", "trace"
+        )
+    assert any('["service.name", ' in one for one in statements("transform/received", "trace"))
+
+
+def test_what_is_left_of_a_record_is_what_loki_takes() -> None:
+    loki = limits_of(settings_of())
+    assert sum(room.most for room in otlp_limits.LOG.values()) < otlp_limits.LOKI["size"]
+    assert sum(room.count for room in otlp_limits.LOG.values()) < loki["max_structured_metadata_entries_count"] - 20
+    assert loki["max_structured_metadata_size"] == "64KB"
+    assert loki["max_label_value_length"] == 512
+    for context, room in otlp_limits.LOG.items():
+        assert any(
+            one.startswith(f"limit({context}.attributes, {room.count}, ") and " where " not in one
+            for one in statements("transform/received", "log")
+        )
+
+
+def test_no_guard_fails_for_a_number_that_is_none() -> None:
+    """Whatever looks at all attributes as one text comes after they can be written as one."""
+    for signal in ("trace", "metric", "log"):
+        for group in main_file()["processors"]["transform/received"][f"{signal}_statements"]:
+            first, flat, text, again, *_ = group["statements"]
+            assert first.startswith("set(")
+            assert flat.startswith("flatten(")
+            assert text.startswith("stringify_all(")
+            assert "== nil" in again
 
 
 @pytest.mark.parametrize(("line", "length"), [("256KB", 256_000), ("4MiB", 800_000)])
 def test_a_long_log_record_fits_in_one_request_to_loki(line: str, length: int) -> None:
-    [first, *_] = statements("transform/labels", "log", {"logs": {"limits": {"line_size": line}}})
-    assert first.startswith(f"set(log.body, Substring(log.body, 0, {length})) where IsString(log.body)")
+    bodies = [
+        one
+        for one in statements("transform/received", "log", {"logs": {"limits": {"line_size": line}}})
+        if one.startswith("set(log.body, Substring(")
+    ]
+    assert len(bodies) == 2
+    assert all(f", 0, {length}, true)) where " in one and f" > {length}" in one for one in bodies)
