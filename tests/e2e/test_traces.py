@@ -190,7 +190,8 @@ def test_a_number_that_json_does_not_know_switches_no_guard_off_and_holds_nobody
     with application(stack, "behind") as behind:
         after = trace_id(behind.span("GET /", 5, error=True))
     until(lambda: after in found(stack, "behind"))
-    traces = until(lambda: len(every := found(stack, "poisonous")) == 3 and every)  # the page that answered 500
+    until(lambda: len(found(stack, "poisonous")) == 3)  # the page that answered 500
+    traces = found(stack, "poisonous")
     tags = {
         span["operationName"]: {tag["key"]: tag["value"] for tag in span["tags"]}
         for trace in traces.values()
