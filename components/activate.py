@@ -41,7 +41,7 @@ for old in *; do case "$old" in current|"{revision}") ;; *) rm -rf "$old" ;; esa
 # that is silent take less than the minute for which the engine's answer is waited.
 ASK = """missing=0 bit=1
 while [ $# -gt 0 ]; do
-  wget -q -T 8 -O - "$1" | grep -cF -- "$2" > /dev/null || missing=$((missing | bit))
+  timeout 8 wget -q -O - "$1" | grep -cF -- "$2" > /dev/null || missing=$((missing | bit))
   bit=$((bit * 2)); shift 2
 done
 exit $missing

@@ -28,7 +28,7 @@ while :; do
         last=$now
     fi
     if [ "$last" -gt 0 ]; then
-        wget -q -T 10 -O /dev/null --header 'Content-Type: application/json' --post-data '{metric}' {collector} || :
+        timeout 10 wget -q -O /dev/null --header 'Content-Type: application/json' --post-data '{metric}' {collector} || :
     fi
     sleep 15 &
     wait $!

@@ -209,7 +209,7 @@ class Engine:
         """The real script, whose wget shows the service's pages."""
         urls = questions[::2]
         pages = "".join(f"'{url}') printf '%s' '{self.service.exec_run([url])[1].decode()}';; " for url in urls)
-        wget = f'wget() {{ shift 5; case "$1" in {pages} esac; }}\n'
+        wget = f'timeout() {{ shift 5; case "$1" in {pages} esac; }}\n'
         return subprocess.run(["/bin/sh", "-c", wget + script, zeroth, *questions], check=False).returncode
 
 
