@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from config import otlp_numbers
+from config import otlp_names, otlp_numbers
 from config.otlp_masks import CONTEXTS
 from config.settings import ScrapeLimits
 
@@ -99,6 +99,11 @@ def received(line: int) -> dict[str, Any]:
         groups = [_context(context, *_received(signal, context)) for context in contexts]
         if signal == "log":
             groups.append(_context("log", *otlp_numbers.of_body(), *_body(line)))
+        if signal == "metric":
+            groups.append(_context("metric", *otlp_names.of_metric()))
+            groups += [_context(context, *otlp_names.of_attributes(context)) for context in ("resource", "datapoint")]
+        if signal == "trace":
+            groups.append(_context("span", *otlp_names.of_span()))
         made[f"{signal}_statements"] = groups
     return made
 

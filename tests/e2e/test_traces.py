@@ -258,6 +258,24 @@ class TestTwoMinutesWithoutJaeger:
         assert max(map(len, series["metric"].values())) <= stack.settings.metrics.limits.label_value_length
         assert stack.query('min_over_time(up{job="otlp"}[10s]) == 1')
 
+    def test_names_that_are_prometheus_own_are_given_to_nobody_and_stop_nobody(self, stack: Deployment) -> None:
+        exporter = OTLPMetricExporter(f"{stack.url('otlp_http')}/v1/metrics")
+        reader = PeriodicExportingMetricReader(exporter, export_interval_millis=1000)
+        forger = MeterProvider([reader], Resource({"service.name": "forger"}), shutdown_on_exit=False)
+        forged = {"le": "x", "job": "node", "instance": "x", "exported_job": "other", "__name__": "x", "": "x"}
+        try:
+            meter = forger.get_meter("tests")
+            meter.create_histogram("forged", unit="s").record(2, forged)
+            meter.create_gauge("up").set(0, {"http.method": "GET", "http_method": "PUT"})
+            [count] = until(lambda: stack.query('forged_seconds_count{job="otlp"}'))
+            [up] = until(lambda: stack.query("application_up"))
+        finally:
+            forger.shutdown()
+        assert count["metric"]["service"] == up["metric"]["service"] == "forger"
+        assert (count["metric"]["attribute_le"], count["metric"]["attribute_exported_job"]) == ("x", "other")
+        assert not stack.query('up{service="forger"}')
+        assert stack.query('min_over_time(up{job="otlp"}[10s]) == 1')
+
     def test_a_log_record_that_is_too_long_for_a_request_to_loki_is_cut(self, stack: Deployment) -> None:
         writer = LoggerProvider(Resource({"service.name": "endless"}), shutdown_on_exit=False)
         writer.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(f"{stack.url('otlp_http')}/v1/logs")))
