@@ -19,17 +19,19 @@ from toolchain import images, pulumi_cli
 
 LONGEST = (
     "shop",
-    "traces_elasticsearch",
     "upgrade",
-    "remote",
+    "alloy",
+    "traces_elasticsearch",
     "commands",
+    "promtail",
+    "remote",
     "backup",
     "changes",
-    "present_engine",
-    "traces_opensearch",
+    "config_delivery",
     "traces",
-    "alloy",
-    "promtail",
+    "present_engine",
+    "alert_delivery",
+    "traces_opensearch",
 )
 """Files that take minutes: begun first, none of them is what everybody waits for at the end. The shop is over before the
 newcomer of test_commands deploys another one, whose lines its tests would see."""
