@@ -57,8 +57,8 @@ _DOUBLE = r"""(?:[^"\\,}\]) ]|\\.)(?:[^"\\]|\\.)*"""
 _SINGLE = r"""(?:[^'\\,}\]) ]|\\.)(?:[^'\\]|\\.|'')*"""
 
 _LETTERS = r"À-žƀ-ɏ\x{1e00}-\x{1eff}\p{Lo}\p{M}\p{Greek}\p{Cyrillic}\p{Armenian}\p{Georgian}"
-"""Of other alphabets, but for the long s: with (?i), it would be an s. By names of scripts, because Go looks up the case of
-each single letter of a range: with ranges up to Korean, a shipper or collector took a second of CPU longer to start."""
+"""Letters of other alphabets, without the long s, which (?i) would take for an s. They are named by script: Go looks up the
+case of every letter in a range, and with ranges up to Korean a shipper or collector took one more second of CPU to start."""
 _SIGNS = r"!#$%*+./:?@^`~\-" + _LETTERS
 _INSIDE = r"[()\[\]{}|=]+"
 """What may stand in a value without quotes, but not at its end."""

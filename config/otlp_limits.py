@@ -23,11 +23,11 @@ class Room:
     """For the attributes of one thing, in bytes."""
 
     whole: int
-    """Of all together. Above it, each is at most `value` long, and there are no more than `count`."""
+    """All attributes together may be this long. If they are longer, each is cut to `value`, and only `count` are kept."""
     value: int
     count: int
     least: int | None = None
-    """What is left of each, where they are above `whole` still."""
+    """Attributes that are longer than `whole` even then are cut to this."""
 
     @property
     def most(self) -> int:

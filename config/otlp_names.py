@@ -17,12 +17,13 @@ NO_UTF_8 = r"\x{FFFD}"
 
 
 def of_metric() -> Iterator[str]:
-    """Of a metric `up`: `application_up`."""
+    """Statement that renames a metric: `up` becomes `application_up`."""
     yield f'replace_pattern(metric.name, {quoted(METRICS)}, "application_${{1}}")'
 
 
 def of_attributes(context: str) -> Iterator[str]:
-    """Of a data point or a resource. `le` becomes `attribute_le`; of two keys that would be one label the last one stays."""
+    """Statements for a data point or a resource: `le` becomes `attribute_le`. If two keys would become the same label, the
+    last one is kept."""
     attributes = f"{context}.attributes"
     if context == "datapoint":  # a resource is known by keys with a dot
         yield f'replace_all_patterns({attributes}, "key", "[^a-zA-Z0-9]+", "_")'

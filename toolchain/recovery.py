@@ -52,11 +52,13 @@ def mend(program: Cli, backend: str, prefix: str, client: DockerClient) -> tuple
         _remove(begun, known(deployment), prefix, client)
         program.ask("refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", program.name)
         return ()
-    if not_judged := unjudged(deployment, client):
+    containers = {str(container.id): container for container in client.containers.list(all=True, ignore_removed=True)}
+    if not_judged := unjudged(deployment, containers):
         note(f"never ran to their end, and run again: {', '.join(str(container.name) for container in not_judged)}")
         for container in not_judged:
             container.remove(force=True, v=True)
-    gone = lost(deployment, client)
+            del containers[str(container.id)]
+    gone = lost(deployment, containers, client)
     if gone:
         note(f"gone from the engine, stopped, or with another memory limit, and brought back: {', '.join(gone)}")
     return ("--refresh",) if gone else ()
@@ -161,9 +163,9 @@ def _remove(begun: Mapping[str, Iterable[str]], kept: set[str], prefix: str, cli
                 network.remove()
 
 
-def lost(deployment: Mapping[str, Any], client: DockerClient) -> list[str]:
-    """Names of what the state knows and the engine has no more, and of services that do not run, or with another limit."""
-    found = {str(container.id): container for container in client.containers.list(all=True, ignore_removed=True)}
+def lost(deployment: Mapping[str, Any], containers: Mapping[str, Container], client: DockerClient) -> list[str]:
+    """Names of what the state knows and the engine has no more, and of services that do not run, or with another limit.
+    `containers`: id → container, all of the engine's."""
     there = {
         VOLUME: {str(volume.name) for volume in client.volumes.list()},
         NETWORK: {str(network.id) for network in client.networks.list()},
@@ -172,7 +174,8 @@ def lost(deployment: Mapping[str, Any], client: DockerClient) -> list[str]:
     for resource in deployment.get("resources") or []:
         identifier, kind, inputs = resource.get("id"), resource["type"], resource.get("inputs", {})
         if kind == CONTAINER:
-            away = identifier not in found or (inputs.get("mustRun") and not _as_declared(found[identifier], inputs))
+            container = containers.get(str(identifier))
+            away = container is None or (inputs.get("mustRun") and not _as_declared(container, inputs))
         else:
             away = kind in there and identifier not in there[kind]
         if away:
@@ -180,25 +183,23 @@ def lost(deployment: Mapping[str, Any], client: DockerClient) -> list[str]:
     return gone
 
 
-def unjudged(deployment: Mapping[str, Any], client: DockerClient) -> list[Container]:
+def unjudged(deployment: Mapping[str, Any], containers: Mapping[str, Container]) -> list[Container]:
     """Containers that look at config files once and did not come to an end of their own: the engine could not start them,
     or something killed them. The state has that as their verdict, and would keep it for ever."""
-    once = {
-        resource.get("id")
-        for resource in deployment.get("resources") or []
-        if resource["type"] == CONTAINER
-        and not resource.get("inputs", {}).get("mustRun", True)
-        and resource["inputs"].get("start", True)
-    }
-    return [
-        container
-        for container in client.containers.list(all=True, ignore_removed=True)
-        if container.id in once
-        and (
-            container.status == "created"
-            or (container.status == "exited" and container.attrs["State"]["ExitCode"] >= NOT_ITS_OWN)
-        )
-    ]
+    found = []
+    for resource in deployment.get("resources") or []:
+        inputs, container = resource.get("inputs", {}), containers.get(str(resource.get("id")))
+        runs_once = resource["type"] == CONTAINER and not inputs.get("mustRun", True) and inputs.get("start", True)
+        if container and runs_once and not _came_to_its_end(container):
+            found.append(container)
+    return found
+
+
+def _came_to_its_end(container: Container) -> bool:
+    """Whether the exit code is the program's own; one that runs still may come to it."""
+    if container.status == "exited":
+        return int(container.attrs["State"]["ExitCode"]) < NOT_ITS_OWN
+    return container.status != "created"
 
 
 def _as_declared(container: Container, inputs: Mapping[str, Any]) -> bool:

@@ -34,7 +34,7 @@ WITH_PAGES = ("prometheus", "jaeger", "grafana")
 """Services whose official images have web pages that cannot be built from their Go modules."""
 
 NAMES = re.compile(r"[\w.-]{1,100}", re.ASCII)
-"""Of stacks, as the CLI allows them."""
+"""Names of stacks that the CLI allows."""
 
 
 def _named(name: str) -> str:
@@ -348,11 +348,8 @@ def findings(stack: str, patience: float) -> list[check.Finding]:
         raise ToolchainError(str(error)) from None
     try:
         return check.run(settings, own_rules, patience, dashboards=dashboards)
-    except (DockerException, OSError) as error:  # what requests raises is an OSError
-        raise ToolchainError(
-            f"the engine at {settings.docker.host} has ceased to answer: {error}",
-            fix="see whether it hangs: docker info",
-        ) from None
+    except (DockerException, OSError) as error:  # it has ceased to answer; what requests raises is an OSError
+        raise engine.EngineUnreachableError(settings.docker.host, error) from None
 
 
 def check_stack(

@@ -51,19 +51,20 @@ def config(file: Path, project: str) -> dict[str, Any]:
         ToolchainError: it cannot be read, or the CLI would not understand it, or not as it is meant.
     """
     document = _load(file)
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise ToolchainError(f"{file.name} holds no mapping `config:`", fix=LIKE)
-    for part in document:
+    parts = _mapping({} if document is None else document, file)
+    for part in parts:
         if part not in PARTS:
             close = difflib.get_close_matches(str(part), PARTS, n=1)
             meant = f"did you mean {close[0]}?" if close else "settings stand below `config:`"
             raise ToolchainError(f"{file.name}: {part}: unknown key; {meant}", fix=LIKE)
-    found = document.get("config") or {}
-    if not isinstance(found, dict):
-        raise ToolchainError(f"{file.name} holds no mapping `config:`", fix=LIKE)
+    found = _mapping(parts.get("config") or {}, file)
     return {_in_full(str(key), project): value for key, value in found.items()}
+
+
+def _mapping(value: Any, file: Path) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise ToolchainError(f"{file.name} holds no mapping `config:`", fix=LIKE)
+    return value
 
 
 def _load(file: Path) -> Any:

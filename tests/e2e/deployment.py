@@ -25,7 +25,7 @@ PROJECT = "nervous-system"
 SHORT = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"}
 """Intervals of test stacks that wait for metrics and alerts: nothing here waits out a quarter of a minute."""
 CALM = {"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "5s"}
-"""Of all others: a stack that nothing is asked of takes a quarter of a core with the short ones, most of it by these."""
+"""Intervals of all other test stacks. With the short ones an idle stack takes a quarter of a core, mostly for scrapes."""
 DATA = ("prometheus", "alertmanager", "loki", "alloy", "otel_collector", "jaeger")
 """The services of a stack with defaults that keep something."""
 
