@@ -94,18 +94,22 @@ def identity(limits: ScrapeLimits) -> list[str]:
 
 def received(line: int) -> dict[str, Any]:
     """What stands before all others: nothing is lost by it that would be kept. `line`: bytes of the text of a record."""
-    made: dict[str, Any] = {"error_mode": "silent"}  # an error is how numbers are found that JSON does not know
-    for signal, contexts in CONTEXTS.items():
-        groups = [_context(context, *_received(signal, context)) for context in contexts]
-        if signal == "log":
-            groups.append(_context("log", *otlp_numbers.of_body(), *_body(line)))
-        if signal == "metric":
-            groups.append(_context("metric", *otlp_names.of_metric()))
-            groups += [_context(context, *otlp_names.of_attributes(context)) for context in ("resource", "datapoint")]
-        if signal == "trace":
-            groups.append(_context("span", *otlp_names.of_span()))
-        made[f"{signal}_statements"] = groups
-    return made
+    own = {
+        "trace": [_context("span", *otlp_names.of_span())],
+        "metric": [
+            _context("metric", *otlp_names.of_metric()),
+            *(_context(context, *otlp_names.of_attributes(context)) for context in ("resource", "datapoint")),
+        ],
+        "log": [_context("log", *otlp_numbers.of_body(), *_body(line))],
+    }
+    groups = {
+        f"{signal}_statements": [
+            *(_context(context, *_received(signal, context)) for context in contexts),
+            *own[signal],
+        ]
+        for signal, contexts in CONTEXTS.items()
+    }
+    return {"error_mode": "silent", **groups}  # an error is how numbers are found that JSON does not know
 
 
 def _received(signal: str, context: str) -> Iterator[str]:

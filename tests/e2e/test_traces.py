@@ -3,16 +3,17 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import pytest
 import requests
 from docker import DockerClient
-from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.metrics import Meter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -220,6 +221,29 @@ def test_changed_rates_are_those_of_the_running_collector(stack: Deployment) -> 
     assert not kept_quiet & of_quiet.of["rest"]
 
 
+@contextmanager
+def _meter(stack: Deployment, service: str) -> Iterator[Meter]:
+    """An application's own metrics, sent every second until the end."""
+    exporter = OTLPMetricExporter(f"{stack.url('otlp_http')}/v1/metrics")
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=1000)
+    provider = MeterProvider([reader], Resource({"service.name": service}), shutdown_on_exit=False)
+    try:
+        yield provider.get_meter("tests")
+    finally:
+        provider.shutdown()
+
+
+@contextmanager
+def _logger(stack: Deployment, resource: Mapping[str, str]) -> Iterator[Logger]:
+    """An application's own log; all is sent at the end."""
+    provider = LoggerProvider(Resource(resource), shutdown_on_exit=False)
+    provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(f"{stack.url('otlp_http')}/v1/logs")))
+    try:
+        yield provider.get_logger("tests")
+    finally:
+        provider.shutdown()
+
+
 @pytest.fixture(scope="class")
 def outage(stack: Deployment) -> Iterator[Outage]:
     with Outage(stack, "patient", "jaeger") as going_on:
@@ -231,56 +255,37 @@ class TestTwoMinutesWithoutJaeger:
     """What does not need Jaeger is tested meanwhile."""
 
     def test_metrics_that_applications_send_reach_prometheus_under_their_name(self, stack: Deployment) -> None:
-        exporter = OTLPMetricExporter(f"{stack.url('otlp_http')}/v1/metrics")
-        reader = PeriodicExportingMetricReader(exporter, export_interval_millis=1000)
-        seller = MeterProvider([reader], Resource({"service.name": "seller"}), shutdown_on_exit=False)
-        try:
-            meter = seller.get_meter("tests")
+        with _meter(stack, "seller") as meter:
             meter.create_counter("sold").add(7, {"kind": "book"})
             meter.create_histogram("price", unit="s", explicit_bucket_boundaries_advisory=[1, 10]).record(2)
             [sold] = until(lambda: stack.query('sold_total{service="seller",job="otlp"}'))
             [price] = until(lambda: stack.query('price_seconds_bucket{service="seller",le="10.0"}'))
-        finally:
-            seller.shutdown()
         assert (sold["value"][1], sold["metric"]["kind"], price["value"][1]) == ("7", "book", "1")
 
     def test_a_metric_whose_labels_are_too_long_or_too_many_fails_nobodys_scrape(self, stack: Deployment) -> None:
-        exporter = OTLPMetricExporter(f"{stack.url('otlp_http')}/v1/metrics")
-        reader = PeriodicExportingMetricReader(exporter, export_interval_millis=1000)
-        wide = MeterProvider([reader], Resource({"service.name": "wide"}), shutdown_on_exit=False)
-        try:
+        with _meter(stack, "wide") as meter:
             labels = {f"key_{number}": "x" for number in range(60)}
-            wide.get_meter("tests").create_counter("wide").add(1, {"text": LONG, **labels})
+            meter.create_counter("wide").add(1, {"text": LONG, **labels})
             [series] = until(lambda: stack.query('wide_total{service="wide",job="otlp"}'))
-        finally:
-            wide.shutdown()
         assert 20 < len(series["metric"]) <= stack.settings.metrics.limits.labels
         assert max(map(len, series["metric"].values())) <= stack.settings.metrics.limits.label_value_length
         assert stack.query('min_over_time(up{job="otlp"}[10s]) == 1')
 
     def test_names_that_are_prometheus_own_are_given_to_nobody_and_stop_nobody(self, stack: Deployment) -> None:
-        exporter = OTLPMetricExporter(f"{stack.url('otlp_http')}/v1/metrics")
-        reader = PeriodicExportingMetricReader(exporter, export_interval_millis=1000)
-        forger = MeterProvider([reader], Resource({"service.name": "forger"}), shutdown_on_exit=False)
         forged = {"le": "x", "job": "node", "instance": "x", "exported_job": "other", "__name__": "x", "": "x"}
-        try:
-            meter = forger.get_meter("tests")
+        with _meter(stack, "forger") as meter:
             meter.create_histogram("forged", unit="s").record(2, forged)
             meter.create_gauge("up").set(0, {"http.method": "GET", "http_method": "PUT"})
             [count] = until(lambda: stack.query('forged_seconds_count{job="otlp"}'))
             [up] = until(lambda: stack.query("application_up"))
-        finally:
-            forger.shutdown()
         assert count["metric"]["service"] == up["metric"]["service"] == "forger"
         assert (count["metric"]["attribute_le"], count["metric"]["attribute_exported_job"]) == ("x", "other")
         assert not stack.query('up{service="forger"}')
         assert stack.query('min_over_time(up{job="otlp"}[10s]) == 1')
 
     def test_a_log_record_that_is_too_long_for_a_request_to_loki_is_cut(self, stack: Deployment) -> None:
-        writer = LoggerProvider(Resource({"service.name": "endless"}), shutdown_on_exit=False)
-        writer.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(f"{stack.url('otlp_http')}/v1/logs")))
-        writer.get_logger("tests").emit(LogRecord(timestamp=time.time_ns(), body="x" * 2_000_000))
-        writer.shutdown()
+        with _logger(stack, {"service.name": "endless"}) as logger:
+            logger.emit(LogRecord(timestamp=time.time_ns(), body="x" * 2_000_000))
         [(_, text, _)] = until(lambda: _streams(stack, "endless", 1))
         assert len(text) == 800_000
 
@@ -293,17 +298,12 @@ class TestTwoMinutesWithoutJaeger:
         }
         names = "talkative", "t" * 200
         for name in names:
-            writer = LoggerProvider(Resource({"service.name": name}), shutdown_on_exit=False)
-            writer.add_log_record_processor(
-                BatchLogRecordProcessor(OTLPLogExporter(f"{stack.url('otlp_http')}/v1/logs"))
-            )
-            logger = writer.get_logger("tests")
-            logger.emit(LogRecord(timestamp=time.time_ns(), body="before"))
-            for body, attributes in much.items():
-                logger.emit(LogRecord(timestamp=time.time_ns(), body=body, attributes=attributes))
-            logger.emit(LogRecord(timestamp=time.time_ns(), body={"list": ["x" * 1_200_000]}))
-            logger.emit(LogRecord(timestamp=time.time_ns(), body="after"))
-            writer.shutdown()
+            with _logger(stack, {"service.name": name}) as logger:
+                logger.emit(LogRecord(timestamp=time.time_ns(), body="before"))
+                for body, attributes in much.items():
+                    logger.emit(LogRecord(timestamp=time.time_ns(), body=body, attributes=attributes))
+                logger.emit(LogRecord(timestamp=time.time_ns(), body={"list": ["x" * 1_200_000]}))
+                logger.emit(LogRecord(timestamp=time.time_ns(), body="after"))
         for name in names:
             lines = {text: metadata for _, text, metadata in until(lambda name=name: _streams(stack, name, 6))}  # type: ignore[misc]
             assert lines.keys() > {"before", "after", *much}
@@ -312,25 +312,22 @@ class TestTwoMinutesWithoutJaeger:
     def test_logs_that_applications_send_have_the_labels_of_all_others_and_nothing_secret(
         self, stack: Deployment
     ) -> None:
-        service = Resource({"service.name": "writer", "source": "forged", "level": "forged", "host.name": "h-4711"})
+        service = {"service.name": "writer", "source": "forged", "level": "forged", "host.name": "h-4711"}
         with application(stack, "writer") as traced:
             span = traced.span("GET /", 5)
         context = set_span_in_context(span)
-        writer = LoggerProvider(service, shutdown_on_exit=False)
-        writer.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(f"{stack.url('otlp_http')}/v1/logs")))
-        logger = writer.get_logger("tests")
-        for level, said in LOGGED.items():
-            # Ten seconds ago: Loki refuses nothing of it, and every query finds it.
-            logger.emit(LogRecord(timestamp=time.time_ns() - 10**10, context=context, body=f"as {level}", **said))
-        logger.emit(
-            LogRecord(
-                timestamp=time.time_ns(),
-                severity_number=SeverityNumber.INFO,
-                body=MASKED["note"],
-                attributes={"level": "forged", "user_id": "u-1", "db.password": "hunter2"},
+        with _logger(stack, service) as logger:
+            for level, said in LOGGED.items():
+                # Ten seconds ago: Loki refuses nothing of it, and every query finds it.
+                logger.emit(LogRecord(timestamp=time.time_ns() - 10**10, context=context, body=f"as {level}", **said))
+            logger.emit(
+                LogRecord(
+                    timestamp=time.time_ns(),
+                    severity_number=SeverityNumber.INFO,
+                    body=MASKED["note"],
+                    attributes={"level": "forged", "user_id": "u-1", "db.password": "hunter2"},
+                )
             )
-        )
-        writer.shutdown()
         streams = until(lambda: _streams(stack, "writer", len(LOGGED) + 1))
         lines = {line: (labels, metadata) for labels, line, metadata in streams}
         for level in LOGGED:
