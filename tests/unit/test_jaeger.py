@@ -102,7 +102,7 @@ def test_the_heap_is_half_of_the_containers_limit(made: Any, variable: str) -> N
     [
         ({}, 2048, 1536, 1024),
         ({"traces": {"disk": "2GiB"}}, 1024, 768, 512),
-        ({"traces": {"disk": "24GiB"}}, 2456, 1842, 1228),
+        ({"disk": {"budget": "1000GiB"}}, 20480, 15360, 10240),
     ],
 )
 def test_a_store_of_traces_takes_them_as_long_as_there_are_bytes_for_them_however_large_the_disk(
