@@ -96,13 +96,19 @@ def _config(settings: Settings) -> ConfigFiles:
     )
 
 
-def _escaped(node: Any) -> Any:
-    """A dollar is doubled: the collector takes ``$name`` for a variable of its environment."""
+def _escaped(node: Any, done: dict[int, Any] | None = None) -> Any:
+    """A dollar is doubled: the collector takes ``$name`` for a variable of its environment. What is there twice (the same
+    object) is so in the result."""
+    done = {} if done is None else done
+    if id(node) in done:
+        return done[id(node)]
     if isinstance(node, dict):
-        return {key: _escaped(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_escaped(value) for value in node]
-    return node.replace("$", "$$") if isinstance(node, str) else node
+        done[id(node)] = {key: _escaped(value, done) for key, value in node.items()}
+    elif isinstance(node, list):
+        done[id(node)] = [_escaped(value, done) for value in node]
+    else:
+        return node.replace("$", "$$") if isinstance(node, str) else node
+    return done[id(node)]
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
@@ -229,7 +235,11 @@ def _processors(settings: Settings) -> dict[str, Any]:
     traces = settings.traces
     memory = settings.memory_mib("otel_collector")
     own = list(settings.logs.mask.values())
-    catalogue = {**_REDACTION, "blocked_key_patterns": list(masking.KEYS)}
+    catalogue = {
+        **_REDACTION,
+        "blocked_key_patterns": list(masking.KEYS),
+        "blocked_values": [*masking.VALUES, *own],
+    }
     return {
         # Refuses from 60 % of the container's limit on, and collects garbage by force from 80 % on.
         "memory_limiter": {
@@ -237,10 +247,9 @@ def _processors(settings: Settings) -> dict[str, Any]:
             "limit_mib": memory * 80 // 100,
             "spike_limit_mib": memory * 20 // 100,
         },
-        "redaction": {**catalogue, "blocked_values": [*masking.VALUES, *own]},
+        "redaction": catalogue,
         "redaction/owners": {
             **catalogue,
-            "blocked_values": [*masking.VALUES, *own],
             "ignored_key_patterns": [otlp_masks.IGNORED],
         },
         # A stack's own expressions have no words that tell where to look.

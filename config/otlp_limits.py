@@ -8,6 +8,7 @@ whose attributes are too long. And to look for secrets takes a second of CPU for
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from config import otlp_errors, otlp_names, otlp_numbers
@@ -112,20 +113,26 @@ def received(line: int) -> dict[str, Any]:
     groups = {
         f"{signal}_statements": [
             *own[signal],
-            *(_context(context, *_received(signal, context)) for context in contexts),
+            *(_received(context, of_log=signal == "log") for context in contexts),
         ]
         for signal, contexts in CONTEXTS.items()
     }
     return {"error_mode": "silent", **groups}  # an error is how numbers are found that JSON does not know
 
 
-def _received(signal: str, context: str) -> Iterator[str]:
+@cache
+def _received(context: str, *, of_log: bool) -> dict[str, Any]:
+    """The same object for whoever shares it: the file has it once."""
+    return _context(context, *_bounded(context, of_log=of_log))
+
+
+def _bounded(context: str, *, of_log: bool) -> Iterator[str]:
     attributes, text = f"{context}.attributes", f'{context}.cache["attributes"]'
     yield from otlp_numbers.of_attributes(attributes, text)
     yield from (_cut(f"{context}.{name}", TRACE.value // 4) for name in _TEXTS.get(context, ()))
-    room = LOG[context] if signal == "log" else TRACE
+    room = LOG[context] if of_log else TRACE
     keep = IDENTITY if context == "resource" else ()
-    if signal == "log":
+    if of_log:
         yield _limit(attributes, room.count, keep)
     few = (f'delete_matching_keys({attributes}, "^.{{{KEY}}}")', *_few(context, room.value, room.count, keep))
     yield from (f"{statement} where Len({text}) > {room.whole}" for statement in few)

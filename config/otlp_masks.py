@@ -7,7 +7,8 @@ what they were; and cards are found by statements of the transform processor.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from config import masking
@@ -90,7 +91,11 @@ def _marked(*contexts: str) -> str:
 
 def aside() -> dict[str, Any]:
     """Leaves nothing to look at but resources and scopes: a command line with a password is no reason to look at each span."""
-    return _statements(_put_aside, _cards_of_owners)
+    made = _statements(_put_aside)
+    for signal, groups in made.items():
+        if signal.endswith("_statements"):
+            groups[:0] = [group for context in _OWNERS for group in _group(context, _cards)]
+    return made
 
 
 def back() -> dict[str, Any]:
@@ -116,38 +121,37 @@ def _put_back(context: str) -> Iterator[str]:
         yield f'set({context}.attributes, {context}.attributes["{_ASIDE}"])'
 
 
-def _cards_of_owners(context: str) -> Iterator[str]:
-    return _cards(context) if context in _OWNERS else iter(())
-
-
 def before() -> dict[str, Any]:
-    return _statements(lambda context: [*_moved(context), *_body(context)], _cards)
+    return _statements(_moved, _cards)
 
 
 def after() -> dict[str, Any]:
     return _statements(_restored)
 
 
-def _statements(*kinds: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {"error_mode": "ignore"}
-    for signal, contexts in CONTEXTS.items():
-        groups = [group for context in contexts for kind in kinds for group in _group(context, kind)]
-        if groups:
-            made[f"{signal}_statements"] = groups
-    return made
+def _statements(*kinds: Callable[[str], Iterator[str]]) -> dict[str, Any]:
+    groups = {
+        f"{signal}_statements": [group for context in contexts for kind in kinds for group in _group(context, kind)]
+        for signal, contexts in CONTEXTS.items()
+    }
+    return {"error_mode": "ignore", **{signal: group for signal, group in groups.items() if group}}
 
 
-def _group(context: str, kind: Any) -> Iterator[dict[str, Any]]:
+@cache
+def _group(context: str, kind: Callable[[str], Iterator[str]]) -> tuple[dict[str, Any], ...]:
+    """The same object whoever asks: many are long, and the file has each once."""
     statements = list(kind(context))
-    if statements:
-        condition = f"IsMatch(String({context}.attributes), {quoted(masking.CARD_GUARD)})"
-        conditions = {"conditions": [condition]} if kind in (_cards, _cards_of_owners) else {}
-        yield {"context": context, **conditions, "statements": statements}
+    condition = f"IsMatch(String({context}.attributes), {quoted(masking.CARD_GUARD)})"
+    conditions = {"conditions": [condition]} if kind is _cards else {}
+    return ({"context": context, **conditions, "statements": statements},) if statements else ()
 
 
 def _moved(context: str) -> Iterator[str]:
     for name, path in _MOVED.get(context, {}).items():
         yield f'set({context}.attributes["masked.{name}"], {path}) where {path} != ""'
+    if context == "log":
+        guard = quoted(masking.CARD_GUARD)
+        yield f'set(log.attributes["masked.body"], String(log.body)) where IsMatch(String(log.body), {guard})'
 
 
 def _restored(context: str) -> Iterator[str]:
@@ -156,12 +160,6 @@ def _restored(context: str) -> Iterator[str]:
         attribute = f'{context}.attributes["masked.{name}"]'
         yield f"set({path}, {attribute}) where {attribute} != nil"
         yield f'delete_key({context}.attributes, "masked.{name}")'
-
-
-def _body(context: str) -> Iterator[str]:
-    if context == "log":
-        guard = quoted(masking.CARD_GUARD)
-        yield f'set(log.attributes["masked.body"], String(log.body)) where IsMatch(String(log.body), {guard})'
 
 
 def _cards(context: str) -> Iterator[str]:

@@ -247,12 +247,12 @@ def test_rendering_is_deterministic() -> None:
 def test_the_text_can_be_read_by_people() -> None:
     text = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())["rules/redis.yml"]
     assert text.startswith(
-        "# Rendered by config/alerts/redis.py.\ngroups:\n  - name: redis\n    rules:\n      - alert: RedisDown\n"
+        "# Rendered by config/alerts/redis.py.\ngroups:\n- name: redis\n  rules:\n  - alert: RedisDown\n"
     )
     assert (
-        "        expr: |-\n"
-        '          redis_memory_used_bytes{job="redis_exporter"} / (redis_memory_max_bytes{job="redis_exporter"} > 0)\n'
-        "            > 0.9\n"
+        "    expr: |-\n"
+        '      redis_memory_used_bytes{job="redis_exporter"} / (redis_memory_max_bytes{job="redis_exporter"} > 0)\n'
+        "        > 0.9\n"
     ) in text
 
 
