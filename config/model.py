@@ -44,12 +44,26 @@ def without_credentials(text: str) -> str:
     return text
 
 
+_WRITTEN = re.compile(r"(?:[^\s\x00-\x1f\x7f%]|%[0-9A-Fa-f]{2})+")
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+")
+
+
+def is_url(text: str) -> bool:
+    """Whether `text` is a URL for Go's `url.Parse` too: what that refuses is shown in a log with the password in it."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:  # its message has the text
+        return False
+    host = parts.hostname or ""
+    return parts.scheme in {"http", "https"} and port != 0 and bool(_WRITTEN.fullmatch(text) and _HOST.fullmatch(host))
+
+
 def url(text: str) -> str:
-    parts = urlsplit(without_credentials(text))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = "is not a URL with http:// or https://"
+    if not is_url(text):
+        msg = "is not a URL with http:// or https://, a blank written as %20 and a percent sign as %25"
         raise ValueError(msg)
-    return text.rstrip("/") if not parts.query else text
+    return text.rstrip("/") if not urlsplit(without_credentials(text)).query else text
 
 
 HostPort = Annotated[str, AfterValidator(host_port)]

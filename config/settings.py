@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,7 +25,7 @@ from config.alerts.links import Addresses
 from config.alerts.thresholds import Thresholds
 from config.docker_settings import Docker
 from config.log_settings import Logs
-from config.model import HostPort, LabelName, Listen, Model, Name, Url, host_port, url, without_credentials
+from config.model import HostPort, LabelName, Listen, Model, Name, Url, host_port, is_url, url, without_credentials
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.trace_settings import Traces
 from config.units import MIB, Memory, Span, mib, seconds
@@ -324,8 +323,8 @@ class PostgresExporter(Model):
     """`user` needs the role pg_monitor; its password is the secret `postgres_password`."""
 
     address: HostPort
-    user: str = "postgres_exporter"
-    database: str = "postgres"
+    user: str = Field("postgres_exporter", min_length=1)
+    database: str = Field("postgres", min_length=1)
     sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
     """`disable` suits a database in a network of the same host; outside it take one of the others. The exporter's driver
     (lib/pq) knows no `allow` or `prefer`."""
@@ -759,19 +758,10 @@ def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], pr
         value, fix = config[f"{project}:{key}"].strip(), f"set it with  pulumi config set --secret {key}"
         if not value:
             problems.append((key, f"the secret is blank: {fix}  (or remove it:  pulumi config rm {key})"))
-        elif key in WEBHOOKS and not _is_address(value):
+        elif key in WEBHOOKS and not is_url(value):  # unlike a `Url` of the settings it may have a user and a password
             problems.append((key, f"the secret is no URL with http:// or https://: {fix}"))
     if problems:
         raise _refusal(problems, project, stack)
-
-
-def _is_address(text: str) -> bool:
-    """Unlike a `Url` of the settings it may have a user and a password: it is a secret."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"\s", text)
-    except ValueError:  # its message has the text
-        return False
 
 
 def _refusal(problems: Iterable[tuple[str, str]], project: str, stack: str) -> SettingsError:
