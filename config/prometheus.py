@@ -84,9 +84,6 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "always_scrape_classic_histograms": True,
             "body_size_limit": prometheus_size(limits.body_size),
             "sample_limit": limits.samples,
-            "label_limit": limits.labels,
-            "label_value_length_limit": limits.label_value_length,
-            "target_limit": limits.targets,
             "keep_dropped_targets": 50,
         },
         "storage": {

@@ -15,13 +15,16 @@ LABEL = "observability"
 
 def jobs(settings: Settings) -> list[ScrapeConfig]:
     """`scrape_configs`."""
-    return [
-        *_own(settings),
-        *_through_collector(settings),
-        *_haproxy(settings),
-        *_probes(settings),
-        *_applications(settings),
-    ]
+    limits = settings.metrics.limits
+    # What others write is held to them. An exporter of the stack's own repeats what it finds in the world, a certificate with
+    # a thousand names or a mount point of a thousand letters: refused, all the rest of its page would be lost with it.
+    bounds = {
+        "label_limit": limits.labels,
+        "label_value_length_limit": limits.label_value_length,
+        "target_limit": limits.targets,
+    }
+    of_others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
+    return [*_own(settings), *_probes(settings), *({**job, **bounds} for job in of_others)]
 
 
 def watched(settings: Settings) -> Watched:

@@ -263,7 +263,8 @@ class Retention(Model):
 
 
 class ScrapeLimits(Model):
-    """A target that exceeds one of these fails its scrape, instead of filling the memory of everybody's Prometheus."""
+    """A target that exceeds one of these fails its scrape, instead of filling the memory of everybody's Prometheus. The stack's
+    own exporters are held to `samples` and `body_size` only."""
 
     samples: int = Field(20_000, ge=100)
     """Per scrape of one target."""

@@ -57,9 +57,6 @@ def test_the_file_says_what_the_settings_say() -> None:
             "always_scrape_classic_histograms": True,
             "body_size_limit": "5MB",
             "sample_limit": 1000,
-            "label_limit": 20,
-            "label_value_length_limit": 100,
-            "target_limit": 10,
             "keep_dropped_targets": 50,
         },
         "storage": {

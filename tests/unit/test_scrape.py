@@ -58,6 +58,17 @@ def test_an_exporter_speaks_for_the_service_behind_it(exporter: str) -> None:
     assert [target["service"] for target in targets(renamed) if target] == ["shop-store"]
 
 
+LIMITS = ("label_limit", "label_value_length_limit", "target_limit")
+
+
+def test_what_others_write_is_held_to_limits_and_the_stacks_own_exporters_are_not() -> None:
+    """One label of theirs would take the whole page with it: a certificate with many names, a long mount point."""
+    named = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS, "limits": {"labels": 20, "targets": 7}}})
+    held = {name for name, job in named.items() if [job.get(limit) for limit in LIMITS] == [20, 512, 7]}
+    assert held == {"spans", "otlp", "haproxy", "application", "application-containers"}
+    assert [name for name in named.keys() - held if set(LIMITS) & named[name].keys()] == []
+
+
 def test_haproxy_is_asked_itself() -> None:
     config = {"exporters": {"haproxy": {"targets": ["lb:8405"], "path": "/stats", "service": "edge"}}}
     assert targets(jobs(config)["haproxy"]) == [
