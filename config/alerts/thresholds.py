@@ -71,10 +71,13 @@ class Thresholds(BaseModel):
 
     # Probes.
     probe_duration: Span = Field(default="3s", description="Mean duration of a probe over five minutes.")
-    certificate: Span = Field(default="21d", description="Warn when a TLS certificate ends sooner than this.")
+    certificate: Span = Field(
+        default="10d",
+        description="Warn when a TLS certificate ends sooner than this. One of 90 d is renewed 30 d before its end, one of 45 d "
+        "15 d before.",
+    )
     certificate_critical: Span = Field(
-        default="7d",
-        description="Act now when a TLS certificate ends sooner than this. Let's Encrypt renews 30 d before the end.",
+        default="3d", description="Act now when a TLS certificate ends sooner than this."
     )
 
     # Databases.
