@@ -1,6 +1,8 @@
 """What Prometheus scrapes. Every target carries `job`, `instance` and `service`."""
 
+import re
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from config import cadvisor, loki
 from config.alerts.rule import Job, Watched
@@ -13,18 +15,26 @@ LABEL = "observability"
 """Containers speak to this stack by labels `observability.scrape`, `.port`, `.path`, `.scheme` and `.service`."""
 
 
+PARAMETERS = 5
+"""How many parameters behind a `?` in the label `.path` reach the container. Written plainly there, not percent-encoded."""
+
+_APPLICATION = {"target_label": "job", "replacement": "application"}
+
+
 def jobs(settings: Settings) -> list[ScrapeConfig]:
     """`scrape_configs`."""
     limits = settings.metrics.limits
     # What others write is held to them. An exporter of the stack's own repeats what it finds in the world, a certificate with
     # a thousand names or a mount point of a thousand letters: refused, all the rest of its page would be lost with it.
-    bounds = {
+    of_others = {
         "label_limit": limits.labels,
         "label_value_length_limit": limits.label_value_length,
         "target_limit": limits.targets,
+        # A page without a content type, or with that of HTML, is read as Prometheus 2 read it.
+        "fallback_scrape_protocol": "PrometheusText0.0.4",
     }
-    of_others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
-    return [*_own(settings), *_probes(settings), *({**job, **bounds} for job in of_others)]
+    others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
+    return [*_own(settings), *_probes(settings), *({**job, **of_others} for job in others)]
 
 
 def watched(settings: Settings) -> Watched:
@@ -108,7 +118,14 @@ def _haproxy(settings: Settings) -> list[ScrapeConfig]:
     if haproxy is None:
         return []
     target = {"targets": list(haproxy.targets), "labels": {"service": haproxy.service}}
-    return [{"job_name": "haproxy", "metrics_path": haproxy.path, "static_configs": [target]}]
+    path, parameters = _path_and_parameters(haproxy.path)
+    return [{"job_name": "haproxy", "metrics_path": path, **parameters, "static_configs": [target]}]
+
+
+def _path_and_parameters(path: str) -> tuple[str, dict[str, Any]]:
+    """Path and query as Prometheus takes them: apart, and not percent-encoded yet."""
+    parts = urlsplit(path)
+    return unquote(parts.path), {"params": parse_qs(parts.query, keep_blank_values=True)} if parts.query else {}
 
 
 def _probes(settings: Settings) -> list[ScrapeConfig]:
@@ -139,25 +156,25 @@ def _probes(settings: Settings) -> list[ScrapeConfig]:
 
 def _applications(settings: Settings) -> list[ScrapeConfig]:
     applications = settings.metrics.applications
-    jobs: list[ScrapeConfig] = []
-    if applications.static:
-        groups = [
-            {
-                "targets": list(app.targets),
-                "labels": {"service": app.service, "__metrics_path__": app.path, "__scheme__": app.scheme},
-            }
-            for app in applications.static
-        ]
-        jobs.append({"job_name": "application", "static_configs": groups})
-    if applications.discover:
-        jobs.append(_discovery(settings))
-    return jobs
+    jobs: dict[str, ScrapeConfig] = {}
+    for app in applications.static:
+        path, parameters = _path_and_parameters(app.path)
+        target = {
+            "targets": list(app.targets),
+            "labels": {"service": app.service, "__metrics_path__": path, "__scheme__": app.scheme},
+        }
+        # Prometheus takes parameters by the job only.
+        name = "application" + app.path[app.path.find("?") :] if parameters else "application"
+        job = {"job_name": name, **parameters, "static_configs": [], "relabel_configs": [_APPLICATION]}
+        jobs.setdefault(name, job)["static_configs"].append(target)
+    return [*jobs.values(), *([_discovery(settings)] if applications.discover else [])]
 
 
 def _discovery(settings: Settings) -> ScrapeConfig:
     """Containers that ask for it by a label, seen through the read-only proxy of the Docker socket."""
     label = f"__meta_docker_container_label_{LABEL}"
-    networks = "|".join(_quoted(network) for network in (settings.prefix, *settings.networks))
+    # Older engines take any name; Python escapes no letter, and any other character may be escaped in RE2.
+    networks = "|".join(re.escape(network) for network in (settings.prefix, *settings.networks))
     return {
         "job_name": "application-containers",
         "docker_sd_configs": [
@@ -190,7 +207,16 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "regex": r"(.+:\d+)",
                 "target_label": "__address__",
             },
-            {"source_labels": [f"{label}_path"], "regex": "(/.*)", "target_label": "__metrics_path__"},
+            {"source_labels": [f"{label}_path"], "regex": r"(/[^?]*)(?:\?.*)?", "target_label": "__metrics_path__"},
+            *(
+                {
+                    "source_labels": [f"{label}_path"],
+                    "regex": rf"[^?]*\?(?:[^&]*&){{{before}}}([^&=]+)=([^&]+)(?:&.*)?",
+                    "target_label": "__param_$1",
+                    "replacement": "$2",
+                }
+                for before in range(PARAMETERS)
+            ),
             {"source_labels": [f"{label}_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
             # The name and not the address: addresses change at every restart, and each would be a new series.
             {
@@ -207,11 +233,6 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "target_label": "service",
             },
             {"source_labels": [f"{label}_service"], "regex": "(.+)", "target_label": "service"},
-            {"target_label": "job", "replacement": "application"},
+            _APPLICATION,
         ],
     }
-
-
-def _quoted(name: str) -> str:
-    """A network's name as RE2."""
-    return name.replace(".", r"\.")

@@ -25,7 +25,20 @@ from config.alerts.links import Addresses
 from config.alerts.thresholds import Thresholds
 from config.docker_settings import Docker
 from config.log_settings import Logs
-from config.model import HostPort, LabelName, Listen, Model, Name, Url, host_port, is_url, url, without_credentials
+from config.model import (
+    HostPort,
+    LabelName,
+    Listen,
+    Model,
+    Name,
+    PagePath,
+    PageUrl,
+    Url,
+    host_port,
+    is_url,
+    page_url,
+    without_credentials,
+)
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.trace_settings import Traces
 from config.units import MIB, Memory, Span, mib, seconds
@@ -283,7 +296,8 @@ class StaticApplication(Model):
 
     service: Name
     targets: tuple[HostPort, ...] = Field(min_length=1)
-    path: str = Field("/metrics", pattern="^/")
+    path: PagePath = "/metrics"
+    """May have a query: `/v1/sys/metrics?format=prometheus`."""
     scheme: Literal["http", "https"] = "http"
 
 
@@ -343,7 +357,7 @@ class RedisExporter(Model):
 class NginxExporter(Model):
     """Counts connections and requests only: status codes and latency come from the applications' own metrics."""
 
-    status_url: Url
+    status_url: PageUrl
     """Page of the stub_status module, e.g. `http://nginx:8080/stub_status`."""
     service: Name = "nginx"
 
@@ -368,7 +382,7 @@ class Haproxy(Model):
     """HAProxy's own Prometheus endpoint: the separate exporter was retired in its favour."""
 
     targets: tuple[HostPort, ...] = Field(min_length=1)
-    path: str = Field("/metrics", pattern="^/")
+    path: PagePath = "/metrics"
     service: Name = "haproxy"
 
 
@@ -393,7 +407,7 @@ class Probe(Model):
     @model_validator(mode="after")
     def _target_fits_module(self) -> Self:
         if self.module == "http_2xx":
-            url(self.target)
+            page_url(self.target)
         else:
             host_port(self.target)
         return self

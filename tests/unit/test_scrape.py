@@ -11,7 +11,7 @@ from config import cadvisor, scrape
 from config.alerts.rule import Job
 from config.ports import METRICS
 from config.settings import SERVICES
-from tests.unit.conftest import EVERYTHING, EXPORTERS, INSTEAD, config_of, settings_of
+from tests.unit.conftest import EVERYTHING, EXPORTERS, INSTEAD, config_of, refusal, settings_of
 from tests.unit.relabel import relabelled, scraped, targets
 
 APPLICATIONS = {
@@ -58,6 +58,13 @@ def test_an_exporter_speaks_for_the_service_behind_it(exporter: str) -> None:
     assert [target["service"] for target in targets(renamed) if target] == ["shop-store"]
 
 
+def test_a_page_without_a_content_type_is_read_as_text() -> None:
+    """Prometheus 2 did so; Prometheus 3 has to be told. The stack's own exporters say theirs."""
+    named = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})
+    told = {name for name, job in named.items() if job.get("fallback_scrape_protocol") == "PrometheusText0.0.4"}
+    assert told >= {"haproxy", "application", "application-containers"}
+
+
 LIMITS = ("label_limit", "label_value_length_limit", "target_limit")
 
 
@@ -88,6 +95,44 @@ def test_static_applications_are_one_job() -> None:
             "url": "https://10.0.0.5:9000/internal/metrics",
         },
     ]
+
+
+QUERIES = [
+    ("/v1/sys/metrics?format=prometheus", "/v1/sys/metrics?format=prometheus"),
+    ("/federate?match[]=up&match[]={job=%22x%22}&a=", '/federate?a=&match[]=up&match[]={job="x"}'),
+    ("/a%20b/metrics", "/a b/metrics"),
+]
+"""Path of the settings → what is asked for, before Prometheus encodes it."""
+
+
+@pytest.mark.parametrize(("path", "asked"), QUERIES)
+def test_a_path_with_a_query_is_asked_with_it(path: str, asked: str) -> None:
+    static = [{"service": "vault", "targets": ["vault:8200"], "path": path}, *APPLICATIONS["static"]]
+    config = {
+        "metrics": {"applications": {"static": static, "discover": False}},
+        "exporters": {"haproxy": {"targets": ["lb:8405"], "path": path}},
+    }
+    made = [
+        target
+        for name, job in jobs(config).items()
+        if name.startswith(("application", "hap"))
+        for target in targets(job)
+    ]
+    urls = {target["service"]: target["url"] for target in made if target}
+    assert urls["vault"] == f"http://vault:8200{asked}"
+    assert urls["haproxy"] == f"http://lb:8405{asked}"
+    assert urls["legacy"] == "https://10.0.0.5:9000/internal/metrics"
+    assert {target["job"] for target in made if target} == {"application", "haproxy"}
+
+
+@pytest.mark.parametrize("path", ["metrics", "/metrics#top", "/my metrics", "/100%"])
+@pytest.mark.parametrize("key", ["exporters.haproxy.path", "metrics.applications.static.0.path"])
+def test_a_path_that_cannot_be_asked_for_is_refused(key: str, path: str) -> None:
+    config = {
+        "exporters": {"haproxy": {"targets": ["lb:8405"], "path": path}},
+        "metrics": {"applications": {"static": [{"service": "a", "targets": ["a:1"], "path": path}]}},
+    }
+    assert f"{key}: is not a path like /metrics or /metrics?format=prometheus" in refusal(config)
 
 
 def test_a_probe_is_asked_of_the_blackbox_exporter_and_named_after_what_it_tries() -> None:
@@ -154,6 +199,14 @@ ORDERS = {
             {"url": "http://172.18.0.5:8000/internal/metrics"},
         ),
         ({"container_label_observability_path": "metrics"}, {}),
+        (
+            {"container_label_observability_path": "/metrics?format=prometheus"},
+            {"url": "http://172.18.0.5:8000/metrics?format=prometheus"},
+        ),
+        (
+            {"container_label_observability_path": "/m?a=1&b=x=y&c=3&d=4&e=5&f=6"},
+            {"url": "http://172.18.0.5:8000/m?a=1&b=x=y&c=3&d=4&e=5"},
+        ),
         ({"container_label_observability_scheme": "https"}, {"url": "https://172.18.0.5:8000/metrics"}),
         ({"container_label_observability_scheme": "gopher"}, {}),
         ({"container_label_com_docker_compose_service": "orders"}, {"service": "orders"}),
@@ -171,6 +224,8 @@ ORDERS = {
         "by its exposed port when the label is no port",
         "by the path of its label",
         "by the usual path when the label is no path",
+        "by the query of its label",
+        "by as many parameters as are read",
         "by the scheme of its label",
         "by the usual scheme when the label is none",
         "as its compose service",
@@ -189,6 +244,12 @@ def test_a_container_is_scraped_in_the_shared_network_only() -> None:
     assert discovered({"network_name": "shop"}, {"networks": ["shop"]}) == ORDERS
     assert discovered({"network_name": "shop.net"}, {"networks": ["shop.net"]}) == ORDERS
     assert discovered({"network_name": "shop-net"}, {"networks": ["shop.net"]}) is None
+
+
+@pytest.mark.parametrize("name", ["shop+net", "Bugs A Net", "shop+net (1)", "a|b", "[x]{2}^$", "grün*?", r"a\d"])
+def test_a_network_may_be_called_as_older_engines_let_it_be(name: str) -> None:
+    assert discovered({"network_name": name}, {"networks": [name]}) == ORDERS
+    assert discovered({"network_name": "elsewhere"}, {"networks": [name]}) is None
 
 
 def test_a_container_in_several_shared_networks_is_one_target() -> None:

@@ -282,6 +282,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "an address without port": ({"exporters": {"postgres": {"address": "db"}}}, "exporters.postgres.address", "like db.internal"),
     "a URL without scheme": ({"external_urls": {"prometheus": "p.example"}}, "external_urls.prometheus", "http://"),
+    "a URL with a query, to which paths would be added": (
+        {"alerts": {"runbooks": "https://git.example/runbooks?ref=main"}},
+        "alerts.runbooks",
+        "behind a ? or #",
+    ),
     "a URL of another scheme": ({"external_urls": {"prometheus": "ftp://p"}}, "external_urls.prometheus", "http://"),
     "an engine of unknown scheme": ({"docker": {"host": "http://vps"}}, "docker.host", "unix:///path"),
     "a host without a name": ({"docker": {"host": "ssh://"}}, "docker.host", "ssh://user@host"),
