@@ -17,6 +17,9 @@ _PSEUDO_FILESYSTEMS = (
     "overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|sysfs|tmpfs|tracefs"
 )
 
+_TEXTFILES = "/var/lib/node_exporter"
+"""The host's folder for `*.prom` files of the user."""
+
 
 def container(settings: Settings) -> Container:
     """Sees the host's file systems read-only; neither the host's network nor its processes."""
@@ -32,11 +35,14 @@ def container(settings: Settings) -> Container:
             f"--collector.filesystem.fs-types-exclude=^({_PSEUDO_FILESYSTEMS})$",
             "--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|boot/efi|var/lib/docker/.+|var/lib/containerd/.+|snap/.+)($|/)",
             "--collector.diskstats.device-exclude=^(z?ram|loop|fd|dm-|(h|s|v|xv)d[a-z]+|nvme\\d+n\\d+p)\\d+$",
-            "--collector.textfile.directory=/host/var/lib/node_exporter",
+            # A pattern that always finds a folder: the host's if there is one, beside an empty one. By its name, a missing one
+            # would be an error at each scrape, and no file that cannot be read would be told from it.
+            f"--collector.textfile.directory=/*{_TEXTFILES}",
             "--web.disable-exporter-metrics",
         ),
         user="65534:65534",
         port=PORT,
         health=http_health(PORT, "/"),
         mounts=(Mount("/", "/host"),),
+        empty=(f"/empty{_TEXTFILES}",),
     )

@@ -6,7 +6,7 @@ Needs the collectors in `COLLECTORS` of node_exporter 1.12 and the root cgroup's
 from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
 from config.alerts.thresholds import Thresholds
 
-COLLECTORS = ("cpu", "filefd", "filesystem", "meminfo", "pressure", "stat", "timex", "vmstat")
+COLLECTORS = ("cpu", "filefd", "filesystem", "meminfo", "pressure", "stat", "textfile", "timex", "vmstat")
 """What these rules read; `stat` is where the boot time comes from."""
 
 _DISKS = 'job="node_exporter",fstype!~"tmpfs|ramfs|overlay|squashfs|iso9660|erofs|nsfs|autofs|fuse.lxcfs"'
@@ -20,6 +20,7 @@ def group(limits: Thresholds, watched: Watched) -> Group:
     rules: tuple[Rule, ...] = ()
     if Job.NODE_EXPORTER in watched:
         rules += _recordings() + _compute(limits) + _memory(limits) + _disks(limits) + _kernel(limits)
+        rules += _textfiles()
     if Job.CADVISOR in watched:
         rules += _network(limits)
     return Group("host", rules)
@@ -273,6 +274,21 @@ def _kernel(limits: Thresholds) -> tuple[Rule, ...]:
             summary="The host started {{ $value | humanizeDuration }} ago",
             description="Planned or not: every service went down with it. If nobody did this on purpose, the previous "
             "boot's kernel log says why.",
+        ),
+    )
+
+
+def _textfiles() -> tuple[Rule, ...]:
+    return (
+        Alert(
+            name="HostTextfileUnread",
+            severity="warning",
+            service="host",
+            wait="15m",
+            expr='node_textfile_scrape_error{job="node_exporter"} == 1',
+            summary="A file with metrics of the host cannot be read",
+            description="node_exporter finds a file in /var/lib/node_exporter that it may not open, that is no metrics, or that "
+            "repeats those of another one. What the file tells is missing, and alerts made of it are silent.",
         ),
     )
 

@@ -1,6 +1,7 @@
 """node_exporter's flags: what it looks at on the host."""
 
 import re
+from pathlib import PurePosixPath
 
 import pytest
 import yaml
@@ -95,6 +96,13 @@ def test_file_systems_without_a_disk_are_left_out(kind: str, hidden: bool) -> No
 )
 def test_disks_are_counted_once_and_not_by_partition(device: str, hidden: bool) -> None:  # noqa: FBT001
     assert excluded("--collector.diskstats.device-exclude", device) is hidden
+
+
+def test_a_host_without_the_folder_for_text_files_is_no_error_and_one_that_gets_it_later_needs_no_restart() -> None:
+    """It logs an error at each scrape where its pattern finds nothing (node_exporter 1.12, `textfile.go`)."""
+    pattern, [empty] = FLAGS["--collector.textfile.directory"], container(settings_of()).empty
+    assert PurePosixPath(empty).match(pattern)
+    assert PurePosixPath("/host/var/lib/node_exporter").match(pattern)
 
 
 def test_it_sees_the_host_through_one_window() -> None:
