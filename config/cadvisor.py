@@ -28,6 +28,9 @@ _UNUSED = (
 _HOST = "/rootfs"
 """Where it has the host's file system, sockets included. cAdvisor itself looks for it there."""
 
+KMSG = "/dev/kmsg"
+"""Where the kernel tells of containers that it killed for memory."""
+
 
 def container(settings: Settings) -> Container:
     """Reads the host's cgroups, the engine's API and that of its containerd, which knows where the containers of images in
@@ -57,7 +60,7 @@ def container(settings: Settings) -> Container:
             Mount("/sys", "/sys"),
             Mount(settings.docker.data_root, "/var/lib/docker"),
         ),
-        devices=("/dev/kmsg",),  # where the kernel tells of containers that it killed for memory
+        devices=(KMSG,) if settings.docker.kmsg else (),
         capabilities=("CAP_DAC_READ_SEARCH", "CAP_SYSLOG", "CAP_SYS_PTRACE"),
     )
 

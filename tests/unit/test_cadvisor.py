@@ -82,6 +82,12 @@ def test_it_finds_docker_where_the_host_keeps_it() -> None:
             "/run/containerd/containerd.sock",
             id="an engine on another host",
         ),
+        pytest.param(
+            {"host": "ssh://deploy@vps.example/run/user/1000/docker.sock"},
+            "/run/user/1000/docker.sock",
+            "/run/containerd/containerd.sock",
+            id="an engine without root on another host",
+        ),
     ],
 )
 def test_it_asks_the_engine_of_the_stack_and_its_containerd(
@@ -101,4 +107,5 @@ def test_it_sees_the_hosts_sockets_once() -> None:
 def test_it_hears_of_containers_that_the_kernel_killed() -> None:
     made = container(settings_of())
     assert made.devices == ("/dev/kmsg",)
+    assert container(settings_of({"docker": {"kmsg": False}})).devices == ()
     assert "CAP_SYSLOG" in made.capabilities
