@@ -87,7 +87,9 @@ def _silence(limits: Thresholds) -> Group:
 
 def rule_file(settings: Settings) -> dict[str, Any]:
     """Loki's rule file. Its alerts carry what Prometheus adds to its own as external labels."""
-    external = {"environment": settings.environment, **settings.metrics.external_labels}
+    external = {"environment": settings.environment}
+    for name, value in settings.metrics.external_labels.items():  # here they are templates
+        external[name] = value.replace("{{", '{{ "{{" }}')
     intervals = {"logs": INTERVAL, "logs-silence": SLOW_INTERVAL}
     made = []
     for group in groups(settings.alerts.thresholds):

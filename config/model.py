@@ -71,6 +71,9 @@ def _base_url(text: str) -> str:
     if parts.query or parts.fragment:
         msg = "has something behind a ? or #, and paths are added at its end"
         raise ValueError(msg)
+    if special := re.search(r"[{}<>\"|\\^`$]", text):  # in templates of alerts, in Slack, in Grafana's own file
+        msg = f"has a {special[0]}, which stands for something else in a template: write it as %{ord(special[0]):02X}"
+        raise ValueError(msg)
     return text.rstrip("/")
 
 

@@ -19,7 +19,7 @@ from config.log_settings import Level
 from config.ports import METRICS, OTLP_GRPC, OTLP_HTTP, OTLP_METRICS, SPAN_METRICS
 from config.settings import Settings
 from config.units import go_duration, seconds
-from config.yaml_text import digest, dump
+from config.yaml_text import digest, dollars_doubled, dump
 
 PORT = METRICS["otel_collector"]
 MAIN = "collector.yml"
@@ -85,20 +85,11 @@ def _config(settings: Settings) -> ConfigFiles:
         ]
     }
     return ConfigFiles(
-        files={MAIN: dump(_escaped(main))},
+        files={MAIN: dump(dollars_doubled(main))},
         validate=f"/otelcol-contrib validate --config={MAIN}",
         reload="SIGHUP",
         expect={f"http://127.0.0.1:{PORT}/metrics": f'config_version="{running}"'},
     )
-
-
-def _escaped(node: Any) -> Any:
-    """A dollar is doubled: the collector takes ``$name`` for a variable of its environment."""
-    if isinstance(node, dict):
-        return {key: _escaped(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_escaped(value) for value in node]
-    return node.replace("$", "$$") if isinstance(node, str) else node
 
 
 def main_file(settings: Settings) -> dict[str, Any]:

@@ -309,6 +309,10 @@ class Applications(Model):
     static: tuple[StaticApplication, ...] = ()
 
 
+OF_ALERTS = frozenset({"alertname", "severity", "job", "instance", "service"})
+"""Labels by which alerts are told apart, grouped and muted."""
+
+
 class Metrics(Model):
     """Prometheus."""
 
@@ -319,9 +323,18 @@ class Metrics(Model):
     exemplars: int = Field(50_000, ge=0)
     """How many are kept in memory, at about 100 bytes each (Prometheus docs, feature flags)."""
     external_labels: dict[LabelName, str] = {}
-    """Added to what leaves Prometheus (alerts, remote write), beside `environment`."""
+    """Added to what leaves Prometheus (alerts, remote write) and to Loki's alerts, beside `environment`."""
     limits: ScrapeLimits = ScrapeLimits()
     applications: Applications = Applications()
+
+    @field_validator("external_labels")
+    @classmethod
+    def _are_nobodys(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name in labels:
+            if name in OF_ALERTS or name.startswith("__"):
+                msg = f"{name}: is a label that alerts and series have of their own: choose another name"
+                raise ValueError(msg)
+        return labels
 
     @model_validator(mode="after")
     def _timeout_within_interval(self) -> Self:

@@ -26,6 +26,15 @@ def dump(document: Any, width: int = 120) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=width, allow_unicode=True)
 
 
+def dollars_doubled(node: Any) -> Any:
+    """`node` for who takes ``$name`` for a variable of its environment, and ``$$`` for a dollar."""
+    if isinstance(node, dict):
+        return {key: dollars_doubled(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [dollars_doubled(value) for value in node]
+    return node.replace("$", "$$") if isinstance(node, str) else node
+
+
 def digest(files: Mapping[str, str]) -> str:
     """Twelve hex digits that stand for a set of files."""
     return hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:12]

@@ -79,6 +79,12 @@ def test_a_user_can_rename_the_environment_for_the_outside() -> None:
     assert main_file(settings)["global"]["external_labels"] == {"environment": "production"}
 
 
+def test_a_dollar_of_an_external_label_is_no_variable_of_the_environment() -> None:
+    """Prometheus 3 expands `$name` there, and takes `$$` for a dollar."""
+    settings = settings_of({"metrics": {"external_labels": {"owner": "a$b ${HOME} $$"}}})
+    assert main_file(settings)["global"]["external_labels"]["owner"] == "a$$b $${HOME} $$$$"
+
+
 def test_retention_stands_in_the_file_only_so_that_a_change_needs_no_restart() -> None:
     assert not [flag for flag in flags(settings_of()) if "retention" in flag]
 

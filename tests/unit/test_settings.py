@@ -363,6 +363,31 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "metrics.external_labels.a-b",
         'it is "a-b"',
     ),
+    "a label that Loki would refuse": (
+        {"metrics": {"external_labels": {"__name__": "c"}}},
+        "metrics.external_labels",
+        "__name__: is a label that alerts and series have of their own",
+    ),
+    "a label that says which service a log alert is of": (
+        {"metrics": {"external_labels": {"service": "shop"}}},
+        "metrics.external_labels",
+        "service: is a label that alerts and series have of their own",
+    ),
+    "an address that is a template": (
+        {"external_urls": {"grafana": "https://g.example/{{ .x }}"}},
+        "external_urls.grafana",
+        "a blank written as %20",
+    ),
+    "an address with a brace": (
+        {"external_urls": {"grafana": "https://g.example/{{.x}}"}},
+        "external_urls.grafana",
+        "has a {, which stands for something else in a template: write it as %7B",
+    ),
+    "an address with a dollar": (
+        {"external_urls": {"grafana": "https://g.example/$HOME"}},
+        "external_urls.grafana",
+        "has a $, which stands for something else in a template: write it as %24",
+    ),
 }  # fmt: skip
 
 
