@@ -1,11 +1,13 @@
 """The exporters with the real services that they speak for, in a network of the user's own."""
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
 import pytest
 from docker import DockerClient
+from docker.models.containers import Container
 
 from components.engine import execute
 from tests.e2e import leftovers
@@ -18,6 +20,10 @@ PASSWORDS = {"postgres_password": "pg:s3cret/'%", "redis_password": 'redis s3cre
 USERS = {"postgres": "exporter ro", "redis": "me@shop"}
 DATABASE = "100% my shop"
 """With everything in them that a URL, a shell or JSON could stumble over."""
+
+
+def _succeeds(container: Container, command: list[str]) -> bool:
+    return execute(container, command)[0] == 0
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +45,7 @@ def shop(client: DockerClient) -> Iterator[Shop]:
         db = client.containers.get(f"{made.name}-db")
         for statement in (role, f'CREATE DATABASE "{DATABASE}"'):
             asked = ["psql", "-h", "/var/run/postgresql", "-U", "postgres", "-c", statement]
-            until(lambda asked=asked: execute(db, asked)[0] == 0)
+            until(functools.partial(_succeeds, db, asked))
         yield made
 
 
