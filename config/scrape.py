@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from config import cadvisor, loki
+from config import cadvisor, loki, node_exporter
 from config.alerts.rule import Job, Watched
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SPAN_METRICS
 from config.settings import Settings
@@ -66,6 +66,8 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
             # cAdvisor gives its samples times of its own: without this a removed container lives on for five minutes.
             job["track_timestamps_staleness"] = True
             job["metric_relabel_configs"] = cadvisor.metric_relabel_configs()
+        if service == "node_exporter":
+            job["metric_relabel_configs"] = node_exporter.metric_relabel_configs()
         if service == "loki":
             job["metric_relabel_configs"] = loki.metric_relabel_configs()
         if service == "elasticsearch_exporter":

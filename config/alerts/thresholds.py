@@ -34,6 +34,9 @@ class Thresholds(BaseModel):
     disk_critical: Percent = Field(default=95, description="File system in use, percent: time to act at once.")
     disk_fills: Span = Field(default="24h", description="Warn when a disk will be full sooner than this.")
     disk_fills_critical: Span = Field(default="4h", description="Act now when a disk will be full sooner than this.")
+    memory_critical: Percent = Field(
+        default=95, description="The same, percent: time to act at once, where the kernel has no PSI to tell."
+    )
     inodes: Percent = Field(default=90, description="Inodes of a file system in use, percent.")
     cpu_steal: Percent = Field(
         default=10, description="CPU time that the hypervisor gave to other guests while this one wanted it, percent."
@@ -121,9 +124,11 @@ class Thresholds(BaseModel):
 
     @model_validator(mode="after")
     def _warn_before_it_is_critical(self) -> Self:
-        if self.disk_critical <= self.disk:
-            msg = f"disk_critical: {self.disk_critical:g} must be above disk ({self.disk:g})"
-            raise ValueError(msg)
+        for warning, critical in (("disk", "disk_critical"), ("memory", "memory_critical")):
+            low, high = getattr(self, warning), getattr(self, critical)
+            if high <= low:
+                msg = f"{critical}: {high:g} must be above {warning} ({low:g})"
+                raise ValueError(msg)
         for warning, critical in (("disk_fills", "disk_fills_critical"), ("certificate", "certificate_critical")):
             early, late = getattr(self, warning), getattr(self, critical)
             if seconds(late) >= seconds(early):
