@@ -205,13 +205,13 @@ def container_cpu() -> AnyPanel:
 
 def container_memory() -> AnyPanel:
     expr = f"sum by (service) (container_memory_working_set_bytes{{{CONTAINERS}}})"
-    description = "Working set: what the kernel cannot simply take back."
+    description = "Working set: with the files that the kernel caches for it and that were read lately."
     return _by_service("Memory by service", description, "bytes", expr)
 
 
 def container_of_limit() -> AnyPanel:
     expr = f"max by (service) (name:container_memory_used:ratio{{{CHOSEN}}})"
-    description = "Working set of the fullest container of each service, as a share of its limit."
+    description = "Of the fullest container of each service, as a share of its limit, without cached files."
     limit = LIMITS.container_memory / 100
     return _by_service("Memory of its limit", description, "percentunit", expr, most=1, limit=limit)
 

@@ -28,11 +28,19 @@ def group(limits: Thresholds, watched: Watched) -> Group:
 
 def _rules(limits: Thresholds) -> tuple[Rule, ...]:
     return (
+        # The working set holds the files that were read lately (cAdvisor subtracts those of long ago only): a database that
+        # has read much is at its limit for ever, and the kernel gives that up before it kills anybody.
         RecordingRule(
             "name:container_memory_used:ratio",
             f"""
-            max by (job, instance, service, name) (container_memory_working_set_bytes{{{_NAMED}}})
-              / (max by (job, instance, service, name) (container_spec_memory_limit_bytes{{{_NAMED}}}) > 0)
+            max by (job, instance, service, name) (
+              clamp_min(
+                container_memory_working_set_bytes{{{_NAMED}}}
+                  - on (job, instance, service, name) container_memory_total_active_file_bytes{{{_NAMED}}},
+                0
+              )
+              or container_memory_working_set_bytes{{{_NAMED}}}
+            ) / (max by (job, instance, service, name) (container_spec_memory_limit_bytes{{{_NAMED}}}) > 0)
             """,
         ),
         Alert(
@@ -41,8 +49,8 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             wait="10m",
             expr=f"name:container_memory_used:ratio > {ratio(limits.container_memory)}",
             summary="{{ $labels.name }} uses {{ $value | humanizePercentage }} of its memory limit",
-            description="What counts is the working set: memory that the kernel cannot simply take back. At the limit "
-            "the kernel kills the container's largest process.",
+            description="What counts is memory that the kernel cannot simply take back: the working set without cached files. "
+            "At the limit the kernel kills the container's largest process.",
         ),
         Alert(
             name="ContainerRestarting",
