@@ -15,9 +15,7 @@ def flags(interval: str = "15s") -> dict[str, str]:
     return dict(flag.partition("=")[::2] for flag in container(settings_of(config)).command)
 
 
-@pytest.mark.parametrize(
-    ("interval", "as_go_says_it"), [("15s", "15s"), ("1m", "1m0s"), ("1m30s", "1m30s"), ("1d", "24h0m0s")]
-)
+@pytest.mark.parametrize(("interval", "as_go_says_it"), [("15s", "15s"), ("1m", "1m0s")])
 def test_it_looks_as_often_as_it_is_scraped(interval: str, as_go_says_it: str) -> None:
     assert flags(interval)["--housekeeping_interval"] == as_go_says_it
     assert flags(interval)["--max_housekeeping_interval"] == as_go_says_it
