@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
 
@@ -29,7 +30,7 @@ LOG = "/containers/abc/logs?follow=1"
 
 
 class Engine(BaseHTTPRequestHandler):
-    """Follows a log that says nothing, and knows one container."""
+    """Follows a log that says nothing, and knows two containers. Loki too, which has no lines of them."""
 
     protocol_version = "HTTP/1.1"
 
@@ -87,16 +88,21 @@ class Proxy:
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     folder = tmp_path_factory.mktemp("proxy")
+    loki = free_port()
     engine, ports = folder / "engine.sock", {DOCKER_API: free_port(), socket_proxy.PORT: free_port(), 3100: free_port()}
     for name, text in config_of("socket_proxy", settings_of({"memory": {"socket_proxy": "16MiB"}})).files.items():
         moved = text.replace("/var/run/docker.sock", str(engine)).replace("core.sleep(60)", "core.sleep(1)")
+        moved = moved.replace("timeout client-fin 10s", "timeout client-fin 1s")
         for port, other in ports.items():
             moved = moved.replace(f"bind :{port}\n", f"bind 127.0.0.1:{other}\n").replace(f":{port}", f":{other}")
+        moved = re.sub("server loki .*", f"server loki 127.0.0.1:{loki}", moved)
         (folder / name).write_text(moved.replace("default-path config", f"default-path origin {folder}"))
     product = images.product("socket_proxy", RECIPES["socket_proxy"])
     [libraries] = (product / "usr/lib").glob("*-linux-gnu")
-    with Server(str(engine), Engine) as server, (folder / "log").open("w") as log:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    servers = Server(str(engine), Engine), ThreadingHTTPServer(("127.0.0.1", loki), Engine)
+    with servers[0], servers[1], (folder / "log").open("w") as log:
+        for server in servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
         command = [str(product / "usr/sbin/haproxy"), "-db", "-f", str(folder / "haproxy.cfg")]
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env={**os.environ, "LD_LIBRARY_PATH": str(libraries)}
@@ -108,7 +114,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         finally:
             process.terminate()
             process.wait()
-            server.shutdown()
+            for server in servers:
+                server.shutdown()
 
 
 def _until(holds: Callable[[], bool], said: Callable[[], str]) -> None:
