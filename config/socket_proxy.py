@@ -49,10 +49,11 @@ global
 
 defaults
     mode http
-    option httpclose
     timeout connect 5s
     timeout http-request 10s
-    # The log of a container that says nothing stays open; that of a client that has gone does not.
+    timeout http-keep-alive 10s
+    # The log of a container that says nothing stays open; that of a client that has gone does not, nor does it hold a place.
+    option abortonclose
     timeout client 24d
     timeout client-fin 10s
     timeout server 24d
@@ -71,6 +72,7 @@ frontend docker
     # Whatever becomes of the script, the engine is not asked.
     http-request deny deny_status 502 if {{ path -m reg /{_CONTAINER}/json$ }}
     http-request lua.since if {{ path -m reg /{_CONTAINER}/logs$ }}
+    http-after-response set-header connection close if {{ status ge 400 }}
     default_backend engine
 
 backend engine

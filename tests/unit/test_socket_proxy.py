@@ -113,7 +113,9 @@ def test_a_script_that_fails_leaves_a_container_untold() -> None:
 
 def test_the_log_of_a_quiet_container_stays_open_and_that_of_a_client_that_has_gone_does_not() -> None:
     defaults = section("defaults")
-    assert {"timeout client 24d", "timeout server 24d", "timeout client-fin 10s"} <= set(defaults)
+    assert {"timeout client 24d", "timeout server 24d", "timeout client-fin 10s", "option abortonclose"} <= set(
+        defaults
+    )
 
 
 @pytest.mark.parametrize(("memory", "one", "everybody"), [("48MiB", 384, 960), ("96MiB", 768, 1920)])
