@@ -61,6 +61,25 @@ def _now(limits: Thresholds) -> Group:
                 description="A process has ended in a way that nobody wants, or is about to. Docker has started it again "
                 "by now, so nothing else may show it.",
             ),
+            Alert(
+                name="SocketProxyRefusesClient",
+                severity="warning",
+                service="socket_proxy",
+                expr=r"""
+                max by (client) (
+                  max_over_time(
+                    {service="socket_proxy"}
+                      |= "connections refused"
+                      | regexp `client (?P<client>\S+): (?P<refused>\d+) connections refused`
+                      | unwrap refused [10m]
+                  )
+                ) > 0
+                """,
+                summary="{{ $labels.client }} holds all connections to the socket proxy that it may have: "
+                '{{ printf "%.0f" $value }} more were refused in a minute',
+                description="It follows more logs than the proxy has room for, or it is not itself any more. Nobody else "
+                "is harmed. If it is the shipper, the logs of some containers are not read.",
+            ),
         ),
     )
 

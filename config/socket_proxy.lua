@@ -205,3 +205,34 @@ core.register_action("since", { "http-req" }, function(txn)
     asked[id], ended[id] = true, finish or nil
     txn.http:req_set_query((query:gsub("since=[^&]*", "since=" .. since)))
 end)
+
+-- Address → how many of its connections were refused when they were last told of.
+local refused = {}
+
+-- The container that has an address; the address itself where none has.
+local function name_of(address)
+    local status, body = ask("/containers/json", ENGINE)
+    for _, container in ipairs(status == 200 and decode(body) or {}) do
+        for _, network in pairs(container.NetworkSettings.Networks) do
+            if network.IPAddress == address or network.GlobalIPv6Address == address then
+                return container.Names[1]:sub(2)
+            end
+        end
+    end
+    return address
+end
+
+-- Says once a minute whose connections are refused. Nothing else would: such a connection is closed before it is a request.
+core.register_task(function()
+    while true do
+        for key, client in pairs(core.proxies.docker.stktable:dump({ { "gpc0", "gt", 0 } })) do
+            local more = client.gpc0 - (refused[key] or 0)
+            refused[key] = client.gpc0
+            if more > 0 then
+                local who = name_of((key:gsub("^::ffff:", "")))
+                core.log(core.warning, string.format("client %s: %d connections refused, %d open", who, more, client.conn_cur))
+            end
+        end
+        core.sleep(60)
+    end
+end)
