@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from config import cadvisor, loki, node_exporter
+from config import cadvisor, loki, node_exporter, service_names, socket_proxy
 from config.alerts.rule import Job, Watched
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SPAN_METRICS
 from config.settings import Settings
@@ -17,6 +17,7 @@ def jobs(settings: Settings) -> list[ScrapeConfig]:
     """`scrape_configs`."""
     return [
         *_own(settings),
+        _containers(),
         *_through_collector(settings),
         *_haproxy(settings),
         *_probes(settings),
@@ -26,7 +27,7 @@ def jobs(settings: Settings) -> list[ScrapeConfig]:
 
 def watched(settings: Settings) -> Watched:
     """The jobs that the alert rules may speak of."""
-    jobs = {Job(service) for service in settings.services if service in METRICS}
+    jobs = {Job(service) for service in settings.services if service in METRICS} | {Job.CONTAINERS}
     if "otel_collector" in settings.services:
         jobs |= {Job.SPANS, Job.OTLP}
     if settings.exporters.haproxy:
@@ -76,6 +77,17 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
             job["metric_relabel_configs"] = [of_jaeger]
         jobs.append(job)
     return jobs
+
+
+def _containers() -> ScrapeConfig:
+    """What the engine says of each container, whose service its page names."""
+    target = {"targets": [f"socket_proxy:{socket_proxy.PORT}"], "labels": {"service": "socket_proxy"}}
+    return {
+        "job_name": str(Job.CONTAINERS),
+        "metrics_path": socket_proxy.CONTAINERS,
+        "honor_labels": True,
+        "static_configs": [target],
+    }
 
 
 def _through_collector(settings: Settings) -> list[ScrapeConfig]:
@@ -170,6 +182,14 @@ def _discovery(settings: Settings) -> ScrapeConfig:
         ],
         "relabel_configs": [
             {"source_labels": ["__meta_docker_network_name"], "action": "keep", "regex": networks},
+            # One that is restarting has no address: Prometheus would ask itself.
+            {"source_labels": ["__meta_docker_network_ip"], "action": "keep", "regex": ".+"},
+            # `docker compose run` gives a migration the labels of its service, which it does not serve.
+            {
+                "source_labels": ["__meta_docker_container_label_com_docker_compose_oneoff"],
+                "action": "drop",
+                "regex": "(?i:true)",
+            },
             # Of several that are shared, the one that the container was started in: one target and not one for each.
             {"source_labels": ["__meta_docker_network_name"], "target_label": "__tmp_network"},
             {
@@ -189,6 +209,26 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "regex": r"(.+:\d+)",
                 "target_label": "__address__",
             },
+            # Started in none of those, it has an address in each. Asked by the name that the engine's DNS has for it in all of
+            # them, it is one target. The name of one in another container's network is that container's id.
+            {
+                "source_labels": ["__meta_docker_container_network_mode"],
+                "regex": networks,
+                "target_label": "__tmp_address",
+                "replacement": "known",
+            },
+            {
+                "source_labels": ["__tmp_address", "__meta_docker_container_name", "__address__"],
+                "regex": r";/(.+);.+:(\d+)",
+                "replacement": "$1:$2",
+                "target_label": "__address__",
+            },
+            {
+                "source_labels": ["__tmp_address", "__meta_docker_container_network_mode", "__address__"],
+                "regex": r";container:(.{12}).*;.+:(\d+)",
+                "replacement": "$1:$2",
+                "target_label": "__address__",
+            },
             {"source_labels": [f"{label}_path"], "regex": "(/.*)", "target_label": "__metrics_path__"},
             {"source_labels": [f"{label}_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
             # The name and not the address: addresses change at every restart, and each would be a new series.
@@ -199,13 +239,7 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "replacement": "$1:$2",
                 "target_label": "instance",
             },
-            {"source_labels": ["__meta_docker_container_name"], "regex": "/(.+)", "target_label": "service"},
-            {
-                "source_labels": ["__meta_docker_container_label_com_docker_compose_service"],
-                "regex": "(.+)",
-                "target_label": "service",
-            },
-            {"source_labels": [f"{label}_service"], "regex": "(.+)", "target_label": "service"},
+            *service_names.rules("__meta_docker_container_name", "__meta_docker_container_label_"),
             {"target_label": "job", "replacement": "application"},
         ],
     }

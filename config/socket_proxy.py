@@ -7,6 +7,8 @@ from config.ports import DOCKER_API, METRICS
 from config.settings import Settings
 
 PORT = METRICS["socket_proxy"]
+CONTAINERS = "/containers"
+"""Path of the page that tells Prometheus of the engine's containers."""
 
 _CONTAINER = "containers/[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 # What Prometheus and the log shipper ask for.
@@ -92,5 +94,6 @@ frontend metrics
     timeout client 10s
     {bound}
     http-request use-service prometheus-exporter if {{ path /metrics }}
+    http-request use-service lua.containers if {{ path {CONTAINERS} }}
     http-request deny
 """
