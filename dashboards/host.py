@@ -11,6 +11,7 @@ from dashboards.signals import CHOSEN, LIMITS
 LINKS = onward.of_host()
 NODE = 'job="node_exporter"'
 CONTAINERS = f'job="cadvisor",name!="",{CHOSEN}'
+ENGINE = f'job="containers",{CHOSEN}'
 VALUES = 'label_values(container_last_seen{name!=""}, service)'
 
 
@@ -75,7 +76,7 @@ def restarts_now() -> AnyPanel:
         "Restarts",
         "Of the chosen services' containers in the last quarter of an hour.",
         "short",
-        PromQL(f"sum(max by (name) (resets(container_cpu_user_seconds_total{{{CONTAINERS}}}[15m])))"),
+        PromQL(f"sum(round(increase(engine_container_restarts_total{{{ENGINE}}}[15m])))"),
         size=(4, 4),
         onward=onward.of_chosen(),
         steps=((0, look.GOOD), (1, look.WARNING), (LIMITS.container_restarts, look.BAD)),
