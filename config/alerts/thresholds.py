@@ -114,7 +114,9 @@ class Thresholds(BaseModel):
     )
     log_silence: Span = Field(default="30m", description="How long a service that logs steadily may say nothing.")
     log_steady: int = Field(
-        default=60, ge=1, description="Lines in the hour before: who logged less may be silent for as long as it likes."
+        default=60,
+        ge=1,
+        description="Lines in the hour before, half of them in each half: who logged less may be silent for as long as it likes.",
     )
     log_streams: Percent = Field(default=80, description="Streams in Loki's memory, percent of `logs.limits.streams`.")
     log_backlog: int = Field(
