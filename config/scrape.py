@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from config import cadvisor, loki
+from config import cadvisor, loki, node_exporter, service_names, socket_proxy
 from config.alerts.rule import Job, Watched
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SPAN_METRICS
 from config.settings import Settings
@@ -34,12 +34,12 @@ def jobs(settings: Settings) -> list[ScrapeConfig]:
         "fallback_scrape_protocol": "PrometheusText0.0.4",
     }
     others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
-    return [*_own(settings), *_probes(settings), *({**job, **of_others} for job in others)]
+    return [*_own(settings), _containers(), *_probes(settings), *({**job, **of_others} for job in others)]
 
 
 def watched(settings: Settings) -> Watched:
     """The jobs that the alert rules may speak of."""
-    jobs = {Job(service) for service in settings.services if service in METRICS}
+    jobs = {Job(service) for service in settings.services if service in METRICS} | {Job.CONTAINERS}
     if "otel_collector" in settings.services:
         jobs |= {Job.SPANS, Job.OTLP}
     if settings.exporters.haproxy:
@@ -79,6 +79,8 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
             # cAdvisor gives its samples times of its own: without this a removed container lives on for five minutes.
             job["track_timestamps_staleness"] = True
             job["metric_relabel_configs"] = cadvisor.metric_relabel_configs()
+        if service == "node_exporter":
+            job["metric_relabel_configs"] = node_exporter.metric_relabel_configs()
         if service == "loki":
             job["metric_relabel_configs"] = loki.metric_relabel_configs()
         if service == "elasticsearch_exporter":
@@ -87,6 +89,17 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
             job["metric_relabel_configs"] = [of_jaeger]
         jobs.append(job)
     return jobs
+
+
+def _containers() -> ScrapeConfig:
+    """What the engine says of each container, whose service its page names."""
+    target = {"targets": [f"socket_proxy:{socket_proxy.PORT}"], "labels": {"service": "socket_proxy"}}
+    return {
+        "job_name": str(Job.CONTAINERS),
+        "metrics_path": socket_proxy.CONTAINERS,
+        "honor_labels": True,
+        "static_configs": [target],
+    }
 
 
 def _through_collector(settings: Settings) -> list[ScrapeConfig]:
@@ -187,6 +200,14 @@ def _discovery(settings: Settings) -> ScrapeConfig:
         ],
         "relabel_configs": [
             {"source_labels": ["__meta_docker_network_name"], "action": "keep", "regex": networks},
+            # One that is restarting has no address: Prometheus would ask itself.
+            {"source_labels": ["__meta_docker_network_ip"], "action": "keep", "regex": ".+"},
+            # `docker compose run` gives a migration the labels of its service, which it does not serve.
+            {
+                "source_labels": ["__meta_docker_container_label_com_docker_compose_oneoff"],
+                "action": "drop",
+                "regex": "(?i:true)",
+            },
             # Of several that are shared, the one that the container was started in: one target and not one for each.
             {"source_labels": ["__meta_docker_network_name"], "target_label": "__tmp_network"},
             {
@@ -204,6 +225,26 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "source_labels": ["__meta_docker_network_ip", f"{label}_port"],
                 "separator": ":",
                 "regex": r"(.+:\d+)",
+                "target_label": "__address__",
+            },
+            # Started in none of those, it has an address in each. Asked by the name that the engine's DNS has for it in all of
+            # them, it is one target. The name of one in another container's network is that container's id.
+            {
+                "source_labels": ["__meta_docker_container_network_mode"],
+                "regex": networks,
+                "target_label": "__tmp_address",
+                "replacement": "known",
+            },
+            {
+                "source_labels": ["__tmp_address", "__meta_docker_container_name", "__address__"],
+                "regex": r";/(.+);.+:(\d+)",
+                "replacement": "$1:$2",
+                "target_label": "__address__",
+            },
+            {
+                "source_labels": ["__tmp_address", "__meta_docker_container_network_mode", "__address__"],
+                "regex": r";container:(.{12}).*;.+:(\d+)",
+                "replacement": "$1:$2",
                 "target_label": "__address__",
             },
             {"source_labels": [f"{label}_path"], "regex": r"(/[^?]*)(?:\?.*)?", "target_label": "__metrics_path__"},
@@ -225,13 +266,7 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "replacement": "$1:$2",
                 "target_label": "instance",
             },
-            {"source_labels": ["__meta_docker_container_name"], "regex": "/(.+)", "target_label": "service"},
-            {
-                "source_labels": ["__meta_docker_container_label_com_docker_compose_service"],
-                "regex": "(.+)",
-                "target_label": "service",
-            },
-            {"source_labels": [f"{label}_service"], "regex": "(.+)", "target_label": "service"},
+            *service_names.rules("__meta_docker_container_name", "__meta_docker_container_label_"),
             _APPLICATION,
         ],
     }

@@ -314,12 +314,15 @@ class Applications(Model):
 
 OF_ALERTS = frozenset({"alertname", "severity", "job", "instance", "service"})
 """Labels by which alerts are told apart, grouped and muted."""
+LONGEST_INTERVAL = "1m"
+"""A rate over the five minutes that rules and dashboards look at needs two samples, and four so that one may be missed."""
 
 
 class Metrics(Model):
     """Prometheus."""
 
     scrape_interval: Span = "15s"
+    """From 1s to 1m, and so is `evaluation_interval`: alerts look at five minutes."""
     scrape_timeout: Span = "10s"
     evaluation_interval: Span = "15s"
     retention: Retention = Retention()
@@ -347,6 +350,10 @@ class Metrics(Model):
         if min(seconds(self.scrape_interval), seconds(self.evaluation_interval)) < 1:
             msg = "metrics.scrape_interval, metrics.evaluation_interval: less than 1s is a load, not an interval"
             raise ValueError(msg)
+        for key in ("scrape_interval", "evaluation_interval"):
+            if seconds(span := getattr(self, key)) > seconds(LONGEST_INTERVAL):
+                msg = f"metrics.{key}: {span} would blind the alerts, which look at five minutes: {LONGEST_INTERVAL} is the most"
+                raise ValueError(msg)
         return self
 
 

@@ -168,7 +168,9 @@ def test_only_the_proxy_and_cadvisor_can_open_the_sockets(deployment: Deployment
 
 def answer(deployment: Deployment, request: str) -> str:
     """What the proxy answers to `request`, sent word for word from inside the stack's network."""
-    script = r'printf "%s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n" "$0" | nc socket_proxy 2375'
+    # At the end of what it reads, nc closes its way out: the proxy would take it for gone.
+    request_of = r'printf "%s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n" "$0"'
+    script = f"({request_of}; sleep 1) | nc socket_proxy 2375"
     text = execute(deployment.container("prometheus"), ["sh", "-c", script, request])[1]
     assert text.startswith("HTTP/1."), text
     return text

@@ -30,6 +30,7 @@ COLLECTORS = {
     "timex": "timex",
     "uname": "uname",
     "vmstat": "vmstat",
+    "zfs": "zfs",
 }
 """Second word of a metric's name → the collector that makes it, on Linux."""
 
@@ -60,6 +61,15 @@ def excluded(flag: str, value: str) -> bool:
         ("/developer", False),
         ("/var/lib/docker/overlay2/abc/merged", True),
         ("/var/lib/docker/containers/abc/mounts/shm", True),
+        ("/var/lib/docker/zfs/graph/0af1", True),
+        ("/var/lib/docker/btrfs/subvolumes/0af1", True),
+        ("/var/lib/docker/containerd/daemon/io.containerd.snapshotter.v1.zfs/snapshots/7", True),
+        ("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs", True),
+        ("/var/lib/docker/volumes", False),
+        ("/var/lib/docker/volumes/pgdata/_data", False),
+        ("/var/lib/docker/overlay2", False),
+        ("/var/lib/containerd", False),
+        ("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs", False),
         ("/run/user/1000", True),
         ("/run", True),
         ("/proc/sys/fs/binfmt_misc", True),
@@ -74,10 +84,26 @@ def test_disks_are_watched_and_what_is_mounted_for_containers_is_not(path: str, 
 
 
 @pytest.mark.parametrize(
+    ("path", "hidden"),
+    [
+        ("/data/docker", False),
+        ("/data/docker/volumes/pgdata/_data", False),
+        ("/data/docker/zfs/graph/0af1", True),
+        ("/data/docker/btrfs/subvolumes/0af1", True),
+        ("/data/docker/overlay2/abc/merged", True),
+    ],
+)
+def test_layers_are_left_out_wherever_the_engine_keeps_them(path: str, hidden: bool) -> None:  # noqa: FBT001
+    command = container(settings_of({"docker": {"data_root": "/data/docker"}})).command
+    [pattern] = [flag.partition("=")[2] for flag in command if "mount-points-exclude" in flag]
+    assert bool(re.search(pattern, path)) is hidden
+
+
+@pytest.mark.parametrize(
     ("kind", "hidden"),
     [
-        *((kind, False) for kind in ("ext4", "xfs", "btrfs", "vfat", "zfs", "nfs4")),
-        *((kind, True) for kind in ("tmpfs", "overlay", "proc", "cgroup", "cgroup2", "fuse.lxcfs")),
+        *((kind, False) for kind in ("ext4", "xfs", "btrfs", "vfat", "zfs", "nfs4", "fuseblk")),
+        *((kind, True) for kind in ("tmpfs", "overlay", "proc", "cgroup", "cgroup2", "fuse.lxcfs", "fuse.mergerfs")),
     ],
 )
 def test_file_systems_without_a_disk_are_left_out(kind: str, hidden: bool) -> None:  # noqa: FBT001

@@ -171,6 +171,7 @@ def discovered(meta: Mapping[str, str] | None = None, config: dict[str, Any] | N
         "__meta_docker_network_name": "nervous-test",
         "__meta_docker_network_ip": "172.18.0.5",
         "__meta_docker_container_name": "/shop-orders-1",
+        "__meta_docker_container_network_mode": (meta or {}).get("network_name", "nervous-test"),
         "__meta_docker_container_label_observability_scrape": "true",
         **{f"__meta_docker_{name}": value for name, value in (meta or {}).items()},
     }
@@ -179,7 +180,7 @@ def discovered(meta: Mapping[str, str] | None = None, config: dict[str, Any] | N
 
 ORDERS = {
     "job": "application",
-    "service": "shop-orders-1",
+    "service": "shop-orders",
     "instance": "shop-orders-1:8000",
     "url": "http://172.18.0.5:8000/metrics",
 }
@@ -259,8 +260,55 @@ def test_a_container_in_several_shared_networks_is_one_target() -> None:
         for name in ("front", "back", "nervous-test", "elsewhere")
     ]
     assert found == [None, ORDERS, None, None]
-    # It was started in a network that is not shared, and joined a shared one later.
-    assert discovered({"network_name": "front", "container_network_mode": "elsewhere"}, config) == ORDERS
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked"),
+    [
+        pytest.param("elsewhere", "shop-orders-1", id="it was started in a network that is not shared"),
+        pytest.param("bridge", "shop-orders-1", id="it was started in the engine's own network"),
+        pytest.param(
+            "container:" + "0123456789ab" * 5 + "cdef", "0123456789ab", id="it is in another container's network"
+        ),
+    ],
+)
+def test_a_container_that_joined_several_shared_networks_later_is_one_target_that_is_asked_by_its_name(
+    mode: str, asked: str
+) -> None:
+    networks = {"front": "172.19.0.5", "back": "172.20.0.5"}
+    found = [
+        discovered({"network_name": name, "network_ip": ip, "container_network_mode": mode}, {"networks": [*networks]})
+        for name, ip in networks.items()
+    ]
+    assert found == 2 * [{**ORDERS, "url": f"http://{asked}:8000/metrics"}]
+
+
+def test_a_container_without_an_address_is_no_target() -> None:
+    """It restarts. Without its address, Prometheus' own would be asked."""
+    meta = {"network_ip": "", "container_label_observability_port": "8000"}
+    assert discovered(meta) is None
+
+
+@pytest.mark.parametrize(("said", "scraped"), [("True", False), ("true", False), ("False", True), ("", True)])
+def test_a_migration_that_compose_runs_with_the_labels_of_its_service_is_no_target(said: str, scraped: bool) -> None:  # noqa: FBT001 - a column
+    assert bool(discovered({"container_label_com_docker_compose_oneoff": said})) is scraped
+
+
+@pytest.mark.parametrize(
+    ("container", "service"),
+    [
+        ("shop-web-1a2b3c4", "shop-web"),
+        ("shop-web-9f8e7d6", "shop-web"),
+        ("shop_web.1.x7k2m9q4w8e1r5t6y3u0i2o4p", "shop_web"),
+    ],
+)
+def test_a_deployment_that_names_containers_by_version_makes_no_other_service(container: str, service: str) -> None:
+    found = discovered({"container_name": f"/{container}"})
+    assert found
+    assert (found["service"], found["instance"]) == (service, f"{container}:8000")
+    series = container_series(**{**RUNNING, "name": container})
+    assert series
+    assert series["service"] == service
 
 
 def test_with_a_port_label_all_ports_of_a_container_are_one_target() -> None:
@@ -327,7 +375,8 @@ RUNNING = {"id": "/docker/abc", "name": "shop-orders-1", "image": "shop/orders:1
 @pytest.mark.parametrize(
     ("labels", "service"),
     [
-        ({}, "shop-orders-1"),
+        ({}, "shop-orders"),
+        ({"container_label_com_docker_swarm_service_name": "shop_orders"}, "shop_orders"),
         ({"container_label_com_docker_compose_service": "orders"}, "orders"),
         ({"container_label_observability_service": "prometheus"}, "prometheus"),
         (

@@ -240,6 +240,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "metrics.scrape_interval",
         "less than 1s",
     ),
+    "scraping so seldom that no rate is known": (
+        {"metrics": {"scrape_interval": "5m"}},
+        "metrics.scrape_interval",
+        "5m would blind the alerts, which look at five minutes: 1m is the most",
+    ),
+    "judging so seldom that recorded rates are stale": (
+        {"metrics": {"evaluation_interval": "61s"}},
+        "metrics.evaluation_interval",
+        "61s would blind the alerts, which look at five minutes: 1m is the most",
+    ),
     # memory
     "memory over the ceiling": ({"memory": {"ceiling": "1GiB"}}, "memory.ceiling", "the ceiling is 1024 MiB"),
     "exporters over 1 GiB": ({"memory": {"cadvisor": "1GiB"}}, "memory", "1024 MiB is their share"),
