@@ -75,7 +75,9 @@ local told, BELIEVED_ENDED, BELIEVED_RUNNING = {}, 10, 30
 
 -- What names a service: labels, the first that says something, or else the name without such ends (config/service_names.py).
 local LABELS = { "observability.service", "com.docker.compose.service", "com.docker.swarm.service.name" }
+local HEX4 = string.rep("[0-9a-f]", 4)
 local ENDS = {
+    HEX4 .. HEX4 .. "%-" .. string.rep(HEX4 .. "%-", 3) .. string.rep(HEX4, 3),
     "v%d+%.[%d.]*%d",
     "%d+",
     string.rep("[0-9a-f]", 7) .. "[0-9a-f]*",

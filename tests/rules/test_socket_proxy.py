@@ -69,6 +69,8 @@ CONTAINERS = {
                 "shop-web-v1.24.3",
                 "shop-web-1.24.3",
                 "shop-web-1a2b3c4_uncommitted_0011223344556677",
+                "shop-web-1a2b3c4d-12ab-5678-9abc-def012345678",
+                "shop-web-12ab-5678-9abc-def012345678",
                 "shop-web-green",
                 "job-20261124-deadbeef",
                 "api-v2",

@@ -22,6 +22,7 @@ SYSLOG = {"source": "system", "service": "host"}
         ("shop-web-1a2b3c4", {}, "shop-web"),
         ("shop-web-5e6d9e2f0c7b4a81b0f0d3c2a19e8f7d6c5b4a39", {}, "shop-web"),
         ("shop-web-1a2b3c4_uncommitted_0011223344556677", {}, "shop-web"),
+        ("shop-web-1a2b3c4d-12ab-5678-9abc-def012345678", {}, "shop-web"),
         ("shop-web-v1.24.3", {}, "shop-web"),
         ("shop-web-1.24.3", {}, "shop-web"),
         ("shop-web-green", {}, "shop-web"),
