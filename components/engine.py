@@ -84,13 +84,14 @@ def _tunnel(host: str, *options: str) -> _Tunnel:
     _room_for_control_socket()
     parts = urlsplit(host)
     user = ["-l", parts.username] if parts.username else []
+    socket = parts.path.rstrip("/") or SOCKET
     to = [*user, *(["-p", str(parts.port)] if parts.port else []), "--", str(parts.hostname)]
     folder = tempfile.TemporaryDirectory(prefix="nervous-")
     with tempfile.TemporaryFile() as complaints:
         ssh = subprocess.Popen(
             # Not over the shared connection, which carries ten sessions and falls back when it has them. The last word
             # ends with this process, however that ends.
-            ["ssh", "-T", "-oControlPath=none", "-oControlPersist=no", *options, "-oExitOnForwardFailure=yes", f"-L{folder.name}/docker.sock:{SOCKET}", *to,
+            ["ssh", "-T", "-oControlPath=none", "-oControlPersist=no", *options, "-oExitOnForwardFailure=yes", f"-L{folder.name}/docker.sock:{socket}", *to,
              "echo open && exec cat"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

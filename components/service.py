@@ -103,7 +103,7 @@ class Service(pulumi.ComponentResource):
                 for device in spec.devices
             ],
             read_only=spec.read_only,
-            tmpfs={"/tmp": "size=64m,mode=1777"} if spec.read_only else None,  # noqa: S108 - inside the container
+            tmpfs=_in_memory(spec),
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"], adds=sorted(spec.capabilities)),
             security_opts=["no-new-privileges:true"],
             opts=pulumi.ResourceOptions(
@@ -170,6 +170,12 @@ def _healthcheck(test: Sequence[str] | None) -> docker.ContainerHealthcheckArgs 
         start_period=go_duration(60),
         retries=3,
     )
+
+
+def _in_memory(spec: Container) -> dict[str, str] | None:
+    """Folder → options of the file system in memory that is there."""
+    scratch = {"/tmp": "size=64m,mode=1777"} if spec.read_only else {}  # noqa: S108 - inside the container
+    return {**scratch, **dict.fromkeys(spec.empty, "size=4k,mode=0555")} or None
 
 
 def _bind(mount: Mount) -> docker.ContainerMountArgs:

@@ -1,12 +1,16 @@
 """Alertmanager: groups, routes, silences and delivers alerts."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from config import links
+from config import links, loki_rules
+from config.alerts import EVERYTHING, Alert, Thresholds, groups
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
+from config.log_settings import Logs
 from config.ports import METRICS
 from config.settings import Settings
+from config.trace_settings import Traces
 from config.units import seconds
 from config.yaml_text import digest, dump
 
@@ -15,22 +19,48 @@ PORT = METRICS["alertmanager"]
 _NOWHERE = "nowhere"
 _SECRETS = f"{DIRECTORY}/secrets"  # absolute: Alertmanager reads them at every notification, from its own root
 
-# One message for a group: what it is about in the title, one paragraph for each alert, what to do at its end. Users' own
-# rules need no headline.
+SHOWN = 10
+"""Alerts that a message tells, of those that fire and of those that are over; it counts the others."""
+_ADDRESS = 2500
+"""Letters of an address, from where on it is left out: the longest of this project's own has 2,200, of a query."""
+_HEADLINE = (
+    'or .Annotations.headline .Annotations.summary (.Labels.Remove (stringSlice "alertname" "severity")).SortedPairs.String '
+    '.Labels.alertname | printf "%.300s"'
+)
+"""What an alert says: users' own rules need no annotations, and then its labels say what it is about."""
+_ESCAPED = 'reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
+"""What Slack would take for a link or a name (docs.slack.dev, "Escaping text")."""
+
+# One message for a group: what it is about in the title, one paragraph for each alert, where to look at its end. With these
+# bounds it stays below what Slack takes, 40,000 letters.
 _SLACK = """\
 {{ define "slack.title" -}}
 [{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] \
-{{ .CommonLabels.severity }} · {{ .CommonLabels.alertname }}{{ with .CommonLabels.service }} · {{ . }}{{ end }}\
+{{ with .CommonLabels.severity }}{{ . }} · {{ end }}{{ .CommonLabels.alertname }}{{ with .CommonLabels.service }} · {{ . }}{{ end }}\
 {{ with .CommonLabels.environment }} · {{ . }}{{ end }}
 {{- end }}
 
-{{ define "slack.text" -}}
-{{ range .Alerts -}}
-{{ if eq .Status "resolved" }}Over: {{ end }}*{{ or .Annotations.headline .Annotations.summary }}*
-{{ .Annotations.description }}
-{{ with .Annotations.runbook_url }}<{{ . }}|Runbook>{{ end }}LINKS{{ if match "^http" .GeneratorURL }} · <{{ .GeneratorURL }}|Query>{{ end }}
-
+{{ define "slack.alert" -}}
+{{ if eq .Status "resolved" }}Over: {{ end }}*{{ HEADLINE | ESCAPED }}*
+{{ with or .Annotations.description .Annotations.message }}{{ . | printf "%.600s" | ESCAPED }}
 {{ end }}
+{{ end }}
+
+{{ define "slack.alerts" -}}
+{{ if gt (len .) SHOWN }}{{ range slice . 0 SHOWN }}{{ template "slack.alert" . }}{{ end -}}
+and {{ len (slice . SHOWN) }} more
+
+{{ else }}{{ range . }}{{ template "slack.alert" . }}{{ end }}{{ end }}
+{{- end }}
+
+{{ define "slack.text" -}}
+{{ template "slack.alerts" .Alerts.Firing }}{{ template "slack.alerts" .Alerts.Resolved }}{{ with index .Alerts 0 }}LINKS{{ end }}
+{{- end }}
+
+{{ define "plain.alerts" -}}
+{{ if gt (len .) SHOWN }}{{ range slice . 0 SHOWN }}{{ HEADLINE }}
+{{ end }}and {{ len (slice . SHOWN) }} more{{ else }}{{ range . }}{{ HEADLINE }}
+{{ end }}{{ end }}
 {{- end }}
 """
 _LINKS = {"dashboard_url": "Dashboard", "logs_url": "Logs", "traces_url": "Traces"}
@@ -64,13 +94,13 @@ def container(settings: Settings) -> Container:
 
 
 def _config(settings: Settings) -> ConfigFiles:
-    main, templates = main_file(settings), {"templates/slack.tmpl": slack_template()}
+    main, texts = main_file(settings), {"templates/slack.tmpl": templates()}
     # A receiver that nobody uses carries the version: Alertmanager shows its receivers, but nothing of its files.
-    version = f"version-{digest({'main': dump(main), **templates})}"
+    version = f"version-{digest({'main': dump(main), **texts})}"
     main["receivers"].append({"name": version})
     keys = ("slack_webhook", "pagerduty_key", "deadman_url")
     return ConfigFiles(
-        files={"alertmanager.yml": dump(main), **templates},
+        files={"alertmanager.yml": dump(main), **texts},
         validate="amtool check-config alertmanager.yml",
         secrets={key: Secret(key) for key in keys if key in settings.secrets},
         expect={
@@ -80,13 +110,25 @@ def _config(settings: Settings) -> ConfigFiles:
     )
 
 
-def slack_template() -> str:
+def templates() -> str:
     """What a message says."""
-    made = (
-        f"{{{{ if .Annotations.{name} }}}} · <{_at_its_time(f'.Annotations.{name}', began='.StartsAt')}|{title}>{{{{ end }}}}"
-        for name, title in _LINKS.items()
+    text = _SLACK.replace("LINKS", "".join(_links()))
+    for name, meant in {"HEADLINE": _HEADLINE, "ESCAPED": _ESCAPED, "SHOWN": str(SHOWN)}.items():
+        text = text.replace(name, meant)
+    return text
+
+
+def _links() -> Iterator[str]:
+    """Templates of where to look, as Slack writes links."""
+    addresses = {"Runbook": ".Annotations.runbook_url"}
+    addresses |= {title: f".Annotations.{name}" for name, title in _LINKS.items()}
+    for title, address in addresses.items():
+        exact = _at_its_time(address, began=".StartsAt")
+        yield f"{{{{ if and {address} (le (len {address}) {_ADDRESS}) }}}}<{exact}|{title}> {{{{ end }}}}"
+    yield (
+        f'{{{{ if and (match "^http" .GeneratorURL) (le (len .GeneratorURL) {_ADDRESS}) }}}}'
+        "<{{ .GeneratorURL }}|Query>{{ end }}"
     )
-    return _SLACK.replace("LINKS", "".join(made))
 
 
 def _at_its_time(annotation: str, *, began: str) -> str:
@@ -147,11 +189,25 @@ def main_file(settings: Settings) -> dict[str, Any]:
 _GONE = "TargetDown|ApplicationDown|ApplicationGone|PostgresDown|RedisDown|NginxDown|MongodbDown|ElasticsearchDown"
 
 
+def pairs() -> tuple[str, ...]:
+    """Names of this project's alerts that are there as a warning and as critical. Of users' own, nobody knows which labels tell
+    one object from another: the warning of one would be muted by what is critical about another."""
+    made = (*groups(Thresholds(), EVERYTHING, Logs(), Traces()), *loki_rules.groups(Thresholds()))
+    names = [rule.name for group in made for rule in group.rules if isinstance(rule, Alert)]
+    return tuple(sorted({name for name in names if names.count(name) > 1}))
+
+
 def inhibit_rules() -> list[dict[str, Any]]:
     """Which alert makes which others needless: they would only repeat it. A label missing on both sides is equal."""
+    paired = f'alertname=~"{"|".join(pairs())}"'
     return [
         _inhibits(
-            ['severity="critical"'], ['severity=~"warning|info"'], "alertname", "service", "instance", "mountpoint"
+            [paired, 'severity="critical"'],
+            [paired, 'severity=~"warning|info"'],
+            "alertname",
+            "service",
+            "instance",
+            "mountpoint",
         ),
         # not the container's own alerts: they tell why
         _inhibits([f'alertname=~"{_GONE}"'], ['severity=~"warning|info"', 'alertname!~"Container.*"'], "service"),
@@ -200,6 +256,9 @@ def _pagerduty(settings: Settings) -> dict[str, Any]:
         "severity": "{{ .CommonLabels.severity }}",
         "description": '{{ template "slack.title" . }}',
         "client": "Nervous System",
+        "details": {
+            kind: f'{{{{ template "plain.alerts" .Alerts.{kind.title()} }}}}' for kind in ("firing", "resolved")
+        },
         "links": [
             {"href": "{{ .CommonAnnotations.runbook_url }}", "text": "Runbook"},
             *(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from config import service_names
 from config.container import Container, Mount, http_health
 from config.ports import METRICS
 from config.settings import Settings
@@ -12,9 +13,6 @@ PORT = METRICS["cadvisor"]
 # Left out of what the image would collect: what nobody looks at on one host, or what costs most per container
 # (google/cadvisor issue 2523 measured 15 % of a core with the defaults, 3 % with longer housekeeping).
 _DISABLED = "advtcp,app,cpu_topology,cpuLoad,cpuset,hugetlb,memory_numa,percpu,perf_event,process,referenced_memory,resctrl,sched,tcp,udp"
-_LABELS = ("observability.service", "com.docker.compose.service")
-
-
 # On the host: the engine's ends of the containers' interfaces, which are counted with the containers.
 _VIRTUAL_INTERFACES = "lo|veth.*|br-.*|docker.*|ifb.*|cali.*|virbr.*"
 # Served together with metrics that are used, and by nobody here: a third of all its series.
@@ -27,6 +25,9 @@ _UNUSED = (
 
 _HOST = "/rootfs"
 """Where it has the host's file system, sockets included. cAdvisor itself looks for it there."""
+
+KMSG = "/dev/kmsg"
+"""Where the kernel tells of containers that it killed for memory."""
 
 
 def container(settings: Settings) -> Container:
@@ -46,7 +47,7 @@ def container(settings: Settings) -> Container:
             "--allow_dynamic_housekeeping=false",
             "--storage_duration=1m",
             "--store_container_labels=false",
-            f"--whitelisted_container_labels={','.join(_LABELS)}",
+            f"--whitelisted_container_labels={','.join(service_names.LABELS)}",
             f"--disable_metrics={_DISABLED}",
         ),
         user="0:0",
@@ -57,7 +58,7 @@ def container(settings: Settings) -> Container:
             Mount("/sys", "/sys"),
             Mount(settings.docker.data_root, "/var/lib/docker"),
         ),
-        devices=("/dev/kmsg",),  # where the kernel tells of containers that it killed for memory
+        devices=(KMSG,) if settings.docker.kmsg else (),
         capabilities=("CAP_DAC_READ_SEARCH", "CAP_SYSLOG", "CAP_SYS_PTRACE"),
     )
 
@@ -69,7 +70,6 @@ def _seen(path: str) -> str:
 
 def metric_relabel_configs() -> list[dict[str, Any]]:
     """One series per container and metric, labelled by container (`name`) and `service`."""
-    compose, own = "container_label_com_docker_compose_service", "container_label_observability_service"
     return [
         # cgroups that are no containers, but for the host's own network interfaces
         {
@@ -81,9 +81,7 @@ def metric_relabel_configs() -> list[dict[str, Any]]:
         {"source_labels": ["__name__", "name", "__tmp_keep"], "regex": r"container_.+;;", "action": "drop"},
         {"source_labels": ["id", "interface"], "regex": f"/;({_VIRTUAL_INTERFACES})", "action": "drop"},
         {"source_labels": ["__name__"], "regex": _UNUSED, "action": "drop"},
-        {"source_labels": ["name"], "regex": "(.+)", "target_label": "service"},
-        {"source_labels": [compose], "regex": "(.+)", "target_label": "service"},
-        {"source_labels": [own], "regex": "(.+)", "target_label": "service"},
+        *service_names.rules("name", "container_label_"),
         # A new id at each restart would be a new series.
         {"source_labels": ["name"], "regex": ".+", "target_label": "id", "replacement": ""},
         # Of one metric only, where dashboards look for the moment when a service got another one.

@@ -95,6 +95,8 @@ class Container:
     read_only: bool = True
     """Its root file system."""
     mounts: tuple[Mount, ...] = ()
+    empty: tuple[str, ...] = ()
+    """Folders that stay empty."""
     devices: tuple[str, ...] = ()
     """Devices of the host, read-only."""
     capabilities: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """The engine that a stack is put on, and how it is reached."""
 
 import posixpath
+import re
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -11,7 +12,8 @@ from config.model import Model
 
 File = Annotated[str, StringConstraints(pattern=r"^[\w./~+@-]+$")]
 """Relative to the project, or from `/` or `~`. Without blanks and quotes, for it is handed from one ssh to another."""
-Socket = Annotated[str, StringConstraints(pattern=r"^/[\w./+@-]+$")]
+_SOCKET = r"/[\w./+@-]+"
+Socket = Annotated[str, StringConstraints(pattern=f"^{_SOCKET}$")]
 """On the engine's host, from `/`."""
 Jump = Annotated[str, StringConstraints(pattern=r"^(\w[\w.-]*@)?\w[\w.-]*(:\d{1,5})?$")]
 
@@ -47,7 +49,8 @@ class Docker(Model):
 
     host: str = f"unix://{SOCKET}"
     """`unix:///path`, `tcp://host:port` (with `certificates`) or `ssh://user@host[:port]` (the Docker CLI must be there,
-    and the user in its group `docker`)."""
+    and the user in its group `docker`), with the path of the engine's socket behind it where that is elsewhere:
+    `ssh://user@host/run/user/1000/docker.sock`."""
     certificates: File | None = None
     """Folder with `ca.pem`, `cert.pem` and `key.pem`, for a tcp host."""
     ssh: Ssh | None = None
@@ -57,12 +60,14 @@ class Docker(Model):
     containerd: Socket = "/run/containerd/containerd.sock"
     """Socket of the engine's containerd (`docker info --format '{{.Containerd.Address}}'`), which cAdvisor asks for containers
     whose images are in containerd's own store. `make up` finds it."""
+    kmsg: bool = True
+    """false where the host has no `/dev/kmsg`, as in an unprivileged container of LXC: then nobody hears which container the
+    kernel killed for memory. `make up` finds that out."""
 
     @property
     def socket(self) -> str:
-        """Where the engine listens on its own host: a local one may stand elsewhere."""
-        scheme, path = self.host.split("://", 1)
-        return path if scheme == "unix" else SOCKET
+        """Where the engine listens on its own host."""
+        return posixpath.normpath(urlsplit(self.host).path.rstrip("/") or SOCKET)
 
     @property
     def asked_at_previews(self) -> bool:
@@ -73,7 +78,7 @@ class Docker(Model):
     def provider_host(self) -> str:
         """For the Docker provider. Without the path its `docker system dial-stdio` would go where the environment or the
         current context over there leads. Source: `cli/connhelper/connhelper.go` of the Docker CLI v28.5."""
-        return f"{self.host.rstrip('/')}{self.socket}" if self.host.startswith("ssh://") else self.host
+        return f"ssh://{urlsplit(self.host).netloc}{self.socket}" if self.host.startswith("ssh://") else self.host
 
     def seen_from(self, way_back: str) -> "Docker":
         """The same engine for a program in another folder, from which `way_back` leads to the project."""
@@ -86,8 +91,9 @@ class Docker(Model):
     @classmethod
     def _known_scheme(cls, host: str) -> str:
         parts = urlsplit(host)
-        remote = parts.scheme in {"tcp", "ssh"} and parts.hostname and parts.path in {"", "/"}
-        if not (remote or host.startswith("unix:///")):
+        socket = parts.scheme in {"unix", "ssh"} and re.fullmatch(_SOCKET, parts.path)
+        remote = parts.scheme in {"tcp", "ssh"} and parts.hostname and (socket or parts.path in {"", "/"})
+        if not (remote or (host.startswith("unix:///") and socket)) or parts.query or parts.fragment:
             msg = "is not unix:///path, tcp://host:port or ssh://user@host"
             raise ValueError(msg)
         if parts.password:

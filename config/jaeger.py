@@ -12,7 +12,7 @@ from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_hea
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, JAEGER_STATUS, METRICS, OTLP_GRPC
 from config.settings import Settings
 from config.units import go_duration, seconds
-from config.yaml_text import digest, dump
+from config.yaml_text import digest, dollars_doubled, dump
 
 PORT = METRICS["jaeger"]
 MAIN = "jaeger.yml"
@@ -60,7 +60,7 @@ def _config(settings: Settings, *, with_password: bool) -> ConfigFiles:
     main, running = main_file(settings), version(settings)
     main["service"]["telemetry"]["resource"]["config.version"] = running
     return ConfigFiles(
-        files={MAIN: dump(main)},
+        files={MAIN: dump(dollars_doubled(main))},
         validate=f"/cmd/jaeger/jaeger-linux validate --config={MAIN}",
         secrets={"traces_password": Secret("traces_password")} if with_password else {},
         reload="restart",  # the collector's queue holds what comes meanwhile

@@ -7,6 +7,7 @@ from typing import Any
 
 from config.alerts import Alert, Group, Thresholds, as_yaml
 from config.settings import Settings
+from config.units import seconds
 
 INTERVAL = "1m"
 SLOW_INTERVAL = "5m"
@@ -61,11 +62,40 @@ def _now(limits: Thresholds) -> Group:
                 description="A process has ended in a way that nobody wants, or is about to. Docker has started it again "
                 "by now, so nothing else may show it.",
             ),
+            Alert(
+                name="SocketProxyRefusesClient",
+                severity="warning",
+                service="socket_proxy",
+                expr=r"""
+                max by (client) (
+                  max_over_time(
+                    {service="socket_proxy"}
+                      |= "connections refused"
+                      | regexp `client (?P<client>\S+): (?P<refused>\d+) connections refused`
+                      | unwrap refused [10m]
+                  )
+                ) > 0
+                """,
+                summary="{{ $labels.client }} holds all connections to the socket proxy that it may have: "
+                '{{ printf "%.0f" $value }} more were refused in a minute',
+                description="It follows more logs than the proxy has room for, or it is not itself any more. Nobody else "
+                "is harmed. If it is the shipper, the logs of some containers are not read.",
+            ),
         ),
     )
 
 
+_HALF_AN_HOUR = 1800
+"""Seconds: in both halves of the hour before, a service that logs steadily has logged half of its lines. One half would be a start
+of a hundred lines, or a job that says much and ends."""
+
+
 def _silence(limits: Thresholds) -> Group:
+    silent = int(seconds(limits.log_silence))
+    before = [
+        f'sum by (service) (count_over_time({{service=~".+"}}[30m] offset {ago}s)) >= {limits.log_steady / 2:g}'
+        for ago in (silent, silent + _HALF_AN_HOUR)
+    ]
     return Group(
         "logs-silence",
         (
@@ -73,13 +103,13 @@ def _silence(limits: Thresholds) -> Group:
                 name="LogServiceSilent",
                 severity="warning",
                 expr=f"""
-                sum by (service) (count_over_time({{service=~".+"}}[1h] offset {limits.log_silence})) >= {limits.log_steady}
+                ({before[0]} and {before[1]})
                 unless
                 sum by (service) (count_over_time({{service=~".+"}}[{limits.log_silence}]))
                 """,
                 summary="{{ $labels.service }} has stopped logging",
                 description="It used to log steadily. It hangs, gets no work, was removed, or its lines no longer arrive. "
-                "The alert ends by itself an hour later, also when nothing has changed.",
+                "The alert ends by itself half an hour later, also when nothing has changed.",
             ),
         ),
     )
@@ -87,7 +117,9 @@ def _silence(limits: Thresholds) -> Group:
 
 def rule_file(settings: Settings) -> dict[str, Any]:
     """Loki's rule file. Its alerts carry what Prometheus adds to its own as external labels."""
-    external = {"environment": settings.environment, **settings.metrics.external_labels}
+    external = {"environment": settings.environment}
+    for name, value in settings.metrics.external_labels.items():  # here they are templates
+        external[name] = value.replace("{{", '{{ "{{" }}')
     intervals = {"logs": INTERVAL, "logs-silence": SLOW_INTERVAL}
     made = []
     for group in groups(settings.alerts.thresholds):

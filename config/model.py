@@ -44,17 +44,54 @@ def without_credentials(text: str) -> str:
     return text
 
 
-def url(text: str) -> str:
-    parts = urlsplit(without_credentials(text))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = "is not a URL with http:// or https://"
+_WRITTEN = re.compile(r"(?:[^\s\x00-\x1f\x7f%]|%[0-9A-Fa-f]{2})+")
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+")
+
+
+def is_url(text: str) -> bool:
+    """Whether `text` is a URL for Go's `url.Parse` too: what that refuses is shown in a log with the password in it."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:  # its message has the text
+        return False
+    host = parts.hostname or ""
+    return parts.scheme in {"http", "https"} and port != 0 and bool(_WRITTEN.fullmatch(text) and _HOST.fullmatch(host))
+
+
+def page_url(text: str) -> str:
+    if not is_url(text):
+        msg = "is not a URL with http:// or https://, a blank written as %20 and a percent sign as %25"
         raise ValueError(msg)
-    return text.rstrip("/") if not parts.query else text
+    return without_credentials(text)
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(page_url(text))
+    if parts.query or parts.fragment:
+        msg = "has something behind a ? or #, and paths are added at its end"
+        raise ValueError(msg)
+    if special := re.search(r"[{}<>\"|\\^`$]", text):  # in templates of alerts, in Slack, in Grafana's own file
+        msg = f"has a {special[0]}, which stands for something else in a template: write it as %{ord(special[0]):02X}"
+        raise ValueError(msg)
+    return text.rstrip("/")
+
+
+def _page_path(text: str) -> str:
+    if not text.startswith("/") or "#" in text or not _WRITTEN.fullmatch(text):
+        msg = "is not a path like /metrics or /metrics?format=prometheus, a blank written as %20 and a percent sign as %25"
+        raise ValueError(msg)
+    return text
 
 
 HostPort = Annotated[str, AfterValidator(host_port)]
 Listen = Annotated[str, AfterValidator(_listen)]
-Url = Annotated[str, AfterValidator(url)]
+Url = Annotated[str, AfterValidator(_base_url)]
+"""An address that paths are added to."""
+PageUrl = Annotated[str, AfterValidator(page_url)]
+"""An address that is asked as it stands, what is behind a `?` included."""
+PagePath = Annotated[str, AfterValidator(_page_path)]
+"""The part of such an address behind host and port."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 """What a container, volume or network may begin with, and what a service may be called."""
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]

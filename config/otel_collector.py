@@ -23,7 +23,7 @@ from config.log_settings import Level
 from config.ports import METRICS, OTLP_GRPC, OTLP_HTTP, OTLP_METRICS, SPAN_METRICS
 from config.settings import Settings
 from config.units import go_duration, seconds
-from config.yaml_text import digest, dump
+from config.yaml_text import digest, dollars_doubled, dump
 
 PORT = METRICS["otel_collector"]
 MAIN = "collector.yml"
@@ -89,26 +89,11 @@ def _config(settings: Settings) -> ConfigFiles:
         ]
     }
     return ConfigFiles(
-        files={MAIN: dump(_escaped(main))},
+        files={MAIN: dump(dollars_doubled(main))},
         validate=f"/otelcol-contrib validate --config={MAIN}",
         reload="SIGHUP",
         expect={f"http://127.0.0.1:{PORT}/metrics": f'config_version="{running}"'},
     )
-
-
-def _escaped(node: Any, done: dict[int, Any] | None = None) -> Any:
-    """A dollar is doubled: the collector takes ``$name`` for a variable of its environment. What is there twice (the same
-    object) is so in the result."""
-    done = {} if done is None else done
-    if id(node) in done:
-        return done[id(node)]
-    if isinstance(node, dict):
-        done[id(node)] = {key: _escaped(value, done) for key, value in node.items()}
-    elif isinstance(node, list):
-        done[id(node)] = [_escaped(value, done) for value in node]
-    else:
-        return node.replace("$", "$$") if isinstance(node, str) else node
-    return done[id(node)]
 
 
 def main_file(settings: Settings) -> dict[str, Any]:

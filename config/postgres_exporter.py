@@ -16,8 +16,10 @@ def container(settings: Settings) -> Container:
     postgres = settings.exporters.postgres
     assert postgres is not None  # noqa: S101 - settings.services
     environment = {
-        "DATA_SOURCE_URI": f"{postgres.address}/{postgres.database}?sslmode={postgres.sslmode}",
-        "DATA_SOURCE_USER": postgres.user,
+        "DATA_SOURCE_URI": f"{postgres.address}?sslmode={postgres.sslmode}",
+        # Read by its driver, lib/pq. In the connection string a blank or a percent sign of theirs would have the same end.
+        "PGUSER": postgres.user,
+        "PGDATABASE": postgres.database,
     }
     config = None
     if "postgres_password" in settings.secrets:

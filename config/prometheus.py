@@ -8,7 +8,7 @@ from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import METRICS
 from config.settings import Settings
 from config.units import prometheus_size
-from config.yaml_text import digest, dump
+from config.yaml_text import digest, dollars_doubled, dump
 
 PORT = METRICS["prometheus"]
 VERSION_RULES = "rules/version.yml"
@@ -77,16 +77,13 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "scrape_interval": metrics.scrape_interval,
             "scrape_timeout": metrics.scrape_timeout,
             "evaluation_interval": metrics.evaluation_interval,
-            "external_labels": {"environment": settings.environment, **metrics.external_labels},
+            "external_labels": dollars_doubled({"environment": settings.environment, **metrics.external_labels}),
             # Both forms are kept: classic buckets for exemplars and simple queries, native ones where an
             # application serves them.
             "scrape_native_histograms": True,
             "always_scrape_classic_histograms": True,
             "body_size_limit": prometheus_size(limits.body_size),
             "sample_limit": limits.samples,
-            "label_limit": limits.labels,
-            "label_value_length_limit": limits.label_value_length,
-            "target_limit": limits.targets,
             "keep_dropped_targets": 50,
         },
         "storage": {

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from config import trace_settings
 from config.alerts.thresholds import Percent
-from config.model import HostPort, LabelName, Listen, Name, Url
+from config.model import HostPort, LabelName, Listen, Name, PagePath, PageUrl, Url
 from config.settings import SECRETS, Settings
 from config.units import Memory, Span
 
@@ -54,6 +54,8 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (HostPort, "host:port"),
     (Listen, "address:port"),
     (Url, "URL"),
+    (PageUrl, "URL"),
+    (PagePath, "path"),
     (Name, "name"),
     (LabelName, "label name"),
     (Percent, "percent"),

@@ -1,8 +1,10 @@
 """What Prometheus scrapes. Every target carries `job`, `instance` and `service`."""
 
+import re
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from config import cadvisor, loki
+from config import cadvisor, loki, node_exporter, service_names, socket_proxy
 from config.alerts.rule import Job, Watched
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SPAN_METRICS
 from config.settings import Settings
@@ -13,20 +15,31 @@ LABEL = "observability"
 """Containers speak to this stack by labels `observability.scrape`, `.port`, `.path`, `.scheme` and `.service`."""
 
 
+PARAMETERS = 5
+"""How many parameters behind a `?` in the label `.path` reach the container. Written plainly there, not percent-encoded."""
+
+_APPLICATION = {"target_label": "job", "replacement": "application"}
+
+
 def jobs(settings: Settings) -> list[ScrapeConfig]:
     """`scrape_configs`."""
-    return [
-        *_own(settings),
-        *_through_collector(settings),
-        *_haproxy(settings),
-        *_probes(settings),
-        *_applications(settings),
-    ]
+    limits = settings.metrics.limits
+    # What others write is held to them. An exporter of the stack's own repeats what it finds in the world, a certificate with
+    # a thousand names or a mount point of a thousand letters: refused, all the rest of its page would be lost with it.
+    of_others = {
+        "label_limit": limits.labels,
+        "label_value_length_limit": limits.label_value_length,
+        "target_limit": limits.targets,
+        # A page without a content type, or with that of HTML, is read as Prometheus 2 read it.
+        "fallback_scrape_protocol": "PrometheusText0.0.4",
+    }
+    others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
+    return [*_own(settings), _containers(), *_probes(settings), *({**job, **of_others} for job in others)]
 
 
 def watched(settings: Settings) -> Watched:
     """The jobs that the alert rules may speak of."""
-    jobs = {Job(service) for service in settings.services if service in METRICS}
+    jobs = {Job(service) for service in settings.services if service in METRICS} | {Job.CONTAINERS}
     if "otel_collector" in settings.services:
         jobs |= {Job.SPANS, Job.OTLP}
     if settings.exporters.haproxy:
@@ -66,6 +79,8 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
             # cAdvisor gives its samples times of its own: without this a removed container lives on for five minutes.
             job["track_timestamps_staleness"] = True
             job["metric_relabel_configs"] = cadvisor.metric_relabel_configs()
+        if service == "node_exporter":
+            job["metric_relabel_configs"] = node_exporter.metric_relabel_configs()
         if service == "loki":
             job["metric_relabel_configs"] = loki.metric_relabel_configs()
         if service == "elasticsearch_exporter":
@@ -74,6 +89,17 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
             job["metric_relabel_configs"] = [of_jaeger]
         jobs.append(job)
     return jobs
+
+
+def _containers() -> ScrapeConfig:
+    """What the engine says of each container, whose service its page names."""
+    target = {"targets": [f"socket_proxy:{socket_proxy.PORT}"], "labels": {"service": "socket_proxy"}}
+    return {
+        "job_name": str(Job.CONTAINERS),
+        "metrics_path": socket_proxy.CONTAINERS,
+        "honor_labels": True,
+        "static_configs": [target],
+    }
 
 
 def _through_collector(settings: Settings) -> list[ScrapeConfig]:
@@ -104,7 +130,14 @@ def _haproxy(settings: Settings) -> list[ScrapeConfig]:
     if haproxy is None:
         return []
     target = {"targets": list(haproxy.targets), "labels": {"service": haproxy.service}}
-    return [{"job_name": "haproxy", "metrics_path": haproxy.path, "static_configs": [target]}]
+    path, parameters = _path_and_parameters(haproxy.path)
+    return [{"job_name": "haproxy", "metrics_path": path, **parameters, "static_configs": [target]}]
+
+
+def _path_and_parameters(path: str) -> tuple[str, dict[str, Any]]:
+    """Path and query as Prometheus takes them: apart, and not percent-encoded yet."""
+    parts = urlsplit(path)
+    return unquote(parts.path), {"params": parse_qs(parts.query, keep_blank_values=True)} if parts.query else {}
 
 
 def _probes(settings: Settings) -> list[ScrapeConfig]:
@@ -135,25 +168,25 @@ def _probes(settings: Settings) -> list[ScrapeConfig]:
 
 def _applications(settings: Settings) -> list[ScrapeConfig]:
     applications = settings.metrics.applications
-    jobs: list[ScrapeConfig] = []
-    if applications.static:
-        groups = [
-            {
-                "targets": list(app.targets),
-                "labels": {"service": app.service, "__metrics_path__": app.path, "__scheme__": app.scheme},
-            }
-            for app in applications.static
-        ]
-        jobs.append({"job_name": "application", "static_configs": groups})
-    if applications.discover:
-        jobs.append(_discovery(settings))
-    return jobs
+    jobs: dict[str, ScrapeConfig] = {}
+    for app in applications.static:
+        path, parameters = _path_and_parameters(app.path)
+        target = {
+            "targets": list(app.targets),
+            "labels": {"service": app.service, "__metrics_path__": path, "__scheme__": app.scheme},
+        }
+        # Prometheus takes parameters by the job only.
+        name = "application" + app.path[app.path.find("?") :] if parameters else "application"
+        job = {"job_name": name, **parameters, "static_configs": [], "relabel_configs": [_APPLICATION]}
+        jobs.setdefault(name, job)["static_configs"].append(target)
+    return [*jobs.values(), *([_discovery(settings)] if applications.discover else [])]
 
 
 def _discovery(settings: Settings) -> ScrapeConfig:
     """Containers that ask for it by a label, seen through the read-only proxy of the Docker socket."""
     label = f"__meta_docker_container_label_{LABEL}"
-    networks = "|".join(_quoted(network) for network in (settings.prefix, *settings.networks))
+    # Older engines take any name; Python escapes no letter, and any other character may be escaped in RE2.
+    networks = "|".join(re.escape(network) for network in (settings.prefix, *settings.networks))
     return {
         "job_name": "application-containers",
         "docker_sd_configs": [
@@ -167,6 +200,14 @@ def _discovery(settings: Settings) -> ScrapeConfig:
         ],
         "relabel_configs": [
             {"source_labels": ["__meta_docker_network_name"], "action": "keep", "regex": networks},
+            # One that is restarting has no address: Prometheus would ask itself.
+            {"source_labels": ["__meta_docker_network_ip"], "action": "keep", "regex": ".+"},
+            # `docker compose run` gives a migration the labels of its service, which it does not serve.
+            {
+                "source_labels": ["__meta_docker_container_label_com_docker_compose_oneoff"],
+                "action": "drop",
+                "regex": "(?i:true)",
+            },
             # Of several that are shared, the one that the container was started in: one target and not one for each.
             {"source_labels": ["__meta_docker_network_name"], "target_label": "__tmp_network"},
             {
@@ -186,7 +227,36 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "regex": r"(.+:\d+)",
                 "target_label": "__address__",
             },
-            {"source_labels": [f"{label}_path"], "regex": "(/.*)", "target_label": "__metrics_path__"},
+            # Started in none of those, it has an address in each. Asked by the name that the engine's DNS has for it in all of
+            # them, it is one target. The name of one in another container's network is that container's id.
+            {
+                "source_labels": ["__meta_docker_container_network_mode"],
+                "regex": networks,
+                "target_label": "__tmp_address",
+                "replacement": "known",
+            },
+            {
+                "source_labels": ["__tmp_address", "__meta_docker_container_name", "__address__"],
+                "regex": r";/(.+);.+:(\d+)",
+                "replacement": "$1:$2",
+                "target_label": "__address__",
+            },
+            {
+                "source_labels": ["__tmp_address", "__meta_docker_container_network_mode", "__address__"],
+                "regex": r";container:(.{12}).*;.+:(\d+)",
+                "replacement": "$1:$2",
+                "target_label": "__address__",
+            },
+            {"source_labels": [f"{label}_path"], "regex": r"(/[^?]*)(?:\?.*)?", "target_label": "__metrics_path__"},
+            *(
+                {
+                    "source_labels": [f"{label}_path"],
+                    "regex": rf"[^?]*\?(?:[^&]*&){{{before}}}([^&=]+)=([^&]+)(?:&.*)?",
+                    "target_label": "__param_$1",
+                    "replacement": "$2",
+                }
+                for before in range(PARAMETERS)
+            ),
             {"source_labels": [f"{label}_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
             # The name and not the address: addresses change at every restart, and each would be a new series.
             {
@@ -196,18 +266,7 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "replacement": "$1:$2",
                 "target_label": "instance",
             },
-            {"source_labels": ["__meta_docker_container_name"], "regex": "/(.+)", "target_label": "service"},
-            {
-                "source_labels": ["__meta_docker_container_label_com_docker_compose_service"],
-                "regex": "(.+)",
-                "target_label": "service",
-            },
-            {"source_labels": [f"{label}_service"], "regex": "(.+)", "target_label": "service"},
-            {"target_label": "job", "replacement": "application"},
+            *service_names.rules("__meta_docker_container_name", "__meta_docker_container_label_"),
+            _APPLICATION,
         ],
     }
-
-
-def _quoted(name: str) -> str:
-    """A network's name as RE2."""
-    return name.replace(".", r"\.")

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,7 +25,20 @@ from config.alerts.links import Addresses
 from config.alerts.thresholds import Thresholds
 from config.docker_settings import Docker
 from config.log_settings import Logs
-from config.model import HostPort, LabelName, Listen, Model, Name, Url, host_port, url, without_credentials
+from config.model import (
+    HostPort,
+    LabelName,
+    Listen,
+    Model,
+    Name,
+    PagePath,
+    PageUrl,
+    Url,
+    host_port,
+    is_url,
+    page_url,
+    without_credentials,
+)
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.trace_settings import Traces
 from config.units import MIB, Memory, Span, mib, seconds
@@ -267,7 +279,8 @@ class Retention(Model):
 
 
 class ScrapeLimits(Model):
-    """A target that exceeds one of these fails its scrape, instead of filling the memory of everybody's Prometheus."""
+    """A target that exceeds one of these fails its scrape, instead of filling the memory of everybody's Prometheus. The stack's
+    own exporters are held to `samples` and `body_size` only."""
 
     samples: int = Field(20_000, ge=100)
     """Per scrape of one target."""
@@ -286,7 +299,8 @@ class StaticApplication(Model):
 
     service: Name
     targets: tuple[HostPort, ...] = Field(min_length=1)
-    path: str = Field("/metrics", pattern="^/")
+    path: PagePath = "/metrics"
+    """May have a query: `/v1/sys/metrics?format=prometheus`."""
     scheme: Literal["http", "https"] = "http"
 
 
@@ -298,19 +312,35 @@ class Applications(Model):
     static: tuple[StaticApplication, ...] = ()
 
 
+OF_ALERTS = frozenset({"alertname", "severity", "job", "instance", "service"})
+"""Labels by which alerts are told apart, grouped and muted."""
+LONGEST_INTERVAL = "1m"
+"""A rate over the five minutes that rules and dashboards look at needs two samples, and four so that one may be missed."""
+
+
 class Metrics(Model):
     """Prometheus."""
 
     scrape_interval: Span = "15s"
+    """From 1s to 1m, and so is `evaluation_interval`: alerts look at five minutes."""
     scrape_timeout: Span = "10s"
     evaluation_interval: Span = "15s"
     retention: Retention = Retention()
     exemplars: int = Field(50_000, ge=0)
     """How many are kept in memory, at about 100 bytes each (Prometheus docs, feature flags)."""
     external_labels: dict[LabelName, str] = {}
-    """Added to what leaves Prometheus (alerts, remote write), beside `environment`."""
+    """Added to what leaves Prometheus (alerts, remote write) and to Loki's alerts, beside `environment`."""
     limits: ScrapeLimits = ScrapeLimits()
     applications: Applications = Applications()
+
+    @field_validator("external_labels")
+    @classmethod
+    def _are_nobodys(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name in labels:
+            if name in OF_ALERTS or name.startswith("__"):
+                msg = f"{name}: is a label that alerts and series have of their own: choose another name"
+                raise ValueError(msg)
+        return labels
 
     @model_validator(mode="after")
     def _timeout_within_interval(self) -> Self:
@@ -320,6 +350,10 @@ class Metrics(Model):
         if min(seconds(self.scrape_interval), seconds(self.evaluation_interval)) < 1:
             msg = "metrics.scrape_interval, metrics.evaluation_interval: less than 1s is a load, not an interval"
             raise ValueError(msg)
+        for key in ("scrape_interval", "evaluation_interval"):
+            if seconds(span := getattr(self, key)) > seconds(LONGEST_INTERVAL):
+                msg = f"metrics.{key}: {span} would blind the alerts, which look at five minutes: {LONGEST_INTERVAL} is the most"
+                raise ValueError(msg)
         return self
 
 
@@ -327,8 +361,8 @@ class PostgresExporter(Model):
     """`user` needs the role pg_monitor; its password is the secret `postgres_password`."""
 
     address: HostPort
-    user: str = "postgres_exporter"
-    database: str = "postgres"
+    user: str = Field("postgres_exporter", min_length=1)
+    database: str = Field("postgres", min_length=1)
     sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
     """`disable` suits a database in a network of the same host; outside it take one of the others. The exporter's driver
     (lib/pq) knows no `allow` or `prefer`."""
@@ -346,7 +380,7 @@ class RedisExporter(Model):
 class NginxExporter(Model):
     """Counts connections and requests only: status codes and latency come from the applications' own metrics."""
 
-    status_url: Url
+    status_url: PageUrl
     """Page of the stub_status module, e.g. `http://nginx:8080/stub_status`."""
     service: Name = "nginx"
 
@@ -371,7 +405,7 @@ class Haproxy(Model):
     """HAProxy's own Prometheus endpoint: the separate exporter was retired in its favour."""
 
     targets: tuple[HostPort, ...] = Field(min_length=1)
-    path: str = Field("/metrics", pattern="^/")
+    path: PagePath = "/metrics"
     service: Name = "haproxy"
 
 
@@ -396,7 +430,7 @@ class Probe(Model):
     @model_validator(mode="after")
     def _target_fits_module(self) -> Self:
         if self.module == "http_2xx":
-            url(self.target)
+            page_url(self.target)
         else:
             host_port(self.target)
         return self
@@ -762,19 +796,10 @@ def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], pr
         value, fix = config[f"{project}:{key}"].strip(), f"set it with  pulumi config set --secret {key}"
         if not value:
             problems.append((key, f"the secret is blank: {fix}  (or remove it:  pulumi config rm {key})"))
-        elif key in WEBHOOKS and not _is_address(value):
+        elif key in WEBHOOKS and not is_url(value):  # unlike a `Url` of the settings it may have a user and a password
             problems.append((key, f"the secret is no URL with http:// or https://: {fix}"))
     if problems:
         raise _refusal(problems, project, stack)
-
-
-def _is_address(text: str) -> bool:
-    """Unlike a `Url` of the settings it may have a user and a password: it is a secret."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"\s", text)
-    except ValueError:  # its message has the text
-        return False
 
 
 def _refusal(problems: Iterable[tuple[str, str]], project: str, stack: str) -> SettingsError:

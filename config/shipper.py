@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from config import service_names
 from config.container import Mount
 from config.ports import METRICS
 from config.scrape import LABEL
@@ -33,14 +34,7 @@ _META = "__meta_docker_container"
 
 RELABELLING = (
     {"source_labels": [f"{_META}_name"], "regex": "/(.+)", "target_label": "container"},
-    # A name that ends with a number or a hash belongs to one of many.
-    {"source_labels": ["container"], "regex": r"(.+?)(?:[-_.](?:\d+|[0-9a-f]{8,}))*", "target_label": "service"},
-    {
-        "source_labels": [f"{_META}_label_com_docker_compose_service"],
-        "regex": "(.+)",
-        "target_label": "service",
-    },
-    {"source_labels": [f"{_META}_label_{LABEL}_service"], "regex": "(.+)", "target_label": "service"},
+    *service_names.rules("container", f"{_META}_label_"),
     {"target_label": "source", "replacement": "docker"},
     {"source_labels": [f"{_META}_log_stream"], "regex": "(.+)", "target_label": "stream"},
 )

@@ -73,17 +73,32 @@ end
 -- that runs says itself when it ends: its log does.
 local told, BELIEVED_ENDED, BELIEVED_RUNNING = {}, 10, 30
 
--- The service of a container: as the shippers name it (config/shipper.py), or else a log would be read twice.
-local function service_of(container)
-    local labels, name = container.Config.Labels or {}, container.Name:sub(2)
-    local said = labels["observability.service"] or ""
-    said = said ~= "" and said or labels["com.docker.compose.service"] or ""
-    if said ~= "" then
-        return said
+-- What names a service: labels, the first that says something, or else the name without such ends (config/service_names.py).
+local LABELS = { "observability.service", "com.docker.compose.service", "com.docker.swarm.service.name" }
+local HEX4 = string.rep("[0-9a-f]", 4)
+local ENDS = {
+    HEX4 .. HEX4 .. "%-" .. string.rep(HEX4 .. "%-", 3) .. string.rep(HEX4, 3),
+    "v%d+%.[%d.]*%d",
+    "%d+",
+    string.rep("[0-9a-f]", 7) .. "[0-9a-f]*",
+    string.rep("[0-9a-z]", 25),
+    "uncommitted",
+    "blue",
+    "green",
+}
+
+-- The service of a container: as the shippers name it, or else a log would be read twice.
+local function service_of(name, labels)
+    for _, label in ipairs(LABELS) do
+        if (labels[label] or "") ~= "" then
+            return labels[label]
+        end
     end
     repeat
         local before = name
-        name = name:gsub("(.)[-_.]%d+$", "%1"):gsub("(.)[-_.]%x%x%x%x%x%x%x%x+$", "%1")
+        for _, one in ipairs(ENDS) do
+            name = name:gsub("^(.+)[-_.]" .. one .. "$", "%1")
+        end
     until name == before
     return name
 end
@@ -103,13 +118,16 @@ local function inspect(id)
     local facts = {
         id = container.Id,
         name = container.Name,
-        service = service_of(container),
+        service = service_of(container.Name:sub(2), container.Config.Labels or {}),
         tty = container.Config.Tty,
         status = state.Status,
         running = state.Running,
         restarting = state.Restarting,
         started = state.StartedAt,
         finished = state.FinishedAt,
+        exit = state.ExitCode,
+        restarts = container.RestartCount,
+        policy = container.HostConfig.RestartPolicy.Name,
     }
     local settled = state.Running and BELIEVED_RUNNING or not state.Restarting and BELIEVED_ENDED or 0
     told[id] = { facts = facts, till = now + settled }
@@ -204,4 +222,70 @@ core.register_action("since", { "http-req" }, function(txn)
     end
     asked[id], ended[id] = true, finish or nil
     txn.http:req_set_query((query:gsub("since=[^&]*", "since=" .. since)))
+end)
+
+-- Address → how many of its connections were refused when they were last told of.
+local refused = {}
+
+-- The container that has an address; the address itself where none has.
+local function name_of(address)
+    local status, body = ask("/containers/json", ENGINE)
+    for _, container in ipairs(status == 200 and decode(body) or {}) do
+        for _, network in pairs(container.NetworkSettings.Networks) do
+            if network.IPAddress == address or network.GlobalIPv6Address == address then
+                return container.Names[1]:sub(2)
+            end
+        end
+    end
+    return address
+end
+
+-- Says once a minute whose connections are refused. Nothing else would: such a connection is closed before it is a request.
+core.register_task(function()
+    while true do
+        for key, client in pairs(core.proxies.docker.stktable:dump({ { "gpc0", "gt", 0 } })) do
+            local more = client.gpc0 - (refused[key] or 0)
+            refused[key] = client.gpc0
+            if more > 0 then
+                local who = name_of((key:gsub("^::ffff:", "")))
+                core.log(core.warning, string.format("client %s: %d connections refused, %d open", who, more, client.conn_cur))
+            end
+        end
+        core.sleep(60)
+    end
+end)
+
+-- Seconds for which a container that has ended is still told of.
+local TOLD = 3600
+
+-- A text as the value of a label. One that nobody would write is left to the name: a single value that is too long would cost
+-- the whole page.
+local function label(text, name)
+    return (#text <= 200 and text or name):gsub("\\u%x%x%x%x", "_"):gsub("\\.", "_")
+end
+
+-- For Prometheus: whether a container runs, what it ended with, and how often the engine has started it again. cAdvisor sees what
+-- is there when it looks, and so neither a crash loop nor the difference between a job and a service.
+core.register_service("containers", "http", function(applet)
+    local status, body = ask("/containers/json?all=1", ENGINE)
+    local lines = {}
+    for _, listed in ipairs(status == 200 and decode(body) or {}) do
+        local facts = inspect(listed.Id)
+        if facts and (facts.running or core.now().sec - seconds(facts.finished) < TOLD) then
+            local name = facts.name:sub(2)
+            local labels = string.format(
+                '{name="%s",service="%s",id="%s",restart="%s"}',
+                name, label(facts.service, name), facts.id:sub(1, 12), facts.policy ~= "" and facts.policy or "no"
+            )
+            lines[#lines + 1] = string.format("engine_container_running%s %d\n", labels, facts.running and 1 or 0)
+            lines[#lines + 1] = string.format("engine_container_restarts_total%s %d\n", labels, facts.restarts)
+            if not facts.running then
+                lines[#lines + 1] = string.format("engine_container_exit_code%s %d\n", labels, facts.exit)
+            end
+        end
+    end
+    applet:set_status(status == 200 and 200 or 502)
+    applet:add_header("content-type", "text/plain; version=0.0.4")
+    applet:start_response()
+    applet:send(table.concat(lines))
 end)

@@ -7,17 +7,23 @@ from config.ports import DOCKER_API, METRICS
 from config.settings import Settings
 
 PORT = METRICS["socket_proxy"]
+CONTAINERS = "/containers"
+"""Path of the page that tells Prometheus of the engine's containers."""
 
 _CONTAINER = "containers/[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 # What Prometheus and the log shipper ask for.
-_ALLOWED = f"^(/v[0-9.]+)?/(_ping|version|info|events|networks|containers/json|{_CONTAINER}/(json|logs))$"
+_ALLOWED = f"^(/v[0-9.]+)?/(_ping|version|networks|containers/json|{_CONTAINER}/(json|logs))$"
+
+ONE_CLIENT, ALL_CLIENTS = 8, 20
+"""Connections for each MiB of the container's limit. One costs 21 KiB (HAProxy 2.6, logs being followed), and the shipper
+holds one for each container whose log it follows. So two clients together cannot keep others out."""
 
 LUA = Path(__file__).with_suffix(".lua")
 
 
 def container(settings: Settings) -> Container:
     """Root inside, because the socket belongs to root. Beside it only cAdvisor, which serves no such API, has the socket."""
-    files = {"haproxy.cfg": _haproxy_cfg(), LUA.name: LUA.read_text()}
+    files = {"haproxy.cfg": _haproxy_cfg(settings.memory_mib("socket_proxy")), LUA.name: LUA.read_text()}
     return Container(
         service="socket_proxy",
         command=("haproxy", "-W", "-db", "-f", f"{DIRECTORY}/haproxy.cfg"),
@@ -30,10 +36,13 @@ def container(settings: Settings) -> Container:
     )
 
 
-def _haproxy_cfg() -> str:
+def _haproxy_cfg(memory: int) -> str:
+    bound = f"""\
+tcp-request connection track-sc0 src table docker
+    tcp-request connection reject if {{ sc0_conn_cur gt {memory * ONE_CLIENT} }} {{ sc0_inc_gpc0 gt 0 }}"""
     return f"""\
 global
-    maxconn 1000
+    maxconn {memory * ALL_CLIENTS}
     # A log that is being followed never ends by itself; its reader comes again.
     hard-stop-after 1s
     log stdout format raw daemon notice
@@ -44,21 +53,28 @@ defaults
     mode http
     timeout connect 5s
     timeout http-request 10s
-    timeout http-keep-alive 1m
-    # The log of a container that says nothing stays open; that of a client that has gone does not.
+    timeout http-keep-alive 10s
+    # The log of a container that says nothing stays open; that of a client that has gone does not, nor does it hold a place.
+    option abortonclose
     timeout client 24d
     timeout client-fin 10s
     timeout server 24d
 
 frontend docker
     bind :{DOCKER_API}
+    # The script tells whose connections are refused.
+    stick-table type ipv6 size 1k expire 1h store conn_cur,gpc0
+    {bound}
     http-request deny unless METH_GET or METH_HEAD
     http-request deny unless {{ path -m reg {_ALLOWED} }}
+    # The engine would measure the files of every container.
+    http-request deny if {{ query,url_dec -m reg (^|&)size= }}
     http-request lua.begin if {{ path -m end /_ping }}
     http-request lua.inspect if {{ path -m reg /{_CONTAINER}/json$ }}
     # Whatever becomes of the script, the engine is not asked.
     http-request deny deny_status 502 if {{ path -m reg /{_CONTAINER}/json$ }}
     http-request lua.since if {{ path -m reg /{_CONTAINER}/logs$ }}
+    http-after-response set-header connection close if {{ status ge 400 }}
     default_backend engine
 
 backend engine
@@ -75,6 +91,9 @@ resolvers engine
 
 frontend metrics
     bind :{PORT}
+    timeout client 10s
+    {bound}
     http-request use-service prometheus-exporter if {{ path /metrics }}
+    http-request use-service lua.containers if {{ path {CONTAINERS} }}
     http-request deny
 """

@@ -25,6 +25,19 @@ def dump(document: Any, width: int = 120) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=width, allow_unicode=True)
 
 
+def dollars_doubled(node: Any, done: dict[int, Any] | None = None) -> Any:
+    """`node` for who takes ``$name`` for a variable of its environment, and ``$$`` for a dollar. What is in it twice (the same
+    object) is so in the result; `done` is for that alone."""
+    done = {} if done is None else done
+    if id(node) not in done and isinstance(node, dict):
+        done[id(node)] = {key: dollars_doubled(value, done) for key, value in node.items()}
+    elif id(node) not in done and isinstance(node, list):
+        done[id(node)] = [dollars_doubled(value, done) for value in node]
+    elif isinstance(node, str):
+        return node.replace("$", "$$")
+    return done.get(id(node), node)
+
+
 def digest(files: Mapping[str, str]) -> str:
     """Twelve hex digits that stand for a set of files."""
     return hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:12]

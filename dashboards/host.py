@@ -11,6 +11,7 @@ from dashboards.signals import CHOSEN, LIMITS
 LINKS = onward.of_host()
 NODE = 'job="node_exporter"'
 CONTAINERS = f'job="cadvisor",name!="",{CHOSEN}'
+ENGINE = f'job="containers",{CHOSEN}'
 VALUES = 'label_values(container_last_seen{name!=""}, service)'
 
 
@@ -75,7 +76,7 @@ def restarts_now() -> AnyPanel:
         "Restarts",
         "Of the chosen services' containers in the last quarter of an hour.",
         "short",
-        PromQL(f"sum(max by (name) (resets(container_cpu_user_seconds_total{{{CONTAINERS}}}[15m])))"),
+        PromQL(f"sum(round(increase(engine_container_restarts_total{{{ENGINE}}}[15m])))"),
         size=(4, 4),
         onward=onward.of_chosen(),
         steps=((0, look.GOOD), (1, look.WARNING), (LIMITS.container_restarts, look.BAD)),
@@ -205,13 +206,13 @@ def container_cpu() -> AnyPanel:
 
 def container_memory() -> AnyPanel:
     expr = f"sum by (service) (container_memory_working_set_bytes{{{CONTAINERS}}})"
-    description = "Working set: what the kernel cannot simply take back."
+    description = "Working set: with the files that the kernel caches for it and that were read lately."
     return _by_service("Memory by service", description, "bytes", expr)
 
 
 def container_of_limit() -> AnyPanel:
     expr = f"max by (service) (name:container_memory_used:ratio{{{CHOSEN}}})"
-    description = "Working set of the fullest container of each service, as a share of its limit."
+    description = "Of the fullest container of each service, as a share of its limit, without cached files."
     limit = LIMITS.container_memory / 100
     return _by_service("Memory of its limit", description, "percentunit", expr, most=1, limit=limit)
 

@@ -19,7 +19,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from config import otel_collector
 from config.settings import Settings
-from config.yaml_text import dump
+from config.yaml_text import dollars_doubled, dump
 from toolchain import images
 
 KINDS = {"traces": ("resourceSpans", "scopeSpans", "spans"), "logs": ("resourceLogs", "scopeLogs", "logRecords")}
@@ -90,7 +90,7 @@ def collector(settings: Settings, folder: Path) -> Iterator[Collector]:
         for pipeline in main["service"]["pipelines"].values():
             pipeline["exporters"] = [stores.get(name, name) for name in pipeline["exporters"]]
         file = folder / "collector.yml"
-        file.write_text(dump(otel_collector._escaped(main), width=1_000_000))
+        file.write_text(dump(dollars_doubled(main), width=1_000_000))
         with _process(
             [str(images.binary("otelcol-contrib")), f"--config={file}"], folder / "collector.log", running.url
         ):

@@ -19,10 +19,22 @@ from components import other_engine, preflight
 from config import dashboard_files
 from config import own_rules as rule_files
 from config import settings as stack_config
+from config.cadvisor import KMSG
 from config.images import resolve
 from config.services import data_volumes
 from config.settings import GRAFANA_PASSWORD, Settings
-from toolchain import ahead, engine, images, paths, policy_config, pulumi_cli, recovery, stack_document, unreadable
+from toolchain import (
+    ahead,
+    engine,
+    host_view,
+    images,
+    paths,
+    policy_config,
+    pulumi_cli,
+    recovery,
+    stack_document,
+    unreadable,
+)
 from toolchain.backend import environment
 from toolchain.images import pulling
 from toolchain.report import Step, ToolchainError, console, note
@@ -226,6 +238,20 @@ class Stack(Program):
         if places:
             self.settings = load_settings(self.name)
 
+    def find_kmsg(self, client: DockerClient) -> None:
+        """Says in the stack file where the engine's host has no `/dev/kmsg`.
+
+        Raises:
+            ToolchainError: its file system cannot be mounted as the exporters need it.
+        """
+        if host_view.lacks_kmsg(client, self.settings):
+            self.ask("config", "set", "--path", "docker.kmsg", "false", "--stack", self.name)
+            note(
+                f"{stack_file(self.name).name}: docker.kmsg is false now, for the engine's host has no {KMSG}: which container the "
+                "kernel kills for memory is not told; commit that"
+            )
+            self.settings = load_settings(self.name)
+
     @property
     def _backend(self) -> str:
         """Where the state is; empty for where `pulumi login` has been."""
@@ -308,6 +334,7 @@ def deploy(stack: str, *options: str) -> None:
     deployed.find_places(client)
     deployed.make_up_password()
     deployed.fetch_images()
+    deployed.find_kmsg(client)
     deployed.pulumi("up", "--yes", *options, *deployed.mend(), *pack)
     check_stack(stack)
     for name, value in deployed.outputs().items():

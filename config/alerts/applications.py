@@ -23,16 +23,27 @@ def _golden_signals() -> tuple[Rule, ...]:
         f"service_le:{_REQUESTS}_bucket:rate5m",
         f'sum by (service, le) (rate({_REQUESTS}_bucket{{job="application"}}[5m]))',
     )
+    native = RecordingRule(
+        f"service:{_REQUESTS}:rate5m", f'sum by (service) (rate({_REQUESTS}{{job="application"}}[5m]))'
+    )
     quantiles = tuple(
         RecordingRule(
-            f"service:{_REQUESTS}:p{percent}_rate5m", f"histogram_quantile({percent / 100:g}, {buckets.record})"
+            f"service:{_REQUESTS}:p{percent}_rate5m",
+            f"""
+            histogram_quantile({percent / 100:g}, {buckets.record})
+            or histogram_quantile({percent / 100:g}, {native.record})
+            """,
         )
         for percent in (50, 95, 99)
     )
     return (
+        native,
         RecordingRule(
             "service:http_server_requests:rate5m",
-            f'sum by (service) (rate({_REQUESTS}_count{{job="application"}}[5m]))',
+            f"""
+            sum by (service) (rate({_REQUESTS}_count{{job="application"}}[5m]))
+            or histogram_count({native.record})
+            """,
         ),
         # A service without a single 5xx has no such series: its errors are zero, not unknown.
         RecordingRule(
@@ -40,6 +51,9 @@ def _golden_signals() -> tuple[Rule, ...]:
             f"""
             sum by (service) (
               rate({_REQUESTS}_count{{job="application",http_response_status_code=~"5.."}}[5m])
+            )
+            or sum by (service) (
+              histogram_count(rate({_REQUESTS}{{job="application",http_response_status_code=~"5.."}}[5m]))
             )
             or service:http_server_requests:rate5m * 0
             """,
@@ -76,15 +90,21 @@ def _alive(limits: Thresholds) -> tuple[Rule, ...]:
             summary="{{ $labels.instance }} of {{ $labels.service }} does not answer",
             description="The other instances carry the load of this one. When they go too, the service is down.",
         ),
-        # A container that is removed takes its target with it, and with the target every series that could complain.
+        # A container that is removed takes its target with it, and with the target every series that could complain. A job of
+        # a few minutes is meant to end.
         Alert(
             name="ApplicationGone",
             severity="critical",
             wait=limits.target_down,
-            expr=f"max by (service) (max_over_time({_UP}[1h])) == 1 unless on (service) {_UP}",
+            expr=f"""
+            count_over_time((max by (service) ({_UP}) == 1)[90m:1m]) >= 30
+            and max by (service) (max_over_time({_UP}[1h])) == 1
+            unless on (service) {_UP}
+            """,
             summary="{{ $labels.service }} is gone: it was up within the last hour and is no target any more",
-            description="Its containers were removed, lost their scrape label, or left the network that Prometheus is "
-            "in. If that was meant, silence it: it ends by itself an hour after the service was last up.",
+            description="It had been up for half an hour or more. Its containers were removed, lost their scrape label, or "
+            "left the network that Prometheus is in. If that was meant, silence it: it ends by itself an hour after the "
+            "service was last up.",
         ),
     )
 
@@ -92,6 +112,8 @@ def _alive(limits: Thresholds) -> tuple[Rule, ...]:
 def _answering(limits: Thresholds) -> tuple[Rule, ...]:
     requests = "service:http_server_requests:rate5m"
     usual = f"avg_over_time({requests}[1h] offset 10m)"
+    # Whose requests come in bursts has none between them.
+    steady = f"quantile_over_time(0.1, {requests}[1h] offset 1h)"
     return (
         Alert(
             name="ApplicationErrorsHigh",
@@ -122,9 +144,10 @@ def _answering(limits: Thresholds) -> tuple[Rule, ...]:
             wait="10m",
             expr=f"""
             {requests} / ({usual} > {limits.min_requests:g}) < {ratio(limits.traffic_left)}
+            and {steady} > {limits.min_requests:g}
             """,
             summary="{{ $labels.service }} gets {{ $value | humanizePercentage }} of its usual traffic",
             description="The service runs but hardly anybody reaches it: the load balancer, DNS, a certificate, or the "
-            "service in front of it. Compared with the hour before.",
+            "service in front of it. Compared with the hour before, of services that were asked without pause before that.",
         ),
     )

@@ -1,9 +1,8 @@
-"""Every container on the host, whoever started it, as cAdvisor sees it.
+"""Every container on the host, whoever started it, as the engine and cAdvisor see it.
 
-`container_creation_time_seconds` is when a container was created, `container_start_time_seconds` when it was started last
-(container/docker/handler.go since 0.57; before, the latter was its creation). The restarts of a container are counted by its
-CPU counter, which begins at zero again with a new cgroup, unless two short lives happen to cost the same: measured with
-Docker 20.10, 8 restarts of a crash loop reset it 4 times.
+The engine (`engine_container_*`, of the socket proxy's page) knows each container, also one that has ended or lives for a
+second, how often it has started it again, and by its restart policy whether it is meant to end. cAdvisor sees what is there
+when it looks. Its `container_start_time_seconds` is when a container was started last (container/docker/handler.go since 0.57).
 
 `container_oom_events_total` counts the kills that the kernel's log names, as long as cAdvisor runs (cmd/internal/api/oom.go);
 before 0.57 it was forgotten with the container whose main process was killed (google/cadvisor#3015): 6 such kills left it at
@@ -14,25 +13,42 @@ from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, 
 from config.alerts.thresholds import Thresholds
 
 _NAMED = 'job="cadvisor",name!=""'
-_RESTARTS = f"max by (job, instance, service, name) (resets(container_cpu_usage_seconds_total{{{_NAMED}}}[%s]))"
+_ENGINE = 'job="containers"'
+_RUNS = f"engine_container_running{{{_ENGINE}}} == 1"
 
 
 def group(limits: Thresholds, watched: Watched) -> Group:
     rules: tuple[Rule, ...] = ()
-    if Job.CADVISOR in watched:
+    if {Job.CADVISOR, Job.CONTAINERS} <= watched:
         rules = _rules(limits)
         if Job.NODE_EXPORTER in watched:
             rules += (_oom_killed(),)
     return Group("containers", rules)
 
 
+def _restarted(span: str, times: str) -> str:
+    """By the engine, or by somebody who starts it again and again: the engine does not count those, and begins at 0."""
+    return f"""
+            max by (service, name) (increase(engine_container_restarts_total{{{_ENGINE}}}[{span}])) {times}
+            or max by (service, name) (changes(container_start_time_seconds{{{_NAMED}}}[{span}])) {times}
+            """
+
+
 def _rules(limits: Thresholds) -> tuple[Rule, ...]:
     return (
+        # The working set holds the files that were read lately (cAdvisor subtracts those of long ago only): a database that
+        # has read much is at its limit for ever, and the kernel gives that up before it kills anybody.
         RecordingRule(
             "name:container_memory_used:ratio",
             f"""
-            max by (job, instance, service, name) (container_memory_working_set_bytes{{{_NAMED}}})
-              / (max by (job, instance, service, name) (container_spec_memory_limit_bytes{{{_NAMED}}}) > 0)
+            max by (job, instance, service, name) (
+              clamp_min(
+                container_memory_working_set_bytes{{{_NAMED}}}
+                  - on (job, instance, service, name) container_memory_total_active_file_bytes{{{_NAMED}}},
+                0
+              )
+              or container_memory_working_set_bytes{{{_NAMED}}}
+            ) / (max by (job, instance, service, name) (container_spec_memory_limit_bytes{{{_NAMED}}}) > 0)
             """,
         ),
         Alert(
@@ -41,13 +57,13 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             wait="10m",
             expr=f"name:container_memory_used:ratio > {ratio(limits.container_memory)}",
             summary="{{ $labels.name }} uses {{ $value | humanizePercentage }} of its memory limit",
-            description="What counts is the working set: memory that the kernel cannot simply take back. At the limit "
-            "the kernel kills the container's largest process.",
+            description="What counts is memory that the kernel cannot simply take back: the working set without cached files. "
+            "At the limit the kernel kills the container's largest process.",
         ),
         Alert(
             name="ContainerRestarting",
             severity="warning",
-            expr=f"{_RESTARTS % '15m'} >= {limits.container_restarts}",
+            expr=_restarted("15m", f">= {limits.container_restarts}"),
             summary='{{ $labels.name }} has restarted {{ printf "%.0f" $value }} times in 15 minutes',
             description="The container starts, dies and is started again. Docker waits longer from one attempt to the "
             "next, up to a minute, and never gives up under `unless-stopped`.",
@@ -66,23 +82,27 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             description="The container has work to do and is held back by its own CPU quota, which shows as latency "
             "while the host's CPU looks free.",
         ),
-        # By service, not name: a deploy may bring the same service back under another name.
-        # Half an hour since it was created spares one-off jobs; one that has restarted lately is as old as before. Silent when cAdvisor itself sees nothing: that is ContainersNotSeen.
+        # By service, not name: a deploy may bring the same service back under another one. By id within: one that was renamed
+        # is still there. A job is not missed: it has no restart policy, and ended well or was removed, or was short.
         Alert(
             name="ContainerGone",
             severity="warning",
             wait="5m",
             expr=f"""
             count by (service) (
-              max by (service, name) (max_over_time(container_last_seen{{{_NAMED}}}[1h]))
-                - max by (service, name) (max_over_time(container_creation_time_seconds{{{_NAMED}}}[1h])) > 30m
-              unless on (service) container_last_seen{{{_NAMED}}}
+              (
+                max_over_time(engine_container_running{{{_ENGINE},restart!="no"}}[1h]) == 1
+                or engine_container_exit_code{{{_ENGINE},restart="no"}} > 0
+              )
+              unless on (id) {_RUNS}
             )
-            and on () count(container_last_seen{{{_NAMED}}}) > 0
+            and on (service) count_over_time((max by (service) ({_RUNS}))[90m:1m]) >= 30
+            unless on (service) {_RUNS}
+            and on () count({_RUNS})
             """,
             summary="No container of {{ $labels.service }} is running any more",
-            description="It had been there for more than half an hour and has stopped or been removed. The alert ends by "
-            "itself an hour after the container was last seen, also when nobody brought it back.",
+            description="It had been there for half an hour or more and has stopped or been removed. The alert ends by itself an "
+            "hour after that, also when nobody brought it back.",
         ),
         # Docker upgrades have done this more than once (google/cadvisor#3749, #3793: API version, containerd's snapshotter).
         Alert(
@@ -106,9 +126,9 @@ def _oom_killed() -> Alert:
         name="ContainerOomKilled",
         severity="warning",
         expr=f"""
-        max by (job, instance, service, name) (increase(container_oom_events_total{{{_NAMED}}}[10m])) > 0
+        max by (service, name) (increase(container_oom_events_total{{{_NAMED}}}[10m])) > 0
         or (
-          {_RESTARTS % "10m"} > 0
+          ({_restarted("10m", "> 0").strip()})
           and on () increase(node_vmstat_oom_kill{{job="node_exporter"}}[10m]) > 0
         )
         """,

@@ -4,6 +4,9 @@ from config.alerts.rule import Alert, Group, Job, Rule, Watched
 from config.alerts.thresholds import Thresholds
 
 _PROBE = 'job="probe"'
+# Of the chain that lasts longest, among those that clients can verify: what a server sends beside it, such as an expired root
+# for old clients, hinders nobody. Where none was verified the exporter says year 1, and the earliest of all must do.
+_ENDS = f"(probe_ssl_last_chain_expiry_timestamp_seconds{{{_PROBE}}} > 0 or probe_ssl_earliest_cert_expiry{{{_PROBE}}})"
 
 
 def group(limits: Thresholds, watched: Watched) -> Group:
@@ -12,7 +15,7 @@ def group(limits: Thresholds, watched: Watched) -> Group:
 
 def _rules(limits: Thresholds) -> tuple[Rule, ...]:
     def certificate(within: str) -> str:
-        return f"probe_ssl_earliest_cert_expiry{{{_PROBE}}} - time() < {within}"
+        return f"{_ENDS} - time() < {within}"
 
     ends = Alert(
         name="CertificateEndsSoon",

@@ -5,6 +5,9 @@ from config.alerts.thresholds import Thresholds
 
 _REDIS = 'job="redis_exporter"'
 
+_NO_CACHE = f'unless on (job, instance, service) redis_instance_info{{{_REDIS},maxmemory_policy=~"allkeys-.+"}}'
+"""Whoever lets Redis evict any key has made it a cache: it is full on purpose, and evicts for as long as it works."""
+
 
 def group(limits: Thresholds, watched: Watched) -> Group:
     return Group("redis", _rules(limits) if Job.REDIS_EXPORTER in watched else ())
@@ -29,6 +32,7 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             expr=f"""
             redis_memory_used_bytes{{{_REDIS}}} / (redis_memory_max_bytes{{{_REDIS}}} > 0)
               > {ratio(limits.redis_memory)}
+            {_NO_CACHE}
             """,
             summary="{{ $labels.service }} uses {{ $value | humanizePercentage }} of maxmemory",
             description="At the limit Redis evicts keys or, with the policy noeviction, refuses every write.",
@@ -44,10 +48,13 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             name="RedisEvictsKeys",
             severity="warning",
             wait="15m",
-            expr=f"rate(redis_evicted_keys_total{{{_REDIS}}}[5m]) > {limits.redis_evictions:g}",
+            expr=f"""
+            rate(redis_evicted_keys_total{{{_REDIS}}}[5m]) > {limits.redis_evictions:g}
+            {_NO_CACHE}
+            """,
             summary="{{ $labels.service }} evicts {{ $value | humanize }} keys a second",
-            description="Redis throws keys out before their time to make room. For a cache that costs speed; sessions or "
-            "jobs are simply lost.",
+            description="Redis throws keys out before their time to make room, those that have an end: sessions or "
+            "reservations are simply lost.",
         ),
         Alert(
             name="RedisPersistenceFailing",

@@ -41,8 +41,9 @@ def _rules(limits: Thresholds, shippers: list[Job]) -> tuple[Rule, ...]:
               {_either(shippers, "dropped", "increase(%s[15m])")}
             ) > 0
             """,
-            summary='The log shipper has lost {{ printf "%.0f" $value }} lines in 15 minutes: {{ $labels.reason }}',
-            description="Loki would not take them and never will: the shipper has given up. What the pipeline drops on "
+            summary='The log shipper has lost up to {{ printf "%.0f" $value }} lines in 15 minutes: {{ $labels.reason }}',
+            description="Loki would not take some or all of them and never will: the shipper has given up. It counts the whole batch "
+            "where Loki refused a part; how many those were, LogLinesRefused or LogLinesLate says. What the pipeline drops on "
             "purpose is not among them.",
         ),
         Alert(

@@ -34,6 +34,9 @@ class Thresholds(BaseModel):
     disk_critical: Percent = Field(default=95, description="File system in use, percent: time to act at once.")
     disk_fills: Span = Field(default="24h", description="Warn when a disk will be full sooner than this.")
     disk_fills_critical: Span = Field(default="4h", description="Act now when a disk will be full sooner than this.")
+    memory_critical: Percent = Field(
+        default=95, description="The same, percent: time to act at once, where the kernel has no PSI to tell."
+    )
     inodes: Percent = Field(default=90, description="Inodes of a file system in use, percent.")
     cpu_steal: Percent = Field(
         default=10, description="CPU time that the hypervisor gave to other guests while this one wanted it, percent."
@@ -71,10 +74,13 @@ class Thresholds(BaseModel):
 
     # Probes.
     probe_duration: Span = Field(default="3s", description="Mean duration of a probe over five minutes.")
-    certificate: Span = Field(default="21d", description="Warn when a TLS certificate ends sooner than this.")
+    certificate: Span = Field(
+        default="10d",
+        description="Warn when a TLS certificate ends sooner than this. One of 90 d is renewed 30 d before its end, one of 45 d "
+        "15 d before.",
+    )
     certificate_critical: Span = Field(
-        default="7d",
-        description="Act now when a TLS certificate ends sooner than this. Let's Encrypt renews 30 d before the end.",
+        default="3d", description="Act now when a TLS certificate ends sooner than this."
     )
 
     # Databases.
@@ -111,7 +117,9 @@ class Thresholds(BaseModel):
     )
     log_silence: Span = Field(default="30m", description="How long a service that logs steadily may say nothing.")
     log_steady: int = Field(
-        default=60, ge=1, description="Lines in the hour before: who logged less may be silent for as long as it likes."
+        default=60,
+        ge=1,
+        description="Lines in the hour before, half of them in each half: who logged less may be silent for as long as it likes.",
     )
     log_streams: Percent = Field(default=80, description="Streams in Loki's memory, percent of `logs.limits.streams`.")
     log_backlog: int = Field(
@@ -121,9 +129,11 @@ class Thresholds(BaseModel):
 
     @model_validator(mode="after")
     def _warn_before_it_is_critical(self) -> Self:
-        if self.disk_critical <= self.disk:
-            msg = f"disk_critical: {self.disk_critical:g} must be above disk ({self.disk:g})"
-            raise ValueError(msg)
+        for warning, critical in (("disk", "disk_critical"), ("memory", "memory_critical")):
+            low, high = getattr(self, warning), getattr(self, critical)
+            if high <= low:
+                msg = f"{critical}: {high:g} must be above {warning} ({low:g})"
+                raise ValueError(msg)
         for warning, critical in (("disk_fills", "disk_fills_critical"), ("certificate", "certificate_critical")):
             early, late = getattr(self, warning), getattr(self, critical)
             if seconds(late) >= seconds(early):

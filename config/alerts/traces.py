@@ -120,8 +120,9 @@ def _queued(limits: Thresholds) -> tuple[Rule, ...]:
               {_grown(f"otelcol_exporter_send_failed_log_records_total{{{_COLLECTOR}}}", 10, "exporter")}
             )
             """,
-            summary='The collector has lost {{ printf "%.0f" $value }} spans or log records for {{ $labels.exporter }}',
-            description="Its queue was full, or the receiver refused them for good: what is only away is waited for.",
+            summary='The collector has lost up to {{ printf "%.0f" $value }} spans or log records for {{ $labels.exporter }}',
+            description="Its queue was full, or the receiver refused some or all of them for good: what is only away is waited for. "
+            "The collector counts the whole batch where a part was refused; of log records, LogLinesRefused says how many.",
         ),
         Alert(
             name="TracesNotStored",
@@ -148,7 +149,7 @@ def _storing() -> Rule:
         sum by (job, instance, service) ({failed})
         or sum by (job, instance, service) (increase(jaeger_storage_bulk_index_errors_total{{{_JAEGER}}}[5m])) > 0
         """,
-        summary='Jaeger has failed to store {{ printf "%.0f" $value }} spans in five minutes',
+        summary='Jaeger has failed to store up to {{ printf "%.0f" $value }} spans in five minutes',
         description="Its storage answers and refuses: a full disk, a read-only index, a mapping with too many fields. With "
         "Badger, and from Jaeger 2.21 on with Elasticsearch and OpenSearch, the collector keeps what failed and sends it "
         "again. An older Jaeger loses it.",

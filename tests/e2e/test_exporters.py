@@ -1,11 +1,13 @@
 """The exporters with the real services that they speak for, in a network of the user's own."""
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
 import pytest
 from docker import DockerClient
+from docker.models.containers import Container
 
 from components.engine import execute
 from tests.e2e import leftovers
@@ -15,7 +17,13 @@ from tests.e2e.wait import until
 from toolchain.images import for_tests
 
 PASSWORDS = {"postgres_password": "pg:s3cret/'%", "redis_password": 'redis s3cret "@'}
+USERS = {"postgres": "exporter ro", "redis": "me@shop"}
+DATABASE = "100% my shop"
 """With everything in them that a URL, a shell or JSON could stumble over."""
+
+
+def _succeeds(container: Container, command: list[str]) -> bool:
+    return execute(container, command)[0] == 0
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +36,16 @@ def shop(client: DockerClient) -> Iterator[Shop]:
             ["-c", "max_connections=20"],
             environment={"POSTGRES_PASSWORD": "of the owner"},
         )
-        made.start("cache", for_tests.image(client, "redis"), ["--requirepass", PASSWORDS["redis_password"]])
+        user = ["--user", USERS["redis"], "on", f">{PASSWORDS['redis_password']}", "~*", "&*", "+@all"]
+        made.start("cache", for_tests.image(client, "redis"), ["--requirepass", "of the owner", *user])
         made.start("proxy", for_tests.image(client, "nginx"), [])
-        role = "CREATE ROLE postgres_exporter LOGIN PASSWORD {} IN ROLE pg_monitor".format(
-            "'" + PASSWORDS["postgres_password"].replace("'", "''") + "'"
+        role = "CREATE ROLE \"{}\" LOGIN PASSWORD '{}' IN ROLE pg_monitor".format(
+            USERS["postgres"], PASSWORDS["postgres_password"].replace("'", "''")
         )
         db = client.containers.get(f"{made.name}-db")
-        until(lambda: execute(db, ["psql", "-h", "/var/run/postgresql", "-U", "postgres", "-c", role])[0] == 0)
+        for statement in (role, f'CREATE DATABASE "{DATABASE}"'):
+            asked = ["psql", "-h", "/var/run/postgresql", "-U", "postgres", "-c", statement]
+            until(functools.partial(_succeeds, db, asked))
         yield made
 
 
@@ -43,8 +54,13 @@ def stack(
     deploy: Callable[..., AbstractContextManager[Deployment]], shop: Shop, local_images: Mapping[str, str]
 ) -> Iterator[Deployment]:
     exporters = {
-        "postgres": {"address": f"{shop.name}-db:5432", "service": "shop-db"},
-        "redis": {"address": f"{shop.name}-cache:6379", "service": "shop-cache"},
+        "postgres": {
+            "address": f"{shop.name}-db:5432",
+            "user": USERS["postgres"],
+            "database": DATABASE,
+            "service": "shop-db",
+        },
+        "redis": {"address": f"{shop.name}-cache:6379", "user": USERS["redis"], "service": "shop-cache"},
         "nginx": {"status_url": f"http://{shop.name}-proxy:8080/stub_status", "service": "shop-proxy"},
         "probes": [
             {"name": "shop", "target": f"http://{shop.name}-proxy:8080/", "service": "shop-proxy"},

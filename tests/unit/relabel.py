@@ -23,7 +23,8 @@ def relabelled(labels: Mapping[str, str], rules: Iterable[Mapping[str, Any]]) ->
             return None
         if action == "replace" and match:
             replacement = re.sub(r"\$(\d)", r"\\\1", rule.get("replacement", "$1"))
-            result[rule["target_label"]] = match.expand(replacement)
+            label = re.sub(r"\$(\d)", r"\\\1", rule["target_label"])
+            result[match.expand(label)] = match.expand(replacement)
         result = {name: value for name, value in result.items() if value}
     return result
 
@@ -38,9 +39,11 @@ def scraped(labels: Mapping[str, str], job: Mapping[str, Any]) -> dict[str, str]
     target = relabelled({**start, **labels}, job.get("relabel_configs", ()))
     if target is None:
         return None
-    params = {name: value for name, value in target.items() if name.startswith("__param_")}
-    query = "&".join(f"{name.removeprefix('__param_')}={value}" for name, value in sorted(params.items()))
-    url = f"{target['__scheme__']}://{target['__address__']}{target['__metrics_path__']}" + (
+    params = {name: [value] for name, value in target.items() if name.startswith("__param_")}
+    params |= {f"__param_{name}": values for name, values in job.get("params", {}).items()}
+    query = "&".join(f"{name.removeprefix('__param_')}={v}" for name, values in sorted(params.items()) for v in values)
+    # As Prometheus asks: a `?` within the path is a character of it.
+    url = f"{target['__scheme__']}://{target['__address__']}{target['__metrics_path__'].replace('?', '%3F')}" + (
         f"?{query}" if query else ""
     )
     series = {name: value for name, value in target.items() if not name.startswith("__")}

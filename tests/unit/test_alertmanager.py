@@ -146,10 +146,10 @@ def test_slack_hears_in_the_channel_of_the_settings() -> None:
 
 def test_every_template_that_is_used_is_defined_in_a_file_that_is_loaded() -> None:
     files = config_of("alertmanager", settings_of(secrets=[SLACK, PAGERDUTY])).files
-    used = set(re.findall(r'template "([\w.]+)"', files["alertmanager.yml"]))
     templates = "".join(
         text for name, text in files.items() if name.startswith("templates/") and name.endswith(".tmpl")
     )
+    used = set(re.findall(r'template "([\w.]+)"', files["alertmanager.yml"] + templates))
     assert used == set(re.findall(r'define "([\w.]+)"', templates))
     assert yaml.safe_load(files["alertmanager.yml"])["templates"] == ["templates/*.tmpl"]
 
@@ -210,6 +210,14 @@ def test_an_alert_that_only_repeats_another_is_muted(labels: Labels, other: Labe
     ("labels", "other"),
     [
         (
+            {"alertname": "QueueLong", "severity": "warning", "queue": "invoices"},
+            {"alertname": "QueueLong", "severity": "critical", "queue": "mails"},
+        ),
+        (
+            {"alertname": "BackupOld", "severity": "warning", "service": "backup", "database": "crm"},
+            {"alertname": "BackupOld", "severity": "critical", "service": "backup", "database": "shop"},
+        ),
+        (
             {"alertname": "HostDiskFull", "severity": "warning", "service": "host", "mountpoint": "/data"},
             {"alertname": "HostDiskFull", "severity": "critical", "service": "host", "mountpoint": "/"},
         ),
@@ -231,6 +239,8 @@ def test_an_alert_that_only_repeats_another_is_muted(labels: Labels, other: Labe
         ),
     ],
     ids=[
+        "another queue, by a rule of the user's own",
+        "another database of the same service, by a rule of the user's own",
         "another disk",
         "the silence of another service",
         "another service",
@@ -240,6 +250,14 @@ def test_an_alert_that_only_repeats_another_is_muted(labels: Labels, other: Labe
 )
 def test_an_alert_that_says_more_is_not_muted(labels: Labels, other: Labels) -> None:
     assert not muted(labels, [other])
+
+
+def test_a_pair_differs_by_no_label_that_muting_does_not_look_at() -> None:
+    [rule] = [rule for rule in alertmanager.inhibit_rules() if "alertname" in rule.get("equal", ())]
+    looked_at = {*rule["equal"], "job", "severity", "probe", "module"}  # an instance has one of each
+    for of_pair in (alert for alert in _alerts() if alert["alert"] in alertmanager.pairs()):
+        kept = {label for by in re.findall(r"by \(([\w, ]+)\)", of_pair["expr"]) for label in by.split(", ")}
+        assert kept - looked_at <= {"device_error"}, of_pair["alert"]  # the two are never of the same error
 
 
 def test_no_alert_mutes_itself_or_the_dead_mans_switch() -> None:

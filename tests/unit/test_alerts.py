@@ -77,7 +77,7 @@ def rendered() -> list[dict[str, Any]]:
         ("traffic_left", 25, "ApplicationTrafficDropped", "< 0.25"),
         ("probe_duration", "1500ms", "ProbeSlow", "> 1500ms"),
         ("certificate", "14d", "CertificateEndsSoon", "< 14d"),
-        ("certificate_critical", "3d", "CertificateEndsSoon", "< 3d"),
+        ("certificate_critical", "2d", "CertificateEndsSoon", "< 2d"),
         ("db_connections", 62, "PostgresConnectionsHigh", "> 0.62"),
         ("db_connections", 62, "MongodbConnectionsHigh", "> 0.62"),
         ("postgres_deadlocks", 8, "PostgresDeadlocks", ">= 8"),
@@ -180,7 +180,7 @@ def test_impossible_thresholds_are_refused(values: dict[str, Any]) -> None:
 
 
 def test_the_message_names_both_of_two_thresholds_that_do_not_fit() -> None:
-    with pytest.raises(ValidationError, match=r"certificate_critical: 30d must be shorter than certificate \(21d\)"):
+    with pytest.raises(ValidationError, match=r"certificate_critical: 30d must be shorter than certificate \(10d\)"):
         Thresholds(certificate_critical="30d")
 
 

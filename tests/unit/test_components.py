@@ -178,6 +178,11 @@ EVERY_RUNNING: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "has a read-only root, with room for temporary files within limits": lambda c: (
         (c["readOnly"] is True and "size=" in c["tmpfs"]["/tmp"]) or c["hostname"] in WRITES_INTO_ITS_ROOT  # noqa: S108
     ),
+    "has nothing else in memory but what stays empty": lambda c: all(
+        c["tmpfs"][path] == "size=4k,mode=0555"
+        for path in (c.get("tmpfs") or {})
+        if path != "/tmp"  # noqa: S108
+    ),
     "is no host network": lambda c: c["networkMode"] == "bridge",
     "gives way to the owner's services": lambda c: 0 < c["cpuShares"] < 1024,
     "adds capabilities by their full name only": lambda c: all(

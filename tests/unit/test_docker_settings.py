@@ -17,6 +17,22 @@ def test_the_provider_is_told_the_socket_of_an_ssh_host(host: str) -> None:
     assert told == "ssh://deploy@vps.example:2222/var/run/docker.sock"
 
 
+@pytest.mark.parametrize(
+    ("host", "socket"),
+    [
+        ("unix:///run/user/1000/docker.sock", "/run/user/1000/docker.sock"),
+        ("unix:///var//run/../run/docker.sock", "/var/run/docker.sock"),
+        ("ssh://deploy@vps.example/run/user/1000/docker.sock", "/run/user/1000/docker.sock"),
+        ("ssh://deploy@vps.example/", "/var/run/docker.sock"),
+        ("tcp://127.0.0.1:2375", "/var/run/docker.sock"),
+    ],
+)
+def test_the_socket_of_the_engine_is_where_the_host_says(host: str, socket: str) -> None:
+    told = Docker.model_validate({"host": host})
+    assert told.socket == socket
+    assert host.startswith(("unix:", "tcp:")) or told.provider_host == f"ssh://deploy@vps.example{socket}"
+
+
 @pytest.mark.parametrize("host", ["unix:///run/user/1000/docker.sock", "tcp://127.0.0.1:2375"])
 def test_the_provider_is_told_other_hosts_as_they_are(host: str) -> None:
     assert Docker.model_validate({"host": host}).provider_host == host

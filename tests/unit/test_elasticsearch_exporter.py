@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.unit.conftest import config_of, described, settings_of
+from tests.unit.conftest import config_of, described, refusal, settings_of
 
 PASSWORD = ["elasticsearch_password"]
 
@@ -35,6 +35,22 @@ def test_user_and_password_survive_the_url_that_holds_them(user: str, password: 
     assert (unquote(parts.username or ""), unquote(parts.password or "")) == (user, password)
     assert (parts.scheme, parts.hostname, parts.port) == ("https", "search", 9200)
     assert config.reload == "restart"
+
+
+# Each made the exporter 1.11 write the whole address, password included, to its log.
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://search:9200/100%",
+        "http://search:9200/\x01",
+        "http://a%zz:9200",
+        "http://search:9200x",
+        "http://[::1:9200",
+    ],
+)
+def test_an_address_that_it_cannot_read_is_refused_for_it_would_show_the_password(url: str) -> None:
+    message = refusal({"exporters": {"elasticsearch": {"url": url}}}, secrets=PASSWORD)
+    assert message.startswith("Pulumi.test.yaml: nervous-system:exporters.elasticsearch.url: is not a URL with http://")
 
 
 def test_the_password_without_a_user_is_that_of_the_built_in_one() -> None:

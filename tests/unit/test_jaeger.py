@@ -10,7 +10,7 @@ from config import elasticsearch, jaeger, jaeger_es_index_cleaner, opensearch
 from config.container import Container
 from config.images import JAEGER_WITHOUT_SEARCH, pins, version
 from config.trace_settings import RETENTION_SUCCESS
-from tests.unit.conftest import PINNED_STORAGE, refusal, settings_of
+from tests.unit.conftest import PINNED_STORAGE, config_of, refusal, settings_of
 
 CLUSTER = {"url": "https://search.example:9200", "user": "tracer"}
 
@@ -77,6 +77,12 @@ def test_a_cluster_that_is_there_already_is_spoken_to_with_a_password_from_a_fil
         assert container.config is not None
         assert set(container.config.secrets) == {"traces_password"}
         assert container.reaches_users
+
+
+def test_a_dollar_is_no_variable_of_the_environment() -> None:
+    """It reads its file as the collector does, which it is made of."""
+    settings = stack(storage="elasticsearch", cluster={**CLUSTER, "user": "a${HOME}"}, secrets=("traces_password",))
+    assert "username: a$${HOME}\n" in config_of("jaeger", settings).files[jaeger.MAIN]
 
 
 def test_span_metrics_are_found_under_the_names_that_the_collector_gives_them() -> None:

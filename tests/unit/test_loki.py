@@ -248,6 +248,15 @@ def test_versions_are_no_values_of_labels_in_prometheus(labels: dict[str, str], 
     assert (relabelled(labels, loki.metric_relabel_configs()) is not None) == kept
 
 
+def test_an_external_label_is_no_template_of_a_log_alert() -> None:
+    """Loki 3.7 refused the whole file for the first one; of these rules its alerts carry the very text."""
+    said = "a$b c{{ $labels.x }}d{{{"
+    settings = settings_of({"metrics": {"external_labels": {"owner": said}}})
+    for group in read(config_of("loki", settings), loki.RULES)["groups"]:
+        for rule in group["rules"]:
+            assert rule["labels"]["owner"] == 'a$b c{{ "{{" }} $labels.x }}d{{ "{{" }}{'
+
+
 def test_log_alerts_carry_what_prometheus_adds_to_its_own_and_link_to_their_pages() -> None:
     settings = settings_of({"environment": "prod", "metrics": {"external_labels": {"region": "eu"}}})
     groups = read(config_of("loki", settings), loki.RULES)["groups"]

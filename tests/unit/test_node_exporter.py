@@ -1,6 +1,7 @@
 """node_exporter's flags: what it looks at on the host."""
 
 import re
+from pathlib import PurePosixPath
 
 import pytest
 import yaml
@@ -29,6 +30,7 @@ COLLECTORS = {
     "timex": "timex",
     "uname": "uname",
     "vmstat": "vmstat",
+    "zfs": "zfs",
 }
 """Second word of a metric's name → the collector that makes it, on Linux."""
 
@@ -59,6 +61,15 @@ def excluded(flag: str, value: str) -> bool:
         ("/developer", False),
         ("/var/lib/docker/overlay2/abc/merged", True),
         ("/var/lib/docker/containers/abc/mounts/shm", True),
+        ("/var/lib/docker/zfs/graph/0af1", True),
+        ("/var/lib/docker/btrfs/subvolumes/0af1", True),
+        ("/var/lib/docker/containerd/daemon/io.containerd.snapshotter.v1.zfs/snapshots/7", True),
+        ("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs", True),
+        ("/var/lib/docker/volumes", False),
+        ("/var/lib/docker/volumes/pgdata/_data", False),
+        ("/var/lib/docker/overlay2", False),
+        ("/var/lib/containerd", False),
+        ("/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs", False),
         ("/run/user/1000", True),
         ("/run", True),
         ("/proc/sys/fs/binfmt_misc", True),
@@ -73,10 +84,26 @@ def test_disks_are_watched_and_what_is_mounted_for_containers_is_not(path: str, 
 
 
 @pytest.mark.parametrize(
+    ("path", "hidden"),
+    [
+        ("/data/docker", False),
+        ("/data/docker/volumes/pgdata/_data", False),
+        ("/data/docker/zfs/graph/0af1", True),
+        ("/data/docker/btrfs/subvolumes/0af1", True),
+        ("/data/docker/overlay2/abc/merged", True),
+    ],
+)
+def test_layers_are_left_out_wherever_the_engine_keeps_them(path: str, hidden: bool) -> None:  # noqa: FBT001
+    command = container(settings_of({"docker": {"data_root": "/data/docker"}})).command
+    [pattern] = [flag.partition("=")[2] for flag in command if "mount-points-exclude" in flag]
+    assert bool(re.search(pattern, path)) is hidden
+
+
+@pytest.mark.parametrize(
     ("kind", "hidden"),
     [
-        *((kind, False) for kind in ("ext4", "xfs", "btrfs", "vfat", "zfs", "nfs4")),
-        *((kind, True) for kind in ("tmpfs", "overlay", "proc", "cgroup", "cgroup2", "fuse.lxcfs")),
+        *((kind, False) for kind in ("ext4", "xfs", "btrfs", "vfat", "zfs", "nfs4", "fuseblk")),
+        *((kind, True) for kind in ("tmpfs", "overlay", "proc", "cgroup", "cgroup2", "fuse.lxcfs", "fuse.mergerfs")),
     ],
 )
 def test_file_systems_without_a_disk_are_left_out(kind: str, hidden: bool) -> None:  # noqa: FBT001
@@ -95,6 +122,13 @@ def test_file_systems_without_a_disk_are_left_out(kind: str, hidden: bool) -> No
 )
 def test_disks_are_counted_once_and_not_by_partition(device: str, hidden: bool) -> None:  # noqa: FBT001
     assert excluded("--collector.diskstats.device-exclude", device) is hidden
+
+
+def test_a_host_without_the_folder_for_text_files_is_no_error_and_one_that_gets_it_later_needs_no_restart() -> None:
+    """It logs an error at each scrape where its pattern finds nothing (node_exporter 1.12, `textfile.go`)."""
+    pattern, [empty] = FLAGS["--collector.textfile.directory"], container(settings_of()).empty
+    assert PurePosixPath(empty).match(pattern)
+    assert PurePosixPath("/host/var/lib/node_exporter").match(pattern)
 
 
 def test_it_sees_the_host_through_one_window() -> None:

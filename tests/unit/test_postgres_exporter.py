@@ -7,7 +7,7 @@ import pytest
 
 from config.container import Container
 from config.postgres_exporter import NO_BLANK
-from tests.unit.conftest import config_of, described, settings_of
+from tests.unit.conftest import config_of, described, refusal, settings_of
 
 PASSWORD = ["postgres_password"]
 
@@ -20,10 +20,24 @@ def exporter(secrets: list[str], **differences: str) -> Container:
 def test_it_connects_to_the_database_of_the_settings() -> None:
     made = exporter([], user="watcher", database="shop", sslmode="verify-full")
     assert made.environment == {
-        "DATA_SOURCE_URI": "db:5432/shop?sslmode=verify-full",
-        "DATA_SOURCE_USER": "watcher",
+        "DATA_SOURCE_URI": "db:5432?sslmode=verify-full",
+        "PGUSER": "watcher",
+        "PGDATABASE": "shop",
     }
     assert made.config is None
+
+
+@pytest.mark.parametrize("name", ["exporter ro", "100%", "a/b?c#d", "me@corp:x", "grün"])
+def test_what_stands_in_its_connection_string_can_neither_break_it_nor_show_it_in_the_log(name: str) -> None:
+    environment = exporter(PASSWORD, user=name, database=name).environment
+    assert environment["DATA_SOURCE_URI"] == "db:5432?sslmode=disable"
+    assert (environment["PGUSER"], environment["PGDATABASE"]) == (name, name)
+
+
+@pytest.mark.parametrize("key", ["user", "database"])
+def test_a_name_that_is_empty_is_refused_for_then_the_driver_would_take_another(key: str) -> None:
+    message = refusal({"exporters": {"postgres": {"address": "db:5432", key: " "}}})
+    assert f"exporters.postgres.{key}: String should have at least 1 character" in message
 
 
 def test_the_password_comes_from_a_file_that_holds_nothing_else() -> None:

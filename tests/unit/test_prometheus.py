@@ -57,9 +57,6 @@ def test_the_file_says_what_the_settings_say() -> None:
             "always_scrape_classic_histograms": True,
             "body_size_limit": "5MB",
             "sample_limit": 1000,
-            "label_limit": 20,
-            "label_value_length_limit": 100,
-            "target_limit": 10,
             "keep_dropped_targets": 50,
         },
         "storage": {
@@ -80,6 +77,12 @@ def test_by_default_it_keeps_60_days_and_scrapes_and_judges_every_15_seconds() -
 def test_a_user_can_rename_the_environment_for_the_outside() -> None:
     settings = settings_of({"metrics": {"external_labels": {"environment": "production"}}})
     assert main_file(settings)["global"]["external_labels"] == {"environment": "production"}
+
+
+def test_a_dollar_of_an_external_label_is_no_variable_of_the_environment() -> None:
+    """Prometheus 3 expands `$name` there, and takes `$$` for a dollar."""
+    settings = settings_of({"metrics": {"external_labels": {"owner": "a$b ${HOME} $$"}}})
+    assert main_file(settings)["global"]["external_labels"]["owner"] == "a$$b $${HOME} $$$$"
 
 
 def test_retention_stands_in_the_file_only_so_that_a_change_needs_no_restart() -> None:

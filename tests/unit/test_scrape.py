@@ -11,7 +11,7 @@ from config import cadvisor, scrape
 from config.alerts.rule import Job
 from config.ports import METRICS
 from config.settings import SERVICES
-from tests.unit.conftest import EVERYTHING, EXPORTERS, INSTEAD, config_of, settings_of
+from tests.unit.conftest import EVERYTHING, EXPORTERS, INSTEAD, config_of, refusal, settings_of
 from tests.unit.relabel import relabelled, scraped, targets
 
 APPLICATIONS = {
@@ -58,6 +58,24 @@ def test_an_exporter_speaks_for_the_service_behind_it(exporter: str) -> None:
     assert [target["service"] for target in targets(renamed) if target] == ["shop-store"]
 
 
+def test_a_page_without_a_content_type_is_read_as_text() -> None:
+    """Prometheus 2 did so; Prometheus 3 has to be told. The stack's own exporters say theirs."""
+    named = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})
+    told = {name for name, job in named.items() if job.get("fallback_scrape_protocol") == "PrometheusText0.0.4"}
+    assert told >= {"haproxy", "application", "application-containers"}
+
+
+LIMITS = ("label_limit", "label_value_length_limit", "target_limit")
+
+
+def test_what_others_write_is_held_to_limits_and_the_stacks_own_exporters_are_not() -> None:
+    """One label of theirs would take the whole page with it: a certificate with many names, a long mount point."""
+    named = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS, "limits": {"labels": 20, "targets": 7}}})
+    held = {name for name, job in named.items() if [job.get(limit) for limit in LIMITS] == [20, 512, 7]}
+    assert held == {"spans", "otlp", "haproxy", "application", "application-containers"}
+    assert [name for name in named.keys() - held if set(LIMITS) & named[name].keys()] == []
+
+
 def test_haproxy_is_asked_itself() -> None:
     config = {"exporters": {"haproxy": {"targets": ["lb:8405"], "path": "/stats", "service": "edge"}}}
     assert targets(jobs(config)["haproxy"]) == [
@@ -77,6 +95,44 @@ def test_static_applications_are_one_job() -> None:
             "url": "https://10.0.0.5:9000/internal/metrics",
         },
     ]
+
+
+QUERIES = [
+    ("/v1/sys/metrics?format=prometheus", "/v1/sys/metrics?format=prometheus"),
+    ("/federate?match[]=up&match[]={job=%22x%22}&a=", '/federate?a=&match[]=up&match[]={job="x"}'),
+    ("/a%20b/metrics", "/a b/metrics"),
+]
+"""Path of the settings → what is asked for, before Prometheus encodes it."""
+
+
+@pytest.mark.parametrize(("path", "asked"), QUERIES)
+def test_a_path_with_a_query_is_asked_with_it(path: str, asked: str) -> None:
+    static = [{"service": "vault", "targets": ["vault:8200"], "path": path}, *APPLICATIONS["static"]]
+    config = {
+        "metrics": {"applications": {"static": static, "discover": False}},
+        "exporters": {"haproxy": {"targets": ["lb:8405"], "path": path}},
+    }
+    made = [
+        target
+        for name, job in jobs(config).items()
+        if name.startswith(("application", "hap"))
+        for target in targets(job)
+    ]
+    urls = {target["service"]: target["url"] for target in made if target}
+    assert urls["vault"] == f"http://vault:8200{asked}"
+    assert urls["haproxy"] == f"http://lb:8405{asked}"
+    assert urls["legacy"] == "https://10.0.0.5:9000/internal/metrics"
+    assert {target["job"] for target in made if target} == {"application", "haproxy"}
+
+
+@pytest.mark.parametrize("path", ["metrics", "/metrics#top", "/my metrics", "/100%"])
+@pytest.mark.parametrize("key", ["exporters.haproxy.path", "metrics.applications.static.0.path"])
+def test_a_path_that_cannot_be_asked_for_is_refused(key: str, path: str) -> None:
+    config = {
+        "exporters": {"haproxy": {"targets": ["lb:8405"], "path": path}},
+        "metrics": {"applications": {"static": [{"service": "a", "targets": ["a:1"], "path": path}]}},
+    }
+    assert f"{key}: is not a path like /metrics or /metrics?format=prometheus" in refusal(config)
 
 
 def test_a_probe_is_asked_of_the_blackbox_exporter_and_named_after_what_it_tries() -> None:
@@ -115,6 +171,7 @@ def discovered(meta: Mapping[str, str] | None = None, config: dict[str, Any] | N
         "__meta_docker_network_name": "nervous-test",
         "__meta_docker_network_ip": "172.18.0.5",
         "__meta_docker_container_name": "/shop-orders-1",
+        "__meta_docker_container_network_mode": (meta or {}).get("network_name", "nervous-test"),
         "__meta_docker_container_label_observability_scrape": "true",
         **{f"__meta_docker_{name}": value for name, value in (meta or {}).items()},
     }
@@ -123,7 +180,7 @@ def discovered(meta: Mapping[str, str] | None = None, config: dict[str, Any] | N
 
 ORDERS = {
     "job": "application",
-    "service": "shop-orders-1",
+    "service": "shop-orders",
     "instance": "shop-orders-1:8000",
     "url": "http://172.18.0.5:8000/metrics",
 }
@@ -143,6 +200,14 @@ ORDERS = {
             {"url": "http://172.18.0.5:8000/internal/metrics"},
         ),
         ({"container_label_observability_path": "metrics"}, {}),
+        (
+            {"container_label_observability_path": "/metrics?format=prometheus"},
+            {"url": "http://172.18.0.5:8000/metrics?format=prometheus"},
+        ),
+        (
+            {"container_label_observability_path": "/m?a=1&b=x=y&c=3&d=4&e=5&f=6"},
+            {"url": "http://172.18.0.5:8000/m?a=1&b=x=y&c=3&d=4&e=5"},
+        ),
         ({"container_label_observability_scheme": "https"}, {"url": "https://172.18.0.5:8000/metrics"}),
         ({"container_label_observability_scheme": "gopher"}, {}),
         ({"container_label_com_docker_compose_service": "orders"}, {"service": "orders"}),
@@ -160,6 +225,8 @@ ORDERS = {
         "by its exposed port when the label is no port",
         "by the path of its label",
         "by the usual path when the label is no path",
+        "by the query of its label",
+        "by as many parameters as are read",
         "by the scheme of its label",
         "by the usual scheme when the label is none",
         "as its compose service",
@@ -180,6 +247,12 @@ def test_a_container_is_scraped_in_the_shared_network_only() -> None:
     assert discovered({"network_name": "shop-net"}, {"networks": ["shop.net"]}) is None
 
 
+@pytest.mark.parametrize("name", ["shop+net", "Bugs A Net", "shop+net (1)", "a|b", "[x]{2}^$", "grün*?", r"a\d"])
+def test_a_network_may_be_called_as_older_engines_let_it_be(name: str) -> None:
+    assert discovered({"network_name": name}, {"networks": [name]}) == ORDERS
+    assert discovered({"network_name": "elsewhere"}, {"networks": [name]}) is None
+
+
 def test_a_container_in_several_shared_networks_is_one_target() -> None:
     config = {"networks": ["front", "back"]}
     found = [
@@ -187,8 +260,55 @@ def test_a_container_in_several_shared_networks_is_one_target() -> None:
         for name in ("front", "back", "nervous-test", "elsewhere")
     ]
     assert found == [None, ORDERS, None, None]
-    # It was started in a network that is not shared, and joined a shared one later.
-    assert discovered({"network_name": "front", "container_network_mode": "elsewhere"}, config) == ORDERS
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked"),
+    [
+        pytest.param("elsewhere", "shop-orders-1", id="it was started in a network that is not shared"),
+        pytest.param("bridge", "shop-orders-1", id="it was started in the engine's own network"),
+        pytest.param(
+            "container:" + "0123456789ab" * 5 + "cdef", "0123456789ab", id="it is in another container's network"
+        ),
+    ],
+)
+def test_a_container_that_joined_several_shared_networks_later_is_one_target_that_is_asked_by_its_name(
+    mode: str, asked: str
+) -> None:
+    networks = {"front": "172.19.0.5", "back": "172.20.0.5"}
+    found = [
+        discovered({"network_name": name, "network_ip": ip, "container_network_mode": mode}, {"networks": [*networks]})
+        for name, ip in networks.items()
+    ]
+    assert found == 2 * [{**ORDERS, "url": f"http://{asked}:8000/metrics"}]
+
+
+def test_a_container_without_an_address_is_no_target() -> None:
+    """It restarts. Without its address, Prometheus' own would be asked."""
+    meta = {"network_ip": "", "container_label_observability_port": "8000"}
+    assert discovered(meta) is None
+
+
+@pytest.mark.parametrize(("said", "scraped"), [("True", False), ("true", False), ("False", True), ("", True)])
+def test_a_migration_that_compose_runs_with_the_labels_of_its_service_is_no_target(said: str, scraped: bool) -> None:  # noqa: FBT001 - a column
+    assert bool(discovered({"container_label_com_docker_compose_oneoff": said})) is scraped
+
+
+@pytest.mark.parametrize(
+    ("container", "service"),
+    [
+        ("shop-web-1a2b3c4", "shop-web"),
+        ("shop-web-9f8e7d6", "shop-web"),
+        ("shop_web.1.x7k2m9q4w8e1r5t6y3u0i2o4p", "shop_web"),
+    ],
+)
+def test_a_deployment_that_names_containers_by_version_makes_no_other_service(container: str, service: str) -> None:
+    found = discovered({"container_name": f"/{container}"})
+    assert found
+    assert (found["service"], found["instance"]) == (service, f"{container}:8000")
+    series = container_series(**{**RUNNING, "name": container})
+    assert series
+    assert series["service"] == service
 
 
 def test_with_a_port_label_all_ports_of_a_container_are_one_target() -> None:
@@ -255,7 +375,8 @@ RUNNING = {"id": "/docker/abc", "name": "shop-orders-1", "image": "shop/orders:1
 @pytest.mark.parametrize(
     ("labels", "service"),
     [
-        ({}, "shop-orders-1"),
+        ({}, "shop-orders"),
+        ({"container_label_com_docker_swarm_service_name": "shop_orders"}, "shop_orders"),
         ({"container_label_com_docker_compose_service": "orders"}, "orders"),
         ({"container_label_observability_service": "prometheus"}, "prometheus"),
         (

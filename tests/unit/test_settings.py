@@ -240,6 +240,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "metrics.scrape_interval",
         "less than 1s",
     ),
+    "scraping so seldom that no rate is known": (
+        {"metrics": {"scrape_interval": "5m"}},
+        "metrics.scrape_interval",
+        "5m would blind the alerts, which look at five minutes: 1m is the most",
+    ),
+    "judging so seldom that recorded rates are stale": (
+        {"metrics": {"evaluation_interval": "61s"}},
+        "metrics.evaluation_interval",
+        "61s would blind the alerts, which look at five minutes: 1m is the most",
+    ),
     # memory
     "memory over the ceiling": ({"memory": {"ceiling": "1GiB"}}, "memory.ceiling", "the ceiling is 1024 MiB"),
     "exporters over 1 GiB": ({"memory": {"cadvisor": "1GiB"}}, "memory", "1024 MiB is their share"),
@@ -282,10 +292,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "an address without port": ({"exporters": {"postgres": {"address": "db"}}}, "exporters.postgres.address", "like db.internal"),
     "a URL without scheme": ({"external_urls": {"prometheus": "p.example"}}, "external_urls.prometheus", "http://"),
+    "a URL with a query, to which paths would be added": (
+        {"alerts": {"runbooks": "https://git.example/runbooks?ref=main"}},
+        "alerts.runbooks",
+        "behind a ? or #",
+    ),
     "a URL of another scheme": ({"external_urls": {"prometheus": "ftp://p"}}, "external_urls.prometheus", "http://"),
     "an engine of unknown scheme": ({"docker": {"host": "http://vps"}}, "docker.host", "unix:///path"),
     "a host without a name": ({"docker": {"host": "ssh://"}}, "docker.host", "ssh://user@host"),
-    "a socket behind an ssh host": ({"docker": {"host": "ssh://vps/run/docker.sock"}}, "docker.host", "ssh://user@host"),
+    "a socket behind a tcp host": ({"docker": {"host": "tcp://localhost:1/run/x.sock"}}, "docker.host", "ssh://user@host"),
+    "a socket with a blank": ({"docker": {"host": "unix:///run/my docker.sock"}}, "docker.host", "unix:///path"),
+    "a shell behind an ssh host": ({"docker": {"host": "ssh://vps/run/a;id"}}, "docker.host", "ssh://user@host"),
     "a password of an ssh host": ({"docker": {"host": "ssh://me:hunter2@vps"}}, "docker.host", "holds a password"),
     "ssh options for a socket": ({"docker": {"ssh": {"key": "id"}}}, "docker.ssh", "ssh://"),
     "certificates for an ssh host": ({"docker": {"host": "ssh://vps", "certificates": "tls"}}, "docker.certificates", "tcp://"),
@@ -355,6 +372,31 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         {"metrics": {"external_labels": {"a-b": "c"}}},
         "metrics.external_labels.a-b",
         'it is "a-b"',
+    ),
+    "a label that Loki would refuse": (
+        {"metrics": {"external_labels": {"__name__": "c"}}},
+        "metrics.external_labels",
+        "__name__: is a label that alerts and series have of their own",
+    ),
+    "a label that says which service a log alert is of": (
+        {"metrics": {"external_labels": {"service": "shop"}}},
+        "metrics.external_labels",
+        "service: is a label that alerts and series have of their own",
+    ),
+    "an address that is a template": (
+        {"external_urls": {"grafana": "https://g.example/{{ .x }}"}},
+        "external_urls.grafana",
+        "a blank written as %20",
+    ),
+    "an address with a brace": (
+        {"external_urls": {"grafana": "https://g.example/{{.x}}"}},
+        "external_urls.grafana",
+        "has a {, which stands for something else in a template: write it as %7B",
+    ),
+    "an address with a dollar": (
+        {"external_urls": {"grafana": "https://g.example/$HOME"}},
+        "external_urls.grafana",
+        "has a $, which stands for something else in a template: write it as %24",
     ),
 }  # fmt: skip
 

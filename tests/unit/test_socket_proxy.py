@@ -36,8 +36,6 @@ ID = "0123456789ab" * 5 + "0123"
         "/v1.44/containers/json",
         "/containers/json",
         "/v1.41/networks",
-        "/v1.41/events",
-        "/v1.41/info",
         "/v1.41/version",
         f"/v1.41/containers/{ID}/logs",
         f"/v1.41/containers/{ID}/json",
@@ -61,6 +59,8 @@ def test_what_shows_containers_and_their_logs_is_let_through(path: str) -> None:
         f"/v1.41/containers/{ID}/logs/../json",
         "/v1.41/containers/json/../create",
         "/v1.41/containers/../logs",
+        "/v1.41/events",  # nobody asks, and it never ends
+        "/v1.41/info",
         "/v1.41/images/json",
         "/v1.41/volumes",
         "/v1.41/secrets",
@@ -113,7 +113,16 @@ def test_a_script_that_fails_leaves_a_container_untold() -> None:
 
 def test_the_log_of_a_quiet_container_stays_open_and_that_of_a_client_that_has_gone_does_not() -> None:
     defaults = section("defaults")
-    assert {"timeout client 24d", "timeout server 24d", "timeout client-fin 10s"} <= set(defaults)
+    assert {"timeout client 24d", "timeout server 24d", "timeout client-fin 10s", "option abortonclose"} <= set(
+        defaults
+    )
+
+
+@pytest.mark.parametrize(("memory", "one", "everybody"), [("48MiB", 384, 960), ("96MiB", 768, 1920)])
+def test_each_client_has_a_share_of_the_connections(memory: str, one: int, everybody: int) -> None:
+    text = config_of("socket_proxy", settings_of({"memory": {"socket_proxy": memory}})).files["haproxy.cfg"]
+    assert f"maxconn {everybody}\n" in text
+    assert text.count(f"tcp-request connection reject if {{ sc0_conn_cur gt {one} }}") == 2
 
 
 def test_the_script_is_found_beside_the_config_wherever_the_validator_runs() -> None:
@@ -122,9 +131,10 @@ def test_the_script_is_found_beside_the_config_wherever_the_validator_runs() -> 
 
 
 def test_only_metrics_are_served_beside() -> None:
-    [bind, serve, deny] = section("frontend metrics")
+    [bind, *_, serve, containers, deny] = section("frontend metrics")
     assert bind == f"bind :{METRICS['socket_proxy']}"
     assert serve.startswith("http-request use-service prometheus-exporter if")
+    assert containers == "http-request use-service lua.containers if { path /containers }"
     assert deny == "http-request deny"
     assert f"bind :{DOCKER_API}" in section("frontend docker")
 

@@ -1,0 +1,23 @@
+"""What a container's service is called: in logs, metrics and alerts the same, and the same after each deployment."""
+
+from typing import Any
+
+LABELS = ("com.docker.swarm.service.name", "com.docker.compose.service", "observability.service")
+"""Labels of a container that say it, the later one winning."""
+
+NAME = r"(.+?)(?:[-_.](?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d+|v\d+(?:\.\d+)+|[0-9a-f]{7,}|[0-9a-z]{25}|uncommitted|blue|green))*"
+"""Of a container without such a label, its name without what changes from one container to the next: a number, a version, a
+commit (7 digits or more), the id of a task in a swarm or of an allocation of Nomad's (a UUID), Kamal's `uncommitted`, and the two colours that deployments alternate
+between. `config/socket_proxy.lua` does the same."""
+
+
+def rules(name: str, prefix: str) -> tuple[dict[str, Any], ...]:
+    """Relabelling rules, in Prometheus' words, that set `service`.
+
+    `name` is the label that holds the container's name, with or without a slash; labels of the container begin with `prefix`.
+    """
+    labels = (prefix + "".join(letter if letter.isalnum() else "_" for letter in label) for label in LABELS)
+    return (
+        {"source_labels": [name], "regex": f"/?{NAME}", "target_label": "service"},
+        *({"source_labels": [label], "regex": "(.+)", "target_label": "service"} for label in labels),
+    )

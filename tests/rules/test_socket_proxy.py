@@ -1,0 +1,298 @@
+"""The real proxy of the Docker socket between a client that takes all it can get and one that behaves."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from config import service_names, socket_proxy
+from config.ports import DOCKER_API
+from tests.e2e.ports import free_port
+from tests.unit.conftest import config_of, settings_of
+from toolchain import images
+from toolchain.images.recipes import RECIPES
+
+BOUND = 16 * socket_proxy.ONE_CLIENT
+MANY = BOUND + 40
+GREEDY, OTHER = "127.0.0.7", "127.0.0.8"
+LOG = "/containers/abc/logs?follow=1"
+
+
+def _container(
+    name: str, policy: str = "unless-stopped", *, restarts: int = 0, ended: str = "", **labels: str
+) -> dict[str, Any]:
+    """As the engine tells of it; one that has `ended` did so at that time, with 3."""
+    state = {"Status": "running", "Running": not ended, "Restarting": False, "StartedAt": ENDED_NEVER}
+    state |= {"FinishedAt": ended or ENDED_NEVER, "ExitCode": 3 if ended else 0}
+    config = {"Tty": False, "Labels": {label.replace("_", "."): value for label, value in labels.items()}}
+    host = {"RestartPolicy": {"Name": policy, "MaximumRetryCount": 0}}
+    return {
+        "Id": "",
+        "Name": f"/{name}",
+        "RestartCount": restarts,
+        "Config": config,
+        "State": state,
+        "HostConfig": host,
+    }
+
+
+ENDED_NEVER = "0001-01-01T00:00:00Z"
+NOW, HOURS_AGO = (f"{datetime.now(UTC) - timedelta(hours=hours):%Y-%m-%dT%H:%M:%S}.123456789Z" for hours in (0, 2))
+CONTAINERS = {
+    "abc": _container("shop"),
+    "loop": _container("shop-web-1a2b3c4", restarts=41),
+    "job": _container("nightly", "no", ended=NOW),
+    "old": _container("last-week", "no", ended=HOURS_AGO),
+    "created": _container("never-started", ended=ENDED_NEVER),
+    "bare": _container("bare", ""),
+    "odd": _container("odd", observability_service='a "b" <c>'),
+    "long": _container("long", observability_service=600 * "x"),
+    **{
+        f"name{number}": _container(name)
+        for number, name in enumerate(
+            (
+                "shop_web.1.x7k2m9q4w8e1r5t6y3u0i2o4p",
+                "shop-web-v1.24.3",
+                "shop-web-1.24.3",
+                "shop-web-1a2b3c4_uncommitted_0011223344556677",
+                "shop-web-1a2b3c4d-12ab-5678-9abc-def012345678",
+                "shop-web-12ab-5678-9abc-def012345678",
+                "shop-web-green",
+                "job-20261124-deadbeef",
+                "api-v2",
+                "cache7",
+                "1234",
+            )
+        )
+    },
+}
+for _id, _one in CONTAINERS.items():
+    _one["Id"] = _id
+
+
+class Engine(BaseHTTPRequestHandler):
+    """Follows a log that says nothing, and knows two containers. Loki too, which has no lines of them."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if "/logs" in self.path:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.flush()
+            time.sleep(60)
+            return
+        greedy = {"Names": ["/shop-orders"], "NetworkSettings": {"Networks": {"shop": {"IPAddress": GREEDY}}}}
+        asked = re.search(r"/containers/(\w+)/json", self.path)
+        answer: object = [greedy]
+        if "all=1" in self.path:
+            answer = [{"Id": one} for one in CONTAINERS]
+        elif asked:
+            answer = CONTAINERS[asked[1]]
+        body = json.dumps(answer).replace("<", "\\u003c").replace(">", "\\u003e").encode()  # as Go writes it
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Nothing."""
+
+
+class Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 1000
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        return super().get_request()[0], ("", 0)
+
+
+@dataclass
+class Proxy:
+    port: int
+    metrics: int
+    log: Path
+
+    def connect(self, source: str) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=15, source_address=(source, 0))
+
+    def sent(self, source: str, path: str) -> socket.socket:
+        connection = self.connect(source)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n".encode())
+        return connection
+
+    def status(self, source: str, path: str = "/_ping") -> int:
+        """Of the answer; 0 if there is none."""
+        try:
+            with self.sent(source, path) as connection:
+                return int((connection.recv(1000) or b"- 0").split()[1])
+        except ConnectionError:
+            return 0
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    folder = tmp_path_factory.mktemp("proxy")
+    loki = free_port()
+    engine, ports = folder / "engine.sock", {DOCKER_API: free_port(), socket_proxy.PORT: free_port(), 3100: free_port()}
+    for name, text in config_of("socket_proxy", settings_of({"memory": {"socket_proxy": "16MiB"}})).files.items():
+        moved = text.replace("/var/run/docker.sock", str(engine)).replace("core.sleep(60)", "core.sleep(1)")
+        moved = moved.replace("timeout client-fin 10s", "timeout client-fin 1s")
+        for port, other in ports.items():
+            moved = moved.replace(f"bind :{port}\n", f"bind 127.0.0.1:{other}\n").replace(f":{port}", f":{other}")
+        moved = re.sub("server loki .*", f"server loki 127.0.0.1:{loki}", moved)
+        (folder / name).write_text(moved.replace("default-path config", f"default-path origin {folder}"))
+    product = images.product("socket_proxy", RECIPES["socket_proxy"])
+    [libraries] = (product / "usr/lib").glob("*-linux-gnu")
+    servers = Server(str(engine), Engine), ThreadingHTTPServer(("127.0.0.1", loki), Engine)
+    with servers[0], servers[1], (folder / "log").open("w") as log:
+        for server in servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = [str(product / "usr/sbin/haproxy"), "-db", "-f", str(folder / "haproxy.cfg")]
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, "LD_LIBRARY_PATH": str(libraries)}
+        )
+        try:
+            made = Proxy(ports[DOCKER_API], ports[socket_proxy.PORT], folder / "log")
+            _until(lambda: made.status(OTHER) == 200, (folder / "log").read_text)
+            yield made
+        finally:
+            process.terminate()
+            process.wait()
+            for server in servers:
+                server.shutdown()
+
+
+def _until(holds: Callable[[], bool], said: Callable[[], str]) -> None:
+    for _ in range(100):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError(said())
+
+
+def _half(proxy: Proxy) -> socket.socket:
+    connection = proxy.connect(GREEDY)
+    connection.sendall(b"GET /_ping HTTP/1.1\r\nHost: ")
+    return connection
+
+
+HELD: dict[str, Callable[[Proxy], socket.socket]] = {
+    "logs that are followed": lambda proxy: proxy.sent(GREEDY, LOG),
+    "connections that ask for nothing": lambda proxy: proxy.connect(GREEDY),
+    "headers that never end": _half,
+}
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_who_holds_all_that_it_gets_is_refused_more_and_nobody_else_is(proxy: Proxy, held: str) -> None:
+    before = len(_told(proxy))
+    with ExitStack() as stack:
+        for _ in range(MANY):
+            try:
+                stack.enter_context(HELD[held](proxy))
+            except ConnectionError:
+                continue
+        assert proxy.status(OTHER) == 200
+        assert proxy.status(GREEDY) == 0
+        _until(lambda: len(_told(proxy)) > before, proxy.log.read_text)
+    assert "client shop-orders: " in _told(proxy)[-1]
+    _until(lambda: proxy.status(GREEDY) == 200, proxy.log.read_text)
+
+
+def _told(proxy: Proxy) -> list[str]:
+    return [line for line in proxy.log.read_text().splitlines() if "connections refused" in line]
+
+
+@pytest.mark.parametrize(
+    "path", ["/events", "/v1.41/events", "/info", "/containers/json?size=1", "/containers/json?a=b&s%69ze=1"]
+)
+def test_what_costs_the_engine_and_nobody_asks_for_is_refused_and_the_connection_ends(proxy: Proxy, path: str) -> None:
+    with proxy.sent(OTHER, path) as connection:
+        answer = b""
+        while more := connection.recv(1000):
+            answer += more
+    assert answer.startswith(b"HTTP/1.1 403")
+
+
+# What Prometheus is told of the engine's containers.
+
+
+@pytest.fixture(scope="module")
+def page(proxy: Proxy) -> list[str]:
+    with urlopen(f"http://127.0.0.1:{proxy.metrics}{socket_proxy.CONTAINERS}") as answer:
+        text: str = answer.read().decode()
+    return text.splitlines()
+
+
+def test_prometheus_can_read_the_page(page: list[str]) -> None:
+    tool = images.binary("promtool")
+    text = "\n".join([*page, ""])
+    said = subprocess.run([tool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert not [line for line in said.stderr.splitlines() if "no help text" not in line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(
+            'engine_container_running{name="shop",service="shop",id="abc",restart="unless-stopped"} 1',
+            id="one that runs",
+        ),
+        pytest.param(
+            'engine_container_restarts_total{name="shop-web-1a2b3c4",service="shop-web",id="loop",restart="unless-stopped"} 41',
+            id="how often the engine has started one again, and its service without the version",
+        ),
+        pytest.param(
+            'engine_container_running{name="nightly",service="nightly",id="job",restart="no"} 0',
+            id="one that has ended",
+        ),
+        pytest.param(
+            'engine_container_exit_code{name="nightly",service="nightly",id="job",restart="no"} 3',
+            id="what it ended with",
+        ),
+        pytest.param(
+            'engine_container_running{name="bare",service="bare",id="bare",restart="no"} 1', id="one without a policy"
+        ),
+        pytest.param(
+            'engine_container_running{name="odd",service="a _b_ _c_",id="odd",restart="unless-stopped"} 1',
+            id="odd signs",
+        ),
+        pytest.param(
+            'engine_container_running{name="long",service="long",id="long",restart="unless-stopped"} 1',
+            id="its name where its service is too long for Prometheus, which would refuse the whole page",
+        ),
+    ],
+)
+def test_the_page_tells_of_a_container(page: list[str], line: str) -> None:
+    assert line in page
+
+
+def test_the_page_is_silent_about_what_ended_long_ago_or_never_ran(page: list[str]) -> None:
+    assert not [line for line in page if "last-week" in line or "never-started" in line]
+
+
+def test_services_are_called_as_everywhere_else(page: list[str]) -> None:
+    """Logs and cAdvisor's series get theirs by a rule of Prometheus' kind."""
+    named = {found[1]: found[2] for line in page if (found := re.search(r'name="([^"]+)",service="([^"]+)"', line))}
+    for one in CONTAINERS.values():
+        name, labels = str(one["Name"])[1:], one["Config"]["Labels"]
+        if name in named and not labels:
+            ends = re.fullmatch(service_names.NAME, name)
+            assert ends
+            assert named[name] == ends[1]

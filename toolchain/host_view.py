@@ -1,0 +1,73 @@
+"""Whether the engine's host can be seen as node_exporter and cAdvisor see it: an engine does not tell, so it is tried."""
+
+import contextlib
+import re
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import APIError, NotFound
+from docker.types import Mount
+
+from config import services
+from config.cadvisor import KMSG
+from config.settings import Settings
+from toolchain import interrupts
+from toolchain.report import ToolchainError
+
+PRIVATE = re.compile(r"mounted on (\S+) but it is not a shared or slave mount")
+"""What an engine says (Docker 20.10 to 29) of a mount that tells nobody what is mounted below it later."""
+
+
+def lacks_kmsg(client: DockerClient, settings: Settings) -> bool:
+    """Whether the settings ask for a `/dev/kmsg` that the host has not. Where cAdvisor runs, all is there.
+
+    Raises:
+        ToolchainError: of a folder that is mounted for a service, the engine cannot show what is mounted below it later.
+    """
+    with contextlib.suppress(NotFound):
+        if client.containers.get(f"{settings.prefix}-cadvisor").status == "running":
+            return False
+    mounts = (mount for service in settings.services for mount in services.describe(service, settings).mounts)
+    seen = [
+        Mount(f"/seen/{number}", folder, type="bind", read_only=True, propagation="rslave")
+        for number, folder in enumerate(sorted({mount.host for mount in mounts}))
+    ]
+    if private := PRIVATE.search(_complaint(client, settings, mounts=seen)):
+        raise ToolchainError(
+            f"on the engine's host {private[1]} is a private mount: no container would see the disks that are mounted below it "
+            "later, and the engine refuses to show it (rslave)",
+            fix=f"there: mount --make-rshared {private[1]}  and the same at each boot before Docker starts (rc.local, "
+            "/etc/local.d); then run this again",
+        )
+    return settings.docker.kmsg and KMSG in _complaint(client, settings, devices=[f"{KMSG}:{KMSG}:r"])
+
+
+def _complaint(client: DockerClient, settings: Settings, **sees: Any) -> str:
+    """What the engine says when it shall start a container that `sees` something; empty when it does.
+
+    Its name is fixed: each that a cAdvisor sees becomes a label's value for good.
+    """
+    name, tried = f"{settings.prefix}-trial", None
+    with contextlib.suppress(NotFound):  # of a command that was killed
+        client.containers.get(name).remove(force=True)
+    try:
+        with interrupts.put_off():
+            tried = client.containers.create(
+                settings.image("busybox"),
+                entrypoint=["true"],
+                command=[],
+                name=name,
+                labels={"observability.stack": settings.prefix},
+                network_mode="none",
+                cap_drop=["ALL"],
+                mem_limit="32m",
+                **sees,
+            )
+        tried.start()
+    except APIError as error:
+        return str(error.explanation)
+    finally:
+        if tried:
+            with interrupts.put_off():
+                tried.remove(force=True)
+    return ""
