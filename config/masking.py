@@ -68,10 +68,10 @@ _TOLD = rf"[a-z]*(?:[0-9_!#$%*+/@^~-]|[.:?]\w)[\w{_SIGNS}=]*|[a-z]{{3,}}[ \t]*(?
 """After a colon: no word of a sentence such as "reset your password: click below"."""
 
 _ASSIGNED = (
-    rf"""(?im){_NAME}(?:{_IS}(?:"({_DOUBLE})|\\*'({_SINGLE})|\[([^\]\n]+)|\\+"([^"\\]+))"""
+    rf"""(?im){_NAME}(?:{_IS}(?:"({_DOUBLE})|\\*'({_SINGLE})|\[([^\]\n]+)|\\+"([^"\\,}}\]) ][^"\\]*))"""
     r"""|["\\]+\s*:\s*(\d[\w.+-]*)"""  # a number in JSON
     rf"""|["'\\]*\s*=\s*({_BARE})"""
-    r"""|["']?\]\s*=>[ \t]*([^\s"'<]+)[ \t]*$"""  # of PHP
+    r"""|["']?\]\s*=>[ \t]*([^\s"'<\\]+)[ \t]*(?:$|\\*["'])"""  # of PHP
     r"""|(?:%22|%27)*%3[ad](?:%20|\+)*(?:%22|%27)*([^\s"'&;%]+)"""
     # As the items of a list, or the attributes of a thing.
     r"""|\\*["']?\s*[,:]?\s*\\*["']?value\\*["']?\s*[:=]\s*(?:\\*["']([^"'\\]+)|([^\s"'\\,}]+)))"""
@@ -98,7 +98,7 @@ _SQL = (
     r"""(?i)\bidentified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?\\*['"]((?:[^'"\\]|\\[^"]|'')+)""",
     r"""(?i)\bpassword(?:\s+|\s*\(\s*)\\*['"]([^'"\\,][^'"\\]*)""",
 )
-_OPTION = r"""(?:\s+["']?|["'],\s*["'])"""
+_OPTION = r"""(?:\s+\\*["']?|\\*["'],\s*\\*["'])"""
 """Between an option and its value: in a command, or in the list that a command is."""
 _COMMANDS = (
     rf"""(?i)(?:^|[\s"'])--?(?:[\w-]*-)?(?:{_NAME}|pass|passin|passout){_OPTION}([^\s"'-][^\s"']*)""",
@@ -113,7 +113,7 @@ _TOOLS = (" -u", " -p", " -a", " -w", "--user", "--proxy-user", '-u"', '-p"', "r
 _HOST = r"[\w.\[\]:-]"
 _URLS = (
     # In a password a slash may stand, but not after digits alone, which are a port.
-    r"""(?i):(?:\\?/){2}[^/:@"'<>?#\n]{0,64}:([^/?#\s"'<>\\]+|\d*[^\d/?#\s"'<>\\][^\s"'<>\\]*)@""",
+    r"""(?i):(?:\\*/){2}[^/:@"'<>?#\n]{0,64}:([^/?#\s"'<>\\]+|\d*[^\d/?#\s"'<>\\][^\s"'<>\\]*)@""",
     r"""(?i)%3a%2f%2f[^\s%]*%3a([^\s&"']+?)%40""",
     r"""[\w.-]+:([^\s"'<>]+)@(?:tcp|udp|unix)\w?\(""",  # Go's driver of MySQL
     rf"""(?:^|[\s"'=,])[\w.-]+:([^\s:"'<>/,@]+)@(?:{_HOST}*[a-zA-Z\]])?{_HOST}*:\d{{2,5}}\b""",  # without a scheme

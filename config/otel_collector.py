@@ -1,15 +1,19 @@
 """OpenTelemetry Collector: takes what applications send by OTLP, keeps the traces that tell something, and counts all.
 
-    otlp ─▶ cut ─▶ mask ─┬─▶ without health checks ─▶ span metrics, service graph ─▶ Prometheus
-                         └─▶ tail sampling ───────┬─▶ queue on disk ─▶ Jaeger
-                                                   └─▶ durations with exemplars ─▶ Prometheus
-    metrics ─▶ cut ─▶ mask ─▶ Prometheus        logs ─▶ cut ─▶ mask ─▶ labels ─▶ queue on disk ─▶ Loki
+    otlp ─▶ cut ─┬─▶ what may hold a secret ─▶ mask ─┬─▶ traces, metrics, logs
+                 └─▶ the rest ───────────────────────┘
+
+    traces ─┬─▶ without health checks ─▶ span metrics, service graph ─▶ Prometheus
+            └─▶ tail sampling ─┬─▶ queue on disk ─▶ Jaeger
+                               └─▶ durations with exemplars ─▶ Prometheus
+    metrics ─▶ Prometheus
+    logs ─▶ labels ─▶ queue on disk ─▶ Loki
 
 Tried with contrib 0.161; the options are those of 0.162 too. Prometheus scrapes what goes to it, so that `le` is written as
 everywhere else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from config import links, masking, otlp_limits, otlp_masks, sampling
@@ -142,34 +146,73 @@ def main_file(settings: Settings) -> dict[str, Any]:
         "service": {
             "extensions": ["file_storage"],
             "telemetry": {"logs": {"level": "warn"}, "metrics": {"level": "normal", "readers": [own_metrics(PORT)]}},
-            "pipelines": _pipelines(logs=logs),
+            "pipelines": _pipelines(settings, logs=logs),
         },
     }
 
 
-def _pipelines(*, logs: bool) -> dict[str, Any]:
-    received = ["memory_limiter", "transform/received", "transform/unmasked", "redaction", "transform/masked"]
-    cut = [*received, "transform/lengths"]
-    forwarded = ["forward/counted", "forward/sampled"]
+def _pipelines(settings: Settings, *, logs: bool) -> dict[str, Any]:
     counted = ["span_metrics", "service_graph"]
     pipelines: dict[str, Any] = {
-        "traces": {"receivers": ["otlp"], "processors": [*cut, "filter/nameless"], "exporters": forwarded},
+        **_received("traces", settings),
+        "traces/masked": {
+            "receivers": ["forward/masked"],
+            "processors": ["transform/lengths", "filter/nameless"],
+            "exporters": ["forward/counted", "forward/sampled"],
+        },
         "traces/counted": {"receivers": ["forward/counted"], "processors": ["filter/health"], "exporters": counted},
         "traces/sampled": {
             "receivers": ["forward/sampled"],
             "processors": ["tail_sampling", "transform/named"],
             "exporters": ["otlp_grpc/jaeger", "span_metrics/kept"],
         },
-        "metrics/spans": {"receivers": [*counted, "span_metrics/kept"], "exporters": ["prometheus/spans"]},
-        "metrics": {"receivers": ["otlp"], "processors": cut, "exporters": ["prometheus/otlp"]},
+        "metrics/spans": {
+            "receivers": [*counted, "span_metrics/kept"],
+            "processors": ["transform/job"],
+            "exporters": ["prometheus/spans"],
+        },
+        **_received("metrics", settings),
+        "metrics/masked": {
+            "receivers": ["forward/masked"],
+            "processors": ["transform/lengths", "transform/job"],
+            "exporters": ["prometheus/otlp"],
+        },
     }
     if logs:
-        pipelines["logs"] = {
-            "receivers": ["otlp"],
-            "processors": [*received, "transform/labels"],
+        pipelines |= _received("logs", settings)
+        pipelines["logs/masked"] = {
+            "receivers": ["forward/masked"],
+            "processors": ["transform/labels"],
             "exporters": ["otlp_http/loki"],
         }
     return pipelines
+
+
+def _received(signal: str, settings: Settings) -> dict[str, Any]:
+    """Pipelines up to where nothing is in it any more that must not be stored."""
+    processors = {
+        "suspect": ["filter/suspect", *_masks("redaction")],
+        "unsuspected": ["filter/unsuspected", *(_masks("redaction/own") if settings.logs.mask else ())],
+    }
+    return {
+        signal: {
+            "receivers": ["otlp"],
+            "processors": ["memory_limiter", "transform/received"],
+            "exporters": ["forward/received"],
+        },
+        **{
+            f"{signal}/{name}": {
+                "receivers": ["forward/received"],
+                "processors": parts,
+                "exporters": ["forward/masked"],
+            }
+            for name, parts in processors.items()
+        },
+    }
+
+
+def _masks(redaction: str) -> tuple[str, str, str]:
+    return "transform/unmasked", redaction, "transform/masked"
 
 
 def own_metrics(port: int) -> dict[str, Any]:
@@ -183,6 +226,7 @@ def own_metrics(port: int) -> dict[str, Any]:
 def _processors(settings: Settings) -> dict[str, Any]:
     traces = settings.traces
     memory = settings.memory_mib("otel_collector")
+    own = settings.logs.mask.values()
     return {
         # Refuses from 60 % of the container's limit on, and collects garbage by force from 80 % on.
         "memory_limiter": {
@@ -190,13 +234,10 @@ def _processors(settings: Settings) -> dict[str, Any]:
             "limit_mib": memory * 80 // 100,
             "spike_limit_mib": memory * 20 // 100,
         },
-        "redaction": {
-            "allow_all_keys": True,
-            "redact_all_types": True,  # headers are lists of texts
-            "blocked_key_patterns": list(masking.KEYS),
-            "blocked_values": [*masking.VALUES, *settings.logs.mask.values()],
-            "summary": "silent",
-        },
+        "redaction": _redaction(masking.VALUES, own, blocked_key_patterns=list(masking.KEYS)),
+        # A stack's own expressions have no words that tell where to look.
+        **({"redaction/own": _redaction((), own)} if own else {}),
+        **otlp_masks.filters(),
         "transform/received": otlp_limits.received(
             min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10)
         ),
@@ -206,7 +247,7 @@ def _processors(settings: Settings) -> dict[str, Any]:
         "filter/nameless": {"error_mode": "ignore", "traces": {"span": [f"span.trace_id == TraceID(0x{'00' * 16})"]}},
         "filter/health": {
             "error_mode": "ignore",
-            "traces": {"span": [sampling.health_condition(traces.health_paths)] if traces.health_paths else []},
+            "traces": {"span": [sampling.health_condition(traces)] if traces.health_paths else []},
         },
         "tail_sampling": {
             "decision_wait": traces.sampling.decision_wait,
@@ -222,18 +263,28 @@ def _processors(settings: Settings) -> dict[str, Any]:
         },
         "transform/lengths": otlp_limits.labels(settings.metrics.limits),
         "transform/named": _named(),
+        # The exporter makes `job` of it and the name, and who reads that cannot tell a slash in the name from the one between.
+        "transform/job": {
+            "error_mode": "ignore",
+            "metric_statements": ['delete_key(resource.attributes, "service.namespace")'],
+        },
         **({"transform/labels": _labels(settings)} if "loki" in settings.services else {}),
     }
 
 
-def _service(attribute: str) -> tuple[str, str]:
-    """Statements that give a resource the name of its service under another attribute."""
-    name = 'resource.attributes["service.name"]'
-    made = f'resource.attributes["{attribute}"]'
-    return (
-        f'set({made}, "unknown_service")',  # what OpenTelemetry calls one without a name
-        f'set({made}, {name}) where {name} != nil and {name} != ""',
-    )
+def _redaction(values: Iterable[str], own: Iterable[str], **keys: Any) -> dict[str, Any]:
+    return {
+        "allow_all_keys": True,
+        "redact_all_types": True,  # headers are lists of texts
+        **keys,
+        "blocked_values": [*values, *own],
+        "summary": "silent",
+    }
+
+
+def _service(attribute: str) -> str:
+    """Statement that gives a resource the name of its service under another attribute."""
+    return f'set(resource.attributes["{attribute}"], resource.attributes["service.name"])'
 
 
 def _named() -> dict[str, Any]:
@@ -241,7 +292,7 @@ def _named() -> dict[str, Any]:
     return {
         "error_mode": "ignore",
         "trace_statements": [
-            {"context": "resource", "statements": list(_service(links.SERVICE_TAG))},
+            {"context": "resource", "statements": [_service(links.SERVICE_TAG)]},
             {"context": "span", "statements": [f'delete_key(span.attributes, "{links.SERVICE_TAG}")']},
         ],
     }
@@ -254,7 +305,7 @@ def _labels(settings: Settings) -> dict[str, Any]:
     statements = [
         'set(resource.attributes["source"], "otlp")',
         *otlp_limits.identity(settings.metrics.limits),
-        *_service("service"),
+        _service("service"),
         'set(log.attributes["level"], "unknown")',
     ]
     for word, (lowest, highest) in SEVERITIES.items():
@@ -279,6 +330,8 @@ def _connectors(settings: Settings) -> dict[str, Any]:
     }
     own_name = "collector.instance.id"  # another one after each reload
     return {
+        "forward/received": {},
+        "forward/masked": {},
         "forward/counted": {},
         "forward/sampled": {},
         # Before sampling: rates and errors of everything. After it: the exemplars, whose traces can be looked at.
