@@ -305,6 +305,7 @@ def _labels(settings: Settings) -> dict[str, Any]:
     unsaid = "log.severity_number == SEVERITY_NUMBER_UNSPECIFIED"
     statements = [
         'set(resource.attributes["source"], "otlp")',
+        *otlp_senders.address('resource.attributes["sender"]'),
         *otlp_limits.identity(settings.metrics.limits),
         _service("service"),
         'set(log.attributes["level"], "unknown")',
