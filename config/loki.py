@@ -251,7 +251,10 @@ def streams_by_way(streams: int) -> dict[str, Any]:
     """A bound for the shipper's streams, and another one for those that come by OTLP, where a sender names its service as it
     likes: full of one way's, Loki takes new ones of the other. (Loki 3.6 and later; `policy_override_limits` is in its source,
     `pkg/validation/limits.go`, and not in its documentation.)"""
-    bounds = {"shipped": ('{service=~".+",source!="otlp"}', streams), "otlp": ('{source="otlp"}', OTLP_STREAMS * streams)}
+    bounds = {
+        "shipped": ('{service=~".+",source!="otlp"}', streams),
+        "otlp": ('{source="otlp"}', OTLP_STREAMS * streams),
+    }
     return {
         "policy_stream_mapping": {
             way: [{"selector": selector, "priority": 1}] for way, (selector, _) in bounds.items()

@@ -197,7 +197,11 @@ def _received(signal: str, settings: Settings) -> dict[str, Any]:
     return {
         signal: {
             "receivers": ["otlp"],
-            "processors": ["memory_limiter", "transform/received", *(["transform/senders"] if signal == "metrics" else [])],
+            "processors": [
+                "memory_limiter",
+                "transform/received",
+                *(["transform/senders"] if signal == "metrics" else []),
+            ],
             "exporters": ["forward/received"],
         },
         **{

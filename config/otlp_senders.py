@@ -31,7 +31,10 @@ def metrics(limits: ScrapeLimits) -> dict[str, Any]:
         ),
     }
     made = [{"context": context, "statements": list(statements)} for context, statements in groups.items()]
-    return {"error_mode": "ignore", "metric_statements": [*made, {"context": "metric", "statements": list(_added_up())}]}
+    return {
+        "error_mode": "ignore",
+        "metric_statements": [*made, {"context": "metric", "statements": list(_added_up())}],
+    }
 
 
 def points(limits: ScrapeLimits) -> tuple[int, int]:

@@ -17,7 +17,7 @@ def _rules() -> tuple[Rule, ...]:
             expr="""
             count by (service, metric) (
               label_replace({job="otlp",otel_metric_overflow="true"}, "metric", "$1", "__name__", "(.+?)(?:_bucket)?")
-            )
+            ) > 0
             """,
             summary="{{ $labels.service }} has more series of {{ $labels.metric }} than one process may have",
             description="The collector, or the application's own SDK, counts them together as one, without labels. A label "
