@@ -13,7 +13,7 @@ Tried with contrib 0.161; the options are those of 0.162 too. Prometheus scrapes
 everywhere else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from config import links, masking, otlp_limits, otlp_masks, otlp_senders, sampling
@@ -190,9 +190,11 @@ def _pipelines(settings: Settings, *, logs: bool) -> dict[str, Any]:
 
 def _received(signal: str, settings: Settings) -> dict[str, Any]:
     """Pipelines up to where nothing is in it any more that must not be stored."""
+    own = _masks("redaction/own") if settings.logs.mask else ()
     processors = {
         "suspect": ["filter/suspect", *_masks("redaction")],
-        "unsuspected": ["filter/unsuspected", *(_masks("redaction/own") if settings.logs.mask else ())],
+        "owned": ["filter/owned", "transform/aside", "redaction/owners", "transform/back", *own],
+        "unsuspected": ["filter/unsuspected", *own],
     }
     return {
         signal: {
@@ -230,7 +232,8 @@ def own_metrics(port: int) -> dict[str, Any]:
 def _processors(settings: Settings) -> dict[str, Any]:
     traces = settings.traces
     memory = settings.memory_mib("otel_collector")
-    own = settings.logs.mask.values()
+    own = list(settings.logs.mask.values())
+    catalogue = {**_REDACTION, "blocked_key_patterns": list(masking.KEYS)}
     return {
         # Refuses from 60 % of the container's limit on, and collects garbage by force from 80 % on.
         "memory_limiter": {
@@ -238,15 +241,22 @@ def _processors(settings: Settings) -> dict[str, Any]:
             "limit_mib": memory * 80 // 100,
             "spike_limit_mib": memory * 20 // 100,
         },
-        "redaction": _redaction(masking.VALUES, own, blocked_key_patterns=list(masking.KEYS)),
+        "redaction": {**catalogue, "blocked_values": [*masking.VALUES, *own]},
+        "redaction/owners": {
+            **catalogue,
+            "blocked_values": [*masking.VALUES, *own],
+            "ignored_key_patterns": [otlp_masks.IGNORED],
+        },
         # A stack's own expressions have no words that tell where to look.
-        **({"redaction/own": _redaction((), own)} if own else {}),
+        **({"redaction/own": {**_REDACTION, "blocked_values": own}} if own else {}),
         **otlp_masks.filters(),
         "transform/received": otlp_limits.received(
             min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10)
         ),
         "transform/unmasked": otlp_masks.before(),
         "transform/masked": otlp_masks.after(),
+        "transform/aside": otlp_masks.aside(),
+        "transform/back": otlp_masks.back(),
         # What has no id is no part of any trace, and all of it would be one.
         "filter/nameless": {"error_mode": "ignore", "traces": {"span": [f"span.trace_id == TraceID(0x{'00' * 16})"]}},
         "filter/health": {
@@ -277,14 +287,8 @@ def _processors(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _redaction(values: Iterable[str], own: Iterable[str], **keys: Any) -> dict[str, Any]:
-    return {
-        "allow_all_keys": True,
-        "redact_all_types": True,  # headers are lists of texts
-        **keys,
-        "blocked_values": [*values, *own],
-        "summary": "silent",
-    }
+_REDACTION = {"allow_all_keys": True, "redact_all_types": True, "summary": "silent"}
+"""Of all types: headers are lists of texts."""
 
 
 def _service(attribute: str) -> str:

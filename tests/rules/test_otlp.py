@@ -138,16 +138,27 @@ def test_a_secret_beside_a_number_that_json_does_not_know_is_masked(running: Col
     assert [part for part in stored if "x1" in plain(part)] == []
 
 
-def test_a_secret_of_a_resource_or_a_scope_is_masked(running: Collector) -> None:
-    resource = {"service.name": "resources", "process.command_line": "tool --password x1"}
-    for kind, part in (("traces", span("plain", status=ERROR)), ("logs", record("a line"))):
+def test_a_secret_of_a_resource_or_a_scope_is_masked_and_what_is_in_it_stays(running: Collector) -> None:
+    resource = {
+        "service.name": "owners",
+        "process.command_args": ["tool", "--password", "x1"],
+        "card": "4111 1111 1111 1111",
+    }
+    own = {"note": "a b", "list": ["a", "b"], "map": {"a": 1}, "number": 5, "account": "order-4711"}
+    event = {"name": "an event", "attributes": listed({"note": "a b"})}
+    parts = {"traces": span("a span", own, status=ERROR, events=[event]), "logs": record({"a": ["line", 1]}, own)}
+    for kind, part in parts.items():
         sent = group(kind, resource, part)
-        running.send(kind, {**sent, "scopeSpans" if kind == "traces" else "scopeLogs": [
-            {**scope, "scope": {"name": "s", "attributes": listed(SECRET)}} for scope in sent[KINDS[kind][1]]
-        ]})  # fmt: skip
-    spans_of(running, "resources", 1)
-    records_of(running, "resources", 1)
-    assert "x1" not in json.dumps([request for requests in running.received.values() for request in requests])
+        for scope in sent[KINDS[kind][1]]:
+            scope["scope"] = {"name": "s", "attributes": listed(SECRET)}
+        running.send(kind, sent)
+    kept = spans_of(running, "owners", 1)["a span"], records_of(running, "owners", 1)[0]
+    everything = json.dumps(running.received)
+    assert "x1" not in everything
+    assert "4111 1111" not in everything
+    for stored, part in zip(kept, parts.values(), strict=True):
+        stored["attributes"] = [each for each in stored["attributes"] if each["key"] != "level"]  # that Loki is told
+        assert plain(stored) == plain(part).replace("order-4711", "****")
 
 
 FAILED: dict[str, dict[str, Any]] = {

@@ -45,7 +45,7 @@ def test_what_comes_in_is_bounded_first_and_masked_before_anything_sees_it() -> 
             assert pipeline["exporters"] == ["forward/received"]
         if "forward/received" in pipeline["receivers"]:
             assert pipeline["exporters"] == ["forward/masked"]
-            assert pipeline["processors"][0] in ("filter/suspect", "filter/unsuspected")
+            assert pipeline["processors"][0] in ("filter/suspect", "filter/owned", "filter/unsuspected")
 
 
 def test_logs_get_a_level_by_their_number_or_else_by_their_text() -> None:
