@@ -20,6 +20,7 @@ SAMPLES = 400
 CONFIG: dict[str, Any] = {
     "metrics": {"scrape_interval": "5s", "scrape_timeout": "5s", "limits": {"samples": SAMPLES}},
 }
+Made = Callable[..., dict[str, Any]]
 PLAIN, OF_HISTOGRAM = otlp_senders.points(settings_of(CONFIG).metrics.limits)
 
 
@@ -75,21 +76,20 @@ def series(running: Collector, name: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("made", "count", "value"),
+    ("made", "suffix", "count", "value"),
     [
-        (gauge, PLAIN + 1, PLAIN),
-        (gauge, 25_000, 24_999),
-        (counter, PLAIN + 1, PLAIN + 1),
-        (histogram, OF_HISTOGRAM + 1, 3 * (OF_HISTOGRAM + 1)),
+        (gauge, "", PLAIN + 1, PLAIN),
+        (gauge, "", 25_000, 24_999),
+        (counter, "_total", PLAIN + 1, PLAIN + 1),
+        (histogram, "_count", OF_HISTOGRAM + 1, 3 * (OF_HISTOGRAM + 1)),
     ],
 )
 def test_a_metric_with_more_points_than_one_process_may_have_is_one_point_that_says_so(
-    running: Collector, made: Callable[[str, int], dict[str, Any]], count: int, value: float
+    running: Collector, made: Made, suffix: str, count: int, value: float
 ) -> None:
-    name = f"{made.__name__}_of_{count}"
+    name = f"many{suffix}_{count}"
     resource = {"service.name": "noisy"}
     running.send("metrics", metrics(resource, made(name, count), gauge(f"beside_{name}", 1)))
-    suffix = {counter: "_total", histogram: "_count"}.get(made, "")
 
     @until_true
     def judge() -> None:
@@ -100,10 +100,8 @@ def test_a_metric_with_more_points_than_one_process_may_have_is_one_point_that_s
 
 
 @pytest.mark.parametrize(("made", "count", "suffix"), [(gauge, PLAIN, ""), (histogram, OF_HISTOGRAM, "_count")])
-def test_so_many_as_it_may_have_are_left_as_they_are(
-    running: Collector, made: Callable[[str, int], dict[str, Any]], count: int, suffix: str
-) -> None:
-    name = f"{made.__name__}_full"
+def test_so_many_as_it_may_have_are_left_as_they_are(running: Collector, made: Made, count: int, suffix: str) -> None:
+    name = f"full_{count}"
     running.send("metrics", metrics({"service.name": "full"}, made(name, count)))
 
     @until_true
