@@ -87,7 +87,7 @@ def series(running: Collector, name: str) -> dict[str, float]:
 def test_a_metric_with_more_points_than_one_process_may_have_is_one_point_that_says_so(
     running: Collector, made: Made, suffix: str, count: int, value: float
 ) -> None:
-    name = f"many{suffix}_{count}"
+    name = f"many_{count}_{len(suffix)}"
     resource = {"service.name": "noisy"}
     running.send("metrics", metrics(resource, made(name, count), gauge(f"beside_{name}", 1)))
 
