@@ -63,7 +63,8 @@ class LogLimits(Model):
     """What a noisy service runs into, instead of everybody's Loki."""
 
     streams: int = Field(1000, ge=10)
-    """Active ones, that is combinations of `service`, `level` and `source`. Lines of further ones are lost, and counted."""
+    """Active ones, that is combinations of `service`, `level` and `source`. Lines of further ones are lost, and counted.
+    By OTLP ten times as many may come, and they do not count here."""
     line_size: ByteSize = ByteSize(1 * MIB)
     """Longer lines are cut."""
     rate: ByteSize = ByteSize(16 * MIB)

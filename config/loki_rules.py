@@ -13,6 +13,9 @@ INTERVAL = "1m"
 SLOW_INTERVAL = "5m"
 """For what reads more than the last minutes."""
 
+MANY_SERVICES = 100
+"""Services in whose name one address may send logs by OTLP: 500 streams with all levels, a twentieth of what Loki takes."""
+
 # What a process says with its last breath, and the kernel after it, in the languages that services are written in.
 _LAST_WORDS = (
     r"\bpanic: ",  # Go
@@ -34,7 +37,7 @@ _WATCHERS = "alertmanager|grafana|loki|prometheus"
 
 def groups(limits: Thresholds) -> tuple[Group, ...]:
     """All log alerts."""
-    return (_now(limits), _silence(limits))
+    return (_now(limits), _senders(), _silence(limits))
 
 
 def _now(limits: Thresholds) -> Group:
@@ -85,6 +88,27 @@ def _now(limits: Thresholds) -> Group:
     )
 
 
+def _senders() -> Group:
+    return Group(
+        "logs-senders",
+        (
+            Alert(
+                name="OtlpSenderManyServices",
+                severity="warning",
+                service="otel_collector",
+                expr=f"""
+                count by (sender) (
+                  sum by (sender, service) (count_over_time({{source="otlp"}} | sender!="" [10m]))
+                ) > {MANY_SERVICES}
+                """,
+                summary='{{ $labels.sender }} has sent logs of {{ printf "%.0f" $value }} services in ten minutes',
+                description="Each name is a stream of its own in Loki, and there is a bound for all that come by OTLP. When "
+                "it is reached, logs of services that are new there wait in the collector, and all behind them.",
+            ),
+        ),
+    )
+
+
 _HALF_AN_HOUR = 1800
 """Seconds: in both halves of the hour before, a service that logs steadily has logged half of its lines. One half would be a start
 of a hundred lines, or a job that says much and ends."""
@@ -120,7 +144,7 @@ def rule_file(settings: Settings) -> dict[str, Any]:
     external = {"environment": settings.environment}
     for name, value in settings.metrics.external_labels.items():  # here they are templates
         external[name] = value.replace("{{", '{{ "{{" }}')
-    intervals = {"logs": INTERVAL, "logs-silence": SLOW_INTERVAL}
+    intervals = {"logs": INTERVAL, "logs-senders": SLOW_INTERVAL, "logs-silence": SLOW_INTERVAL}
     made = []
     for group in groups(settings.alerts.thresholds):
         rules = as_yaml(group, settings.addresses)

@@ -16,7 +16,7 @@ everywhere else.
 from collections.abc import Mapping
 from typing import Any
 
-from config import links, masking, otlp_limits, otlp_masks, sampling
+from config import links, masking, otlp_limits, otlp_masks, otlp_senders, sampling
 from config.container import DIRECTORY, ConfigFiles, Container
 from config.log_levels import LEVELS
 from config.log_settings import Level
@@ -190,7 +190,11 @@ def _received(signal: str, settings: Settings) -> dict[str, Any]:
     return {
         signal: {
             "receivers": ["otlp"],
-            "processors": ["memory_limiter", "transform/received"],
+            "processors": [
+                "memory_limiter",
+                "transform/received",
+                *(["transform/senders"] if signal == "metrics" else []),
+            ],
             "exporters": ["forward/received"],
         },
         **{
@@ -265,6 +269,7 @@ def _processors(settings: Settings) -> dict[str, Any]:
             },
             "policies": sampling.policies(traces),
         },
+        "transform/senders": otlp_senders.metrics(settings.metrics.limits),
         "transform/lengths": otlp_limits.labels(settings.metrics.limits),
         "transform/named": _named(),
         # The exporter makes `job` of it and the name, and who reads that cannot tell a slash in the name from the one between.
@@ -302,6 +307,7 @@ def _labels(settings: Settings) -> dict[str, Any]:
     unsaid = "log.severity_number == SEVERITY_NUMBER_UNSPECIFIED"
     statements = [
         'set(resource.attributes["source"], "otlp")',
+        *otlp_senders.address('resource.attributes["sender"]'),
         *otlp_limits.identity(settings.metrics.limits),
         _service("service"),
         'set(log.attributes["level"], "unknown")',

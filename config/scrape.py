@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from config import cadvisor, loki, node_exporter, service_names, socket_proxy
+from config import cadvisor, loki, node_exporter, otlp_senders, service_names, socket_proxy
 from config.alerts.rule import Job, Watched
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SPAN_METRICS
 from config.settings import Settings
@@ -106,23 +106,44 @@ def _through_collector(settings: Settings) -> list[ScrapeConfig]:
     """What the collector makes of spans, and what applications send to it. Each series is the application's."""
     if "otel_collector" not in settings.services:
         return []
-    jobs = []
-    for job, port in ((Job.SPANS, SPAN_METRICS), (Job.OTLP, OTLP_METRICS)):
-        target = {"targets": [f"otel_collector:{port}"], "labels": {"service": "otel_collector"}}
-        relabel: list[ScrapeConfig] = [
-            # One series for each process that ever ran, with all that it said of itself as labels.
-            {"source_labels": ["__name__"], "regex": "target_info", "action": "drop"},
-            {"source_labels": ["exported_job"], "regex": "(.+)", "target_label": "service"},
-            {"source_labels": ["exported_instance"], "regex": "(.+)", "target_label": "instance"},
-            {"regex": "exported_job|exported_instance", "action": "labeldrop"},
-        ]
-        config: ScrapeConfig = {"job_name": str(job), "static_configs": [target], "metric_relabel_configs": relabel}
-        if job is Job.SPANS:
-            bounds = settings.traces.span_metrics
-            # Counted, timed, and timed again without names; and what calls what.
-            config["sample_limit"] = max(settings.metrics.limits.samples, bounds.services * bounds.operations * 40)
-        jobs.append(config)
-    return jobs
+    bounds = settings.traces.span_metrics
+    # Counted, timed, and timed again without names; and what calls what.
+    samples = max(settings.metrics.limits.samples, bounds.services * bounds.operations * 40)
+    spans = _of_collector(Job.SPANS, [_collector_page(SPAN_METRICS)], [])
+    return [{**spans, "sample_limit": samples}, _of_senders()]
+
+
+def _of_senders() -> ScrapeConfig:
+    """What applications send. One page for all of them, read once for each part of it: too many series of one service fail
+    the scrape of its part, and not those of the others."""
+    targets = [_collector_page(OTLP_METRICS, otlp_part=str(part)) for part in range(otlp_senders.PARTS)]
+    only_its_part: list[ScrapeConfig] = [
+        {
+            "source_labels": ["exported_job"],
+            "action": "hashmod",
+            "modulus": otlp_senders.PARTS,
+            "target_label": "__tmp_part",
+        },
+        {"source_labels": ["__tmp_part"], "action": "keepequal", "target_label": "otlp_part"},
+        {"regex": "__tmp_part|otlp_part", "action": "labeldrop"},
+    ]
+    return _of_collector(Job.OTLP, targets, only_its_part)
+
+
+def _collector_page(port: int, **labels: str) -> dict[str, Any]:
+    return {"targets": [f"otel_collector:{port}"], "labels": {"service": "otel_collector", **labels}}
+
+
+def _of_collector(job: Job, targets: list[dict[str, Any]], first: list[ScrapeConfig]) -> ScrapeConfig:
+    relabel: list[ScrapeConfig] = [
+        # One series for each process that ever ran, with all that it said of itself as labels.
+        {"source_labels": ["__name__"], "regex": "target_info", "action": "drop"},
+        *first,
+        {"source_labels": ["exported_job"], "regex": "(.+)", "target_label": "service"},
+        {"source_labels": ["exported_instance"], "regex": "(.+)", "target_label": "instance"},
+        {"regex": "exported_job|exported_instance", "action": "labeldrop"},
+    ]
+    return {"job_name": str(job), "static_configs": targets, "metric_relabel_configs": relabel}
 
 
 def _haproxy(settings: Settings) -> list[ScrapeConfig]:

@@ -18,6 +18,7 @@ from config.alerts import (
     loki,
     mongodb,
     nginx,
+    otlp,
     postgres,
     probes,
     prometheus,
@@ -63,6 +64,7 @@ _GROUPS = (
     haproxy.group,
     elasticsearch.group,
     shipper.group,
+    otlp.group,
 )
 
 

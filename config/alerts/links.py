@@ -40,6 +40,7 @@ _TOPICS = {
     "applications": _SERVICE,
     "probes": _Topic("overview", traced=True),
     "logs": _Topic("logs", traced=True),
+    "logs-senders": _Topic("logs"),
     "logs-silence": _Topic("logs", traced=True),
     "containers": _Topic("host", traced=True),
     "host": _Topic("host", of_service=False),
@@ -54,6 +55,7 @@ _TOPICS = {
     "alertmanager": _STACK,
     "shipper": _STACK,
     "loki": _STACK,
+    "otlp": _STACK,
     "traces": _STACK,
 }
 """Every group of rules."""

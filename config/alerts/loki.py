@@ -21,7 +21,7 @@ def group(limits: Thresholds, watched: Watched, logs: Logs) -> Group:
 def _lines(limits: Thresholds) -> tuple[Rule, ...]:
     # A counter appears with its first refusal, so an increase alone would miss a single one. `up`: it was looked at before.
     discarded = """
-            sum by (job, instance, service, reason) (
+            sum by (job, instance, service, reason, policy) (
               increase(loki_discarded_samples_total{%(which)s}[15m]) > 0
               or (
                 loki_discarded_samples_total{%(which)s}
@@ -58,8 +58,8 @@ def _lines(limits: Thresholds) -> tuple[Rule, ...]:
               > {ratio(limits.log_streams)}
             """,
             summary="Loki uses {{ $value | humanizePercentage }} of the streams that it may have",
-            description="At the limit, lines of new streams are refused: those of a service that was not there before. "
-            "Some label takes more values than it should.",
+            description="When those of the shipper alone are so many, lines of new ones are refused: of a service that was "
+            "not there before. Some label takes more values than it should.",
         ),
     )
 

@@ -22,7 +22,8 @@ def _down(limits: Thresholds) -> Rule:
         name="TargetDown",
         severity="critical",
         wait=limits.target_down,
-        expr='up{job!~"application|probe"} == 0',
+        # The page of what comes by OTLP is read in parts, each of which has an alert of its own.
+        expr='max by (job, instance, service) (up{job!~"application|probe"}) == 0',
         summary="{{ $labels.job }} at {{ $labels.instance }} does not answer",
         description="Prometheus cannot read this target. Nothing that depends on its metrics can raise an alert until it "
         "is back.",

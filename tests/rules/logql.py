@@ -98,13 +98,22 @@ def _push(url: str, tenant: str, streams: list[dict[str, Any]]) -> None:
     now = time.time()
     body = [
         {
-            "stream": stream["labels"],
-            "values": [[f"{int((now - ago) * 1e9)}", stream["line"]] for ago in _times(stream)],
+            "stream": labels,
+            "values": [
+                [f"{int((now - ago) * 1e9)}", stream["line"], stream.get("metadata", {})] for ago in _times(stream)
+            ],
         }
         for stream in streams
+        for labels in _labels(stream)
     ]
     headers = {"X-Scope-OrgID": tenant}
     requests.post(f"{url}/loki/api/v1/push", json={"streams": body}, headers=headers, timeout=10).raise_for_status()
+
+
+def _labels(stream: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """`labels`; with `many` names of a service, as many streams."""
+    for number in range(stream.get("many", 1)):
+        yield {name: value % number if "%d" in value else value for name, value in stream["labels"].items()}
 
 
 def _times(stream: Mapping[str, str]) -> Iterator[float]:

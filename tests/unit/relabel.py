@@ -1,5 +1,6 @@
 """Relabelling as Prometheus does it, as far as this project uses it."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,12 +11,16 @@ def relabelled(labels: Mapping[str, str], rules: Iterable[Mapping[str, Any]]) ->
     result = dict(labels)
     for rule in rules:
         action = rule.get("action", "replace")
-        assert action in {"replace", "keep", "drop", "keepequal", "labeldrop"}, action
+        assert action in {"replace", "keep", "drop", "keepequal", "labeldrop", "hashmod"}, action
         regex = re.compile(rule.get("regex", "(.*)"))
         if action == "labeldrop":
             result = {name: value for name, value in result.items() if not regex.fullmatch(name)}
             continue
         source = rule.get("separator", ";").join(result.get(name, "") for name in rule.get("source_labels", ()))
+        if action == "hashmod":
+            number = int.from_bytes(hashlib.md5(source.encode(), usedforsecurity=False).digest()[8:], "big")
+            result[rule["target_label"]] = str(number % rule["modulus"])
+            continue
         if action == "keepequal" and source != result.get(rule["target_label"], ""):
             return None
         match = regex.fullmatch(source)

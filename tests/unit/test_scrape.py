@@ -495,3 +495,36 @@ def test_what_the_alerts_read_of_containers_and_host_is_not_dropped() -> None:
 def test_what_tells_of_the_machine_is_kept() -> None:
     machine = {"__name__": "machine_memory_bytes"}
     assert container_series(**machine) == {"job": "cadvisor", "service": "cadvisor", **machine}
+
+
+# What applications send by OTLP.
+
+
+def part_of(job: dict[str, Any], number: int, labels: dict[str, str]) -> dict[str, str] | None:
+    """Labels of a series of the collector's page, as the target of this part keeps it."""
+    target = {**job["static_configs"][number]["labels"], "job": job["job_name"], "instance": "otel_collector:8890"}
+    return relabelled({**target, **labels}, job["metric_relabel_configs"])
+
+
+def test_each_series_that_an_application_sends_is_read_in_one_part_and_all_of_a_service_in_the_same() -> None:
+    [job] = [job for job in scrape.jobs(settings_of()) if job["job_name"] == "otlp"]
+    parts = range(len(job["static_configs"]))
+    used = set()
+    for service in range(100):
+        kept_in = set()
+        for metric in ("orders_total", "wait_seconds"):
+            series = {"__name__": metric, "exported_job": f"s-{service}", "exported_instance": "h:7"}
+            kept = {number: labels for number in parts if (labels := part_of(job, number, series))}
+            [(number, labels)] = kept.items()
+            assert labels == {"__name__": metric, "job": "otlp", "service": f"s-{service}", "instance": "h:7"}
+            kept_in.add(number)
+        assert len(kept_in) == 1
+        used |= kept_in
+    assert len(used) == len(parts) > 8
+
+
+def test_a_label_called_part_is_an_applications_own() -> None:
+    [job] = [job for job in scrape.jobs(settings_of()) if job["job_name"] == "otlp"]
+    series = {"__name__": "x", "exported_job": "shop", "part": "7"}
+    [kept] = filter(None, (part_of(job, number, series) for number in range(len(job["static_configs"]))))
+    assert kept["part"] == "7"

@@ -1,0 +1,69 @@
+"""Streams of the shipper and those that come by OTLP, each with its own bound, by the real Loki with a stack's limits."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from config.loki import limits_of, main_file
+from config.yaml_text import dump
+from tests.e2e.ports import free_port
+from tests.unit.conftest import settings_of
+from toolchain import images
+
+STREAMS = 10
+
+
+@pytest.fixture
+def loki(tmp_path: Path) -> Iterator[str]:
+    http, grpc = free_port(), free_port()
+    settings = settings_of({"logs": {"limits": {"streams": STREAMS}}})
+    main = {**main_file(settings), "limits_config": limits_of(settings)}
+    main["common"]["path_prefix"] = str(tmp_path)
+    main["storage_config"]["filesystem"]["directory"] = str(tmp_path / "chunks")
+    main["server"] |= {"http_listen_address": "127.0.0.1", "http_listen_port": http}
+    main["server"] |= {"grpc_listen_address": "127.0.0.1", "grpc_listen_port": grpc}
+    main["ruler"] = {"storage": {"type": "local", "local": {"directory": str(tmp_path / "rules")}}}
+    (tmp_path / "loki.yml").write_text(dump(main))
+    with (tmp_path / "log").open("w") as log:
+        command = [str(images.binary("loki")), f"-config.file={tmp_path / 'loki.yml'}"]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            url = f"http://127.0.0.1:{http}"
+            _ready(process, url, tmp_path / "log")
+            yield url
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            break
+        try:
+            if requests.get(f"{url}/ready", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(log.read_text()[-3000:])
+
+
+def push(url: str, source: str, names: range) -> int:
+    """Status of a request with a line of each service."""
+    now = f"{time.time_ns()}"
+    streams = [
+        {"stream": {"service": f"s{name}", "source": source, "level": "info"}, "values": [[now, "x"]]} for name in names
+    ]
+    return requests.post(f"{url}/loki/api/v1/push", json={"streams": streams}, timeout=10).status_code
+
+
+@pytest.mark.parametrize(("full", "other"), [("otlp", "docker"), ("docker", "otlp"), ("file", "otlp")])
+def test_full_of_the_streams_of_one_way_it_takes_those_of_the_other(loki: str, full: str, other: str) -> None:
+    assert push(loki, full, range(STREAMS * 20)) == requests.codes.too_many_requests
+    assert push(loki, full, range(STREAMS * 100, STREAMS * 101)) == requests.codes.too_many_requests
+    assert push(loki, other, range(STREAMS)) == requests.codes.no_content
