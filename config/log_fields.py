@@ -50,7 +50,7 @@ def parse() -> Iterator[Stage]:
     )
     yield match(f"|~ {logql(LIKE_JSON)}", stage("json", expressions={"is_json": "'yes'", **expressions}), level)
     names = {_logfmt(name): name for names in _FIELDS.values() for name in names}
-    yield match(f"|~ {logql(_LOGFMT)}", stage("logfmt", mapping=names))
+    yield match(f"|~ {logql(_LOGFMT)}", stage("logfmt", mapping=names), regex("^(?P<is_logfmt>.)"))
     request = rf'"(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) HTTP/[\d.]+"(?:(?: from \S+ -)? (?P<status_in_text>\d{{3}})\b)?'
     haproxy = regex(r" -?\d+(?:/-?\d+){3}/\+?\d+ (?P<status_in_text>\d{3}) ")
     columns = r"\| +(?P<status_in_text>\d{3}) +\|"  # of Gin and Fiber
@@ -82,6 +82,11 @@ def _logfmt(name: str) -> str:
 
 
 def found(what: str, *more: str) -> str:
-    """A list for a template: all that may be `what`, the likelier first. `more` are names that were extracted."""
+    """A list for a template: all that may be `what`, the likelier first. `more` are names that were extracted.
+
+    To look at a name costs as much whether it is there or not, so the many of logfmt are left out of other lines.
+    """
     of_json = rf'(splitList "\x01" (default "" .{what}_in_json))'
-    return f"concat {of_json} (list " + " ".join(f".{name}" for name in (*map(_logfmt, _FIELDS[what]), *more)) + ")"
+    others = " ".join(f".{name}" for name in more)
+    of_logfmt = " ".join(f".{name}" for name in map(_logfmt, _FIELDS[what]))
+    return f"concat {of_json} (or (and .is_logfmt (list {of_logfmt} {others})) (list {others}))"

@@ -14,6 +14,7 @@ from config.log_fields import found, parse
 from config.log_levels import ALIGNED, level
 from config.log_masks import masks
 from config.log_stages import Stage, logql, match, regex, stage, template
+from config.log_times import times
 from config.settings import Settings
 
 LABELS = ("service", "level", "source")
@@ -38,7 +39,7 @@ def stages(settings: Settings) -> list[Stage]:
         *level(),
         *_trace(),
         *_health_checks(),
-        *_time(),
+        *times(),
         *masks(settings),
         *_fuse(settings),
         *_labels(),
@@ -171,53 +172,6 @@ def _health_checks() -> Iterator[Stage]:
     of_one = rf"^[23]\d\d (?:GET|HEAD|) {_HEALTH_PATH}$"
     drop = stage("drop", source="answered", expression=of_one, drop_counter_reason=HEALTH_CHECK)
     yield match(f'{{level!~"warn|error|fatal"}} != {logql(chr(10))}', drop)
-
-
-# Time.
-
-_LAYOUTS = (
-    "2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700",
-    "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 UTC", "02/Jan/2006:15:04:05 -0700",
-    "Mon, 02 Jan 2006 15:04:05 GMT", "Mon, 02 Jan 2006 15:04:05 -0700",
-)  # fmt: skip
-"""Of Go, which reads a fraction of any length with each. All with a time zone: without, a time may be off by hours."""
-
-LATE_SECONDS = 24 * 3600
-"""A time longer ago is a wrong clock's, and Loki may refuse the line for it."""
-EARLY_SECONDS = 2
-"""A time that is still to come by more than this, too. The socket proxy trusts that no line is later than it was read."""
-
-
-def _time() -> Iterator[Stage]:
-    """The line's own time, where it is a good one; else the line keeps the time at which it was read.
-
-    The engine stamps each line with nanoseconds. A time of whole seconds says less, and would make one of equal lines:
-    Loki keeps one of those that have the same time. So it only counts in files, which are read without any stamp.
-    """
-    stamp = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z| UTC| ?[+-]\d\d:?\d\d)"
-    common = r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
-    yield match('{source!="docker"}', regex(rf"^(?:[^\[\n]{{0,100}}\[)?(?P<time_in_text>{stamp}|{common})"))
-    layouts = " ".join(f'"{layout}"' for layout in _LAYOUTS)
-    yield template(
-        "time",
-        '{{ $source := .source }}{{ $time := "" }}{{ range ' + found("time", "time_in_text") + " }}"
-        "{{ if and . (not $time) }}"
-        '{{ if not (trimAll "0123456789." .) }}'
-        # Since 1970, in s, ms, µs or ns, maybe with a fraction → seconds with a fraction.
-        '{{ $digits := index (splitList "." .) 0 }}'
-        "{{ if eq (len $digits) 10 }}{{ $time = . }}"
-        "{{ else if eq (len $digits) 13 16 19 }}"
-        '{{ $time = printf "%s.%s" (substr 0 10 $digits) (substr 10 -1 $digits) }}{{ end }}'
-        "{{ else if lt (len .) 50 }}{{ $text := . }}{{ range list " + layouts + " }}{{ if not $time }}"
-        "{{ $moment := toDate . $text }}{{ if gt $moment.Unix 0 }}"
-        '{{ $time = printf "%d.%09d" $moment.Unix $moment.Nanosecond }}'
-        "{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}"
-        '{{ $whole := not (and (contains "." $time) (trimAll "0" (splitList "." $time | last))) }}'
-        '{{ if and $time (not (and $whole (eq $source "docker"))) }}'
-        "{{ $age := sub now.Unix (atoi (substr 0 10 $time)) }}"
-        f"{{{{ if and (lt $age {LATE_SECONDS}) (gt $age -{EARLY_SECONDS}) }}}}{{{{ $time }}}}{{{{ end }}}}{{{{ end }}}}",
-    )
-    yield stage("timestamp", source="time", format="Unix", action_on_failure="skip")
 
 
 def _fuse(settings: Settings) -> Iterator[Stage]:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tests.secret_lines import WITH_SECRETS, WITHOUT_SECRETS
 from tests.secret_lines import masked as masked_of
@@ -21,6 +21,7 @@ class Case:
     """With a moment's name in `@…@` where its spelling goes: see `spelled`."""
     level: str = "unknown"
     metadata: dict[str, str] = field(default_factory=dict)
+    """With moments as in `written`."""
     found: str | None = None
     """What Loki has; None for the very text that was written."""
     dropped: bool = False
@@ -50,7 +51,6 @@ def _levels() -> Iterator[Case]:
     yield Case("level in an object", _json(log={"level": "warn"}, msg="level in log.level"), "warn")
     for line, level in {
         'lvl=warn msg="logfmt, lvl"': "warn",
-        'time=2026-01-01T00:00:00Z level=ERROR msg="logfmt of slog"': "error",
         "2026-11-24 14:00:00,123 ERROR app: Python's own format": "error",
         "WARNING:django.request:Not Found": "warn",
         "INFO:     Application startup complete, says uvicorn": "info",
@@ -169,8 +169,18 @@ def _times() -> Iterator[Case]:
     for name in ("ts", "timestamp", "@timestamp", "datetime"):
         yield Case(f"time called {name}", f'{{"{name}":"@RFC3339@","msg":"time in {name}"}}', stamped=True)
     yield Case("time in logfmt", 'ts=@RFC3339@ level=info msg="time in logfmt"', "info", stamped=True)
-    for value in ('"yesterday"', "12", '"2099-01-01T00:00:00.5Z"', '"1999-01-01T00:00:00.5Z"', "null", "[]"):
+    for value in ('"yesterday"', "12", "null", "[]"):
         yield Case(f"bad time {value}", f'{{"time":{value},"msg":"bad time {value[1:5]}"}}')
+    for value in (
+        *('"2099-01-01T00:00:00.5Z"', '"1999-01-01T00:00:00.5Z"', "4102444800.5", "1000000000123"),
+        *(f'"@{name}@"' for name in ("HOUR", "HOURS", "DAYS", "AHEAD")),
+        *('"1999-01-01T00:00:00Z"', '"Fri, 01 Jan 1999 00:00:00 GMT"'),
+    ):
+        told = value.strip('"')
+        line = f'{{"time":{value},"msg":"not taken: {told}"}}'
+        yield Case(f"time out of Loki's hour, {value}", line, metadata={"own_time": told})
+    old = "2026-01-01T00:00:00Z"
+    yield Case("old time in logfmt", f'time={old} level=ERROR msg="logfmt of slog"', "error", {"own_time": old})
 
 
 def _health_checks() -> Iterator[Case]:
@@ -393,6 +403,14 @@ def _other() -> Iterator[Case]:
 CASES = [*_other(), *_levels(), *_traces(), *_times(), *_health_checks(), *_masks(), *_blocks()]
 
 
+OFF = {
+    "AHEAD": timedelta(minutes=5),
+    "HOUR": timedelta(minutes=-55),
+    "HOURS": timedelta(hours=-4),
+    "DAYS": timedelta(days=-2),
+}
+
+
 def spelled(text: str, moment: datetime) -> str:
     """`text` with `moment` in the spellings it asks for."""
     seconds = moment.timestamp()
@@ -407,8 +425,13 @@ def spelled(text: str, moment: datetime) -> str:
         "US": str(micros),
         "NS": f"{micros}789",
         "FLOAT": f"{seconds:.6f}",
+        **{name: (moment + off).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for name, off in OFF.items()},
     }
     return re.sub("@([A-Z0-9]+)@", lambda match: spellings[match[1]], text)
+
+
+def metadata(case: Case, moment: datetime) -> dict[str, str]:
+    return {name: spelled(value, moment) for name, value in case.metadata.items()}
 
 
 def moment() -> datetime:
