@@ -58,14 +58,14 @@ def _file_service(settings: Settings) -> Iterator[Stage]:
 _CONTINUES = (
     r"\s",  # frames of Python, Java, Node and Go, and anything else that is indented
     r"$",
-    r"[\]})]+[,;]?$",  # the end of an indented structure
+    r"[\]})>]+[,;]?$",  # the end of an indented structure
     r"Traceback \(most recent call last\):",
     r"During handling of the above exception",
     r"The above exception was the direct cause",
     r"(?:Caused by|Suppressed):",
     r"\.\.\. \d+ (?:more|common frames)",
     r"(?:[a-z_][\w$]*\.)+[A-Z][\w$]*(?:Exception|Error|Throwable)\b",  # java.io.IOException: …
-    r"(?:[A-Za-z_]\w*\.)+[A-Z]\w*[a-z]\w*(?:: |$)",  # shop.models.Order.DoesNotExist: …
+    r"(?:[A-Za-z_]\w*\.)+_?[A-Z]\w*[a-z]\w*(?:: |$)",  # shop.models.Order.DoesNotExist: …
     r"(?:DETAIL|HINT|CONTEXT|QUERY|LINE \d+): ",  # what PostgreSQL adds to its errors, and SQLAlchemy
     r"\[(?:SQL|parameters): ",
     r"\(Background on this error at",
@@ -84,6 +84,8 @@ _CONTINUES = (
 
 _MARK = "\x01"
 _BLANK = r"[^\S\n]"
+_OWN = rf"\[?(?:{ALIGNED}|(?:\d{{4}}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d\b|\d{{4}}-\d\d-\d\d[T ]\d\d:)|\* [A-Z]"
+"""How lines go on that begin with a blank and are entries of their own: levels and times aligned to the right, Flask's words."""
 _PYTHON_ERROR = r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|Iteration|Timeout)"
 
 
@@ -95,7 +97,7 @@ def _join() -> Iterator[Stage]:
     """
     # RE2 cannot say "begins with none of these", so what does begin so is marked until it has been joined.
     yield stage("replace", expression=rf"^()(?:{'|'.join(_CONTINUES)})", replace=_MARK)
-    own = rf"[^{_MARK}]|{_MARK}{_BLANK}{{1,9}}(?:{ALIGNED}|\[?\d{{4}}-\d\d-\d\d[T ]\d\d:)"
+    own = rf"[^{_MARK}]|{_MARK}{_BLANK}{{1,9}}(?:{_OWN})"
     yield stage("multiline", firstline=f"^(?:{own})", max_lines=JOIN_LINES, max_wait_time=JOIN_WAIT)
     # With the marks go empty lines, of which Alloy sees none, so that both shippers make the same block.
     yield stage("replace", expression=rf"(?:^|\n)({_MARK}(?:\n{_MARK})*)", replace="")
@@ -103,9 +105,10 @@ def _join() -> Iterator[Stage]:
     invalid = (
         r"[\w.]*ValidationError: \d+ validation error[^\n]*"  # of pydantic, which goes on with a field of any name
     )
-    waiting = rf"Traceback \(most recent call last\):(?s:.*)\n(?:{_BLANK}[^\n]*|{invalid})$"
+    # From the beginning on, as an expression that may match anywhere is tried at each letter of each line.
+    begins = r"^(?:[^\n]*\n(?:[\s\]})][^\n]*\n)*)?(?:  \+ Exception Group )?Traceback \("
+    waiting = rf"{begins}most recent call last\):(?s:.*)\n(?:{_BLANK}[^\n]*|{invalid})$"
     last = rf"^{_PYTHON_ERROR}(?:: [^\n]*)?(?:$|\n(?:During handling |The above ))|^[\w.\[\]-]+\n  [A-Z][^\n]*\[type="
-    begins = rf"^(?:[^\n]*\n(?:{_BLANK}[^\n]*\n)*)?(?:  \+ Exception Group )?Traceback \("
     # Longer, because the step before may keep the last line for as long as it waits.
     both = stage("multiline", firstline=begins, max_lines=JOIN_LINES, max_wait_time="3s")
     yield match(f"|~ {logql(f'{waiting}|{last}')}", both)
@@ -161,13 +164,16 @@ def _health_checks() -> Iterator[Stage]:
         "answered",
         '{{ $path := "" }}{{ range ' + found("path", "path_in_text") + " }}{{ if and . (not $path) }}{{ $path = . }}"
         "{{ end }}{{ end }}"
-        '{{ $method := "" }}{{ range ' + found("method", "method_in_text") + " }}{{ if and . (not $method) }}"
-        "{{ $method = ToUpper . }}{{ end }}{{ end }}"
-        "{{ range " + found("request") + ' }}{{ if and . (not $path) }}{{ $parts := splitList " " . }}'
+        '{{ $method := "" }}{{ range '
+        + found("request")
+        + ' }}{{ if and . (not $path) }}{{ $parts := splitList " " . }}'
         "{{ if eq (len $parts) 3 }}{{ $method = index $parts 0 }}{{ $path = index $parts 1 }}{{ end }}{{ end }}{{ end }}"
+        # Most lines tell of no request, and to look for more of it costs.
+        "{{ if $path }}{{ range " + found("method", "method_in_text") + " }}{{ if and . (not $method) }}"
+        "{{ $method = ToUpper . }}{{ end }}{{ end }}"
         '{{ $status := "" }}{{ range ' + found("status", "status_in_text") + " }}"
         "{{ if and . (not $status) }}{{ if eq (len .) 3 }}{{ $status = . }}{{ end }}{{ end }}{{ end }}"
-        "{{ $status }} {{ $method }} {{ $path }}",
+        "{{ $status }} {{ $method }} {{ $path }}{{ end }}",
     )
     of_one = rf"^[23]\d\d (?:GET|HEAD|) {_HEALTH_PATH}$"
     drop = stage("drop", source="answered", expression=of_one, drop_counter_reason=HEALTH_CHECK)

@@ -333,6 +333,15 @@ ERROR:root:orders failed
   +-+---------------- 1 ----------------
     | ValueError: 1
     +------------------------------------"""
+GRPC = """\
+ERROR:root:no answer
+Traceback (most recent call last):
+  File "/app/shop.py", line 3, in order
+    stub.Pay(order)
+grpc._channel._InactiveRpcError: <_InactiveRpcError of RPC that terminated with:
+\tstatus = StatusCode.UNAVAILABLE
+\tdetails = "failed to connect to all addresses"
+>"""
 HTTP_PANIC = """\
 2026/11/28 14:00:00 http: panic serving 10.0.0.9:51234: runtime error: index out of range [5] with length 3
 goroutine 17 [running]:
@@ -367,7 +376,7 @@ def _blocks() -> Iterator[Case]:
     for name, text, level in (
         ("Python", PYTHON, "error"), ("Python, chained", CHAINED, "error"), ("Java", JAVA, "error"),
         ("Node", NODE, "error"), ("Go", GO, "fatal"), ("Django", DJANGO, "error"), ("psycopg", PSYCOPG, "error"),
-        ("pydantic", PYDANTIC, "error"), ("a group of errors", GROUP, "error"), ("a Go server", HTTP_PANIC, "error"),
+        ("pydantic", PYDANTIC, "error"), ("a group of errors", GROUP, "error"), ("gRPC", GRPC, "error"), ("a Go server", HTTP_PANIC, "error"),
         ("Node with a code", NODE_CODE, "error"), (".NET", DOTNET, "error"), ("Rust", RUST, "fatal"), ("Ruby", RUBY, "error"),
     ):  # fmt: skip
         # Alloy leaves out empty lines of a container, so the table does so for both.
@@ -384,6 +393,11 @@ def _blocks() -> Iterator[Case]:
         " INFO shop: right-aligned 3": "info",
         "     WARN shop: right-aligned 4": "warn",
         " 2026-11-28 14:00:00 INFO shop: after a blank": "info",
+        "ERROR shop: before a time": "error",
+        " 14:00:00 INFO shop: a time after a blank": "info",
+        "   [INFO] shop: in brackets": "info",
+        "WARNING: a development server": "warn",
+        " * Running on http://127.0.0.1:5000": "unknown",
     }.items():
         yield Case(f"not swallowed: {line}", line, level, stream="stderr")
     for number in range(3):
