@@ -19,7 +19,8 @@ FIRST_RETRY = "500ms"
 LAST_RETRY = "10s"
 
 REFRESH = "5s"
-"""How often containers are looked for. The engine keeps the log of one that has ended meanwhile."""
+"""How often containers are looked for. The engine keeps the log of one that has ended meanwhile, unless it was removed. Both
+shippers take what they have found over no more often than this, so that a shorter time would cost more than it brings."""
 STATES = ("running", "paused", "restarting", "removing", "exited", "dead")
 """All that may have a log: without a filter, the engine lists only those that run."""
 
