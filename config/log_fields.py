@@ -81,12 +81,15 @@ def _logfmt(name: str) -> str:
     return "f_" + "".join(letter if letter.isalnum() else f"_{ord(letter):x}" for letter in name)
 
 
-def found(what: str, *more: str) -> str:
-    """A list for a template: all that may be `what`, the likelier first. `more` are names that were extracted.
+def first(what: str, variable: str, body: str, *more: str) -> str:
+    """Template: `body` for each text that may be `what`, the likelier first, until it has set `variable`. `more` are names
+    that were extracted.
 
     To look at a name costs as much whether it is there or not, so the many of logfmt are left out of other lines.
     """
-    of_json = rf'(splitList "\x01" (default "" .{what}_in_json))'
-    others = " ".join(f".{name}" for name in more)
+    each = f"{{{{ if and . (not {variable}) }}}}{body}{{{{ end }}}}{{{{ end }}}}"
+    of_json = rf'{{{{ with .{what}_in_json }}}}{{{{ range splitList "\x01" . }}}}{each}{{{{ end }}}}'
     of_logfmt = " ".join(f".{name}" for name in map(_logfmt, _FIELDS[what]))
-    return f"concat {of_json} (or (and .is_logfmt (list {of_logfmt} {others})) (list {others}))"
+    others = " ".join(f".{name}" for name in more)
+    rest = f"{{{{ range or (and .is_logfmt (list {of_logfmt} {others})) (list {others}) }}}}{each}"
+    return f"{of_json}{{{{ if not {variable} }}}}{rest}{{{{ end }}}}"

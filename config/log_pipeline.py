@@ -10,7 +10,7 @@ end: stack traces are joined by them.
 
 from collections.abc import Iterator
 
-from config.log_fields import found, parse
+from config.log_fields import first, parse
 from config.log_levels import ALIGNED, level
 from config.log_masks import masks
 from config.log_stages import Stage, logql, match, regex, stage, template
@@ -135,13 +135,19 @@ def _trace() -> Iterator[Stage]:
     for what, lengths in (("trace", "16 32"), ("span", "16")):
         yield template(
             f"{what}_id",
-            '{{ $id := "" }}{{ range '
-            + found(what, f"{what}_of_spring", f"{what}_in_parent", f"{what}_in_text")
-            + " }}"
-            '{{ if and . (not $id) }}{{ $id = base . | ToLower | replace "-" "" }}'
-            # All zeros is what a logger writes outside of any span.
-            f'{{{{ if or (not (eq (len $id) {lengths})) (trimAll "0123456789abcdef" $id) (not (trimAll "0" $id)) }}}}'
-            '{{ $id = "" }}{{ end }}{{ end }}{{ end }}{{ $id }}',
+            '{{ $id := "" }}'
+            + first(
+                what,
+                "$id",
+                '{{ $id = base . | ToLower | replace "-" "" }}'
+                # All zeros is what a logger writes outside of any span.
+                f'{{{{ if or (not (eq (len $id) {lengths})) (trimAll "0123456789abcdef" $id) (not (trimAll "0" $id)) }}}}'
+                '{{ $id = "" }}{{ end }}',
+                f"{what}_of_spring",
+                f"{what}_in_parent",
+                f"{what}_in_text",
+            )
+            + "{{ $id }}",
         )
         yield stage("structured_metadata", values={f"{what}_id": f"{what}_id"})
 
@@ -162,18 +168,21 @@ def _health_checks() -> Iterator[Stage]:
     """Drops those that succeeded: one that failed is the very line that is looked for, and so is what others were joined to."""
     yield template(
         "answered",
-        '{{ $path := "" }}{{ range ' + found("path", "path_in_text") + " }}{{ if and . (not $path) }}{{ $path = . }}"
-        "{{ end }}{{ end }}"
-        '{{ $method := "" }}{{ range '
-        + found("request")
-        + ' }}{{ if and . (not $path) }}{{ $parts := splitList " " . }}'
-        "{{ if eq (len $parts) 3 }}{{ $method = index $parts 0 }}{{ $path = index $parts 1 }}{{ end }}{{ end }}{{ end }}"
+        '{{ $path := "" }}{{ $method := "" }}{{ $status := "" }}'
+        + first("path", "$path", "{{ $path = . }}", "path_in_text")
+        + "{{ if not $path }}"
+        + first(
+            "request",
+            "$path",
+            '{{ $parts := splitList " " . }}{{ if eq (len $parts) 3 }}'
+            "{{ $method = index $parts 0 }}{{ $path = index $parts 1 }}{{ end }}",
+        )
+        + "{{ end }}"
         # Most lines tell of no request, and to look for more of it costs.
-        "{{ if $path }}{{ range " + found("method", "method_in_text") + " }}{{ if and . (not $method) }}"
-        "{{ $method = ToUpper . }}{{ end }}{{ end }}"
-        '{{ $status := "" }}{{ range ' + found("status", "status_in_text") + " }}"
-        "{{ if and . (not $status) }}{{ if eq (len .) 3 }}{{ $status = . }}{{ end }}{{ end }}{{ end }}"
-        "{{ $status }} {{ $method }} {{ $path }}{{ end }}",
+        "{{ if $path }}"
+        + first("method", "$method", "{{ $method = ToUpper . }}", "method_in_text")
+        + first("status", "$status", "{{ if eq (len .) 3 }}{{ $status = . }}{{ end }}", "status_in_text")
+        + "{{ $status }} {{ $method }} {{ $path }}{{ end }}",
     )
     of_one = rf"^[23]\d\d (?:GET|HEAD|) {_HEALTH_PATH}$"
     drop = stage("drop", source="answered", expression=of_one, drop_counter_reason=HEALTH_CHECK)

@@ -7,7 +7,7 @@ written. What a line tells is never lost: where it is not its time in Loki, it i
 
 from collections.abc import Iterator
 
-from config.log_fields import found
+from config.log_fields import first
 from config.log_stages import Stage, match, regex, stage, template
 
 LATE_SECONDS = 50 * 60
@@ -25,6 +25,21 @@ _LAYOUTS = (
 )  # fmt: skip
 """Of Go, which reads a fraction of any length with each. All with a time zone: without, a time may be off by hours."""
 
+_SECONDS = (
+    '{{ if not (trimAll "0123456789." .) }}'
+    # Since 1970, in s, ms, µs or ns, maybe with a fraction → seconds with a fraction.
+    '{{ $digits := index (splitList "." .) 0 }}'
+    "{{ if eq (len $digits) 10 }}{{ $time = . }}"
+    "{{ else if eq (len $digits) 13 16 19 }}"
+    '{{ $time = printf "%s.%s" (substr 0 10 $digits) (substr 10 -1 $digits) }}{{ end }}'
+    "{{ else if lt (len .) 50 }}{{ $text := . }}"
+    "{{ range list " + " ".join(f'"{layout}"' for layout in _LAYOUTS) + " }}{{ if not $time }}"
+    "{{ $moment := toDate . $text }}{{ if gt $moment.Unix 0 }}"
+    '{{ $time = printf "%d.%09d" $moment.Unix $moment.Nanosecond }}'
+    "{{ end }}{{ end }}{{ end }}{{ end }}"
+)
+"""Template that sets `$time` to the seconds since 1970 of a text, if it is a time."""
+
 
 def times() -> Iterator[Stage]:
     """For the shippers.
@@ -35,22 +50,11 @@ def times() -> Iterator[Stage]:
     stamp = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z| UTC| ?[+-]\d\d:?\d\d)"
     common = r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
     yield match('{source!="docker"}', regex(rf"^(?:[^\[\n]{{0,100}}\[)?(?P<time_in_text>{stamp}|{common})"))
-    layouts = " ".join(f'"{layout}"' for layout in _LAYOUTS)
     yield template(
         "time",
-        '{{ $source := .source }}{{ $time := "" }}{{ $said := "" }}{{ range ' + found("time", "time_in_text") + " }}"
-        "{{ if and . (not $time) }}{{ $said = . }}"
-        '{{ if not (trimAll "0123456789." .) }}'
-        # Since 1970, in s, ms, µs or ns, maybe with a fraction → seconds with a fraction.
-        '{{ $digits := index (splitList "." .) 0 }}'
-        "{{ if eq (len $digits) 10 }}{{ $time = . }}"
-        "{{ else if eq (len $digits) 13 16 19 }}"
-        '{{ $time = printf "%s.%s" (substr 0 10 $digits) (substr 10 -1 $digits) }}{{ end }}'
-        "{{ else if lt (len .) 50 }}{{ $text := . }}{{ range list " + layouts + " }}{{ if not $time }}"
-        "{{ $moment := toDate . $text }}{{ if gt $moment.Unix 0 }}"
-        '{{ $time = printf "%d.%09d" $moment.Unix $moment.Nanosecond }}'
-        "{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}"
-        "{{ if $time }}{{ $age := sub now.Unix (atoi (substr 0 10 $time)) }}"
+        '{{ $source := .source }}{{ $time := "" }}{{ $said := "" }}'
+        + first("time", "$time", f"{{{{ $said = . }}}}{_SECONDS}", "time_in_text")
+        + "{{ if $time }}{{ $age := sub now.Unix (atoi (substr 0 10 $time)) }}"
         f"{{{{ if or (ge $age {LATE_SECONDS}) (le $age -{EARLY_SECONDS}) }}}}not {{{{ $said }}}}"
         '{{ else if or (ne $source "docker") (and (contains "." $time) (trimAll "0" (splitList "." $time | last))) }}'
         "{{ $time }}{{ end }}{{ end }}",
