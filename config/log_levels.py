@@ -80,8 +80,8 @@ def level() -> Iterator[Stage]:
         "level",
         f'{{{{ $level := "" }}}}{{{{ $table := "{table}" }}}}'
         + first("level", "$level", said, *(f"level_{name}" for name in of_text))
-        +  # Whatever the line before a trace says of itself, together they are an error.
-        '{{ if .fatal }}{{ $level = "fatal" }}'
+        # Whatever the line before a trace says of itself, together they are an error.
+        + '{{ if .fatal }}{{ $level = "fatal" }}'
         '{{ else if and .failed (not (has $level (list "warn" "fatal"))) }}{{ $level = "error" }}'
         "{{ else if not $level }}"
         f"{{{{ if .level_redis }}}}{{{{ $level = get (dict {redis}) .level_redis }}}}{{{{ end }}}}"
