@@ -50,7 +50,7 @@ def parse() -> Iterator[Stage]:
     )
     yield match(f"|~ {logql(LIKE_JSON)}", stage("json", expressions={"is_json": "'yes'", **expressions}), level)
     names = {_logfmt(name): name for names in _FIELDS.values() for name in names}
-    yield match(f"|~ {logql(_LOGFMT)}", stage("logfmt", mapping=names))
+    yield match(f"|~ {logql(_LOGFMT)}", stage("logfmt", mapping=names), regex("^(?P<is_logfmt>.)"))
     request = rf'"(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) HTTP/[\d.]+"(?:(?: from \S+ -)? (?P<status_in_text>\d{{3}})\b)?'
     haproxy = regex(r" -?\d+(?:/-?\d+){3}/\+?\d+ (?P<status_in_text>\d{3}) ")
     columns = r"\| +(?P<status_in_text>\d{3}) +\|"  # of Gin and Fiber
@@ -81,7 +81,15 @@ def _logfmt(name: str) -> str:
     return "f_" + "".join(letter if letter.isalnum() else f"_{ord(letter):x}" for letter in name)
 
 
-def found(what: str, *more: str) -> str:
-    """A list for a template: all that may be `what`, the likelier first. `more` are names that were extracted."""
-    of_json = rf'(splitList "\x01" (default "" .{what}_in_json))'
-    return f"concat {of_json} (list " + " ".join(f".{name}" for name in (*map(_logfmt, _FIELDS[what]), *more)) + ")"
+def first(what: str, variable: str, body: str, *more: str) -> str:
+    """Template: `body` for each text that may be `what`, the likelier first, until it has set `variable`. `more` are names
+    that were extracted.
+
+    To look at a name costs as much whether it is there or not, so the many of logfmt are left out of other lines.
+    """
+    each = f"{{{{ if and . (not {variable}) }}}}{body}{{{{ end }}}}{{{{ end }}}}"
+    of_json = rf'{{{{ with .{what}_in_json }}}}{{{{ range splitList "\x01" . }}}}{each}{{{{ end }}}}'
+    of_logfmt = " ".join(f".{name}" for name in map(_logfmt, _FIELDS[what]))
+    others = " ".join(f".{name}" for name in more)
+    rest = f"{{{{ range or (and .is_logfmt (list {of_logfmt} {others})) (list {others}) }}}}{each}"
+    return f"{of_json}{{{{ if not {variable} }}}}{rest}{{{{ end }}}}"

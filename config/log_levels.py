@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from config.log_fields import LIKE_JSON, found
+from config.log_fields import LIKE_JSON, first
 from config.log_settings import Level
 from config.log_stages import Stage, logql, match, regex, stage, template
 
@@ -72,33 +72,23 @@ def level() -> Iterator[Stage]:
     spelled = [(word, level) for words in (LEVELS, _ALSO) for level, text in words.items() for word in text.split()]
     table = " ".join(("", *(f"{word}={level}" for word, level in spelled), ""))
     redis = " ".join(f'"{mark}" "{level}"' for mark, level in _REDIS.items())
-    said = found(
-        "level",
-        "level_of_journal",
-        "level_klog",
-        "level_tornado",
-        "level_stamped",
-        "level_first",
-        "level_php",
-        "level_bracketed",
-    )
-    of_status = '{{ if and . (not $level) }}{{ if eq (len .) 3 }}{{ $level = ternary "error" "info" (hasPrefix "5" .) }}{{ end }}{{ end }}'
+    # ERROR+2, D1, or with the colours of a terminal.
+    said = f"{_looked_up('(ToLower .)')}{{{{ if not $level }}}}{_looked_up(_FIRST_WORD)}{{{{ end }}}}"
+    of_text = ("of_journal", "klog", "tornado", "stamped", "first", "php", "bracketed")
+    of_status = '{{ if eq (len .) 3 }}{{ $level = ternary "error" "info" (hasPrefix "5" .) }}{{ end }}'
     yield template(
         "level",
         f'{{{{ $level := "" }}}}{{{{ $table := "{table}" }}}}'
-        f"{{{{ range {said} }}}}{{{{ if and . (not $level) }}}}{_looked_up('(ToLower .)')}"
-        # ERROR+2, D1, or with the colours of a terminal.
-        f"{{{{ if not $level }}}}{_looked_up(_FIRST_WORD)}{{{{ end }}}}"
-        "{{ end }}{{ end }}"
+        + first("level", "$level", said, *(f"level_{name}" for name in of_text))
         # Whatever the line before a trace says of itself, together they are an error.
-        '{{ if .fatal }}{{ $level = "fatal" }}'
+        + '{{ if .fatal }}{{ $level = "fatal" }}'
         '{{ else if and .failed (not (has $level (list "warn" "fatal"))) }}{{ $level = "error" }}'
         "{{ else if not $level }}"
         f"{{{{ if .level_redis }}}}{{{{ $level = get (dict {redis}) .level_redis }}}}{{{{ end }}}}"
-        f"{{{{ range list .status_in_text }}}}{of_status}{{{{ end }}}}"
+        f"{{{{ with .status_in_text }}}}{{{{ if not $level }}}}{of_status}{{{{ end }}}}{{{{ end }}}}"
         '{{ range list .level_capital (ternary "" .level_in_broken (eq .is_json "yes")) }}'
         f"{{{{ if and . (not $level) }}}}{_looked_up('(ToLower .)')}{{{{ end }}}}{{{{ end }}}}"
-        f"{{{{ range {found('status')} }}}}{of_status}{{{{ end }}}}{{{{ end }}}}"
-        '{{ $level | default "unknown" }}',
+        + first("status", "$level", of_status)
+        + '{{ end }}{{ $level | default "unknown" }}',
     )
     yield stage("labels", values={"level": "level"})

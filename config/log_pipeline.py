@@ -10,10 +10,11 @@ end: stack traces are joined by them.
 
 from collections.abc import Iterator
 
-from config.log_fields import found, parse
+from config.log_fields import first, parse
 from config.log_levels import ALIGNED, level
 from config.log_masks import masks
 from config.log_stages import Stage, logql, match, regex, stage, template
+from config.log_times import times
 from config.settings import Settings
 
 LABELS = ("service", "level", "source")
@@ -38,7 +39,7 @@ def stages(settings: Settings) -> list[Stage]:
         *level(),
         *_trace(),
         *_health_checks(),
-        *_time(),
+        *times(),
         *masks(settings),
         *_fuse(settings),
         *_labels(),
@@ -57,14 +58,14 @@ def _file_service(settings: Settings) -> Iterator[Stage]:
 _CONTINUES = (
     r"\s",  # frames of Python, Java, Node and Go, and anything else that is indented
     r"$",
-    r"[\]})]+[,;]?$",  # the end of an indented structure
+    r"[\]})>]+[,;]?$",  # the end of an indented structure
     r"Traceback \(most recent call last\):",
     r"During handling of the above exception",
     r"The above exception was the direct cause",
     r"(?:Caused by|Suppressed):",
     r"\.\.\. \d+ (?:more|common frames)",
     r"(?:[a-z_][\w$]*\.)+[A-Z][\w$]*(?:Exception|Error|Throwable)\b",  # java.io.IOException: …
-    r"(?:[A-Za-z_]\w*\.)+[A-Z]\w*[a-z]\w*(?:: |$)",  # shop.models.Order.DoesNotExist: …
+    r"(?:[A-Za-z_]\w*\.)+_?[A-Z]\w*[a-z]\w*(?:: |$)",  # shop.models.Order.DoesNotExist: …
     r"(?:DETAIL|HINT|CONTEXT|QUERY|LINE \d+): ",  # what PostgreSQL adds to its errors, and SQLAlchemy
     r"\[(?:SQL|parameters): ",
     r"\(Background on this error at",
@@ -83,6 +84,8 @@ _CONTINUES = (
 
 _MARK = "\x01"
 _BLANK = r"[^\S\n]"
+_OWN = rf"\[?(?:{ALIGNED}|(?:\d{{4}}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d\b|\d{{4}}-\d\d-\d\d[T ]\d\d:)|\* [A-Z]"
+"""How lines go on that begin with a blank and are entries of their own: levels and times aligned to the right, Flask's words."""
 _PYTHON_ERROR = r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|Iteration|Timeout)"
 
 
@@ -94,7 +97,7 @@ def _join() -> Iterator[Stage]:
     """
     # RE2 cannot say "begins with none of these", so what does begin so is marked until it has been joined.
     yield stage("replace", expression=rf"^()(?:{'|'.join(_CONTINUES)})", replace=_MARK)
-    own = rf"[^{_MARK}]|{_MARK}{_BLANK}{{1,9}}(?:{ALIGNED}|\[?\d{{4}}-\d\d-\d\d[T ]\d\d:)"
+    own = rf"[^{_MARK}]|{_MARK}{_BLANK}{{1,9}}(?:{_OWN})"
     yield stage("multiline", firstline=f"^(?:{own})", max_lines=JOIN_LINES, max_wait_time=JOIN_WAIT)
     # With the marks go empty lines, of which Alloy sees none, so that both shippers make the same block.
     yield stage("replace", expression=rf"(?:^|\n)({_MARK}(?:\n{_MARK})*)", replace="")
@@ -102,9 +105,10 @@ def _join() -> Iterator[Stage]:
     invalid = (
         r"[\w.]*ValidationError: \d+ validation error[^\n]*"  # of pydantic, which goes on with a field of any name
     )
-    waiting = rf"Traceback \(most recent call last\):(?s:.*)\n(?:{_BLANK}[^\n]*|{invalid})$"
+    # From the beginning on, as an expression that may match anywhere is tried at each letter of each line.
+    begins = r"^(?:[^\n]*\n(?:[\s\]})][^\n]*\n)*)?(?:  \+ Exception Group )?Traceback \("
+    waiting = rf"{begins}most recent call last\):(?s:.*)\n(?:{_BLANK}[^\n]*|{invalid})$"
     last = rf"^{_PYTHON_ERROR}(?:: [^\n]*)?(?:$|\n(?:During handling |The above ))|^[\w.\[\]-]+\n  [A-Z][^\n]*\[type="
-    begins = rf"^(?:[^\n]*\n(?:{_BLANK}[^\n]*\n)*)?(?:  \+ Exception Group )?Traceback \("
     # Longer, because the step before may keep the last line for as long as it waits.
     both = stage("multiline", firstline=begins, max_lines=JOIN_LINES, max_wait_time="3s")
     yield match(f"|~ {logql(f'{waiting}|{last}')}", both)
@@ -131,13 +135,19 @@ def _trace() -> Iterator[Stage]:
     for what, lengths in (("trace", "16 32"), ("span", "16")):
         yield template(
             f"{what}_id",
-            '{{ $id := "" }}{{ range '
-            + found(what, f"{what}_of_spring", f"{what}_in_parent", f"{what}_in_text")
-            + " }}"
-            '{{ if and . (not $id) }}{{ $id = base . | ToLower | replace "-" "" }}'
-            # All zeros is what a logger writes outside of any span.
-            f'{{{{ if or (not (eq (len $id) {lengths})) (trimAll "0123456789abcdef" $id) (not (trimAll "0" $id)) }}}}'
-            '{{ $id = "" }}{{ end }}{{ end }}{{ end }}{{ $id }}',
+            '{{ $id := "" }}'
+            + first(
+                what,
+                "$id",
+                '{{ $id = base . | ToLower | replace "-" "" }}'
+                # All zeros is what a logger writes outside of any span.
+                f'{{{{ if or (not (eq (len $id) {lengths})) (trimAll "0123456789abcdef" $id) (not (trimAll "0" $id)) }}}}'
+                '{{ $id = "" }}{{ end }}',
+                f"{what}_of_spring",
+                f"{what}_in_parent",
+                f"{what}_in_text",
+            )
+            + "{{ $id }}",
         )
         yield stage("structured_metadata", values={f"{what}_id": f"{what}_id"})
 
@@ -158,66 +168,25 @@ def _health_checks() -> Iterator[Stage]:
     """Drops those that succeeded: one that failed is the very line that is looked for, and so is what others were joined to."""
     yield template(
         "answered",
-        '{{ $path := "" }}{{ range ' + found("path", "path_in_text") + " }}{{ if and . (not $path) }}{{ $path = . }}"
-        "{{ end }}{{ end }}"
-        '{{ $method := "" }}{{ range ' + found("method", "method_in_text") + " }}{{ if and . (not $method) }}"
-        "{{ $method = ToUpper . }}{{ end }}{{ end }}"
-        "{{ range " + found("request") + ' }}{{ if and . (not $path) }}{{ $parts := splitList " " . }}'
-        "{{ if eq (len $parts) 3 }}{{ $method = index $parts 0 }}{{ $path = index $parts 1 }}{{ end }}{{ end }}{{ end }}"
-        '{{ $status := "" }}{{ range ' + found("status", "status_in_text") + " }}"
-        "{{ if and . (not $status) }}{{ if eq (len .) 3 }}{{ $status = . }}{{ end }}{{ end }}{{ end }}"
-        "{{ $status }} {{ $method }} {{ $path }}",
+        '{{ $path := "" }}{{ $method := "" }}{{ $status := "" }}'
+        + first("path", "$path", "{{ $path = . }}", "path_in_text")
+        + "{{ if not $path }}"
+        + first(
+            "request",
+            "$path",
+            '{{ $parts := splitList " " . }}{{ if eq (len $parts) 3 }}'
+            "{{ $method = index $parts 0 }}{{ $path = index $parts 1 }}{{ end }}",
+        )
+        + "{{ end }}"
+        # Most lines tell of no request, and to look for more of it costs.
+        "{{ if $path }}"
+        + first("method", "$method", "{{ $method = ToUpper . }}", "method_in_text")
+        + first("status", "$status", "{{ if eq (len .) 3 }}{{ $status = . }}{{ end }}", "status_in_text")
+        + "{{ $status }} {{ $method }} {{ $path }}{{ end }}",
     )
     of_one = rf"^[23]\d\d (?:GET|HEAD|) {_HEALTH_PATH}$"
     drop = stage("drop", source="answered", expression=of_one, drop_counter_reason=HEALTH_CHECK)
     yield match(f'{{level!~"warn|error|fatal"}} != {logql(chr(10))}', drop)
-
-
-# Time.
-
-_LAYOUTS = (
-    "2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700",
-    "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 UTC", "02/Jan/2006:15:04:05 -0700",
-    "Mon, 02 Jan 2006 15:04:05 GMT", "Mon, 02 Jan 2006 15:04:05 -0700",
-)  # fmt: skip
-"""Of Go, which reads a fraction of any length with each. All with a time zone: without, a time may be off by hours."""
-
-LATE_SECONDS = 24 * 3600
-"""A time longer ago is a wrong clock's, and Loki may refuse the line for it."""
-EARLY_SECONDS = 2
-"""A time that is still to come by more than this, too. The socket proxy trusts that no line is later than it was read."""
-
-
-def _time() -> Iterator[Stage]:
-    """The line's own time, where it is a good one; else the line keeps the time at which it was read.
-
-    The engine stamps each line with nanoseconds. A time of whole seconds says less, and would make one of equal lines:
-    Loki keeps one of those that have the same time. So it only counts in files, which are read without any stamp.
-    """
-    stamp = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z| UTC| ?[+-]\d\d:?\d\d)"
-    common = r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
-    yield match('{source!="docker"}', regex(rf"^(?:[^\[\n]{{0,100}}\[)?(?P<time_in_text>{stamp}|{common})"))
-    layouts = " ".join(f'"{layout}"' for layout in _LAYOUTS)
-    yield template(
-        "time",
-        '{{ $source := .source }}{{ $time := "" }}{{ range ' + found("time", "time_in_text") + " }}"
-        "{{ if and . (not $time) }}"
-        '{{ if not (trimAll "0123456789." .) }}'
-        # Since 1970, in s, ms, µs or ns, maybe with a fraction → seconds with a fraction.
-        '{{ $digits := index (splitList "." .) 0 }}'
-        "{{ if eq (len $digits) 10 }}{{ $time = . }}"
-        "{{ else if eq (len $digits) 13 16 19 }}"
-        '{{ $time = printf "%s.%s" (substr 0 10 $digits) (substr 10 -1 $digits) }}{{ end }}'
-        "{{ else if lt (len .) 50 }}{{ $text := . }}{{ range list " + layouts + " }}{{ if not $time }}"
-        "{{ $moment := toDate . $text }}{{ if gt $moment.Unix 0 }}"
-        '{{ $time = printf "%d.%09d" $moment.Unix $moment.Nanosecond }}'
-        "{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}"
-        '{{ $whole := not (and (contains "." $time) (trimAll "0" (splitList "." $time | last))) }}'
-        '{{ if and $time (not (and $whole (eq $source "docker"))) }}'
-        "{{ $age := sub now.Unix (atoi (substr 0 10 $time)) }}"
-        f"{{{{ if and (lt $age {LATE_SECONDS}) (gt $age -{EARLY_SECONDS}) }}}}{{{{ $time }}}}{{{{ end }}}}{{{{ end }}}}",
-    )
-    yield stage("timestamp", source="time", format="Unix", action_on_failure="skip")
 
 
 def _fuse(settings: Settings) -> Iterator[Stage]:

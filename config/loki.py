@@ -154,7 +154,11 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "retention_delete_delay": DELETE_DELAY,
             "retention_delete_worker_count": 10,
         },
-        "querier": {"max_concurrent": 4},
+        "querier": {
+            "max_concurrent": 4,
+            # What is in memory is found whatever its time. The default, 3h, hides an older line until its chunk is written.
+            "query_ingesters_within": "0s",
+        },
         "query_scheduler": {"max_outstanding_requests_per_tenant": 1024},
         "query_range": {
             "results_cache": {"cache": {"embedded_cache": {"enabled": True, "max_size_mb": memory // MIB // 64}}}

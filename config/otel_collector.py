@@ -16,7 +16,7 @@ everywhere else.
 from collections.abc import Mapping
 from typing import Any
 
-from config import links, masking, otlp_limits, otlp_masks, otlp_senders, sampling
+from config import links, log_times, masking, otlp_limits, otlp_masks, otlp_senders, sampling
 from config.container import DIRECTORY, ConfigFiles, Container
 from config.log_levels import LEVELS
 from config.log_settings import Level
@@ -311,6 +311,7 @@ def _labels(settings: Settings) -> dict[str, Any]:
         *otlp_limits.identity(settings.metrics.limits),
         _service("service"),
         'set(log.attributes["level"], "unknown")',
+        *log_times.of_record(),
     ]
     for word, (lowest, highest) in SEVERITIES.items():
         said = f"log.severity_number >= {lowest} and log.severity_number <= {highest}"

@@ -20,7 +20,9 @@ FIRST_RETRY = "500ms"
 LAST_RETRY = "10s"
 
 REFRESH = "5s"
-"""How often containers are looked for. The engine keeps the log of one that has ended meanwhile."""
+"""How often containers are looked for. The engine keeps the log of one that has ended meanwhile, unless it was removed. Both
+shippers take over what they have found no more often than this (`MaxUpdateFrequency` in Alloy), so that a shorter time
+would cost the engine more (up to 12 ms of CPU each, with 30 containers on a busy machine) than it brings."""
 STATES = ("running", "paused", "restarting", "removing", "exited", "dead")
 """All that may have a log: without a filter, the engine lists only those that run."""
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tests.secret_lines import WITH_SECRETS, WITHOUT_SECRETS
 from tests.secret_lines import masked as masked_of
@@ -21,6 +21,7 @@ class Case:
     """With a moment's name in `@…@` where its spelling goes: see `spelled`."""
     level: str = "unknown"
     metadata: dict[str, str] = field(default_factory=dict)
+    """With moments as in `written`."""
     found: str | None = None
     """What Loki has; None for the very text that was written."""
     dropped: bool = False
@@ -50,7 +51,6 @@ def _levels() -> Iterator[Case]:
     yield Case("level in an object", _json(log={"level": "warn"}, msg="level in log.level"), "warn")
     for line, level in {
         'lvl=warn msg="logfmt, lvl"': "warn",
-        'time=2026-01-01T00:00:00Z level=ERROR msg="logfmt of slog"': "error",
         "2026-11-24 14:00:00,123 ERROR app: Python's own format": "error",
         "WARNING:django.request:Not Found": "warn",
         "INFO:     Application startup complete, says uvicorn": "info",
@@ -169,8 +169,18 @@ def _times() -> Iterator[Case]:
     for name in ("ts", "timestamp", "@timestamp", "datetime"):
         yield Case(f"time called {name}", f'{{"{name}":"@RFC3339@","msg":"time in {name}"}}', stamped=True)
     yield Case("time in logfmt", 'ts=@RFC3339@ level=info msg="time in logfmt"', "info", stamped=True)
-    for value in ('"yesterday"', "12", '"2099-01-01T00:00:00.5Z"', '"1999-01-01T00:00:00.5Z"', "null", "[]"):
+    for value in ('"yesterday"', "12", "null", "[]"):
         yield Case(f"bad time {value}", f'{{"time":{value},"msg":"bad time {value[1:5]}"}}')
+    for value in (
+        *('"2099-01-01T00:00:00.5Z"', '"1999-01-01T00:00:00.5Z"', "4102444800.5", "1000000000123"),
+        *(f'"@{name}@"' for name in ("HOUR", "HOURS", "DAYS", "AHEAD")),
+        *('"1999-01-01T00:00:00Z"', '"Fri, 01 Jan 1999 00:00:00 GMT"'),
+    ):
+        told = value.strip('"')
+        line = f'{{"time":{value},"msg":"not taken: {told}"}}'
+        yield Case(f"time out of Loki's hour, {value}", line, metadata={"own_time": told})
+    old = "2026-01-01T00:00:00Z"
+    yield Case("old time in logfmt", f'time={old} level=ERROR msg="logfmt of slog"', "error", {"own_time": old})
 
 
 def _health_checks() -> Iterator[Case]:
@@ -323,6 +333,15 @@ ERROR:root:orders failed
   +-+---------------- 1 ----------------
     | ValueError: 1
     +------------------------------------"""
+GRPC = """\
+ERROR:root:no answer
+Traceback (most recent call last):
+  File "/app/shop.py", line 3, in order
+    stub.Pay(order)
+grpc._channel._InactiveRpcError: <_InactiveRpcError of RPC that terminated with:
+\tstatus = StatusCode.UNAVAILABLE
+\tdetails = "failed to connect to all addresses"
+>"""
 HTTP_PANIC = """\
 2026/11/28 14:00:00 http: panic serving 10.0.0.9:51234: runtime error: index out of range [5] with length 3
 goroutine 17 [running]:
@@ -357,7 +376,7 @@ def _blocks() -> Iterator[Case]:
     for name, text, level in (
         ("Python", PYTHON, "error"), ("Python, chained", CHAINED, "error"), ("Java", JAVA, "error"),
         ("Node", NODE, "error"), ("Go", GO, "fatal"), ("Django", DJANGO, "error"), ("psycopg", PSYCOPG, "error"),
-        ("pydantic", PYDANTIC, "error"), ("a group of errors", GROUP, "error"), ("a Go server", HTTP_PANIC, "error"),
+        ("pydantic", PYDANTIC, "error"), ("a group of errors", GROUP, "error"), ("gRPC", GRPC, "error"), ("a Go server", HTTP_PANIC, "error"),
         ("Node with a code", NODE_CODE, "error"), (".NET", DOTNET, "error"), ("Rust", RUST, "fatal"), ("Ruby", RUBY, "error"),
     ):  # fmt: skip
         # Alloy leaves out empty lines of a container, so the table does so for both.
@@ -374,6 +393,11 @@ def _blocks() -> Iterator[Case]:
         " INFO shop: right-aligned 3": "info",
         "     WARN shop: right-aligned 4": "warn",
         " 2026-11-28 14:00:00 INFO shop: after a blank": "info",
+        "ERROR shop: before a time": "error",
+        " 14:00:00 INFO shop: a time after a blank": "info",
+        "   [INFO] shop: in brackets": "info",
+        "WARNING: a development server": "warn",
+        " * Running on http://127.0.0.1:5000": "unknown",
     }.items():
         yield Case(f"not swallowed: {line}", line, level, stream="stderr")
     for number in range(3):
@@ -393,6 +417,14 @@ def _other() -> Iterator[Case]:
 CASES = [*_other(), *_levels(), *_traces(), *_times(), *_health_checks(), *_masks(), *_blocks()]
 
 
+OFF = {
+    "AHEAD": timedelta(minutes=5),
+    "HOUR": timedelta(minutes=-55),
+    "HOURS": timedelta(hours=-4),
+    "DAYS": timedelta(days=-2),
+}
+
+
 def spelled(text: str, moment: datetime) -> str:
     """`text` with `moment` in the spellings it asks for."""
     seconds = moment.timestamp()
@@ -407,8 +439,13 @@ def spelled(text: str, moment: datetime) -> str:
         "US": str(micros),
         "NS": f"{micros}789",
         "FLOAT": f"{seconds:.6f}",
+        **{name: (moment + off).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for name, off in OFF.items()},
     }
     return re.sub("@([A-Z0-9]+)@", lambda match: spellings[match[1]], text)
+
+
+def metadata(case: Case, moment: datetime) -> dict[str, str]:
+    return {name: spelled(value, moment) for name, value in case.metadata.items()}
 
 
 def moment() -> datetime:

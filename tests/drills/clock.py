@@ -137,11 +137,11 @@ def logged(ground: Ground, *, send: Send, seconds: int, refused: bool, first: bo
     if refused:
         reached("Loki counts what it refuses", lambda: discarded(ground) > before)
     else:
-        reached("it is found at its own time", lambda: found("askew", seconds))
+        reached("it is found at the time at which it came", lambda: found("askew", 0))
     assert send(ground, service, "after", 0), "the right line after it was refused"
     reached("the right line after it is found", lambda: found("after", 0))
     if not refused:
-        return "found at its own time, and the right line after it"
+        return "found at the time at which it came, and the right line after it"
     assert not found("askew", seconds), "it is counted as refused, and found"
     told = (
         "counted in loki_discarded_samples_total" if taken else "refused (400), counted in loki_discarded_samples_total"
@@ -163,14 +163,14 @@ OUT_OF_BOUNDS = "prometheus_target_scrapes_sample_out_of_bounds_total"
 SENT: dict[str, tuple[str, str, Callable[[Ground], str]]] = {
     "span-ahead": ("a span an hour ahead, by OTLP", inputs.FOUND, partial(span, seconds=HOUR)),
     "span-behind": ("a span a day behind, by OTLP", inputs.FOUND, partial(span, seconds=-DAY)),
-    "record-ahead": ("a log record an hour ahead, by OTLP", "refused by Loki, and counted; a right one after it is found", partial(logged, send=by_otlp, seconds=HOUR, refused=True)),
-    "record-minutes": ("a log record five minutes ahead, by OTLP", "found at its own time, and a right one after it", partial(logged, send=by_otlp, seconds=5 * MINUTE, refused=False)),
-    "record-behind": ("a log record a day behind, by OTLP, of a service that has sent right ones", "refused by Loki, and counted; a right one after it is found", partial(logged, send=by_otlp, seconds=-DAY, refused=True)),
-    "record-first": ("a log record two hours behind, by OTLP, the first of its service", "found at its own time, and a right one after it", partial(logged, send=by_otlp, seconds=-2 * HOUR, refused=False, first=True)),
+    "record-ahead": ("a log record an hour ahead, by OTLP", "found at the time at which it came, its own as `own_time`; a right one after it is found", partial(logged, send=by_otlp, seconds=HOUR, refused=False)),
+    "record-minutes": ("a log record five minutes ahead, by OTLP", "found at the time at which it came, its own as `own_time`; a right one after it is found", partial(logged, send=by_otlp, seconds=5 * MINUTE, refused=False)),
+    "record-behind": ("a log record a day behind, by OTLP, of a service that has sent right ones", "found at the time at which it came, its own as `own_time`; a right one after it is found", partial(logged, send=by_otlp, seconds=-DAY, refused=False)),
+    "record-first": ("a log record two hours behind, by OTLP, the first of its service", "found at the time at which it came, its own as `own_time`; a right one after it is found", partial(logged, send=by_otlp, seconds=-2 * HOUR, refused=False, first=True)),
     "push-ahead": ("a line an hour ahead, straight to Loki", "refused (400), and counted; a right one after it is found", partial(logged, send=by_push, seconds=HOUR, refused=True)),
     "push-behind": ("a line two hours behind, straight to Loki, of a service that has sent right ones", "refused (400), and counted; a right one after it is found", partial(logged, send=by_push, seconds=-2 * HOUR, refused=True)),
     "line-ahead": ("a line of a container whose own time is an hour ahead", "found at the time at which the engine got it", partial(written, seconds=HOUR)),
-    "line-behind": ("a line of a container whose own time is 25 hours behind", "found at the time at which the engine got it", partial(written, seconds=-DAY - HOUR)),
+    "line-behind": ("a line of a container whose own time is four hours behind", "found at the time at which the engine got it", partial(written, seconds=-4 * HOUR)),
     "sample-ahead": ("a sample whose own time is an hour ahead", f"left out, and counted in `{OUT_OF_BOUNDS}`; the target's other samples are taken", partial(inputs.samples, page="ahead", counter=OUT_OF_BOUNDS, series="hostile", there=0)),
     "sample-behind": ("a sample whose own time is a day behind", "the target is down, with a reason", partial(inputs.target, page="behind", counter="")),
 }  # fmt: skip

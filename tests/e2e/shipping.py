@@ -31,7 +31,7 @@ from tests.e2e import leftovers, wait
 from tests.e2e.deployment import Deployment
 from tests.e2e.ports import publish
 from tests.e2e.shop import Shop
-from tests.log_lines import CASES, TRACE, Case, moment, spelled
+from tests.log_lines import CASES, TRACE, Case, metadata, moment, spelled
 from toolchain import volume_helper
 
 OUTAGE_SECONDS = {"alloy": 120, "promtail": 40}
@@ -237,7 +237,7 @@ class Shipping:
             return
         [line] = found
         assert line.labels == {"service": logs.named("table"), "level": case.level, "source": "docker"}
-        assert line.metadata == {"container": f"{logs.shop.name}-table", "stream": case.stream, **case.metadata}
+        assert line.metadata == {"container": f"{logs.shop.name}-table", "stream": case.stream, **metadata(case, told)}
         assert (abs(line.at - told) < timedelta(milliseconds=1)) == case.stamped
 
     def test_nothing_else_is_found_and_what_was_dropped_is_counted(

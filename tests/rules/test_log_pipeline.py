@@ -17,9 +17,10 @@ from tenacity import RetryError, retry, retry_if_result, stop_after_delay, wait_
 
 from config import alloy, log_pipeline, promtail
 from config.log_stages import Stage
+from config.log_times import OWN_TIME
 from config.settings import load
 from config.yaml_text import dump
-from tests.log_lines import CASES, Case, moment, spelled
+from tests.log_lines import CASES, Case, metadata, moment, spelled
 from toolchain import images
 
 STACK: dict[str, Any] = {"secret_keys": [], "project": "nervous-system", "stack": "test"}
@@ -33,7 +34,7 @@ def visible(stages: list[Stage]) -> list[Stage]:
     """The pipeline with labels in place of structured metadata, which a dry run does not print."""
     shown = [Stage("labels", stage.arguments) if stage.kind == "structured_metadata" else stage for stage in stages]
     assert shown[-1].kind == "label_keep"
-    return [*shown[:-1], Stage("label_keep", {"values": [*log_pipeline.LABELS, "trace_id", "span_id"]})]
+    return [*shown[:-1], Stage("label_keep", {"values": [*log_pipeline.LABELS, "trace_id", "span_id", OWN_TIME]})]
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def test_a_line_becomes(case: Case, folder: Path) -> None:
         assert not found
         return
     [entry] = found
-    assert entry.labels == {"source": "docker", "service": "shop", "level": case.level, **case.metadata}
+    assert entry.labels == {"source": "docker", "service": "shop", "level": case.level, **metadata(case, MOMENT)}
     if case.stamped:
         assert abs(entry.moment - MOMENT) < timedelta(milliseconds=1)
     else:

@@ -4,11 +4,12 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tests.collector import KINDS, Collector, collector, group, listed, record, span, until_true
+from tests.collector import KINDS, Collector, attributes, collector, group, listed, record, span, until_true
 from tests.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, secrets, written
 from tests.unit.conftest import settings_of
 
@@ -254,6 +255,38 @@ def test_a_service_has_one_name_in_traces_logs_and_metrics(running: Collector) -
             assert found == (stored, stored, stored, stored), mark
 
     all_are_there()
+
+
+HOUR = 3600
+NOT_TAKEN = {"days ago": -48 * HOUR, "four hours ago": -4 * HOUR, "55 minutes ago": -55 * 60, "five minutes ahead": 300,
+             "hours ahead": 4 * HOUR}  # fmt: skip
+TAKEN = {"half an hour ago": -30 * 60, "now": 0}
+
+
+def test_a_record_is_found_at_its_own_time_or_when_it_came_and_then_its_own_is_an_attribute(running: Collector) -> None:
+    began = time.time_ns()
+    told = {name: began + off * 10**9 for name, off in (NOT_TAKEN | TAKEN).items()}
+    old = str(began - 4 * HOUR * 10**9)
+    records = [
+        *(record(name, timeUnixNano=str(at)) for name, at in told.items()),
+        record("none", timeUnixNano="0"),
+        record("none, but seen", timeUnixNano="0", observedTimeUnixNano=str(began - 10**9)),
+        record("none, but seen hours ago", timeUnixNano="0", observedTimeUnixNano=old),
+        record("hours ago, but seen", timeUnixNano=old, observedTimeUnixNano=str(began - 10**9)),
+        record("beyond all times", timeUnixNano=str(2**64 - 1)),
+    ]
+    running.send("logs", group("logs", {"service.name": "times"}, *records))
+    stored = {part["body"]["stringValue"]: part for part in records_of(running, "times", len(records))}
+    at = {name: int(part["timeUnixNano"]) for name, part in stored.items()}
+    own = {name: attributes(part["attributes"]).get("own_time") for name, part in stored.items()}
+    assert {name: at[name] for name in TAKEN} == {name: told[name] for name in TAKEN}
+    assert at["none, but seen"] == began - 10**9
+    assert [name for name in (*TAKEN, "none", "none, but seen") if own[name]] == []
+    come = stored.keys() - TAKEN.keys() - {"none, but seen"}
+    assert [name for name in come if not began <= at[name] <= time.time_ns()] == []
+    for name in NOT_TAKEN:
+        moment = datetime.fromtimestamp(told[name] // 10**9, UTC)
+        assert str(own[name]).startswith(f"{moment:%Y-%m-%dT%H:%M:%S}."), name
 
 
 def gauge(resource: dict[str, Any], name: str, own: dict[str, Any]) -> dict[str, Any]:

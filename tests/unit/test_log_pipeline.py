@@ -39,7 +39,7 @@ def test_labels_are_made_of_what_has_few_values_only() -> None:
 
 def test_metadata_has_an_order_or_equal_lines_would_differ_for_loki() -> None:
     keys = [list(stage.arguments["values"]) for stage in found("structured_metadata")]
-    assert keys == [["trace_id"], ["span_id"], ["container"], ["stream"], ["filename"], ["unit"]]
+    assert keys == [["trace_id"], ["span_id"], ["own_time"], ["container"], ["stream"], ["filename"], ["unit"]]
 
 
 def test_nothing_is_joined_after_lines_have_been_told_apart() -> None:

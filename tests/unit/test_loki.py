@@ -38,6 +38,13 @@ def logs(**config: Any) -> dict[str, Any]:
     return {"logs": config}
 
 
+# What is found.
+
+
+def test_what_is_in_memory_is_found_whatever_its_time() -> None:
+    assert main()["querier"]["query_ingesters_within"] == "0s"
+
+
 # What is kept.
 
 

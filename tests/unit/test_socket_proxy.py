@@ -5,8 +5,9 @@ import re
 import pytest
 
 from config.container import Mount
+from config.log_times import LATE_SECONDS
 from config.ports import DOCKER_API, METRICS
-from config.socket_proxy import container
+from config.socket_proxy import LUA, container
 from tests.unit.conftest import config_of, settings_of
 
 TEXT = config_of("socket_proxy", settings_of()).files["haproxy.cfg"]
@@ -153,3 +154,8 @@ def test_the_socket_is_that_of_the_engines_host(host: str, socket: str) -> None:
     made = container(settings_of({"docker": {"host": host, **tls}}))
     assert made.mounts == (Mount(socket, "/var/run/docker.sock"),)
     assert "server socket unix@/var/run/docker.sock" in TEXT
+
+
+def test_no_log_is_read_from_longer_ago_than_an_own_time_is_taken() -> None:
+    """Loki refuses both for the same reason."""
+    assert f"local LATE = {LATE_SECONDS}\n" in LUA.read_text()
