@@ -3,11 +3,11 @@
 from config.container import Container
 from config.ports import ELASTICSEARCH
 from config.settings import Settings
+from config.units import MIB
 
 HEALTH = f"http://127.0.0.1:{ELASTICSEARCH}/_cluster/health?wait_for_status=yellow&timeout=5s"
 
-WATERMARKS = {"low": "85%", "high": "90%", "flood_stage": "95%"}
-"""Of the disk: from the last one on every index is read-only, and no trace is stored any more."""
+_FLOOD = 512 * MIB
 
 
 def container(settings: Settings) -> Container:
@@ -27,7 +27,7 @@ def container(settings: Settings) -> Container:
             "xpack.ml.enabled": "false",
             "xpack.watcher.enabled": "false",
             "ingest.geoip.downloader.enabled": "false",
-            **single_node(),
+            **single_node(settings),
         },
         data="/usr/share/elasticsearch/data",
         read_only=False,  # at its start it writes a keystore beside its config, and libraries into /tmp
@@ -39,12 +39,22 @@ def heap(limit_mib: int) -> str:
     return f"-Xms{limit_mib // 2}m -Xmx{limit_mib // 2}m"
 
 
-def single_node() -> dict[str, str]:
+def watermarks(settings: Settings) -> dict[str, str]:
+    """What is free of the disk when a day gets no index any more (`low`), and when no trace is stored any more (`flood_stage`).
+
+    In bytes, by the share of the traces: of a large disk 15 % are room for weeks, and the host's own alerts (`HostDiskFull`, from
+    90 % on) come before.
+    """
+    flood = max(_FLOOD, settings.traces.disk // 20) // MIB
+    return {"low": f"{2 * flood}mb", "high": f"{3 * flood // 2}mb", "flood_stage": f"{flood}mb"}
+
+
+def single_node(settings: Settings) -> dict[str, str]:
     """What Elasticsearch and OpenSearch call alike."""
     return {
         "cluster.name": "traces",
         "discovery.type": "single-node",
         # Mapped files need vm.max_map_count on the host, far above most hosts' value. Read ones need no setting.
         "node.store.allow_mmap": "false",
-        **{f"cluster.routing.allocation.disk.watermark.{name}": value for name, value in WATERMARKS.items()},
+        **{f"cluster.routing.allocation.disk.watermark.{name}": value for name, value in watermarks(settings).items()},
     }

@@ -68,10 +68,10 @@ _TOLD = rf"[a-z]*(?:[0-9_!#$%*+/@^~-]|[.:?]\w)[\w{_SIGNS}=]*|[a-z]{{3,}}[ \t]*(?
 """After a colon: no word of a sentence such as "reset your password: click below"."""
 
 _ASSIGNED = (
-    rf"""(?im){_NAME}(?:{_IS}(?:"({_DOUBLE})|\\*'({_SINGLE})|\[([^\]\n]+)|\\+"([^"\\]+))"""
+    rf"""(?im){_NAME}(?:{_IS}(?:"({_DOUBLE})|\\*'({_SINGLE})|\[([^\]\n]+)|\\+"([^"\\,}}\]) ][^"\\]*))"""
     r"""|["\\]+\s*:\s*(\d[\w.+-]*)"""  # a number in JSON
     rf"""|["'\\]*\s*=\s*({_BARE})"""
-    r"""|["']?\]\s*=>[ \t]*([^\s"'<]+)[ \t]*$"""  # of PHP
+    r"""|["']?\]\s*=>[ \t]*([^\s"'<\\]+)[ \t]*(?:$|\\*["'])"""  # of PHP
     r"""|(?:%22|%27)*%3[ad](?:%20|\+)*(?:%22|%27)*([^\s"'&;%]+)"""
     # As the items of a list, or the attributes of a thing.
     r"""|\\*["']?\s*[,:]?\s*\\*["']?value\\*["']?\s*[:=]\s*(?:\\*["']([^"'\\]+)|([^\s"'\\,}]+)))"""
@@ -98,7 +98,7 @@ _SQL = (
     r"""(?i)\bidentified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?\\*['"]((?:[^'"\\]|\\[^"]|'')+)""",
     r"""(?i)\bpassword(?:\s+|\s*\(\s*)\\*['"]([^'"\\,][^'"\\]*)""",
 )
-_OPTION = r"""(?:\s+["']?|["'],\s*["'])"""
+_OPTION = r"""(?:\s+\\*["']?|\\*["'],\s*\\*["'])"""
 """Between an option and its value: in a command, or in the list that a command is."""
 _COMMANDS = (
     rf"""(?i)(?:^|[\s"'])--?(?:[\w-]*-)?(?:{_NAME}|pass|passin|passout){_OPTION}([^\s"'-][^\s"']*)""",
@@ -113,31 +113,31 @@ _TOOLS = (" -u", " -p", " -a", " -w", "--user", "--proxy-user", '-u"', '-p"', "r
 _HOST = r"[\w.\[\]:-]"
 _URLS = (
     # In a password a slash may stand, but not after digits alone, which are a port.
-    r"""(?i):(?:\\?/){2}[^/:@"'<>?#\n]{0,64}:([^/?#\s"'<>\\]+|\d*[^\d/?#\s"'<>\\][^\s"'<>\\]*)@""",
+    r"""(?i):(?:\\*/){2}[^/:@"'<>?#\n]{0,64}:([^/?#\s"'<>\\]+|\d*[^\d/?#\s"'<>\\][^\s"'<>\\]*)@""",
     r"""(?i)%3a%2f%2f[^\s%]*%3a([^\s&"']+?)%40""",
     r"""[\w.-]+:([^\s"'<>]+)@(?:tcp|udp|unix)\w?\(""",  # Go's driver of MySQL
     rf"""(?:^|[\s"'=,])[\w.-]+:([^\s:"'<>/,@]+)@(?:{_HOST}*[a-zA-Z\]])?{_HOST}*:\d{{2,5}}\b""",  # without a scheme
 )
-_VENDORS = {
+_BY_VENDOR = {
     r"(eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)": "eyj",  # JSON web token
-    r"((?:gh[oprsu]_|github_pat_|glpat-|npm_|hf_|dop_v1_|shp(?:at|ss|ca|pa)_|sntrys_|glsa_|dckr_pat_)\w[\w.=-]{15,})": (
+    r"\b((?:gh[oprsu]_|github_pat_|shp(?:at|ss|ca|pa)_|sntrys_|glsa_)\w[\w.=-]{15,}|(?:glpat|dckr_pat)[-_][\w-]{20,}|(?:npm|hf)_[a-zA-Z0-9]{30,}|dop_v1_[0-9a-f]{32,})": (
         "gho_ ghp_ ghr_ ghs_ ghu_ github_pat_ glpat- npm_ hf_ dop_v1_ shpat_ shpss_ shpca_ shppa_ sntrys_ glsa_ dckr_pat_"
     ),
-    r"((?:xox[a-z]|xapp)-[\w-]{8,}|hooks\.slack\.com/services/[\w/]+)": "xox xapp- hooks.slack.com",
-    r"((?:[rsp]k|whsec)_(?:live|test|prod)_\w{8,}|whsec_[\w+/=]{16,}|sk-[\w-]{16,}|sq0[a-z]{3}-[\w-]{16,})": (
+    r"\b((?:xox[a-z]|xapp)-[\w-]{8,}|hooks\.slack\.com/services/[\w/]+)": "xox xapp- hooks.slack.com",
+    r"\b((?:[rsp]k|whsec)_(?:live|test|prod)_\w{8,}|whsec_[\w+/=]{16,}|sk-[\w-]{16,}|sq0[a-z]{3}-[\w-]{16,})": (
         "_live_ _test_ _prod_ whsec_ sk- sq0"
     ),
-    r"((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}|AIza[\w-]{30,}|ya29\.[\w-]{8,}|GOCSPX-[\w-]{16,})": (
+    r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}|AIza[\w-]{30,}|ya29\.[\w-]{8,}|GOCSPX-[\w-]{16,})": (
         "akia asia abia acca aiza ya29. gocspx-"
     ),
-    r"(SG\.[\w-]{16,}\.[\w-]{16,}|pypi-[\w-]{16,}|hv[sbr]\.[\w-]{16,}|dapi[0-9a-f]{32}|lin_api_\w{16,}|AGE-SECRET-KEY-\w+)": (
-        "sg. pypi- hvs. hvb. hvr. dapi lin_api_ age-secret-key-"
+    r"\b(SG\.[\w-]{16,}\.[\w-]{16,}|pypi-AgE[\w-]{16,}|hv[sbr]\.[\w-]{16,}|dapi[0-9a-f]{32}|lin_api_\w{16,}|AGE-SECRET-KEY-\w+)": (
+        "sg. pypi-age hvs. hvb. hvr. dapi lin_api_ age-secret-key-"
     ),
     r"\b(\d{8,10}:AA[\w-]{30,})": ":aa",  # bot of Telegram
     r"(?s)-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(.+?)(?:-----END|$)": "private key",
 }
 
-SECRETS = (
+_NAMED = (
     Mask(_ELEMENT, ("</", "&lt;/")),  # first: what the shipper puts in place of a secret looks like one
     Mask(_COOKIE, ("cookie",)),
     Mask(_AUTHORIZATION, ("authorization",)),
@@ -147,8 +147,10 @@ SECRETS = (
     *(Mask(expression, ("password", "identified")) for expression in _SQL),
     *(Mask(expression, _TOOLS) for expression in _COMMANDS[1:]),
     *(Mask(expression, ("@", "%40")) for expression in _URLS),
-    *(Mask(expression, tuple(words.split())) for expression, words in _VENDORS.items()),
 )
+VENDORS = tuple(Mask(expression, tuple(words.split())) for expression, words in _BY_VENDOR.items())
+"""Secrets that need no name: their own look tells."""
+SECRETS = (*_NAMED, *VENDORS)
 
 # People.
 
@@ -175,5 +177,6 @@ CARDS = (
 """Digits as many as a card has, and beginning like one of any network; the check digit decides. After a point they are a
 fraction."""
 
+NAMED = (*_NAMED, EMAIL)
 VALUES = (*(mask.expression for mask in SECRETS), EMAIL.expression)
 """What is masked wherever it stands in a value, in this order: what is left of a password may look like an address."""

@@ -24,7 +24,7 @@ def container(settings: Settings) -> Container:
             "DISABLE_INSTALL_DEMO_CONFIG": "true",
             # Else its image starts a second JVM, which counts within the limit.
             "DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI": "true",
-            **elasticsearch.single_node(),
+            **elasticsearch.single_node(settings),
         },
         data="/usr/share/opensearch/data",
         read_only=False,  # at its start it writes beside its config, and libraries into /tmp

@@ -1,9 +1,13 @@
 """OpenTelemetry Collector: takes what applications send by OTLP, keeps the traces that tell something, and counts all.
 
-    otlp ─▶ cut ─▶ mask ─┬─▶ without health checks ─▶ span metrics, service graph ─▶ Prometheus
-                         └─▶ tail sampling ───────┬─▶ queue on disk ─▶ Jaeger
-                                                   └─▶ durations with exemplars ─▶ Prometheus
-    metrics ─▶ cut ─▶ mask ─▶ Prometheus        logs ─▶ cut ─▶ mask ─▶ labels ─▶ queue on disk ─▶ Loki
+    otlp ─▶ cut ─┬─▶ what may hold a secret ─▶ mask ─┬─▶ traces, metrics, logs
+                 └─▶ the rest ───────────────────────┘
+
+    traces ─┬─▶ without health checks ─▶ span metrics, service graph ─▶ Prometheus
+            └─▶ tail sampling ─┬─▶ queue on disk ─▶ Jaeger
+                               └─▶ durations with exemplars ─▶ Prometheus
+    metrics ─▶ Prometheus
+    logs ─▶ labels ─▶ queue on disk ─▶ Loki
 
 Tried with contrib 0.161; the options are those of 0.162 too. Prometheus scrapes what goes to it, so that `le` is written as
 everywhere else.
@@ -142,34 +146,75 @@ def main_file(settings: Settings) -> dict[str, Any]:
         "service": {
             "extensions": ["file_storage"],
             "telemetry": {"logs": {"level": "warn"}, "metrics": {"level": "normal", "readers": [own_metrics(PORT)]}},
-            "pipelines": _pipelines(logs=logs),
+            "pipelines": _pipelines(settings, logs=logs),
         },
     }
 
 
-def _pipelines(*, logs: bool) -> dict[str, Any]:
-    received = ["memory_limiter", "transform/received", "transform/unmasked", "redaction", "transform/masked"]
-    cut = [*received, "transform/lengths"]
-    forwarded = ["forward/counted", "forward/sampled"]
+def _pipelines(settings: Settings, *, logs: bool) -> dict[str, Any]:
     counted = ["span_metrics", "service_graph"]
     pipelines: dict[str, Any] = {
-        "traces": {"receivers": ["otlp"], "processors": [*cut, "filter/nameless"], "exporters": forwarded},
+        **_received("traces", settings),
+        "traces/masked": {
+            "receivers": ["forward/masked"],
+            "processors": ["transform/lengths", "filter/nameless"],
+            "exporters": ["forward/counted", "forward/sampled"],
+        },
         "traces/counted": {"receivers": ["forward/counted"], "processors": ["filter/health"], "exporters": counted},
         "traces/sampled": {
             "receivers": ["forward/sampled"],
             "processors": ["tail_sampling", "transform/named"],
             "exporters": ["otlp_grpc/jaeger", "span_metrics/kept"],
         },
-        "metrics/spans": {"receivers": [*counted, "span_metrics/kept"], "exporters": ["prometheus/spans"]},
-        "metrics": {"receivers": ["otlp"], "processors": cut, "exporters": ["prometheus/otlp"]},
+        "metrics/spans": {
+            "receivers": [*counted, "span_metrics/kept"],
+            "processors": ["transform/job"],
+            "exporters": ["prometheus/spans"],
+        },
+        **_received("metrics", settings),
+        "metrics/masked": {
+            "receivers": ["forward/masked"],
+            "processors": ["transform/lengths", "transform/job"],
+            "exporters": ["prometheus/otlp"],
+        },
     }
     if logs:
-        pipelines["logs"] = {
-            "receivers": ["otlp"],
-            "processors": [*received, "transform/labels"],
+        pipelines |= _received("logs", settings)
+        pipelines["logs/masked"] = {
+            "receivers": ["forward/masked"],
+            "processors": ["transform/labels"],
             "exporters": ["otlp_http/loki"],
         }
     return pipelines
+
+
+def _received(signal: str, settings: Settings) -> dict[str, Any]:
+    """Pipelines up to where nothing is in it any more that must not be stored."""
+    own = _masks("redaction/own") if settings.logs.mask else ()
+    processors = {
+        "suspect": ["filter/suspect", *_masks("redaction")],
+        "owned": ["filter/owned", "transform/aside", "redaction/owners", "transform/back", *own],
+        "unsuspected": ["filter/unsuspected", *own],
+    }
+    return {
+        signal: {
+            "receivers": ["otlp"],
+            "processors": ["memory_limiter", "transform/received"],
+            "exporters": ["forward/received"],
+        },
+        **{
+            f"{signal}/{name}": {
+                "receivers": ["forward/received"],
+                "processors": parts,
+                "exporters": ["forward/masked"],
+            }
+            for name, parts in processors.items()
+        },
+    }
+
+
+def _masks(redaction: str) -> tuple[str, str, str]:
+    return "transform/unmasked", redaction, "transform/masked"
 
 
 def own_metrics(port: int) -> dict[str, Any]:
@@ -183,6 +228,8 @@ def own_metrics(port: int) -> dict[str, Any]:
 def _processors(settings: Settings) -> dict[str, Any]:
     traces = settings.traces
     memory = settings.memory_mib("otel_collector")
+    own = list(settings.logs.mask.values())
+    catalogue = {**_REDACTION, "blocked_key_patterns": list(masking.KEYS)}
     return {
         # Refuses from 60 % of the container's limit on, and collects garbage by force from 80 % on.
         "memory_limiter": {
@@ -190,23 +237,27 @@ def _processors(settings: Settings) -> dict[str, Any]:
             "limit_mib": memory * 80 // 100,
             "spike_limit_mib": memory * 20 // 100,
         },
-        "redaction": {
-            "allow_all_keys": True,
-            "redact_all_types": True,  # headers are lists of texts
-            "blocked_key_patterns": list(masking.KEYS),
-            "blocked_values": [*masking.VALUES, *settings.logs.mask.values()],
-            "summary": "silent",
+        "redaction": {**catalogue, "blocked_values": [*masking.VALUES, *own]},
+        "redaction/owners": {
+            **catalogue,
+            "blocked_values": [*masking.VALUES, *own],
+            "ignored_key_patterns": [otlp_masks.IGNORED],
         },
+        # A stack's own expressions have no words that tell where to look.
+        **({"redaction/own": {**_REDACTION, "blocked_values": own}} if own else {}),
+        **otlp_masks.filters(),
         "transform/received": otlp_limits.received(
             min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10)
         ),
         "transform/unmasked": otlp_masks.before(),
         "transform/masked": otlp_masks.after(),
+        "transform/aside": otlp_masks.aside(),
+        "transform/back": otlp_masks.back(),
         # What has no id is no part of any trace, and all of it would be one.
         "filter/nameless": {"error_mode": "ignore", "traces": {"span": [f"span.trace_id == TraceID(0x{'00' * 16})"]}},
         "filter/health": {
             "error_mode": "ignore",
-            "traces": {"span": [sampling.health_condition(traces.health_paths)] if traces.health_paths else []},
+            "traces": {"span": [sampling.health_condition(traces)] if traces.health_paths else []},
         },
         "tail_sampling": {
             "decision_wait": traces.sampling.decision_wait,
@@ -222,18 +273,22 @@ def _processors(settings: Settings) -> dict[str, Any]:
         },
         "transform/lengths": otlp_limits.labels(settings.metrics.limits),
         "transform/named": _named(),
+        # The exporter makes `job` of it and the name, and who reads that cannot tell a slash in the name from the one between.
+        "transform/job": {
+            "error_mode": "ignore",
+            "metric_statements": ['delete_key(resource.attributes, "service.namespace")'],
+        },
         **({"transform/labels": _labels(settings)} if "loki" in settings.services else {}),
     }
 
 
-def _service(attribute: str) -> tuple[str, str]:
-    """Statements that give a resource the name of its service under another attribute."""
-    name = 'resource.attributes["service.name"]'
-    made = f'resource.attributes["{attribute}"]'
-    return (
-        f'set({made}, "unknown_service")',  # what OpenTelemetry calls one without a name
-        f'set({made}, {name}) where {name} != nil and {name} != ""',
-    )
+_REDACTION = {"allow_all_keys": True, "redact_all_types": True, "summary": "silent"}
+"""Of all types: headers are lists of texts."""
+
+
+def _service(attribute: str) -> str:
+    """Statement that gives a resource the name of its service under another attribute."""
+    return f'set(resource.attributes["{attribute}"], resource.attributes["service.name"])'
 
 
 def _named() -> dict[str, Any]:
@@ -241,7 +296,7 @@ def _named() -> dict[str, Any]:
     return {
         "error_mode": "ignore",
         "trace_statements": [
-            {"context": "resource", "statements": list(_service(links.SERVICE_TAG))},
+            {"context": "resource", "statements": [_service(links.SERVICE_TAG)]},
             {"context": "span", "statements": [f'delete_key(span.attributes, "{links.SERVICE_TAG}")']},
         ],
     }
@@ -254,7 +309,7 @@ def _labels(settings: Settings) -> dict[str, Any]:
     statements = [
         'set(resource.attributes["source"], "otlp")',
         *otlp_limits.identity(settings.metrics.limits),
-        *_service("service"),
+        _service("service"),
         'set(log.attributes["level"], "unknown")',
     ]
     for word, (lowest, highest) in SEVERITIES.items():
@@ -279,6 +334,8 @@ def _connectors(settings: Settings) -> dict[str, Any]:
     }
     own_name = "collector.instance.id"  # another one after each reload
     return {
+        "forward/received": {},
+        "forward/masked": {},
         "forward/counted": {},
         "forward/sampled": {},
         # Before sampling: rates and errors of everything. After it: the exemplars, whose traces can be looked at.

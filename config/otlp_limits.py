@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from config import otlp_names, otlp_numbers
-from config.otlp_masks import CONTEXTS
+from config import otlp_errors, otlp_names, otlp_numbers
+from config.otlp_masks import CONTEXTS, suspect
 from config.settings import ScrapeLimits
 
 KEY = 256
@@ -46,7 +46,7 @@ LOG: Mapping[str, Room] = {
 """A stack trace of some 200 frames stays whole."""
 LOKI = {"size": 64 * 1024, "entries": 160}
 """What Loki is told to take of all that is not a label of one record; the first is its default."""
-IDENTITY = ("service.name", "service.namespace", "service.instance.id")
+IDENTITY = ("service.name", "service.instance.id")
 """Of a resource: they become the labels `service` and `instance`."""
 PEERS = ("peer.service", "db.name", "db.system", "db.system.name")
 """Of a span: the service graph calls by them who sends no spans."""
@@ -95,17 +95,24 @@ def identity(limits: ScrapeLimits) -> list[str]:
 def received(line: int) -> dict[str, Any]:
     """What stands before all others: nothing is lost by it that would be kept. `line`: bytes of the text of a record."""
     own = {
-        "trace": [_context("span", *otlp_names.of_span())],
+        "trace": [
+            _context("resource", *otlp_names.of_resource()),
+            _context("span", *otlp_names.of_span(), *otlp_errors.of_span()),
+        ],
         "metric": [
+            _context("resource", *otlp_names.of_resource()),
             _context("metric", *otlp_names.of_metric()),
             *(_context(context, *otlp_names.of_attributes(context)) for context in ("resource", "datapoint")),
         ],
-        "log": [_context("log", *otlp_numbers.of_body(), *_body(line))],
+        "log": [
+            _context("resource", *otlp_names.of_resource()),
+            _context("log", *otlp_numbers.of_body(), *_body(line)),
+        ],
     }
     groups = {
         f"{signal}_statements": [
-            *(_context(context, *_received(signal, context)) for context in contexts),
             *own[signal],
+            *(_context(context, *_received(signal, context)) for context in contexts),
         ]
         for signal, contexts in CONTEXTS.items()
     }
@@ -124,6 +131,7 @@ def _received(signal: str, context: str) -> Iterator[str]:
     yield from (f"{statement} where Len({text}) > {room.whole}" for statement in few)
     if room.least:
         yield f"truncate_all({attributes}, {room.least}) where Len(String({attributes})) > {room.whole}"
+    yield from suspect(context, text)
 
 
 def _body(length: int) -> Iterator[str]:

@@ -32,6 +32,13 @@ def of_attributes(context: str) -> Iterator[str]:
     yield f'replace_all_patterns({attributes}, "value", {quoted(NO_UTF_8)}, "?")'
 
 
+def of_resource() -> Iterator[str]:
+    """One name of a service wherever it is stored; without it Jaeger has one of its own, and spans are not counted."""
+    name = 'resource.attributes["service.name"]'
+    yield f"set({name}, String({name})) where not IsString({name})"
+    yield f'set({name}, "unknown_service") where {name} == nil or {name} == ""'  # as OpenTelemetry's SDKs do
+
+
 def of_span() -> Iterator[str]:
     """Its name and that of its service are labels too."""
     yield f'replace_pattern(span.name, {quoted(NO_UTF_8)}, "?")'

@@ -9,18 +9,21 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from config.otlp_errors import HTTP_STATUS
 from config.trace_settings import Rates, Traces
-from config.units import seconds
+from config.units import go_duration, seconds
 
 Policy = dict[str, Any]
 
 EVERYTHING = 100
+_METHOD = ("http.request.method", "http.method")
+"""The present attribute, and the one before it."""
 
 
 def policies(traces: Traces) -> list[Policy]:
     """`processors.tail_sampling.policies`. Two of one class and service never exist."""
     services = traces.sampling.services
-    made = [_health(traces.health_paths)] if traces.health_paths else []
+    made = [_health(traces)] if traces.health_paths else []
     others = [_not_begun_in(sorted(services))] if services else []
     made += _kept("", traces.sampling, others)
     for service in sorted(services):
@@ -67,8 +70,8 @@ def _not_begun_in(services: Sequence[str]) -> Policy:
     return _policy("begun elsewhere", "not", not_sub_policy=_begun_in(services))
 
 
-def _health(paths: Sequence[str]) -> Policy:
-    return _policy("health", "drop", drop_sub_policy=[_if_root("health", health_condition(paths))])
+def _health(traces: Traces) -> Policy:
+    return _policy("health", "drop", drop_sub_policy=[_if_root("health", health_condition(traces))])
 
 
 def _if_root(name: str, condition: str) -> Policy:
@@ -79,12 +82,18 @@ def _policy(name: str, kind: str, **what: Any) -> Policy:
     return {"name": name, "type": kind, kind: what}
 
 
-def health_condition(paths: Sequence[str]) -> str:
-    """OTTL that is true for a span that has answered a health check well."""
-    path = "^(?:" + "|".join(text.replace(".", "[.]") for text in paths) + r")/?(?:[?].*)?$"
+def health_condition(traces: Traces) -> str:
+    """OTTL that is true for a span that has answered a health check well, and in time."""
+    path = "^(?:" + "|".join(text.replace(".", "[.]") for text in traces.health_paths) + r")/?(?:[?].*)?$"
     of_http = " or ".join(f'IsMatch(span.attributes["{key}"], {quoted(path)})' for key in ("url.path", "http.target"))
     of_grpc = 'span.attributes["rpc.service"] == "grpc.health.v1.Health"'
-    return f"({of_http} or {of_grpc}) and span.status.code != STATUS_CODE_ERROR"
+    asked = [
+        f'(span.attributes["{key}"] == nil or IsMatch(span.attributes["{key}"], "^(?i:GET|HEAD)$"))' for key in _METHOD
+    ]
+    answered = [f'not (Int(span.attributes["{key}"]) >= 400)' for key in HTTP_STATUS]
+    quick = f'span.end_time - span.start_time < Duration("{go_duration(seconds(traces.sampling.slow.over))}")'
+    succeeded = " and ".join(("span.status.code != STATUS_CODE_ERROR", *answered, quick))
+    return f"(({of_http}) and {' and '.join(asked)} or {of_grpc}) and {succeeded}"
 
 
 def quoted(text: str) -> str:

@@ -100,8 +100,7 @@ def _through_collector(settings: Settings) -> list[ScrapeConfig]:
         relabel: list[ScrapeConfig] = [
             # One series for each process that ever ran, with all that it said of itself as labels.
             {"source_labels": ["__name__"], "regex": "target_info", "action": "drop"},
-            # The collector's `job` is the namespace and name of the service.
-            {"source_labels": ["exported_job"], "regex": "(?:.*/)?([^/]+)", "target_label": "service"},
+            {"source_labels": ["exported_job"], "regex": "(.+)", "target_label": "service"},
             {"source_labels": ["exported_instance"], "regex": "(.+)", "target_label": "instance"},
             {"regex": "exported_job|exported_instance", "action": "labeldrop"},
         ]

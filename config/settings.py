@@ -230,11 +230,14 @@ class Publish(Model):
 
 
 class ExternalUrls(Model):
-    """Under which address people reach a service (a reverse proxy, a tunnel): links in alerts point there."""
+    """Under which address people reach a service (a reverse proxy, a tunnel): links in alerts point there. Of an address
+    with a path (`https://ops.example.com/grafana`) the proxy has to cut the path off: `location /grafana/ { proxy_pass
+    http://127.0.0.1:3000/; }` in Nginx, with the last slash. One that hands it on leads a browser in a circle."""
 
     prometheus: Url | None = None
     alertmanager: Url | None = None
     jaeger: Url | None = None
+    """A host name of its own: below a path its pages do not find what belongs to them."""
     grafana: Url | None = None
     """Also where links in alerts lead when the Grafana is one of your own."""
 

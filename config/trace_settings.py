@@ -155,8 +155,8 @@ class Traces(Model):
         "/metrics",
         "/stub_status",
     )
-    """Traces of successful requests to these (`url.path`, `http.target`), or to gRPC's health service, are dropped and
-    not counted."""
+    """Traces of successful GET or HEAD requests to these (`url.path`, `http.target`), or to gRPC's health service, are dropped
+    and not counted, unless they are slow."""
     span_metrics: SpanMetrics = SpanMetrics()
     disk: ByteSize = ByteSize(disk_budget.TRACES)
     """Of the host's disk, for what is stored: an alert compares with it."""

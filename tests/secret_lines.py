@@ -82,6 +82,9 @@ paid by «#4111.1111.1111.1111» today
 """What is between «$ (a secret), «@ (an address) or «# (a card) and » is masked, and nothing else."""
 
 WITHOUT_SECRETS = r"""
+started flask-production-server-01, task-runner-in-production-4 and disk-usage-of-production
+npm_config_cache_lock_stale=1 npm_lifecycle_event_name_is=start
+pulling pypi-mirror-internal-server-1 and shelf_of_books_number_12345
 Cloning into git@github.com:example/shop.git
 Started getty@tty1.service - Getty on tty1
 Started user@1000.service - User Manager for UID 1000

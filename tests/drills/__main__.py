@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests.drills import clock, containers, deployments, engine, inputs, network, report, storage
+from tests.drills import clock, containers, deployments, engine, inputs, network, poison, report, storage
 from tests.drills.frame import Row, carry_out, chosen
 from tests.drills.ground import SERVICES, Ground, OnGround
 from tests.e2e import machine
@@ -25,7 +25,7 @@ GROUPS: dict[str, list[OnGround]] = {
     "Storage": storage.drills(),
     "Clocks": [*clock.drills(), *engine.clock_drills()],
     "Deployments": deployments.drills(),
-    "Bad inputs": inputs.drills(),
+    "Bad inputs": [*inputs.drills(), *poison.drills()],
 }
 """Heading → its drills."""
 

@@ -97,6 +97,27 @@ def test_the_heap_is_half_of_the_containers_limit(made: Any, variable: str) -> N
     assert container.published == {}
 
 
+@pytest.mark.parametrize(
+    ("config", "low", "high", "flood"),
+    [
+        ({}, 2048, 1536, 1024),
+        ({"traces": {"disk": "2GiB"}}, 1024, 768, 512),
+        ({"disk": {"budget": "1000GiB"}}, 20480, 15360, 10240),
+    ],
+)
+def test_a_store_of_traces_takes_them_as_long_as_there_are_bytes_for_them_however_large_the_disk(
+    config: dict[str, Any], low: int, high: int, flood: int
+) -> None:
+    for container in (elasticsearch.container, opensearch.container):
+        environment = container(settings_of(config)).environment
+        watermark = "cluster.routing.allocation.disk.watermark."
+        assert {key.removeprefix(watermark): value for key, value in environment.items() if watermark in key} == {
+            "low": f"{low}mb",
+            "high": f"{high}mb",
+            "flood_stage": f"{flood}mb",
+        }
+
+
 def test_opensearch_starts_nothing_beside_itself_and_demands_no_password() -> None:
     """What the entrypoint of the official image does unless it is told not to: a second JVM, demo certificates, and no
     start without OPENSEARCH_INITIAL_ADMIN_PASSWORD."""

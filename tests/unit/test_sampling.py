@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from config import sampling
-from config.trace_settings import Rates, Traces
+from config.trace_settings import Rates
 from tests.unit.conftest import refusal, settings_of
 
 
@@ -68,25 +68,6 @@ def test_names_of_policies_differ_whatever_services_are_called() -> None:
     settings = settings_of({"traces": {"sampling": {"services": {"errors": {"rest": 50}, "health": {"rest": 50}}}}})
     names = [policy["name"] for policy in sampling.policies(settings.traces)]
     assert len(set(names)) == len(names)
-
-
-@pytest.mark.parametrize(
-    ("path", "is_one"),
-    [("/healthz", True), ("/healthz/", True), ("/healthz?full=1", True), ("/healthzz", False), ("/api/healthz", False),
-     ("/healthz/deep", False), ("/v1.0/up", True), ("/v1x0/up", False)],
-)  # fmt: skip
-def test_a_health_check_is_known_by_its_whole_path(path: str, *, is_one: bool) -> None:
-    condition = sampling.health_condition(["/healthz", "/v1.0/up"])
-    [pattern, same] = re.findall(r'IsMatch\(span\.attributes\["[a-z.]+"\], "([^"]+)"\)', condition)
-    assert pattern == same
-    assert bool(re.search(pattern, path)) == is_one
-
-
-def test_only_what_went_well_is_dropped_as_a_health_check() -> None:
-    [health, *_] = sampling.policies(Traces())
-    [condition] = health["drop"]["drop_sub_policy"][0]["ottl_condition"]["span"]
-    assert condition.startswith("IsRootSpan() and (")
-    assert condition.endswith(") and span.status.code != STATUS_CODE_ERROR")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,300 @@
+"""What becomes of OTLP, by the real collector with the file of a stack."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.collector import KINDS, Collector, collector, group, listed, record, span, until_true
+from tests.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, secrets, written
+from tests.unit.conftest import settings_of
+
+CONFIG: dict[str, Any] = {
+    # What is neither an error nor slow is dropped: so all that is kept here was known to be one.
+    "traces": {
+        "sampling": {"rest": 0, "decision_wait": "1s"},
+        "health_paths": ["/healthz", "/ready", "/live", "/ping", "/metrics", "/v1.0/up"],
+    },
+    "metrics": {"scrape_interval": "5s", "scrape_timeout": "5s"},
+    "logs": {"mask": {"order": r"^(order-\d+)$"}},
+}
+ERROR = {"code": 2}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    with collector(settings_of(CONFIG), tmp_path_factory.mktemp("collector")) as started:
+        yield started
+
+
+@until_true
+def spans_of(running: Collector, service: str, count: int) -> dict[str, dict[str, Any]]:
+    found = {part["name"]: part for resource, part in running.stored("traces") if resource["service.name"] == service}
+    assert len(found) >= count, found.keys()
+    return found
+
+
+@until_true
+def records_of(running: Collector, service: str, count: int) -> list[dict[str, Any]]:
+    found = [part for resource, part in running.stored("logs") if resource["service.name"] == service]
+    assert len(found) == count, len(found)
+    return found
+
+
+PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "attribute": lambda text: {"own": {"note": text}},
+    "list": lambda text: {"own": {"notes": ["a", text]}},
+    "map": lambda text: {"own": {"notes": {"deep": {"deeper": text}}}},
+    "status": lambda text: {"status": {**ERROR, "message": text}},
+    "state": lambda text: {"traceState": text},
+    "event": lambda text: {"events": [{"name": text}]},
+    "attribute of an event": lambda text: {
+        "events": [{"name": "e", "attributes": [{"key": "note", "value": {"stringValue": text}}]}]
+    },
+}
+
+
+def test_a_secret_is_masked_wherever_a_span_has_it_and_what_is_none_stays(running: Collector) -> None:
+    texts = [*WITH_SECRETS, *WITHOUT_SECRETS]
+    sent = {
+        f"{place} {number}": (text, span(f"{place} {number}", **{"status": ERROR, **shape(written(text))}))
+        for number, text in enumerate(texts)
+        for place, shape in PLACES.items()
+    }
+    running.send("traces", group("traces", {"service.name": "masks"}, *(part for _, part in sent.values())))
+    kept = spans_of(running, "masks", len(sent))
+    leaked = {name: text for name, (text, _) in sent.items() for secret in secrets(text) if secret in plain(kept[name])}
+    assert leaked == {}
+    changed = {
+        name: kept[name]
+        for name, (text, part) in sent.items()
+        if not secrets(text) and plain(part) != plain(kept[name])
+    }
+    assert changed == {}
+
+
+TEXTS = ("name", "status", "traceState", "events", "attributes", "body", "eventName")
+BODIES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "text": lambda text: {"body": text},
+    "map": lambda text: {"body": {"message": text}},
+    "list": lambda text: {"body": ["a", {"message": text}]},
+    "attribute": lambda text: {"body": "a line", "own": {"note": text}},
+}
+
+
+def test_a_secret_is_masked_wherever_a_log_record_has_it_and_what_is_none_stays(running: Collector) -> None:
+    texts = [*WITH_SECRETS, *WITHOUT_SECRETS]
+    sent = {
+        f"{place} {number}": (text, record(**shape(written(text)), eventName=f"{place} {number}"))
+        for number, text in enumerate(texts)
+        for place, shape in BODIES.items()
+    }
+    running.send("logs", group("logs", {"service.name": "masks"}, *(part for _, part in sent.values())))
+    kept = {part["eventName"]: part for part in records_of(running, "masks", len(sent))}
+    leaked = {name: text for name, (text, _) in sent.items() for secret in secrets(text) if secret in plain(kept[name])}
+    assert leaked == {}
+    changed = {name for name, (text, part) in sent.items() if not secrets(text) and part["body"] != kept[name]["body"]}
+    assert changed == set()
+
+
+SECRET_VALUES: dict[str, Any] = {
+    "password": "x1",
+    "pass": "x1",
+    "db.pass": "x1",
+    "http.request.header.authorization": ["x1"],
+    "http.request.header.set-cookie": ["x1", "x1"],
+    "X-API-Key": "x1",
+    "sessionId": "x1",
+    "login": {"password": "x1"},
+    "account": "order-4711",  # by the stack's own expression
+}
+
+
+def test_a_value_is_masked_by_its_name_or_by_a_stacks_own_expression(running: Collector) -> None:
+    shop = {"service.name": "named", "account": "order-4711"}
+    named = [(key, {key: value}) for key, value in SECRET_VALUES.items()]
+    running.send("traces", group("traces", shop, *(span(key, own, status=ERROR) for key, own in named)))
+    running.send("logs", group("logs", shop, *(record(key, own) for key, own in named)))
+    stored = [*spans_of(running, "named", len(named)).values(), *records_of(running, "named", len(named))]
+    assert [part for part in stored if "x1" in plain(part) or "order-4711" in plain(part)] == []
+    resources = [resource for kind in ("traces", "logs") for resource, _ in running.stored(kind)]
+    assert {resource["account"] for resource in resources if resource["service.name"] == "named"} == {"****"}
+
+
+SECRET = {"token": "x1"}
+NO_NUMBERS = {"NaN": float("nan"), "a list": [1.0, float("nan")], "a map": {"a": [float("inf")]}}
+
+
+def test_a_secret_beside_a_number_that_json_does_not_know_is_masked(running: Collector) -> None:
+    beside = [(name, {"n": number, **SECRET}) for name, number in NO_NUMBERS.items()]
+    shop = {"service.name": "beside"}
+    running.send("traces", group("traces", shop, *(span(name, own, status=ERROR) for name, own in beside)))
+    bodies = (record(value, {**SECRET}) for value in NO_NUMBERS.values())
+    running.send("logs", group("logs", shop, *(record(name, own) for name, own in beside), *bodies))
+    stored = [*spans_of(running, "beside", 3).values(), *records_of(running, "beside", 6)]
+    assert [part for part in stored if "x1" in plain(part)] == []
+
+
+def test_a_secret_of_a_resource_or_a_scope_is_masked_and_what_is_in_it_stays(running: Collector) -> None:
+    resource = {
+        "service.name": "owners",
+        "process.command_args": ["tool", "--password", "x1"],
+        "card": "4111 1111 1111 1111",
+    }
+    own = {"note": "a b", "list": ["a", "b"], "map": {"a": 1}, "number": 5, "account": "order-4711"}
+    event = {"name": "an event", "attributes": listed({"note": "a b"})}
+    parts = {"traces": span("a span", own, status=ERROR, events=[event]), "logs": record({"a": ["line", 1]}, own)}
+    for kind, part in parts.items():
+        sent = group(kind, resource, part)
+        for scope in sent[KINDS[kind][1]]:
+            scope["scope"] = {"name": "s", "attributes": listed(SECRET)}
+        running.send(kind, sent)
+    kept = spans_of(running, "owners", 1)["a span"], records_of(running, "owners", 1)[0]
+    everything = json.dumps(running.received)
+    assert "x1" not in everything
+    assert "4111 1111" not in everything
+    for stored, part in zip(kept, parts.values(), strict=True):
+        stored["attributes"] = [each for each in stored["attributes"] if each["key"] != "level"]  # that Loki is told
+        assert plain(stored) == plain(part).replace("order-4711", "****")
+
+
+FAILED: dict[str, dict[str, Any]] = {
+    "HTTP 500, present name": {"http.response.status_code": 500},
+    "HTTP 503, old name": {"http.status_code": 503},
+    "HTTP 502 as text": {"http.status_code": "502"},
+    "gRPC internal": {"rpc.system": "grpc", "rpc.grpc.status_code": 13},
+    "gRPC unavailable, present name": {"rpc.response.status_code": "UNAVAILABLE"},
+    "gRPC deadline, of Envoy": {"grpc.status_code": "4"},
+    "OpenTracing": {"error": True},
+    "OpenTracing, text": {"error": "true"},
+}
+SUCCEEDED: dict[str, dict[str, Any]] = {
+    "HTTP 404": {"http.response.status_code": 404},
+    "HTTP of a strange kind": {"http.status_code": "n/a"},
+    "gRPC not found, for a server": {"rpc.grpc.status_code": 5},
+    "gRPC OK": {"rpc.response.status_code": "OK"},
+    "OpenTracing, false": {"error": False},
+}
+
+
+def test_what_failed_is_kept_and_counted_as_an_error_though_its_library_left_the_status_unset(
+    running: Collector,
+) -> None:
+    failed = [span(name, own) for name, own in FAILED.items()]
+    failed.append(span("gRPC not found, for a client", {"rpc.grpc.status_code": 5}, kind=3))
+    succeeded = [span(name, own) for name, own in SUCCEEDED.items()]
+    succeeded.append(span("said to be right", {"http.status_code": 500}, status={"code": 1}))
+    running.send("traces", group("traces", {"service.name": "failures"}, *failed, *succeeded))
+    kept = spans_of(running, "failures", len(failed))
+    assert kept.keys() == {part["name"] for part in failed}
+    assert {name for name, part in kept.items() if part["status"].get("code") == 2} == kept.keys()
+    counts = calls(running, "failures", len(failed) + len(succeeded))
+    assert {name for name, code in counts if code == "STATUS_CODE_ERROR"} == kept.keys()
+
+
+HEALTHY: dict[str, dict[str, Any]] = {
+    "plain": {"url.path": "/healthz"},
+    "with a slash": {"url.path": "/healthz/"},
+    "path of one's own": {"url.path": "/v1.0/up"},
+    "GET 200": {"url.path": "/healthz", "http.request.method": "GET", "http.response.status_code": 200},
+    "HEAD, old names": {"http.target": "/ready?full=1", "http.method": "HEAD", "http.status_code": 204},
+    "gRPC": {"rpc.service": "grpc.health.v1.Health", "rpc.grpc.status_code": 0},
+}
+NOT_HEALTHY: dict[str, dict[str, Any]] = {
+    "503": {"url.path": "/healthz", "http.response.status_code": 503},
+    "404": {"url.path": "/metrics", "http.response.status_code": 404},
+    "404 as text": {"url.path": "/metrics", "http.status_code": "404"},
+    "POST": {"url.path": "/healthz", "http.request.method": "POST"},
+    "DELETE": {"http.target": "/ping", "http.method": "DELETE"},
+    "below another path": {"url.path": "/category/health"},
+    "above another path": {"url.path": "/healthz/deep"},
+    "a longer name": {"url.path": "/healthzz"},
+    "a point that is none": {"url.path": "/v1x0/up"},
+    "gRPC, unavailable": {"rpc.service": "grpc.health.v1.Health", "rpc.grpc.status_code": 14},
+}
+
+
+def test_only_a_health_check_that_went_well_and_quickly_is_neither_kept_nor_counted(running: Collector) -> None:
+    healthy = [span(name, own) for name, own in HEALTHY.items()]
+    others = [span(name, own) for name, own in NOT_HEALTHY.items()]
+    others.append(span("slow", {"url.path": "/live", "http.request.method": "GET"}, takes=30))
+    running.send("traces", group("traces", {"service.name": "health"}, *healthy, *others))
+    assert {name for name, _ in calls(running, "health", len(others))} == {part["name"] for part in others}
+    assert spans_of(running, "health", 3).keys() == {"503", "slow", "gRPC, unavailable"}
+
+
+NAMES: dict[str, tuple[dict[str, Any], str]] = {
+    "none": ({}, "unknown_service"),
+    "empty": ({"service.name": ""}, "unknown_service"),
+    "number": ({"service.name": 4711}, "4711"),
+    "slash": ({"service.name": "team-a/api"}, "team-a/api"),
+    "default of Node": ({"service.name": "unknown_service:/usr/bin/node"}, "unknown_service:/usr/bin/node"),
+}
+"""What is sent, what is stored."""
+
+
+def test_a_service_has_one_name_in_traces_logs_and_metrics(running: Collector) -> None:
+    for mark, (name, _) in NAMES.items():
+        resource = {"service.namespace": "shop", **name}
+        running.send("traces", group("traces", resource, span(mark, status=ERROR)))
+        running.send("logs", group("logs", resource, record(mark)))
+        running.send("metrics", gauge(resource, "named", {"mark": mark}))
+
+    @until_true
+    def all_are_there() -> None:
+        traces = {part["name"]: resource["service.name"] for resource, part in running.stored("traces")}
+        logs = {str(part["body"].get("stringValue")): resource["service"] for resource, part in running.stored("logs")}
+        counted = {labels.get("span_name"): labels.get("job") for labels in series(running.page("prometheus/spans"))}
+        measured = {labels.get("mark"): labels.get("job") for labels in series(running.page("prometheus/otlp"))}
+        for mark, (_, stored) in NAMES.items():
+            found = traces.get(mark), logs.get(mark), counted.get(mark), measured.get(mark)
+            assert found == (stored, stored, stored, stored), mark
+
+    all_are_there()
+
+
+def gauge(resource: dict[str, Any], name: str, own: dict[str, Any]) -> dict[str, Any]:
+    point = {"timeUnixNano": str(time.time_ns()), "asDouble": 1, "attributes": listed(own)}
+    metric = {"name": name, "gauge": {"dataPoints": [point]}}
+    return {
+        "resource": {"attributes": listed(resource)},
+        "scopeMetrics": [{"scope": {"name": "test"}, "metrics": [metric]}],
+    }
+
+
+def series(page: str) -> Iterator[dict[str, str]]:
+    for line in page.splitlines():
+        if found := re.match(r"(\w+)\{(.*)\} ", line):
+            labels = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2])
+            yield {"__name__": found[1], **{key: json.loads(f'"{value}"') for key, value in labels}}
+
+
+@until_true
+def calls(running: Collector, service: str, count: int) -> set[tuple[str, str]]:
+    """Name and status of what was counted, when as much as `count`."""
+    found = {
+        (labels["span_name"], labels["status_code"])
+        for labels in series(running.page("prometheus/spans"))
+        if labels["__name__"] == "traces_span_metrics_calls_total" and labels.get("job") == service
+    }
+    assert len(found) >= count, found
+    return found
+
+
+def plain(part: dict[str, Any]) -> str:
+    """All texts of a span or record, as they are."""
+    return "\n".join(_texts({key: value for key, value in part.items() if key in TEXTS}))
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key in sorted(node):
+            yield from _texts(node[key])
+    elif isinstance(node, list):
+        for value in node:
+            yield from _texts(value)
+    else:
+        yield str(node)
