@@ -1,0 +1,69 @@
+"""A fresh stack that is left alone for two hours has no alert but the Watchdog: its first minutes are recorded, and go on."""
+
+import itertools
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.alerts import Job, Thresholds, render
+from config.log_settings import Logs
+from config.trace_settings import Traces
+from tests.rules.fresh_stack import RECORDED
+from tests.rules.run import ADDRESSES, only_summaries, write
+from toolchain import images
+
+MINUTES = 120
+OF_THE_MACHINE = "HostCpuHigh|HostIoPressure|HostClockSkewed"
+"""It had no time service, and others worked on it."""
+
+
+def longer(values: str) -> str:
+    """Goes on at the pace of the last ten minutes; what had ended by then stays away."""
+    known: list[float | None] = []
+    for part in values.split():
+        value, _, more = part.partition("x")
+        count = int(more or 0) + (value != "_" or not more)
+        known += count * [None if value == "_" else float(value)]
+    last = known[-11:]
+    steps = [b - a for a, b in itertools.pairwise(last) if a is not None and b is not None]
+    pace = sum(steps) / len(steps) if steps and min(steps) >= 0 else 0
+    return f"{values} {(known[-1] or 0) + pace:.7g}+{pace:.7g}x{MINUTES - len(known)}"
+
+
+def firing(folder: Path, thresholds: Thresholds) -> set[str]:
+    """Names of the alerts that fire within two hours."""
+    series: dict[str, str] = json.loads(RECORDED.read_text())
+    jobs = frozenset(Job(job) for job in {re.findall('job="(.+?)"', one)[0] for one in series if one.startswith("up{")})
+    rules = render(thresholds, ADDRESSES, jobs, Logs(), Traces())
+    write(folder, {name: only_summaries(text) for name, text in rules.items()})
+    case: dict[str, Any] = {
+        "interval": "1m",
+        "input_series": [{"series": one, "values": longer(values)} for one, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": 'count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[2h]))',
+                "eval_time": f"{MINUTES}m",
+                "exp_samples": [],
+            }
+        ],
+    }
+    test = {"rule_files": [*rules], "evaluation_interval": "1m", "tests": [case]}
+    (folder / "fresh.test.yml").write_text(yaml.safe_dump(test))
+    command: list[str | Path] = [images.binary("promtool"), "test", "rules", folder / "fresh.test.yml"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    names = set(re.findall(r'\{alertname="(\w+)"\}', said))
+    assert names, said
+    return {name for name in names if not re.fullmatch(OF_THE_MACHINE, name)}
+
+
+def test_a_fresh_stack_has_no_alert_but_the_watchdog_within_two_hours(tmp_path: Path) -> None:
+    assert firing(tmp_path, Thresholds()) == {"Watchdog"}
+
+
+def test_what_was_recorded_is_what_the_rules_read(tmp_path: Path) -> None:
+    low = Thresholds(memory=5, latency_p95="1ms", container_memory=1)
+    assert firing(tmp_path, low) >= {"HostMemoryHigh", "ApplicationSlow", "ContainerMemoryHigh"}
