@@ -92,8 +92,8 @@ def health_condition(traces: Traces) -> str:
     ]
     answered = [f'not (Int(span.attributes["{key}"]) >= 400)' for key in HTTP_STATUS]
     quick = f'span.end_time - span.start_time < Duration("{go_duration(seconds(traces.sampling.slow.over))}")'
-    succeeded = " and ".join(("span.status.code != STATUS_CODE_ERROR", *answered, quick))
-    return f"(({of_http}) and {' and '.join(asked)} or {of_grpc}) and {succeeded}"
+    check = f"(({of_http}) and {' and '.join(asked)} or {of_grpc})"
+    return f"{' and '.join((check, *answered, quick))} and span.status.code != STATUS_CODE_ERROR"
 
 
 def quoted(text: str) -> str:
