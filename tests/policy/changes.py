@@ -85,7 +85,7 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
     "a label made of addresses": (
         code(
             SCRAPE,
-            '{"target_label": "job", "replacement": "application"},',
+            "            _APPLICATION,",
             '{"source_labels": ["__meta_docker_network_ip"], "target_label": "peer"},',
         ),
         {"low-cardinality-labels"},
@@ -93,7 +93,7 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
     "a label for each container id": (
         code(
             SCRAPE,
-            '{"target_label": "job", "replacement": "application"},',
+            "            _APPLICATION,",
             '{"source_labels": ["__meta_docker_container_id"], "target_label": "replica"},',
         ),
         {"low-cardinality-labels"},
@@ -101,7 +101,7 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
     "every Docker label as one of Prometheus": (
         code(
             SCRAPE,
-            '{"target_label": "job", "replacement": "application"},',
+            "            _APPLICATION,",
             '{"action": "labelmap", "regex": "__meta_docker_container_label_(.+)"},',
         ),
         {"low-cardinality-labels"},
@@ -111,7 +111,7 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         {"low-cardinality-labels"},
     ),
     "a Docker label with ids for cAdvisor": (
-        code("config/cadvisor.py", '_LABELS = ("observability.service",', '_LABELS = ("shop.order-id",'),
+        code("config/service_names.py", '"observability.service")', '"shop.order-id")'),
         {"low-cardinality-labels"},
     ),
     "Loki's own choice of labels": (
