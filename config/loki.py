@@ -67,8 +67,9 @@ def _config(settings: Settings, *, with_key: bool) -> ConfigFiles:
     of_main, of_limits, of_rules = (f"version-{digest({'': dump(document)})}" for document in (main, limits, rules))
     # Loki shows its main file, but not the polled ones: each version hangs on something that shows and does nothing.
     main["memberlist"] = {"cluster_label": of_main}  # one process gossips with nobody
-    # The validator knows the main file only, so it gets the limits there too. In force are the polled ones, always.
-    main["limits_config"] = limits
+    # The validator knows the main file only, so it gets the limits there too. In force are the polled ones, always. A map that
+    # stands in both ends Loki at its start: it reads the second into a copy of the first, and calls its keys doubled.
+    main["limits_config"] = {name: value for name, value in limits.items() if name not in streams_by_way(0)}
     overrides = {TENANT: limits, of_limits: {"max_concurrent_tail_requests": 1}}  # a tenant that nobody is
     rules["groups"].append({"name": of_rules, "rules": []})
     metrics = f"http://127.0.0.1:{PORT}/metrics"

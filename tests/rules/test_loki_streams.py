@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
-from config.loki import limits_of, main_file
+from config.loki import LIMITS, MAIN, container
 from config.yaml_text import dump
 from tests.e2e.ports import free_port
 from tests.unit.conftest import settings_of
@@ -21,15 +22,21 @@ STREAMS = 10
 def loki(tmp_path: Path) -> Iterator[str]:
     http, grpc = free_port(), free_port()
     settings = settings_of({"logs": {"limits": {"streams": STREAMS}}})
-    main = {**main_file(settings), "limits_config": limits_of(settings)}
+    delivered = container(settings).config
+    assert delivered
+    for name, text in delivered.files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    main = yaml.safe_load(delivered.files[MAIN])
     main["common"]["path_prefix"] = str(tmp_path)
     main["storage_config"]["filesystem"]["directory"] = str(tmp_path / "chunks")
     main["server"] |= {"http_listen_address": "127.0.0.1", "http_listen_port": http}
     main["server"] |= {"grpc_listen_address": "127.0.0.1", "grpc_listen_port": grpc}
+    main["runtime_config"]["file"] = str(tmp_path / LIMITS)
     main["ruler"] = {"storage": {"type": "local", "local": {"directory": str(tmp_path / "rules")}}}
-    (tmp_path / "loki.yml").write_text(dump(main))
+    (tmp_path / MAIN).write_text(dump(main))
     with (tmp_path / "log").open("w") as log:
-        command = [str(images.binary("loki")), f"-config.file={tmp_path / 'loki.yml'}"]
+        command = [str(images.binary("loki")), f"-config.file={tmp_path / MAIN}"]
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             url = f"http://127.0.0.1:{http}"
