@@ -19,7 +19,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from requests import RequestException
 
-from components.engine import connect, execute, fetch
+from components.engine import LIMITED, connect, execute, fetch
 from config.container import MOUNT
 
 PATIENCE_SECONDS = 120
@@ -256,7 +256,7 @@ def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
         if state["Running"] and not state["Restarting"]:
             if not order.health and time.time() - _started(service) > 3:  # noqa: PLR2004 - see above
                 return
-            if order.health and execute(service, order.health)[0] == 0:
+            if order.health and execute(service, (*LIMITED, *order.health))[0] == 0:
                 return
         if state["Restarting"] and service.attrs["RestartCount"] >= CRASH_LOOP_RESTARTS:
             raise RefusedError(f"{service.name} starts and stops again; its log:\n{_log(service)}")

@@ -21,9 +21,10 @@ from requests import RequestException
 from components.preflight import Engine, judge
 from config.docker_cli import SOCKET, config_file
 
-WGET = ("timeout", "10", "wget", "-q")
-"""How a page is asked for inside a container. A service that is held (`docker pause`) or hangs takes connections, and is
+LIMITED = ("timeout", "10")
+"""Before a command inside a container that asks a service. One that is held (`docker pause`) or hangs takes connections, and is
 silent: without a limit, who asks would wait for ever. Not by `-T` of wget: Debian's busybox ends in a segmentation fault by it."""
+WGET = (*LIMITED, "wget", "-q")
 STDERR = 2
 """As the engine marks its frames."""
 CUT_OFF = "the engine's answer ended in the middle"

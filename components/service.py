@@ -151,7 +151,8 @@ class Service(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.container],
-                custom_timeouts=pulumi.CustomTimeouts(create="5m", update="5m"),
+                # Beyond what it gives itself, with the way back to the old files on a slow host: killed, it would leave the new.
+                custom_timeouts=pulumi.CustomTimeouts(create="15m", update="15m"),
             ),
         )
 
