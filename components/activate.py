@@ -250,13 +250,14 @@ def _wait_until_live(service: Container, order: Order, inside: _Inside, deadline
 
 def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
     """Until the health command ends well; without one, until the container has run for three seconds."""
+    health = (*LIMITED, *order.health) if order.tools else order.health
     while True:
         service.reload()
         state = service.attrs["State"]
         if state["Running"] and not state["Restarting"]:
             if not order.health and time.time() - _started(service) > 3:  # noqa: PLR2004 - see above
                 return
-            if order.health and execute(service, (*LIMITED, *order.health))[0] == 0:
+            if order.health and execute(service, health)[0] == 0:
                 return
         if state["Restarting"] and service.attrs["RestartCount"] >= CRASH_LOOP_RESTARTS:
             raise RefusedError(f"{service.name} starts and stops again; its log:\n{_log(service)}")

@@ -62,6 +62,8 @@ class Service:
     volume: Path
     refuses: frozenset[str] = frozenset()
     """Revisions with which it will not run."""
+    tools: bool = True
+    """Whether its image has any, such as `timeout`."""
     deaf: bool = False
     """Whether it overhears signals."""
     well_after: float = 0
@@ -142,7 +144,7 @@ class Service:
             return self._hang_up()
         if command == TAKE:
             return self._take()
-        if command == [*LIMITED, *HEALTH]:  # one that hangs would hold the deployment
+        if command == [*(LIMITED if self.tools else ()), *HEALTH]:  # one that hangs would hold the deployment
             return (0 if self.clock.now - self.started >= self.well_after else 1), b""
         pages = {
             VERSION_URL: f"version {self.loaded}",
@@ -231,7 +233,9 @@ class Host:
             "revision": LOADER,
             "expect": EXPECT,
         }
-        return Order(**(usual | differences))
+        order = Order(**(usual | differences))
+        self.service.tools = order.tools
+        return order
 
     @property
     def current(self) -> str:
