@@ -114,13 +114,13 @@ def test_a_new_version_of_the_files_restarts_only_what_cannot_reload_them(stack:
     before = identities(stack)
     with (
         stack.edited("config/blackbox_exporter.py", '"timeout": "8s"', '"timeout": "7s"'),
-        stack.edited("config/socket_proxy.py", "maxconn 1000", "maxconn 999"),
+        stack.edited("config/socket_proxy.py", "timeout http-request 10s", "timeout http-request 9s"),
     ):
         stack.up()
     modules = execute(stack.container("blackbox_exporter"), ["wget", "-q", "-O", "-", "http://127.0.0.1:9115/config"])
     assert "timeout: 7s" in modules[1]
     assert "timeout: 8s" not in modules[1]
-    assert "maxconn 999" in text_of(stack, "socket_proxy", "haproxy.cfg")
+    assert "timeout http-request 9s" in text_of(stack, "socket_proxy", "haproxy.cfg")
     after = identities(stack)
     proxy_before, proxy_after = before.pop("socket_proxy"), after.pop("socket_proxy")
     assert after == before

@@ -118,15 +118,16 @@ def test_a_trace_of_three_services_is_kept_or_dropped_whole_however_late_its_spa
     assert within_binomial(len(whole() - failed), 270, 10)
 
 
-def test_health_checks_are_neither_kept_nor_counted_unless_they_fail(stack: Deployment) -> None:
+def test_health_checks_are_neither_kept_nor_counted_unless_they_fail_or_are_slow(stack: Deployment) -> None:
     with application(stack, "healthy") as healthy:
         for _ in range(50):
-            healthy.span("GET /healthz", 2000, attributes={"url.path": "/healthz"})
+            healthy.span("GET /healthz", 5, attributes={"url.path": "/healthz"})
         failed = healthy.span("GET /healthz", 5, error=True, attributes={"url.path": "/healthz"})
+        slow = healthy.span("GET /healthz", 2000, attributes={"url.path": "/healthz"})
         healthy.span("GET /healthiness", 2000, attributes={"url.path": "/healthiness"})
-    until(lambda: len(found(stack, "healthy")) == 2)
-    assert trace_id(failed) in found(stack, "healthy")
-    until(lambda: stack.query('sum(traces_span_metrics_calls_total{service="healthy"}) == 2'))
+    until(lambda: len(found(stack, "healthy")) == 3)
+    assert {trace_id(failed), trace_id(slow)} < found(stack, "healthy").keys()
+    until(lambda: stack.query('sum(traces_span_metrics_calls_total{service="healthy"}) == 3'))
 
 
 def test_secrets_and_personal_data_are_masked(stack: Deployment) -> None:
