@@ -47,6 +47,8 @@ global
     hard-stop-after 1s
     log stdout format raw daemon notice
     default-path config
+    # At this bound Lua collects its garbage; without it the container would be killed for what is none of its own any more.
+    tune.lua.maxmem {memory // 2}
     lua-load {LUA.name}
 
 defaults
