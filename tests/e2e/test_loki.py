@@ -126,7 +126,9 @@ def test_ten_thousand_values_of_a_label_make_no_more_streams_than_are_allowed(st
         )
         statuses.add(answer.status_code)
     assert statuses == {429}
-    assert metric(stack, "loki_ingester_memory_streams") <= 100
+    assert (
+        metric(stack, "loki_ingester_memory_streams") <= 100 + 1
+    )  # the check's record came by OTLP, which has its own bound
     refused = metric(stack, "loki_discarded_samples_total", reason="stream_limit")
     assert 9_900 <= refused < 10_000
     assert len(stack.get("loki", "/loki/api/v1/series", match='{service="careless"}')["data"]) == 10_000 - refused
