@@ -23,7 +23,8 @@ _LAYOUTS = (
     "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 UTC", "02/Jan/2006:15:04:05 -0700",
     "Mon, 02 Jan 2006 15:04:05 GMT", "Mon, 02 Jan 2006 15:04:05 -0700",
 )  # fmt: skip
-"""Of Go, which reads a fraction of any length with each. All with a time zone: without, a time may be off by hours."""
+"""Layouts of Go's `time` package, which reads a fraction of any length with each. All have a time zone: without one, a time may be
+off by hours."""
 
 _SECONDS = (
     '{{ if not (trimAll "0123456789." .) }}'

@@ -59,7 +59,7 @@ def container(settings: Settings) -> Container:
 
 
 def metric_relabel_configs() -> list[dict[str, Any]]:
-    """Of the several hundred series of ZFS, those that say how much of its cache gives way."""
+    """ZFS has several hundred series; two are kept, which say how much of its cache gives way."""
     return [
         {
             "source_labels": ["__name__"],

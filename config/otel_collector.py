@@ -272,7 +272,7 @@ def _processors(settings: Settings) -> dict[str, Any]:
         "transform/senders": otlp_senders.metrics(settings.metrics.limits),
         "transform/lengths": otlp_limits.labels(settings.metrics.limits),
         "transform/named": _named(),
-        # The exporter makes `job` of it and the name, and who reads that cannot tell a slash in the name from the one between.
+        # The exporter would join namespace and name by a slash in `job`, where a slash in the name looks the same.
         "transform/job": {
             "error_mode": "ignore",
             "metric_statements": ['delete_key(resource.attributes, "service.namespace")'],
@@ -282,7 +282,7 @@ def _processors(settings: Settings) -> dict[str, Any]:
 
 
 _REDACTION = {"allow_all_keys": True, "redact_all_types": True, "summary": "silent"}
-"""Of all types: headers are lists of texts."""
+"""Values of all types are looked at, because headers are lists of texts."""
 
 
 def _service(attribute: str) -> str:

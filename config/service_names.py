@@ -6,9 +6,9 @@ LABELS = ("com.docker.swarm.service.name", "com.docker.compose.service", "observ
 """Labels of a container that say it, the later one winning."""
 
 NAME = r"(.+?)(?:[-_.](?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d+|v\d+(?:\.\d+)+|[0-9a-f]{7,}|[0-9a-z]{25}|uncommitted|blue|green))*"
-"""Of a container without such a label, its name without what changes from one container to the next: a number, a version, a
-commit (7 digits or more), the id of a task in a swarm or of an allocation of Nomad's (a UUID), Kamal's `uncommitted`, and the two colours that deployments alternate
-between. `config/socket_proxy.lua` does the same."""
+"""The service of a container without such a label: its name without what changes from one container to the next. That is a
+number, a version, a commit (7 digits or more), the id of a task in a swarm or of an allocation of Nomad's (a UUID), Kamal's
+`uncommitted`, and the two colours that deployments alternate between. `config/socket_proxy.lua` does the same."""
 
 
 def rules(name: str, prefix: str) -> tuple[dict[str, Any], ...]:

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import threading
 import time
@@ -20,6 +19,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from config import otel_collector
 from config.settings import Settings
 from config.yaml_text import dollars_doubled, dump
+from tests.e2e.ports import free_port
 from toolchain import images
 
 KINDS = {"traces": ("resourceSpans", "scopeSpans", "spans"), "logs": ("resourceLogs", "scopeLogs", "logRecords")}
@@ -73,7 +73,7 @@ class Collector:
 @contextmanager
 def collector(settings: Settings, folder: Path) -> Iterator[Collector]:
     """It runs in `folder`, which is empty, until the end of the context."""
-    otlp, own, *pages = _free_ports(2 + len(PAGES))
+    otlp, own, *pages = (free_port() for _ in range(2 + len(PAGES)))
     running = Collector(f"http://127.0.0.1:{otlp}", dict(zip(PAGES, map(_page, pages), strict=True)))
     with _store(running) as store:
         main = otel_collector.main_file(settings)
@@ -155,14 +155,6 @@ def record(body: Any, own: Mapping[str, Any] | None = None, **more: Any) -> dict
 
 def _page(port: int) -> str:
     return f"http://127.0.0.1:{port}/metrics"
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @contextmanager

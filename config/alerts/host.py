@@ -3,6 +3,8 @@
 Needs the collectors in `COLLECTORS` of node_exporter 1.12 and the root cgroup's network of cAdvisor (`id="/"`).
 """
 
+from dataclasses import replace
+
 from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
 from config.alerts.thresholds import Thresholds
 
@@ -137,16 +139,14 @@ def _memory(limits: Thresholds) -> tuple[Rule, ...]:
     return (
         high,
         # Where the kernel measures pressure, a full memory that nobody waits for is no reason to get up.
-        Alert(
-            name=high.name,
+        replace(
+            high,
             severity="critical",
-            service="host",
             wait="5m",
             expr=f"""
             instance:node_memory_used:ratio > {ratio(limits.memory_critical)}
             unless on (instance) node_pressure_memory_stalled_seconds_total{{job="node_exporter"}}
             """,
-            summary=high.summary,
             description="Hardly any memory is left, and an out-of-memory kill is likely. This kernel does not measure how "
             "long processes wait for memory (PSI), so HostMemoryPressure cannot tell how bad it is.",
         ),
@@ -201,15 +201,7 @@ def _disks(limits: Thresholds) -> tuple[Rule, ...]:
         description="When the disk is full, databases stop writing, Prometheus stops storing and containers fail to "
         "start. Deleting is easier while there is room left.",
     )
-    critical = Alert(
-        name=full.name,
-        severity="critical",
-        service="host",
-        wait="5m",
-        expr=f"{used} > {ratio(limits.disk_critical)}",
-        summary=full.summary,
-        description=full.description,
-    )
+    critical = replace(full, severity="critical", expr=f"{used} > {ratio(limits.disk_critical)}")
     return (
         full,
         critical,
@@ -289,10 +281,9 @@ def _unreadable() -> tuple[Rule, Rule]:
         description="The disk is gone or damaged, or the file system has shut itself down to save what is there. Everything "
         "that reads or writes there fails.",
     )
-    return broken, Alert(
-        name=broken.name,
+    return broken, replace(
+        broken,
         severity="warning",
-        service="host",
         wait="15m",
         expr=error(f'device_error!~"{_BROKEN}|"'),
         summary="{{ $labels.mountpoint }} is not watched: {{ $labels.device_error }}",

@@ -1,5 +1,7 @@
 """Addresses tried from outside the services: what a user would see (blackbox_exporter 0.27, 0.28)."""
 
+from dataclasses import replace
+
 from config.alerts.rule import Alert, Group, Job, Rule, Watched
 from config.alerts.thresholds import Thresholds
 
@@ -55,12 +57,5 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             "Usually the module is unknown to it.",
         ),
         ends,
-        Alert(
-            name=ends.name,
-            severity="critical",
-            wait="15m",
-            expr=certificate(limits.certificate_critical),
-            summary=ends.summary,
-            description=ends.description,
-        ),
+        replace(ends, severity="critical", wait="15m", expr=certificate(limits.certificate_critical)),
     )
