@@ -28,6 +28,9 @@ PATIENCE_SECONDS = 120
 REFUSED_SECONDS = 10
 """How long a service may say that its last reload failed before it is believed."""
 
+START_SECONDS = 30
+"""How long a service may be silent after its start before it is signalled all the same: a large host's collector takes three."""
+
 CRASH_LOOP_RESTARTS = 3
 """The engine waits twice as long before each restart: waiting for many would take minutes."""
 
@@ -174,7 +177,8 @@ class _Inside:
         if self.service.status != "running":
             return dict(expected)
         if self.tools:
-            return {url: text for url, text in expected.items() if text not in fetch(self.service, url)[1]}
+            pages = {url: fetch(self.service, url) for url in expected}
+            return {url: text for url, text in expected.items() if pages[url][0] or text not in pages[url][1]}
         return self._asked_from_beside(expected)
 
     def _asked_from_beside(self, expected: Mapping[str, str]) -> dict[str, str]:
@@ -221,10 +225,24 @@ def _reload(inside: _Inside, order: Order, *, restart: bool) -> bool:
     # A signal reaches nothing that does not run.
     restart = restart or order.reload == "restart" or service.status != "running"
     if not restart and isinstance(order.reload, str) and order.reload != "poll":
+        if _was_starting(inside, order) and not inside.missing(order.expect):
+            return False
         restart = not inside.signalled(order.reload)
     if restart:
         service.restart(timeout=order.grace_seconds)
     return restart
+
+
+def _was_starting(inside: _Inside, order: Order) -> bool:
+    """Waits until the service answers, and tells whether it did not at first. A signal ends a process that does not wait for
+    one yet: the collector does so only when all of it has started."""
+    any_page = dict.fromkeys(order.expect, "")
+    begun = time.monotonic()
+    waited = False
+    while inside.missing(any_page) and inside.service.status == "running" and time.monotonic() < begun + START_SECONDS:
+        waited = True
+        time.sleep(0.3)
+    return waited
 
 
 def _take_over(service: Container, order: Order, deadline: float) -> None:

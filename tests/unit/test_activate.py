@@ -67,6 +67,8 @@ class Service:
     deaf: bool = False
     """Whether it overhears signals."""
     well_after: float = 0
+    answers_after: float = 0
+    """Seconds from its start; before that it has no page, and a signal ends it."""
     running: bool = True
     crashing: bool = False
     restart_count: int = 0
@@ -115,12 +117,19 @@ class Service:
 
     def _hang_up(self) -> tuple[int, bytes]:
         self.actions.append("SIGHUP")
-        if not self.deaf and not self.crashing:
+        if self._starting():
+            self.started, self.restart_count = self.clock.now, self.restart_count + 1
+            self._read()
+            self.started_with = self._link()
+        elif not self.deaf and not self.crashing:
             self._read()
             if not self.reload_successful:
                 self.log.append((self.clock.now, f"refusing {self._link()}"))
         self.clock.sleep(self.seconds_per_request)
         return 0, b""
+
+    def _starting(self) -> bool:
+        return self.clock.now - self.started < self.answers_after
 
     def restart(self, timeout: int) -> None:
         self.actions.append(f"restart within {timeout}")
@@ -146,6 +155,8 @@ class Service:
             return self._take()
         if command == [*(LIMITED if self.tools else ()), *HEALTH]:  # one that hangs would hold the deployment
             return (0 if self.clock.now - self.started >= self.well_after else 1), b""
+        if self._starting():
+            return 1, b""
         pages = {
             VERSION_URL: f"version {self.loaded}",
             METRICS_URL: f"reload_successful {int(self.reload_successful)}",
@@ -287,6 +298,28 @@ def test_a_service_that_has_overheard_its_last_reload_is_told_again(host: Host) 
     (host.volume / "current").unlink()
     (host.volume / "current").symlink_to(NEW)
     activate(host.order())
+    assert host.service.actions == ["SIGHUP"]
+    assert host.service.loaded == NEW
+
+
+@pytest.mark.parametrize("tools", [True, False])
+@pytest.mark.parametrize(("link", "told"), [(NEW, []), (OLD, ["SIGHUP"])])
+def test_a_service_that_is_starting_is_not_ended_by_a_signal(
+    host: Host, link: str, told: list[str], *, tools: bool
+) -> None:
+    """It may have started with the files, or just before they came."""
+    (host.volume / "current").unlink()
+    (host.volume / "current").symlink_to(link)
+    host.service.loaded = host.service.started_with = link
+    host.service.started, host.service.answers_after = host.clock.now, 7
+    activate(host.order(tools=tools, health=HEALTH if tools else ()))
+    assert host.service.actions == told
+    assert (host.service.restart_count, host.service.loaded) == (0, NEW)
+
+
+def test_a_service_that_stays_silent_is_told_after_a_while(host: Host) -> None:
+    host.service.started, host.service.answers_after = host.clock.now, 40
+    activate(host.order(health=(), expect={VERSION_URL: EXPECT[VERSION_URL]}))
     assert host.service.actions == ["SIGHUP"]
     assert host.service.loaded == NEW
 
@@ -467,7 +500,7 @@ def test_a_service_without_tools_is_asked_by_a_container_beside_it(host: Host) -
     activate(host.order(tools=False))
     assert host.service.actions == ["SIGHUP"]
     questions = [run for run in host.engine.runs if run["network_mode"] != "none"]
-    assert len(questions) == 1  # for all pages
+    assert len(questions) == 2  # whether it answers, and one for all pages
     for run in questions:
         assert run["name"] == "ns-prometheus-loader-ask"
         assert not run.get("volumes")
