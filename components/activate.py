@@ -29,7 +29,7 @@ REFUSED_SECONDS = 10
 """How long a service may say that its last reload failed before it is believed."""
 
 START_SECONDS = 30
-"""How long a service may be silent before it is signalled all the same. The collector with a stack's file (0.158) still ended by a
+"""How long a service may be silent before it is signalled all the same. The collector (0.161) with a stack's file still ended by a
 signal two seconds after its start, on a machine with two busy cores."""
 
 CRASH_LOOP_RESTARTS = 3
