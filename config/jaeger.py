@@ -7,7 +7,7 @@ index a day.
 
 from typing import Any
 
-from config import images, otel_collector
+from config import images, otel_collector, scrape_proxy
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, JAEGER_STATUS, METRICS, OTLP_GRPC
 from config.settings import Settings
@@ -46,7 +46,7 @@ def container(settings: Settings) -> Container:
         still="stopped",  # it cuts files of 2 GiB, mostly holes, to their length at its end
         claims_data=embedded,
         config=_config(settings, with_password=has_password),
-        reaches_users=settings.traces.cluster is not None,
+        names=scrape_proxy.cluster_names(settings),
         after=("elasticsearch", "opensearch"),  # without its storage it does not start
     )
 

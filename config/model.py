@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from config import networks
+
 MAX_PORT = 65535
 
 
@@ -84,8 +86,21 @@ def _page_path(text: str) -> str:
     return text
 
 
+def _subnet(text: str) -> str:
+    try:
+        subnet = ipaddress.IPv4Network(text)
+    except ValueError:
+        subnet = None
+    if subnet is None or subnet.prefixlen > networks.SIZE:
+        msg = f"is not an address range like 198.18.7.0/{networks.SIZE}, of /{networks.SIZE} or larger"
+        raise ValueError(msg)
+    return text
+
+
 HostPort = Annotated[str, AfterValidator(host_port)]
 Listen = Annotated[str, AfterValidator(_listen)]
+Subnet = Annotated[str, AfterValidator(_subnet)]
+"""A range of IPv4 addresses."""
 Url = Annotated[str, AfterValidator(_base_url)]
 """An address that paths are added to."""
 PageUrl = Annotated[str, AfterValidator(page_url)]

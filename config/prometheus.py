@@ -39,7 +39,6 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
         go_memory_percent=0,
         data="/prometheus",
         config=_config(settings, own_rules),
-        reaches_users=True,
     )
 
 

@@ -4,6 +4,7 @@ The defaults are those of the host in the README (16 GB, 8 cores, 200 GB). A sta
 """
 
 import difflib
+import ipaddress
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -33,12 +34,14 @@ from config.model import (
     Name,
     PagePath,
     PageUrl,
+    Subnet,
     Url,
     host_port,
     is_url,
     page_url,
     without_credentials,
 )
+from config.networks import INSIDE, MEMBERS, Edge, Network, of_stack, subnet_of
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.trace_settings import Traces
 from config.units import MIB, Memory, Span, mib, seconds
@@ -78,6 +81,7 @@ class Images(Model):
     node_exporter: str | None = None
     cadvisor: str | None = None
     socket_proxy: str | None = None
+    scrape_proxy: str | None = None
     postgres_exporter: str | None = None
     redis_exporter: str | None = None
     nginx_exporter: str | None = None
@@ -119,6 +123,7 @@ class MemoryLimits(Model):
     node_exporter: Memory = ByteSize(64 * MIB)
     cadvisor: Memory = ByteSize(192 * MIB)
     socket_proxy: Memory = ByteSize(48 * MIB)
+    scrape_proxy: Memory = ByteSize(32 * MIB)
     postgres_exporter: Memory = ByteSize(64 * MIB)
     redis_exporter: Memory = ByteSize(48 * MIB)
     nginx_exporter: Memory = ByteSize(48 * MIB)
@@ -531,7 +536,11 @@ class Settings(Model):
     prefix: Name
     """Containers, volumes and the network are called `<prefix>-<service>`: several stacks share one engine by it."""
     networks: tuple[str, ...] = ()
-    """Existing Docker networks that Prometheus and the exporters join to reach your services."""
+    """Existing Docker networks of your services. The collector, the exporters and the proxy that Prometheus scrapes through
+    join them, and nothing else of the stack; `<prefix>-apps` is made for services that have none."""
+    edge_subnet: Subnet | None = None
+    """Addresses of the network `<prefix>-edge`, e.g. `198.18.7.0/26`. Left out, a range out of 198.18.0.0/15 that follows from
+    `prefix`: set it where that is taken."""
     docker: Docker = Docker()
     images: Images = Images()
     memory: MemoryLimits = MemoryLimits()
@@ -579,6 +588,40 @@ class Settings(Model):
         return tuple(service for service in SERVICES if optional.get(service, True))
 
     @property
+    def edge(self) -> Edge:
+        """The network between what keeps data and the users' containers."""
+        subnet = ipaddress.IPv4Network(self.edge_subnet) if self.edge_subnet else subnet_of(self.prefix)
+        return Edge(of_stack(self.prefix)[1], subnet)
+
+    @property
+    def apps_network(self) -> str:
+        """The network that the stack makes for the users' containers."""
+        return of_stack(self.prefix)[2]
+
+    @property
+    def users_networks(self) -> tuple[str, ...]:
+        """All networks of the users' containers."""
+        return (self.apps_network, *sorted(self.networks))
+
+    def joins(self, service: str) -> tuple[Network, ...]:
+        """The networks that `service` is in."""
+        needs_none_of_the_users = {
+            "elasticsearch_exporter": self.exporters.elasticsearch is None,  # it watches the stack's own
+            "jaeger": self.traces.cluster is None,
+        }
+        if needs_none_of_the_users.get(service):
+            return INSIDE
+        return MEMBERS.get(service, INSIDE)
+
+    def host(self, service: str) -> str:
+        """How Prometheus and other services that are inside call `service`."""
+        return service if "inside" in self.joins(service) else f"{self.prefix}-{service}"
+
+    def listens(self, service: str) -> str:
+        """The address inside the container of `service` at which it listens: nobody reaches it from a users' network."""
+        return self.edge.address(service) if "users" in self.joins(service) else "0.0.0.0"  # noqa: S104 - inside
+
+    @property
     def own_storage(self) -> str | None:
         """The service that Jaeger stores its traces in; None for a storage that is embedded, or not this stack's."""
         return None if self.traces.storage == "badger" or self.traces.cluster else self.traces.storage
@@ -593,8 +636,9 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _each_network_once(self) -> Self:
-        if len({*self.networks, self.prefix}) <= len(self.networks):
-            msg = f"networks: one is named twice, or is {self.prefix}, which every service is in anyway"
+        own = set(of_stack(self.prefix))
+        if len({*self.networks, *own}) < len(self.networks) + len(own):
+            msg = f"networks: one is named twice, or is one of the stack's own: {', '.join(sorted(own))}"
             raise ValueError(msg)
         return self
 

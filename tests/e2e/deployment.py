@@ -194,7 +194,7 @@ class Deployment:
         mounted = {mount.get("Name") for container in left for mount in container.attrs["Mounts"]}
         for container in left:
             container.remove(force=True)
-        for network in self.client.networks.list(filters={"name": f"^{self.prefix}$"}):
+        for network in self.client.networks.list(filters={"name": f"^{self.prefix}(-edge|-apps)?$"}):
             network.remove()
         for volume in self.client.volumes.list():
             if volume.name in mounted or str(volume.name).startswith(f"{self.prefix}-"):

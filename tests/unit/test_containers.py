@@ -24,6 +24,11 @@ def made(service: str) -> Container:
     return described(service, SETTINGS)
 
 
+def listens(service: str) -> str:
+    address = SETTINGS.listens(service)
+    return "127.0.0.1" if address == "0.0.0.0" and service != "elasticsearch_exporter" else address
+
+
 def files_of(service: str) -> ConfigFiles:
     config = made(service).config
     assert config is not None
@@ -63,7 +68,8 @@ def test_health_is_asked_inside_on_the_own_port(service: str) -> None:
     health = made(service).health
     assert health is not None
     assert health[0] == "wget"
-    assert health[-1].startswith(f"http://127.0.0.1:{METRICS[service]}/")
+    address = listens(service)
+    assert health[-1].startswith(f"http://{address}:{METRICS[service]}/")
     assert "/dev/null" in health  # without it, wget would write into a read-only root
 
 
@@ -142,7 +148,7 @@ def test_the_validator_names_the_file_relatively(service: str) -> None:
 @pytest.mark.parametrize("service", TOLD_BY_SIGNAL)
 def test_who_is_told_by_a_signal_says_which_files_it_runs(service: str) -> None:
     config = files_of(service)
-    assert all(url.startswith(f"http://127.0.0.1:{METRICS[service]}/") for url in config.expect)
+    assert all(url.startswith(f"http://{listens(service)}:{METRICS[service]}/") for url in config.expect)
     # The collector has no such metric, and no need of one: it ends when it cannot take its new files. Alloy tells by a
     # page, and hashes its file itself.
     told = any(text.endswith("config_last_reload_successful 1") for text in config.expect.values())

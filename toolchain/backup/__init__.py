@@ -12,7 +12,7 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container as RunningContainer
 from requests import RequestException
 
-from config import services
+from config import networks, services
 from config.container import Container
 from config.units import MIB
 from toolchain import engine, paths, recovery, stack, volume_helper
@@ -174,7 +174,7 @@ def _remove_what_no_state_knows(client: DockerClient, prefix: str) -> None:
             note(f"{container.name} is removed: the stack's state does not know it")
             container.remove(force=True, v=True)
         for network in client.networks.list(names=[prefix]):
-            if network.name == prefix:
+            if network.name in networks.of_stack(prefix):
                 network.remove()
     except DockerException as error:
         raise ToolchainError(f"what runs already cannot be removed: {error}") from error
