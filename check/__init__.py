@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from rich.console import Console
 from rich.table import Table
 
-from check import containers, engine, files, grafana, logs, metrics, request, traces
+from check import containers, engine, files, grafana, logs, metrics, request, separation, traces
 from check.finding import Finding
 from components.engine import connect
 from config.settings import Settings
@@ -40,6 +40,7 @@ def run(
         lambda: metrics.findings(client, settings),
         lambda: logs.findings(client, settings),
         lambda: traces.findings(client, settings),
+        lambda: separation.findings(client, settings),
         lambda: grafana.findings(client, settings, dashboards or {}),
         lambda: request.findings(client, settings, probe),
     ]

@@ -12,6 +12,7 @@ from docker.models.containers import Container
 from components.engine import execute
 from tests.e2e import leftovers
 from tests.e2e.deployment import Deployment
+from tests.e2e.neighbour import listening, neighbour
 from tests.e2e.shop import Shop
 from tests.e2e.wait import until
 from toolchain.images import for_tests
@@ -113,6 +114,29 @@ def test_a_probe_tells_an_open_door_from_a_closed_one(stack: Deployment, shop: S
     assert _value(stack, 'probe_http_status_code{probe="shop"}') == 200
     [closed] = until(lambda: stack.query('probe_success{probe="closed"} == 0'))
     assert closed["metric"]["service"] == "closed"
+
+
+def test_a_neighbour_reaches_nothing_of_the_stack_but_otlp(stack: Deployment, shop: Shop) -> None:
+    """Every port on which any container of the stack listens, at every address that it has."""
+    until(lambda: stack.query("pg_up == 1"))
+    with neighbour(stack, shop.name) as other, neighbour(stack, f"{stack.prefix}-apps") as another:
+        reached, tried = set(), 0
+        for service in stack.settings.services:
+            container = stack.container(service)
+            for port in listening(container):
+                for name, joined in container.attrs["NetworkSettings"]["Networks"].items():
+                    tried += 1
+                    if other.reaches(joined["IPAddress"], port) or another.reaches(joined["IPAddress"], port):
+                        reached.add((service, name, port))
+        assert tried > len(stack.settings.services)
+        assert reached == {
+            ("otel_collector", name, port) for name in (shop.name, f"{stack.prefix}-apps") for port in (4317, 4318)
+        }
+        names = ("prometheus", "blackbox_exporter", "redis_exporter", "loki", "otel_collector", "api_proxy")
+        for name in (*names, *(f"{stack.prefix}-{name}" for name in names)):
+            assert not other.reaches(name, 9090), name
+            assert other.run(f"wget -q -T 3 -O - http://{name}:9115/probe?target=http://loki:3100/ingester/shutdown")[0], name
+        assert other.reaches("otel-collector", 4318)
 
 
 def test_passwords_show_neither_in_the_engine_nor_in_logs_nor_in_the_state(stack: Deployment) -> None:
