@@ -6,6 +6,7 @@ METRICS = {
     "node_exporter": 9100,
     "cadvisor": 8080,
     "socket_proxy": 8404,
+    "api_proxy": 8405,
     "postgres_exporter": 9187,
     "redis_exporter": 9121,
     "nginx_exporter": 9113,

@@ -15,7 +15,6 @@ from components.activate import Order
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import services
 from config.container import Container
-from config.ports import METRICS
 from config.settings import CORRELATION, LOGS, SECRETS, SERVICES, TRACES
 from config.units import go_duration, seconds
 from tests.unit.conftest import (
@@ -308,10 +307,10 @@ def test_logical_names_are_frozen() -> None:
     assert set(recorder.of_type(f"{PROJECT}:index:LogStack")) == {"logs"}
     assert set(recorder.of_type(f"{PROJECT}:index:TraceStack")) == {"traces"}
     assert set(recorder.of_type(f"{PROJECT}:index:Correlation")) == {"correlation"}
-    metrics = {"prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy"}
+    metrics = {"prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy", "api_proxy"}
     services = {*metrics, "loki", "alloy", "otel_collector", "jaeger"}
     without_shell = {"loki", "alloy", "otel_collector"}
-    configured = {"prometheus", "alertmanager", "socket_proxy", "jaeger", *without_shell}
+    configured = {"prometheus", "alertmanager", "socket_proxy", "api_proxy", "jaeger", *without_shell}
     assert set(recorder.of_type(f"{PROJECT}:index:Service")) == services
     assert set(recorder.of_type(f"{PROJECT}:index:ConfigFiles")) == configured
     assert set(recorder.of_type(COMMAND)) == services
@@ -373,7 +372,7 @@ def test_a_change_of_memory_is_made_in_the_running_container() -> None:
 # Ports and networks.
 
 
-def test_a_service_is_published_where_the_settings_say_and_leads_to_its_metrics() -> None:
+def test_a_service_is_published_where_the_settings_say_and_only_by_a_front() -> None:
     containers = running(another())
     ports = {
         name: [(p["ip"], p["external"], p["internal"]) for p in c.inputs["ports"]] for name, c in containers.items()
@@ -381,23 +380,25 @@ def test_a_service_is_published_where_the_settings_say_and_leads_to_its_metrics(
     nowhere: dict[str, list[tuple[str, int, int]]] = {service: [] for service in containers}
     assert ports == {
         **nowhere,
-        "prometheus": [("0.0.0.0", 9090, METRICS["prometheus"])],  # noqa: S104 - asked for
-        "node_exporter": [("::1", 9100, METRICS["node_exporter"])],
-        "cadvisor": [("10.1.2.3", 80, METRICS["cadvisor"])],
-        "postgres_exporter": [("127.0.0.1", 9999, METRICS["postgres_exporter"])],
+        "api_proxy": [
+            ("10.1.2.3", 80, 18080),  # cadvisor
+            ("0.0.0.0", 9090, 19090),  # noqa: S104 - prometheus, asked for
+            ("::1", 9100, 19100),  # node_exporter
+            ("127.0.0.1", 9999, 19187),  # postgres_exporter
+        ],
         "otel_collector": [("127.0.0.1", 14317, 4317), ("0.0.0.0", 4318, 4318)],  # noqa: S104 - asked for
         "caddy": [("0.0.0.0", 443, 443)],  # noqa: S104 - asked for
     }
 
 
-def test_jaeger_is_published_with_its_pages_and_not_with_its_metrics() -> None:
-    [port] = default()[CONTAINER, "jaeger"].inputs["ports"]
-    assert (port["external"], port["internal"]) == (16686, 16686)
+def test_by_default_people_reach_the_pages_of_these() -> None:
+    ports = {port["external"]: port["internal"] for port in default()[CONTAINER, "api_proxy"].inputs["ports"]}
+    assert ports == {9090: 19090, 9093: 19093, 16686: 26686}
 
 
-def test_by_default_only_what_people_ask_is_published() -> None:
+def test_only_fronts_are_published() -> None:
     published = {name for name, c in running(everything()).items() if c.inputs.get("ports")}
-    assert published == {"prometheus", "alertmanager", "otel_collector", "jaeger", "grafana", "caddy"}
+    assert published == {"api_proxy", "otel_collector", "caddy"}
 
 
 def test_every_service_is_known_in_the_network_by_its_own_name() -> None:
