@@ -210,11 +210,9 @@ def _networks(
 
 
 def _ports(spec: Container, settings: Settings) -> list[docker.ContainerPortArgs]:
-    inside = {spec.service: spec.port} if spec.published is None else spec.published
     ports = []
-    for name, port in inside.items():
-        listen = getattr(settings.publish, name, None)
-        if listen and port:
+    for name, port in spec.published.items():
+        if listen := getattr(settings.publish, name):
             address, outside = listen.rsplit(":", 1)
             ports.append(
                 docker.ContainerPortArgs(internal=port, external=int(outside), ip=address.strip("[]"), protocol="tcp")

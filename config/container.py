@@ -64,8 +64,8 @@ class Container:
     """`uid:gid` as in the official image; config files are readable by the gid."""
     port: int | None
     """Where it serves (metrics, mostly); None for who serves nothing."""
-    published: Mapping[str, int] | None = None
-    """Field of `settings.Publish` → port inside; None for `port`, under the service's own name."""
+    published: Mapping[str, int] = field(default_factory=dict)
+    """Field of `settings.Publish` → port inside."""
     entrypoint: tuple[str, ...] | None = None
     """Where the image's own is not what is to run."""
     tools: bool = True

@@ -37,7 +37,6 @@ def container(settings: Settings) -> Container:
         command=(f"--config={DIRECTORY}/{MAIN}",),
         user="10001:10001",
         port=PORT,
-        published={"jaeger": JAEGER_PAGES},
         health=http_health(JAEGER_STATUS, "/status"),
         grace_seconds=30,
         environment={"OTEL_TRACES_SAMPLER": "always_off"},  # else it stores a trace of each query that it answers

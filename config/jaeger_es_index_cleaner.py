@@ -46,7 +46,6 @@ def container(settings: Settings) -> Container:
         command=(f"{DIRECTORY}/{SCRIPT}",),
         user="10001:10001",
         port=None,
-        published={},
         config=ConfigFiles(
             files={SCRIPT: script(settings, with_password=has_password)},
             validate=f"sh -n {SCRIPT}",

@@ -7,6 +7,7 @@ METRICS = {
     "cadvisor": 8080,
     "socket_proxy": 8404,
     "scrape_proxy": 8404,
+    "api_proxy": 8405,
     "postgres_exporter": 9187,
     "redis_exporter": 9121,
     "nginx_exporter": 9113,

@@ -24,6 +24,8 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
             "--enable-feature=exemplar-storage",
             f"--web.external-url={settings.url('prometheus')}",
             "--web.route-prefix=/",
+            # Without it any page in a browser may read what this one answers.
+            "--web.cors.origin=-",
             # 5 million samples are about 80 MB for one query (16 bytes each), and 320 MB for all at once: what the head of
             # a small host leaves. The defaults are 800 MB and 20 queries.
             "--query.max-samples=5000000",

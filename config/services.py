@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from config import (
     alertmanager,
     alloy,
+    api_proxy,
     blackbox_exporter,
     caddy,
     cadvisor,
@@ -35,6 +36,7 @@ _DESCRIPTIONS = {
     "cadvisor": cadvisor.container,
     "socket_proxy": socket_proxy.container,
     "scrape_proxy": scrape_proxy.container,
+    "api_proxy": api_proxy.container,
     "postgres_exporter": postgres_exporter.container,
     "redis_exporter": redis_exporter.container,
     "nginx_exporter": nginx_exporter.container,

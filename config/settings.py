@@ -60,11 +60,13 @@ SECRETS = {
     "s3_credentials": "`<access key id>:<secret access key>` for `logs.s3`",
     "traces_password": "password of `traces.cluster.user`",
     "grafana_password": "password of Grafana's user `admin`: its presence turns Grafana on",
+    "grafana_secret_key": "key by which Grafana encrypts what it keeps; without it, one that it makes for itself beside its data",
 }
 """Top-level keys that hold secrets. Their values never enter the settings: Pulumi tracks them from config to engine."""
 WEBHOOKS = ("slack_webhook", "deadman_url")
 """Secrets that are addresses."""
 GRAFANA_PASSWORD = "grafana_password"  # noqa: S105 - its name
+GRAFANA_SECRET_KEY = "grafana_secret_key"  # noqa: S105 - its name
 
 
 class SettingsError(Exception):
@@ -82,6 +84,7 @@ class Images(Model):
     cadvisor: str | None = None
     socket_proxy: str | None = None
     scrape_proxy: str | None = None
+    api_proxy: str | None = None
     postgres_exporter: str | None = None
     redis_exporter: str | None = None
     nginx_exporter: str | None = None
@@ -123,10 +126,11 @@ class MemoryLimits(Model):
     node_exporter: Memory = ByteSize(64 * MIB)
     cadvisor: Memory = ByteSize(192 * MIB)
     socket_proxy: Memory = ByteSize(48 * MIB)
-    scrape_proxy: Memory = ByteSize(32 * MIB)
+    scrape_proxy: Memory = ByteSize(24 * MIB)
+    api_proxy: Memory = ByteSize(32 * MIB)
     postgres_exporter: Memory = ByteSize(64 * MIB)
     redis_exporter: Memory = ByteSize(48 * MIB)
-    nginx_exporter: Memory = ByteSize(48 * MIB)
+    nginx_exporter: Memory = ByteSize(24 * MIB)
     blackbox_exporter: Memory = ByteSize(64 * MIB)
     mongodb_exporter: Memory = ByteSize(96 * MIB)
     elasticsearch_exporter: Memory = ByteSize(64 * MIB)
@@ -139,7 +143,7 @@ class MemoryLimits(Model):
     jaeger: Memory = ByteSize(768 * MIB)
     jaeger_es_index_cleaner: Memory = ByteSize(32 * MIB)
     grafana: Memory = ByteSize(GIB)
-    caddy: Memory = ByteSize(96 * MIB)
+    caddy: Memory = ByteSize(64 * MIB)
 
     @model_validator(mode="before")
     @classmethod
@@ -244,6 +248,10 @@ class Publish(Model):
                     raise ValueError(msg)
             taken[int(port)].append((service, host))
         return self
+
+
+Page = Literal["prometheus", "alertmanager", "jaeger", "grafana"]
+"""A service with pages that links lead to."""
 
 
 class ExternalUrls(Model):
@@ -774,7 +782,7 @@ class Settings(Model):
         """Where alerts link to."""
         return Addresses(self.alerts.runbooks, self.grafana_url, self.url("jaeger"))
 
-    def url(self, service: Literal["prometheus", "alertmanager", "jaeger", "grafana"]) -> str:
+    def url(self, service: Page) -> str:
         """The address of `service` for people: what they said, else where it is published, else inside the network."""
         if service == "grafana" and self.grafana.tls and self.publish.caddy:
             port = self.publish.caddy.rsplit(":", 1)[1]

@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from docker.models.containers import Container
 
@@ -47,13 +48,13 @@ class Neighbour:
 @contextlib.contextmanager
 def neighbour(stack: Deployment, network: str, *, aliases: tuple[str, ...] = (), **labels: str) -> Iterator[Neighbour]:
     client = stack.client
-    networking = client.api.create_networking_config({network: client.api.create_endpoint_config(aliases=list(aliases))})
+    endpoint: Any = {network: client.api.create_endpoint_config(aliases=list(aliases))}
     made = client.api.create_container(
         stack.settings.image("busybox"),
         ["sleep", "3600"],
         user="65534:65534",
         labels={f"observability.{key}": value for key, value in labels.items()},
-        networking_config=networking,
+        networking_config=client.api.create_networking_config(endpoint),
         host_config=client.api.create_host_config(cap_drop=["ALL"], mem_limit="64m"),
     )
     container = client.containers.get(made["Id"])

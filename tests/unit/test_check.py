@@ -467,7 +467,7 @@ def test_only_what_is_on_its_way_is_waited_for(
 
         return findings
 
-    names = ("engine", "containers", "files", "metrics", "traces", "grafana", "request")
+    names = ("engine", "containers", "files", "metrics", "traces", "separation", "grafana", "request")
     for name in names:
         monkeypatch.setattr(f"check.{name}.findings", subject(name))
     monkeypatch.setattr("check.logs.findings", subject("logs", after=3))
@@ -482,6 +482,7 @@ def test_only_what_is_on_its_way_is_waited_for(
         "metrics",
         "logs",
         "traces",
+        "separation",
         "grafana",
         "request",
     ]

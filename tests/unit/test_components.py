@@ -17,7 +17,6 @@ from components.networks import networks
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import services
 from config.container import Container
-from config.ports import METRICS
 from config.settings import CORRELATION, LOGS, SECRETS, SERVICES, TRACES
 from config.units import go_duration, seconds
 from tests.unit.conftest import (
@@ -310,10 +309,10 @@ def test_logical_names_are_frozen() -> None:
     assert set(recorder.of_type(f"{PROJECT}:index:LogStack")) == {"logs"}
     assert set(recorder.of_type(f"{PROJECT}:index:TraceStack")) == {"traces"}
     assert set(recorder.of_type(f"{PROJECT}:index:Correlation")) == {"correlation"}
-    metrics = {"prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy", "scrape_proxy"}
+    metrics = {"prometheus", "alertmanager", "node_exporter", "cadvisor", *PROXIES}
     services = {*metrics, "loki", "alloy", "otel_collector", "jaeger"}
     without_shell = {"loki", "alloy", "otel_collector"}
-    configured = {"prometheus", "alertmanager", "socket_proxy", "scrape_proxy", "jaeger", *without_shell}
+    configured = {"prometheus", "alertmanager", "jaeger", *PROXIES, *without_shell}
     assert set(recorder.of_type(f"{PROJECT}:index:Service")) == services
     assert set(recorder.of_type(f"{PROJECT}:index:ConfigFiles")) == configured
     assert set(recorder.of_type(COMMAND)) == services
@@ -375,7 +374,7 @@ def test_a_change_of_memory_is_made_in_the_running_container() -> None:
 # Ports and networks.
 
 
-def test_a_service_is_published_where_the_settings_say_and_leads_to_its_metrics() -> None:
+def test_a_service_is_published_where_the_settings_say_and_only_by_a_front() -> None:
     containers = running(another())
     ports = {
         name: [(p["ip"], p["external"], p["internal"]) for p in c.inputs["ports"]] for name, c in containers.items()
@@ -383,26 +382,29 @@ def test_a_service_is_published_where_the_settings_say_and_leads_to_its_metrics(
     nowhere: dict[str, list[tuple[str, int, int]]] = {service: [] for service in containers}
     assert ports == {
         **nowhere,
-        "prometheus": [("0.0.0.0", 9090, METRICS["prometheus"])],  # noqa: S104 - asked for
-        "node_exporter": [("::1", 9100, METRICS["node_exporter"])],
-        "cadvisor": [("10.1.2.3", 80, METRICS["cadvisor"])],
-        "postgres_exporter": [("127.0.0.1", 9999, METRICS["postgres_exporter"])],
+        "api_proxy": [
+            ("10.1.2.3", 80, 18080),  # cadvisor
+            ("0.0.0.0", 9090, 19090),  # noqa: S104 - prometheus, asked for
+            ("::1", 9100, 19100),  # node_exporter
+            ("127.0.0.1", 9999, 19187),  # postgres_exporter
+        ],
         "otel_collector": [("127.0.0.1", 14317, 4317), ("0.0.0.0", 4318, 4318)],  # noqa: S104 - asked for
         "caddy": [("0.0.0.0", 443, 443)],  # noqa: S104 - asked for
     }
 
 
-def test_jaeger_is_published_with_its_pages_and_not_with_its_metrics() -> None:
-    [port] = default()[CONTAINER, "jaeger"].inputs["ports"]
-    assert (port["external"], port["internal"]) == (16686, 16686)
+def test_by_default_people_reach_the_pages_of_these() -> None:
+    ports = {port["external"]: port["internal"] for port in default()[CONTAINER, "api_proxy"].inputs["ports"]}
+    assert ports == {9090: 19090, 9093: 19093, 16686: 26686}
 
 
-def test_by_default_only_what_people_ask_is_published() -> None:
+def test_only_fronts_are_published() -> None:
     published = {name for name, c in running(everything()).items() if c.inputs.get("ports")}
-    assert published == {"prometheus", "alertmanager", "otel_collector", "jaeger", "grafana", "caddy"}
+    assert published == {"api_proxy", "otel_collector", "caddy"}
 
 
-USERS = {"nervous-test-apps", "backend", "shop"}
+PROXIES = {"socket_proxy", "scrape_proxy", "api_proxy"}
+USERS = {"obs-apps", "backend", "shop"}
 
 
 def networks_of(container: Any) -> dict[str, dict[str, Any]]:
@@ -416,9 +418,9 @@ def test_nothing_that_keeps_data_is_in_a_network_of_the_users() -> None:
     assert outside == exporters | {"scrape_proxy", "otel_collector"}
     for name in outside:
         container = running(another())[name]
-        assert networks_of(container).keys() == {"nervous-test-edge", *USERS}
+        assert networks_of(container).keys() == {"obs-edge", *USERS}
         assert container.inputs["sysctls"] == {"net.ipv4.ip_forward": "0"}
-        assert networks_of(container)["nervous-test-edge"]["ipv4Address"].startswith("198.")
+        assert networks_of(container)["obs-edge"]["ipv4Address"].startswith("198.")
 
 
 def test_only_the_collector_has_a_name_in_the_networks_of_the_users() -> None:
@@ -426,7 +428,7 @@ def test_only_the_collector_has_a_name_in_the_networks_of_the_users() -> None:
     the proxy and the exporters look up users' names."""
     for name, container in running(another()).items():
         for network, joined in networks_of(container).items():
-            own = {"nervous-test": [name]} | dict.fromkeys(USERS, ["otel-collector"] if name == "otel_collector" else None)
+            own = {"obs": [name]} | dict.fromkeys(USERS, ["otel-collector"] if name == "otel_collector" else None)
             assert joined.get("aliases") == own.get(network), (name, network)
         assert container.inputs["hostname"] == name
 
@@ -441,9 +443,10 @@ def test_the_network_between_gives_out_no_address_that_is_somebodys() -> None:
     [network] = [each for name, each in everything().of_type("docker:index/network:Network").items() if name == "edge"]
     [addresses] = network.inputs["ipamConfigs"]
     given = ipaddress.ip_network(addresses["ipRange"])
-    taken = {networks_of(c).get("nervous-test-edge", {}).get("ipv4Address") for c in running(everything()).values()}
-    assert len(taken - {None}) > 7  # noqa: PLR2004 - all
-    assert not [address for address in taken - {None} if ipaddress.ip_address(address) in given]
+    joined = [networks_of(container) for container in running(everything()).values()]
+    taken = {each["nervous-test-edge"]["ipv4Address"] for each in joined if "nervous-test-edge" in each}
+    assert len(taken) == len([each for each in joined if "nervous-test-edge" in each]) > len(PROXIES)
+    assert not [address for address in taken if ipaddress.ip_address(address) in given]
 
 
 # What survives, and what may not.

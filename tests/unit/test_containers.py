@@ -180,6 +180,7 @@ def test_every_secret_reaches_the_service_that_needs_it_and_no_other() -> None:
         "elasticsearch_password": "elasticsearch_exporter",
         "s3_credentials": "loki",
         "grafana_password": "grafana",
+        "grafana_secret_key": "grafana",
     }
     assert readers.keys() == SECRETS.keys() - READ_ELSEWHERE
 

@@ -155,6 +155,7 @@ RECIPES = {
     ),
     "socket_proxy": _HAPROXY,
     "scrape_proxy": _HAPROXY,
+    "api_proxy": _HAPROXY,
     "loki": Recipe(
         version="3.7.8",
         differs="no `/etc/loki/local-config.yaml` of its own",
