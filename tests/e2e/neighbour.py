@@ -31,8 +31,13 @@ class Neighbour:
         """Exit code and output."""
         return execute(self.container, ["sh", "-c", script])
 
-    def reaches(self, address: str, port: int) -> bool:
-        return self.run(f"nc -w 2 {address} {port} -e true < /dev/null > /dev/null 2>&1")[0] == 0
+    def reached(self, *addresses: str) -> set[str]:
+        """Those of `addresses` (`host:port`) that take a connection, all tried at once."""
+        tries = [
+            f"(nc -w 2 {host} {port} -e true < /dev/null > /dev/null 2>&1 && echo {host}:{port}) &"
+            for host, _, port in (address.rpartition(":") for address in addresses)
+        ]
+        return set(self.run("\n".join([*tries, "wait"]))[1].split())
 
     def listens(self, port: int, answer: str, target: str = "") -> None:
         """Answers each request on `port`; what was asked for is kept."""
