@@ -57,6 +57,7 @@ def neighbour(stack: Deployment, network: str, *, aliases: tuple[str, ...] = (),
     made = client.api.create_container(
         stack.settings.image("busybox"),
         ["sleep", "3600"],
+        name=f"{network}-neighbour",
         user="65534:65534",
         labels={f"observability.{key}": value for key, value in labels.items()},
         networking_config=client.api.create_networking_config(endpoint),
