@@ -122,7 +122,10 @@ def test_ten_thousand_values_of_a_label_make_no_more_streams_than_are_allowed(st
         ]
         body = json.dumps({"streams": streams})
         answer = requests.post(
-            f"{stack.past_front('loki')}/loki/api/v1/push", data=body, headers={"Content-Type": "application/json"}, timeout=60
+            f"{stack.past_front('loki')}/loki/api/v1/push",
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=60,
         )
         statuses.add(answer.status_code)
     assert statuses == {429}
