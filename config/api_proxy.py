@@ -11,7 +11,7 @@ from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
-from config.ports import JAEGER_PAGES, METRICS, OTLP_GRPC
+from config.ports import JAEGER_PAGES, METRICS, OTLP_GRPC, OTLP_HTTP
 from config.settings import EXPORTERS, ExternalUrls, Page, Settings
 
 PORT = METRICS["api_proxy"]
@@ -35,7 +35,7 @@ WRONG_PASSWORDS = 10
 """In five minutes, from one address. Grafana's own bound is by user, so that strangers could lock `admin` out."""
 
 # Connections of one door at once. One costs up to two buffers of 16 KiB.
-_PEOPLE_AT_ONCE, _GRAFANA_AT_ONCE, _PAGES_AT_ONCE, _COLLECTOR_AT_ONCE = 32, 64, 192, 64
+_PEOPLE_AT_ONCE, _GRAFANA_AT_ONCE, _PAGES_AT_ONCE, _COLLECTOR_AT_ONCE, _SENDERS_AT_ONCE = 32, 64, 192, 64, 128
 
 _LABEL = "[A-Za-z0-9_:]+"
 _ID = "[0-9a-fA-F-]+"
@@ -132,6 +132,8 @@ def published(settings: Settings) -> tuple[str, ...]:
 
 def container(settings: Settings) -> Container:
     ports = [(service, PEOPLE + port_inside(service)) for service in published(settings)]
+    if settings.publish.otlp_http:
+        ports.append(("otlp_http", PEOPLE + OTLP_HTTP))
     return Container(
         service="api_proxy",
         command=("haproxy", "-db", "-f", f"{DIRECTORY}/haproxy.cfg"),
@@ -152,6 +154,8 @@ def haproxy_cfg(settings: Settings) -> str:
     sections = [_HEAD, *_for_collector(settings.edge.address("api_proxy"))]
     sections += [_data_source(service) for service in shown]
     sections += [_for_people(service, settings) for service in people]
+    if settings.publish.otlp_http:
+        sections += _for_senders()
     if shown:
         sections += _pages_of_grafana(settings)
     for service in dict.fromkeys([*shown, *people]):
@@ -225,16 +229,20 @@ frontend metrics
 
 def _known(service: str, settings: Settings) -> Iterator[str]:
     """Rules by which a request is of a page of this very service."""
-    fix = "Open it by localhost or by an address in numbers"
+    fix = ""
     if service in ExternalUrls.model_fields:
         url = urlsplit(settings.url(cast("Page", service)))
         name, origin = _bracketed(url.hostname or ""), f"{url.scheme}://{url.netloc.lower()}"
         yield f"http-request set-var(txn.known) bool(true) if {{ var(txn.name) -m str {name} }}"
         yield f"http-request set-var(txn.own) bool(true) if {{ req.hdr(origin),lower -m str {origin} }}"
-        fix += f", or set external_urls.{service} to its address"
-    unknown = f"Refused: {service} has no such name as this request is for. {fix}."
-    yield f"{_refuse(421, unknown)} unless {{ var(txn.known) -m bool }}"
+        fix = f", or set external_urls.{service} to its address"
+    yield f"{_unknown(service, fix)} unless {{ var(txn.known) -m bool }}"
     yield f"{_OF_STRANGERS} if {{ req.hdr(origin) -m found }} !{{ var(txn.own) -m bool }}"
+
+
+def _unknown(who: str, fix: str = "") -> str:
+    say = f"Refused: {who} has no such name as this request is for. Ask localhost or an address in numbers{fix}."
+    return _refuse(421, say)
 
 
 def _bracketed(host: str) -> str:
@@ -314,6 +322,22 @@ def _pages_of_grafana(settings: Settings) -> Iterator[str]:
             ],
         )
     yield _section("backend grafana", [_server("grafana", METRICS["grafana"])])
+
+
+def _for_senders() -> Iterator[str]:
+    """OTLP by HTTP, which a page could speak. By gRPC no browser can ask without what the collector does not answer."""
+    yield _section(
+        "frontend people.otlp from people",
+        [
+            f"bind :{PEOPLE + OTLP_HTTP}",
+            f"maxconn {_SENDERS_AT_ONCE}",
+            f"{_unknown('the collector')} unless {{ var(txn.known) -m bool }}",
+            f"{_OF_STRANGERS} if {{ req.hdr(origin) -m found }}",
+            f"{_NO_PATH} unless METH_POST {{ path -m reg '{_paths('/v1/(traces|metrics|logs)')}' }}",
+            "default_backend otlp",
+        ],
+    )
+    yield _section("backend otlp", [_server("otel_collector", OTLP_HTTP)])
 
 
 def _for_collector(edge: str) -> Iterator[str]:

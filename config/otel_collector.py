@@ -57,7 +57,7 @@ def container(settings: Settings) -> Container:
         command=(f"--config={DIRECTORY}/{MAIN}",),
         user="10001:10001",
         port=PORT,
-        published={"otlp_grpc": OTLP_GRPC, "otlp_http": OTLP_HTTP},
+        published={"otlp_grpc": OTLP_GRPC},  # by HTTP: config/api_proxy.py
         tools=False,
         grace_seconds=30,  # undecided traces are decided, and what is kept goes into the queue
         data=QUEUE,

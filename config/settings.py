@@ -209,7 +209,8 @@ EXPORTERS = frozenset(SERVICES) - {"prometheus", "alertmanager", *LOGS, *TRACES,
 
 
 class Publish(Model):
-    """`address:port` on the host where a service listens; null for not at all. Loopback unless you say otherwise."""
+    """`address:port` on the host where a service listens; null for not at all. Loopback unless you say otherwise. All but
+    `otlp_grpc` and `caddy` is behind `api_proxy`, which lets people read (docs/architecture.md)."""
 
     prometheus: Listen | None = "127.0.0.1:9090"
     alertmanager: Listen | None = "127.0.0.1:9093"
@@ -222,8 +223,7 @@ class Publish(Model):
     mongodb_exporter: Listen | None = None
     elasticsearch_exporter: Listen | None = None
     loki: Listen | None = None
-    """Its API, for tools like logcli. Whoever reaches it can stop Loki with a GET: it has no password, and no way to turn
-    that off."""
+    """What reads in its API, for tools like logcli."""
     alloy: Listen | None = None
     promtail: Listen | None = None
     otlp_grpc: Listen | None = "127.0.0.1:4317"

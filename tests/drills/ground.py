@@ -40,6 +40,7 @@ SERVICES = (
     "node_exporter",
     "cadvisor",
     "socket_proxy",
+    "api_proxy",
     "blackbox_exporter",
     "loki",
     "alloy",

@@ -69,7 +69,9 @@ def shipper_stopped(stack: Deployment) -> None:
 def label_of_logs(stack: Deployment) -> None:
     now = str(time.time_ns())
     streams = [{"stream": {"service": f"user-{number}"}, "values": [[now, "hello"]]} for number in range(MANY)]
-    requests.post(f"{stack.url('loki')}/loki/api/v1/push", json={"streams": streams}, timeout=30).raise_for_status()
+    requests.post(
+        f"{stack.past_front('loki')}/loki/api/v1/push", json={"streams": streams}, timeout=30
+    ).raise_for_status()
 
 
 def label_of_metrics(stack: Deployment) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from config import api_proxy
-from config.ports import METRICS, OTLP_GRPC
+from config.ports import METRICS, OTLP_GRPC, OTLP_HTTP
 from config.settings import ExternalUrls
 from tests.e2e.ports import free_port
 from tests.unit.conftest import config_of, settings_of
@@ -332,6 +332,22 @@ def test_the_door_for_records_takes_records_only(proxy: Proxy, method: str) -> N
 
 def test_the_door_for_spans_hands_bytes_on(proxy: Proxy) -> None:
     assert proxy.ask(OTLP_GRPC, "GET /whatever")[0] == 200
+
+
+# OTLP by HTTP
+
+
+@pytest.mark.parametrize("signal", ["traces", "metrics", "logs"])
+def test_senders_send_and_pages_of_any_site_do_not(proxy: Proxy, signal: str) -> None:
+    port, request = api_proxy.PEOPLE + OTLP_HTTP, f"POST /v1/{signal}"
+    assert proxy.ask(port, request, "x" * 100_000)[0] == 200
+    assert proxy.ask(port, request, Host="localhost:4318")[0] == 200
+    assert proxy.ask(port, request, Host="evil.example")[0] == 421
+    for origin in ("https://evil.example", "null", f"http://127.0.0.1:{port}"):
+        assert proxy.ask(port, request, Origin=origin)[0] == 403
+    assert proxy.ask(port, request, Sec_Fetch_Site="cross-site")[0] == 403
+    assert proxy.ask(port, f"OPTIONS /v1/{signal}", Origin="https://evil.example")[0] == 403
+    assert proxy.ask(port, "POST /v1/other")[0] == 403
 
 
 # Who asks

@@ -383,19 +383,20 @@ def test_a_service_is_published_where_the_settings_say_and_only_by_a_front() -> 
     assert ports == {
         **nowhere,
         "api_proxy": [
+            ("0.0.0.0", 4318, 14318),  # noqa: S104 - otlp_http, asked for
             ("10.1.2.3", 80, 18080),  # cadvisor
             ("0.0.0.0", 9090, 19090),  # noqa: S104 - prometheus, asked for
             ("::1", 9100, 19100),  # node_exporter
             ("127.0.0.1", 9999, 19187),  # postgres_exporter
         ],
-        "otel_collector": [("127.0.0.1", 14317, 4317), ("0.0.0.0", 4318, 4318)],  # noqa: S104 - asked for
+        "otel_collector": [("127.0.0.1", 14317, 4317)],
         "caddy": [("0.0.0.0", 443, 443)],  # noqa: S104 - asked for
     }
 
 
 def test_by_default_people_reach_the_pages_of_these() -> None:
     ports = {port["external"]: port["internal"] for port in default()[CONTAINER, "api_proxy"].inputs["ports"]}
-    assert ports == {9090: 19090, 9093: 19093, 16686: 26686}
+    assert ports == {4318: 14318, 9090: 19090, 9093: 19093, 16686: 26686}
 
 
 def test_only_fronts_are_published() -> None:
