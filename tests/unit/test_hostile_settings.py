@@ -311,5 +311,5 @@ def test_a_link_in_the_project_is_no_way_out_of_it(read: Any, tmp_path: Path) ->
     (tmp_path / "outside.yml").write_text("groups: []")
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "own.yml").symlink_to("../outside.yml")
-    with pytest.raises(SettingsError, match="own.yml: is a link that leads out of the project"):
+    with pytest.raises(SettingsError, match=r"own\.yml: is a link that leads out of the project"):
         read(["own.yml"], tmp_path / "project", stack_key="files")
