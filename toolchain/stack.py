@@ -94,14 +94,14 @@ def _stacks() -> str:
     return ", ".join(sorted(path.name.split(".")[1] for path in paths.REPOSITORY.glob("Pulumi.*.yaml")))
 
 
-def load_settings(stack: str) -> Settings:
-    """The settings in the file of `stack`; secrets are only counted, never decrypted.
+def load_settings(stack: str, file: Path | None = None) -> Settings:
+    """The settings in the file of `stack`, or in one that is to become it; secrets are only counted, never decrypted.
 
     Raises:
         ToolchainError: the file is missing or wrong, and the message names every key; or it names no engine where Docker's
             own tools mean another one than the default.
     """
-    config = stack_document.config(stack_file(stack), PROJECT)
+    config = stack_document.config(file or stack_file(stack), PROJECT)
     secret_keys = [key for key, value in config.items() if _holds_secret(value)]
     try:
         settings = stack_config.load(
