@@ -12,7 +12,7 @@ from docker.errors import DockerException, NotFound
 
 from check.finding import Finding
 from config import ports
-from config.networks import Network, of_stack
+from config.networks import Zone, own_networks
 from config.settings import Settings
 
 PORTS = tuple(sorted({*ports.METRICS.values(), *(n for n in vars(ports).values() if isinstance(n, int))}))
@@ -32,8 +32,12 @@ Address = tuple[str, str, int]
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
     yield _strangers(client, settings)
     addresses = _addresses(client, settings)
-    inside, edge, *users = *of_stack(settings.prefix)[:2], *settings.users_networks
-    everywhere = [*addresses.get(inside, ()), *addresses.get(edge, ()), *(a for n in users for a in addresses.get(n, ()))]
+    inside, edge, *users = *own_networks(settings.prefix)[:2], *settings.users_networks
+    everywhere = [
+        *addresses.get(inside, ()),
+        *addresses.get(edge, ()),
+        *(a for n in users for a in addresses.get(n, ())),
+    ]
     yield _apart(client, settings, "users", users, everywhere)
     yield _apart(client, settings, "edge", [edge], addresses.get(inside, ()))
 
@@ -41,12 +45,12 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
 def _strangers(client: DockerClient, settings: Settings) -> Finding:
     """A container that joined these networks by hand, or before they were the stack's alone, is behind all doors."""
     found = []
-    for name in of_stack(settings.prefix)[:2]:
+    for name in own_networks(settings.prefix)[:2]:
         with contextlib.suppress(NotFound):
             network = client.networks.get(name)
             found += [each for each in network.containers if each.labels.get("observability.stack") != settings.prefix]
     names = ", ".join(sorted({str(each.name) for each in found}))
-    own = " and ".join(of_stack(settings.prefix)[:2])
+    own = " and ".join(own_networks(settings.prefix)[:2])
     fix = f"{names}: move to {settings.apps_network}, or name its own network in `networks`"
     return Finding(f"no container of yours is in {own}", kept=not found, detail=fix if found else "")
 
@@ -66,9 +70,12 @@ def _addresses(client: DockerClient, settings: Settings) -> dict[str, list[Addre
 
 
 def _apart(
-    client: DockerClient, settings: Settings, kind: Network, networks: Sequence[str], addresses: Iterable[Address]
+    client: DockerClient, settings: Settings, kind: Zone, networks: Sequence[str], addresses: Iterable[Address]
 ) -> Finding:
-    words = {"users": "your containers reach nothing of the stack but OTLP", "edge": "what speaks with them reaches nothing inside"}
+    words = {
+        "users": "your containers reach nothing of the stack but OTLP",
+        "edge": "what speaks with them reaches nothing inside",
+    }
     asked = {f"{address}:{port}": (service, port) for service, address, port in addresses}
     try:
         reached = {asked[line] for line in _tried(client, settings, networks, list(asked))}

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_docker as docker
 
-from config.networks import Network
+from config.networks import Zone
 from config.settings import Settings
 
 
-def networks(settings: Settings, opts: pulumi.ResourceOptions) -> Mapping[Network, docker.Network]:
+def networks(settings: Settings, opts: pulumi.ResourceOptions) -> Mapping[Zone, docker.Network]:
     """Those that this stack makes; the users' own are there already."""
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=True))
     edge = settings.edge

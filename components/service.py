@@ -96,7 +96,9 @@ class Service(pulumi.ComponentResource):
             network_mode="bridge",
             networks_advanced=_networks(spec, settings, networks),
             hosts=[docker.ContainerHostArgs(host=name, ip=address) for name, address in spec.names.items()],
-            sysctls={"net.ipv4.ip_forward": "0"} if len(settings.joins(name)) > 1 else None,  # no way from one to another
+            sysctls={"net.ipv4.ip_forward": "0"}
+            if len(settings.joins(name)) > 1
+            else None,  # no way from one to another
             ports=_ports(spec, settings),
             volumes=volumes,
             mounts=[_bind(mount) for mount in spec.mounts],

@@ -23,7 +23,11 @@ def container(settings: Settings) -> Container:
 
 def _config(address: str) -> ConfigFiles:
     modules = {
-        "http_2xx": {"prober": "http", "timeout": "8s", "http": {"preferred_ip_protocol": "ip4", "follow_redirects": False}},
+        "http_2xx": {
+            "prober": "http",
+            "timeout": "8s",
+            "http": {"preferred_ip_protocol": "ip4", "follow_redirects": False},
+        },
         "tcp_connect": {"prober": "tcp", "timeout": "8s", "tcp": {"preferred_ip_protocol": "ip4"}},
     }
     # A module that nobody uses carries the version: the exporter shows its modules, but nothing of its file.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from config.links import LOKI, PROMETHEUS
+from config.own_rules import must_be_inside
 from config.settings import Settings, SettingsError
 from config.units import seconds
 
@@ -38,6 +39,7 @@ def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, str]:
     named |= {f"{stack_key}: {path}": root / path for path in settings.grafana.dashboards}
     texts: dict[str, str] = {}
     for key, file in named.items():
+        must_be_inside(OURS if file.parent == OURS else root, file, key)
         try:
             text = file.read_text(encoding="utf-8")
             dashboard = json.loads(text)

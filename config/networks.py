@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-Network = Literal["inside", "edge", "users"]
+Zone = Literal["inside", "edge", "users"]
 """`inside`: what keeps data, and who speaks with it. `edge`: between it and the users' containers. `users`: where those are."""
 
-INSIDE: tuple[Network, ...] = ("inside",)
-OUTSIDE: tuple[Network, ...] = ("edge", "users")
-BETWEEN: tuple[Network, ...] = ("inside", "edge")
-MEMBERS: Mapping[str, tuple[Network, ...]] = {
+INSIDE: tuple[Zone, ...] = ("inside",)
+OUTSIDE: tuple[Zone, ...] = ("edge", "users")
+BETWEEN: tuple[Zone, ...] = ("inside", "edge")
+MEMBERS: Mapping[str, tuple[Zone, ...]] = {
     "prometheus": BETWEEN,
     "api_proxy": BETWEEN,
     "scrape_proxy": OUTSIDE,
@@ -39,7 +39,7 @@ _POOL = ipaddress.IPv4Network("198.18.0.0/15")
 """For measurements between networks (RFC 2544), so that neither a provider nor Docker gives addresses out of it."""
 
 
-def of_stack(prefix: str) -> tuple[str, str, str]:
+def own_networks(prefix: str) -> tuple[str, str, str]:
     """Names of the networks that the stack itself makes: inside, edge, users'."""
     return prefix, f"{prefix}-edge", f"{prefix}-apps"
 

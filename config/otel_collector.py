@@ -125,7 +125,11 @@ def main_file(settings: Settings) -> dict[str, Any]:
                 "compression": "none",
                 **_queue(settings),
             },
-            **({"otlp_http/loki": {"endpoint": f"http://{door}:{METRICS['loki']}/otlp", **_queue(settings)}} if logs else {}),
+            **(
+                {"otlp_http/loki": {"endpoint": f"http://{door}:{METRICS['loki']}/otlp", **_queue(settings)}}
+                if logs
+                else {}
+            ),
             # Exemplars exist in OpenMetrics only.
             "prometheus/spans": {
                 "endpoint": f"{listens}:{SPAN_METRICS}",
@@ -136,7 +140,10 @@ def main_file(settings: Settings) -> dict[str, Any]:
         },
         "service": {
             "extensions": ["file_storage"],
-            "telemetry": {"logs": {"level": "warn"}, "metrics": {"level": "normal", "readers": [own_metrics(PORT, listens)]}},
+            "telemetry": {
+                "logs": {"level": "warn"},
+                "metrics": {"level": "normal", "readers": [own_metrics(PORT, listens)]},
+            },
             "pipelines": _pipelines(settings, logs=logs),
         },
     }

@@ -12,6 +12,12 @@ LARGEST = MIB
 """In bytes: about 2,000 rules. All of it is judged, stored in the state and shown in previews."""
 
 
+def must_be_inside(root: Path, file: Path, key: str) -> None:
+    """Raises SettingsError for a link that leads out of `root`: what it leads to would stand in the previews of everybody."""
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise SettingsError(f"{key}: is a link that leads out of the project: put the file itself there")
+
+
 def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
     """File name → text, of files named relative to `root`. What the rules mean is judged by promtool later.
 
@@ -24,6 +30,7 @@ def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
     for path in paths:
         file = root / path
         key = f"{stack_key}: {path}"
+        must_be_inside(root, file, key)
         if file.suffix != ".yml":
             raise SettingsError(f"{key}: rename it to {file.stem}.yml, which is what Prometheus looks for")
         if file.name in texts:

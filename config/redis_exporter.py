@@ -15,7 +15,11 @@ def container(settings: Settings) -> Container:
     redis = settings.exporters.redis
     assert redis is not None  # noqa: S101 - settings.services
     address = settings.listens("redis_exporter")
-    command = [f"--web.listen-address={address}:{PORT}", f"--redis.addr=redis://{redis.address}", "--include-system-metrics"]
+    command = [
+        f"--web.listen-address={address}:{PORT}",
+        f"--redis.addr=redis://{redis.address}",
+        "--include-system-metrics",
+    ]
     if redis.user:
         # Not in the address: its driver (redigo) takes a user without a password there for the password.
         command.append(f"--redis.user={redis.user}")

@@ -190,7 +190,10 @@ def _probes(settings: Settings) -> list[ScrapeConfig]:
                 {"source_labels": ["module"], "target_label": "__param_module"},
                 {"source_labels": ["__address__"], "target_label": "__param_target"},
                 {"source_labels": ["__param_target"], "target_label": "instance"},
-                {"target_label": "__address__", "replacement": f"{settings.host('blackbox_exporter')}:{METRICS['blackbox_exporter']}"},
+                {
+                    "target_label": "__address__",
+                    "replacement": f"{settings.host('blackbox_exporter')}:{METRICS['blackbox_exporter']}",
+                },
             ],
         }
     ]
@@ -207,7 +210,12 @@ def _applications(settings: Settings) -> list[ScrapeConfig]:
         }
         # Prometheus takes parameters by the job only.
         name = "application" + app.path[app.path.find("?") :] if parameters else "application"
-        job = {"job_name": name, **parameters, "static_configs": [], "relabel_configs": [_APPLICATION, *_by_proxy(settings)]}
+        job = {
+            "job_name": name,
+            **parameters,
+            "static_configs": [],
+            "relabel_configs": [_APPLICATION, *_by_proxy(settings)],
+        }
         jobs.setdefault(name, job)["static_configs"].append(target)
     return [*jobs.values(), *([_discovery(settings)] if applications.discover else [])]
 

@@ -7,41 +7,49 @@ import difflib
 import ipaddress
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ByteSize,
     Field,
+    StringConstraints,
     TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from config import disk_budget, images, sizing
+from config import disk_budget, images, sizing, targets
 from config.alerts.links import Addresses
 from config.alerts.thresholds import Thresholds
 from config.docker_settings import Docker
 from config.log_settings import Logs
 from config.model import (
-    HostPort,
+    OF_DOCKER,
     LabelName,
     Listen,
     Model,
     Name,
+    Network,
     PagePath,
-    PageUrl,
+    ProjectFile,
     Subnet,
+    Target,
+    TargetPage,
+    TargetUrl,
     Url,
-    host_port,
+    asked_address,
+    asked_page,
     is_url,
-    page_url,
     without_credentials,
+    wrong_text,
 )
-from config.networks import INSIDE, MEMBERS, Edge, Network, of_stack, subnet_of
+from config.networks import INSIDE, MEMBERS, Edge, Zone, own_networks, subnet_of
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.trace_settings import Traces
 from config.units import MIB, Memory, Span, mib, seconds
@@ -73,35 +81,41 @@ class SettingsError(Exception):
     """What is wrong in the stack file, one line per key: made to be read by the person who wrote the file."""
 
 
+Image = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9._/-]+(:[\w.-]+)?(@sha256:[0-9a-f]+)?$")
+]
+"""A reference: `[registry/]repository[:tag][@digest]`."""
+
+
 class Images(Model):
     """Where images come from: one field per service overrides its pin in `config/images.yaml`."""
 
     registry: str | None = None
     """A mirror (`host[:port][/path]`) that holds the images under their own paths."""
-    prometheus: str | None = None
-    alertmanager: str | None = None
-    node_exporter: str | None = None
-    cadvisor: str | None = None
-    socket_proxy: str | None = None
-    scrape_proxy: str | None = None
-    api_proxy: str | None = None
-    postgres_exporter: str | None = None
-    redis_exporter: str | None = None
-    nginx_exporter: str | None = None
-    blackbox_exporter: str | None = None
-    mongodb_exporter: str | None = None
-    elasticsearch_exporter: str | None = None
-    loki: str | None = None
-    alloy: str | None = None
-    promtail: str | None = None
-    otel_collector: str | None = None
-    jaeger: str | None = None
-    elasticsearch: str | None = None
-    opensearch: str | None = None
-    jaeger_es_index_cleaner: str | None = None
-    grafana: str | None = None
-    caddy: str | None = None
-    busybox: str | None = None
+    prometheus: Image | None = None
+    alertmanager: Image | None = None
+    node_exporter: Image | None = None
+    cadvisor: Image | None = None
+    socket_proxy: Image | None = None
+    scrape_proxy: Image | None = None
+    api_proxy: Image | None = None
+    postgres_exporter: Image | None = None
+    redis_exporter: Image | None = None
+    nginx_exporter: Image | None = None
+    blackbox_exporter: Image | None = None
+    mongodb_exporter: Image | None = None
+    elasticsearch_exporter: Image | None = None
+    loki: Image | None = None
+    alloy: Image | None = None
+    promtail: Image | None = None
+    otel_collector: Image | None = None
+    jaeger: Image | None = None
+    elasticsearch: Image | None = None
+    opensearch: Image | None = None
+    jaeger_es_index_cleaner: Image | None = None
+    grafana: Image | None = None
+    caddy: Image | None = None
+    busybox: Image | None = None
     """A shell for services whose image has none: it loads their config files."""
 
     @field_validator("registry")
@@ -311,7 +325,7 @@ class StaticApplication(Model):
     """A service of yours that serves metrics, outside Docker or without the scrape label."""
 
     service: Name
-    targets: tuple[HostPort, ...] = Field(min_length=1)
+    targets: tuple[Target, ...] = Field(min_length=1)
     path: PagePath = "/metrics"
     """May have a query: `/v1/sys/metrics?format=prometheus`."""
     scheme: Literal["http", "https"] = "http"
@@ -373,7 +387,7 @@ class Metrics(Model):
 class PostgresExporter(Model):
     """`user` needs the role pg_monitor; its password is the secret `postgres_password`."""
 
-    address: HostPort
+    address: Target
     user: str = Field("postgres_exporter", min_length=1)
     database: str = Field("postgres", min_length=1)
     sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
@@ -385,7 +399,7 @@ class PostgresExporter(Model):
 class RedisExporter(Model):
     """The password, if there is one, is the secret `redis_password`."""
 
-    address: HostPort
+    address: Target
     user: str | None = None
     service: Name = "redis"
 
@@ -393,7 +407,7 @@ class RedisExporter(Model):
 class NginxExporter(Model):
     """Counts connections and requests only: status codes and latency come from the applications' own metrics."""
 
-    status_url: PageUrl
+    status_url: TargetPage
     """Page of the stub_status module, e.g. `http://nginx:8080/stub_status`."""
     service: Name = "nginx"
 
@@ -411,13 +425,15 @@ class MongodbExporter(Model):
         if not uri.startswith(("mongodb://", "mongodb+srv://")):
             msg = "is not a URI with mongodb:// or mongodb+srv://"
             raise ValueError(msg)
+        for address in re.split(r"[/?#]", uri.partition("://")[2])[0].split(","):
+            targets.judge(re.sub(r":\d*$", "", unquote(address)))
         return uri
 
 
 class Haproxy(Model):
     """HAProxy's own Prometheus endpoint: the separate exporter was retired in its favour."""
 
-    targets: tuple[HostPort, ...] = Field(min_length=1)
+    targets: tuple[Target, ...] = Field(min_length=1)
     path: PagePath = "/metrics"
     service: Name = "haproxy"
 
@@ -425,7 +441,7 @@ class Haproxy(Model):
 class ElasticsearchExporter(Model):
     """The password, if there is one, is the secret `elasticsearch_password`."""
 
-    url: Url
+    url: TargetUrl
     user: str | None = None
     service: Name = "elasticsearch"
 
@@ -443,9 +459,9 @@ class Probe(Model):
     @model_validator(mode="after")
     def _target_fits_module(self) -> Self:
         if self.module == "http_2xx":
-            page_url(self.target)
+            asked_page(self.target)
         else:
-            host_port(self.target)
+            asked_address(self.target)
         return self
 
 
@@ -473,7 +489,8 @@ class Exporters(Model):
 class Slack(Model):
     """Used when the secret `slack_webhook` is set."""
 
-    channel: str = Field("#alerts", pattern=r"^[#@]\S+$")
+    channel: str = Field("#alerts", pattern=r"^[#@][\w.-]{1,80}$")
+    """A channel or a person, by name."""
 
 
 class Notifications(Model):
@@ -502,7 +519,7 @@ class Alerts(Model):
 
     runbooks: Url = "https://github.com/nervous-system/nervous-system/blob/main/docs/runbooks"
     """Where `docs/runbooks` is published: every alert links to its page there. Point it at your own fork."""
-    rule_files: tuple[str, ...] = ()
+    rule_files: tuple[ProjectFile, ...] = ()
     """Your own rule files, relative to the project."""
     thresholds: Thresholds = Thresholds()
 
@@ -529,7 +546,7 @@ class Grafana(Model):
 
     enabled: bool = True
     """false where you have a Grafana of your own: then `make up` makes up no password, and nothing warns."""
-    dashboards: tuple[str, ...] = ()
+    dashboards: tuple[ProjectFile, ...] = ()
     """Dashboards of yours, as Grafana exports them: JSON files, relative to the project. The name of a file is the `uid`
     of its dashboard."""
     tls: Tls | None = None
@@ -543,7 +560,7 @@ class Settings(Model):
     """Label on everything that leaves the stack."""
     prefix: Name
     """Containers, volumes and the network are called `<prefix>-<service>`: several stacks share one engine by it."""
-    networks: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
     """Existing Docker networks of your services. The collector, the exporters and the proxy that Prometheus scrapes through
     join them, and nothing else of the stack; `<prefix>-apps` is made for services that have none."""
     edge_subnet: Subnet | None = None
@@ -599,19 +616,19 @@ class Settings(Model):
     def edge(self) -> Edge:
         """The network between what keeps data and the users' containers."""
         subnet = ipaddress.IPv4Network(self.edge_subnet) if self.edge_subnet else subnet_of(self.prefix)
-        return Edge(of_stack(self.prefix)[1], subnet)
+        return Edge(own_networks(self.prefix)[1], subnet)
 
     @property
     def apps_network(self) -> str:
         """The network that the stack makes for the users' containers."""
-        return of_stack(self.prefix)[2]
+        return own_networks(self.prefix)[2]
 
     @property
     def users_networks(self) -> tuple[str, ...]:
         """All networks of the users' containers."""
         return (self.apps_network, *sorted(self.networks))
 
-    def joins(self, service: str) -> tuple[Network, ...]:
+    def joins(self, service: str) -> tuple[Zone, ...]:
         """The networks that `service` is in."""
         needs_none_of_the_users = {
             "elasticsearch_exporter": self.exporters.elasticsearch is None,  # it watches the stack's own
@@ -644,9 +661,14 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _each_network_once(self) -> Self:
-        own = set(of_stack(self.prefix))
-        if len({*self.networks, *own}) < len(self.networks) + len(own):
-            msg = f"networks: one is named twice, or is one of the stack's own: {', '.join(sorted(own))}"
+        if own := {*self.networks} & {*own_networks(self.prefix)}:
+            msg = f"networks: {min(own)} is one of the stack's own networks: name one of your services'"
+            raise ValueError(msg)
+        if len({*self.networks}) < len(self.networks):
+            msg = "networks: one is named twice"
+            raise ValueError(msg)
+        if self.prefix in OF_DOCKER:
+            msg = f"prefix: {self.prefix} is what Docker calls a network of its own: take another one"
             raise ValueError(msg)
         return self
 
@@ -813,13 +835,38 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
         elif key not in SECRETS:
             values[key] = _parsed(value)
     values["secrets"] = frozenset(SECRETS) & own.keys()
+    refused = dict(_wrong_texts(values))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        problems += _explained(error)
+        problems += [(key, what) for key, what in _explained(error) if not any(_beside(key, bad) for bad in refused)]
+    problems += refused.items()
     if problems:
         raise _refusal(problems, project, stack)
     return settings
+
+
+def _wrong_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every text below `values`, key or value, that no setting may hold: (key, what is wrong)."""
+    rest: list[tuple[str, Any]] = [(key, value) for key, value in values.items() if key != "secrets"]
+    while rest:
+        path, value = rest.pop()
+        if isinstance(value, str):
+            if what := wrong_text(value):
+                yield path, what
+        elif isinstance(value, list):
+            rest += [(f"{path}.{number}", one) for number, one in enumerate(value)]
+        elif isinstance(value, dict):
+            for key, one in value.items():
+                if what := wrong_text(key):
+                    yield path, f"one of its keys {what}"
+                else:
+                    rest.append((f"{path}.{key}", one))
+
+
+def _beside(key: str, refused: str) -> bool:
+    """Whether what is said of `key` would repeat a text that is refused in any case."""
+    return f"{key}.".startswith(f"{refused}.") or refused.startswith(f"{key}.")
 
 
 def _strangers(config: Mapping[str, str], project: str, stack: str) -> Iterator[str]:
@@ -850,6 +897,8 @@ def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], pr
             problems.append((key, f"the secret is blank: {fix}  (or remove it:  pulumi config rm {key})"))
         elif key in WEBHOOKS and not is_url(value):  # unlike a `Url` of the settings it may have a user and a password
             problems.append((key, f"the secret is no URL with http:// or https://: {fix}"))
+        elif any(unicodedata.category(sign) == "Cc" for sign in value):
+            problems.append((key, f"the secret has a line break, or another sign that does not print: {fix}"))
     if problems:
         raise _refusal(problems, project, stack)
 
@@ -896,9 +945,19 @@ def _explained(error: ValidationError) -> Iterator[tuple[str, str]]:
             named, what = what.split(": ", 1)  # a rule across several keys names its key itself
             path = [named]
         elif item["type"] not in {"value_error", "missing"}:
-            shown = json.dumps(item["input"], default=str)
-            what = _PLAIN.get(item["type"], what) + f" (it is {shown[:SHOWN] + ' …' if len(shown) > SHOWN else shown})"
+            what = _PLAIN.get(item["type"], what) + _shown(item["input"])
         yield ".".join(path) or "", what
+
+
+_SECRET = re.compile(r":[^:@\s]*@|SECRET|PRIVATE|PASSWORD|TOKEN|hooks\.", re.IGNORECASE)
+
+
+def _shown(value: Any) -> str:
+    """A wrong value, as a message repeats it; nothing where it might be a secret that stands in the wrong place."""
+    shown = json.dumps(value, default=str)
+    if _SECRET.search(shown):
+        return ""
+    return f" (it is {shown[:SHOWN] + ' …' if len(shown) > SHOWN else shown})"
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:

@@ -160,7 +160,11 @@ def _remove(begun: Mapping[str, Iterable[str]], kept: set[str], prefix: str, cli
     for name in begun.get(NETWORK, ()):
         for network in client.networks.list(names=[name]):
             network.reload()
-            if network.name in networks.of_stack(prefix) and network.id not in kept and not network.attrs["Containers"]:
+            if (
+                network.name in networks.own_networks(prefix)
+                and network.id not in kept
+                and not network.attrs["Containers"]
+            ):
                 network.remove()
 
 

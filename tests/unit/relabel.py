@@ -55,9 +55,7 @@ def scraped(labels: Mapping[str, str], job: Mapping[str, Any]) -> dict[str, str]
         target["__scheme__"], address, path = path[1:].split("/", 2)
         path = f"/{path}"
     # As Prometheus asks: a `?` within the path is a character of it.
-    url = f"{target['__scheme__']}://{address}{path.replace('?', '%3F')}" + (
-        f"?{query}" if query else ""
-    )
+    url = f"{target['__scheme__']}://{address}{path.replace('?', '%3F')}" + (f"?{query}" if query else "")
     series = {name: value for name, value in target.items() if not name.startswith("__")}
     return {"instance": target["__address__"], **series, "url": url}
 

@@ -26,7 +26,8 @@ def made(service: str) -> Container:
 
 def listens(service: str) -> str:
     address = SETTINGS.listens(service)
-    return "127.0.0.1" if address == "0.0.0.0" and service != "elasticsearch_exporter" else address
+    everywhere = address == "0.0.0.0"  # noqa: S104 - compared
+    return "127.0.0.1" if everywhere and service != "elasticsearch_exporter" else address
 
 
 def files_of(service: str) -> ConfigFiles:

@@ -78,7 +78,9 @@ def test_a_cluster_that_is_there_already_is_spoken_to_with_a_password_from_a_fil
         assert set(container.config.secrets) == {"traces_password"}
         # By its name, which the certificate has, and through the proxy that is in the users' networks.
         assert container.names == {"search.example": settings.edge.address("scrape_proxy")}
-    assert "bind 198." in (forward := config_of("scrape_proxy", settings).files["haproxy.cfg"].split("listen cluster")[1])
+    assert "bind 198." in (
+        forward := config_of("scrape_proxy", settings).files["haproxy.cfg"].split("listen cluster")[1]
+    )
     assert ":9200" in forward
 
 

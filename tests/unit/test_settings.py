@@ -386,10 +386,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an address that is a template": (
         {"external_urls": {"grafana": "https://g.example/{{ .x }}"}},
         "external_urls.grafana",
-        "a blank written as %20",
+        "has {{, with which a template begins",
     ),
     "an address with a brace": (
-        {"external_urls": {"grafana": "https://g.example/{{.x}}"}},
+        {"external_urls": {"grafana": "https://g.example/{x}"}},
         "external_urls.grafana",
         "has a {, which stands for something else in a template: write it as %7B",
     ),
