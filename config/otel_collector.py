@@ -219,7 +219,7 @@ def _masks(redaction: str) -> tuple[str, str, str]:
     return "transform/unmasked", redaction, "transform/masked"
 
 
-def own_metrics(port: int, host: str = "0.0.0.0") -> dict[str, Any]:
+def own_metrics(port: int, host: str = "0.0.0.0") -> dict[str, Any]:  # noqa: S104 - inside
     """A reader for Prometheus. Jaeger is made of the same parts, and which names are the default depends on the version:
     so each of them is asked for Prometheus' own."""
     named = {"without_type_suffix": False, "without_units": False, "without_scope_info": True}
