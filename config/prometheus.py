@@ -26,6 +26,8 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
             "--enable-feature=exemplar-storage",
             f"--web.external-url={settings.url('prometheus')}",
             "--web.route-prefix=/",
+            # Without it any page in a browser may read what this one answers.
+            "--web.cors.origin=-",
             # 5 million samples are about 80 MB for one query (16 bytes each). The default is 800 MB.
             "--query.max-samples=5000000",
             "--query.timeout=30s",
