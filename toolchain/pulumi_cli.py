@@ -194,8 +194,8 @@ def _complete(official: Pulumi | None) -> Pulumi:
         folder = store.product("pulumi-official", _download_key(), _download)
         official = Pulumi(folder / "pulumi", official=True)
     for name in _missing_plugins():
-        with tempfile.TemporaryDirectory() as folder:
-            file = _fetched(_plugin_archive(name), PLUGINS, Path(folder))
+        with tempfile.TemporaryDirectory() as scratch:
+            file = _fetched(_plugin_archive(name), PLUGINS, Path(scratch))
             run(
                 [official.cli, "plugin", "install", "resource", name, PROVIDERS[name], "--file", file],
                 env=official.environment(),
