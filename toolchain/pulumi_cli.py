@@ -26,7 +26,7 @@ from toolchain import golang, reach, store
 from toolchain.report import Step, ToolchainError, note, run
 
 VERSION = "3.256.0"
-"""Of the Python package too: pyproject.toml, pulumi/go.mod and this line move together."""
+"""Of the Python package too: pyproject.toml, pulumi/go.mod, pulumi.txt and this line move together."""
 PROVIDERS = {"docker": "5.2.0", "command": "1.2.1"}
 LANGUAGE_HOST = "pulumi-language-python"
 
