@@ -23,16 +23,14 @@ _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
 """Categories of Unicode: controls (line breaks, tabs, escapes), separators of lines, halves of characters."""
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What makes a reader see a text in another order than a program."""
-_TEMPLATES = ("{{", "${")
-"""How a template begins for Alertmanager, Prometheus, Loki, Promtail; how a variable does for Alloy and the collector."""
 
 
 def wrong_text(text: str) -> str:
     """Why no setting may hold `text`: it would be more than a text in a file, a command line or a message. Empty for nothing."""
     if any(unicodedata.category(sign) in _UNPRINTABLE or sign in _TURNING for sign in text):
         return "has a line break, or another sign that does not print: write it on one line, without | or > of YAML"
-    if found := next((sign for sign in _TEMPLATES if sign in text), None):
-        return f"has {found}, with which a template begins: leave it out (in a regular expression write [{found[0]}] for {found[0]})"
+    if "{{" in text:  # for Alertmanager, Prometheus, Loki, Promtail; dollars are doubled where they stand for something
+        return "has {{, with which a template begins: leave it out (in a regular expression write [{] for {)"
     return ""
 
 
@@ -197,8 +195,8 @@ def _network(text: str) -> str:
     if text.partition(":")[0] in OF_DOCKER or text in OF_DOCKER:
         msg = f"{text} is no network of yours but one of Docker's own: make one (docker network create …), and start your services in it"
         raise ValueError(msg)
-    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", text):
-        msg = "is no name that Docker gives a network: letters, digits, and after the first one _ . -"
+    if not text.strip() or re.search(r"[/:\x00-\x1f\x7f]", text):  # engines before 28 take all the rest
+        msg = "is no name of a network: it is empty, or has a slash, a colon or a line break (docker network ls shows the names)"
         raise ValueError(msg)
     return text
 

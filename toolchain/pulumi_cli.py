@@ -26,7 +26,7 @@ from toolchain import golang, reach, store
 from toolchain.report import Step, ToolchainError, note, run
 
 VERSION = "3.256.0"
-"""Of the Python package too: pyproject.toml, pulumi/go.mod and this line move together."""
+"""Of the Python package too: pyproject.toml, pulumi/go.mod, pulumi.txt and this line move together."""
 PROVIDERS = {"docker": "5.2.0", "command": "1.2.1"}
 LANGUAGE_HOST = "pulumi-language-python"
 
@@ -194,8 +194,8 @@ def _complete(official: Pulumi | None) -> Pulumi:
         folder = store.product("pulumi-official", _download_key(), _download)
         official = Pulumi(folder / "pulumi", official=True)
     for name in _missing_plugins():
-        with tempfile.TemporaryDirectory() as folder:
-            file = _fetched(_plugin_archive(name), PLUGINS, Path(folder))
+        with tempfile.TemporaryDirectory() as scratch:
+            file = _fetched(_plugin_archive(name), PLUGINS, Path(scratch))
             run(
                 [official.cli, "plugin", "install", "resource", name, PROVIDERS[name], "--file", file],
                 env=official.environment(),

@@ -265,7 +265,7 @@ def test_a_secret_key_in_a_wrong_place_is_never_repeated(
     with pytest.raises(ToolchainError, match=f"^{name} .*key") as caught:
         asked[name]()
     caught.value.show()
-    shown = f"{caught.getrepr(chain=True, style='native')}{capfd.readouterr().out}"  # type: ignore[no-untyped-call]
+    shown = f"{caught.getrepr(chain=True, style='native')}{capfd.readouterr().out}"
     assert not [part for part in _parts(key) if part in shown]
     assert not list(tmp_path.iterdir())
 

@@ -152,8 +152,8 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
             settings = stack.load_settings(name, file)
         manifests.must_fit(found, settings, with_grafana=settings.grafana.enabled)
         left = archives.room(settings)
-        for kept in found.volumes.values():
-            left = archives.must_be_sound(place, kept, left)
+        for archived in found.volumes.values():
+            left = archives.must_be_sound(place, archived, left)
         step.result = f"{found.stack}, {found.age}, {sum(file.bytes for file in found.files) / MIB:.2f} MiB"
     client = engine.ensure(settings.docker)
     networks.must_find(client, settings.networks, f"Pulumi.{name}.yaml: {stack.PROJECT}:networks")

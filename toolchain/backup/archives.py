@@ -33,14 +33,14 @@ def must_be_sound(place: Place, kept: Kept, left: int) -> int:
     """
     at_rest, changed, names = kept.files
     for file in (at_rest, changed):
-        left = _judged(place, file, lambda pieces, left=left: _archive(pieces, left))
-    return _judged(place, names, lambda pieces, left=left: _names(pieces, left))
+        left = _judged(place, file, _archive, left)
+    return _judged(place, names, _names, left)
 
 
-def _judged(place: Place, file: Stored, judge: Callable[[Iterator[bytes]], int]) -> int:
+def _judged(place: Place, file: Stored, judge: Callable[[Iterator[bytes], int], int], left: int) -> int:
     pieces = place.read(file)
     try:
-        return judge(pieces)
+        return judge(pieces, left)
     except (_WrongError, tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError) as error:
         for _ in pieces:  # what was damaged on its way says so itself in the end
             pass
