@@ -25,7 +25,7 @@ _ADDRESS = 2500
 """Letters of an address, from where on it is left out: the longest of this project's own has 2,200, of a query."""
 _HEADLINE = (
     'or .Annotations.headline .Annotations.summary (.Labels.Remove (stringSlice "alertname" "severity")).SortedPairs.String '
-    '.Labels.alertname'
+    ".Labels.alertname"
 )
 """What an alert says: users' own rules need no annotations, and then its labels say what it is about."""
 _ONE_LINE = r'reReplaceAll "[\\s\\pC\\pZ]+" " " | printf "%.300s"'
@@ -33,11 +33,13 @@ _ONE_LINE = r'reReplaceAll "[\\s\\pC\\pZ]+" " " | printf "%.300s"'
 _SIGNS = 'reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
 """What Slack would take for a link or a name (docs.slack.dev, "Escaping text")."""
 _ESCAPED = (
-    f'{_ONE_LINE} | {_SIGNS} | reReplaceAll "[*]" "∗" | reReplaceAll "~" "∼" | reReplaceAll "`" "\'" | '
+    f'{_ONE_LINE} | {_SIGNS} | reReplaceAll "[*]" "+" | reReplaceAll "~" "-" | reReplaceAll "`" "\'" | '
     r'reReplaceAll "(^|[^\\pL\\pN_])_" "${1}ˍ"'
 )
 """Slack cannot be told that a sign is meant: what would be bold, struck, code or italics gets one that looks like it."""
-_IN_LINK = " | ".join(f'reReplaceAll "{sign}" "%{code}"' for sign, code in {"<": "3C", ">": "3E", "[|]": "7C", r"\\s": "20"}.items())
+_IN_LINK = " | ".join(
+    f'reReplaceAll "{sign}" "%{code}"' for sign, code in {"<": "3C", ">": "3E", "[|]": "7C", r"\\s": "20"}.items()
+)
 """What would end the address of a link."""
 _TITLE = """\
 [{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] \

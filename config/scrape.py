@@ -15,6 +15,10 @@ LABEL = "observability"
 """Containers speak to this stack by labels `observability.scrape`, `.port`, `.path`, `.scheme` and `.service`."""
 
 
+OWN_METRICS = r"up|scrape_.+|ALERTS.*|nervous_system_.+|.*:.*"
+"""Metrics that Prometheus and this stack's rules make: alerts trust them. Where somebody else's page has one, also as the collector
+writes what came by OTLP, it becomes `application_up` and so on."""
+
 PARAMETERS = 5
 """How many parameters behind a `?` in the label `.path` reach the container. Written plainly there, not percent-encoded."""
 
@@ -34,7 +38,22 @@ def jobs(settings: Settings) -> list[ScrapeConfig]:
         "fallback_scrape_protocol": "PrometheusText0.0.4",
     }
     others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
-    return [*_own(settings), _containers(), *_probes(settings), *({**job, **of_others} for job in others)]
+    return [
+        *_own(settings),
+        _containers(),
+        *_probes(settings),
+        *({**job, **of_others, **_renamed(job)} for job in others),
+    ]
+
+
+def _renamed(job: ScrapeConfig) -> ScrapeConfig:
+    own = {
+        "source_labels": ["__name__"],
+        "regex": f"({OWN_METRICS})",
+        "target_label": "__name__",
+        "replacement": "application_$1",
+    }
+    return {"metric_relabel_configs": [*job.get("metric_relabel_configs", ()), own]}
 
 
 def watched(settings: Settings) -> Watched:
