@@ -214,7 +214,15 @@ def main_file(settings: Settings) -> dict[str, Any]:
 
 
 # Alerts that say: this service does not answer at all. What else is wrong with it follows from that.
-_GONE = "TargetDown|ApplicationDown|ApplicationGone|PostgresDown|RedisDown|NginxDown|MongodbDown|ElasticsearchDown"
+_APPLICATION_GONE = "ApplicationDown|ApplicationGone"
+_GONE = "TargetDown|PostgresDown|RedisDown|NginxDown|MongodbDown|ElasticsearchDown"
+
+_OF_APPLICATIONS = "|".join(
+    (
+        "ApplicationInstanceDown|ApplicationErrorsHigh|ApplicationSlow|ApplicationTrafficDropped",
+        "ProbeFailing|ProbeSlow|LogErrorBurst|LogLastWords|LogServiceSilent",
+    )
+)
 
 
 def pairs() -> tuple[str, ...]:
@@ -239,11 +247,8 @@ def inhibit_rules() -> list[dict[str, Any]]:
         ),
         # not the container's own alerts: they tell why
         _inhibits([f'alertname=~"{_GONE}"'], ['severity=~"warning|info"', 'alertname!~"Container.*"'], "service"),
-        _inhibits(
-            ['alertname=~"ApplicationDown|ApplicationGone"'],
-            ['alertname=~"ProbeFailing|ApplicationErrorsHigh"'],
-            "service",
-        ),
+        # Who starts a container names its service: one that is called as a service of the stack mutes none of that one's.
+        _inhibits([f'alertname=~"{_APPLICATION_GONE}"'], [f'alertname=~"{_OF_APPLICATIONS}"'], "service"),
         _inhibits(['alertname="NginxDown"'], ['alertname="ApplicationTrafficDropped"']),
         _inhibits(['alertname="HostMemoryPressure"'], ['alertname=~"HostMemoryHigh|HostSwapping"'], "instance"),
         _inhibits(
