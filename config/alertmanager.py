@@ -25,7 +25,7 @@ _ADDRESS = 2500
 """Letters of an address, from where on it is left out: the longest of this project's own has 2,200, of a query."""
 _HEADLINE = (
     'or .Annotations.headline .Annotations.summary (.Labels.Remove (stringSlice "alertname" "severity")).SortedPairs.String '
-    '.Labels.alertname'
+    ".Labels.alertname"
 )
 """What an alert says: users' own rules need no annotations, and then its labels say what it is about."""
 _ONE_LINE = r'reReplaceAll "[\\s\\pC\\pZ]+" " " | printf "%.300s"'
@@ -33,11 +33,13 @@ _ONE_LINE = r'reReplaceAll "[\\s\\pC\\pZ]+" " " | printf "%.300s"'
 _SIGNS = 'reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
 """What Slack would take for a link or a name (docs.slack.dev, "Escaping text")."""
 _ESCAPED = (
-    f'{_ONE_LINE} | {_SIGNS} | reReplaceAll "[*]" "∗" | reReplaceAll "~" "∼" | reReplaceAll "`" "\'" | '
+    f'{_ONE_LINE} | {_SIGNS} | reReplaceAll "[*]" "+" | reReplaceAll "~" "-" | reReplaceAll "`" "\'" | '
     r'reReplaceAll "(^|[^\\pL\\pN_])_" "${1}ˍ"'
 )
 """Slack cannot be told that a sign is meant: what would be bold, struck, code or italics gets one that looks like it."""
-_IN_LINK = " | ".join(f'reReplaceAll "{sign}" "%{code}"' for sign, code in {"<": "3C", ">": "3E", "[|]": "7C", r"\\s": "20"}.items())
+_IN_LINK = " | ".join(
+    f'reReplaceAll "{sign}" "%{code}"' for sign, code in {"<": "3C", ">": "3E", "[|]": "7C", r"\\s": "20"}.items()
+)
 """What would end the address of a link."""
 _TITLE = """\
 [{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] \
@@ -212,7 +214,15 @@ def main_file(settings: Settings) -> dict[str, Any]:
 
 
 # Alerts that say: this service does not answer at all. What else is wrong with it follows from that.
-_GONE = "TargetDown|ApplicationDown|ApplicationGone|PostgresDown|RedisDown|NginxDown|MongodbDown|ElasticsearchDown"
+_APPLICATION_GONE = "ApplicationDown|ApplicationGone"
+_GONE = "TargetDown|PostgresDown|RedisDown|NginxDown|MongodbDown|ElasticsearchDown"
+
+_OF_APPLICATIONS = "|".join(
+    (
+        "ApplicationInstanceDown|ApplicationErrorsHigh|ApplicationSlow|ApplicationTrafficDropped",
+        "ProbeFailing|ProbeSlow|LogErrorBurst|LogLastWords|LogServiceSilent",
+    )
+)
 
 
 def pairs() -> tuple[str, ...]:
@@ -237,11 +247,8 @@ def inhibit_rules() -> list[dict[str, Any]]:
         ),
         # not the container's own alerts: they tell why
         _inhibits([f'alertname=~"{_GONE}"'], ['severity=~"warning|info"', 'alertname!~"Container.*"'], "service"),
-        _inhibits(
-            ['alertname=~"ApplicationDown|ApplicationGone"'],
-            ['alertname=~"ProbeFailing|ApplicationErrorsHigh"'],
-            "service",
-        ),
+        # Who starts a container names its service: one that is called as a service of the stack mutes none of that one's.
+        _inhibits([f'alertname=~"{_APPLICATION_GONE}"'], [f'alertname=~"{_OF_APPLICATIONS}"'], "service"),
         _inhibits(['alertname="NginxDown"'], ['alertname="ApplicationTrafficDropped"']),
         _inhibits(['alertname="HostMemoryPressure"'], ['alertname=~"HostMemoryHigh|HostSwapping"'], "instance"),
         _inhibits(

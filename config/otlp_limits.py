@@ -102,7 +102,6 @@ def received(line: int) -> dict[str, Any]:
         ],
         "metric": [
             _context("resource", *otlp_names.of_resource()),
-            _context("metric", *otlp_names.of_metric()),
             *(_context(context, *otlp_names.of_attributes(context)) for context in ("resource", "datapoint")),
         ],
         "log": [

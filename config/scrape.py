@@ -15,6 +15,10 @@ LABEL = "observability"
 """Containers speak to this stack by labels `observability.scrape`, `.port`, `.path`, `.scheme` and `.service`."""
 
 
+OWN_METRICS = r"up|scrape_.+|ALERTS.*|nervous_system_.+|.*:.*"
+"""Metrics that Prometheus and this stack's rules make: alerts trust them. Where somebody else's page has one, also as the collector
+writes what came by OTLP, it becomes `application_up` and so on."""
+
 PARAMETERS = 5
 """How many parameters behind a `?` in the label `.path` reach the container. Written plainly there, not percent-encoded."""
 
@@ -35,9 +39,19 @@ def jobs(settings: Settings) -> list[ScrapeConfig]:
     }
     others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
     own = [*_own(settings), _containers(), *_probes(settings)]
-    every = [*own, *({**job, **of_others} for job in others)]
+    every = [*own, *({**job, **of_others, **_renamed(job)} for job in others)]
     # Who is scraped does not say where Prometheus goes next.
     return [{**job, "follow_redirects": False} for job in every]
+
+
+def _renamed(job: ScrapeConfig) -> ScrapeConfig:
+    own = {
+        "source_labels": ["__name__"],
+        "regex": f"({OWN_METRICS})",
+        "target_label": "__name__",
+        "replacement": "application_$1",
+    }
+    return {"metric_relabel_configs": [*job.get("metric_relabel_configs", ()), own]}
 
 
 def watched(settings: Settings) -> Watched:

@@ -545,3 +545,28 @@ def test_a_label_called_part_is_an_applications_own() -> None:
     series = {"__name__": "x", "exported_job": "shop", "part": "7"}
     [kept] = filter(None, (part_of(job, number, series) for number in range(len(job["static_configs"]))))
     assert kept["part"] == "7"
+
+
+OF_OTHERS = ("application", "application-containers", "otlp", "spans", "haproxy")
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [
+        ("up", "application_up"),
+        ("scrape_duration_seconds", "application_scrape_duration_seconds"),
+        ("ALERTS", "application_ALERTS"),
+        ("ALERTS_FOR_STATE", "application_ALERTS_FOR_STATE"),
+        ("instance:node_cpu_used:ratio_rate5m", "application_instance:node_cpu_used:ratio_rate5m"),
+        ("nervous_system_config_info", "application_nervous_system_config_info"),
+        ("uploads", "uploads"),
+        ("scrapes", "scrapes"),
+        ("http_server_up", "http_server_up"),
+        ("alerts", "alerts"),
+    ],
+)
+@pytest.mark.parametrize("job", OF_OTHERS)
+def test_nobody_else_has_a_metric_that_alerts_trust(job: str, name: str, stored: str) -> None:
+    made = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})[job]
+    renamed = [rule for rule in made["metric_relabel_configs"] if rule.get("target_label") == "__name__"]
+    assert relabelled({"__name__": name}, renamed) == {"__name__": stored}
