@@ -51,11 +51,11 @@ engine = docker.Provider(
     cert_path=settings.docker.certificates and str(Path(settings.docker.certificates).expanduser()),
     ssh_opts=settings.docker.ssh_options or None,
 )
-on_engine = pulumi.ResourceOptions(provider=engine, providers={"docker": engine})
+on_engine = pulumi.ResourceOptions(providers={"docker": engine})
 config = pulumi.Config()
 secrets = {key: config.require_secret(key) for key in sorted(settings.secrets)}
 
-shared: dict[str, Any] = {"networks": networks(settings, on_engine), "secrets": secrets, "opts": on_engine}
+shared: dict[str, Any] = {"networks": networks(settings, engine), "secrets": secrets, "opts": on_engine}
 stacks = (
     MetricsStack("metrics", services.metrics(settings, own_rules), settings, **shared),
     LogStack("logs", services.logs(settings), settings, **shared),

@@ -9,9 +9,9 @@ from config.networks import Zone
 from config.settings import Settings
 
 
-def networks(settings: Settings, opts: pulumi.ResourceOptions) -> Mapping[Zone, docker.Network]:
+def networks(settings: Settings, engine: docker.Provider) -> Mapping[Zone, docker.Network]:
     """Those that this stack makes; the users' own are there already."""
-    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=True))
+    opts = pulumi.ResourceOptions(provider=engine, delete_before_replace=True)
     edge = settings.edge
     addresses = docker.NetworkIpamConfigArgs(
         subnet=str(edge.subnet), gateway=str(edge.subnet[1]), ip_range=edge.given_out

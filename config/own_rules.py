@@ -7,6 +7,7 @@ import yaml
 
 from config.settings import SettingsError
 from config.units import MIB
+from config.yaml_text import one_spelling
 
 LARGEST = MIB
 """In bytes: about 2,000 rules. All of it is judged, stored in the state and shown in previews."""
@@ -40,7 +41,7 @@ def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
                 raise SettingsError(
                     f"{key}: has {size / MIB:.1f} MiB, and no more than {LARGEST // MIB} is taken: split it"
                 )
-            texts[file.name] = file.read_text(encoding="utf-8")
+            texts[file.name] = one_spelling(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{key}: {getattr(error, 'strerror', None) or error}") from None
         try:

@@ -53,6 +53,7 @@ from config.networks import INSIDE, MEMBERS, Edge, Zone, own_networks, subnet_of
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.trace_settings import Traces
 from config.units import MIB, Memory, Span, mib, seconds
+from config.yaml_text import one_spelling
 
 GIB = 1024 * MIB
 _MEMORY = TypeAdapter(Memory)
@@ -821,7 +822,8 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
         SettingsError: names every wrong key, the file it stands in, and what would be right.
     """
     mine = f"{project}:"  # an empty value is Pulumi.yaml's way to declare a key without setting it
-    own = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
+    given = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
+    own = {key: value if key in SECRETS else one_spelling(value) for key, value in given.items()}
     values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
     problems = [("", what) for what in _strangers(config, project, stack)]
     for key, value in own.items():

@@ -88,7 +88,7 @@ local ENDS = {
 }
 
 -- Characters of a name beyond ASCII, each up to the next, and how many characters it may have (config/service_names.py).
-local LETTERS = { { 0xA1, 0x1FFF }, { 0x2070, 0xD7FF }, { 0xF900, 0xFEFE }, { 0xFF00, 0xFFEF }, { 0x10000, 0xDFFFF } }
+local LETTERS = { { 0xA1, 0x1FFF }, { 0x2070, 0xD7FF }, { 0xFB00, 0xFEFE }, { 0xFF00, 0xFFEF }, { 0x10000, 0xDFFFF } }
 local LENGTH = 128
 
 -- Whether a label can name a service. An escape of JSON's is of a sign that it cannot have.

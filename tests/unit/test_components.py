@@ -53,9 +53,9 @@ def stacks(
 
     def program() -> None:
         engine = docker.Provider("engine", host=settings.docker.host)
-        on_engine = pulumi.ResourceOptions(provider=engine, providers={"docker": engine})
+        on_engine = pulumi.ResourceOptions(providers={"docker": engine})
         shared: dict[str, Any] = {
-            "networks": networks(settings, on_engine),
+            "networks": networks(settings, engine),
             "secrets": {key: pulumi.Output.secret(secret) for key in settings.secrets},
             "opts": on_engine,
         }

@@ -1,6 +1,7 @@
 """What holds for every service, before any resource of it exists."""
 
 import re
+import unicodedata
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -104,6 +105,13 @@ def test_rendering_twice_makes_the_same_bytes(service: str) -> None:
         assert dict(one.config.files) == dict(other.config.files)
         assert list(one.config.files) == list(other.config.files)
         assert dict(one.config.expect) == dict(other.config.expect)
+
+
+@pytest.mark.parametrize("service", CONFIGURED)
+def test_files_are_spelled_as_they_arrive(service: str) -> None:
+    """The provider makes one spelling (NFC) of each text on its way to the engine: another one has another digest there."""
+    files = files_of(service).files
+    assert [name for name, text in files.items() if not unicodedata.is_normalized("NFC", text)] == []
 
 
 @pytest.mark.parametrize("service", CONFIGURED)
