@@ -251,7 +251,8 @@ def _processors(settings: Settings) -> dict[str, Any]:
         **({"redaction/own": {**_REDACTION, "blocked_values": own}} if own else {}),
         **otlp_masks.filters(),
         "transform/received": otlp_limits.received(
-            min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10)
+            min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10),
+            settings.edge.address("jaeger_es_index_cleaner"),
         ),
         "transform/unmasked": otlp_masks.before(),
         "transform/masked": otlp_masks.after(),

@@ -4,6 +4,7 @@ What the collector shows is one page for all applications, and Prometheus refuse
 service is a label everywhere, and stands in what people are sent. (Names of metrics: `OWN_METRICS` in `config/scrape.py`.)
 """
 
+import re
 from collections.abc import Iterator
 
 from config.sampling import quoted
@@ -31,15 +32,18 @@ def of_attributes(context: str) -> Iterator[str]:
     yield f'replace_all_patterns({attributes}, "value", {quoted(NO_UTF_8)}, "?")'
 
 
-def of_resource() -> Iterator[str]:
-    """One name of a service wherever it is stored; without it Jaeger has one of its own, and spans are not counted. What is no
+def of_resource(own: str) -> Iterator[str]:
+    """`own`: the address of the one service of the stack that sends by OTLP, and may be called what it is.
+
+    One name of a service wherever it is stored; without it Jaeger has one of its own, and spans are not counted. What is no
     character of a name becomes `_`, and so do two slashes, which would begin an address; `loki` becomes `application_loki`."""
     name = 'resource.attributes["service.name"]'
     yield f"set({name}, String({name})) where not IsString({name})"
     yield f'set({name}, "unknown_service") where {name} == nil or {name} == ""'  # as OpenTelemetry's SDKs do
     yield f'replace_pattern({name}, {quoted(f"[^{CHARACTERS}]|//+")}, "_")'
     yield f'replace_pattern({name}, "^(.{{{LENGTH}}}).+$", "${{1}}")'
-    yield f'replace_pattern({name}, {quoted("^(" + "|".join(STACK) + ")$")}, "application_${{1}}")'
+    not_own = f"not IsMatch(otelcol.client.addr, {quoted('^' + re.escape(own) + '(:|$)')})"
+    yield f'replace_pattern({name}, {quoted("^(" + "|".join(STACK) + ")$")}, "application_${{1}}") where {not_own}'
 
 
 def of_span() -> Iterator[str]:
