@@ -215,8 +215,9 @@ class Ground:
     @contextlib.contextmanager
     def cut(self, one: str, other: str) -> Iterator[None]:
         """No packet gets from one service to the other, and both speak with everybody else."""
-        network = self.stack.prefix
-        address = self.stack.container(other).attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
+        ends = [self.stack.container(end).attrs["NetworkSettings"]["Networks"] for end in (one, other)]
+        [network] = ends[0].keys() & ends[1].keys() & set(own_networks(self.stack.prefix)[:2])
+        address = ends[1][network]["IPAddress"]
         inside = {"network_mode": f"container:{self.stack.container(one).id}", "cap_add": ["NET_ADMIN"]}
         self.as_root("ip route add blackhole $1/32", address, **inside)
         try:
