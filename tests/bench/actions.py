@@ -141,7 +141,7 @@ class There:
         """What a stack runs is what this is going to run."""
         names = stack.settings.services
         services = {name: compose.service(stack.container(name).attrs, name) for name in names}
-        self.content = compose.document(services, self.project.name)
+        self.content = compose.document(services, self.project.name, str(stack.settings.edge.subnet))
 
     def first(self) -> None:
         self.project.run("up", "--detach")

@@ -19,6 +19,7 @@ from tenacity import RetryError
 
 import check
 from config import dashboard_files
+from config.networks import own_networks
 from config.settings import GRAFANA_PASSWORD
 from config.units import MIB
 from tests.drills import steady
@@ -40,6 +41,7 @@ SERVICES = (
     "node_exporter",
     "cadvisor",
     "socket_proxy",
+    "scrape_proxy",
     "api_proxy",
     "blackbox_exporter",
     "loki",
