@@ -155,7 +155,7 @@ def haproxy_cfg(settings: Settings) -> str:
     sections += [_data_source(service) for service in shown]
     sections += [_for_people(service, settings) for service in people]
     if settings.publish.otlp_http:
-        sections += _for_senders()
+        sections += _for_senders(settings)
     if shown:
         sections += _pages_of_grafana(settings)
     for service in dict.fromkeys([*shown, *people]):
@@ -324,7 +324,7 @@ def _pages_of_grafana(settings: Settings) -> Iterator[str]:
     yield _section("backend grafana", [_server("grafana", METRICS["grafana"])])
 
 
-def _for_senders() -> Iterator[str]:
+def _for_senders(settings: Settings) -> Iterator[str]:
     """OTLP by HTTP, which a page could speak. By gRPC no browser can ask without what the collector does not answer."""
     yield _section(
         "frontend people.otlp from people",
@@ -337,7 +337,7 @@ def _for_senders() -> Iterator[str]:
             "default_backend otlp",
         ],
     )
-    yield _section("backend otlp", [_server("otel_collector", OTLP_HTTP)])
+    yield _section("backend otlp", [_server("otel_collector", OTLP_HTTP, host=settings.host("otel_collector"))])
 
 
 def _for_collector(edge: str) -> Iterator[str]:

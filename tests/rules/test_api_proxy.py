@@ -108,6 +108,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     text = re.sub(
         r"(?m)^(    server \w+) \S+ resolvers engine init-addr none", rf"\1 127.0.0.1:{server.server_port}", text
     )
+    text = text.replace(f"bind {SETTINGS.edge.address('api_proxy')}:", "bind :")
     ports = {int(port): free_port() for port in re.findall(r"(?m)^    bind :(\d+)$", text)}
     text = re.sub(r"(?m)^    bind :(\d+)$", lambda found: f"    bind 127.0.0.1:{ports[int(found[1])]}", text)
     (folder / "haproxy.cfg").write_text(text)
