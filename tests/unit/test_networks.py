@@ -29,7 +29,7 @@ def test_a_stack_has_the_same_addresses_each_time_and_another_stack_has_others()
     subnets = {prefix: subnet_of(prefix) for prefix in ("nervous-dev", "nervous-prod", "nervous-staging")}
     assert subnet_of("nervous-dev") == subnets["nervous-dev"]
     assert len(set(subnets.values())) == len(subnets)
-    assert all(subnet.subnet_of(ipaddress.ip_network("198.18.0.0/15")) for subnet in subnets.values())
+    assert all(subnet.subnet_of(ipaddress.IPv4Network("198.18.0.0/15")) for subnet in subnets.values())
     assert all(subnet.prefixlen == 26 for subnet in subnets.values())
 
 
