@@ -296,10 +296,6 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         code(SERVICE, 'ip=address.strip("[]"), ', ""),
         {"ports-on-loopback"},
     ),
-    "the folder of the Docker socket as one of logs": (
-        config(logs={"files": "/var/run"}),
-        {"docker-socket"},
-    ),
     "folders of the host that can be written to": (
         code(SERVICE, "read_only=True,\n        bind", "read_only=False,\n        bind"),
         {"docker-socket", "apart-from-the-host"},
