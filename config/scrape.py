@@ -8,6 +8,7 @@ from config import cadvisor, loki, node_exporter, otlp_senders, service_names, s
 from config.alerts.rule import Job, Watched
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS
 from config.settings import Settings
+from config.trace_settings import RETENTION_SUCCESS
 
 ScrapeConfig = dict[str, Any]
 
@@ -51,7 +52,18 @@ def _renamed(job: ScrapeConfig) -> ScrapeConfig:
         "target_label": "__name__",
         "replacement": "application_$1",
     }
-    return {"metric_relabel_configs": [*job.get("metric_relabel_configs", ()), own]}
+    rules = [*job.get("metric_relabel_configs", ()), own]
+    if job["job_name"] == Job.OTLP:
+        # The stack's one sender of its own: only it may be called so (`config/otlp_names.py`).
+        rules.append(
+            {
+                "source_labels": ["service", "__name__"],
+                "regex": f"jaeger_es_index_cleaner;application_({RETENTION_SUCCESS})",
+                "target_label": "__name__",
+                "replacement": "$1",
+            }
+        )
+    return {"metric_relabel_configs": rules}
 
 
 def watched(settings: Settings) -> Watched:

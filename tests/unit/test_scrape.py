@@ -11,6 +11,7 @@ from config import cadvisor, scrape
 from config.alerts.rule import Job
 from config.ports import METRICS
 from config.settings import SERVICES
+from config.trace_settings import RETENTION_SUCCESS
 from tests.unit.conftest import EVERYTHING, EXPORTERS, INSTEAD, config_of, refusal, settings_of
 from tests.unit.relabel import relabelled, scraped, targets
 
@@ -570,3 +571,15 @@ def test_nobody_else_has_a_metric_that_alerts_trust(job: str, name: str, stored:
     made = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})[job]
     renamed = [rule for rule in made["metric_relabel_configs"] if rule.get("target_label") == "__name__"]
     assert relabelled({"__name__": name}, renamed) == {"__name__": stored}
+
+
+@pytest.mark.parametrize(
+    ("service", "kept"),
+    [("jaeger_es_index_cleaner", True), ("application_jaeger_es_index_cleaner", False), ("orders", False)],
+)
+def test_of_who_sends_only_the_cleaner_tells_when_it_succeeded(service: str, kept: bool) -> None:  # noqa: FBT001 - a column
+    sample = {"__name__": RETENTION_SUCCESS, "exported_job": service, "otlp_part": "0"}
+    rules = [rule for rule in jobs()["otlp"]["metric_relabel_configs"] if rule.get("action") != "keepequal"]
+    made = relabelled(sample, rules)
+    assert made
+    assert made["__name__"] == (RETENTION_SUCCESS if kept else f"application_{RETENTION_SUCCESS}")
