@@ -73,13 +73,14 @@ def _of_map(where: str, options: Mapping[str, Any] | None) -> Shown:
 
 def _of_file(upload: Properties) -> Shown:
     path = PurePosixPath(str(upload.get("file")))
-    if path.suffix not in _DOCUMENTS | _LINES:
+    suffix = path.suffix or path.name  # .env
+    if suffix not in _DOCUMENTS | _LINES:
         return
     try:
         text = str(upload.get("content") or "") or decoded(str(upload.get("contentBase64") or ""))
     except UnknownValueError:  # a secret of Pulumi's that is not there yet; configs are refused by those who judge them
         return
-    for name, value in _in_file(path.suffix, text):
+    for name, value in _in_file(suffix, text):
         yield f"file {path.name}", name, value
 
 

@@ -15,12 +15,12 @@ LINKS = (("/var/run", "/run"), ("/var/lock", "/run/lock"))
 
 ENGINES = frozenset(
     ["docker", "containerd", "podman", "crio", "cri-o", "cri-dockerd", "buildkit", "balena", "balena-engine", "k3s", "rke2",
-     "lxd", "lxc", "incus", "libvirt", "kubelet", "nerdctl", "snap.docker"]
+     "guest-services", "lxd", "lxc", "incus", "libvirt", "kubelet", "nerdctl", "snap.docker"]
 )  # fmt: skip
 ENGINE_SOCKET = re.compile(
     r"(docker|dockerd|docker-debug|containerd|podman|crio|cri-dockerd|dockershim|buildkitd|balena(-engine)?)\.(sock|socket)(\.ttrpc)?"
 )
-ANY_SOCKET = re.compile(r"(.+\.)?(sock|socket)(\.ttrpc)?|.+[-_](sock|socket)")
+ANY_SOCKET = re.compile(r"(.+\.)?(sock|socket)(\..+)?|.+[-_](sock|socket)")
 SOCKET_FOLDERS = re.compile(
     rf"/|/var(/lib|/snap)?|/run|/run/(user|systemd|dbus)(/.*)?|/run/({'|'.join(map(re.escape, sorted(ENGINES)))})(/.*)?"
     r"|/var/(lib|snap)/(lxd|incus|kubelet|rancher)(/.*)?"
@@ -35,7 +35,7 @@ SECRET = re.compile(
     r"|security|krb5\.keytab|credstore|credstore\.encrypted|NetworkManager|cloud|vault|swanctl)(/.*)?"
     r"|/etc/(ssl|pki|pki/tls)|/etc/(.+/)?(private|secrets?|keys)(/.*)?|/etc/.+\.(key|keytab|p12|pfx|jks)"
     rf"|/var|/var/lib|/var/lib/({_ENGINE_DATA}|private|systemd|cloud|sss)(/.*)?|/var/(backups|snap|spool|mail)(/.*)?"
-    r"|/run/(secrets|credentials)(/.*)?"
+    r"|/run/(secrets|credentials|netns)(/.*)?"
     r"|/proc/(self|thread-self|\d+|kcore|kmem|kpage\w+|bus|acpi)(/.*)?|/dev(?!/disk(/|$))(/.*)?"
 )
 """What is not even for reading: keys, passwords, what other containers keep, other processes, devices; and what is above."""

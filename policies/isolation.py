@@ -94,6 +94,7 @@ def _of_container(resource: Resource, config: Config) -> Iterator[tuple[str, str
     if (runtime := container.get("runtime")) and runtime != "runc":
         yield f"runtime {runtime}", f"runtime {runtime} is another program of the host that runs it as root"
     yield from _of_devices(container)
+    yield from _of_uploads(container)
     yield from _of_mounts(resource, config)
 
 
@@ -117,11 +118,18 @@ def _is_network(mode: str) -> bool:
 
 def _of_devices(container: Properties) -> Iterator[tuple[str, str]]:
     for device in container.get("devices") or ():
-        path = str(device.get("hostPath"))
-        yield path, f"the device {path} is the host's"
+        path, rights = str(device.get("hostPath")), str(device.get("permissions") or "rwm")
+        yield (path if rights == "r" else f"{path} {rights}"), f"the device {path} is the host's"
     for key in ("deviceCgroupRules", "deviceRequests", "gpus"):
         if container.get(key):
             yield key, f"{key} gives it devices of the host"
+
+
+def _of_uploads(container: Properties) -> Iterator[tuple[str, str]]:
+    """A file is read on the machine of the deployment: only what is beside the program is the program's."""
+    for upload in container.get("uploads") or ():
+        if (source := upload.get("source")) and (str(source).startswith(("/", "~")) or ".." in str(source).split("/")):
+            yield str(source), f"it is given {source} of the machine of the deployment"
 
 
 def _of_mounts(resource: Resource, config: Config) -> Iterator[tuple[str, str]]:

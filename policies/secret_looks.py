@@ -32,192 +32,36 @@ _ANY_SHAPE = re.compile("|".join(f"(?:{pattern})" for pattern in SHAPES.values()
 _SECRET = re.compile(
     r".*(?:password|passwd|passphrase|passwort|secret|credential|token|pwd|apikey|accesskey|privatekey|secretkey|signingkey"
     r"|encryptionkey|masterkey|authkey|routingkey|accountkey|masterauth|webhook)s?|.*(?<!by)(?<!com)(?<!sur)(?<!tres)(?<!over)(?<!under)pass"
-    r"|creds"
+    r"|creds|pw|passcode|salt|authorization"
 )
 """A word of a name by which its value is a secret, also with another word glued before it."""
-_KEYS = frozenset(
-    [
-        "api",
-        "access",
-        "account",
-        "admin",
-        "app",
-        "application",
-        "auth",
-        "cipher",
-        "client",
-        "crypt",
-        "deploy",
-        "encryption",
-        "enc",
-        "hmac",
-        "host",
-        "integration",
-        "jwt",
-        "license",
-        "licence",
-        "master",
-        "private",
-        "root",
-        "routing",
-        "secret",
-        "service",
-        "session",
-        "shared",
-        "sharedaccess",
-        "cookie",
-        "signature",
-        "signing",
-        "ssh",
-        "ssl",
-        "storage",
-        "subscription",
-        "tls",
-        "unseal",
-        "webhook",
-    ]
+_KEYS = re.compile(
+    r"access|account|admin|api|app|application|auth|cipher|client|cookie|crypt|deploy|enc|encryption|hmac|host"
+    r"|integration|jwt|licence|license|master|private|root|routing|secret|service|session|shared|sharedaccess"
+    r"|signature|signing|ssh|ssl|storage|subscription|tls|unseal|webhook"
 )
 """What a key is for, where the key is a secret."""
-_ABOUT = frozenset(
-    [
-        "age",
-        "algorithm",
-        "alg",
-        "arn",
-        "audience",
-        "bytes",
-        "change",
-        "class",
-        "cmd",
-        "command",
-        "complexity",
-        "cost",
-        "count",
-        "dir",
-        "directory",
-        "disabled",
-        "duration",
-        "enable",
-        "enabled",
-        "endpoint",
-        "env",
-        "error",
-        "errors",
-        "exp",
-        "expires",
-        "expiration",
-        "expiry",
-        "field",
-        "file",
-        "filename",
-        "folder",
-        "format",
-        "header",
-        "headers",
-        "host",
-        "hours",
-        "interval",
-        "issuer",
-        "iterations",
-        "lifetime",
-        "limit",
-        "length",
-        "len",
-        "login",
-        "location",
-        "manager",
-        "max",
-        "method",
-        "min",
-        "minutes",
-        "mode",
-        "mount",
-        "mountpath",
-        "name",
-        "path",
-        "paths",
-        "pattern",
-        "policy",
-        "prefix",
-        "provider",
-        "ref",
-        "refresh",
-        "regex",
-        "required",
-        "requests",
-        "reset",
-        "rotation",
-        "rounds",
-        "scope",
-        "scopes",
-        "seconds",
-        "sessions",
-        "size",
-        "source",
-        "store",
-        "strength",
-        "suffix",
-        "timeout",
-        "ttl",
-        "type",
-        "uri",
-        "url",
-        "user",
-        "username",
-        "users",
-        "version",
-        "volume",
-    ]
+_RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9+/=]{16,}")
+"""What nobody writes by hand; the value of a key whose name does not say what it is for."""
+_ABOUT = re.compile(
+    r"age|alg|algorithm|arn|audience|backend|bucket|bytes|change|channel|class|cmd|command|complexity|cost|count"
+    r"|days|dir|directory|disabled|domain|driver|duration|enable|enabled|encoder|encoding|endpoint|engine|env|error"
+    r"|errors|exp|expiration|expires|expiry|field|file|filename|folder|format|hasher|hashing|header|headers|helper"
+    r"|host|hours|interactive|interval|issuer|iterations|kind|len|length|lifetime|limit|location|login|manager|max"
+    r"|method|min|minutes|mode|mount|mountpath|name|path|paths|pattern|plugin|policy|port|prefix|prompt|provider|ref"
+    r"|refresh|regex|requests|required|reset|role|rotation|rounds|samesite|scope|scopes|seconds|secure|service"
+    r"|sessions|signer|size|source|stdin|store|strategy|strength|suffix|timeout|ttl|type|uri|url|user|username|users"
+    r"|version|volume"
 )
 """Last words of a name that speaks about a secret."""
-_ABOUT_FIRST = frozenset(
-    [
-        "max",
-        "min",
-        "num",
-        "no",
-        "enable",
-        "disable",
-        "require",
-        "use",
-        "allow",
-        "show",
-        "hide",
-        "has",
-        "is",
-        "with",
-        "without",
-    ]
-)
+_ABOUT_FIRST = re.compile(r"allow|disable|enable|has|hide|is|max|min|no|num|require|show|use|with|without")
 _REST = re.compile(
     r"(?:\d+|id|value|base|base64|b64|old|new|current|previous|primary|secondary|default|prod|dev|test|staging)*"
 )
 
-_NOTHING = frozenset(
-    [
-        "true",
-        "false",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "none",
-        "null",
-        "nil",
-        "enabled",
-        "disabled",
-        "required",
-        "optional",
-        "basic",
-        "bearer",
-        "digest",
-        "scram-sha-256",
-        "md5",
-        "ldap",
-        "oauth",
-        "oidc",
-        "trust",
-    ]
+_NOTHING = re.compile(
+    r"basic|bearer|digest|disabled|enabled|false|ldap|md5|nil|no|none|null|oauth|off|oidc|on|optional|required"
+    r"|scram-sha-256|true|trust|yes"
 )
 _REFERENCE = re.compile(
     r"\$\{[^}]+\}|\$[A-Z_][A-Z0-9_]*|\$\(.*|\$__\w+\{[^}]+\}|\{\{.+\}\}|<[^<>]+>|\*+|%\w+%|\[?redacted\]?",
@@ -262,17 +106,22 @@ _USER_FLAGS = {r"curl": {"-u", "--user", "-U", "--proxy-user"}, r"wget|http": {"
 @cache  # a loader and its validator have the same files
 def gives_away(name: str, value: str) -> str | None:
     """What secret `value`, which is called `name`, shows; None for none."""
-    if not value.strip():
-        return None
+    return next(_given_away(name, value), None) if value.strip() else None
+
+
+def _given_away(name: str, value: str) -> Iterator[str]:
     if _ANY_SHAPE.search(value):
-        return next(what for what, pattern in SHAPES.items() if re.search(pattern, value))
+        yield from (what for what, pattern in SHAPES.items() if re.search(pattern, value))
     if _in_url(value):
-        return "a password in a URL"
+        yield "a password in a URL"
     if is_secret_name(name) and not _is_harmless(value):
-        return "a secret, as its name says"
-    if _words(name)[-1:] == ["auth"] and re.fullmatch(r"[^\s:/]+:[^\s:/]\S*", value):
-        return "a user with a password"
-    return next(_inside(value), None)
+        yield "a secret, as its name says"
+    words = _words(name)
+    if words[-1:] == ["key"] and "public" not in words and _RANDOM.fullmatch(value):
+        yield "a key that was drawn at random"
+    if words[-1:] == ["auth"] and re.fullmatch(r"[^\s:/]+:[^\s:/]\S*", value):
+        yield "a user with a password"
+    yield from _inside(value)
 
 
 def _inside(value: str) -> Iterator[str]:
@@ -292,12 +141,12 @@ def is_secret_name(name: str) -> bool:
     words = _words(name)
     while len(words) > 1 and _REST.fullmatch(words[-1]):
         words = words[:-1]
-    if not words or words[0] in _ABOUT_FIRST:
+    if not words or _ABOUT_FIRST.fullmatch(words[0]) or "per" in words:
         return False
-    if words[-1] in _ABOUT and not (words[-1] in {"url", "uri"} and "webhook" in words):
+    if _ABOUT.fullmatch(words[-1]) and not (words[-1] in {"url", "uri"} and "webhook" in words):
         return False
-    keys = any(word in {"key", "keys"} and before in _KEYS for before, word in pairwise(words))
-    return keys or any(_SECRET.fullmatch(word) for word in words)
+    keys = any(word in {"key", "keys"} and _KEYS.fullmatch(before) for before, word in pairwise(words))
+    return keys or words[-1] == "cookie" or any(_SECRET.fullmatch(word) for word in words)
 
 
 def _words(name: str) -> list[str]:
@@ -306,8 +155,8 @@ def _words(name: str) -> list[str]:
 
 
 def _is_harmless(value: str) -> bool:
-    text = value.strip().strip("\"'")
-    return not text or text.lower() in _NOTHING or bool(_REFERENCE.fullmatch(text) or _PATH.fullmatch(text))
+    text = re.sub(r"(?i)^(?:basic|bearer)\s+", "", value.strip().strip("\"'"))
+    return not text or bool(_NOTHING.fullmatch(text.lower()) or _REFERENCE.fullmatch(text) or _PATH.fullmatch(text))
 
 
 def _in_url(value: str) -> bool:

@@ -105,6 +105,8 @@ ESCAPES: Mapping[str, tuple[str, Props]] = {
     "a folder within that of the rootless socket": (SOCKET, read("/run/user/1000/containerd-rootless")),
     "Docker Desktop's socket": (SOCKET, read("/home/me/.docker/run")),
     "the socket under a name of its own": (SOCKET, read("/srv/engine.sock")),
+    "the raw socket of Docker Desktop": (SOCKET, read("/var/run/docker.sock.raw")),
+    "the socket of Docker Desktop's guests": (SOCKET, read("/run/guest-services")),
     "the socket by dots": (SOCKET, bind("/tmp/../var/run/./docker.sock")),
     "the socket by two slashes": (SOCKET, bind("//var//run//docker.sock")),
     "the socket by a slash at the end": (SOCKET, host_path("/var/run/")),
@@ -191,6 +193,9 @@ ESCAPES: Mapping[str, tuple[str, Props]] = {
     "memory of the host": (HOST, {"devices": [{"hostPath": "/dev/mem"}]}),
     "a disk": (HOST, {"devices": [{"hostPath": "/dev/sda", "permissions": "r"}]}),
     "a device that nobody knows yet": (HOST, {"devices": UNKNOWN}),
+    "a device with more rights than allowed": (HOST, {"devices": [{"hostPath": "/dev/kmsg", "permissions": "rw"}]}),
+    "a key of who deploys": (HOST, {"uploads": [{"file": "/x", "source": "~/.ssh/id_ed25519"}]}),
+    "a file outside the program": (HOST, {"uploads": [{"file": "/x", "source": "certs/../../key"}]}),
     "a rule for devices": (HOST, {"deviceCgroupRules": ["b *:* rwm"]}),
     "devices by request": (HOST, {"deviceRequests": [{"driver": "nvidia", "count": -1}]}),
     "graphics cards": (HOST, {"gpus": "all"}),
@@ -247,6 +252,11 @@ SHOWN: Mapping[str, Props] = {
     "a password that is one name after a slash": env("DB_PASSWORD", "/hunter2"),
     "REDIS_AUTH": env("REDIS_AUTH", "shop:pepper"),
     "a webhook's address": env("ALERT_WEBHOOK_URL", "https://chat.example.com/hooks/abc123"),
+    "DB_PW": env("DB_PW", "hunter2"),
+    "ERLANG_COOKIE": env("RABBITMQ_ERLANG_COOKIE", "hunter2"),
+    "a key whose name says nothing": env("SHOP_KEY", "c2hvcDpwZXBwZXItYW5kLXNhbHQ1"),
+    "a header for OTLP": env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=abc123def"),
+    "a login for OTLP": env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2"),
     # connection strings
     "a connection by keywords": env("DATA_SOURCE_NAME", "host=db user=x password=hunter2 sslmode=disable"),
     "a connection by keywords, quoted": env("DSN", "host=db password = 'hunter two'"),
@@ -316,6 +326,7 @@ SHOWN: Mapping[str, Props] = {
     "a config file with a connection": upload("/etc/app.toml", 'url = "postgres://shop:hunter2@db/shop"\n'),
     "a config file of Redis": upload("/etc/redis.conf", "maxmemory 64mb\nrequirepass hunter2\n"),
     "a script": upload("/start.sh", "#!/bin/sh\nexport PGPASSWORD=hunter2\npsql\n"),
+    "a file of variables": upload("/app/.env", "DB_HOST=db\nDB_PASSWORD=hunter2\n"),
     "a script in base64": {"uploads": [{"file": "/start.sh", "contentBase64": "ZXhwb3J0IFBHUEFTU1dPUkQ9aHVudGVyMgo="}]},
 }  # fmt: skip
 """What it is → the properties of a container; `no-secrets-in-clear` refuses each."""
@@ -425,6 +436,11 @@ HARMLESS: Mapping[str, Props] = {
     "a public key": env("JWT_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----"),
     "a key to sort by": env("SORT_KEY", "created_at"),
     "a compass, a bypass, a tokenizer": {"envs": ["COMPASS=north", "BYPASS=on", "TOKENIZER=bert", "SECRETARY=Ann", "MONKEY=x"]},
+    "how passwords are kept": {
+        "envs": ["PASSWORD_HASHING=argon2", "WEBHOOK_PORT=9443", "TOKENS_PER_SECOND=5", "SECRET_ROTATION_DAYS=30"]
+    },
+    "a header by a reference": env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer ${TOKEN}"),
+    "a login by its input": args("docker-login", "--password-stdin", "registry.example.com"),
     "a commit and a digest": {"envs": [f"COMMIT={'0a' * 20}", f"IMAGE=docker.io/x@sha256:{'0a' * 32}"]},
     "a connection without a password": env("DATABASE_URL", "postgres://shop@db:5432/shop?sslmode=disable&passfile=/run/secrets/pg"),
     "a connection with a reference": env("DATABASE_URL", "postgres://shop:${DB_PASSWORD}@db:5432/shop"),
@@ -441,6 +457,7 @@ HARMLESS: Mapping[str, Props] = {
     "a config file": upload("/etc/app.yml", "password_file: /run/secrets/db\ntoken_ttl: 1h\nkeys: [a, b]\nauth: {type: basic}\n"),
     "rules that speak of tokens": upload("/rules.yml", "groups: [{name: a, rules: [{alert: TokenErrors, expr: 'sum(x{token=\"a\"})'}]}]"),
     "a secret that is a file": upload("/run/secrets/password", "hunter2"),
+    "a file beside the program": {"uploads": [{"file": "/x.txt", "source": "files/x.txt"}]},
     "options of the log": {"logOpts": {"max-size": "10m", "max-file": "3"}},
 }  # fmt: skip
 """What it is → the properties of a container, which pass every policy above."""

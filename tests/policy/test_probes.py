@@ -41,7 +41,7 @@ def test_another_resource_that_is_harmless_is_let_through(resource: Resource) ->
 
 def test_what_is_allowed_by_a_config_is_let_through() -> None:
     device = {"devices": [{"hostPath": "/dev/fuse"}]}
-    assert of_one(HOST, device, config={"allowed": {"app:/dev/fuse": "it mounts"}}) == []
+    assert of_one(HOST, device, config={"allowed": {"app:/dev/fuse rwm": "it mounts"}}) == []
     share = {"mounts": [{"type": "bind", "source": "/etc/ssl/private", "target": "/x", "readOnly": True}]}
     assert of_one(HOST, share, config={"allowed": {"app:read /etc/ssl": "it ends TLS"}}) == []
     assert of_one(HOST, share, config={"allowed": {"app:read /etc/ss": "another folder"}})
