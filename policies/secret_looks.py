@@ -89,9 +89,13 @@ _NATIVE = re.compile(
 )
 """User and password as the drivers of Go's MySQL and of Oracle have them, and in a URL that is not encoded."""
 
+_LAUNCHER = re.compile(
+    r"CMD|CMD-SHELL|-c|--|exec|env|sudo|time|then|do|else|!|[|&;(]+|.*;|\w+=.*|.*(tini|dumb-init|entrypoint(\.sh)?)"
+)
+"""Words before the name of a program."""
 _LOGIN_FLAGS = {
     r"(redis|valkey|keydb)-cli": {"-a", "--pass"},
-    r"sshpass|mongo\w*|docker|podman|helm|nerdctl|skopeo|buildah|crane": {"-p"},
+    r"sshpass|mongo\w*": {"-p"},
     r"ldap\w+": {"-w"},
     r"mosquitto_\w+|sqlcmd|unzip|zip": {"-P"},
     r"snmp\w+": {"-A", "-X"},
@@ -180,8 +184,9 @@ def on_command_line(given: list[str]) -> Iterator[tuple[str, str]]:
     """
     words = [word for argument in given for word in _split(argument)]
     programs: list[str] = []
-    for word, following in pairwise([*words, ""]):
-        programs.append(PurePosixPath(word).name)
+    for before, word, following in zip(["", *words], words, [*words[1:], ""], strict=False):
+        if not before or _LAUNCHER.fullmatch(before):
+            programs.append(PurePosixPath(word).name)
         yield from _of_word(word, following, programs)
     for argument in given:
         yield "", argument

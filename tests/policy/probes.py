@@ -313,6 +313,7 @@ SHOWN: Mapping[str, Props] = {
     "redis' login in a health check": health("CMD", "redis-cli", "-a", "hunter2hunter2", "ping"),
     "redis' login in a shell's health check": health("CMD-SHELL", "redis-cli -a hunter2 ping | grep PONG"),
     "redis' word for a login": health("CMD", "redis-cli", "AUTH", "hunter2"),
+    "redis' login after another command": health("CMD-SHELL", "test -f /x && REDISCLI=1 redis-cli -a hunter2 ping"),
     "a URL in a health check": health("CMD", "wget", "-q", "http://ops:pepper@127.0.0.1/"),
     "a health check that nobody knows yet": {"healthcheck": UNKNOWN},
     # elsewhere
@@ -440,6 +441,7 @@ HARMLESS: Mapping[str, Props] = {
         "envs": ["PASSWORD_HASHING=argon2", "WEBHOOK_PORT=9443", "TOKENS_PER_SECOND=5", "SECRET_ROTATION_DAYS=30"]
     },
     "a header by a reference": env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer ${TOKEN}"),
+    "a port of a program beside a host called mongo": args("app", "--host", "mongo", "-p", "8080", "-a", "redis-cli"),
     "a login by its input": args("docker-login", "--password-stdin", "registry.example.com"),
     "a commit and a digest": {"envs": [f"COMMIT={'0a' * 20}", f"IMAGE=docker.io/x@sha256:{'0a' * 32}"]},
     "a connection without a password": env("DATABASE_URL", "postgres://shop@db:5432/shop?sslmode=disable&passfile=/run/secrets/pg"),
