@@ -67,7 +67,7 @@ def policies(stack: str) -> tuple[str, ...]:
     Raises:
         ToolchainError: that is wrong.
     """
-    pack, config = ("--policy-pack", "policies"), paths.REPOSITORY / f"policies.{stack}.json"
+    pack, config = ("--policy-pack", str(paths.REPOSITORY / "policies")), paths.REPOSITORY / f"policies.{stack}.json"
     if not config.exists():
         return pack
     policy_config.judge(config)
