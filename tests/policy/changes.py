@@ -346,7 +346,9 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
     ),
     "a plugin of the engine": (
         code(
-            "__main__.py", "network = docker.Network(", 'docker.Plugin("plugin", name="x/y")\nnetwork = docker.Network('
+            "__main__.py",
+            "network = docker.Network(",
+            'docker.Plugin("plugin", name="x/y", opts=pulumi.ResourceOptions(provider=engine))\nnetwork = docker.Network(',
         ),
         {"known-kinds"},
     ),
