@@ -10,6 +10,7 @@ import pulumi_docker as docker
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from components.engine import must_serve
+from components.networks import networks
 from components.other_engine import must_be_clear
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import dashboard_files, services
@@ -54,12 +55,7 @@ on_engine = pulumi.ResourceOptions(providers={"docker": engine})
 config = pulumi.Config()
 secrets = {key: config.require_secret(key) for key in sorted(settings.secrets)}
 
-network = docker.Network(
-    "network",
-    name=settings.prefix,
-    opts=pulumi.ResourceOptions(provider=engine, delete_before_replace=True),
-)
-shared: dict[str, Any] = {"network": network, "secrets": secrets, "opts": on_engine}
+shared: dict[str, Any] = {"networks": networks(settings, engine), "secrets": secrets, "opts": on_engine}
 stacks = (
     MetricsStack("metrics", services.metrics(settings, own_rules), settings, **shared),
     LogStack("logs", services.logs(settings), settings, **shared),

@@ -1,12 +1,14 @@
 """The post-deploy check: what the settings promise, read back from the engine and from the running services."""
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from check import containers, engine, files, grafana, logs, metrics, request, traces
+from check import containers, engine, files, grafana, logs, metrics, request, separation, traces
 from check.finding import Finding
 from components.engine import connect
 from config.settings import Settings
@@ -40,6 +42,7 @@ def run(
         lambda: metrics.findings(client, settings),
         lambda: logs.findings(client, settings),
         lambda: traces.findings(client, settings),
+        lambda: separation.findings(client, settings),
         lambda: grafana.findings(client, settings, dashboards or {}),
         lambda: request.findings(client, settings, probe),
     ]
@@ -62,7 +65,13 @@ def show(found: list[Finding], console: Console) -> None:
     """The report for people."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in found:
-        table.add_row("[green]✓[/]" if finding.kept else "[bold red]✗[/]", finding.what, f"[dim]{finding.detail}[/]")
+        what, detail = _plain(finding.what), _plain(finding.detail)
+        table.add_row("[green]✓[/]" if finding.kept else "[bold red]✗[/]", what, f"[dim]{detail}[/]")
     console.print(table)
     broken = sum(not finding.kept for finding in found)
     console.print(f"{len(found)} promises, {broken} broken" if broken else f"{len(found)} promises, all kept")
+
+
+def _plain(text: str) -> str:
+    """Names and errors come from services: nothing in them that a terminal would obey, and no markup of the report's own."""
+    return escape(re.sub(r"[^\n\t -~\u00a1-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\U0010ffff]", " ", text))

@@ -32,7 +32,7 @@ def page(client: DockerClient, settings: Settings, service: str, path: str, *hea
     Raises:
         LookupError: no answer.
     """
-    code, text = fetch(asker(client, settings), f"http://{service}:{METRICS[service]}{path}", *headers)
+    code, text = fetch(asker(client, settings), f"http://{settings.host(service)}:{METRICS[service]}{path}", *headers)
     if code:
         raise LookupError(f"{service} does not answer {path}: {text.strip()}")
     return text

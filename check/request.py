@@ -69,7 +69,7 @@ def _sent(client: DockerClient, settings: Settings, probe: Probe) -> Finding:
         "logs": {"resourceLogs": [{**resource, "scopeLogs": [{"logRecords": [line]}]}]},
     }
     for signal, body in bodies.items():
-        url = f"http://otel_collector:{OTLP_HTTP}/v1/{signal}"
+        url = f"http://{settings.host('otel_collector')}:{OTLP_HTTP}/v1/{signal}"
         header = "Content-Type: application/json"
         command = [*WGET, "-O", "/dev/null", "--header", header, "--post-data", json.dumps(body), url]
         code, out = execute(asker(client, settings), command)

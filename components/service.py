@@ -37,7 +37,7 @@ class Service(pulumi.ComponentResource):
         spec: Container,
         *,
         settings: Settings,
-        network: docker.Network,
+        networks: Mapping[str, docker.Network],
         secrets: Mapping[str, pulumi.Output[str]],
         opts: pulumi.ResourceOptions,
         after: Sequence[pulumi.Resource] = (),
@@ -94,7 +94,11 @@ class Service(pulumi.ComponentResource):
             log_driver="json-file",
             log_opts={"max-size": f"{mib(disk_budget.LOG_FILE)}m", "max-file": str(disk_budget.LOG_FILES)},
             network_mode="bridge",
-            networks_advanced=_networks(spec, settings, network),
+            networks_advanced=_networks(spec, settings, networks),
+            hosts=[docker.ContainerHostArgs(host=name, ip=address) for name, address in spec.names.items()],
+            sysctls={"net.ipv4.ip_forward": "0"}
+            if len(settings.joins(name)) > 1
+            else None,  # no way from one to another
             ports=_ports(spec, settings),
             volumes=volumes,
             mounts=[_bind(mount) for mount in spec.mounts],
@@ -191,20 +195,26 @@ def _bind(mount: Mount) -> docker.ContainerMountArgs:
 
 
 def _networks(
-    spec: Container, settings: Settings, network: docker.Network
+    spec: Container, settings: Settings, networks: Mapping[str, docker.Network]
 ) -> list[docker.ContainerNetworksAdvancedArgs]:
-    own = docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[spec.service])
-    users = settings.networks if spec.reaches_users else ()
-    aliases = [spec.alias] if spec.alias else None
-    return [own, *(docker.ContainerNetworksAdvancedArgs(name=name, aliases=aliases) for name in sorted(users))]
+    joined: list[docker.ContainerNetworksAdvancedArgs] = []
+    for kind in settings.joins(spec.service):
+        if kind == "inside":
+            joined.append(docker.ContainerNetworksAdvancedArgs(name=networks[kind].name, aliases=[spec.service]))
+        elif kind == "edge":
+            address = settings.edge.address(spec.service)
+            joined.append(docker.ContainerNetworksAdvancedArgs(name=networks[kind].name, ipv4_address=address))
+        else:
+            aliases = [spec.alias] if spec.alias else None
+            names: list[pulumi.Input[str]] = [networks[kind].name, *sorted(settings.networks)]
+            joined += [docker.ContainerNetworksAdvancedArgs(name=name, aliases=aliases) for name in names]
+    return joined
 
 
 def _ports(spec: Container, settings: Settings) -> list[docker.ContainerPortArgs]:
-    inside = {spec.service: spec.port} if spec.published is None else spec.published
     ports = []
-    for name, port in inside.items():
-        listen = getattr(settings.publish, name, None)
-        if listen and port:
+    for name, port in spec.published.items():
+        if listen := getattr(settings.publish, name):
             address, outside = listen.rsplit(":", 1)
             ports.append(
                 docker.ContainerPortArgs(internal=port, external=int(outside), ip=address.strip("[]"), protocol="tcp")

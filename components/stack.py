@@ -12,7 +12,7 @@ from config.settings import Settings
 
 
 class Stack(pulumi.ComponentResource):
-    """The services that `specs` describe, all in `network`. A subclass is called as its type token ends."""
+    """The services that `specs` describe, in `networks` (`config/networks.py`). A subclass is called as its type token ends."""
 
     services: dict[str, Service]
 
@@ -22,7 +22,7 @@ class Stack(pulumi.ComponentResource):
         specs: Iterable[Container],
         settings: Settings,
         *,
-        network: docker.Network,
+        networks: Mapping[str, docker.Network],
         secrets: Mapping[str, pulumi.Output[str]],
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -32,7 +32,7 @@ class Stack(pulumi.ComponentResource):
             self.services[spec.service] = Service(
                 spec,
                 settings=settings,
-                network=network,
+                networks=networks,
                 secrets=secrets,
                 after=[self.services[name].proved for name in spec.after if name in self.services],
                 opts=pulumi.ResourceOptions(parent=self),

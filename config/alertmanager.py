@@ -25,24 +25,41 @@ _ADDRESS = 2500
 """Letters of an address, from where on it is left out: the longest of this project's own has 2,200, of a query."""
 _HEADLINE = (
     'or .Annotations.headline .Annotations.summary (.Labels.Remove (stringSlice "alertname" "severity")).SortedPairs.String '
-    '.Labels.alertname | printf "%.300s"'
+    ".Labels.alertname"
 )
 """What an alert says: users' own rules need no annotations, and then its labels say what it is about."""
-_ESCAPED = 'reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
+_ONE_LINE = r'reReplaceAll "[\\s\\pC\\pZ]+" " " | printf "%.300s"'
+"""Text of others (labels, and what is made of them) has no lines of its own, and nothing that a terminal would obey."""
+_SIGNS = 'reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
 """What Slack would take for a link or a name (docs.slack.dev, "Escaping text")."""
+_ESCAPED = (
+    f'{_ONE_LINE} | {_SIGNS} | reReplaceAll "[*]" "+" | reReplaceAll "~" "-" | reReplaceAll "`" "\'" | '
+    r'reReplaceAll "(^|[^\\pL\\pN_])_" "${1}ˍ"'
+)
+"""Slack cannot be told that a sign is meant: what would be bold, struck, code or italics gets one that looks like it."""
+_IN_LINK = " | ".join(
+    f'reReplaceAll "{sign}" "%{code}"' for sign, code in {"<": "3C", ">": "3E", "[|]": "7C", r"\\s": "20"}.items()
+)
+"""What would end the address of a link."""
+_TITLE = """\
+[{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] \
+{{ with .CommonLabels.severity }}{{ . | SHOWN_AS }} · {{ end }}{{ .CommonLabels.alertname | SHOWN_AS }}\
+{{ with .CommonLabels.service }} · {{ . | SHOWN_AS }}{{ end }}{{ with .CommonLabels.environment }} · {{ . | SHOWN_AS }}{{ end }}"""
 
 # One message for a group: what it is about in the title, one paragraph for each alert, where to look at its end. With these
 # bounds it stays below what Slack takes, 40,000 letters.
 _SLACK = """\
 {{ define "slack.title" -}}
-[{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] \
-{{ with .CommonLabels.severity }}{{ . }} · {{ end }}{{ .CommonLabels.alertname }}{{ with .CommonLabels.service }} · {{ . }}{{ end }}\
-{{ with .CommonLabels.environment }} · {{ . }}{{ end }}
+SLACK_TITLE
+{{- end }}
+
+{{ define "plain.title" -}}
+PLAIN_TITLE
 {{- end }}
 
 {{ define "slack.alert" -}}
 {{ if eq .Status "resolved" }}Over: {{ end }}*{{ HEADLINE | ESCAPED }}*
-{{ with or .Annotations.description .Annotations.message }}{{ . | printf "%.600s" | ESCAPED }}
+{{ with or .Annotations.description .Annotations.message }}{{ . | printf "%.600s" | SIGNS }}
 {{ end }}
 {{ end }}
 
@@ -58,8 +75,8 @@ and {{ len (slice . SHOWN) }} more
 {{- end }}
 
 {{ define "plain.alerts" -}}
-{{ if gt (len .) SHOWN }}{{ range slice . 0 SHOWN }}{{ HEADLINE }}
-{{ end }}and {{ len (slice . SHOWN) }} more{{ else }}{{ range . }}{{ HEADLINE }}
+{{ if gt (len .) SHOWN }}{{ range slice . 0 SHOWN }}{{ HEADLINE | ONE_LINE }}
+{{ end }}and {{ len (slice . SHOWN) }} more{{ else }}{{ range . }}{{ HEADLINE | ONE_LINE }}
 {{ end }}{{ end }}
 {{- end }}
 """
@@ -113,7 +130,16 @@ def _config(settings: Settings) -> ConfigFiles:
 def templates() -> str:
     """What a message says."""
     text = _SLACK.replace("LINKS", "".join(_links()))
-    for name, meant in {"HEADLINE": _HEADLINE, "ESCAPED": _ESCAPED, "SHOWN": str(SHOWN)}.items():
+    meanings = {
+        "SLACK_TITLE": _TITLE.replace("SHOWN_AS", _ESCAPED),
+        "PLAIN_TITLE": _TITLE.replace("SHOWN_AS", _ONE_LINE),
+        "HEADLINE": _HEADLINE,
+        "ESCAPED": _ESCAPED,
+        "ONE_LINE": _ONE_LINE,
+        "SIGNS": _SIGNS,
+        "SHOWN": str(SHOWN),
+    }
+    for name, meant in meanings.items():
         text = text.replace(name, meant)
     return text
 
@@ -124,11 +150,13 @@ def _links() -> Iterator[str]:
     addresses |= {title: f".Annotations.{name}" for name, title in _LINKS.items()}
     for title, address in addresses.items():
         exact = _at_its_time(address, began=".StartsAt")
-        yield f"{{{{ if and {address} (le (len {address}) {_ADDRESS}) }}}}<{exact}|{title}> {{{{ end }}}}"
-    yield (
-        f'{{{{ if and (match "^http" .GeneratorURL) (le (len .GeneratorURL) {_ADDRESS}) }}}}'
-        "<{{ .GeneratorURL }}|Query>{{ end }}"
-    )
+        yield f"{_if_linked(address)}<{exact}|{title}> {{{{ end }}}}"
+    yield f"{_if_linked('.GeneratorURL')}<{{{{ .GeneratorURL | {_IN_LINK} }}}}|Query>{{{{ end }}}}"
+
+
+def _if_linked(address: str) -> str:
+    # `and` of templates ends at the first that does not hold, and `match` takes texts only.
+    return f'{{{{ if and {address} (match "^https?://" {address}) (le (len {address}) {_ADDRESS}) }}}}'
 
 
 def _at_its_time(annotation: str, *, began: str) -> str:
@@ -138,7 +166,7 @@ def _at_its_time(annotation: str, *, began: str) -> str:
         f"(printf {json.dumps(form)} ($at.Add -{_AROUND}).{method} ($at.Add {_AROUND}).{method})"
         for relative, (form, method) in links.exactly().items()
     )
-    return f"{{{{ $at := {began} }}}}{{{{ {annotation}{exact} }}}}"
+    return f"{{{{ $at := {began} }}}}{{{{ {annotation}{exact} | {_IN_LINK} }}}}"
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
@@ -186,7 +214,15 @@ def main_file(settings: Settings) -> dict[str, Any]:
 
 
 # Alerts that say: this service does not answer at all. What else is wrong with it follows from that.
-_GONE = "TargetDown|ApplicationDown|ApplicationGone|PostgresDown|RedisDown|NginxDown|MongodbDown|ElasticsearchDown"
+_APPLICATION_GONE = "ApplicationDown|ApplicationGone"
+_GONE = "TargetDown|PostgresDown|RedisDown|NginxDown|MongodbDown|ElasticsearchDown"
+
+_OF_APPLICATIONS = "|".join(
+    (
+        "ApplicationInstanceDown|ApplicationErrorsHigh|ApplicationSlow|ApplicationTrafficDropped",
+        "ProbeFailing|ProbeSlow|LogErrorBurst|LogLastWords|LogServiceSilent",
+    )
+)
 
 
 def pairs() -> tuple[str, ...]:
@@ -211,11 +247,8 @@ def inhibit_rules() -> list[dict[str, Any]]:
         ),
         # not the container's own alerts: they tell why
         _inhibits([f'alertname=~"{_GONE}"'], ['severity=~"warning|info"', 'alertname!~"Container.*"'], "service"),
-        _inhibits(
-            ['alertname=~"ApplicationDown|ApplicationGone"'],
-            ['alertname=~"ProbeFailing|ApplicationErrorsHigh"'],
-            "service",
-        ),
+        # Who starts a container names its service: one that is called as a service of the stack mutes none of that one's.
+        _inhibits([f'alertname=~"{_APPLICATION_GONE}"'], [f'alertname=~"{_OF_APPLICATIONS}"'], "service"),
         _inhibits(['alertname="NginxDown"'], ['alertname="ApplicationTrafficDropped"']),
         _inhibits(['alertname="HostMemoryPressure"'], ['alertname=~"HostMemoryHigh|HostSwapping"'], "instance"),
         _inhibits(
@@ -254,7 +287,7 @@ def _pagerduty(settings: Settings) -> dict[str, Any]:
     return {
         "routing_key_file": f"{_SECRETS}/pagerduty_key",
         "severity": "{{ .CommonLabels.severity }}",
-        "description": '{{ template "slack.title" . }}',
+        "description": '{{ template "plain.title" . }}',
         "client": "Nervous System",
         "details": {
             kind: f'{{{{ template "plain.alerts" .Alerts.{kind.title()} }}}}' for kind in ("firing", "resolved")

@@ -10,20 +10,24 @@ PORT = METRICS["blackbox_exporter"]
 
 def container(settings: Settings) -> Container:
     """Runs as nobody: none of its probes needs more."""
+    address = settings.listens("blackbox_exporter")
     return Container(
         service="blackbox_exporter",
-        command=(f"--config.file={DIRECTORY}/blackbox.yml",),
+        command=(f"--config.file={DIRECTORY}/blackbox.yml", f"--web.listen-address={address}:{PORT}"),
         user="65534:65534",
         port=PORT,
-        health=http_health(PORT, "/-/healthy"),
-        config=_config(),
-        reaches_users=True,
+        health=http_health(PORT, "/-/healthy", address),
+        config=_config(address),
     )
 
 
-def _config() -> ConfigFiles:
+def _config(address: str) -> ConfigFiles:
     modules = {
-        "http_2xx": {"prober": "http", "timeout": "8s", "http": {"preferred_ip_protocol": "ip4"}},
+        "http_2xx": {
+            "prober": "http",
+            "timeout": "8s",
+            "http": {"preferred_ip_protocol": "ip4", "follow_redirects": False},
+        },
         "tcp_connect": {"prober": "tcp", "timeout": "8s", "tcp": {"preferred_ip_protocol": "ip4"}},
     }
     # A module that nobody uses carries the version: the exporter shows its modules, but nothing of its file.
@@ -32,7 +36,7 @@ def _config() -> ConfigFiles:
         files={"blackbox.yml": dump({"modules": {**modules, version: {"prober": "tcp"}}})},
         validate="blackbox_exporter --config.check --config.file=blackbox.yml",
         expect={
-            f"http://127.0.0.1:{PORT}/config": version,
-            f"http://127.0.0.1:{PORT}/metrics": "blackbox_exporter_config_last_reload_successful 1",
+            f"http://{address}:{PORT}/config": version,
+            f"http://{address}:{PORT}/metrics": "blackbox_exporter_config_last_reload_successful 1",
         },
     )

@@ -1,5 +1,6 @@
 """Caddy: TLS in front of Grafana, under a domain. It gets the certificate, and renews it, by itself."""
 
+from config.api_proxy import BEHIND_CADDY
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import METRICS
 from config.settings import Settings, Tls
@@ -62,7 +63,7 @@ def caddyfile(front: Tls, version: str) -> str:
 }}
 
 https://{front.domain}:{TLS_PORT} {{{internal}
-	reverse_proxy grafana:{METRICS["grafana"]}
+	reverse_proxy api_proxy:{BEHIND_CADDY}
 }}
 
 http://:{PORT} {{

@@ -64,8 +64,8 @@ class Container:
     """`uid:gid` as in the official image; config files are readable by the gid."""
     port: int | None
     """Where it serves (metrics, mostly); None for who serves nothing."""
-    published: Mapping[str, int] | None = None
-    """Field of `settings.Publish` → port inside; None for `port`, under the service's own name."""
+    published: Mapping[str, int] = field(default_factory=dict)
+    """Field of `settings.Publish` → port inside."""
     entrypoint: tuple[str, ...] | None = None
     """Where the image's own is not what is to run."""
     tools: bool = True
@@ -102,14 +102,14 @@ class Container:
     capabilities: tuple[str, ...] = ()
     """Added to none, with the `CAP_` prefix (without it every refresh sees a difference)."""
     config: ConfigFiles | None = None
-    reaches_users: bool = False
-    """Whether it must reach the user's own containers, and so joins `networks` of the settings."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Name → address, for what it must not look up: in its file of hosts."""
     alias: str | None = None
     """How the user's own containers call it in those networks."""
     after: tuple[str, ...] = ()
     """Services of its stack, where they run, that must be well before it starts."""
 
 
-def http_health(port: int, path: str = "/metrics") -> tuple[str, ...]:
+def http_health(port: int, path: str = "/metrics", address: str = "127.0.0.1") -> tuple[str, ...]:
     """A check by the wget of busybox. 127.0.0.1, because localhost may resolve to ::1 where nobody listens."""
-    return ("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{port}{path}")
+    return ("wget", "-q", "-O", "/dev/null", f"http://{address}:{port}{path}")

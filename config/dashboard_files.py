@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from config.links import LOKI, PROMETHEUS
+from config.own_rules import must_be_inside
 from config.settings import Settings, SettingsError
 from config.units import seconds
+from config.yaml_text import one_spelling
 
 OURS = Path(__file__).parent.parent / "dashboards" / "json"
 
@@ -38,8 +40,9 @@ def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, str]:
     named |= {f"{stack_key}: {path}": root / path for path in settings.grafana.dashboards}
     texts: dict[str, str] = {}
     for key, file in named.items():
+        must_be_inside(OURS if file.parent == OURS else root, file, key)
         try:
-            text = file.read_text(encoding="utf-8")
+            text = one_spelling(file.read_text(encoding="utf-8"))
             dashboard = json.loads(text)
         except OSError as error:
             raise SettingsError(f"{key}: {error.strerror}") from None

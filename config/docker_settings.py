@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 from pydantic import StringConstraints, computed_field, field_validator, model_validator
 
 from config.docker_cli import SOCKET
-from config.model import Model
+from config.model import HostFile, HostFolder, Model
 
 File = Annotated[str, StringConstraints(pattern=r"^[\w./~+@-]+$")]
 """Relative to the project, or from `/` or `~`. Without blanks and quotes, for it is handed from one ssh to another."""
 _SOCKET = r"/[\w./+@-]+"
-Socket = Annotated[str, StringConstraints(pattern=f"^{_SOCKET}$")]
+Socket = Annotated[HostFile, StringConstraints(pattern=f"^{_SOCKET}$")]
 """On the engine's host, from `/`."""
 Jump = Annotated[str, StringConstraints(pattern=r"^(\w[\w.-]*@)?\w[\w.-]*(:\d{1,5})?$")]
 
@@ -55,7 +55,7 @@ class Docker(Model):
     """Folder with `ca.pem`, `cert.pem` and `key.pem`, for a tcp host."""
     ssh: Ssh | None = None
     """For an ssh host."""
-    data_root: str = "/var/lib/docker"
+    data_root: HostFolder = "/var/lib/docker"
     """Where the engine keeps its data (`docker info --format '{{.DockerRootDir}}'`)."""
     containerd: Socket = "/run/containerd/containerd.sock"
     """Socket of the engine's containerd (`docker info --format '{{.Containerd.Address}}'`), which cAdvisor asks for containers

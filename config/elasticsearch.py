@@ -17,7 +17,6 @@ def container(settings: Settings) -> Container:
         command=(),
         user="1000:0",
         port=ELASTICSEARCH,
-        published={},
         health=("curl", "-fs", "-o", "/dev/null", HEALTH),
         grace_seconds=60,
         go_memory_percent=0,

@@ -13,6 +13,7 @@ def container(settings: Settings) -> Container:
     """Needs `exporters.elasticsearch`, or a storage of traces to watch."""
     elasticsearch = settings.watched_elasticsearch
     assert elasticsearch is not None  # noqa: S101 - settings.services
+    listens = settings.listens("elasticsearch_exporter")
     config, address = None, f"--es.uri={elasticsearch.url}"
     if "elasticsearch_password" in settings.secrets and settings.exporters.elasticsearch:
         # The exporter knows no password file, but reads any of its flags from a file (its flag library's `@file`).
@@ -25,10 +26,15 @@ def container(settings: Settings) -> Container:
         address = f"@{DIRECTORY}/secrets/flags"
     return Container(
         service="elasticsearch_exporter",
-        command=(address, "--es.indices", "--es.shards", "--es.indices_settings"),
+        command=(
+            address,
+            f"--web.listen-address={listens}:{PORT}",
+            "--es.indices",
+            "--es.shards",
+            "--es.indices_settings",
+        ),
         user="65534:65534",
         port=PORT,
-        health=http_health(PORT, "/healthz"),
+        health=http_health(PORT, "/healthz", listens),
         config=config,
-        reaches_users=True,
     )

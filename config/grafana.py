@@ -12,16 +12,18 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from config import links
+from config import api_proxy, links
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
-from config.ports import JAEGER_PAGES, METRICS
-from config.settings import GRAFANA_PASSWORD, Settings
+from config.ports import METRICS
+from config.settings import GRAFANA_PASSWORD, GRAFANA_SECRET_KEY, Settings
 from config.yaml_text import digest, dump
 
 PORT = METRICS["grafana"]
 DATA = "/var/lib/grafana"
 MAIN = "grafana.ini"
 SCRIPT = Path(__file__).with_suffix(".sh")
+SECRET_KEY = f"{DATA}/secret_key"
+"""The key that the script makes where the stack has none."""
 FOLDER = "Nervous System"
 """Where the dashboards are, in Grafana."""
 COPIES = "/tmp/dashboards"  # noqa: S108 - in the container
@@ -90,7 +92,7 @@ def _config(settings: Settings, dashboards: Mapping[str, str]) -> ConfigFiles:
         },
         # It has no validator: a dashboard that it cannot read is an entry in its log. So `dashboard_files.py` judges them,
         # and the script asks the running one for each.
-        secrets={GRAFANA_PASSWORD: Secret(GRAFANA_PASSWORD)},
+        secrets={key: Secret(key) for key in (GRAFANA_PASSWORD, GRAFANA_SECRET_KEY) if key in settings.secrets},
         reload=("/bin/sh", f"{DIRECTORY}/{SCRIPT.name}", "reload"),
         since_start=version,
         expect=version,
@@ -118,11 +120,18 @@ def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, di
         "security": {
             "admin_user": "admin",
             "admin_password": f"$__file{{{DIRECTORY}/secrets/{GRAFANA_PASSWORD}}}",
+            "secret_key": f"$__file{{{_secret_key(settings)}}}",
+            # It is by user: strangers would lock the admin out, and with it each deployment. `api_proxy` bounds guessing.
+            "disable_brute_force_login_protection": yes,
             "cookie_secure": yes if url.startswith("https:") else no,
+            # Not `strict`: a link in an alert would lead to the page for the password. What another site may start beside
+            # such a link, `api_proxy` refuses.
+            "cookie_samesite": "lax",
+            "allow_embedding": no,
             "disable_gravatar": yes,
             "angular_support_enabled": no,
         },
-        "users": {"allow_sign_up": no, "allow_org_create": no},
+        "users": {"allow_sign_up": no, "allow_org_create": no, "viewers_can_edit": no},
         "auth.anonymous": {"enabled": no},
         "analytics": {
             "reporting_enabled": no,
@@ -150,6 +159,10 @@ def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, di
     }
 
 
+def _secret_key(settings: Settings) -> str:
+    return f"{DIRECTORY}/secrets/{GRAFANA_SECRET_KEY}" if GRAFANA_SECRET_KEY in settings.secrets else SECRET_KEY
+
+
 def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
     parser = ConfigParser(interpolation=None)
     parser.read_dict(sections)
@@ -175,7 +188,7 @@ def data_sources(settings: Settings) -> list[dict[str, Any]]:
     sources: list[dict[str, Any]] = [
         _source(
             "Prometheus",
-            f"http://prometheus:{METRICS['prometheus']}",
+            api_proxy.for_grafana("prometheus"),
             isDefault=True,
             jsonData={
                 "httpMethod": "POST",
@@ -187,7 +200,7 @@ def data_sources(settings: Settings) -> list[dict[str, Any]]:
         ),
         _source(
             "Loki",
-            f"http://loki:{METRICS['loki']}",
+            api_proxy.for_grafana("loki"),
             jsonData={
                 "maxLines": 1000,
                 "alertmanagerUid": "alertmanager",
@@ -196,7 +209,7 @@ def data_sources(settings: Settings) -> list[dict[str, Any]]:
         ),
         _source(
             "Jaeger",
-            f"http://jaeger:{JAEGER_PAGES}",
+            api_proxy.for_grafana("jaeger"),
             jsonData={
                 "nodeGraph": {"enabled": True},
                 "spanBar": {"type": "Duration"},
@@ -207,7 +220,7 @@ def data_sources(settings: Settings) -> list[dict[str, Any]]:
         ),
         _source(
             "Alertmanager",
-            f"http://alertmanager:{METRICS['alertmanager']}",
+            api_proxy.for_grafana("alertmanager"),
             jsonData={"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
         ),
     ]

@@ -7,11 +7,20 @@ set -u
 files=${0%/*}
 secret=$files/secrets/grafana_password
 home=/usr/share/grafana
+data=/var/lib/grafana
 # An image's own settings for Grafana, in its environment, would win over those of the files.
 for name in $(env | sed -n 's/^\(GF_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$name"; done
 export HOME="$home"
 # Grafana knows a dashboard by the path of its file, and deletes it with that path: so the paths stay the same.
 dashboards=/tmp/dashboards
+
+# A key of its own for what Grafana encrypts, made once: that of its defaults is known to everybody. Half a key is none.
+make_key() {
+    key=$data/secret_key
+    [ ! -s "$key" ] || return 0
+    rm -f "$key.new"
+    (umask 377 && head -c 32 /dev/urandom | base64 | tr -d '\n' >"$key.new") && sync && mv -f "$key.new" "$key"
+}
 
 copy() {
     mkdir -p "$dashboards"
@@ -77,6 +86,7 @@ reload() {
 
 case $1 in
     start)
+        make_key || { echo "Grafana cannot write its key beside its data"; exit 1; }
         copy
         exec "$home/bin/grafana" server --homepath="$home" --config="$files/grafana.ini"
         ;;

@@ -7,7 +7,7 @@ index a day.
 
 from typing import Any
 
-from config import images, otel_collector
+from config import images, otel_collector, scrape_proxy
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, JAEGER_STATUS, METRICS, OTLP_GRPC
 from config.settings import Settings
@@ -37,7 +37,6 @@ def container(settings: Settings) -> Container:
         command=(f"--config={DIRECTORY}/{MAIN}",),
         user="10001:10001",
         port=PORT,
-        published={"jaeger": JAEGER_PAGES},
         health=http_health(JAEGER_STATUS, "/status"),
         grace_seconds=30,
         environment={"OTEL_TRACES_SAMPLER": "always_off"},  # else it stores a trace of each query that it answers
@@ -46,7 +45,7 @@ def container(settings: Settings) -> Container:
         still="stopped",  # it cuts files of 2 GiB, mostly holes, to their length at its end
         claims_data=embedded,
         config=_config(settings, with_password=has_password),
-        reaches_users=settings.traces.cluster is not None,
+        names=scrape_proxy.cluster_names(settings),
         after=("elasticsearch", "opensearch"),  # without its storage it does not start
     )
 

@@ -7,6 +7,7 @@ import json
 import shlex
 from typing import Any
 
+from config import scrape_proxy
 from config.container import DIRECTORY, ConfigFiles, Container, Secret
 from config.jaeger import DAY_SECONDS, storage_url
 from config.ports import OTLP_HTTP
@@ -45,14 +46,13 @@ def container(settings: Settings) -> Container:
         command=(f"{DIRECTORY}/{SCRIPT}",),
         user="10001:10001",
         port=None,
-        published={},
         config=ConfigFiles(
             files={SCRIPT: script(settings, with_password=has_password)},
             validate=f"sh -n {SCRIPT}",
             secrets={"traces_password": Secret("traces_password")} if has_password else {},
             reload="restart",
         ),
-        reaches_users=settings.traces.cluster is not None,
+        names=scrape_proxy.cluster_names(settings),
         after=("elasticsearch", "opensearch"),
     )
 
@@ -72,7 +72,7 @@ def script(settings: Settings, *, with_password: bool) -> str:
         days=days,
         url=shlex.quote(storage_url(settings)),
         metric=_metric(),
-        collector=f"http://otel_collector:{OTLP_HTTP}/v1/metrics",
+        collector=f"http://{settings.host('otel_collector')}:{OTLP_HTTP}/v1/metrics",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ByteSize, Field, StringConstraints, field_validator, model_validator
 
 from config import disk_budget
-from config.model import Model, Url
+from config.model import HostFolder, Model, Url
 from config.units import MIB, Span, seconds
 
 Level = Literal["debug", "info", "warn", "error", "fatal", "unknown"]
@@ -85,7 +85,7 @@ class S3(Model):
     the role of its host."""
 
     bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
-    region: str = "us-east-1"
+    region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9_.-]+$")
     endpoint: Url | None = None
     """Of a store that is not Amazon's, e.g. `https://minio.example.com`."""
     since: date | None = None
@@ -100,7 +100,7 @@ class Logs(Model):
     """Promtail has reached its end of life (March 2026): for those who still have to use it."""
     system: Literal["syslog", "journal", "off"] = "syslog"
     """The host's own log: `/var/log/syslog`, or systemd's journal where there is no syslog daemon (Debian 12 and later)."""
-    files: str = Field("/var/log/apps", pattern=r"^/[^*]*$")
+    files: HostFolder = "/var/log/apps"
     """Folder on the host; every `*.log` below it is shipped, its service being the first part of the path."""
     retention: LogRetention = LogRetention()
     budget: LogBudget = LogBudget()

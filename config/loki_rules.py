@@ -72,7 +72,7 @@ def _now(limits: Thresholds) -> Group:
                 expr=r"""
                 max by (client) (
                   max_over_time(
-                    {service="socket_proxy"}
+                    {service="socket_proxy",source="docker"}
                       |= "connections refused"
                       | regexp `client (?P<client>\S+): (?P<refused>\d+) connections refused`
                       | unwrap refused [10m]
@@ -115,9 +115,10 @@ of a hundred lines, or a job that says much and ends."""
 
 
 def _silence(limits: Thresholds) -> Group:
+    # By source: by OTLP anybody can log in the name of a service, and must not hide that its container is silent.
     silent = int(seconds(limits.log_silence))
     before = [
-        f'sum by (service) (count_over_time({{service=~".+"}}[30m] offset {ago}s)) >= {limits.log_steady / 2:g}'
+        f'sum by (service, source) (count_over_time({{service=~".+"}}[30m] offset {ago}s)) >= {limits.log_steady / 2:g}'
         for ago in (silent, silent + _HALF_AN_HOUR)
     ]
     return Group(
@@ -127,9 +128,11 @@ def _silence(limits: Thresholds) -> Group:
                 name="LogServiceSilent",
                 severity="warning",
                 expr=f"""
-                ({before[0]} and {before[1]})
-                unless
-                sum by (service) (count_over_time({{service=~".+"}}[{limits.log_silence}]))
+                max by (service) (
+                  ({before[0]} and {before[1]})
+                  unless
+                  sum by (service, source) (count_over_time({{service=~".+"}}[{limits.log_silence}]))
+                )
                 """,
                 summary="{{ $labels.service }} has stopped logging",
                 description="It used to log steadily. It hangs, gets no work, was removed, or its lines no longer arrive. "

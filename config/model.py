@@ -2,10 +2,13 @@
 
 import ipaddress
 import re
+import unicodedata
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+from config import networks, targets
 
 MAX_PORT = 65535
 
@@ -14,6 +17,21 @@ class Model(BaseModel):
     """Base of all settings: nothing unknown, nothing changed later, texts trimmed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
+
+
+_UNPRINTABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
+"""Categories of Unicode: controls (line breaks, tabs, escapes), separators of lines, halves of characters."""
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What makes a reader see a text in another order than a program."""
+
+
+def wrong_text(text: str) -> str:
+    """Why no setting may hold `text`: it would be more than a text in a file, a command line or a message. Empty for nothing."""
+    if any(unicodedata.category(sign) in _UNPRINTABLE or sign in _TURNING for sign in text):
+        return "has a line break, or another sign that does not print: write it on one line, without | or > of YAML"
+    if "{{" in text:  # for Alertmanager, Prometheus, Loki, Promtail; dollars are doubled where they stand for something
+        return "has {{, with which a template begins: leave it out (in a regular expression write [{] for {)"
+    return ""
 
 
 _HOST_PORT = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
@@ -84,8 +102,41 @@ def _page_path(text: str) -> str:
     return text
 
 
+def _subnet(text: str) -> str:
+    try:
+        subnet = ipaddress.IPv4Network(text)
+    except ValueError:
+        subnet = None
+    if subnet is None or subnet.prefixlen > networks.SIZE:
+        msg = f"is not an address range like 198.18.7.0/{networks.SIZE}, of /{networks.SIZE} or larger"
+        raise ValueError(msg)
+    return text
+
+
+def asked_address(text: str) -> str:
+    """`host:port` of something that is asked."""
+    targets.judge(host_port(text).rpartition(":")[0])
+    return text
+
+
+def asked_page(text: str) -> str:
+    """The URL of something that is asked."""
+    targets.judge(urlsplit(page_url(text)).hostname or "")
+    return text
+
+
+def _asked_base(text: str) -> str:
+    return asked_page(_base_url(text))
+
+
 HostPort = Annotated[str, AfterValidator(host_port)]
+Target = Annotated[str, AfterValidator(asked_address)]
+"""`host:port` that the stack asks, in a network of the user's."""
+TargetUrl = Annotated[str, AfterValidator(_asked_base)]
+TargetPage = Annotated[str, AfterValidator(asked_page)]
 Listen = Annotated[str, AfterValidator(_listen)]
+Subnet = Annotated[str, AfterValidator(_subnet)]
+"""A range of IPv4 addresses."""
 Url = Annotated[str, AfterValidator(_base_url)]
 """An address that paths are added to."""
 PageUrl = Annotated[str, AfterValidator(page_url)]
@@ -95,3 +146,77 @@ PagePath = Annotated[str, AfterValidator(_page_path)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 """What a container, volume or network may begin with, and what a service may be called."""
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
+
+_IN_NO_PATH = re.compile(r"""[*?\[\]{}"'`\\:$,;|<>]""")
+_SYSTEM = re.compile(
+    r"/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|sbin|sys|usr)(/.*)?|/?|/(home|opt|root|run|tmp|var)|/var/(lib|run|spool)"
+)
+"""Folders of the system as a whole, and the roots of others."""
+
+
+def _host_folder(text: str) -> str:
+    path = text.rstrip("/")
+    if not text.startswith("/"):
+        msg = "is not a path from / on: write all of it"
+        raise ValueError(msg)
+    if _SYSTEM.fullmatch(path) and not path.startswith("/usr/local/"):
+        msg = "is a folder of the system itself: name the one folder that is meant"
+        raise ValueError(msg)
+    return _normal(path)
+
+
+def _normal(path: str) -> str:
+    if {"", ".", ".."} & {*path.split("/")[1:]}:
+        msg = "has . or .. or // in it: write the path that it leads to"
+        raise ValueError(msg)
+    if sign := _IN_NO_PATH.search(path):
+        msg = f"has a {sign[0]}, which no path may have here"
+        raise ValueError(msg)
+    return path
+
+
+def _project_file(text: str) -> str:
+    if text.startswith(("/", "~")) or ".." in text.split("/"):
+        msg = "is not inside the project: put the file there, and name it relative to the project"
+        raise ValueError(msg)
+    return text
+
+
+HostFolder = Annotated[str, AfterValidator(_host_folder)]
+"""On the engine's host."""
+HostFile = Annotated[str, AfterValidator(_normal)]
+"""The rest of a path from `/` on, which a pattern has judged."""
+ProjectFile = Annotated[str, AfterValidator(_project_file)]
+"""Relative to the project, and in it: what is read goes into the stack, and into the previews of pull requests."""
+
+
+def _network(text: str) -> str:
+    if text.partition(":")[0] in OF_DOCKER or text in OF_DOCKER:
+        msg = f"{text} is no network of yours but one of Docker's own: make one (docker network create …), and start your services in it"
+        raise ValueError(msg)
+    if not text.strip() or re.search(r"[/:\x00-\x1f\x7f]", text):  # engines before 28 take all the rest
+        msg = "is no name of a network: it is empty, or has a slash, a colon or a line break (docker network ls shows the names)"
+        raise ValueError(msg)
+    return text
+
+
+OF_DOCKER = frozenset(
+    {
+        "bridge",
+        "host",
+        "none",
+        "default",
+        "ingress",
+        "docker_gwbridge",
+        "nat",
+        "container",
+        "private",
+        "slirp4netns",
+        "pasta",
+        "podman",
+    }
+)
+"""Networks that an engine has by itself, and words that mean one (Docker, Podman)."""
+Network = Annotated[str, AfterValidator(_network)]
+"""Of Docker, which exists already."""

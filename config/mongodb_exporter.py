@@ -13,8 +13,12 @@ def container(settings: Settings) -> Container:
     assert mongodb is not None  # noqa: S101 - settings.services
     return Container(
         service="mongodb_exporter",
-        command=(f"--mongodb.uri={mongodb.uri}", "--collector.diagnosticdata", "--collector.replicasetstatus"),
+        command=(
+            f"--web.listen-address={settings.listens('mongodb_exporter')}:{PORT}",
+            f"--mongodb.uri={mongodb.uri}",
+            "--collector.diagnosticdata",
+            "--collector.replicasetstatus",
+        ),
         user="65535:65535",
         port=PORT,
-        reaches_users=True,
     )

@@ -13,8 +13,10 @@ def container(settings: Settings) -> Container:
     assert nginx is not None  # noqa: S101 - settings.services
     return Container(
         service="nginx_exporter",
-        command=(f"--nginx.scrape-uri={nginx.status_url}",),
+        command=(
+            f"--web.listen-address={settings.listens('nginx_exporter')}:{PORT}",
+            f"--nginx.scrape-uri={nginx.status_url}",
+        ),
         user="1001:1001",
         port=PORT,
-        reaches_users=True,
     )

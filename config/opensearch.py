@@ -13,7 +13,6 @@ def container(settings: Settings) -> Container:
         command=(),
         user="1000:1000",
         port=ELASTICSEARCH,
-        published={},
         health=("curl", "-fs", "-o", "/dev/null", elasticsearch.HEALTH),
         grace_seconds=60,
         go_memory_percent=0,

@@ -57,7 +57,7 @@ def container(settings: Settings) -> Container:
         command=(f"--config={DIRECTORY}/{MAIN}",),
         user="10001:10001",
         port=PORT,
-        published={"otlp_grpc": OTLP_GRPC, "otlp_http": OTLP_HTTP},
+        published={"otlp_grpc": OTLP_GRPC},  # by HTTP: config/api_proxy.py
         tools=False,
         grace_seconds=30,  # undecided traces are decided, and what is kept goes into the queue
         data=QUEUE,
@@ -70,7 +70,6 @@ def container(settings: Settings) -> Container:
             "exporter: (invalid database|file size too small|checksum error|version mismatch)": QUEUES,
         },
         config=_config(settings),
-        reaches_users=True,
         alias=ALIAS,
     )
 
@@ -92,13 +91,14 @@ def _config(settings: Settings) -> ConfigFiles:
         files={MAIN: dump(dollars_doubled(main))},
         validate=f"/otelcol-contrib validate --config={MAIN}",
         reload="SIGHUP",
-        expect={f"http://127.0.0.1:{PORT}/metrics": f'config_version="{running}"'},
+        expect={f"http://{settings.listens('otel_collector')}:{PORT}/metrics": f'config_version="{running}"'},
     )
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
     """`collector.yml`."""
     logs = "loki" in settings.services
+    listens, door = settings.listens("otel_collector"), settings.edge.address("api_proxy")
     return {
         "extensions": {
             # After an outage the file shrinks again, else it would stay as large as it ever was.
@@ -120,23 +120,30 @@ def main_file(settings: Settings) -> dict[str, Any]:
         "connectors": _connectors(settings),
         "exporters": {
             "otlp_grpc/jaeger": {
-                "endpoint": f"jaeger:{OTLP_GRPC}",
+                "endpoint": f"{door}:{OTLP_GRPC}",
                 "tls": {"insecure": True},  # inside the stack's own network
                 "compression": "none",
                 **_queue(settings),
             },
-            **({"otlp_http/loki": {"endpoint": "http://loki:3100/otlp", **_queue(settings)}} if logs else {}),
+            **(
+                {"otlp_http/loki": {"endpoint": f"http://{door}:{METRICS['loki']}/otlp", **_queue(settings)}}
+                if logs
+                else {}
+            ),
             # Exemplars exist in OpenMetrics only.
             "prometheus/spans": {
-                "endpoint": f"0.0.0.0:{SPAN_METRICS}",
+                "endpoint": f"{listens}:{SPAN_METRICS}",
                 "enable_open_metrics": True,
                 "without_scope_info": True,
             },
-            "prometheus/otlp": {"endpoint": f"0.0.0.0:{OTLP_METRICS}", "enable_open_metrics": True},
+            "prometheus/otlp": {"endpoint": f"{listens}:{OTLP_METRICS}", "enable_open_metrics": True},
         },
         "service": {
             "extensions": ["file_storage"],
-            "telemetry": {"logs": {"level": "warn"}, "metrics": {"level": "normal", "readers": [own_metrics(PORT)]}},
+            "telemetry": {
+                "logs": {"level": "warn"},
+                "metrics": {"level": "normal", "readers": [own_metrics(PORT, listens)]},
+            },
             "pipelines": _pipelines(settings, logs=logs),
         },
     }
@@ -212,12 +219,11 @@ def _masks(redaction: str) -> tuple[str, str, str]:
     return "transform/unmasked", redaction, "transform/masked"
 
 
-def own_metrics(port: int) -> dict[str, Any]:
+def own_metrics(port: int, host: str = "0.0.0.0") -> dict[str, Any]:  # noqa: S104 - inside
     """A reader for Prometheus. Jaeger is made of the same parts, and which names are the default depends on the version:
     so each of them is asked for Prometheus' own."""
     named = {"without_type_suffix": False, "without_units": False, "without_scope_info": True}
-    # All interfaces of the container: Prometheus comes from outside.
-    return {"pull": {"exporter": {"prometheus": {"host": "0.0.0.0", "port": port, **named}}}}  # noqa: S104
+    return {"pull": {"exporter": {"prometheus": {"host": host, "port": port, **named}}}}
 
 
 def _processors(settings: Settings) -> dict[str, Any]:
@@ -245,7 +251,8 @@ def _processors(settings: Settings) -> dict[str, Any]:
         **({"redaction/own": {**_REDACTION, "blocked_values": own}} if own else {}),
         **otlp_masks.filters(),
         "transform/received": otlp_limits.received(
-            min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10)
+            min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10),
+            settings.edge.address("jaeger_es_index_cleaner"),
         ),
         "transform/unmasked": otlp_masks.before(),
         "transform/masked": otlp_masks.after(),

@@ -93,26 +93,26 @@ def identity(limits: ScrapeLimits) -> list[str]:
     return [_cut_attribute("resource", key, limits.label_value_length // 4) for key in IDENTITY]
 
 
-def received(line: int) -> dict[str, Any]:
-    """What stands before all others: nothing is lost by it that would be kept. `line`: bytes of the text of a record."""
-    own = {
+def received(line: int, own: str) -> dict[str, Any]:
+    """What stands before all others: nothing is lost by it that would be kept. `line`: bytes of the text of a record; `own`: the
+    address of the stack's own sender."""
+    parts = {
         "trace": [
-            _context("resource", *otlp_names.of_resource()),
+            _context("resource", *otlp_names.of_resource(own)),
             _context("span", *otlp_names.of_span(), *otlp_errors.of_span()),
         ],
         "metric": [
-            _context("resource", *otlp_names.of_resource()),
-            _context("metric", *otlp_names.of_metric()),
+            _context("resource", *otlp_names.of_resource(own)),
             *(_context(context, *otlp_names.of_attributes(context)) for context in ("resource", "datapoint")),
         ],
         "log": [
-            _context("resource", *otlp_names.of_resource()),
+            _context("resource", *otlp_names.of_resource(own)),
             _context("log", *otlp_numbers.of_body(), *_body(line)),
         ],
     }
     groups = {
         f"{signal}_statements": [
-            *own[signal],
+            *parts[signal],
             *(_received(context, of_log=signal == "log") for context in contexts),
         ]
         for signal, contexts in CONTEXTS.items()

@@ -7,9 +7,16 @@ import yaml
 
 from config.settings import SettingsError
 from config.units import MIB
+from config.yaml_text import one_spelling
 
 LARGEST = MIB
 """In bytes: about 2,000 rules. All of it is judged, stored in the state and shown in previews."""
+
+
+def must_be_inside(root: Path, file: Path, key: str) -> None:
+    """Raises SettingsError for a link that leads out of `root`: what it leads to would stand in the previews of everybody."""
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise SettingsError(f"{key}: is a link that leads out of the project: put the file itself there")
 
 
 def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
@@ -24,6 +31,7 @@ def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
     for path in paths:
         file = root / path
         key = f"{stack_key}: {path}"
+        must_be_inside(root, file, key)
         if file.suffix != ".yml":
             raise SettingsError(f"{key}: rename it to {file.stem}.yml, which is what Prometheus looks for")
         if file.name in texts:
@@ -33,7 +41,7 @@ def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
                 raise SettingsError(
                     f"{key}: has {size / MIB:.1f} MiB, and no more than {LARGEST // MIB} is taken: split it"
                 )
-            texts[file.name] = file.read_text(encoding="utf-8")
+            texts[file.name] = one_spelling(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{key}: {getattr(error, 'strerror', None) or error}") from None
         try:

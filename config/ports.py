@@ -6,6 +6,8 @@ METRICS = {
     "node_exporter": 9100,
     "cadvisor": 8080,
     "socket_proxy": 8404,
+    "scrape_proxy": 8404,
+    "api_proxy": 8405,
     "postgres_exporter": 9187,
     "redis_exporter": 9121,
     "nginx_exporter": 9113,
@@ -32,6 +34,9 @@ JAEGER_PAGES, JAEGER_STATUS = 16686, 13133
 
 ELASTICSEARCH = 9200
 """Of Elasticsearch and OpenSearch."""
+
+SCRAPES = 8080
+"""Of the scrape proxy."""
 
 DOCKER_API = 2375
 """Of the socket proxy."""

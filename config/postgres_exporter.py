@@ -15,6 +15,7 @@ def container(settings: Settings) -> Container:
     """Needs `exporters.postgres`."""
     postgres = settings.exporters.postgres
     assert postgres is not None  # noqa: S101 - settings.services
+    address = settings.listens("postgres_exporter")
     environment = {
         "DATA_SOURCE_URI": f"{postgres.address}?sslmode={postgres.sslmode}",
         # Read by its driver, lib/pq. In the connection string a blank or a percent sign of theirs would have the same end.
@@ -33,13 +34,13 @@ def container(settings: Settings) -> Container:
     return Container(
         service="postgres_exporter",
         command=(
+            f"--web.listen-address={address}:{PORT}",
             "--collector.long_running_transactions",
             "--collector.stat_activity_autovacuum",
         ),
         user="65534:65534",
         port=PORT,
-        health=http_health(PORT, "/"),
+        health=http_health(PORT, "/", address),
         environment=environment,
         config=config,
-        reaches_users=True,
     )

@@ -12,6 +12,8 @@ from config.yaml_text import digest, dollars_doubled, dump
 
 PORT = METRICS["prometheus"]
 VERSION_RULES = "rules/version.yml"
+CONNECTIONS = 32
+"""To Prometheus at a time: health check, itself, and who asks."""
 
 
 def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
@@ -24,10 +26,19 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
             "--enable-feature=exemplar-storage",
             f"--web.external-url={settings.url('prometheus')}",
             "--web.route-prefix=/",
-            # 5 million samples are about 80 MB for one query (16 bytes each), and 320 MB for all at once: what the head of
-            # a small host leaves. The defaults are 800 MB and 20 queries.
+            # Without it any page in a browser may read what this one answers.
+            "--web.cors.origin=-",
+            # 5 million samples are about 80 MB for one query (16 bytes each). The default is 800 MB.
             "--query.max-samples=5000000",
-            "--query.max-concurrency=4",
+            "--query.timeout=30s",
+            # Rules wait in one queue with all who ask (promql/engine.go, `queueActive`). Who asks needs a connection: so half of
+            # the places are for rules alone, whatever is asked. How many are asked at once is bounded before Prometheus.
+            f"--query.max-concurrency={2 * CONNECTIONS}",
+            f"--web.max-connections={CONNECTIONS}",
+            # Nobody in the stack reads so, and it cannot be switched off.
+            "--storage.remote.read-concurrent-limit=1",
+            "--storage.remote.read-sample-limit=10000",
+            "--storage.remote.read-max-bytes-in-frame=65536",
             # Prometheus finds the container's limit by itself; the rest is for the page cache of its blocks.
             "--auto-gomemlimit.ratio=0.85",
             "--auto-gomemlimit.refresh-interval=15s",  # a new limit is set while it runs
@@ -39,7 +50,6 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
         go_memory_percent=0,
         data="/prometheus",
         config=_config(settings, own_rules),
-        reaches_users=True,
     )
 
 

@@ -14,7 +14,12 @@ def container(settings: Settings) -> Container:
     """Needs `exporters.redis`."""
     redis = settings.exporters.redis
     assert redis is not None  # noqa: S101 - settings.services
-    command = [f"--redis.addr=redis://{redis.address}", "--include-system-metrics"]
+    address = settings.listens("redis_exporter")
+    command = [
+        f"--web.listen-address={address}:{PORT}",
+        f"--redis.addr=redis://{redis.address}",
+        "--include-system-metrics",
+    ]
     if redis.user:
         # Not in the address: its driver (redigo) takes a user without a password there for the password.
         command.append(f"--redis.user={redis.user}")
@@ -30,7 +35,6 @@ def container(settings: Settings) -> Container:
         command=tuple(command),
         user="59000:59000",
         port=PORT,
-        health=http_health(PORT, "/health"),
+        health=http_health(PORT, "/health", address),
         config=config,
-        reaches_users=True,
     )

@@ -17,7 +17,20 @@ from pydantic.fields import FieldInfo
 
 from config import trace_settings
 from config.alerts.thresholds import Percent
-from config.model import HostPort, LabelName, Listen, Name, PagePath, PageUrl, Url
+from config.model import (
+    HostFolder,
+    HostPort,
+    LabelName,
+    Listen,
+    Name,
+    PagePath,
+    PageUrl,
+    ProjectFile,
+    Target,
+    TargetPage,
+    TargetUrl,
+    Url,
+)
 from config.settings import SECRETS, Settings
 from config.units import Memory, Span
 
@@ -52,6 +65,11 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (Memory, "size, whole MiB"),
     (ByteSize, "size"),
     (HostPort, "host:port"),
+    (Target, "host:port"),
+    (TargetUrl, "URL"),
+    (TargetPage, "URL"),
+    (HostFolder, "path"),
+    (ProjectFile, "path"),
     (Listen, "address:port"),
     (Url, "URL"),
     (PageUrl, "URL"),

@@ -6,14 +6,19 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from config import cadvisor, loki, node_exporter, otlp_senders, service_names, socket_proxy
 from config.alerts.rule import Job, Watched
-from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SPAN_METRICS
+from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS
 from config.settings import Settings
+from config.trace_settings import RETENTION_SUCCESS
 
 ScrapeConfig = dict[str, Any]
 
 LABEL = "observability"
 """Containers speak to this stack by labels `observability.scrape`, `.port`, `.path`, `.scheme` and `.service`."""
 
+
+OWN_METRICS = r"up|scrape_.+|ALERTS.*|nervous_system_.+|.*:.*"
+"""Metrics that Prometheus and this stack's rules make: alerts trust them. Where somebody else's page has one, also as the collector
+writes what came by OTLP, it becomes `application_up` and so on."""
 
 PARAMETERS = 5
 """How many parameters behind a `?` in the label `.path` reach the container. Written plainly there, not percent-encoded."""
@@ -34,7 +39,31 @@ def jobs(settings: Settings) -> list[ScrapeConfig]:
         "fallback_scrape_protocol": "PrometheusText0.0.4",
     }
     others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
-    return [*_own(settings), _containers(), *_probes(settings), *({**job, **of_others} for job in others)]
+    own = [*_own(settings), _containers(), *_probes(settings)]
+    every = [*own, *({**job, **of_others, **_renamed(job)} for job in others)]
+    # Who is scraped does not say where Prometheus goes next.
+    return [{**job, "follow_redirects": False} for job in every]
+
+
+def _renamed(job: ScrapeConfig) -> ScrapeConfig:
+    own = {
+        "source_labels": ["__name__"],
+        "regex": f"({OWN_METRICS})",
+        "target_label": "__name__",
+        "replacement": "application_$1",
+    }
+    rules = [*job.get("metric_relabel_configs", ()), own]
+    if job["job_name"] == Job.OTLP:
+        # The stack's one sender of its own: only it may be called so (`config/otlp_names.py`).
+        rules.append(
+            {
+                "source_labels": ["service", "__name__"],
+                "regex": f"jaeger_es_index_cleaner;application_({RETENTION_SUCCESS})",
+                "target_label": "__name__",
+                "replacement": "$1",
+            }
+        )
+    return {"metric_relabel_configs": rules}
 
 
 def watched(settings: Settings) -> Watched:
@@ -70,10 +99,7 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
     for service in settings.services:
         if service not in METRICS:
             continue
-        target = {
-            "targets": [f"{service}:{METRICS[service]}"],
-            "labels": {"service": _watched_service(service, settings)},
-        }
+        target = _of_service(settings, service, METRICS[service], service=_watched_service(service, settings))
         job: ScrapeConfig = {"job_name": service, "static_configs": [target]}
         if service == "cadvisor":
             # cAdvisor gives its samples times of its own: without this a removed container lives on for five minutes.
@@ -89,6 +115,14 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
             job["metric_relabel_configs"] = [of_jaeger]
         jobs.append(job)
     return jobs
+
+
+def _of_service(settings: Settings, service: str, port: int, /, **labels: str) -> dict[str, Any]:
+    """`instance` is the same wherever the service is."""
+    return {
+        "targets": [f"{settings.host(service)}:{port}"],
+        "labels": {"instance": f"{service}:{port}", "service": service, **labels},
+    }
 
 
 def _containers() -> ScrapeConfig:
@@ -109,14 +143,14 @@ def _through_collector(settings: Settings) -> list[ScrapeConfig]:
     bounds = settings.traces.span_metrics
     # Counted, timed, and timed again without names; and what calls what.
     samples = max(settings.metrics.limits.samples, bounds.services * bounds.operations * 40)
-    spans = _of_collector(Job.SPANS, [_collector_page(SPAN_METRICS)], [])
-    return [{**spans, "sample_limit": samples}, _of_senders()]
+    spans = _of_collector(Job.SPANS, [_collector_page(settings, SPAN_METRICS)], [])
+    return [{**spans, "sample_limit": samples}, _of_senders(settings)]
 
 
-def _of_senders() -> ScrapeConfig:
+def _of_senders(settings: Settings) -> ScrapeConfig:
     """What applications send. One page for all of them, read once for each part of it: too many series of one service fail
     the scrape of its part, and not those of the others."""
-    targets = [_collector_page(OTLP_METRICS, otlp_part=str(part)) for part in range(otlp_senders.PARTS)]
+    targets = [_collector_page(settings, OTLP_METRICS, otlp_part=str(part)) for part in range(otlp_senders.PARTS)]
     only_its_part: list[ScrapeConfig] = [
         {
             "source_labels": ["exported_job"],
@@ -130,8 +164,8 @@ def _of_senders() -> ScrapeConfig:
     return _of_collector(Job.OTLP, targets, only_its_part)
 
 
-def _collector_page(port: int, **labels: str) -> dict[str, Any]:
-    return {"targets": [f"otel_collector:{port}"], "labels": {"service": "otel_collector", **labels}}
+def _collector_page(settings: Settings, port: int, **labels: str) -> dict[str, Any]:
+    return _of_service(settings, "otel_collector", port, **labels)
 
 
 def _of_collector(job: Job, targets: list[dict[str, Any]], first: list[ScrapeConfig]) -> ScrapeConfig:
@@ -152,7 +186,8 @@ def _haproxy(settings: Settings) -> list[ScrapeConfig]:
         return []
     target = {"targets": list(haproxy.targets), "labels": {"service": haproxy.service}}
     path, parameters = _path_and_parameters(haproxy.path)
-    return [{"job_name": "haproxy", "metrics_path": path, **parameters, "static_configs": [target]}]
+    job = {"job_name": "haproxy", "metrics_path": path, **parameters, "static_configs": [target]}
+    return [{**job, "relabel_configs": _by_proxy(settings)}]
 
 
 def _path_and_parameters(path: str) -> tuple[str, dict[str, Any]]:
@@ -181,7 +216,10 @@ def _probes(settings: Settings) -> list[ScrapeConfig]:
                 {"source_labels": ["module"], "target_label": "__param_module"},
                 {"source_labels": ["__address__"], "target_label": "__param_target"},
                 {"source_labels": ["__param_target"], "target_label": "instance"},
-                {"target_label": "__address__", "replacement": f"blackbox_exporter:{METRICS['blackbox_exporter']}"},
+                {
+                    "target_label": "__address__",
+                    "replacement": f"{settings.host('blackbox_exporter')}:{METRICS['blackbox_exporter']}",
+                },
             ],
         }
     ]
@@ -198,7 +236,12 @@ def _applications(settings: Settings) -> list[ScrapeConfig]:
         }
         # Prometheus takes parameters by the job only.
         name = "application" + app.path[app.path.find("?") :] if parameters else "application"
-        job = {"job_name": name, **parameters, "static_configs": [], "relabel_configs": [_APPLICATION]}
+        job = {
+            "job_name": name,
+            **parameters,
+            "static_configs": [],
+            "relabel_configs": [_APPLICATION, *_by_proxy(settings)],
+        }
         jobs.setdefault(name, job)["static_configs"].append(target)
     return [*jobs.values(), *([_discovery(settings)] if applications.discover else [])]
 
@@ -207,7 +250,7 @@ def _discovery(settings: Settings) -> ScrapeConfig:
     """Containers that ask for it by a label, seen through the read-only proxy of the Docker socket."""
     label = f"__meta_docker_container_label_{LABEL}"
     # Older engines take any name; Python escapes no letter, and any other character may be escaped in RE2.
-    networks = "|".join(re.escape(network) for network in (settings.prefix, *settings.networks))
+    networks = "|".join(re.escape(network) for network in settings.users_networks)
     return {
         "job_name": "application-containers",
         "docker_sd_configs": [
@@ -289,5 +332,21 @@ def _discovery(settings: Settings) -> ScrapeConfig:
             },
             *service_names.rules("__meta_docker_container_name", "__meta_docker_container_label_"),
             _APPLICATION,
+            *_by_proxy(settings),
         ],
     }
+
+
+def _by_proxy(settings: Settings) -> list[ScrapeConfig]:
+    """The target as a path of the proxy in the users' networks: `/<scheme>/<host>:<port>/<path>`."""
+    return [
+        {"source_labels": ["instance", "__address__"], "regex": ";(.+)", "target_label": "instance"},
+        {
+            "source_labels": ["__scheme__", "__address__", "__metrics_path__"],
+            "regex": "(.+?);(.+?);(.+)",
+            "target_label": "__metrics_path__",
+            "replacement": "/$1/$2$3",
+        },
+        {"target_label": "__scheme__", "replacement": "http"},
+        {"target_label": "__address__", "replacement": f"{settings.host('scrape_proxy')}:{SCRAPES}"},
+    ]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from config import (
     alertmanager,
     alloy,
+    api_proxy,
     blackbox_exporter,
     caddy,
     cadvisor,
@@ -23,6 +24,7 @@ from config import (
     prometheus,
     promtail,
     redis_exporter,
+    scrape_proxy,
     socket_proxy,
 )
 from config.container import Container
@@ -33,6 +35,8 @@ _DESCRIPTIONS = {
     "node_exporter": node_exporter.container,
     "cadvisor": cadvisor.container,
     "socket_proxy": socket_proxy.container,
+    "scrape_proxy": scrape_proxy.container,
+    "api_proxy": api_proxy.container,
     "postgres_exporter": postgres_exporter.container,
     "redis_exporter": redis_exporter.container,
     "nginx_exporter": nginx_exporter.container,

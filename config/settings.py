@@ -4,44 +4,56 @@ The defaults are those of the host in the README (16 GB, 8 cores, 200 GB). A sta
 """
 
 import difflib
+import ipaddress
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ByteSize,
     Field,
+    StringConstraints,
     TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from config import disk_budget, images, sizing
+from config import disk_budget, images, sizing, targets
 from config.alerts.links import Addresses
 from config.alerts.thresholds import Thresholds
 from config.docker_settings import Docker
 from config.log_settings import Logs
 from config.model import (
-    HostPort,
+    OF_DOCKER,
     LabelName,
     Listen,
     Model,
     Name,
+    Network,
     PagePath,
-    PageUrl,
+    ProjectFile,
+    Subnet,
+    Target,
+    TargetPage,
+    TargetUrl,
     Url,
-    host_port,
+    asked_address,
+    asked_page,
     is_url,
-    page_url,
     without_credentials,
+    wrong_text,
 )
+from config.networks import INSIDE, MEMBERS, Edge, Zone, own_networks, subnet_of
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.trace_settings import Traces
 from config.units import MIB, Memory, Span, mib, seconds
+from config.yaml_text import one_spelling
 
 GIB = 1024 * MIB
 _MEMORY = TypeAdapter(Memory)
@@ -57,15 +69,23 @@ SECRETS = {
     "s3_credentials": "`<access key id>:<secret access key>` for `logs.s3`",
     "traces_password": "password of `traces.cluster.user`",
     "grafana_password": "password of Grafana's user `admin`: its presence turns Grafana on",
+    "grafana_secret_key": "key by which Grafana encrypts what it keeps; without it, one that it makes for itself beside its data",
 }
 """Top-level keys that hold secrets. Their values never enter the settings: Pulumi tracks them from config to engine."""
 WEBHOOKS = ("slack_webhook", "deadman_url")
 """Secrets that are addresses."""
 GRAFANA_PASSWORD = "grafana_password"  # noqa: S105 - its name
+GRAFANA_SECRET_KEY = "grafana_secret_key"  # noqa: S105 - its name
 
 
 class SettingsError(Exception):
     """What is wrong in the stack file, one line per key: made to be read by the person who wrote the file."""
+
+
+Image = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9._/-]+(:[\w.-]+)?(@sha256:[0-9a-f]+)?$")
+]
+"""A reference: `[registry/]repository[:tag][@digest]`."""
 
 
 class Images(Model):
@@ -73,28 +93,30 @@ class Images(Model):
 
     registry: str | None = None
     """A mirror (`host[:port][/path]`) that holds the images under their own paths."""
-    prometheus: str | None = None
-    alertmanager: str | None = None
-    node_exporter: str | None = None
-    cadvisor: str | None = None
-    socket_proxy: str | None = None
-    postgres_exporter: str | None = None
-    redis_exporter: str | None = None
-    nginx_exporter: str | None = None
-    blackbox_exporter: str | None = None
-    mongodb_exporter: str | None = None
-    elasticsearch_exporter: str | None = None
-    loki: str | None = None
-    alloy: str | None = None
-    promtail: str | None = None
-    otel_collector: str | None = None
-    jaeger: str | None = None
-    elasticsearch: str | None = None
-    opensearch: str | None = None
-    jaeger_es_index_cleaner: str | None = None
-    grafana: str | None = None
-    caddy: str | None = None
-    busybox: str | None = None
+    prometheus: Image | None = None
+    alertmanager: Image | None = None
+    node_exporter: Image | None = None
+    cadvisor: Image | None = None
+    socket_proxy: Image | None = None
+    scrape_proxy: Image | None = None
+    api_proxy: Image | None = None
+    postgres_exporter: Image | None = None
+    redis_exporter: Image | None = None
+    nginx_exporter: Image | None = None
+    blackbox_exporter: Image | None = None
+    mongodb_exporter: Image | None = None
+    elasticsearch_exporter: Image | None = None
+    loki: Image | None = None
+    alloy: Image | None = None
+    promtail: Image | None = None
+    otel_collector: Image | None = None
+    jaeger: Image | None = None
+    elasticsearch: Image | None = None
+    opensearch: Image | None = None
+    jaeger_es_index_cleaner: Image | None = None
+    grafana: Image | None = None
+    caddy: Image | None = None
+    busybox: Image | None = None
     """A shell for services whose image has none: it loads their config files."""
 
     @field_validator("registry")
@@ -119,9 +141,11 @@ class MemoryLimits(Model):
     node_exporter: Memory = ByteSize(64 * MIB)
     cadvisor: Memory = ByteSize(192 * MIB)
     socket_proxy: Memory = ByteSize(48 * MIB)
+    scrape_proxy: Memory = ByteSize(24 * MIB)
+    api_proxy: Memory = ByteSize(32 * MIB)
     postgres_exporter: Memory = ByteSize(64 * MIB)
     redis_exporter: Memory = ByteSize(48 * MIB)
-    nginx_exporter: Memory = ByteSize(48 * MIB)
+    nginx_exporter: Memory = ByteSize(24 * MIB)
     blackbox_exporter: Memory = ByteSize(64 * MIB)
     mongodb_exporter: Memory = ByteSize(96 * MIB)
     elasticsearch_exporter: Memory = ByteSize(64 * MIB)
@@ -134,7 +158,7 @@ class MemoryLimits(Model):
     jaeger: Memory = ByteSize(768 * MIB)
     jaeger_es_index_cleaner: Memory = ByteSize(32 * MIB)
     grafana: Memory = ByteSize(GIB)
-    caddy: Memory = ByteSize(96 * MIB)
+    caddy: Memory = ByteSize(64 * MIB)
 
     @model_validator(mode="before")
     @classmethod
@@ -200,7 +224,8 @@ EXPORTERS = frozenset(SERVICES) - {"prometheus", "alertmanager", *LOGS, *TRACES,
 
 
 class Publish(Model):
-    """`address:port` on the host where a service listens; null for not at all. Loopback unless you say otherwise."""
+    """`address:port` on the host where a service listens; null for not at all. Loopback unless you say otherwise. All but
+    `otlp_grpc` and `caddy` is behind `api_proxy`, which lets people read (docs/architecture.md)."""
 
     prometheus: Listen | None = "127.0.0.1:9090"
     alertmanager: Listen | None = "127.0.0.1:9093"
@@ -213,8 +238,7 @@ class Publish(Model):
     mongodb_exporter: Listen | None = None
     elasticsearch_exporter: Listen | None = None
     loki: Listen | None = None
-    """Its API, for tools like logcli. Whoever reaches it can stop Loki with a GET: it has no password, and no way to turn
-    that off."""
+    """What reads in its API, for tools like logcli."""
     alloy: Listen | None = None
     promtail: Listen | None = None
     otlp_grpc: Listen | None = "127.0.0.1:4317"
@@ -239,6 +263,10 @@ class Publish(Model):
                     raise ValueError(msg)
             taken[int(port)].append((service, host))
         return self
+
+
+Page = Literal["prometheus", "alertmanager", "jaeger", "grafana"]
+"""A service with pages that links lead to."""
 
 
 class ExternalUrls(Model):
@@ -298,7 +326,7 @@ class StaticApplication(Model):
     """A service of yours that serves metrics, outside Docker or without the scrape label."""
 
     service: Name
-    targets: tuple[HostPort, ...] = Field(min_length=1)
+    targets: tuple[Target, ...] = Field(min_length=1)
     path: PagePath = "/metrics"
     """May have a query: `/v1/sys/metrics?format=prometheus`."""
     scheme: Literal["http", "https"] = "http"
@@ -360,7 +388,7 @@ class Metrics(Model):
 class PostgresExporter(Model):
     """`user` needs the role pg_monitor; its password is the secret `postgres_password`."""
 
-    address: HostPort
+    address: Target
     user: str = Field("postgres_exporter", min_length=1)
     database: str = Field("postgres", min_length=1)
     sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
@@ -372,7 +400,7 @@ class PostgresExporter(Model):
 class RedisExporter(Model):
     """The password, if there is one, is the secret `redis_password`."""
 
-    address: HostPort
+    address: Target
     user: str | None = None
     service: Name = "redis"
 
@@ -380,7 +408,7 @@ class RedisExporter(Model):
 class NginxExporter(Model):
     """Counts connections and requests only: status codes and latency come from the applications' own metrics."""
 
-    status_url: PageUrl
+    status_url: TargetPage
     """Page of the stub_status module, e.g. `http://nginx:8080/stub_status`."""
     service: Name = "nginx"
 
@@ -398,13 +426,15 @@ class MongodbExporter(Model):
         if not uri.startswith(("mongodb://", "mongodb+srv://")):
             msg = "is not a URI with mongodb:// or mongodb+srv://"
             raise ValueError(msg)
+        for address in re.split(r"[/?#]", uri.partition("://")[2])[0].split(","):
+            targets.judge(re.sub(r":\d*$", "", unquote(address)))
         return uri
 
 
 class Haproxy(Model):
     """HAProxy's own Prometheus endpoint: the separate exporter was retired in its favour."""
 
-    targets: tuple[HostPort, ...] = Field(min_length=1)
+    targets: tuple[Target, ...] = Field(min_length=1)
     path: PagePath = "/metrics"
     service: Name = "haproxy"
 
@@ -412,7 +442,7 @@ class Haproxy(Model):
 class ElasticsearchExporter(Model):
     """The password, if there is one, is the secret `elasticsearch_password`."""
 
-    url: Url
+    url: TargetUrl
     user: str | None = None
     service: Name = "elasticsearch"
 
@@ -430,9 +460,9 @@ class Probe(Model):
     @model_validator(mode="after")
     def _target_fits_module(self) -> Self:
         if self.module == "http_2xx":
-            page_url(self.target)
+            asked_page(self.target)
         else:
-            host_port(self.target)
+            asked_address(self.target)
         return self
 
 
@@ -460,7 +490,8 @@ class Exporters(Model):
 class Slack(Model):
     """Used when the secret `slack_webhook` is set."""
 
-    channel: str = Field("#alerts", pattern=r"^[#@]\S+$")
+    channel: str = Field("#alerts", pattern=r"^[#@][\w.-]{1,80}$")
+    """A channel or a person, by name."""
 
 
 class Notifications(Model):
@@ -489,7 +520,7 @@ class Alerts(Model):
 
     runbooks: Url = "https://github.com/nervous-system/nervous-system/blob/main/docs/runbooks"
     """Where `docs/runbooks` is published: every alert links to its page there. Point it at your own fork."""
-    rule_files: tuple[str, ...] = ()
+    rule_files: tuple[ProjectFile, ...] = ()
     """Your own rule files, relative to the project."""
     thresholds: Thresholds = Thresholds()
 
@@ -516,7 +547,7 @@ class Grafana(Model):
 
     enabled: bool = True
     """false where you have a Grafana of your own: then `make up` makes up no password, and nothing warns."""
-    dashboards: tuple[str, ...] = ()
+    dashboards: tuple[ProjectFile, ...] = ()
     """Dashboards of yours, as Grafana exports them: JSON files, relative to the project. The name of a file is the `uid`
     of its dashboard."""
     tls: Tls | None = None
@@ -530,8 +561,12 @@ class Settings(Model):
     """Label on everything that leaves the stack."""
     prefix: Name
     """Containers, volumes and the network are called `<prefix>-<service>`: several stacks share one engine by it."""
-    networks: tuple[str, ...] = ()
-    """Existing Docker networks that Prometheus and the exporters join to reach your services."""
+    networks: tuple[Network, ...] = ()
+    """Existing Docker networks of your services. The collector, the exporters and the proxy that Prometheus scrapes through
+    join them, and nothing else of the stack; `<prefix>-apps` is made for services that have none."""
+    edge_subnet: Subnet | None = None
+    """Addresses of the network `<prefix>-edge`, e.g. `198.18.7.0/26`. Left out, a range out of 198.18.0.0/15 that follows from
+    `prefix`: set it where that is taken."""
     docker: Docker = Docker()
     images: Images = Images()
     memory: MemoryLimits = MemoryLimits()
@@ -579,6 +614,40 @@ class Settings(Model):
         return tuple(service for service in SERVICES if optional.get(service, True))
 
     @property
+    def edge(self) -> Edge:
+        """The network between what keeps data and the users' containers."""
+        subnet = ipaddress.IPv4Network(self.edge_subnet) if self.edge_subnet else subnet_of(self.prefix)
+        return Edge(own_networks(self.prefix)[1], subnet)
+
+    @property
+    def apps_network(self) -> str:
+        """The network that the stack makes for the users' containers."""
+        return own_networks(self.prefix)[2]
+
+    @property
+    def users_networks(self) -> tuple[str, ...]:
+        """All networks of the users' containers."""
+        return (self.apps_network, *sorted(self.networks))
+
+    def joins(self, service: str) -> tuple[Zone, ...]:
+        """The networks that `service` is in."""
+        needs_none_of_the_users = {
+            "elasticsearch_exporter": self.exporters.elasticsearch is None,  # it watches the stack's own
+            "jaeger": self.traces.cluster is None,
+        }
+        if needs_none_of_the_users.get(service):
+            return INSIDE
+        return MEMBERS.get(service, INSIDE)
+
+    def host(self, service: str) -> str:
+        """How Prometheus and other services that are inside call `service`."""
+        return service if "inside" in self.joins(service) else f"{self.prefix}-{service}"
+
+    def listens(self, service: str) -> str:
+        """The address inside the container of `service` at which it listens: nobody reaches it from a users' network."""
+        return self.edge.address(service) if "users" in self.joins(service) else "0.0.0.0"  # noqa: S104 - inside
+
+    @property
     def own_storage(self) -> str | None:
         """The service that Jaeger stores its traces in; None for a storage that is embedded, or not this stack's."""
         return None if self.traces.storage == "badger" or self.traces.cluster else self.traces.storage
@@ -593,8 +662,14 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _each_network_once(self) -> Self:
-        if len({*self.networks, self.prefix}) <= len(self.networks):
-            msg = f"networks: one is named twice, or is {self.prefix}, which every service is in anyway"
+        if own := {*self.networks} & {*own_networks(self.prefix)}:
+            msg = f"networks: {min(own)} is one of the stack's own networks: name one of your services'"
+            raise ValueError(msg)
+        if len({*self.networks}) < len(self.networks):
+            msg = "networks: one is named twice"
+            raise ValueError(msg)
+        if self.prefix in OF_DOCKER:
+            msg = f"prefix: {self.prefix} is what Docker calls a network of its own: take another one"
             raise ValueError(msg)
         return self
 
@@ -730,7 +805,7 @@ class Settings(Model):
         """Where alerts link to."""
         return Addresses(self.alerts.runbooks, self.grafana_url, self.url("jaeger"))
 
-    def url(self, service: Literal["prometheus", "alertmanager", "jaeger", "grafana"]) -> str:
+    def url(self, service: Page) -> str:
         """The address of `service` for people: what they said, else where it is published, else inside the network."""
         if service == "grafana" and self.grafana.tls and self.publish.caddy:
             port = self.publish.caddy.rsplit(":", 1)[1]
@@ -747,7 +822,8 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
         SettingsError: names every wrong key, the file it stands in, and what would be right.
     """
     mine = f"{project}:"  # an empty value is Pulumi.yaml's way to declare a key without setting it
-    own = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
+    given = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
+    own = {key: value if key in SECRETS else one_spelling(value) for key, value in given.items()}
     values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
     problems = [("", what) for what in _strangers(config, project, stack)]
     for key, value in own.items():
@@ -761,13 +837,38 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
         elif key not in SECRETS:
             values[key] = _parsed(value)
     values["secrets"] = frozenset(SECRETS) & own.keys()
+    refused = dict(_wrong_texts(values))
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        problems += _explained(error)
+        problems += [(key, what) for key, what in _explained(error) if not any(_beside(key, bad) for bad in refused)]
+    problems += refused.items()
     if problems:
         raise _refusal(problems, project, stack)
     return settings
+
+
+def _wrong_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every text below `values`, key or value, that no setting may hold: (key, what is wrong)."""
+    rest: list[tuple[str, Any]] = [(key, value) for key, value in values.items() if key != "secrets"]
+    while rest:
+        path, value = rest.pop()
+        if isinstance(value, str):
+            if what := wrong_text(value):
+                yield path, what
+        elif isinstance(value, list):
+            rest += [(f"{path}.{number}", one) for number, one in enumerate(value)]
+        elif isinstance(value, dict):
+            for key, one in value.items():
+                if what := wrong_text(key):
+                    yield path, f"one of its keys {what}"
+                else:
+                    rest.append((f"{path}.{key}", one))
+
+
+def _beside(key: str, refused: str) -> bool:
+    """Whether what is said of `key` would repeat a text that is refused in any case."""
+    return f"{key}.".startswith(f"{refused}.") or refused.startswith(f"{key}.")
 
 
 def _strangers(config: Mapping[str, str], project: str, stack: str) -> Iterator[str]:
@@ -798,6 +899,8 @@ def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], pr
             problems.append((key, f"the secret is blank: {fix}  (or remove it:  pulumi config rm {key})"))
         elif key in WEBHOOKS and not is_url(value):  # unlike a `Url` of the settings it may have a user and a password
             problems.append((key, f"the secret is no URL with http:// or https://: {fix}"))
+        elif any(unicodedata.category(sign) == "Cc" for sign in value):
+            problems.append((key, f"the secret has a line break, or another sign that does not print: {fix}"))
     if problems:
         raise _refusal(problems, project, stack)
 
@@ -844,9 +947,19 @@ def _explained(error: ValidationError) -> Iterator[tuple[str, str]]:
             named, what = what.split(": ", 1)  # a rule across several keys names its key itself
             path = [named]
         elif item["type"] not in {"value_error", "missing"}:
-            shown = json.dumps(item["input"], default=str)
-            what = _PLAIN.get(item["type"], what) + f" (it is {shown[:SHOWN] + ' …' if len(shown) > SHOWN else shown})"
+            what = _PLAIN.get(item["type"], what) + _shown(item["input"])
         yield ".".join(path) or "", what
+
+
+_SECRET = re.compile(r":[^:@\s]*@|SECRET|PRIVATE|PASSWORD|TOKEN|hooks\.", re.IGNORECASE)
+
+
+def _shown(value: Any) -> str:
+    """A wrong value, as a message repeats it; nothing where it might be a secret that stands in the wrong place."""
+    shown = json.dumps(value, default=str)
+    if _SECRET.search(shown):
+        return ""
+    return f" (it is {shown[:SHOWN] + ' …' if len(shown) > SHOWN else shown})"
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:

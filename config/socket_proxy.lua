@@ -87,10 +87,32 @@ local ENDS = {
     "green",
 }
 
+-- Characters of a name beyond ASCII, each up to the next, and how many characters it may have (config/service_names.py).
+local LETTERS = { { 0xA1, 0x1FFF }, { 0x2070, 0xD7FF }, { 0xFB00, 0xFEFE }, { 0xFF00, 0xFFEF }, { 0x10000, 0xDFFFF } }
+local LENGTH = 128
+
+-- Whether a label can name a service. An escape of JSON's is of a sign that it cannot have.
+local function is_name(text)
+    local length = utf8.len(text)
+    if not length or length == 0 or length > LENGTH or text:find("[^%w_.:/@ \128-\255-]") then
+        return false
+    end
+    for _, code in utf8.codes(text) do
+        local known = code < 128
+        for _, letters in ipairs(LETTERS) do
+            known = known or (letters[1] <= code and code <= letters[2])
+        end
+        if not known then
+            return false
+        end
+    end
+    return true
+end
+
 -- The service of a container: as the shippers name it, or else a log would be read twice.
 local function service_of(name, labels)
     for _, label in ipairs(LABELS) do
-        if (labels[label] or "") ~= "" then
+        if is_name(labels[label] or "") then
             return labels[label]
         end
     end
@@ -258,12 +280,6 @@ end)
 -- Seconds for which a container that has ended is still told of.
 local TOLD = 3600
 
--- A text as the value of a label. One that nobody would write is left to the name: a single value that is too long would cost
--- the whole page.
-local function label(text, name)
-    return (#text <= 200 and text or name):gsub("\\u%x%x%x%x", "_"):gsub("\\.", "_")
-end
-
 -- For Prometheus: whether a container runs, what it ended with, and how often the engine has started it again. cAdvisor sees what
 -- is there when it looks, and so neither a crash loop nor the difference between a job and a service.
 core.register_service("containers", "http", function(applet)
@@ -275,7 +291,7 @@ core.register_service("containers", "http", function(applet)
             local name = facts.name:sub(2)
             local labels = string.format(
                 '{name="%s",service="%s",id="%s",restart="%s"}',
-                name, label(facts.service, name), facts.id:sub(1, 12), facts.policy ~= "" and facts.policy or "no"
+                name, facts.service, facts.id:sub(1, 12), facts.policy ~= "" and facts.policy or "no"
             )
             lines[#lines + 1] = string.format("engine_container_running%s %d\n", labels, facts.running and 1 or 0)
             lines[#lines + 1] = string.format("engine_container_restarts_total%s %d\n", labels, facts.restarts)

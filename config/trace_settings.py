@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, ByteSize, Field, StringConstraints, field_
 
 from config import disk_budget
 from config.log_settings import ServiceName
-from config.model import Model, Url
+from config.model import Model, TargetUrl
 from config.units import Span, seconds
 
 
@@ -123,7 +123,7 @@ class Cluster(Model):
     """An Elasticsearch or OpenSearch that is there already. The password, if there is one, is the secret
     `traces_password`."""
 
-    url: Url
+    url: TargetUrl
     """As Jaeger reaches it, e.g. `https://search.example.com:9200`."""
     user: str | None = None
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,12 @@ def dollars_doubled(node: Any, done: dict[int, Any] | None = None) -> Any:
     elif isinstance(node, str):
         return node.replace("$", "$$")
     return done.get(id(node), node)
+
+
+def one_spelling(text: str) -> str:
+    """`text` as it arrives: on its way to the engine the provider spells each text anew (NFC). In another spelling, which
+    looks the same, a service would never say that it runs the files of this digest."""
+    return unicodedata.normalize("NFC", text)
 
 
 def digest(files: Mapping[str, str]) -> str:

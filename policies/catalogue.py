@@ -7,6 +7,8 @@ from pulumi_policy import Policy
 import clear_text
 import exposure
 import images
+import isolation
+import kinds
 import labels
 import memory
 import operation
@@ -17,7 +19,7 @@ import usage_reports
 import volumes
 
 MODULES = (
-    memory, labels, retention, sampling, images, exposure, clear_text, operation, volumes, usage_reports, runbooks,
+    memory, labels, retention, sampling, images, exposure, isolation, kinds, clear_text, operation, volumes, usage_reports, runbooks,
 )  # fmt: skip
 
 POLICIES: tuple[Policy, ...] = tuple(policy for module in MODULES for policy in module.POLICIES)

@@ -1,93 +1,129 @@
-"""Secrets in clear: environment, labels and command line show in `docker inspect`, in previews and in the state."""
+"""Secrets in clear: what stands in an environment, a label, a command line or an option shows in `docker inspect`, in previews
+and in the state; what stands in the middle of a config file cannot be kept apart from it.
 
-import re
-from collections.abc import Iterator
-from itertools import pairwise
-from urllib.parse import urlsplit
+A policy sees secrets of Pulumi unwrapped. So a file that is nothing but a secret is let through: that is how they are given.
+"""
 
+import contextlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
 from pulumi_policy import Policy, Severity
+from pulumi_policy.proxy import UnknownValueError
 
-from declared import Config, Properties, Resource, each, reasons
+from declared import COMMAND, CONTAINER, VOLUME, Config, Properties, Resource, each, is_started, reasons
+from secret_looks import decoded, gives_away, in_lines, on_command_line
 
-_WORDS = r"(?:passw(?:or)?d|passphrase|pwd|secret|credentials?|token|api[_-]?key|access[_-]?key|private[_-]?key|secret[_-]?key|auth[_-]?key|routing[_-]?key|webhook)"
-NAMES = re.compile(rf"(?:.*[_.-])?{_WORDS}(?:[_.-]?(?:value|id|\d+))?", re.IGNORECASE)
-"""Names that say that their value is a secret."""
-NOT_THE_VALUE = re.compile(r"(?:.*[_.-])?(?:file|path|dir|name|enabled|type|length|ttl|expiry)", re.IGNORECASE)
-"""Names that speak about one: PASSWORD_FILE."""
+_DOCUMENTS = {".yml", ".yaml", ".json"}
+_LINES = {".conf", ".cnf", ".cfg", ".ini", ".env", ".properties", ".toml", ".sh", ".alloy", ".hcl", ".xml"}
 
-SHAPES = {
-    "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
-    "a key of AWS": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-    "a token of GitHub or GitLab": r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,})",
-    "a token of Slack": r"\bxox[abprs]-[A-Za-z0-9-]{10,}|hooks\.slack\.com/services/T",
-    "a key of Stripe or Google": r"\b(?:[sr]k_live_[A-Za-z0-9]{16,}|AIza[\w-]{35})",
-    "a token of Grafana": r"\bgl(?:sa|c)_[A-Za-z0-9_=+/-]{20,}",
-    "a JSON web token": r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.",
-    "credentials for HTTP": r"(?i)\b(?:authorization\W+)?(?:basic|bearer)\s+[A-Za-z0-9+/=._~-]{12,}",
-}
+Shown = Iterator[tuple[str, str, str]]
+"""Where something stands, its name, its text."""
 
 
-def gives_away(name: str, value: str) -> str | None:
-    """What secret `value`, which is called `name`, shows; None for none."""
-    if not value:
-        return None
-    for what, pattern in SHAPES.items():
-        if re.search(pattern, value):
-            return what
-    for url in re.findall(r"\w+://[^\s\"'<>]+", value):
-        if _password(url):
-            return "a password in a URL"
-    is_path = value.startswith(("/", "./")) or value.lower() in {"true", "false", "none"}
-    if NAMES.fullmatch(name) and not NOT_THE_VALUE.fullmatch(name) and not is_path:
-        return "a secret, as its name says"
-    return None
+def shown(resource: Resource) -> Shown:
+    """What everybody on the host can read, or whoever reads the state."""
+    props = resource.props
+    if resource.resource_type == VOLUME:
+        yield from _of_map("option", props.get("driverOpts"))
+    elif resource.resource_type == COMMAND:
+        yield from _of_command(props)
+    else:
+        yield from _of_container(props)
 
 
-def _password(url: str) -> bool:
-    try:
-        return bool(urlsplit(url).password)
-    except ValueError:
-        return False
+def _of_command(command: Properties) -> Shown:
+    for step in ("create", "update", "delete"):
+        for name, value in on_command_line([str(command.get(step) or "")]):
+            yield "command", name, value
+    environment = command.get("environment") or {}
+    for name in environment:
+        try:
+            yield "environment", name, str(environment[name])
+        except UnknownValueError:  # ids to come; which variables there may be is for known-commands
+            continue
 
 
-def shown(container: Properties) -> Iterator[tuple[str, str, str]]:
-    """Where something stands that everybody on the host can read, its name, its text."""
+def _of_container(container: Properties) -> Shown:
     for entry in container.get("envs") or ():
         name, _, value = str(entry).partition("=")
         yield "environment", name, value
     for label in container.get("labels") or ():
         yield "label", str(label["label"]), str(label.get("value"))
     given = [str(one) for key in ("entrypoints", "command") for one in container.get(key) or ()]
-    for argument, following in pairwise([*given, ""]):
-        flag, equals, value = argument.partition("=")
-        if equals and flag.startswith("-"):
-            yield "command line", flag.lstrip("-"), value
-        elif argument.startswith("-") and not following.startswith("-"):
-            yield "command line", argument.lstrip("-"), following
-        else:
-            yield "command line", "", argument
+    for name, value in on_command_line(given):
+        yield "command line", name, value
+    for name, value in on_command_line([str(one) for one in (container.get("healthcheck") or {}).get("tests") or ()]):
+        yield "health check", name, value
+    yield from _of_map("log option", container.get("logOpts"))
+    for mount in container.get("mounts") or ():
+        yield from _of_map("volume option", (mount.get("volumeOptions") or {}).get("driverOptions"))
+    if is_started(container):  # else it only keeps files for others
+        for upload in container.get("uploads") or ():
+            yield from _of_file(upload)
+
+
+def _of_map(where: str, options: Mapping[str, Any] | None) -> Shown:
+    for name, value in (options or {}).items():
+        yield where, str(name), str(value)
+
+
+def _of_file(upload: Properties) -> Shown:
+    path = PurePosixPath(str(upload.get("file")))
+    suffix = path.suffix or path.name  # .env
+    if suffix not in _DOCUMENTS | _LINES:
+        return
+    try:
+        text = str(upload.get("content") or "") or decoded(str(upload.get("contentBase64") or ""))
+    except UnknownValueError:  # a secret of Pulumi's that is not there yet; configs are refused by those who judge them
+        return
+    for name, value in _in_file(suffix, text):
+        yield f"file {path.name}", name, value
+
+
+@cache
+def _in_file(suffix: str, text: str) -> list[tuple[str, str]]:
+    if suffix in _DOCUMENTS:
+        with contextlib.suppress(yaml.YAMLError):  # else by its lines
+            return list(_of_document("", yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))))  # noqa: S506 - a safe one
+    return list(in_lines(text))
+
+
+def _of_document(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _of_document(str(key), one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _of_document(name, one)
+    elif isinstance(value, str):
+        yield name, value
 
 
 def _check(resource: Resource, config: Config) -> Iterator[str]:
-    for where, name, value in shown(resource.props):
+    for where, name, value in shown(resource):
         if f"{resource.name}:{name}" in config["allowed"]:
             continue
         if what := gives_away(name, value):
             named = f" {name}" if name else ""
             yield (
-                f"its {where}{named} holds {what}, which docker inspect shows: give it as a file that only the service's group "
-                "can read, and name the file"
+                f"its {where}{named} holds {what}, which docker inspect or the state shows: give it as a file that only the "
+                "service's group can read, and name the file"
             )
 
 
 CLEAR_TEXT = each(
     "no-secrets-in-clear",
-    "No secret stands in an environment, a label or on a command line.",
+    "No secret stands in an environment, a label, an option, on a command line or inside a config file.",
     _check,
+    kinds=(CONTAINER, VOLUME, COMMAND),
     fix="Give the secret as a file (*_FILE, --…-file), delivered by an upload that Pulumi keeps secret.",
     config={
         "allowed": reasons(
-            {}, "<container>:<variable, label or flag> that is no secret although it looks like one → why."
+            {}, "<resource>:<variable, label, flag, option or key> that is no secret although it looks like one → why."
         )
     },
     severity=Severity.CRITICAL,

@@ -24,9 +24,18 @@ from pulumi_policy.proxy import UnknownValueError
 CONTAINER = "docker:index/container:Container"
 VOLUME = "docker:index/volume:Volume"
 IMAGE = "docker:index/remoteImage:RemoteImage"
+NETWORK = "docker:index/network:Network"
+COMMAND = "command:local:Command"
 STACK = "pulumi:pulumi:Stack"
 
-_NOUNS = {CONTAINER: "container", VOLUME: "volume", IMAGE: "image", STACK: "stack"}
+_NOUNS = {
+    CONTAINER: "container",
+    VOLUME: "volume",
+    IMAGE: "image",
+    NETWORK: "network",
+    COMMAND: "command",
+    STACK: "stack",
+}
 
 Properties = Mapping[str, Any]
 """Of one resource, as the engine hands them over: camelCase, numbers as floats; reading an unknown one raises."""
@@ -46,17 +55,17 @@ def each(
     description: str,
     check: Callable[[Resource, Config], Iterable[str]],
     *,
-    kinds: Sequence[str] = (CONTAINER,),
+    kinds: Sequence[str] | None = (CONTAINER,),
     fix: str,
     config: Schema | None = None,
     severity: Severity = Severity.HIGH,
     advisory: bool = False,
 ) -> ResourceValidationPolicy:
-    """A policy that judges every resource of `kinds` by itself; `check` yields what is wrong, and how to mend it."""
+    """A policy that judges every resource of `kinds` (None: of all) by itself; `check` yields what is wrong, and how to mend it."""
     schema = config or {}
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        if args.resource_type in kinds:
+        if kinds is None or args.resource_type in kinds:
             for violation in _known(lambda: check(args, _configured(schema, args.get_config()))):
                 report(f"{noun(args)}: {violation}", args.urn)
 

@@ -70,6 +70,8 @@ def _check(resource: Resource, config: Config) -> Iterator[str]:
             yield from problems(text, config)
         else:
             yield "it names no image: name one with its digest"
+    if resource.resource_type == IMAGE and resource.props.get("build"):
+        yield "it is built on the host from whatever is there, under the name of another: pull it by its digest"
 
 
 @cache

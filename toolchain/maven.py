@@ -1,5 +1,6 @@
 """Java libraries from Maven Central by Maven's own client, and jars of our own sources."""
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -7,9 +8,10 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from toolchain import debian
-from toolchain.report import run
+from toolchain.report import ToolchainError, run
 
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+PINNED = Path(__file__).with_name("maven.txt")
 RELEASE = "17"
 """The oldest Java that the servers here run on."""
 
@@ -23,7 +25,11 @@ def ensure() -> None:
 
 
 def copy(artifacts: Sequence[str], folder: Path) -> None:
-    """Fill the folder with artifacts, each `group:name:version`, and with all that they need at run time."""
+    """Fill the folder with artifacts, each `group:name:version`, and with all that they need at run time.
+
+    Raises:
+        ToolchainError: something else came than what is known here.
+    """
     dependencies = "".join(
         "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>".format(
             *map(escape, artifact.split(":"))
@@ -37,13 +43,28 @@ def copy(artifacts: Sequence[str], folder: Path) -> None:
             "<groupId>nervous-system</groupId><artifactId>libraries</artifactId><version>1</version>"
             f"<packaging>pom</packaging><dependencies>{dependencies}</dependencies></project>"
         )
-        # Each file is checked against the checksum that the repository publishes.
+        # Each file, Maven's own plugins too, is checked against the checksum that the repository publishes.
         options = ["--batch-mode", "--no-transfer-progress", "--strict-checksums"]
         run(
             ["mvn", *options, "--file", project, COPY, "-DincludeScope=runtime", f"-DoutputDirectory={folder}"],
             log="maven",
             fix="where the message is about a download, name a mirror of Maven Central in ~/.m2/settings.xml",
         )
+    must_be_known(folder)
+
+
+def must_be_known(folder: Path) -> None:
+    """Raises ToolchainError when a jar in the folder is not the one whose hash this repository has."""
+    lines = [line.split() for line in PINNED.read_text().splitlines() if not line.startswith("#")]
+    known = {name: digest for digest, name in lines}
+    for file in sorted(folder.glob("*.jar")):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        if digest != known.get(file.name):
+            raise ToolchainError(
+                f"{file.name} is not the one that {PINNED.name} knows: its sha256 is {digest}, "
+                + (f"and should be {known[file.name]}" if file.name in known else "and there is no line of it"),
+                fix="remove ~/.m2/repository and run again; if it stays so, what this machine takes for Maven Central has another one",
+            )
 
 
 def jar(path: Path, sources: Sequence[Path], *, libraries: Sequence[Path], manifest: str = "") -> None:

@@ -1,7 +1,9 @@
 """What a pull request would change, told to its reviewers: needs no secret, no state and no host, so forks get it too.
 
-The program of the pull request and that of its base are previewed against an empty state, the first one judged by the
-policies; what they declare is compared. Secrets are stood in for, and so is an engine that a preview would ask.
+This checkout is the base, and what judges: its policies with their configs, its toolchain, its Python packages. Of the pull
+request come the program and the stack files only, so nobody is judged by what they have loosened in the same breath. Both
+programs are previewed against an empty state, and what they declare is compared. Secrets are stood in for, and so is an engine
+that a preview would ask.
 """
 
 import difflib
@@ -10,7 +12,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,6 @@ import typer
 import yaml
 
 from config.docker_settings import Docker
-from config.settings import SECRETS
 from toolchain import paths, pulumi_cli, stack_document
 from toolchain.report import Step, ToolchainError, console
 from toolchain.stack import PROJECT, policies
@@ -36,6 +36,12 @@ ENGINE = "ssh://engine.invalid"
 MOST = 60_000
 """Characters of a report: GitHub takes 65,536 in a comment."""
 
+JUDGES = (
+    "policies/**/*", "policies.*.json", "toolchain/**/*", "requirements.txt", "pyproject.toml", "Makefile", ".github/**/*",
+    ".gitlab-ci.yml", ".ci/**/*",
+)  # fmt: skip
+"""What decides on a pull request."""
+
 Resources = Mapping[str, str]
 """`type::name` → the declared inputs, as YAML."""
 
@@ -49,20 +55,27 @@ class Previewed:
 
 
 def pull_request(
-    base: Annotated[str, typer.Option(help="What to compare with: a commit, a branch.")] = "origin/main",
+    head: Annotated[Path, typer.Option(help="The pull request's checkout; this one is the base that judges it.")],
     stack: Annotated[list[str] | None, typer.Option(help="Default: all that have a file, but dev.")] = None,
     report: Annotated[Path, typer.Option(help="Where to write it, as Markdown.")] = Path("pull-request.md"),
 ) -> None:
-    """Previews what this checkout would deploy, compared with its base; fails if it is refused."""
-    stacks = stack or sorted(
-        name for path in paths.REPOSITORY.glob("Pulumi.*.yaml") if (name := path.name.split(".")[1]) != "dev"
-    )
-    sections, refused = [], []
+    """Previews what the checkout --head would deploy, compared with this one, by whose policies it is judged."""
+    head = head.resolve()
+    if not (head / "Pulumi.yaml").is_file():
+        raise ToolchainError(
+            f"--head: {head} holds no Pulumi.yaml", fix="name the folder in which the pull request is checked out"
+        )
+    if head == paths.REPOSITORY.resolve():
+        raise ToolchainError(
+            f"--head: {head} is this very checkout, which would judge itself",
+            fix="run it in a checkout of the base: git worktree add ../base main (docs/environments.md, Pull requests)",
+        )
+    stacks = stack or sorted(name for path in head.glob("Pulumi.*.yaml") if (name := path.name.split(".")[1]) != "dev")
+    sections, refused = [*_notice(judges_changed(paths.REPOSITORY, head))], []
     for name in stacks:
         with Step(f"{name}: what would change"):
-            after = _previewed(paths.REPOSITORY, name, *policies(name))
-            with _checkout(base) as before_folder:
-                before = _previewed(before_folder, name)
+            after = _previewed(head, name, *policies(name))
+            before = _previewed(paths.REPOSITORY, name)
         sections.append(section(name, before, after))
         if after.refusal:
             refused.append(name)
@@ -73,6 +86,25 @@ def pull_request(
             f"refused: {', '.join(refused)}", fix=f"the words above say why; the whole report is in {report}"
         )
     console.print(f"written to {report}")
+
+
+def judges_changed(base: Path, head: Path) -> list[str]:
+    """What of `JUDGES` is not the same in two checkouts: paths within them."""
+    before, after = _judges(base), _judges(head)
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _judges(checkout: Path) -> dict[str, bytes]:
+    found = [path for pattern in JUDGES for path in checkout.glob(pattern) if path.is_file()]
+    return {str(path.relative_to(checkout)): path.read_bytes() for path in found if path.suffix != ".pyc"}
+
+
+def _notice(changed: list[str]) -> Iterator[str]:
+    if changed:
+        yield (
+            "**This pull request changes what judges pull requests.** It was judged by what its base has of these, not by its "
+            f"own: read them with care.\n\n{_block('text', chr(10).join(changed))}"
+        )
 
 
 def section(stack: str, before: Previewed, after: Previewed) -> str:
@@ -114,24 +146,6 @@ def shortened(report: str) -> str:
     return f"{report[:MOST]}\n````\n\nThe rest is left out: it is in the file of this run.\n"
 
 
-@contextmanager
-def _checkout(commit: str) -> Iterator[Path]:
-    """The program as it was at `commit`."""
-    with tempfile.TemporaryDirectory() as folder:
-        archive = subprocess.run(
-            ["git", "archive", commit],
-            cwd=paths.REPOSITORY,
-            capture_output=True,
-            check=False,
-        )
-        if archive.returncode:
-            raise ToolchainError(
-                f"no commit {commit}: {archive.stderr.decode().strip()}", fix="git fetch it, or name another by --base"
-            )
-        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-        yield Path(folder)
-
-
 def _previewed(program: Path, stack: str, *options: str) -> Previewed:
     """What the program in `program` declares for `stack`."""
     file = program / f"Pulumi.{stack}.yaml"
@@ -139,7 +153,9 @@ def _previewed(program: Path, stack: str, *options: str) -> Previewed:
         return Previewed({})
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "program"
-        shutil.copytree(program, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache"))
+        shutil.copytree(
+            program, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".cache")
+        )
         (copy / ".venv").symlink_to(paths.REPOSITORY / ".venv")
         state = Path(folder) / "state"
         state.mkdir()
@@ -164,16 +180,21 @@ def _previewed(program: Path, stack: str, *options: str) -> Previewed:
         for key in _secrets(declared):
             pulumi("config", "set", "--secret", "-s", stack, key, stdin=STAND_IN.get(key, "stand-in"))
         if options and (judged := pulumi("preview", "-s", stack, *options)).returncode:
-            return Previewed({}, (judged.stdout + judged.stderr).replace(str(copy), ".").strip())
+            return Previewed({}, _told(judged, copy))
         done = pulumi("preview", "-s", stack, "--json")
         try:
             steps = json.loads(done.stdout).get("steps", [])
         except ValueError:
             steps = []
         if done.returncode or not steps:
-            return Previewed({}, (done.stdout + done.stderr).replace(str(copy), ".").strip())
+            return Previewed({}, _told(done, copy))
         told = {f"Pulumi.{stack}.yaml::docker": _as_yaml(engine)} if engine else {}
         return Previewed(told | dict(map(_declared, steps)))
+
+
+def _told(done: subprocess.CompletedProcess[str], copy: Path) -> str:
+    """What a command has printed, without where that was."""
+    return (done.stdout + done.stderr).replace(str(copy), ".").replace(str(paths.REPOSITORY), "base").strip()
 
 
 def stand_in(engine: Any) -> Any:
@@ -189,12 +210,12 @@ def stand_in(engine: Any) -> Any:
 
 def _secrets(config: Mapping[str, Any]) -> list[str]:
     """Which secrets a stack file holds."""
-    names = [
-        key.removeprefix(f"{PROJECT}:")
+    own = f"{PROJECT}:"
+    return [
+        key.removeprefix(own)
         for key, value in config.items()
-        if isinstance(value, dict) and "secure" in value
+        if key.startswith(own) and isinstance(value, dict) and "secure" in value
     ]
-    return [name for name in names if name in SECRETS]
 
 
 def _without_secrets(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import platform
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -25,7 +26,7 @@ from toolchain import golang, reach, store
 from toolchain.report import Step, ToolchainError, note, run
 
 VERSION = "3.256.0"
-"""Of the Python package too: pyproject.toml, pulumi/go.mod and this line move together."""
+"""Of the Python package too: pyproject.toml, pulumi/go.mod, pulumi.txt and this line move together."""
 PROVIDERS = {"docker": "5.2.0", "command": "1.2.1"}
 LANGUAGE_HOST = "pulumi-language-python"
 
@@ -35,9 +36,9 @@ LDFLAGS = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={
 CLI_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
 EXECUTOR = "pulumi-language-python-exec"
+PINNED = Path(__file__).with_name("pulumi.txt")
 
 RELEASES = f"https://github.com/pulumi/pulumi/releases/download/v{VERSION}"
-CHECKSUMS = f"{RELEASES}/pulumi-{VERSION}-checksums.txt"
 PLUGINS = "https://get.pulumi.com/releases/plugins"
 MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 OF_PLUGINS = {"x64": "amd64", "arm64": "arm64"}
@@ -78,7 +79,9 @@ class Pulumi:
             if credentials_file(base).exists():  # of `pulumi login`, which is not of this build
                 env["PULUMI_CREDENTIALS_PATH"] = str(credentials_file(base).parent)
             env["PULUMI_HOME"] = str(self.home)
-            env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"  # it would look for them on the internet
+        env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = (
+            "true"  # what it fetches by itself nobody compares with anything
+        )
         return env
 
 
@@ -96,7 +99,8 @@ def ensure() -> Pulumi:
         if official and not _missing_plugins():
             step.result = f"{VERSION}, official"
             return official
-        reason = _unreachable(_downloads(official))
+        wanted = _downloads(official)
+        reason = _unpinned(wanted) or _unreachable(list(wanted.values()))
         if reason:
             note(
                 f"{reason}: CLI and providers are builds from here, not the official ones; the first one takes minutes"
@@ -106,14 +110,29 @@ def ensure() -> Pulumi:
     return found
 
 
-def _downloads(official: Pulumi | None) -> list[str]:
-    """All that would be fetched to complete the official set."""
+def _downloads(official: Pulumi | None) -> dict[str, str]:
+    """All that would be fetched to complete the official set: archive → its URL."""
+    plugins = {archive: f"{PLUGINS}/{archive}" for archive in map(_plugin_archive, _missing_plugins())}
+    return plugins if official else {(archive := _archive()): f"{RELEASES}/{archive}", **plugins}
+
+
+def _plugin_archive(name: str) -> str:
     machine = MACHINES.get(platform.machine(), platform.machine())
-    plugins = [
-        f"{PLUGINS}/pulumi-resource-{name}-v{PROVIDERS[name]}-{platform.system().lower()}-{OF_PLUGINS.get(machine, machine)}.tar.gz"
-        for name in _missing_plugins()
-    ]
-    return plugins if official else [CHECKSUMS, f"{RELEASES}/{_archive()}", *plugins]
+    system = f"{platform.system().lower()}-{OF_PLUGINS.get(machine, machine)}"
+    return f"pulumi-resource-{name}-v{PROVIDERS[name]}-{system}.tar.gz"
+
+
+def _unpinned(archives: Iterable[str]) -> str:
+    """Which of the archives nobody could judge; empty for none."""
+    missing = sorted(set(archives) - pinned().keys())
+    return f"{PINNED.name} has no hash of {missing[0]}" if missing else ""
+
+
+@functools.cache
+def pinned() -> dict[str, str]:
+    """Archive → its SHA-256, in hexadecimal digits."""
+    lines = [line.split() for line in PINNED.read_text().splitlines() if not line.startswith("#")]
+    return {name: digest for digest, name in lines}
 
 
 def _unreachable(urls: Sequence[str]) -> str:
@@ -175,17 +194,18 @@ def _complete(official: Pulumi | None) -> Pulumi:
         folder = store.product("pulumi-official", _download_key(), _download)
         official = Pulumi(folder / "pulumi", official=True)
     for name in _missing_plugins():
-        run(
-            [official.cli, "plugin", "install", "resource", name, PROVIDERS[name]],
-            env=official.environment(),
-            log="pulumi-plugin",
-            fix="run it by hand; where downloads are blocked half-way, block them fully and Pulumi is built instead",
-        )
+        with tempfile.TemporaryDirectory() as scratch:
+            file = _fetched(_plugin_archive(name), PLUGINS, Path(scratch))
+            run(
+                [official.cli, "plugin", "install", "resource", name, PROVIDERS[name], "--file", file],
+                env=official.environment(),
+                log="pulumi-plugin",
+            )
     return official
 
 
 def _download_key() -> str:
-    return store.content_key(RELEASES, platform.machine())
+    return store.content_key(RELEASES, PINNED, platform.machine())
 
 
 def _downloaded() -> Pulumi | None:
@@ -201,17 +221,7 @@ def _archive() -> str:
 
 
 def _download(folder: Path) -> None:
-    archive = _archive()
-    wanted = checksum_of(archive, _get(CHECKSUMS).decode())
-    content = _get(f"{RELEASES}/{archive}")
-    got = hashlib.sha256(content).hexdigest()
-    if got != wanted:
-        raise ToolchainError(
-            f"{archive} is not what the release says: sha256 {got}, published {wanted}",
-            fix="run again; if it stays so, something between here and the release changes downloads",
-        )
-    path = folder / archive
-    path.write_bytes(content)
+    path = _fetched(_archive(), RELEASES, folder)
     with tarfile.open(path) as tar:
         # Unknown before Python 3.11.4 (Debian 12 has 3.11.2), where it changes nothing: the hash is right in any case.
         tar.extraction_filter = getattr(tarfile, "data_filter", None)
@@ -219,15 +229,24 @@ def _download(folder: Path) -> None:
     path.unlink()
 
 
-def checksum_of(archive: str, checksums: str) -> str:
-    """The published SHA-256 of a file, from lines of `<hash>  <name>`."""
-    for line in checksums.splitlines():
-        digest, _, name = line.partition(" ")
-        if name.strip() == archive:
-            return digest
-    raise ToolchainError(
-        f"the release's checksums do not name {archive}", fix="download Pulumi by hand and put it on PATH"
-    )
+def _fetched(archive: str, place: str, folder: Path) -> Path:
+    """The archive in `folder`, which gets nothing else than what its hash in this repository says.
+
+    Raises:
+        ToolchainError: it does not come, is another one, or has no hash here.
+    """
+    if problem := _unpinned([archive]):
+        raise ToolchainError(problem, fix=f"put Pulumi {VERSION} and its plugins on this machine by hand")
+    content = _get(f"{place}/{archive}")
+    got, wanted = hashlib.sha256(content).hexdigest(), pinned()[archive]
+    if got != wanted:
+        raise ToolchainError(
+            f"{archive} is not the one that {PINNED.name} knows: its sha256 is {got}, and should be {wanted}",
+            fix="run again; if it stays so, something between here and the release changes downloads, or the release has been changed",
+        )
+    path = folder / archive
+    path.write_bytes(content)
+    return path
 
 
 def _get(url: str) -> bytes:

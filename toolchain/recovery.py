@@ -15,6 +15,7 @@ from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
 
+from config import networks
 from config.container import NOT_ITS_OWN
 from config.units import MIB
 from toolchain.report import ToolchainError, note
@@ -159,7 +160,11 @@ def _remove(begun: Mapping[str, Iterable[str]], kept: set[str], prefix: str, cli
     for name in begun.get(NETWORK, ()):
         for network in client.networks.list(names=[name]):
             network.reload()
-            if network.name == prefix and network.id not in kept and not network.attrs["Containers"]:
+            if (
+                network.name in networks.own_networks(prefix)
+                and network.id not in kept
+                and not network.attrs["Containers"]
+            ):
                 network.remove()
 
 

@@ -29,13 +29,13 @@ def up(
         str, typer.Option(envvar="LISTEN", help="address:port of its Nginx; empty: as before, at first 127.0.0.1:8080.")
     ] = "",
 ) -> None:
-    """Builds the shop, deploys it in the network of the stack, waits until it is well, and prints its addresses."""
+    """Builds the shop, deploys it in the network that the stack has for applications, waits until it is well, and prints its addresses."""
     settings = load_settings(stack)
     if listen and not re.fullmatch(r"\S+:\d{1,5}", listen):
         raise ToolchainError(f"LISTEN: {listen} is no address:port", fix="for example LISTEN=127.0.0.1:8090")
     client = engine.connect(settings.docker)
     try:
-        client.networks.get(settings.prefix)
+        client.networks.get(settings.apps_network)
     except NotFound:
         raise ToolchainError(f"the stack {stack} does not run", fix=f"make up STACK={stack}") from None
     shop = Program(stack, shop_images.FOLDER)
@@ -68,7 +68,7 @@ def config(settings: Settings, images: Mapping[str, str], listen: str) -> dict[s
         "docker.host": docker.host,
         **({"docker.certificates": docker.certificates} if docker.certificates else {}),
         **{f"docker.ssh_options[{number}]": option for number, option in enumerate(docker.ssh_options)},
-        "network": settings.prefix,
+        "network": settings.apps_network,
         "prefix": f"{settings.prefix}-shop",
         **({"listen": listen} if listen else {}),
         **{f"images.{service}": image for service, image in images.items()},

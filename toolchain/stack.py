@@ -28,6 +28,7 @@ from toolchain import (
     engine,
     host_view,
     images,
+    networks,
     paths,
     policy_config,
     pulumi_cli,
@@ -66,7 +67,7 @@ def policies(stack: str) -> tuple[str, ...]:
     Raises:
         ToolchainError: that is wrong.
     """
-    pack, config = ("--policy-pack", "policies"), paths.REPOSITORY / f"policies.{stack}.json"
+    pack, config = ("--policy-pack", str(paths.REPOSITORY / "policies")), paths.REPOSITORY / f"policies.{stack}.json"
     if not config.exists():
         return pack
     policy_config.judge(config)
@@ -93,14 +94,14 @@ def _stacks() -> str:
     return ", ".join(sorted(path.name.split(".")[1] for path in paths.REPOSITORY.glob("Pulumi.*.yaml")))
 
 
-def load_settings(stack: str) -> Settings:
-    """The settings in the file of `stack`; secrets are only counted, never decrypted.
+def load_settings(stack: str, file: Path | None = None) -> Settings:
+    """The settings in the file of `stack`, or in one that is to become it; secrets are only counted, never decrypted.
 
     Raises:
         ToolchainError: the file is missing or wrong, and the message names every key; or it names no engine where Docker's
             own tools mean another one than the default.
     """
-    config = stack_document.config(stack_file(stack), PROJECT)
+    config = stack_document.config(file or stack_file(stack), PROJECT)
     secret_keys = [key for key, value in config.items() if _holds_secret(value)]
     try:
         settings = stack_config.load(
@@ -220,13 +221,8 @@ class Stack(Program):
         engine.connect(self.settings.docker)
 
     def must_find_networks(self, client: DockerClient) -> None:
-        """Raises ToolchainError when the engine lacks one of `networks`: a service would be removed for one that cannot start."""
-        there = {network.name for network in client.networks.list()}
-        if missing := [name for name in self.settings.networks if name not in there]:
-            raise ToolchainError(
-                f"{stack_file(self.name).name}: {PROJECT}:networks: {', '.join(missing)}: no such network on the engine",
-                fix="start the services first that it belongs to, or correct the name: docker network ls",
-            )
+        """Raises ToolchainError when the engine lacks one of `networks`, or no service could join it."""
+        networks.must_find(client, self.settings.networks, f"{stack_file(self.name).name}: {PROJECT}:networks")
 
     def find_places(self, client: DockerClient) -> None:
         """Says in the stack file where the engine keeps what the stack reads, when that is elsewhere."""
@@ -402,17 +398,20 @@ def down(
 ) -> None:
     """Removes everything; what was measured stays, unless purged."""
     removed = Stack(stack)
-    if removed.exists():
-        removed.must_answer()
+    deployed, volumes = removed.exists(), data_volumes(removed.settings) if purge else []
+    if not (deployed or purge):
+        return
+    engine_of_stack = engine.connect(removed.settings.docker)
+    networks.must_be_free(engine_of_stack, removed.settings.prefix, volumes)
+    if deployed:
         removed.pulumi("destroy", "--yes")
     if not purge:
         return
-    engine_of_stack = engine.connect(removed.settings.docker)
-    for name in data_volumes(removed.settings):
+    for name in volumes:
         with contextlib.suppress(NotFound):
             engine_of_stack.volumes.get(name).remove()
             console.print(f"removed the volume {name}")
-    if removed.exists():
+    if deployed:
         removed.pulumi("stack", "rm", "--yes", "--preserve-config")
 
 

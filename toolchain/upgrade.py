@@ -28,7 +28,7 @@ from config.images import version
 from config.settings import Settings
 from toolchain import backup, engine, jumps, paths, recovery
 from toolchain import stack as stacks
-from toolchain.backup import manifest
+from toolchain.backup import keys, manifest
 from toolchain.backup.place import Place
 from toolchain.report import Step, ToolchainError, console, note
 from toolchain.stack import Name, Stack
@@ -51,7 +51,7 @@ TO = Annotated[
 
 def upgrade(stack: Name = "dev", to: TO = "") -> None:
     """Backup, new images, check; back to the old ones when that fails."""
-    to = to or str(paths.state_dir() / "backups")
+    to = keys.place("TO", to or str(paths.state_dir() / "backups"))
     with _stack_file_as_it_was(stack):
         changes = judge(stack)
         if not changes:

@@ -73,7 +73,10 @@ def _recordings() -> tuple[Rule, ...]:
             f"""
             max by (job, instance, service, mountpoint) (
               1 - node_filesystem_avail_bytes{{{_DISKS}}}
-                / (node_filesystem_size_bytes - node_filesystem_free_bytes + node_filesystem_avail_bytes > 0)
+                / (
+                  node_filesystem_size_bytes{{{_DISKS}}} - node_filesystem_free_bytes{{{_DISKS}}}
+                    + node_filesystem_avail_bytes{{{_DISKS}}} > 0
+                )
             ) {_WRITABLE}
             """,
         ),
@@ -232,7 +235,7 @@ def _disks(limits: Thresholds) -> tuple[Rule, ...]:
             wait="15m",
             expr=f"""
             max by (job, instance, service, mountpoint) (
-              1 - node_filesystem_files_free{{{_DISKS}}} / (node_filesystem_files > 0)
+              1 - node_filesystem_files_free{{{_DISKS}}} / (node_filesystem_files{{{_DISKS}}} > 0)
             ) > {ratio(limits.inodes)}
             {_WRITABLE}
             """,
@@ -249,7 +252,7 @@ def _disks(limits: Thresholds) -> tuple[Rule, ...]:
             expr=f"""
             max by (job, instance, service, mountpoint) (
               node_filesystem_readonly{{{_DISKS}}} == 1
-              and min_over_time(node_filesystem_readonly[1d]) == 0
+              and min_over_time(node_filesystem_readonly{{{_DISKS}}}[1d]) == 0
             )
             """,
             summary="{{ $labels.mountpoint }} has become read-only",
@@ -352,7 +355,7 @@ def _full_within(span: str, *, judged_by: str, known_for: str, used: float) -> s
       predict_linear(node_filesystem_avail_bytes{{{_DISKS}}}[{judged_by}], {span})
     ) < 0
     and on (job, instance, service, mountpoint) instance_mountpoint:node_filesystem_used:ratio > {ratio(used)}
-    and on (job, instance, service, mountpoint) node_filesystem_avail_bytes offset {known_for}
+    and on (job, instance, service, mountpoint) node_filesystem_avail_bytes{{{_DISKS}}} offset {known_for}
     """
 
 

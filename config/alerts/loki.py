@@ -187,6 +187,18 @@ def _log_alerts() -> tuple[Rule, ...]:
             description="What a service logs raises no alert, whatever it is.",
         ),
         Alert(
+            name="LokiRulesLate",
+            severity="warning",
+            expr=f"""
+            sum by (job, instance, service) (
+              increase(loki_prometheus_rule_group_iterations_missed_total{{{_SELF}}}[15m])
+            ) >= 3
+            """,
+            summary='Loki has left out {{ printf "%.0f" $value }} evaluations of log alerts in 15 minutes',
+            description="Log alerts come late. Somebody asks for more lines than Loki can read beside its rules, or it is short "
+            "of CPU.",
+        ),
+        Alert(
             name="LokiNotificationsFailing",
             severity="critical",
             wait="10m",

@@ -67,7 +67,24 @@ def _evaluation() -> tuple[Rule, ...]:
             description="Evaluating the group takes longer than the evaluation interval: alerts come late. Prometheus is "
             "short of CPU, or a rule reads too many series.",
         ),
+        # A minute without any rule is a fifth. Right after it this is evaluated again, and so it tells of what was.
+        Alert(
+            name="PrometheusRulesStarved",
+            severity="critical",
+            wait="1m",
+            expr=f"""
+            {_iterations("missed_")} / ({_iterations("")} > 0) > 0.15
+            """,
+            summary="Prometheus has left out {{ $value | humanizePercentage }} of all its evaluations of rules in five minutes",
+            description="While it does, no alert rule is evaluated and nothing is raised. Somebody asks more than the host can "
+            "answer, or Prometheus is short of CPU or memory.",
+        ),
     )
+
+
+def _iterations(which: str) -> str:
+    """Of all groups in five minutes. Those that were missed count among those that were due."""
+    return f"sum by (job, instance, service) (increase(prometheus_rule_group_iterations_{which}total{{{_SELF}}}[5m]))"
 
 
 def _storage(limits: Thresholds) -> tuple[Rule, ...]:

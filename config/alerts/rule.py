@@ -14,6 +14,8 @@ class Job(StrEnum):
     NODE_EXPORTER = "node_exporter"
     CADVISOR = "cadvisor"
     SOCKET_PROXY = "socket_proxy"
+    SCRAPE_PROXY = "scrape_proxy"
+    API_PROXY = "api_proxy"
     CONTAINERS = "containers"
     POSTGRES_EXPORTER = "postgres_exporter"
     REDIS_EXPORTER = "redis_exporter"

@@ -28,7 +28,7 @@ def _grown(counter: str, minutes: int, *by: str) -> str:
               or (
                 {selector} > 0
                   unless {selector} offset {minutes}m
-                  and on (instance) up offset {minutes}m
+                  and on (job, instance) up{{job=~"otel_collector|jaeger"}} offset {minutes}m
               )
             ) > 0"""
 

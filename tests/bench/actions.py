@@ -141,7 +141,7 @@ class There:
         """What a stack runs is what this is going to run."""
         names = stack.settings.services
         services = {name: compose.service(stack.container(name).attrs, name) for name in names}
-        self.content = compose.document(services, self.project.name)
+        self.content = compose.document(services, self.project.name, str(stack.settings.edge.subnet))
 
     def first(self) -> None:
         self.project.run("up", "--detach")
@@ -263,7 +263,8 @@ class Watch:
             container = self.side.container(service)
             if spec.health:
                 return execute(container, spec.health)[0] == 0
-            [network, *_] = container.attrs["NetworkSettings"]["Networks"].values()
+            joined = container.attrs["NetworkSettings"]["Networks"]
+            network = joined.get(self.settings.edge.name) or next(iter(joined.values()))
             page = f"http://{network['IPAddress']}:{METRICS[service]}/metrics"
             return requests.get(page, timeout=2).ok
         except (NotFound, requests.RequestException):

@@ -40,6 +40,7 @@ def service(attrs: Mapping[str, Any], name: str) -> dict[str, Any]:
         "stop_grace_period": f"{config['StopTimeout']}s" if config.get("StopTimeout") else None,
         "healthcheck": _healthcheck(config.get("Healthcheck")),
         "logging": {"driver": host["LogConfig"]["Type"], "options": host["LogConfig"]["Config"]},
+        "networks": _networks(attrs["NetworkSettings"]["Networks"], attrs["Name"].lstrip("/"), name),
         "ports": [
             f"{listen['HostIp']}:{listen['HostPort']}:{port}"
             for port, listens in (host["PortBindings"] or {}).items()
@@ -93,15 +94,28 @@ def _volume(mount: Mapping[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-def document(services: Mapping[str, Mapping[str, Any]], project: str) -> dict[str, Any]:
-    """The whole file. Services find each other by their names in the default network, as in a stack."""
+def _networks(joined: Mapping[str, Mapping[str, Any]], full_name: str, service: str) -> dict[str, Any]:
+    """As in the stack, those of the users aside. Who is inside calls the others by their full names."""
+    prefix = full_name.removesuffix(f"-{service}")
+    made: dict[str, Any] = {}
+    for zone, name in (("default", prefix), ("edge", f"{prefix}-edge")):
+        if name in joined:
+            address = (joined[name].get("IPAMConfig") or {}).get("IPv4Address")
+            made[zone] = {"aliases": [full_name], **({"ipv4_address": address} if address else {})}
+    return made
+
+
+def document(services: Mapping[str, Mapping[str, Any]], project: str, subnet: str) -> dict[str, Any]:
+    """The whole file. `subnet`: of the network between, whose addresses stand in the files of the services."""
     data = {
         mount["source"]: {"external": True, "name": f"{project}-{mount['source']}"}
         for one in services.values()
         for mount in one.get("volumes", ())
         if mount["type"] == "volume"
     }
-    return {"services": dict(services), "volumes": data, "networks": {"default": {"name": project}}}
+    edge = {"name": f"{project}-edge", "ipam": {"config": [{"subnet": subnet}]}}
+    networks = {"default": {"name": project}, "edge": edge}
+    return {"services": dict(services), "volumes": data, "networks": networks}
 
 
 @dataclass

@@ -160,4 +160,4 @@ def _push(stack: Deployment, number: int) -> int:
     body = {
         "streams": [{"stream": {"service": f"pusher{number % 8}", "level": "info", "source": "bench"}, "values": lines}]
     }
-    return requests.post(f"{stack.url('loki')}/loki/api/v1/push", json=body, timeout=60).status_code
+    return requests.post(f"{stack.past_front('loki')}/loki/api/v1/push", json=body, timeout=60).status_code

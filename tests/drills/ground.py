@@ -19,6 +19,7 @@ from tenacity import RetryError
 
 import check
 from config import dashboard_files
+from config.networks import own_networks
 from config.settings import GRAFANA_PASSWORD
 from config.units import MIB
 from tests.drills import steady
@@ -40,6 +41,8 @@ SERVICES = (
     "node_exporter",
     "cadvisor",
     "socket_proxy",
+    "scrape_proxy",
+    "api_proxy",
     "blackbox_exporter",
     "loki",
     "alloy",
@@ -214,8 +217,9 @@ class Ground:
     @contextlib.contextmanager
     def cut(self, one: str, other: str) -> Iterator[None]:
         """No packet gets from one service to the other, and both speak with everybody else."""
-        network = self.stack.prefix
-        address = self.stack.container(other).attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
+        ends = [self.stack.container(end).attrs["NetworkSettings"]["Networks"] for end in (one, other)]
+        [network] = ends[0].keys() & ends[1].keys() & set(own_networks(self.stack.prefix)[:2])
+        address = ends[1][network]["IPAddress"]
         inside = {"network_mode": f"container:{self.stack.container(one).id}", "cap_add": ["NET_ADMIN"]}
         self.as_root("ip route add blackhole $1/32", address, **inside)
         try:

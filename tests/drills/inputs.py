@@ -490,7 +490,7 @@ def odd_lines(ground: Ground, script: str, texts: int) -> str:
 def push(ground: Ground, body: bytes, kind: str = JSON, **headers: str) -> requests.Response:
     """Straight to Loki."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    url = f"{ground.stack.url('loki')}/loki/api/v1/push"
+    url = f"{ground.stack.past_front('loki')}/loki/api/v1/push"
     return requests.post(url, data=body, headers={"Content-Type": kind, **named}, timeout=60)
 
 

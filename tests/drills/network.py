@@ -10,12 +10,14 @@ from tests.drills.ground import SERVICES, Ground, OnGround, Promise
 CUT_SECONDS = 60
 WEBHOOK_SECONDS = 120
 CUTS = (
-    ("otel_collector", "jaeger"),
+    ("otel_collector", "api_proxy"),
+    ("api_proxy", "jaeger"),
+    ("prometheus", "scrape_proxy"),
     ("alloy", "loki"),
     ("prometheus", "alertmanager"),
     ("alloy", "socket_proxy"),
     ("prometheus", "node_exporter"),
-    ("grafana", "prometheus"),
+    ("grafana", "api_proxy"),
     ("otel_collector", "prometheus"),
 )
 EVERYTHING = Promise()

@@ -71,7 +71,7 @@ class Dashboards:
             [str(time.time_ns() + number), f"order {number} of customer {number + 17} failed"] for number in range(2)
         ]
         body = {"streams": [{"stream": {"service": "bookings", "level": "error"}, "values": values}]}
-        requests.post(f"{busy.url('loki')}/loki/api/v1/push", json=body, timeout=30).raise_for_status()
+        requests.post(f"{busy.past_front('loki')}/loki/api/v1/push", json=body, timeout=30).raise_for_status()
         [asked] = [one for one in QUERIES if one.panel == "Top 10 error messages"]
         [counted] = until(lambda: answer(busy, asked, service="bookings"))
         assert counted["metric"] == {"service": "bookings", "said": "order · of customer · failed"}

@@ -18,6 +18,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from config import settings as stack_config
+from config.ports import METRICS
 from config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -194,7 +195,7 @@ class Deployment:
         mounted = {mount.get("Name") for container in left for mount in container.attrs["Mounts"]}
         for container in left:
             container.remove(force=True)
-        for network in self.client.networks.list(filters={"name": f"^{self.prefix}$"}):
+        for network in self.client.networks.list(filters={"name": f"^{self.prefix}(-edge|-apps)?$"}):
             network.remove()
         for volume in self.client.volumes.list():
             if volume.name in mounted or str(volume.name).startswith(f"{self.prefix}-"):
@@ -229,6 +230,11 @@ class Deployment:
     def url(self, service: str) -> str:
         """Where a published service listens."""
         return f"http://{self.config['publish'][service]}"
+
+    def past_front(self, service: str) -> str:
+        """Where a service listens in the stack's network, for what no front lets through. Only beside an engine of this host."""
+        address = self.container(service).attrs["NetworkSettings"]["Networks"][self.prefix]["IPAddress"]
+        return f"http://{address}:{METRICS[service]}"
 
     def get(self, service: str, path: str, /, **parameters: str) -> Any:
         """The JSON of a published service."""

@@ -78,7 +78,7 @@ def deployed_beside(stack: Deployment, root: Path, *, database_password: str = "
     address = f"127.0.0.1:{free_port()}"
     config = {
         "prefix": f"{stack.prefix}-shop",
-        "network": stack.prefix,
+        "network": stack.settings.apps_network,
         "listen": address,
         "images": shop_images.images(stack.client),
     }

@@ -185,7 +185,7 @@ def test_a_backup_brings_everything_back_under_another_prefix(
     now = time.time_ns()
     values = [[str(now - number), f"line {number}"] for number in range(LINES)]
     push = {"streams": [{"stream": {"service": "kept", "level": "info"}, "values": values}]}
-    requests.post(f"{stack.url('loki')}/loki/api/v1/push", json=push, timeout=30).raise_for_status()
+    requests.post(f"{stack.past_front('loki')}/loki/api/v1/push", json=push, timeout=30).raise_for_status()
     with tracing.application(stack, "kept") as application:
         traces = [tracing.trace_id(application.span("failed", 5, error=True)) for _ in range(20)]
     board = {"dashboard": {"uid": "by-hand", "title": "Made by hand", "panels": []}, "overwrite": True}

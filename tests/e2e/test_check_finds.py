@@ -47,14 +47,16 @@ def container_without_limit(stack: Deployment) -> None:
     container = stack.container("otel_collector")
     api: Any = stack.client.api
     facts = container.attrs
-    networks = facts["NetworkSettings"]["Networks"].items()
     made = {
         **facts["Config"],
-        "HostConfig": {**facts["HostConfig"], "Memory": 0, "MemorySwap": 0},
-        "NetworkingConfig": {"EndpointsConfig": {name: {"Aliases": each["Aliases"]} for name, each in networks}},
+        "HostConfig": {**facts["HostConfig"], "Memory": 0, "MemorySwap": 0, "NetworkMode": "none"},
     }
     container.remove(force=True)
     api.create_container_from_config(made, container.name)
+    api.disconnect_container_from_network(container.name, "none")
+    for name, each in facts["NetworkSettings"]["Networks"].items():
+        address = (each["IPAMConfig"] or {}).get("IPv4Address")
+        api.connect_container_to_network(container.name, name, aliases=each["Aliases"], ipv4_address=address)
     api.start(container.name)
 
 
@@ -69,7 +71,9 @@ def shipper_stopped(stack: Deployment) -> None:
 def label_of_logs(stack: Deployment) -> None:
     now = str(time.time_ns())
     streams = [{"stream": {"service": f"user-{number}"}, "values": [[now, "hello"]]} for number in range(MANY)]
-    requests.post(f"{stack.url('loki')}/loki/api/v1/push", json={"streams": streams}, timeout=30).raise_for_status()
+    requests.post(
+        f"{stack.past_front('loki')}/loki/api/v1/push", json={"streams": streams}, timeout=30
+    ).raise_for_status()
 
 
 def label_of_metrics(stack: Deployment) -> None:

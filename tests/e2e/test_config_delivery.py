@@ -117,7 +117,8 @@ def test_a_new_version_of_the_files_restarts_only_what_cannot_reload_them(stack:
         stack.edited("config/socket_proxy.py", "timeout http-request 10s", "timeout http-request 9s"),
     ):
         stack.up()
-    modules = execute(stack.container("blackbox_exporter"), ["wget", "-q", "-O", "-", "http://127.0.0.1:9115/config"])
+    page = f"http://{stack.settings.listens('blackbox_exporter')}:9115/config"
+    modules = execute(stack.container("blackbox_exporter"), ["wget", "-q", "-O", "-", page])
     assert "timeout: 7s" in modules[1]
     assert "timeout: 8s" not in modules[1]
     assert "timeout http-request 9s" in text_of(stack, "socket_proxy", "haproxy.cfg")

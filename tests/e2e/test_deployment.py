@@ -12,13 +12,14 @@ from components.engine import execute
 from components.preflight import Engine
 from config import services
 from config.container import Container
+from config.networks import own_networks
 from config.settings import Settings
 from config.units import MIB
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
 
 SERVICES = (
-    *("prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy"),
+    *("prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy", "scrape_proxy", "api_proxy"),
     *("loki", "alloy", "otel_collector", "jaeger"),
 )
 """What a stack runs that names nothing else to watch."""
@@ -66,6 +67,7 @@ def test_a_service_is_as_hardened_on_the_engine_as_it_is_declared(
     attributes = deployment.container(service).attrs
     host = attributes["HostConfig"]
     limit = settings.memory_mib(service) * MIB
+    names = dict(zip(("inside", "edge", "users"), own_networks(settings.prefix), strict=True))
     assert {
         "memory": host["Memory"],
         "memory and swap": host["MemorySwap"],
@@ -79,7 +81,7 @@ def test_a_service_is_as_hardened_on_the_engine_as_it_is_declared(
         "user": attributes["Config"]["User"],
         "time to stop": attributes["Config"]["StopTimeout"],
         "host's namespaces": [host[kind] for kind in ("PidMode", "UTSMode", "UsernsMode") if host[kind]],
-        "network": list(attributes["NetworkSettings"]["Networks"]),
+        "networks": set(attributes["NetworkSettings"]["Networks"]),
         "devices": tuple((device["PathOnHost"], device["CgroupPermissions"]) for device in host["Devices"] or ()),
     } == {
         "memory": limit,
@@ -94,7 +96,7 @@ def test_a_service_is_as_hardened_on_the_engine_as_it_is_declared(
         "user": spec.user,
         "time to stop": spec.grace_seconds,
         "host's namespaces": [],
-        "network": [settings.prefix],
+        "networks": {names[zone] for zone in settings.joins(service)},
         "devices": tuple((device, "r") for device in spec.devices),
     }
 
@@ -110,7 +112,7 @@ def test_a_service_writes_nowhere_but_into_its_own_data(
 
 def test_what_loads_the_files_is_held_too_and_has_no_network(deployment: Deployment) -> None:
     loaders = [name for name in deployment.containers() if name.endswith(("-loader", "-validator", "-vault"))]
-    assert len(loaders) == 10
+    assert len(loaders) == 13
     for name in loaders:
         host = deployment.client.containers.get(name).attrs["HostConfig"]
         assert host["Memory"] == host["MemorySwap"] > 0, name
@@ -129,10 +131,10 @@ def test_ports_are_published_on_loopback_only(deployment: Deployment) -> None:
         ]
         for name in deployment.containers()
     }
-    # Of the two doors of the collector each has a name of its own.
+    # By gRPC the collector is reached directly, anything else by the front of APIs without a login.
     wanted: dict[str, list[str]] = {}
     for door, listen in sorted(listens.items()):
-        service = "otel_collector" if door.startswith("otlp_") else door
+        service = "otel_collector" if door == "otlp_grpc" else "api_proxy"
         wanted.setdefault(f"{deployment.prefix}-{service}", []).append(listen)
     assert {name: sorted(ports) for name, ports in published.items() if ports} == {
         name: sorted(ports) for name, ports in wanted.items()

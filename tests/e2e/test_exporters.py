@@ -12,6 +12,7 @@ from docker.models.containers import Container
 from components.engine import execute
 from tests.e2e import leftovers
 from tests.e2e.deployment import Deployment
+from tests.e2e.neighbour import listening, neighbour
 from tests.e2e.shop import Shop
 from tests.e2e.wait import until
 from toolchain.images import for_tests
@@ -20,6 +21,9 @@ PASSWORDS = {"postgres_password": "pg:s3cret/'%", "redis_password": 'redis s3cre
 USERS = {"postgres": "exporter ro", "redis": "me@shop"}
 DATABASE = "100% my shop"
 """With everything in them that a URL, a shell or JSON could stumble over."""
+
+
+WITHOUT_PORTS = {"jaeger_es_index_cleaner"}
 
 
 def _succeeds(container: Container, command: list[str]) -> bool:
@@ -113,6 +117,26 @@ def test_a_probe_tells_an_open_door_from_a_closed_one(stack: Deployment, shop: S
     assert _value(stack, 'probe_http_status_code{probe="shop"}') == 200
     [closed] = until(lambda: stack.query('probe_success{probe="closed"} == 0'))
     assert closed["metric"]["service"] == "closed"
+
+
+def test_a_neighbour_reaches_nothing_of_the_stack_but_otlp(stack: Deployment, shop: Shop) -> None:
+    """Every port on which any container of the stack listens, at every address that it has."""
+    until(lambda: stack.query("pg_up == 1"))
+    with neighbour(stack, shop.name) as other, neighbour(stack, f"{stack.prefix}-apps") as another:
+        doors = {}
+        for service in stack.settings.services:
+            container = stack.container(service)
+            for port in listening(container):
+                for name, joined in container.attrs["NetworkSettings"]["Networks"].items():
+                    doors[f"{joined['IPAddress']}:{port}"] = (service, name, port)
+        assert {service for service, *_ in doors.values()} >= set(stack.settings.services) - WITHOUT_PORTS
+        reached = {doors[address] for one in (other, another) for address in one.reached(*doors)}
+        assert reached == {
+            ("otel_collector", name, port) for name in (shop.name, f"{stack.prefix}-apps") for port in (4317, 4318)
+        }
+        names = ("prometheus:9090", "blackbox_exporter:9115", "redis_exporter:9121", "loki:3100", "otel_collector:8888")
+        found = other.reached("otel-collector:4318", *names, *(f"{stack.prefix}-{name}" for name in names))
+        assert found == {"otel-collector:4318"}
 
 
 def test_passwords_show_neither_in_the_engine_nor_in_logs_nor_in_the_state(stack: Deployment) -> None:

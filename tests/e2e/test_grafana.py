@@ -12,7 +12,7 @@ import requests
 
 from check import grafana as check_grafana
 from components.engine import execute
-from config import caddy, dashboard_files, grafana
+from config import api_proxy, caddy, dashboard_files, grafana
 from config.settings import GRAFANA_PASSWORD
 from tests.e2e import tracing
 from tests.e2e.deployment import Deployment
@@ -117,6 +117,140 @@ def test_nobody_sees_anything_without_the_password(stack: Deployment) -> None:
     assert answer.status_code in {401, 403, 404, 422}
 
 
+# What strangers, viewers and guessers can do
+
+
+ATTACKS = [
+    ("GET", "loki/ingester/shutdown"),
+    ("POST", "loki/ingester/shutdown"),
+    ("POST", "loki/loki/api/v1/push"),
+    ("POST", "loki/flush"),
+    ("GET", "loki/config"),
+    ("DELETE", "loki/loki/api/v1/delete"),
+    ("GET", "loki/loki/api/v1/..%2f..%2f..%2fingester/shutdown"),
+    ("GET", "prometheus/api/v1/status/config"),
+    ("GET", "prometheus/debug/pprof/cmdline"),
+    ("POST", "prometheus/-/quit"),
+    ("POST", "alertmanager/api/v2/silences"),
+    ("POST", "alertmanager/api/v2/alerts"),
+    ("POST", "jaeger/api/archive/1"),
+]
+SILENCE = {
+    "matchers": [{"name": "alertname", "value": ".+", "isRegex": True}],
+    "startsAt": "2026-01-01T00:00:00Z",
+    "endsAt": "2036-01-01T00:00:00Z",
+    "createdBy": "viewer",
+    "comment": "all of them",
+}
+
+
+@pytest.fixture(scope="module")
+def viewer(stack: Deployment) -> requests.Session:
+    """Somebody with the least role, logged in."""
+    login = {"login": "viewer", "password": "viewerpw1"}
+    made = requests.post(
+        f"{stack.url('grafana')}/api/admin/users",
+        json={"name": "v", **login}, auth=("admin", PASSWORD), timeout=30,
+    )  # fmt: skip
+    made.raise_for_status()
+    session = requests.Session()
+    told = {"user": login["login"], "password": login["password"]}
+    session.post(f"{stack.url('grafana')}/login", json=told, timeout=30).raise_for_status()
+    assert session.get(f"{stack.url('grafana')}/api/user", timeout=30).json()["login"] == "viewer"
+    return session
+
+
+@pytest.mark.parametrize(("method", "path"), ATTACKS)
+def test_a_data_source_lets_nobody_do_more_than_read(
+    stack: Deployment, viewer: requests.Session, method: str, path: str
+) -> None:
+    started = stack.started("loki")
+    url = f"{stack.url('grafana')}/api/datasources/proxy/uid/{path}"
+    admin = requests.Session()
+    admin.auth = ("admin", PASSWORD)
+    for who in (viewer, admin):
+        assert who.request(method, url, json={}, timeout=30).status_code in {400, 403, 404}
+    assert stack.started("loki") == started
+    assert requests.get(f"{stack.past_front('loki')}/ready", timeout=30).ok
+
+
+def test_nobody_silences_alerts_by_grafana(stack: Deployment, viewer: requests.Session) -> None:
+    for path in ("alertmanager/alertmanager/api/v2/silences", "alertmanager/alertmanager/config/api/v1/alerts"):
+        answer = viewer.post(f"{stack.url('grafana')}/api/{path}", json=SILENCE, timeout=30)
+        assert answer.status_code >= 400
+    admin = requests.post(
+        f"{stack.url('grafana')}/api/alertmanager/alertmanager/api/v2/silences",
+        json=SILENCE, auth=("admin", PASSWORD), timeout=30,
+    )  # fmt: skip
+    assert admin.status_code >= 400
+    assert through(stack, "alertmanager", "/api/v2/silences") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/api/prometheus/prometheus/api/v1/rules", "data"),
+        ("/api/prometheus/loki/api/v1/rules", "data"),
+        ("/api/prometheus/prometheus/api/v1/alerts", "data"),
+        ("/api/alertmanager/alertmanager/api/v2/alerts", None),
+        ("/api/alertmanager/alertmanager/api/v2/status", "versionInfo"),
+        ("/api/datasources/uid/prometheus/health", "status"),
+        ("/api/datasources/uid/prometheus/resources/api/v1/labels", "data"),
+        ("/api/datasources/uid/loki/resources/labels?start=1", "data"),
+    ],
+)
+def test_its_pages_of_alerts_and_its_data_sources_are_answered(stack: Deployment, path: str, key: str | None) -> None:
+    answer = ask(stack, path)
+    assert key is None or key in answer
+
+
+def test_its_metrics_are_for_prometheus_only(stack: Deployment) -> None:
+    assert requests.get(f"{stack.url('grafana')}/metrics", timeout=30).status_code == 403
+    until(lambda: through(stack, "prometheus", "/api/v1/query", query='up{job="grafana"} == 1')["data"]["result"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "status_code"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 403),
+    ],
+)
+def test_another_site_asks_it_nothing(
+    stack: Deployment, viewer: requests.Session, headers: dict[str, str], status_code: int
+) -> None:
+    answer = viewer.get(f"{stack.url('grafana')}/api/user", headers=headers, timeout=30)
+    assert answer.status_code == status_code
+
+
+def test_its_key_is_its_own_and_nobody_else_reads_it(stack: Deployment) -> None:
+    code, text = execute(stack.container("grafana"), ["stat", "-c", "%a %s", grafana.SECRET_KEY])
+    assert (code, text.split()) == (0, ["400", "44"])
+    shown = ask(stack, "/api/admin/settings")["security"]
+    assert "SW2YcwTIb9zpOOhoPsMm" not in json.dumps(shown)
+    assert "secret_key" not in stack.container("grafana").logs().decode()
+
+
+def test_another_key_costs_only_the_passwords_that_were_kept_by_the_one_before(stack: Deployment) -> None:
+    """So it is for a stack from before the key, which kept them by the one that everybody knows."""
+    source = {"name": "mine", "type": "prometheus", "access": "proxy", "url": "http://mine", "basicAuth": True}
+    url, admin = f"{stack.url('grafana')}/api/datasources", ("admin", PASSWORD)
+    made = requests.post(url, json={**source, "secureJsonData": {"basicAuthPassword": "x"}}, auth=admin, timeout=30)
+    made.raise_for_status()
+    before = titles(stack)
+    try:
+        container = stack.container("grafana")
+        assert execute(container, ["rm", "-f", grafana.SECRET_KEY])[0] == 0
+        container.restart(timeout=30)
+        assert until(lambda: titles(stack) == before, seconds=60)
+        assert "mine" in {one["name"] for one in ask(stack, "/api/datasources")}
+        assert until(lambda: "data" in through(stack, "prometheus", "/api/v1/query", query="up"))
+        stack.up()
+    finally:
+        requests.delete(f"{url}/name/mine", auth=admin, timeout=30).raise_for_status()
+
+
 # The post-deploy check
 
 
@@ -187,6 +321,19 @@ def test_a_dashboard_that_is_no_longer_declared_is_gone(stack: Deployment) -> No
     assert "overview" in titles(stack)
 
 
+def test_wrong_passwords_of_strangers_keep_no_deployment_out(stack: Deployment) -> None:
+    """Last with this password: for five minutes nobody gets in from outside by one."""
+    answers = [status(stack, "wrong") for _ in range(api_proxy.WRONG_PASSWORDS + 2)]
+    assert answers[-2:] == [429, 429]
+    stack.config["metrics"]["scrape_interval"] = "8s"  # a data source changes
+    stack.up()
+    assert until(lambda: not complaints(stack))
+    # Whoever guesses is told to wait; with a proxy that knows nothing of it the right password is right.
+    stack.container("api_proxy").restart(timeout=5)
+    assert until(lambda: status(stack, PASSWORD) == 200)
+    assert Grafana(stack, PASSWORD).json_data("prometheus")["timeInterval"] == "8s"
+
+
 def test_another_password_is_the_only_one_and_whoever_was_logged_in_is_out(stack: Deployment) -> None:
     session = requests.Session()
     session.post(
@@ -208,7 +355,9 @@ def test_another_password_is_the_only_one_and_whoever_was_logged_in_is_out(stack
     assert [one["message"] for one in until(lambda: annotations(stack, begun))] == ["grafana: files or secrets"]
 
 
-def test_under_a_domain_it_is_reached_by_tls_and_nothing_else_restarts(stack: Deployment, tmp_path: Path) -> None:
+def test_under_a_domain_it_is_reached_by_tls_and_only_who_knows_the_domain_restarts(
+    stack: Deployment, tmp_path: Path
+) -> None:
     before = {service: stack.started(service) for service in stack.settings.services}
     port = free_port()
     stack.config["grafana"] = {"tls": {"domain": "localhost", "certificate": "internal"}}
@@ -216,7 +365,11 @@ def test_under_a_domain_it_is_reached_by_tls_and_nothing_else_restarts(stack: De
     begun = time.time_ns()
     stack.up()
     after = {service: stack.started(service) for service in before}
-    assert {service for service in before if before[service] != after[service]} <= {"grafana", "alertmanager"}
+    assert {service for service in before if before[service] != after[service]} <= {
+        "grafana",
+        "alertmanager",
+        "api_proxy",
+    }
     assert after["grafana"] != before["grafana"]
     [mark] = until(lambda: annotations(stack, begun))
     assert "grafana: files or secrets" in mark["message"]

@@ -41,7 +41,7 @@ def push(stack: Deployment, labels: Mapping[str, str], *lines: str, ago: float =
     last = time.time_ns() - int(ago * 1e9)
     values = [[str(last - 1000 * (len(lines) - number)), line] for number, line in enumerate(lines, start=1)]
     body = {"streams": [{"stream": dict(labels), "values": values}]}
-    return requests.post(f"{stack.url('loki')}/loki/api/v1/push", json=body, timeout=30)
+    return requests.post(f"{stack.past_front('loki')}/loki/api/v1/push", json=body, timeout=30)
 
 
 def found(stack: Deployment, query: str) -> set[str]:
@@ -74,7 +74,7 @@ def chunks(stack: Deployment) -> int:
 
 def flushed(stack: Deployment) -> bool:
     """Whether all is on its disk. What came after a flush needs another one: the line about a deployment takes its time."""
-    requests.post(f"{stack.url('loki')}/flush", timeout=30).raise_for_status()
+    requests.post(f"{stack.past_front('loki')}/flush", timeout=30).raise_for_status()
     return metric(stack, "loki_ingester_memory_chunks") == 0
 
 
@@ -122,7 +122,10 @@ def test_ten_thousand_values_of_a_label_make_no_more_streams_than_are_allowed(st
         ]
         body = json.dumps({"streams": streams})
         answer = requests.post(
-            f"{stack.url('loki')}/loki/api/v1/push", data=body, headers={"Content-Type": "application/json"}, timeout=60
+            f"{stack.past_front('loki')}/loki/api/v1/push",
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=60,
         )
         statuses.add(answer.status_code)
     assert statuses == {429}
@@ -197,7 +200,7 @@ def test_a_log_by_otlp_is_found_and_what_varies_is_no_label(stack: Deployment) -
         "spanId": "eee19b7ec3c1b174",
     }
     body = {"resourceLogs": [{"resource": {"attributes": resource}, "scopeLogs": [{"logRecords": [record]}]}]}
-    requests.post(f"{stack.url('loki')}/otlp/v1/logs", json=body, timeout=30).raise_for_status()
+    requests.post(f"{stack.past_front('loki')}/otlp/v1/logs", json=body, timeout=30).raise_for_status()
 
     with_trace = '{service="billing"} | trace_id="5b8efff798038103d269b633813fc60c" | user_id="u-1" | session="s-1"'
     until(lambda: found(stack, with_trace) == {"card refused"})

@@ -34,6 +34,8 @@ TOGETHER = {
         "the folder of the Docker socket as one of logs",
         "the host's processes",
         "a password in the environment",
+        "a plugin of the engine",
+        "a command of somebody else's",
     ),
     "operation": (
         "no health checks",

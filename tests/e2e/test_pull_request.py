@@ -13,17 +13,19 @@ from tests.e2e.deployment import PROJECT, ROOT
 
 SEALED = "v1:bm90aGluZw==:bm90aGluZw=="
 """A secret that nobody here can open."""
+TOO_MUCH = {"memory": {"host": "64GiB", "prometheus": "4GiB", "loki": "4GiB", "otel_collector": "8GiB"}}
+"""Refused by the policy memory-ceiling."""
 HOST = {"host": "ssh://deploy@vps.invalid", "ssh": {"known_hosts": "known_hosts"}}
 
 
 @dataclass
 class Fork:
-    """A clone in which somebody commits."""
+    """A clone in which somebody commits, and a checkout of the base beside it."""
 
     folder: Path
 
     def commit(self, **config: Any) -> str:
-        """The stack file with this in it; returns the commit."""
+        """The stack file with this in it, and whatever else has changed; returns the commit."""
         own = {"docker": HOST, "slack_webhook": {"secure": SEALED}, **config}
         text = yaml.safe_dump({"config": {f"{PROJECT}:{key}": value for key, value in own.items()}})
         (self.folder / "Pulumi.shop.yaml").write_text(text)
@@ -33,15 +35,25 @@ class Fork:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=self.folder, check=True, capture_output=True, text=True)
         return head.stdout.strip()
 
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Other words in one file, to be committed."""
+        text = (self.folder / path).read_text()
+        assert old in text
+        (self.folder / path).write_text(text.replace(old, new))
+
     def report(self, base: str, *, fails: bool = False) -> tuple[str, str]:
         """What was printed, and what would be the comment."""
+        beside = self.folder.with_name("base")
+        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", beside, base], cwd=self.folder, check=True)
+        (beside / ".venv").unlink(missing_ok=True)  # committed: the ignored one is a folder
+        (beside / ".venv").symlink_to(ROOT / ".venv")
         done = subprocess.run(
-            [".venv/bin/python", "-m", "toolchain", "pull-request", "--base", base, "--stack", "shop"],
-            cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            [".venv/bin/python", "-m", "toolchain", "pull-request", "--head", self.folder, "--stack", "shop"],
+            cwd=beside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         assert bool(done.returncode) == fails, done.stdout
         assert "Traceback" not in done.stdout, done.stdout
-        file = self.folder / "pull-request.md"
+        file = beside / "pull-request.md"
         return done.stdout, file.read_text() if file.exists() else ""
 
 
@@ -51,7 +63,6 @@ def fork(tmp_path: Path) -> Fork:
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
     for name in ("toolchain", "config", "components", "policies"):  # as they are here, committed or not
         shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
     return Fork(folder)
 
 
@@ -74,7 +85,7 @@ def test_what_changes_nothing_is_told_so(fork: Fork) -> None:
 
 def test_what_a_policy_forbids_fails_and_the_comment_says_why(fork: Fork) -> None:
     base = fork.commit()
-    fork.commit(memory={"host": "64GiB", "prometheus": "4GiB", "loki": "4GiB", "otel_collector": "8GiB"})
+    fork.commit(**TOO_MUCH)
     printed, comment = fork.report(base, fails=True)
     assert comment.startswith("### `shop`: refused")
     assert "memory-ceiling" in comment
@@ -89,7 +100,32 @@ def test_settings_that_are_wrong_fail_with_their_key(fork: Fork) -> None:
     assert "nervous-system:metric: unknown key; did you mean metrics?" in printed
 
 
-def test_a_base_that_is_not_there_is_told_in_one_message(fork: Fork) -> None:
-    fork.commit()
-    printed, _ = fork.report("no-such-branch", fails=True)
-    assert printed.count("no commit no-such-branch") == 1
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        pytest.param("policies/catalogue.py", "    memory, labels,", "    labels,", id="a policy that is taken out"),
+        pytest.param(
+            "toolchain/stack.py",
+            'pack, config = ("--policy-pack", str',
+            'pack, config = ("--policy-packs", str',
+            id="a toolchain without them",
+        ),
+    ],
+)
+def test_who_loosens_what_judges_is_judged_by_the_base_and_told_so(path: str, old: str, new: str, fork: Fork) -> None:
+    base = fork.commit()
+    fork.edit(path, old, new)
+    fork.commit(**TOO_MUCH)
+    _, comment = fork.report(base, fails=True)
+    assert "memory-ceiling" in comment
+    assert "**This pull request changes what judges pull requests.**" in comment
+    assert path in comment
+
+
+def test_a_policy_that_its_own_pull_request_allows_away_still_counts(fork: Fork) -> None:
+    base = fork.commit()
+    (fork.folder / "policies.shop.json").write_text('{"all": "disabled"}')
+    fork.commit(**TOO_MUCH)
+    _, comment = fork.report(base, fails=True)
+    assert "memory-ceiling" in comment
+    assert "policies.shop.json" in comment

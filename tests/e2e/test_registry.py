@@ -23,7 +23,7 @@ from toolchain.registry import LOGIN, Registry, running
 from toolchain.report import ToolchainError
 
 SERVICES = (
-    *("prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy"),
+    *("prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy", "scrape_proxy", "api_proxy"),
     *("loki", "alloy", "otel_collector", "jaeger"),
 )
 

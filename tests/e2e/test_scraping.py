@@ -7,12 +7,14 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+import requests
 from docker import DockerClient
 from docker.models.containers import Container
 
 from config.images import pins
 from tests.e2e import leftovers
 from tests.e2e.deployment import SHORT, Deployment
+from tests.e2e.neighbour import LISTENS, REDIRECTS, neighbour
 from tests.e2e.outside import OPENMETRICS, Outside, gateway
 from tests.e2e.shop import Shop
 from tests.e2e.wait import until
@@ -110,14 +112,15 @@ def test_an_application_of_the_static_list_is_read(stack: Deployment, billing: O
     assert sample["value"][1] == "7"
 
 
-@pytest.mark.parametrize("where", ["in the user's network", "in the stack's network", "in both"])
+@pytest.mark.parametrize("where", ["in the user's network", "in the network that the stack has for it", "in both"])
 def test_a_container_that_asks_for_it_is_found_read_once_and_forgotten(
     where: str, stack: Deployment, shop: Shop, run: Callable[..., Container]
 ) -> None:
+    apps = stack.settings.apps_network
     networks = {
         "in the user's network": (shop.name,),
-        "in the stack's network": (stack.prefix,),
-        "in both": (shop.name, stack.prefix),
+        "in the network that the stack has for it": (apps,),
+        "in both": (shop.name, apps),
     }[where]
     container = run(
         "web",
@@ -242,3 +245,37 @@ def test_no_label_of_any_metric_has_a_hundred_values(stack: Deployment) -> None:
     assert len(values) > 1000
     over = {key: len(found) for key, found in values.items() if len(found) >= 100 and key[1] not in UNBOUNDED}
     assert not over, json.dumps({f"{metric}.{label}": count for (metric, label), count in over.items()})
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://loki:3100/ingester/shutdown",
+        "http://alertmanager:9093/-/healthy",
+        "http://127.0.0.1:9090/-/quit",
+        "http://169.254.169.254/latest/meta-data/",
+    ],
+)
+def test_an_application_that_answers_with_a_redirect_leads_nowhere(target: str, stack: Deployment, shop: Shop) -> None:
+    before = stack.started("loki")
+    with neighbour(stack, shop.name, scrape="true", port="8000", service="turned") as bad:
+        bad.listens(8000, REDIRECTS, target)
+        refused = "server returned HTTP status 302 Found"
+        until(lambda: [one for one in _targets(stack, "turned") if one["lastError"] == refused], seconds=25)
+        until(lambda: bad.got)
+    assert stack.started("loki") == before
+    assert requests.get(f"{stack.past_front('loki')}/ready", timeout=10).ok
+
+
+def test_who_is_called_as_a_service_of_the_stack_gets_nothing_of_it(stack: Deployment, shop: Shop) -> None:
+    """Whichever name of it, and whoever looks it up next: Prometheus and the collector have just started."""
+    names = ("alertmanager", "jaeger", "loki", "api_proxy", "scrape_proxy", "prometheus")
+    aliases = tuple(alias for name in names for alias in (name, f"{stack.prefix}-{name}", f"{name}.{stack.prefix}"))
+    with neighbour(stack, shop.name, aliases=aliases) as bad:
+        for port in (9093, 3100, 9090, 8080):
+            bad.listens(port, LISTENS)
+        for service in ("prometheus", "otel_collector", "scrape_proxy"):
+            stack.container(service).restart(timeout=30)
+        until(lambda: _up(stack, "billing"), seconds=60)
+        until(lambda: stack.query("prometheus_notifications_sent_total > 0"), seconds=60)  # the Watchdog, at least
+        assert not bad.got

@@ -85,7 +85,7 @@ def before(stack: Deployment) -> str:
 
 def _push(stack: Deployment, service: str, values: list[list[str]]) -> None:
     push = {"streams": [{"stream": {"service": service, "level": "info"}, "values": values}]}
-    requests.post(f"{stack.url('loki')}/loki/api/v1/push", json=push, timeout=30).raise_for_status()
+    requests.post(f"{stack.past_front('loki')}/loki/api/v1/push", json=push, timeout=30).raise_for_status()
 
 
 def _lines(stack: Deployment, service: str = KEPT) -> list[str]:

@@ -296,10 +296,6 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         code(SERVICE, 'ip=address.strip("[]"), ', ""),
         {"ports-on-loopback"},
     ),
-    "the folder of the Docker socket as one of logs": (
-        config(logs={"files": "/var/run"}),
-        {"docker-socket"},
-    ),
     "folders of the host that can be written to": (
         code(SERVICE, "read_only=True,\n        bind", "read_only=False,\n        bind"),
         {"docker-socket", "apart-from-the-host"},
@@ -324,7 +320,59 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         code(SERVICE, '"no-new-privileges:true"', '"seccomp=unconfined"'),
         {"apart-from-the-host"},
     ),
+    "a volume that is a folder of the system": (
+        code(
+            SERVICE,
+            "name=full_name,\n                # Kept",
+            'name=full_name, driver_opts={"type": "none", "o": "bind", "device": "/etc"},\n                # Kept',
+        ),
+        {"apart-from-the-host"},
+    ),
+    "a volume whose name is the socket": (
+        code(SERVICE, "volume_name=self.data.name, ", 'volume_name="/var/run/docker.sock", '),
+        {"docker-socket", "apart-from-the-host"},
+    ),
+    "the processes of another container": (
+        code(SERVICE, "must_run=True,", 'must_run=True, pid_mode="container:shop",'),
+        {"apart-from-the-host"},
+    ),
+    "a disk as a device": (
+        code("config/cadvisor.py", "(KMSG,)", '("/dev/sda",)'),
+        {"apart-from-the-host"},
+    ),
+    "a network on the host's wire": (
+        code("__main__.py", "    name=settings.prefix,\n", '    name=settings.prefix, driver="macvlan",\n'),
+        {"apart-from-the-host"},
+    ),
+    "a plugin of the engine": (
+        code(
+            "__main__.py",
+            "network = docker.Network(",
+            'docker.Plugin("plugin", name="x/y", opts=pulumi.ResourceOptions(provider=engine))\nnetwork = docker.Network(',
+        ),
+        {"known-kinds"},
+    ),
+    "a command of somebody else's": (
+        code("components/stack.py", "-m components.annotation", "-m http.server"),
+        {"known-commands"},
+    ),
+    "a module of somebody else's for a known command": (
+        code("components/stack.py", 'environment={"ORDER"', 'environment={"PYTHONPATH": "/tmp", "ORDER"'),
+        {"known-commands"},
+    ),
     # secrets
+    "a password in a health check": (
+        code(SERVICE, 'tests=["CMD", *test]', 'tests=["CMD", "redis-cli", "-a", "correct horse", "ping"]'),
+        {"no-secrets-in-clear"},
+    ),
+    "a password in a config file": (
+        code(
+            "config/prometheus.py",
+            '"scrape_configs":',
+            '"remote_read": [{"basic_auth": {"password": "pepper"}}], "scrape_configs":',
+        ),
+        {"no-secrets-in-clear"},
+    ),
     "a password in the environment": (
         code(SERVICE, "dict(spec.environment)", 'dict(spec.environment, ADMIN_PASSWORD="correct horse")'),
         {"no-secrets-in-clear"},
@@ -479,6 +527,21 @@ GOOD: Mapping[str, Change] = {
     "a password by the name of its file": code(
         SERVICE, "dict(spec.environment)", 'dict(spec.environment, ADMIN_PASSWORD_FILE="/config/current/secrets/admin")'
     ),
+    "a password of a name that only says where": code(
+        SERVICE,
+        "dict(spec.environment)",
+        'dict(spec.environment, TOKEN_TTL="3600", KEYS_PREFIX="shop", MAX_TOKENS="9")',
+    ),
+    "a weak capability": code("config/cadvisor.py", '"CAP_SYSLOG",', '"CAP_SYSLOG", "CAP_NET_BIND_SERVICE",'),
+    "a setting of the container's own network": code(
+        SERVICE, "must_run=True,", 'must_run=True, sysctls={"net.ipv4.ip_forward": "0"},'
+    ),
+    "a private namespace for memory": code(SERVICE, "must_run=True,", 'must_run=True, ipc_mode="private",'),
+    "a network that reaches nothing outside": code(
+        "__main__.py", "    name=settings.prefix,\n", "    name=settings.prefix, internal=True,\n"
+    ),
+    "more room for temporary files": code(SERVICE, "size=64m", "size=128m"),
+    "a larger patience of health checks": code(SERVICE, "timeout=go_duration(10)", "timeout=go_duration(20)"),
     "services that start whatever stopped them": code(SERVICE, 'restart="unless-stopped"', 'restart="always"'),
     "more of each log": code(
         SERVICE,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-import clear_text
+import secret_looks
 from tests.policy.engine import UNKNOWN, of_one
 
 POLICY = "no-secrets-in-clear"
@@ -39,7 +39,7 @@ POLICY = "no-secrets-in-clear"
     ],
 )
 def test_a_secret_gives_itself_away(name: str, value: str) -> None:
-    assert clear_text.gives_away(name, value)
+    assert secret_looks.gives_away(name, value)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_secret_gives_itself_away(name: str, value: str) -> None:
     ],
 )
 def test_what_is_no_secret_does_not(name: str, value: str) -> None:
-    assert clear_text.gives_away(name, value) is None
+    assert secret_looks.gives_away(name, value) is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What Alertmanager makes of its templates, by its own amtool."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,10 @@ def alert(annotations: dict[str, str], *, status: str = "firing", **labels: str)
     return {"status": status, "labels": labels, "annotations": annotations, **times}
 
 
-def message(folder: Path, text: str, alerts: list[dict[str, Any]]) -> str:
-    """What Alertmanager makes of `text` for a group of alerts."""
+def message(folder: Path, text: str, alerts: list[dict[str, Any]], more: dict[str, Any] | None = None) -> str:
+    """What Alertmanager makes of `text` for a group of alerts. `more`: of the group."""
     told = {"receiver": "slack", "status": "firing", "alerts": alerts, "commonAnnotations": alerts[0]["annotations"]}
+    told |= more or {}
     (folder / "told.json").write_text(json.dumps(told))
     (folder / "slack.tmpl").write_text(alertmanager.templates())
     command: list[str | Path] = [images.binary("amtool"), "template", "render", "--template.text", text]
@@ -125,7 +127,7 @@ def test_a_title_without_severity_has_no_gap(tmp_path: Path) -> None:
 
 
 ADDRESSES = ("runbook_url", "dashboard_url", "logs_url", "traces_url")
-LONG = dict.fromkeys(("summary", "description"), 1000 * "words ") | dict.fromkeys(ADDRESSES, 2500 * "a")
+LONG = dict.fromkeys(("summary", "description"), 1000 * "words ") | dict.fromkeys(ADDRESSES, "https://" + 2492 * "a")
 
 
 def test_a_message_of_many_long_alerts_is_no_longer_than_slack_takes(tmp_path: Path) -> None:
@@ -151,7 +153,7 @@ def test_the_first_ten_alerts_are_told_and_the_others_counted(
 
 
 def test_an_address_without_end_is_left_out(tmp_path: Path) -> None:
-    assert "Runbook" not in message(tmp_path, TEXT, [alert({"runbook_url": 2501 * "a"})])
+    assert "Runbook" not in message(tmp_path, TEXT, [alert({"runbook_url": "https://" + 2493 * "a"})])
 
 
 def test_alerts_that_are_over_do_not_hide_those_that_fire(tmp_path: Path) -> None:
@@ -159,3 +161,55 @@ def test_alerts_that_are_over_do_not_hide_those_that_fire(tmp_path: Path) -> Non
     text = message(tmp_path, TEXT, [*over, alert({"summary": "new"}, queue="x")])
     assert text.startswith("*new*")
     assert text.count("Over: *old") == 10
+
+
+HOSTILE = {
+    "a name for everybody": ("<!channel> disk is failing", "&lt;!channel&gt; disk is failing"),
+    "a person": ("<@U0AAAAAAA>", "&lt;@U0AAAAAAA&gt;"),
+    "a link with another text": ("<https://evil.example|Open>", "&lt;https://evil.example|Open&gt;"),
+    "signs that are written already": ("&lt;!here&gt;", "&amp;lt;!here&amp;gt;"),
+    "bold": ("a *b* c", "a +b+ c"),
+    "italics": ("_a_ but node_exporter_2", "ˍa_ but node_exporter_2"),
+    "struck": ("~a~", "-a-"),
+    "code": ("```a``` `b`", "'''a''' 'b'"),
+    "lines of its own": ("a\n\n> *[RESOLVED]*\r\nb", "a &gt; +[RESOLVED]+ b"),
+    "lines that only some see": ("a\u2028b\u0085c", "a b c"),
+    "a terminal": ("a\x1b[2Jb", "a [2Jb"),
+    "letters that turn the direction": ("a\u202egpj.exe", "a gpj.exe"),
+    "a template": ("{{ .ExternalURL }} $labels", "{{ .ExternalURL }} $labels"),
+    "letters of another script": ("заказы 注文", "заказы 注文"),
+}
+"""What it tries → text of a label, and what Slack is sent."""
+
+
+@pytest.mark.parametrize("tried", HOSTILE)
+def test_slack_shows_text_of_others_as_text(tmp_path: Path, tried: str) -> None:
+    text, shown = HOSTILE[tried]
+    [one] = [alert({"headline": f"{text} fails"}, alertname="A", service=text, severity=text)]
+    assert message(tmp_path, TEXT, [one]).startswith(f"*{shown} fails*\n")
+    common = {"commonLabels": one["labels"]}
+    assert f"{shown} · A · {shown}" in message(tmp_path, '{{ template "slack.title" . }}', [one], common)
+
+
+@pytest.mark.parametrize("tried", ["a name for everybody", "lines of its own", "a terminal"])
+def test_pagerduty_gets_text_of_others_in_one_line(tmp_path: Path, tried: str) -> None:
+    text, _ = HOSTILE[tried]
+    one = alert({"headline": text}, alertname="A", service=text)
+    plain = re.sub(r"[\s\x1b]+", " ", text)
+    assert message(tmp_path, '{{ template "plain.alerts" .Alerts.Firing }}', [one]) == f"{plain}\n"
+    common = {"commonLabels": one["labels"]}
+    assert message(tmp_path, '{{ template "plain.title" . }}', [one], common) == f"[FIRING:1] A · {plain}"
+
+
+@pytest.mark.parametrize(
+    ("address", "link"),
+    [
+        ("https://r.example/a>b|c <!here>", "<https://r.example/a%3Eb%7Cc%20%3C!here%3E|Runbook>"),
+        ("!channel", ""),
+        ("javascript:alert(1)", ""),
+    ],
+)
+def test_an_address_cannot_leave_its_link(tmp_path: Path, address: str, link: str) -> None:
+    shown = message(tmp_path, TEXT, [alert({"summary": "s", "runbook_url": address})])
+    assert link in shown
+    assert shown.count("<") == 1 + bool(link)

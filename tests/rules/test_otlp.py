@@ -233,6 +233,21 @@ NAMES: dict[str, tuple[dict[str, Any], str]] = {
     "number": ({"service.name": 4711}, "4711"),
     "slash": ({"service.name": "team-a/api"}, "team-a/api"),
     "default of Node": ({"service.name": "unknown_service:/usr/bin/node"}, "unknown_service:/usr/bin/node"),
+    "other scripts": ({"service.name": "заказы 注文-Ünï_1.2@eu ☕"}, "заказы 注文-Ünï_1.2@eu ☕"),
+    "message to everybody": (
+        {"service.name": "<!channel> see <https://e.example|x>"},
+        "__channel_ see _https:_e.example_x_",
+    ),
+    "markup": ({"service.name": "*a* `b` ~c~ [d](e)"}, "_a_ _b_ _c_ _d__e_"),
+    "template": ({"service.name": "{{ .Labels }} ${x}"}, "__ .Labels __ __x_"),
+    "lines": ({"service.name": "a\nb\r\tc\u2028d"}, "a_b__c_d"),
+    "terminal": ({"service.name": "a\x1b[2J"}, "a__2J"),
+    "direction": ({"service.name": "a\u202eb\u200bc"}, "a_b_c"),
+    "quotes": ({"service.name": 'a"} or vector(1) #\\'}, "a__ or vector_1_ __"),
+    "long": ({"service.name": 500 * "ü"}, 128 * "ü"),
+    "as long as may be": ({"service.name": 128 * "注"}, 128 * "注"),
+    "the stack's own": ({"service.name": "node_exporter"}, "application_node_exporter"),
+    "begins like the stack's own": ({"service.name": "grafana-agent"}, "grafana-agent"),
 }
 """What is sent, what is stored."""
 

@@ -180,6 +180,39 @@ def ask(prometheus: str, query: str) -> dict[str, float]:
     }
 
 
+OWN = {
+    "up": "up",
+    "ends as nobody sees": "up.",
+    "begins as nobody sees": "_up",
+    "alerts": "ALERTS",
+    "alerts that fired": "ALERTS_FOR_STATE",
+    "a scrape": "scrape.samples_scraped",
+    "what a rule has recorded": "instance:node_cpu_used:ratio_rate5m",
+    "which rules are live": "nervous_system_config_info",
+}
+"""Metrics that this stack's alerts trust, as a sender might call its own."""
+
+
+def test_what_alerts_trust_cannot_be_sent(running: Collector, prometheus: str) -> None:
+    sent = [gauge(name, 1) for name in (*OWN.values(), "uploads", "scrapes")]
+
+    @until_true
+    def all_are_there() -> None:
+        for number, one in enumerate(sent):  # each by a service of its own: some are one name to Prometheus
+            running.send("metrics", metrics({"service.name": f"forger-{number}"}, one))
+        found = ask(prometheus, 'count by (service) ({service=~"forger-.*"})')
+        assert len(found) == len(sent)
+
+    all_are_there()
+    others = 'service=~"forger-.*",__name__!~"application_.*"'
+    assert ask(prometheus, f"count by (service) ({{{others}}})").keys() == {
+        f"forger-{len(OWN)}",
+        f"forger-{len(OWN) + 1}",
+    }
+    assert len(ask(prometheus, 'count by (service) ({service=~"forger-.*",__name__=~"application_.*"})')) == len(OWN)
+    assert set(ask(prometheus, "up").values()) == {1.0}
+
+
 GOOD = [f"good-{number}" for number in range(40)]
 
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from config.ports import SCRAPES
+
 
 def relabelled(labels: Mapping[str, str], rules: Iterable[Mapping[str, Any]]) -> dict[str, str] | None:
     """`labels` after `rules`; None where they are dropped. An empty label is none."""
@@ -47,10 +49,13 @@ def scraped(labels: Mapping[str, str], job: Mapping[str, Any]) -> dict[str, str]
     params = {name: [value] for name, value in target.items() if name.startswith("__param_")}
     params |= {f"__param_{name}": values for name, values in job.get("params", {}).items()}
     query = "&".join(f"{name.removeprefix('__param_')}={v}" for name, values in sorted(params.items()) for v in values)
+    address, path = target["__address__"], target["__metrics_path__"]
+    if address.endswith(f"-scrape_proxy:{SCRAPES}"):  # it asks what its path says
+        assert target["__scheme__"] == "http"
+        target["__scheme__"], address, path = path[1:].split("/", 2)
+        path = f"/{path}"
     # As Prometheus asks: a `?` within the path is a character of it.
-    url = f"{target['__scheme__']}://{target['__address__']}{target['__metrics_path__'].replace('?', '%3F')}" + (
-        f"?{query}" if query else ""
-    )
+    url = f"{target['__scheme__']}://{address}{path.replace('?', '%3F')}" + (f"?{query}" if query else "")
     series = {name: value for name, value in target.items() if not name.startswith("__")}
     return {"instance": target["__address__"], **series, "url": url}
 

@@ -189,6 +189,10 @@ def test_a_message_links_the_runbook_and_the_query() -> None:
             {"alertname": "ContainerGone", "severity": "warning", "service": "orders"},
         ),
         (
+            {"alertname": "ApplicationErrorsHigh", "severity": "critical", "service": "orders"},
+            {"alertname": "ApplicationGone", "severity": "critical", "service": "orders"},
+        ),
+        (
             {"alertname": "LogServiceSilent", "severity": "warning", "service": "orders"},
             {"alertname": "TargetDown", "severity": "critical", "service": "alloy", "job": "alloy"},
         ),
@@ -198,6 +202,7 @@ def test_a_message_links_the_runbook_and_the_query() -> None:
         "what is wrong with a service that is down",
         "what an exporter cannot see",
         "the silence of what is gone",
+        "the errors of an application that is gone",
         "the silence of all when nobody brings their lines",
     ],
 )
@@ -237,6 +242,14 @@ def test_an_alert_that_only_repeats_another_is_muted(labels: Labels, other: Labe
             {"alertname": "RedisDown", "severity": "critical", "service": "redis"},
             {"alertname": "TargetDown", "severity": "critical", "service": "redis"},
         ),
+        (
+            {"alertname": "LokiStreamsHigh", "severity": "warning", "service": "loki", "job": "loki"},
+            {"alertname": "ApplicationDown", "severity": "critical", "service": "loki"},
+        ),
+        (
+            {"alertname": "ContainersNotSeen", "severity": "warning", "service": "cadvisor", "job": "cadvisor"},
+            {"alertname": "ApplicationGone", "severity": "critical", "service": "cadvisor"},
+        ),
     ],
     ids=[
         "another queue, by a rule of the user's own",
@@ -246,6 +259,8 @@ def test_an_alert_that_only_repeats_another_is_muted(labels: Labels, other: Labe
         "another service",
         "why it is down",
         "what is critical itself",
+        "one of the stack's, by an application of its name",
+        "one of the stack's, by an application of its name that is gone",
     ],
 )
 def test_an_alert_that_says_more_is_not_muted(labels: Labels, other: Labels) -> None:

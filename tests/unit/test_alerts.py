@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from config import loki_rules
+from config import alertmanager, loki_rules, scrape
 from config.alerts import (
     EVERYTHING,
     Addresses,
@@ -261,3 +261,48 @@ def test_rules_are_plain_data() -> None:
     assert all(isinstance(group, Group) for group in made)
     assert all(isinstance(rule, Alert | RecordingRule) for group in made for rule in group.rules)
     assert len({group.name for group in made}) == len(made)
+
+
+SELECTOR = re.compile(r'(?P<name>[a-zA-Z_:][\w:]*)?\s*\{(?P<matchers>(?:[^{}"]|"(?:[^"\\]|\\.)*")*)\}')
+LISTS = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)")
+WORDS = re.compile(r"\b\w+(?=\s*\()|\b(?:and|or|unless|bool|offset)\b|(?<![\w:])\d[\w.]*")
+OF_EVERY_TARGET = {("TargetDown", "up"), ("ScrapeSlow", "scrape_duration_seconds")}
+"""Prometheus makes these itself for each target, and nobody's page has one (`OWN_METRICS` in `config/scrape.py`)."""
+
+
+def test_every_rule_reads_the_metrics_of_jobs_that_it_names() -> None:
+    """Who sends OTLP, or is scraped, calls its metrics as it likes; which job they are in is for Prometheus to say."""
+    looked_at = 0
+    made = [rule for group in groups(Thresholds(), EVERYTHING, Logs(), Traces()) for rule in group.rules]
+    recorded = {rule.record for rule in made if isinstance(rule, RecordingRule)}
+    for rule in made:
+        called = rule.name if isinstance(rule, Alert) else rule.record
+        for found in SELECTOR.finditer(rule.expr):
+            looked_at += 1
+            fixed = re.search(r'\bjob=~?"([\w|]+)"', found["matchers"])
+            assert fixed or (called, found["name"]) in OF_EVERY_TARGET, (called, found[0])
+        rest = re.sub(r"\[[^\]]*\]|\"[^\"]*\"", "", SELECTOR.sub("", rule.expr))
+        for name in re.findall(r"[a-zA-Z_:][\w:]*", WORDS.sub("", LISTS.sub("", rest))):
+            assert name in recorded or (called, name) in OF_EVERY_TARGET, (called, name)
+    assert looked_at > 100
+    assert all(re.fullmatch(scrape.OWN_METRICS, name) for name in recorded)
+
+
+def test_inhibition_asks_for_no_label_that_a_sender_chooses() -> None:
+    """Names and severities of alerts are the rules' own, and jobs Prometheus'."""
+    chosen = {
+        re.split(r"[=!~]", matcher, maxsplit=1)[0]
+        for rule in alertmanager.inhibit_rules()
+        for matcher in (*rule["source_matchers"], *rule["target_matchers"])
+    }
+    assert chosen == {"alertname", "severity", "job"}
+    of_senders = {rule.name for rule in _about("otlp") if isinstance(rule, Alert)}
+    sources = " ".join(matcher for rule in alertmanager.inhibit_rules() for matcher in rule["source_matchers"])
+    assert of_senders
+    assert not [name for name in of_senders if name in sources]
+
+
+def _about(job: str) -> list[Rule]:
+    """Rules that read what comes by that job, and is no word of Prometheus' own about it."""
+    made = [rule for group in groups(Thresholds(), EVERYTHING, Logs(), Traces()) for rule in group.rules]
+    return [rule for rule in made if f'job="{job}"' in re.sub(r"up\{[^}]*\}", "", rule.expr)]

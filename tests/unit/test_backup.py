@@ -160,17 +160,17 @@ def test_a_bucket_that_takes_nothing_is_told_in_one_message(
 
 
 def test_wrong_keys_are_told_before_anything_begins(tmp_path: Path) -> None:
-    with pytest.raises(ToolchainError, match="RECIPIENT is no public key: 'age1nonsense'"):
+    with pytest.raises(ToolchainError, match=r"RECIPIENT is no public key$"):
         Place(str(tmp_path), recipient="age1nonsense")
-    with pytest.raises(ToolchainError, match=r"IDENTITY: .*No such file"):
+    with pytest.raises(ToolchainError, match="IDENTITY names no file that can be read: No such file"):
         Place(str(tmp_path), identity=tmp_path / "missing")
     (tmp_path / "empty").write_text("")
-    with pytest.raises(ToolchainError, match="holds no secret key of age or ssh"):
+    with pytest.raises(ToolchainError, match="holds no secret key of age"):
         Place(str(tmp_path), identity=tmp_path / "empty")
 
 
 def manifest(images: Mapping[str, str], config: Mapping[str, Any] | None = None) -> Manifest:
-    stored = Stored(name="x", bytes=1, sha256="0" * 64)
+    stored = Stored(name="x.gz", bytes=1, sha256="0" * 64)
     return Manifest(
         stack="test",
         prefix="nervous-test",
@@ -195,7 +195,7 @@ def test_a_manifest_comes_back_and_without_one_there_is_no_backup(tmp_path: Path
     assert manifests.read(place) == written
     later = json.loads(written.model_dump_json()) | {"format": 2}
     place.write_clear_text(manifests.NAME, json.dumps(later).encode())
-    with pytest.raises(DamagedError, match="of another version: format: Input should be 1"):
+    with pytest.raises(DamagedError, match="was made by a newer version of this project, in format 2"):
         manifests.read(place)
 
 

@@ -16,6 +16,10 @@ from tests.bench.report import Block
 from tests.bench.series import Synthetic, continued
 
 INSPECTED: dict[str, Any] = {
+    "Name": "/ns-prometheus",
+    "NetworkSettings": {
+        "Networks": {"ns": {"IPAMConfig": None}, "ns-edge": {"IPAMConfig": {"IPv4Address": "198.18.7.2"}}, "shop": {}}
+    },
     "Config": {
         "Image": "prom/prometheus:v3",
         "Hostname": "prometheus",
@@ -80,9 +84,11 @@ def test_config_is_bound_from_a_folder_and_data_is_in_a_volume_that_is_there() -
         ("volume", "prometheus", "/prometheus"),
         ("bind", "/", "/rootfs"),
     ]
-    whole = document({"prometheus": made}, "bench")
+    whole = document({"prometheus": made}, "bench", "198.18.7.0/26")
     assert whole["volumes"] == {"prometheus": {"external": True, "name": "bench-prometheus"}}
-    assert whole["networks"] == {"default": {"name": "bench"}}
+    edge = {"name": "bench-edge", "ipam": {"config": [{"subnet": "198.18.7.0/26"}]}}
+    assert whole["networks"] == {"default": {"name": "bench"}, "edge": edge}
+    assert made["networks"]["edge"] == {"aliases": ["ns-prometheus"], "ipv4_address": "198.18.7.2"}
 
 
 def test_a_project_reads_what_it_has_written(tmp_path: Path) -> None:

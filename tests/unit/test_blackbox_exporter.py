@@ -27,7 +27,8 @@ def test_a_probe_ends_before_its_scrape_does_so_that_a_failure_is_one(module: st
 def test_the_version_is_a_module_that_the_exporter_shows_and_no_probe_may_name() -> None:
     [version] = set(MODULES) - set(get_args(Probe.model_fields["module"].annotation))
     assert version.startswith("version_")
+    address = SETTINGS.edge.address("blackbox_exporter")
     assert CONFIG.expect == {
-        "http://127.0.0.1:9115/config": version,
-        "http://127.0.0.1:9115/metrics": "blackbox_exporter_config_last_reload_successful 1",
+        f"http://{address}:9115/config": version,
+        f"http://{address}:9115/metrics": "blackbox_exporter_config_last_reload_successful 1",
     }

@@ -22,7 +22,7 @@ def test_its_only_site_on_the_published_port_is_grafana_under_the_domain(front: 
     sites = re.findall(r"^(http\S+) \{\n((?:\t.*\n)+)\}", text, flags=re.MULTILINE)
     assert [site for site, _ in sites] == [f"https://{front.domain}:443", "http://:9180"]
     said = [line.strip() for line in sites[0][1].splitlines()]
-    assert said == [*own, "reverse_proxy grafana:3000"]
+    assert said == [*own, "reverse_proxy api_proxy:23000"]
 
 
 def test_nothing_but_the_front_is_published_and_only_the_container_itself_can_change_it() -> None:

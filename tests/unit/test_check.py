@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from docker.errors import NotFound
+from rich.console import Console
 
 import check
 from check import containers, files, logs, metrics, request, traces
@@ -467,7 +468,7 @@ def test_only_what_is_on_its_way_is_waited_for(
 
         return findings
 
-    names = ("engine", "containers", "files", "metrics", "traces", "grafana", "request")
+    names = ("engine", "containers", "files", "metrics", "traces", "separation", "grafana", "request")
     for name in names:
         monkeypatch.setattr(f"check.{name}.findings", subject(name))
     monkeypatch.setattr("check.logs.findings", subject("logs", after=3))
@@ -482,8 +483,27 @@ def test_only_what_is_on_its_way_is_waited_for(
         "metrics",
         "logs",
         "traces",
+        "separation",
         "grafana",
         "request",
     ]
     assert all(finding.kept for finding in found) == kept
     assert asked == {**dict.fromkeys(names, 1), "logs": asked_logs}
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("\x1b[2Jgone", " [2Jgone"),
+        ("\x9b2Jgone", " 2Jgone"),
+        ("a\u202eb", "a b"),
+        ("[/] [bold]x[/bold]", "[/] [bold]x[/bold]"),
+        ("заказы: 5 → 3", "заказы: 5 → 3"),
+    ],
+    ids=["a command to the terminal", "a short one", "a turned direction", "markup", "letters"],
+)
+def test_the_report_shows_text_of_services_as_text(told: str, shown: str) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    check.show([Finding(told, kept=False, detail=told)], console)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count(shown) == 2

@@ -101,6 +101,54 @@ def test_every_command_is_one_that_there_is() -> None:
     assert {"up", "drift"} <= set(re.findall(r"make ([a-z]+)", called))
 
 
+def test_a_pull_request_is_judged_by_its_base() -> None:
+    preview = workflow("pull-request")["jobs"]["preview"]["steps"]
+    base, head = [step["with"] for step in preview if "checkout" in step.get("uses", "")]
+    assert (base["path"], base["ref"]) == ("base", "${{ github.event.pull_request.base.sha }}")
+    assert (head["path"], head.get("ref")) == ("head", None)  # what would be merged
+    ran = [step for step in preview if "run" in step]
+    assert {step["working-directory"] for step in ran} == {"base"}
+    assert ran[-1]["run"].endswith(" --head ../head")
+    of_gitlab = yaml.safe_load(GITLAB.read_text())["preview"]["script"]
+    assert "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" in of_gitlab[0]  # as it is now, not where the branch began
+    assert of_gitlab[2:3] == ['cd "$base" && make env']
+
+
+@pytest.mark.parametrize(
+    ("files", "marked"),
+    [
+        pytest.param("config/loki.py\ndocs/toolchain.md", False, id="the program"),
+        pytest.param("policies/memory.py", True, id="a policy"),
+        pytest.param("policies.prod.json", True, id="what policies allow"),
+        pytest.param("README.md\n.github/workflows/pull-request.yml", True, id="the workflow"),
+        pytest.param("\n".join(f"docs/{number}.md" for number in range(3000)), True, id="more than GitHub lists"),
+    ],
+)
+def test_who_changes_what_judges_is_told_by_the_workflow_that_they_did_not_change(
+    files: str, *, marked: bool, tmp_path: Path
+) -> None:
+    [step] = [step for step in steps("comment") if "run" in step]
+    (tmp_path / "files").write_text(f"{files}\n")
+    (tmp_path / "pull-request.md").write_text("the report\n")
+    gh = tmp_path / "gh"
+    gh.write_text('#!/bin/sh\ncase "$*" in *"/pulls/"*) cat files;; api*) echo 17;; esac\n')
+    gh.chmod(0o755)
+    run(step, tmp_path, GH_REPO="me/repo", OWNER="fork", BRANCH="b", COMMIT="abc")
+    report = (tmp_path / "pull-request.md").read_text()
+    assert report.endswith("the report\n")
+    assert report.startswith("**This pull request changes what judges it") == marked
+
+
+def test_a_pull_request_whose_files_nobody_knows_gets_no_comment(tmp_path: Path) -> None:
+    [step] = [step for step in steps("comment") if "run" in step]
+    gh = tmp_path / "gh"
+    gh.write_text('#!/bin/sh\ncase "$*" in *"/pulls/"*) exit 1;; api*) echo 17;; *) touch commented;; esac\n')
+    gh.chmod(0o755)
+    with pytest.raises(subprocess.CalledProcessError):
+        run(step, tmp_path, GH_REPO="me/repo", OWNER="fork", BRANCH="b", COMMIT="abc")
+    assert not (tmp_path / "commented").exists()
+
+
 def run(step: dict[str, Any], folder: Path, **environment: str) -> None:
     """The commands of a step, as GitHub runs them."""
     path = f"{folder}:/usr/bin:/bin"
@@ -115,7 +163,7 @@ def test_the_report_goes_to_the_pull_request_that_github_names(number: str, tmp_
     gh.chmod(0o755)
     branch = "it's; touch broken"  # a name that git allows, almost
     run(step, tmp_path, GH_REPO="me/repo", OWNER="fork", BRANCH=branch, COMMIT="abc")
-    asked, *commented = (tmp_path / "calls").read_text().splitlines()
+    asked, *commented = [line for line in (tmp_path / "calls").read_text().splitlines() if "/files" not in line]
     assert asked.startswith(f"api --method GET repos/me/repo/pulls -f state=open -f head=fork:{branch} ")
     assert 'select(.head.sha == "abc")' in asked
     expected = "pr comment 17 --body-file pull-request.md --edit-last --create-if-none"

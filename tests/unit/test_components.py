@@ -1,5 +1,6 @@
 """The resources that the components declare, as the provider gets them."""
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -12,10 +13,10 @@ import pytest
 from pulumi.runtime.mocks import MockResourceArgs
 
 from components.activate import Order
+from components.networks import networks
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import services
 from config.container import Container
-from config.ports import METRICS
 from config.settings import CORRELATION, LOGS, SECRETS, SERVICES, TRACES
 from config.units import go_duration, seconds
 from tests.unit.conftest import (
@@ -52,11 +53,11 @@ def stacks(
 
     def program() -> None:
         engine = docker.Provider("engine", host=settings.docker.host)
-        network = docker.Network("network", name=settings.prefix, opts=pulumi.ResourceOptions(provider=engine))
+        on_engine = pulumi.ResourceOptions(providers={"docker": engine})
         shared: dict[str, Any] = {
-            "network": network,
+            "networks": networks(settings, engine),
             "secrets": {key: pulumi.Output.secret(secret) for key in settings.secrets},
-            "opts": pulumi.ResourceOptions(providers={"docker": engine}),
+            "opts": on_engine,
         }
         MetricsStack("metrics", services.metrics(settings, own_rules or {}), settings, **shared)
         LogStack("logs", services.logs(settings), settings, **shared)
@@ -308,10 +309,10 @@ def test_logical_names_are_frozen() -> None:
     assert set(recorder.of_type(f"{PROJECT}:index:LogStack")) == {"logs"}
     assert set(recorder.of_type(f"{PROJECT}:index:TraceStack")) == {"traces"}
     assert set(recorder.of_type(f"{PROJECT}:index:Correlation")) == {"correlation"}
-    metrics = {"prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy"}
+    metrics = {"prometheus", "alertmanager", "node_exporter", "cadvisor", *PROXIES}
     services = {*metrics, "loki", "alloy", "otel_collector", "jaeger"}
     without_shell = {"loki", "alloy", "otel_collector"}
-    configured = {"prometheus", "alertmanager", "socket_proxy", "jaeger", *without_shell}
+    configured = {"prometheus", "alertmanager", "jaeger", *PROXIES, *without_shell}
     assert set(recorder.of_type(f"{PROJECT}:index:Service")) == services
     assert set(recorder.of_type(f"{PROJECT}:index:ConfigFiles")) == configured
     assert set(recorder.of_type(COMMAND)) == services
@@ -373,7 +374,7 @@ def test_a_change_of_memory_is_made_in_the_running_container() -> None:
 # Ports and networks.
 
 
-def test_a_service_is_published_where_the_settings_say_and_leads_to_its_metrics() -> None:
+def test_a_service_is_published_where_the_settings_say_and_only_by_a_front() -> None:
     containers = running(another())
     ports = {
         name: [(p["ip"], p["external"], p["internal"]) for p in c.inputs["ports"]] for name, c in containers.items()
@@ -381,41 +382,72 @@ def test_a_service_is_published_where_the_settings_say_and_leads_to_its_metrics(
     nowhere: dict[str, list[tuple[str, int, int]]] = {service: [] for service in containers}
     assert ports == {
         **nowhere,
-        "prometheus": [("0.0.0.0", 9090, METRICS["prometheus"])],  # noqa: S104 - asked for
-        "node_exporter": [("::1", 9100, METRICS["node_exporter"])],
-        "cadvisor": [("10.1.2.3", 80, METRICS["cadvisor"])],
-        "postgres_exporter": [("127.0.0.1", 9999, METRICS["postgres_exporter"])],
-        "otel_collector": [("127.0.0.1", 14317, 4317), ("0.0.0.0", 4318, 4318)],  # noqa: S104 - asked for
+        "api_proxy": [
+            ("0.0.0.0", 4318, 14318),  # noqa: S104 - otlp_http, asked for
+            ("10.1.2.3", 80, 18080),  # cadvisor
+            ("0.0.0.0", 9090, 19090),  # noqa: S104 - prometheus, asked for
+            ("::1", 9100, 19100),  # node_exporter
+            ("127.0.0.1", 9999, 19187),  # postgres_exporter
+        ],
+        "otel_collector": [("127.0.0.1", 14317, 4317)],
         "caddy": [("0.0.0.0", 443, 443)],  # noqa: S104 - asked for
     }
 
 
-def test_jaeger_is_published_with_its_pages_and_not_with_its_metrics() -> None:
-    [port] = default()[CONTAINER, "jaeger"].inputs["ports"]
-    assert (port["external"], port["internal"]) == (16686, 16686)
+def test_by_default_people_reach_the_pages_of_these() -> None:
+    ports = {port["external"]: port["internal"] for port in default()[CONTAINER, "api_proxy"].inputs["ports"]}
+    assert ports == {4318: 14318, 9090: 19090, 9093: 19093, 16686: 26686}
 
 
-def test_by_default_only_what_people_ask_is_published() -> None:
+def test_only_fronts_are_published() -> None:
     published = {name for name, c in running(everything()).items() if c.inputs.get("ports")}
-    assert published == {"prometheus", "alertmanager", "otel_collector", "jaeger", "grafana", "caddy"}
+    assert published == {"api_proxy", "otel_collector", "caddy"}
 
 
-def test_every_service_is_known_in_the_network_by_its_own_name() -> None:
-    for name, container in running(everything()).items():
-        assert container.inputs["networksAdvanced"][0] == {"name": "nervous-test", "aliases": [name]}
+PROXIES = {"socket_proxy", "scrape_proxy", "api_proxy"}
+USERS = {"obs-apps", "backend", "shop"}
+
+
+def networks_of(container: Any) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in container.inputs["networksAdvanced"]}
+
+
+def test_nothing_that_keeps_data_is_in_a_network_of_the_users() -> None:
+    """What is in one is in none of those inside, so that no name there and no hole in it leads further."""
+    outside = {name for name, c in running(another()).items() if networks_of(c).keys() & USERS}
+    exporters = {name for name in SERVICES if name.endswith("_exporter")} - {"node_exporter"}
+    assert outside == exporters | {"scrape_proxy", "otel_collector"}
+    for name in outside:
+        container = running(another())[name]
+        assert networks_of(container).keys() == {"obs-edge", *USERS}
+        assert container.inputs["sysctls"] == {"net.ipv4.ip_forward": "0"}
+        assert networks_of(container)["obs-edge"]["ipv4Address"].startswith("198.")
+
+
+def test_only_the_collector_has_a_name_in_the_networks_of_the_users() -> None:
+    """An alias like `prometheus` would answer for the user's own container of that name; nor has any in the edge network, where
+    the proxy and the exporters look up users' names."""
+    for name, container in running(another()).items():
+        for network, joined in networks_of(container).items():
+            own = {"obs": [name]} | dict.fromkeys(USERS, ["otel-collector"] if name == "otel_collector" else None)
+            assert joined.get("aliases") == own.get(network), (name, network)
         assert container.inputs["hostname"] == name
 
 
-def test_only_who_talks_to_the_users_services_joins_their_networks_and_only_the_collector_has_a_name_there() -> None:
-    """An alias like `prometheus` would answer for the user's own container of that name."""
-    containers = running(another())
-    joined = {name: c.inputs["networksAdvanced"][1:] for name, c in containers.items()}
-    exporters = {name for name in SERVICES if name.endswith("_exporter")} - {"node_exporter"}
-    for name, networks in joined.items():
-        wanted = ["backend", "shop"] if name in exporters | {"prometheus", "otel_collector"} else []
-        assert [network["name"] for network in networks] == wanted
-        alias = ["otel-collector"] if name == "otel_collector" else None
-        assert all(network.get("aliases") == alias for network in networks)
+def test_what_is_inside_has_no_address_that_others_know() -> None:
+    inside = {name for name, c in running(everything()).items() if "nervous-test" in networks_of(c)}
+    assert inside >= {"prometheus", "alertmanager", "loki", "jaeger", "grafana", "socket_proxy", "cadvisor"}
+    assert all("ipv4Address" not in networks_of(running(everything())[name])["nervous-test"] for name in inside)
+
+
+def test_the_network_between_gives_out_no_address_that_is_somebodys() -> None:
+    [network] = [each for name, each in everything().of_type("docker:index/network:Network").items() if name == "edge"]
+    [addresses] = network.inputs["ipamConfigs"]
+    given = ipaddress.ip_network(addresses["ipRange"])
+    joined = [networks_of(container) for container in running(everything()).values()]
+    taken = {each["nervous-test-edge"]["ipv4Address"] for each in joined if "nervous-test-edge" in each}
+    assert len(taken) == len([each for each in joined if "nervous-test-edge" in each]) > len(PROXIES)
+    assert not [address for address in taken if ipaddress.ip_address(address) in given]
 
 
 # What survives, and what may not.

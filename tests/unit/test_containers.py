@@ -1,6 +1,7 @@
 """What holds for every service, before any resource of it exists."""
 
 import re
+import unicodedata
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -22,6 +23,12 @@ WITHOUT_SECRETS = settings_of(EVERYTHING)
 def made(service: str) -> Container:
     """What every secret and every exporter makes of `service`."""
     return described(service, SETTINGS)
+
+
+def listens(service: str) -> str:
+    address = SETTINGS.listens(service)
+    everywhere = address == "0.0.0.0"  # noqa: S104 - compared
+    return "127.0.0.1" if everywhere and service != "elasticsearch_exporter" else address
 
 
 def files_of(service: str) -> ConfigFiles:
@@ -63,7 +70,8 @@ def test_health_is_asked_inside_on_the_own_port(service: str) -> None:
     health = made(service).health
     assert health is not None
     assert health[0] == "wget"
-    assert health[-1].startswith(f"http://127.0.0.1:{METRICS[service]}/")
+    address = listens(service)
+    assert health[-1].startswith(f"http://{address}:{METRICS[service]}/")
     assert "/dev/null" in health  # without it, wget would write into a read-only root
 
 
@@ -97,6 +105,13 @@ def test_rendering_twice_makes_the_same_bytes(service: str) -> None:
         assert dict(one.config.files) == dict(other.config.files)
         assert list(one.config.files) == list(other.config.files)
         assert dict(one.config.expect) == dict(other.config.expect)
+
+
+@pytest.mark.parametrize("service", CONFIGURED)
+def test_files_are_spelled_as_they_arrive(service: str) -> None:
+    """The provider makes one spelling (NFC) of each text on its way to the engine: another one has another digest there."""
+    files = files_of(service).files
+    assert [name for name, text in files.items() if not unicodedata.is_normalized("NFC", text)] == []
 
 
 @pytest.mark.parametrize("service", CONFIGURED)
@@ -142,7 +157,7 @@ def test_the_validator_names_the_file_relatively(service: str) -> None:
 @pytest.mark.parametrize("service", TOLD_BY_SIGNAL)
 def test_who_is_told_by_a_signal_says_which_files_it_runs(service: str) -> None:
     config = files_of(service)
-    assert all(url.startswith(f"http://127.0.0.1:{METRICS[service]}/") for url in config.expect)
+    assert all(url.startswith(f"http://{listens(service)}:{METRICS[service]}/") for url in config.expect)
     # The collector has no such metric, and no need of one: it ends when it cannot take its new files. Alloy tells by a
     # page, and hashes its file itself.
     told = any(text.endswith("config_last_reload_successful 1") for text in config.expect.values())
@@ -174,6 +189,7 @@ def test_every_secret_reaches_the_service_that_needs_it_and_no_other() -> None:
         "elasticsearch_password": "elasticsearch_exporter",
         "s3_credentials": "loki",
         "grafana_password": "grafana",
+        "grafana_secret_key": "grafana",
     }
     assert readers.keys() == SECRETS.keys() - READ_ELSEWHERE
 

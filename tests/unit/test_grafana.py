@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from config import grafana, links
-from config.container import ConfigFiles
-from config.settings import GRAFANA_PASSWORD, Settings
+from config.container import DIRECTORY, ConfigFiles
+from config.settings import GRAFANA_PASSWORD, GRAFANA_SECRET_KEY, Settings
 from tests import grafana_page
 from tests.unit.conftest import SECRET_TEXT, settings_of
 
@@ -50,12 +50,12 @@ def sources(config: dict[str, Any] | None = None) -> dict[str, Any]:
     return {source["uid"]: source for source in yaml.safe_load(text.replace("$$", "$"))["datasources"]}
 
 
-def test_data_sources_have_fixed_uids_and_names_and_lead_to_the_services_of_the_stack() -> None:
+def test_data_sources_have_fixed_uids_and_names_and_lead_to_where_the_services_can_be_read_only() -> None:
     assert {uid: (source["name"], source["url"]) for uid, source in sources().items()} == {
-        "prometheus": ("Prometheus", "http://prometheus:9090"),
-        "loki": ("Loki", "http://loki:3100"),
-        "jaeger": ("Jaeger", "http://jaeger:16686"),
-        "alertmanager": ("Alertmanager", "http://alertmanager:9093"),
+        "prometheus": ("Prometheus", "http://api_proxy:29090"),
+        "loki": ("Loki", "http://api_proxy:23100"),
+        "jaeger": ("Jaeger", "http://api_proxy:36686"),
+        "alertmanager": ("Alertmanager", "http://api_proxy:29093"),
     }
     assert not any(source["editable"] for source in sources().values())
     assert [uid for uid, source in sources().items() if source.get("isDefault")] == ["prometheus"]
@@ -272,10 +272,14 @@ def script(
     folder: Path, *arguments: str, port: int = 0, environment: Mapping[str, str] = MappingProxyType({})
 ) -> subprocess.CompletedProcess[str]:
     """The script beside the files of a stack, with Grafana's folder and an nc in `folder`."""
-    for name in ("bin", "share/bin", "files/secrets", "files/dashboards"):
+    for name in ("bin", "share/bin", "files/secrets", "files/dashboards", "data"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     text = grafana.SCRIPT.read_text()
-    for here, there in (("/usr/share/grafana", folder / "share"), (grafana.COPIES, folder / "copies")):
+    for here, there in (
+        ("/usr/share/grafana", folder / "share"),
+        (grafana.COPIES, folder / "copies"),
+        (grafana.DATA, folder / "data"),
+    ):
         assert here in text
         text = text.replace(here, str(there))
     (folder / "files" / grafana.SCRIPT.name).write_text(text)
@@ -361,3 +365,62 @@ def test_no_setting_of_an_images_environment_reaches_grafana(tmp_path: Path, nam
     assert f"HOME={tmp_path}/share" in said
     assert "OTHER=stays" in said
     assert not [line for line in said if line.startswith("GF_")]
+
+
+# The key by which it encrypts
+
+
+def kept(folder: Path) -> Path:
+    return folder / "data" / "secret_key"
+
+
+def test_the_key_is_made_once_at_the_first_start_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    assert script(tmp_path, "start").returncode == 0
+    first = kept(tmp_path).read_text()
+    assert re.fullmatch(r"[A-Za-z0-9+/]{43}=", first)
+    assert kept(tmp_path).stat().st_mode & 0o777 == 0o400
+    assert script(tmp_path, "start").returncode == 0
+    assert kept(tmp_path).read_text() == first
+
+
+def test_no_two_stacks_have_the_same_key(tmp_path: Path) -> None:
+    folders = tmp_path / "one", tmp_path / "other"
+    for folder in folders:
+        folder.mkdir()
+        assert script(folder, "start").returncode == 0
+    assert kept(folders[0]).read_text() != kept(folders[1]).read_text()
+
+
+@pytest.mark.parametrize("left", ["secret_key", "secret_key.new"])
+def test_a_key_that_was_not_written_to_its_end_is_made_again(tmp_path: Path, left: str) -> None:
+    kept(tmp_path).parent.mkdir()
+    (kept(tmp_path).parent / left).touch(mode=0o400)
+    assert script(tmp_path, "start").returncode == 0
+    assert len(kept(tmp_path).read_text()) == 44
+
+
+def test_without_a_key_it_does_not_start_with_the_one_that_everybody_knows(tmp_path: Path) -> None:
+    (tmp_path / "data" / "secret_key.new").mkdir(parents=True)  # in the way
+    done = script(tmp_path, "start")
+    assert done.returncode == 1
+    assert "ARGUMENTS" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("secrets", "file"),
+    [
+        ([GRAFANA_PASSWORD], grafana.SECRET_KEY),
+        ([GRAFANA_PASSWORD, GRAFANA_SECRET_KEY], f"{DIRECTORY}/secrets/grafana_secret_key"),
+    ],
+)
+def test_the_key_is_the_stacks_secret_where_it_has_one(secrets: list[str], file: str) -> None:
+    made = grafana.container(settings_of(secrets=secrets), {}).config
+    assert made
+    assert f"secret_key = $__file{{{file}}}\n" in made.files["grafana.ini"]
+    assert set(made.secrets) == set(secrets)
+
+
+def test_wrong_passwords_lock_nobody_out_and_other_sites_show_nothing_of_it() -> None:
+    security = ini()["security"]
+    assert security["disable_brute_force_login_protection"] == "true"  # by user: `admin` is what deployments are
+    assert (security["cookie_samesite"], security["allow_embedding"]) == ("lax", "false")

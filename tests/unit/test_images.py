@@ -86,9 +86,8 @@ def test_renovate_finds_every_pin_with_its_digest() -> None:
     [files], [pattern] = manager["managerFilePatterns"], manager["matchStrings"]
     assert re.fullmatch(files.strip("/"), "config/images.yaml")
     found = list(re.finditer(pattern.replace("(?<", "(?P<"), PINS.read_text()))
-    assert [Pin(match["packageName"], match["currentValue"], match["currentDigest"]) for match in found] == list(
-        pins().values()
-    )
+    updated = [Pin(match["packageName"], match["currentValue"], match["currentDigest"]) for match in found]
+    assert updated == list(dict.fromkeys(pins().values()))  # one may be written once for several services
     for match in found:
         assert match["packageName"].removeprefix("docker.io/").removeprefix("library/") == match["depName"]
 

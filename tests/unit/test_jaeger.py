@@ -76,7 +76,12 @@ def test_a_cluster_that_is_there_already_is_spoken_to_with_a_password_from_a_fil
     for container in (jaeger.container(settings), jaeger_es_index_cleaner.container(settings)):
         assert container.config is not None
         assert set(container.config.secrets) == {"traces_password"}
-        assert container.reaches_users
+        # By its name, which the certificate has, and through the proxy that is in the users' networks.
+        assert container.names == {"search.example": settings.edge.address("scrape_proxy")}
+    assert "bind 198." in (
+        forward := config_of("scrape_proxy", settings).files["haproxy.cfg"].split("listen cluster")[1]
+    )
+    assert ":9200" in forward
 
 
 def test_a_dollar_is_no_variable_of_the_environment() -> None:
@@ -181,7 +186,7 @@ def test_the_password_of_the_cleaner_is_read_from_its_file_when_it_runs() -> Non
 
 def test_the_cleaner_tells_when_it_succeeded_in_words_of_otlp() -> None:
     text = jaeger_es_index_cleaner.script(stack(storage="opensearch"), with_password=False)
-    [body] = re.findall(r"--post-data '(\{.*\})' http://otel_collector:4318/v1/metrics", text)
+    [body] = re.findall(r"--post-data '(\{.*\})' http://nervous-test-otel_collector:4318/v1/metrics", text)
     shell = body.replace("'$now'", "1").replace("'$last'", "2")
     [metric] = json.loads(shell)["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]
     assert metric["name"] == RETENTION_SUCCESS

@@ -8,7 +8,7 @@ import yaml
 
 from config import log_pipeline, loki
 from config.container import ConfigFiles
-from config.settings import Settings
+from config.settings import Metrics, Settings
 from tests.unit.conftest import config_of, described, refusal, settings_of
 from tests.unit.relabel import relabelled
 
@@ -258,9 +258,10 @@ def test_versions_are_no_values_of_labels_in_prometheus(labels: dict[str, str], 
 
 
 def test_an_external_label_is_no_template_of_a_log_alert() -> None:
-    """Loki 3.7 refused the whole file for the first one; of these rules its alerts carry the very text."""
+    """Loki 3.7 refused the whole file for the first one; of these rules its alerts carry the very text. A stack file may not
+    say it in the first place."""
     said = "a$b c{{ $labels.x }}d{{{"
-    settings = settings_of({"metrics": {"external_labels": {"owner": said}}})
+    settings = settings_of().model_copy(update={"metrics": Metrics(external_labels={"owner": said})})
     for group in read(config_of("loki", settings), loki.RULES)["groups"]:
         for rule in group["rules"]:
             assert rule["labels"]["owner"] == 'a$b c{{ "{{" }} $labels.x }}d{{ "{{" }}{'

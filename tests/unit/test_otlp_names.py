@@ -1,29 +1,9 @@
-"""Names of labels and metrics that are Prometheus' own. What the collector makes of them is seen in test_traces (e2e)."""
+"""Names of labels that are Prometheus' own. What the collector makes of names is seen in tests/rules/test_otlp.py."""
 
 import pytest
 import re2
 
 from config import otlp_names
-
-
-@pytest.mark.parametrize(
-    ("name", "own"),
-    [
-        ("up", True),
-        (".up", True),
-        ("scrape_duration_seconds", True),
-        ("scrape.samples", True),
-        ("ALERTS", True),
-        ("ALERTS_FOR_STATE", True),
-        ("uploads", False),
-        ("scraper.runs", False),
-        ("scrapes", False),
-        ("http.server.up", False),
-        ("alerts", False),
-    ],
-)
-def test_a_metric_that_prometheus_makes_itself_is_known(name: str, *, own: bool) -> None:
-    assert bool(re2.search(otlp_names.METRICS, name)) == own
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,11 @@ def test_files_are_read_as_they_stand(tmp_path: Path) -> None:
     assert texts == {"shop.yml": RULES, "more.yml": f"# größer\n{RULES}"}
 
 
+def test_a_letter_of_two_signs_is_read_as_it_arrives(tmp_path: Path) -> None:
+    (tmp_path / "shop.yml").write_text(f"# gro\u0308\u00dfer \uf900\n{RULES}")
+    assert read(["shop.yml"], tmp_path, stack_key=KEY) == {"shop.yml": f"# gr\u00f6\u00dfer \u8c48\n{RULES}"}
+
+
 def test_without_files_there_is_nothing_to_read(tmp_path: Path) -> None:
     assert read([], tmp_path, stack_key=KEY) == {}
 

@@ -67,7 +67,3 @@ def test_a_password_that_it_would_show_in_its_log_is_refused(password: str, says
 def test_it_counts_what_the_alerts_ask_for() -> None:
     command = exporter([]).command
     assert "--collector.long_running_transactions" in command
-
-
-def test_it_joins_the_networks_of_the_database() -> None:
-    assert exporter([]).reaches_users

@@ -1,11 +1,14 @@
 """The report of a pull request: from what two previews declare to Markdown."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config.docker_settings import Docker
-from toolchain.pull_request import ENGINE, MOST, Previewed, section, shortened, stand_in
+from toolchain import paths, pull_request
+from toolchain.pull_request import ENGINE, MOST, Previewed, judges_changed, section, shortened, stand_in
+from toolchain.report import ToolchainError
 
 CONTAINER = "docker:index/container:Container::prometheus"
 
@@ -78,3 +81,49 @@ def test_an_engine_that_a_preview_would_ask_is_stood_in_for(engine: Any) -> None
 )
 def test_an_engine_that_no_preview_asks_and_one_that_is_wrong_stays_for_the_program_to_judge(engine: Any) -> None:
     assert stand_in(engine) == engine
+
+
+def checkout(folder: Path, **files: str) -> Path:
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return folder
+
+
+JUDGED_BY = {"policies/memory.py": "1", "toolchain/lint.py": "1", "Makefile": "1", ".github/workflows/x.yml": "1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param({}, [], id="nothing"),
+        pytest.param({"config/loki.py": "2", "Pulumi.prod.yaml": "2"}, [], id="the program and a stack file"),
+        pytest.param({"policies/memory.py": "2"}, ["policies/memory.py"], id="a policy"),
+        pytest.param({"policies/new.py": "2"}, ["policies/new.py"], id="one policy more"),
+        pytest.param({"policies.prod.json": "{}"}, ["policies.prod.json"], id="what policies allow"),
+        pytest.param({"toolchain/images/build.sh": "2"}, ["toolchain/images/build.sh"], id="a script of the toolchain"),
+        pytest.param({"requirements.txt": "2"}, ["requirements.txt"], id="the packages"),
+        pytest.param({".github/workflows/x.yml": "2"}, [".github/workflows/x.yml"], id="the workflow"),
+        pytest.param({".gitlab-ci.yml": "2"}, [".gitlab-ci.yml"], id="the jobs"),
+    ],
+)
+def test_what_judges_and_is_changed_is_named(change: dict[str, str], told: list[str], tmp_path: Path) -> None:
+    base = checkout(tmp_path / "base", **JUDGED_BY)
+    assert judges_changed(base, checkout(tmp_path / "head", **JUDGED_BY | change)) == told
+
+
+def test_a_policy_that_is_gone_is_named(tmp_path: Path) -> None:
+    base = checkout(tmp_path / "base", **JUDGED_BY)
+    head = checkout(tmp_path / "head", **JUDGED_BY)
+    (head / "policies" / "memory.py").unlink()
+    assert judges_changed(base, head) == ["policies/memory.py"]
+
+
+def test_a_checkout_does_not_judge_itself() -> None:
+    with pytest.raises(ToolchainError, match="this very checkout, which would judge itself"):
+        pull_request.pull_request(paths.REPOSITORY / "config" / "..")
+
+
+def test_a_folder_without_a_program_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ToolchainError, match=r"^--head: .* holds no Pulumi\.yaml"):
+        pull_request.pull_request(tmp_path)

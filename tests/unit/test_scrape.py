@@ -11,6 +11,7 @@ from config import cadvisor, scrape
 from config.alerts.rule import Job
 from config.ports import METRICS
 from config.settings import SERVICES
+from config.trace_settings import RETENTION_SUCCESS
 from tests.unit.conftest import EVERYTHING, EXPORTERS, INSTEAD, config_of, refusal, settings_of
 from tests.unit.relabel import relabelled, scraped, targets
 
@@ -30,10 +31,26 @@ def jobs(config: dict[str, Any] | None = None, secrets: tuple[str, ...] = ()) ->
 
 
 def test_every_service_of_the_stack_is_watched() -> None:
+    """Those that are outside, by their full names; `instance` is the same everywhere."""
     named = jobs(INSTEAD) | jobs(EVERYTHING, ("grafana_password",))
-    assert {f"http://{service}:{port}/metrics" for service, port in METRICS.items()} == {
-        target["url"] for service in METRICS for target in targets(named[service]) if target
+    host = settings_of(EVERYTHING).host
+    assert host("redis_exporter") == "nervous-test-redis_exporter"
+    assert {(f"{service}:{port}", f"http://{host(service)}:{port}/metrics") for service, port in METRICS.items()} == {
+        (target["instance"], target["url"]) for service in METRICS for target in targets(named[service]) if target
     }
+
+
+def test_whatever_is_scraped_leads_prometheus_nowhere_else() -> None:
+    named = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})
+    assert [name for name, job in named.items() if job.get("follow_redirects") is not False] == []
+
+
+def test_what_users_run_is_scraped_by_the_proxy_and_by_no_foot_in_their_networks() -> None:
+    named = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})
+    theirs = ("haproxy", "application", "application-containers")
+    for job in theirs:
+        [*_, last] = named[job]["relabel_configs"]
+        assert last == {"target_label": "__address__", "replacement": "nervous-test-scrape_proxy:8080"}
 
 
 @pytest.mark.parametrize("config", [{}, EVERYTHING, {"metrics": {"applications": {"discover": False}}}])
@@ -140,7 +157,7 @@ def test_a_probe_is_asked_of_the_blackbox_exporter_and_named_after_what_it_tries
         {"name": "home", "target": "https://shop.example/"},
         {"name": "db", "target": "db:5432", "module": "tcp_connect", "service": "postgres"},
     ]
-    asked = "http://blackbox_exporter:9115/probe?module="
+    asked = "http://nervous-test-blackbox_exporter:9115/probe?module="
     assert targets(jobs({"exporters": {"probes": probes}})["probe"]) == [
         {
             "job": "probe",
@@ -168,10 +185,10 @@ def discovered(meta: Mapping[str, str] | None = None, config: dict[str, Any] | N
     """What becomes of a container that Docker's service discovery has found."""
     found = {
         "__address__": "172.18.0.5:8000",
-        "__meta_docker_network_name": "nervous-test",
+        "__meta_docker_network_name": "nervous-test-apps",
         "__meta_docker_network_ip": "172.18.0.5",
         "__meta_docker_container_name": "/shop-orders-1",
-        "__meta_docker_container_network_mode": (meta or {}).get("network_name", "nervous-test"),
+        "__meta_docker_container_network_mode": (meta or {}).get("network_name", "nervous-test-apps"),
         "__meta_docker_container_label_observability_scrape": "true",
         **{f"__meta_docker_{name}": value for name, value in (meta or {}).items()},
     }
@@ -242,6 +259,7 @@ def test_a_container_is_scraped_in_the_shared_network_only() -> None:
     assert discovered({"network_name": "bridge"}) is None
     assert discovered({"network_name": "shop"}) is None
     assert discovered({"network_name": "nervous-test-2"}) is None
+    assert discovered({"network_name": "nervous-test"}) is None  # where none of theirs is
     assert discovered({"network_name": "shop"}, {"networks": ["shop"]}) == ORDERS
     assert discovered({"network_name": "shop.net"}, {"networks": ["shop.net"]}) == ORDERS
     assert discovered({"network_name": "shop-net"}, {"networks": ["shop.net"]}) is None
@@ -528,3 +546,40 @@ def test_a_label_called_part_is_an_applications_own() -> None:
     series = {"__name__": "x", "exported_job": "shop", "part": "7"}
     [kept] = filter(None, (part_of(job, number, series) for number in range(len(job["static_configs"]))))
     assert kept["part"] == "7"
+
+
+OF_OTHERS = ("application", "application-containers", "otlp", "spans", "haproxy")
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [
+        ("up", "application_up"),
+        ("scrape_duration_seconds", "application_scrape_duration_seconds"),
+        ("ALERTS", "application_ALERTS"),
+        ("ALERTS_FOR_STATE", "application_ALERTS_FOR_STATE"),
+        ("instance:node_cpu_used:ratio_rate5m", "application_instance:node_cpu_used:ratio_rate5m"),
+        ("nervous_system_config_info", "application_nervous_system_config_info"),
+        ("uploads", "uploads"),
+        ("scrapes", "scrapes"),
+        ("http_server_up", "http_server_up"),
+        ("alerts", "alerts"),
+    ],
+)
+@pytest.mark.parametrize("job", OF_OTHERS)
+def test_nobody_else_has_a_metric_that_alerts_trust(job: str, name: str, stored: str) -> None:
+    made = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})[job]
+    renamed = [rule for rule in made["metric_relabel_configs"] if rule.get("target_label") == "__name__"]
+    assert relabelled({"__name__": name}, renamed) == {"__name__": stored}
+
+
+@pytest.mark.parametrize(
+    ("service", "kept"),
+    [("jaeger_es_index_cleaner", True), ("application_jaeger_es_index_cleaner", False), ("orders", False)],
+)
+def test_of_who_sends_only_the_cleaner_tells_when_it_succeeded(service: str, kept: bool) -> None:  # noqa: FBT001 - a column
+    sample = {"__name__": RETENTION_SUCCESS, "exported_job": service, "otlp_part": "0"}
+    rules = [rule for rule in jobs()["otlp"]["metric_relabel_configs"] if rule.get("action") != "keepequal"]
+    made = relabelled(sample, rules)
+    assert made
+    assert made["__name__"] == (RETENTION_SUCCESS if kept else f"application_{RETENTION_SUCCESS}")

@@ -1,11 +1,15 @@
 """What Maven and the JDK are asked for."""
 
+import hashlib
+from contextlib import nullcontext
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from toolchain import maven
+from toolchain.images import search_engines
+from toolchain.report import ToolchainError
 
 
 @pytest.fixture
@@ -31,6 +35,38 @@ def test_libraries_are_asked_for_with_what_they_need_and_checked(commands: list[
         ["org.example", "one", "1"],
         ["org.example", "two", "2"],
     ]
+
+
+@pytest.mark.usefixtures("commands")
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("one-1.jar", b"right", ""),
+        ("one-1.jar", b"wrong", "and should be"),
+        ("two-1.jar", b"right", "and there is no line of it"),
+    ],
+    ids=["known", "changed", "unknown"],
+)
+def test_a_jar_is_the_one_whose_hash_is_in_this_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, words: str
+) -> None:
+    pinned = tmp_path / "pinned.txt"
+    pinned.write_text(f"# hashes\n{hashlib.sha256(b'right').hexdigest()}  one-1.jar\n")
+    monkeypatch.setattr(maven, "PINNED", pinned)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ToolchainError, match=f"{name} is not the one .* {words}") if words else nullcontext():
+        maven.copy(["org.example:one:1"], tmp_path)
+
+
+def test_all_that_the_servers_are_made_of_is_known() -> None:
+    text = maven.PINNED.read_text()
+    for jar in (
+        f"elasticsearch-{search_engines.ELASTICSEARCH}",
+        f"x-pack-core-{search_engines.ELASTICSEARCH}",
+        f"opensearch-{search_engines.OPENSEARCH}",
+        f"transport-netty4-client-{search_engines.OPENSEARCH}",
+    ):
+        assert f"  {jar}.jar\n" in text
 
 
 def test_sources_are_compiled_for_the_oldest_java(commands: list[list[str]], tmp_path: Path) -> None:

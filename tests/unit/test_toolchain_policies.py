@@ -16,7 +16,7 @@ def test_the_pack_is_applied_with_the_config_that_stands_beside_the_stack_file(
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
     (tmp_path / "policies").symlink_to(PACK)
     (tmp_path / "policies.prod.json").write_text('{"all": "advisory", "memory-ceiling": {"ceiling_mib": 1}}')
-    assert stack.policies("dev") == ("--policy-pack", "policies")
+    assert stack.policies("dev") == ("--policy-pack", str(tmp_path / "policies"))
     assert stack.policies("prod") == (
         *stack.policies("dev"),
         "--policy-pack-config",

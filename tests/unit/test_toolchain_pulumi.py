@@ -4,11 +4,12 @@ import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -121,12 +122,10 @@ def test_all_that_would_be_fetched_is_asked_for(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
     monkeypatch.setattr(pulumi_cli, "platform", SimpleNamespace(machine=lambda: "aarch64", system=lambda: "Darwin"))
     asked = pulumi_cli._downloads(None)
-    assert asked[:2] == [
-        pulumi_cli.CHECKSUMS,
-        f"{pulumi_cli.RELEASES}/pulumi-v{pulumi_cli.VERSION}-darwin-arm64.tar.gz",
-    ]
-    assert asked[2].endswith("/releases/plugins/pulumi-resource-docker-v5.2.0-darwin-arm64.tar.gz")
-    assert pulumi_cli._downloads(OFFICIAL) == asked[2:]
+    cli, *plugins = asked.values()
+    assert cli == f"{pulumi_cli.RELEASES}/pulumi-v{pulumi_cli.VERSION}-darwin-arm64.tar.gz"
+    assert plugins[0].endswith("/releases/plugins/pulumi-resource-docker-v5.2.0-darwin-arm64.tar.gz")
+    assert list(pulumi_cli._downloads(OFFICIAL).values()) == plugins
 
 
 @pytest.mark.parametrize("filters", [True, False], ids=["with filters", "Python 3.11.2"])
@@ -140,9 +139,8 @@ def test_the_archive_is_unpacked_by_every_python(
         cli = tarfile.TarInfo("pulumi/pulumi")
         cli.mode, cli.size = 0o755, 3
         tar.addfile(cli, io.BytesIO(b"cli"))
-    archive = pulumi_cli._archive()
-    answers = {pulumi_cli.CHECKSUMS: f"{hashlib.sha256(content.getvalue()).hexdigest()}  {archive}".encode()}
-    monkeypatch.setattr(pulumi_cli, "_get", lambda url: answers.get(url, content.getvalue()))
+    knows(monkeypatch, {pulumi_cli._archive(): content.getvalue()})
+    monkeypatch.setattr(pulumi_cli, "_get", lambda _: content.getvalue())
     if not filters:
         monkeypatch.delattr(tarfile, "data_filter", raising=False)
 
@@ -165,20 +163,64 @@ def test_builds_are_kept_away_from_the_users_own_pulumi() -> None:
     assert "PULUMI_HOME" not in OFFICIAL.environment({"PATH": "/bin"})
 
 
-def test_checksum_of_the_wanted_file() -> None:
-    published = "aaaa  pulumi-v1-linux-arm64.tar.gz\nbbbb  pulumi-v1-linux-x64.tar.gz\n"
-    assert pulumi_cli.checksum_of("pulumi-v1-linux-x64.tar.gz", published) == "bbbb"
-    with pytest.raises(ToolchainError, match="do not name"):
-        pulumi_cli.checksum_of("pulumi-v2-linux-x64.tar.gz", published)
+def knows(monkeypatch: pytest.MonkeyPatch, archives: Mapping[str, bytes]) -> None:
+    """This repository has the hashes of these archives, and of no other."""
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in archives.items()}
+    monkeypatch.setattr(pulumi_cli, "pinned", lambda: hashes)
 
 
-def test_a_changed_download_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive = f"pulumi-v{pulumi_cli.VERSION}-linux-x64.tar.gz"
-    monkeypatch.setattr(pulumi_cli, "platform", SimpleNamespace(machine=lambda: "x86_64", system=lambda: "Linux"))
-    monkeypatch.setattr(pulumi_cli, "_get", lambda url: f"{'0' * 64}  {archive}".encode())
-    with pytest.raises(ToolchainError, match="is not what the release says"):
-        pulumi_cli._download(tmp_path)
+PLATFORMS = [("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "arm64")]
+"""Which docs/toolchain.md says are meant."""
+
+
+@pytest.mark.parametrize(("system", "processor"), PLATFORMS)
+def test_every_archive_has_a_hash_in_this_repository(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, system: str, processor: str
+) -> None:
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
+    monkeypatch.setattr(pulumi_cli, "platform", SimpleNamespace(machine=lambda: processor, system=lambda: system))
+    archives = pulumi_cli._downloads(None)
+    assert len(archives) == 1 + len(pulumi_cli.PROVIDERS)
+    assert pulumi_cli._unpinned(archives) == ""
+    assert all(re.fullmatch("[0-9a-f]{64}", pulumi_cli.pinned()[archive]) for archive in archives)
+
+
+def test_what_has_no_hash_is_built_and_never_downloaded(
+    machine: Callable[..., Pulumi], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    knows(monkeypatch, {})
+    assert machine(internet=True) is BUILT
+    assert "pulumi.txt has no hash of pulumi-" in capsys.readouterr().out
+    with pytest.raises(ToolchainError, match=r"pulumi\.txt has no hash of x"):
+        pulumi_cli._fetched("x", "http://127.0.0.1:1", Path())
+
+
+@pytest.mark.parametrize("part", ["cli", "plugin"])
+def test_a_changed_download_is_refused_before_any_of_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    knows(monkeypatch, {pulumi_cli._archive(): b"right", pulumi_cli._plugin_archive("docker"): b"right"})
+    monkeypatch.setattr(pulumi_cli, "_get", lambda _: b"wrong")
+    monkeypatch.setattr(pulumi_cli, "_missing_plugins", lambda: ["docker"])
+    monkeypatch.setattr(pulumi_cli, "run", pytest.fail)
+    with pytest.raises(ToolchainError, match=r"is not the one that pulumi\.txt knows"):
+        pulumi_cli._download(tmp_path) if part == "cli" else pulumi_cli._complete(OFFICIAL)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plugin_is_installed_from_the_file_that_was_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    knows(monkeypatch, {pulumi_cli._plugin_archive("docker"): b"right"})
+    monkeypatch.setattr(pulumi_cli, "_get", lambda _: b"right")
+    monkeypatch.setattr(pulumi_cli, "_missing_plugins", lambda: ["docker"])
+    given: list[bytes] = []
+    monkeypatch.setattr(pulumi_cli, "run", lambda words, **_: given.append(Path(words[-1]).read_bytes()))
+    assert pulumi_cli._complete(OFFICIAL) is OFFICIAL
+    assert given == [b"right"]
+
+
+@pytest.mark.parametrize("pulumi", [OFFICIAL, BUILT], ids=["official", "built"])
+def test_the_cli_fetches_nothing_by_itself(pulumi: Pulumi) -> None:
+    assert pulumi.environment({"PATH": "/bin"})["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
 
 
 def test_versions_are_those_of_the_python_packages() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from config.settings import load
 from tests.unit.engines import answers
-from toolchain import paths, pulumi_cli, stack_document
+from toolchain import networks, paths, pulumi_cli, stack_document
 from toolchain.report import ToolchainError
 from toolchain.stack import PROJECT, Name, Stack, load_settings
 
@@ -77,13 +78,36 @@ def test_a_network_that_the_engine_has_not_is_named_before_anything_changes(
     (tmp_path / "Pulumi.prod.yaml").write_text("config: {'nervous-system:networks': [shop_default, shop, old]}")
 
     def engine(*names: str) -> Any:
-        return SimpleNamespace(networks=SimpleNamespace(list=lambda: [SimpleNamespace(name=name) for name in names]))
+        found = [SimpleNamespace(name=name, attrs={"Driver": "bridge"}) for name in names]
+        return SimpleNamespace(networks=SimpleNamespace(list=lambda: found))
 
     Stack("prod").must_find_networks(engine("bridge", "old", "shop", "shop_default"))
     with pytest.raises(
         ToolchainError, match=r"^Pulumi\.prod\.yaml: nervous-system:networks: shop_default, old: no such"
     ):
         Stack("prod").must_find_networks(engine("bridge", "shop"))
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ({"Driver": "bridge", "Internal": True}, ""),
+        ({"Driver": "overlay", "Attachable": True}, ""),
+        ({"Driver": "overlay"}, "is of a swarm"),
+        ({"Driver": "overlay", "Attachable": True, "Ingress": True}, "is none that a container can join"),
+        ({"Driver": "bridge", "ConfigOnly": True}, "is none that a container can join"),
+        ({"Driver": "macvlan"}, "is of the driver macvlan"),
+        ({"Driver": "host"}, "is one of Docker's own"),
+        ({"Driver": "bridge", "Options": {"com.docker.network.bridge.default_bridge": "true"}}, "is one of Docker's own"),
+    ],
+    ids=["without a way out", "of a swarm, for all", "of a swarm", "ingress", "config only", "macvlan", "host", "the default bridge"],
+)  # fmt: skip
+def test_a_network_that_no_service_can_join_is_named_before_anything_changes(
+    network: dict[str, Any], words: str
+) -> None:
+    engine: Any = SimpleNamespace(networks=SimpleNamespace(list=lambda: [SimpleNamespace(name="lan", attrs=network)]))
+    with pytest.raises(ToolchainError, match=f"^networks: lan {words}") if words else nullcontext():
+        networks.must_find(engine, ["lan"], "networks")
 
 
 def test_where_the_engine_keeps_what_the_stack_reads_is_written_into_the_stack_file(

@@ -1,5 +1,6 @@
 """`make backup` and `make restore`: all that a stack cannot make again, to a folder or an S3-compatible store and back."""
 
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,8 +15,10 @@ from requests import RequestException
 
 from config import services
 from config.container import Container
+from config.networks import own_networks
 from config.units import MIB
-from toolchain import engine, paths, recovery, stack, volume_helper
+from toolchain import engine, networks, paths, recovery, stack, volume_helper
+from toolchain.backup import archives, keys
 from toolchain.backup import manifest as manifests
 from toolchain.backup import volume as volumes
 from toolchain.backup.manifest import Kept, Manifest
@@ -39,6 +42,9 @@ def backup(
 
 def take(name: str, to: str, recipient: str) -> str:
     """The address of a whole backup of the stack `name`."""
+    to = keys.place("TO", to)
+    if recipient:
+        keys.recipient(recipient)
     saved = Stack(name)
     saved.must_exist()
     client = engine.connect(saved.settings.docker)
@@ -133,28 +139,40 @@ def restore(
     replace: Annotated[bool, typer.Option(envvar="REPLACE", help="What the stack has kept since, goes.")] = False,  # noqa: FBT002
 ) -> None:
     """Deploys the stack with all that the backup has."""
-    bring_back(stack, Place(source, identity=identity), replace=replace)
+    bring_back(stack, Place(keys.place("FROM", source), identity=identity), replace=replace)
 
 
 def bring_back(name: str, place: Place, *, replace: bool) -> None:
-    """Everything is judged before anything is touched."""
+    """Everything is judged before anything is written or touched."""
     with Step("the backup is whole") as step:
         found = manifests.read(place)
-        for file in found.files:
-            place.must_hold(file)
-        text = b"".join(place.read(found.stack_file))  # the key opens it
+        text = _text_of(place, found.stack_file)  # the key opens it
+        place.must_hold(found.state)
+        with _stack_file(name, text) as file:
+            settings = stack.load_settings(name, file)
+        manifests.must_fit(found, settings, with_grafana=settings.grafana.enabled)
+        left = archives.room(settings)
+        for archived in found.volumes.values():
+            left = archives.must_be_sound(place, archived, left)
         step.result = f"{found.stack}, {found.age}, {sum(file.bytes for file in found.files) / MIB:.2f} MiB"
-    _write_stack_file(name, text)
-    restored = Stack(name)
-    manifests.must_fit(found, restored.settings, with_grafana=restored.settings.grafana.enabled)
-    client = engine.ensure(restored.settings.docker)
-    prefix = restored.settings.prefix
+    client = engine.ensure(settings.docker)
+    networks.must_find(client, settings.networks, f"Pulumi.{name}.yaml: {stack.PROJECT}:networks")
+    prefix = settings.prefix
     present = [kept for service in found.volumes if volumes.exists(client, kept := f"{prefix}-{service}")]
     if present and not replace:
         raise ToolchainError(
             f"{name} keeps something already, in {', '.join(present)}",
             fix=f"to give it up for what the backup has: make restore STACK={name} FROM={place.address} REPLACE=1",
         )
+    if present and found.stack != name:
+        raise ToolchainError(
+            f"the backup is of the stack {found.stack}, and {name} keeps something of its own, in {', '.join(present)}",
+            fix=f"name the stack that is meant: STACK={found.stack}; to give up what {name} has: make down STACK={name} PURGE=1 first",
+        )
+    if present:
+        networks.must_be_free(client, prefix, present)
+    _write_stack_file(name, text)
+    restored = Stack(name)
     restored.create()
     restored.make_up_password()
     restored.fetch_images()
@@ -167,6 +185,22 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
     stack.up(name)
 
 
+def _text_of(place: Place, file: Stored) -> bytes:
+    return b"".join(place.read(file))
+
+
+@contextmanager
+def _stack_file(name: str, text: bytes) -> Iterator[Path]:
+    """The file of the stack, or where there is none that of the backup, not yet at its place."""
+    if not stack.NAMES.fullmatch(name) or (paths.REPOSITORY / f"Pulumi.{name}.yaml").exists():
+        yield stack.stack_file(name)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"Pulumi.{name}.yaml")
+        file.write_bytes(text)
+        yield file
+
+
 def _remove_what_no_state_knows(client: DockerClient, prefix: str) -> None:
     """Containers and network of a stack whose state is lost: they hold its volumes and its names."""
     try:
@@ -174,7 +208,7 @@ def _remove_what_no_state_knows(client: DockerClient, prefix: str) -> None:
             note(f"{container.name} is removed: the stack's state does not know it")
             container.remove(force=True, v=True)
         for network in client.networks.list(names=[prefix]):
-            if network.name == prefix:
+            if network.name in own_networks(prefix):
                 network.remove()
     except DockerException as error:
         raise ToolchainError(f"what runs already cannot be removed: {error}") from error
@@ -186,9 +220,9 @@ def put_back(name: str, wanted: Collection[str], place: Place) -> None:
     found, saved = manifests.read(place), Stack(name)
     client = engine.connect(saved.settings.docker)
     some = {service: kept for service, kept in found.volumes.items() if service in wanted}
+    left = archives.room(saved.settings)
     for kept in some.values():
-        for file in kept.files:
-            place.must_hold(file)
+        left = archives.must_be_sound(place, kept, left)
     for service in some:
         volume = f"{saved.settings.prefix}-{service}"
         for container in client.containers.list(all=True, filters={"volume": volume}):

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from config import loki, services
+from config.model import Name
 from config.settings import Settings
 from toolchain import jumps
 from toolchain.backup.place import DamagedError, Place, Stored
@@ -27,7 +28,7 @@ class Kept(_Part):
     image_id: str
     seconds_held: float
     """How long the service was paused or stopped for it."""
-    files: tuple[Stored, ...]
+    files: tuple[Stored, Stored, Stored]
     """Archives: a later one holds newer versions of files. The last one says what was there in the end."""
 
     @property
@@ -39,9 +40,9 @@ class Manifest(_Part):
     """The whole backup."""
 
     format: Literal[1] = 1
-    stack: str
-    prefix: str
-    environment: str
+    stack: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")
+    prefix: Name
+    environment: Name
     taken: datetime
     """When the first volume was begun with; each is of a moment of its own."""
     log_schema: tuple[dict[str, Any], ...] = ()
@@ -49,7 +50,7 @@ class Manifest(_Part):
     state: Stored
     """`pulumi stack export`: its secrets are encrypted by the stack's own passphrase or key."""
     stack_file: Stored
-    volumes: Mapping[str, Kept]
+    volumes: Mapping[Annotated[str, StringConstraints(pattern=r"^[a-z_]+$")], Kept]
     """Service → what it kept."""
 
     @property
@@ -84,6 +85,11 @@ def read(place: Place) -> Manifest:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["loc"] == ("format",) and isinstance(first["input"], int) and first["input"] > 1:
+            raise DamagedError(
+                f"{place.address} was made by a newer version of this project, in format {first['input']}: this one knows 1",
+                fix="check that version out, and restore with it",
+            ) from None
         raise DamagedError(
             f"{place.address}/{NAME} is damaged, or of another version: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from None

@@ -15,12 +15,15 @@ import boto3
 import pyrage
 import smart_open
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from toolchain.backup import keys
+from toolchain.backup.keys import S3
 from toolchain.report import ToolchainError
 
 PIECE = 2**20
-S3 = "s3://"
+SMALL = 16 * PIECE
+"""Bytes of what is read into memory as a whole."""
 
 
 class Stored(BaseModel):
@@ -28,9 +31,10 @@ class Stored(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    bytes: int
-    sha256: str
+    name: str = Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9-]+)+$")
+    """Of a file in the folder of the backup, and nowhere else."""
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class DamagedError(ToolchainError):
@@ -52,8 +56,8 @@ class Place:
 
     def __init__(self, address: str, *, recipient: str | None = None, identity: Path | None = None) -> None:
         self.address = address.rstrip("/") if address.startswith(S3) else str(Path(address).expanduser().absolute())
-        self._recipient = _recipient(recipient) if recipient else None
-        self._identity = _identity(identity) if identity else None
+        self._recipient = keys.recipient(recipient) if recipient else None
+        self._identity = keys.identity(identity) if identity else None
 
     @contextmanager
     def made(self) -> Iterator[None]:
@@ -89,7 +93,7 @@ class Place:
                 counted = _Counted(file)
                 source = _noting(pieces, failures)
                 if self._recipient:
-                    pyrage.encrypt_io(io.BufferedReader(_Pieces(source), PIECE), counted, [self._recipient])
+                    pyrage.encrypt_io(io.BufferedReader(Pieces(source), PIECE), counted, [self._recipient])
                 else:
                     for piece in source:
                         counted.write(piece)
@@ -106,21 +110,30 @@ class Place:
             DamagedError: it is not what was put there, or the key does not open it.
         """
         if not file.name.endswith(".age"):
-            yield from self._pieces(file.name)
+            yield from self._whole(file)
             return
         if not self._identity:
             raise ToolchainError(f"{self.address} is encrypted", fix="name the file with its secret key: IDENTITY=…")
-        yield from self._opened(file.name)
+        yield from self._opened(file)
 
     def must_hold(self, file: Stored) -> None:
         """Raises DamagedError when the file is missing, cut short, or changed."""
+        for _ in self._whole(file):
+            pass
+
+    def _whole(self, file: Stored) -> Iterator[bytes]:
+        """Its pieces as they lie there, and DamagedError in the end where they are not those that were put there: also of
+        what was judged before, for the place may be somebody's who changes it between."""
         digest, size = hashlib.sha256(), 0
         for piece in self._pieces(file.name):
             digest.update(piece)
             size += len(piece)
+            if size > file.bytes:
+                break
+            yield piece
         if (size, digest.hexdigest()) != (file.bytes, file.sha256):
             raise DamagedError(
-                f"{self.address}/{file.name} is damaged: it has {size} bytes, and had {file.bytes}"
+                f"{self.address}/{file.name} is damaged: it has {size} bytes{' or more' if size > file.bytes else ''}, and had {file.bytes}"
                 if size != file.bytes
                 else f"{self.address}/{file.name} is damaged: its sha256 is another one",
                 fix="take another backup",
@@ -130,9 +143,14 @@ class Place:
         """A small file that is never encrypted.
 
         Raises:
-            DamagedError: there is none, or the place does not answer.
+            DamagedError: there is none, the place does not answer, or it is no small file.
         """
-        return b"".join(self._pieces(name))
+        text = b""
+        for piece in self._pieces(name):
+            text += piece
+            if len(text) > SMALL:
+                raise DamagedError(f"{self.address}/{name} has more than {SMALL // PIECE} MiB, which none of ours has")
+        return text
 
     def write_clear_text(self, name: str, text: bytes) -> None:
         """A small file that is never encrypted; it is there when it is whole."""
@@ -161,16 +179,20 @@ class Place:
         except (OSError, ClientError, BotoCoreError) as error:
             raise DamagedError(f"{self.address}/{name} cannot be read: {error}") from None
 
-    def _opened(self, name: str) -> Iterator[bytes]:
+    def _opened(self, file: Stored) -> Iterator[bytes]:
         """The library pushes what it opens; this hands it to who pulls."""
         outlet, inlet = os.pipe()
         failures: list[Exception] = []
+        source = _noting(self._whole(file), failures)
 
         def push() -> None:
             with os.fdopen(inlet, "wb") as opened:
                 try:
-                    sealed = io.BufferedReader(_Pieces(self._pieces(name)), PIECE)
-                    pyrage.decrypt_io(sealed, opened, [self._identity])
+                    try:
+                        pyrage.decrypt_io(io.BufferedReader(Pieces(source), PIECE), opened, [self._identity])
+                    finally:
+                        for _ in source:  # what was damaged on its way says so itself in the end
+                            pass
                 except Exception as error:  # noqa: BLE001 - raised where the pieces are pulled
                     failures.append(error)
 
@@ -181,8 +203,10 @@ class Place:
                 yield piece
         pusher.join()
         if failures:
+            if isinstance(failures[0], ToolchainError):
+                raise failures[0]
             raise DamagedError(
-                f"{self.address}/{name} cannot be opened: {failures[0]}",
+                f"{self.address}/{file.name} cannot be opened: {failures[0]}",
                 fix="IDENTITY=… must name the key that it is for",
             )
 
@@ -222,7 +246,7 @@ class _Counted:
         """The file is closed in the end."""
 
 
-class _Pieces(io.RawIOBase):
+class Pieces(io.RawIOBase):
     """An iterator of bytes as a file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
@@ -242,28 +266,3 @@ class _Pieces(io.RawIOBase):
         buffer[:size] = self._rest[:size]
         self._rest = self._rest[size:]
         return size
-
-
-def _recipient(text: str) -> Any:
-    """A public key of age, or of ssh."""
-    for kind in (pyrage.x25519.Recipient, pyrage.ssh.Recipient):
-        with suppress(pyrage.RecipientError):
-            return kind.from_str(text.strip())
-    raise ToolchainError(
-        f"RECIPIENT is no public key: {text[:40]!r}", fix="give one of age (age1…) or of ssh (ssh-ed25519 …)"
-    )
-
-
-def _identity(path: Path) -> Any:
-    """A secret key of age, as age-keygen writes it, or of ssh without a passphrase."""
-    try:
-        text = path.expanduser().read_text()
-    except OSError as error:
-        raise ToolchainError(f"IDENTITY: {error}") from None
-    for line in text.splitlines():
-        if line.startswith("AGE-SECRET-KEY-"):
-            return pyrage.x25519.Identity.from_str(line.strip())
-    try:
-        return pyrage.ssh.Identity.from_buffer(text.encode())
-    except pyrage.IdentityError as error:
-        raise ToolchainError(f"IDENTITY: {path} holds no secret key of age or ssh: {error}") from None

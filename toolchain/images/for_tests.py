@@ -153,7 +153,7 @@ def _search_engine(name: str, version: str, make: Callable[[Path], None]) -> Rec
         differs="few of its modules: no security, scripting, lifecycle management (see below)",
         source=Assembled(
             make,
-            (sources, Path(search_engines.__file__), Path(maven.__file__)),
+            (sources, Path(search_engines.__file__), Path(maven.__file__), maven.PINNED),
             {
                 home: "home",
                 f"{home}/jdk": "jre",

@@ -82,6 +82,12 @@ GRAFANA_HOME = "/usr/share/grafana"
 
 JAEGER_VERSION = "github.com/jaegertracing/jaeger/internal/version.latestVersion"
 
+_HAPROXY = Recipe(
+    version="2.6",
+    source=Debian(("haproxy",), {"/usr/local/sbin/haproxy": "/usr/sbin/haproxy"}),
+    files={"/usr/local/bin/docker-entrypoint.sh": _script("haproxy.sh")},
+)
+
 RECIPES = {
     "prometheus": Recipe(
         version="3.15.0",
@@ -147,11 +153,9 @@ RECIPES = {
         version="1.5.1",
         source=Go({"/usr/bin/nginx-prometheus-exporter": "github.com/nginx/nginx-prometheus-exporter"}),
     ),
-    "socket_proxy": Recipe(
-        version="2.6",
-        source=Debian(("haproxy",), {"/usr/local/sbin/haproxy": "/usr/sbin/haproxy"}),
-        files={"/usr/local/bin/docker-entrypoint.sh": _script("haproxy.sh")},
-    ),
+    "socket_proxy": _HAPROXY,
+    "scrape_proxy": _HAPROXY,
+    "api_proxy": _HAPROXY,
     "loki": Recipe(
         version="3.7.8",
         differs="no `/etc/loki/local-config.yaml` of its own",

@@ -1,0 +1,115 @@
+"""Users' containers and what keeps data are apart: tried by a container in each network, which asks for every port.
+
+It is gone again at the end. What is refused answers at once; what the engine drops is waited for a second.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import DockerException, NotFound
+
+from check.finding import Finding
+from config import ports
+from config.networks import Zone, own_networks
+from config.settings import Settings
+
+PORTS = tuple(sorted({*ports.METRICS.values(), *(n for n in vars(ports).values() if isinstance(n, int))}))
+"""Everything that any service of a stack listens on."""
+OPEN = frozenset({("otel_collector", ports.OTLP_GRPC), ("otel_collector", ports.OTLP_HTTP)})
+"""What users' containers may reach."""
+TRY = """for address in "$@"; do
+  (nc -w 1 "${address%:*}" "${address#*:}" -e true > /dev/null 2>&1 < /dev/null && echo "$address") &
+done; wait
+"""
+PATIENCE_SECONDS = 60
+
+Address = tuple[str, str, int]
+"""Service, address, port."""
+
+
+def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
+    yield _strangers(client, settings)
+    addresses = _addresses(client, settings)
+    inside, edge, *users = *own_networks(settings.prefix)[:2], *settings.users_networks
+    everywhere = [
+        *addresses.get(inside, ()),
+        *addresses.get(edge, ()),
+        *(a for n in users for a in addresses.get(n, ())),
+    ]
+    yield _apart(client, settings, "users", users, everywhere)
+    yield _apart(client, settings, "edge", [edge], addresses.get(inside, ()))
+
+
+def _strangers(client: DockerClient, settings: Settings) -> Finding:
+    """A container that joined these networks by hand, or before they were the stack's alone, is behind all doors."""
+    found = []
+    for name in own_networks(settings.prefix)[:2]:
+        with contextlib.suppress(NotFound):
+            network = client.networks.get(name)
+            found += [each for each in network.containers if each.labels.get("observability.stack") != settings.prefix]
+    names = ", ".join(sorted({str(each.name) for each in found}))
+    own = " and ".join(own_networks(settings.prefix)[:2])
+    fix = f"{names}: move to {settings.apps_network}, or name its own network in `networks`"
+    return Finding(f"no container of yours is in {own}", kept=not found, detail=fix if found else "")
+
+
+def _addresses(client: DockerClient, settings: Settings) -> dict[str, list[Address]]:
+    """Network → what of each service in it is tried: every port where it listens on one address only; else its own, for what
+    the engine drops it drops for all ports."""
+    found: dict[str, list[Address]] = {}
+    for service in settings.services:
+        with contextlib.suppress(NotFound):
+            attributes = client.containers.get(f"{settings.prefix}-{service}").attrs
+            for network, joined in attributes["NetworkSettings"]["Networks"].items():
+                own = (ports.METRICS.get(service, ports.ELASTICSEARCH),)
+                tried = PORTS if network in settings.users_networks else own
+                found.setdefault(network, []).extend((service, joined["IPAddress"], port) for port in tried)
+    return found
+
+
+def _apart(
+    client: DockerClient, settings: Settings, kind: Zone, networks: Sequence[str], addresses: Iterable[Address]
+) -> Finding:
+    words = {
+        "users": "your containers reach nothing of the stack but OTLP",
+        "edge": "what speaks with them reaches nothing inside",
+    }
+    asked = {f"{address}:{port}": (service, port) for service, address, port in addresses}
+    try:
+        reached = {asked[line] for line in _tried(client, settings, networks, list(asked))}
+    except (DockerException, OSError) as error:
+        return Finding(words[kind], kept=False, detail=f"cannot be tried from {', '.join(networks)}: {error}")
+    wrong = sorted(reached - OPEN)
+    shown = ", ".join(f"{service}:{port}" for service, port in wrong)
+    told = f"{len(asked)} addresses tried from {', '.join(networks)}"
+    return Finding(words[kind], kept=not wrong, detail=f"open: {shown}" if wrong else told)
+
+
+def _tried(client: DockerClient, settings: Settings, networks: Sequence[str], addresses: list[str]) -> list[str]:
+    """Those of `addresses` (`host:port`) that can be connected to from a container in all of `networks`."""
+    name = f"{settings.prefix}-separation"
+    with contextlib.suppress(NotFound):  # of a check that was killed
+        client.containers.get(name).remove(force=True, v=True)
+    options: dict[str, Any] = {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"], "read_only": True}
+    probe = client.containers.create(
+        settings.image("busybox"),
+        entrypoint=["/bin/sh", "-c", TRY, "sh"],
+        command=addresses,
+        name=name,
+        user="65534:65534",
+        labels={"observability.stack": settings.prefix},
+        network=networks[0],
+        mem_limit="64m",
+        memswap_limit="64m",
+        **options,
+    )
+    try:
+        for network in networks[1:]:
+            client.networks.get(network).connect(probe)
+        probe.start()
+        probe.wait(timeout=PATIENCE_SECONDS)
+        return probe.logs(stdout=True, stderr=False).decode().split()
+    finally:
+        probe.remove(force=True, v=True)

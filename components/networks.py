@@ -1,0 +1,23 @@
+"""The networks of one stack."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_docker as docker
+
+from config.networks import Zone
+from config.settings import Settings
+
+
+def networks(settings: Settings, engine: docker.Provider) -> Mapping[Zone, docker.Network]:
+    """Those that this stack makes; the users' own are there already."""
+    opts = pulumi.ResourceOptions(provider=engine, delete_before_replace=True)
+    edge = settings.edge
+    addresses = docker.NetworkIpamConfigArgs(
+        subnet=str(edge.subnet), gateway=str(edge.subnet[1]), ip_range=edge.given_out
+    )
+    return {
+        "inside": docker.Network("network", name=settings.prefix, opts=opts),
+        "edge": docker.Network("edge", name=edge.name, ipam_configs=[addresses], opts=opts),
+        "users": docker.Network("apps", name=settings.apps_network, opts=opts),
+    }

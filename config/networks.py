@@ -1,0 +1,68 @@
+"""The networks of a stack, and the addresses in the one between what keeps data and the users' containers.
+
+What is in the users' networks as well would have two networks to look names up in, and any container may be called as it likes
+there: so in the network between, everyone has an address that is known before it starts, and listens on that one only.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+Zone = Literal["inside", "edge", "users"]
+"""`inside`: what keeps data, and who speaks with it. `edge`: between it and the users' containers. `users`: where those are."""
+
+INSIDE: tuple[Zone, ...] = ("inside",)
+OUTSIDE: tuple[Zone, ...] = ("edge", "users")
+BETWEEN: tuple[Zone, ...] = ("inside", "edge")
+MEMBERS: Mapping[str, tuple[Zone, ...]] = {
+    "prometheus": BETWEEN,
+    "api_proxy": BETWEEN,
+    "scrape_proxy": OUTSIDE,
+    "otel_collector": OUTSIDE,
+    "blackbox_exporter": OUTSIDE,
+    "postgres_exporter": OUTSIDE,
+    "redis_exporter": OUTSIDE,
+    "nginx_exporter": OUTSIDE,
+    "mongodb_exporter": OUTSIDE,
+    "elasticsearch_exporter": OUTSIDE,
+    "jaeger": BETWEEN,
+    "jaeger_es_index_cleaner": BETWEEN,
+}
+"""Who may be in the edge network, and what other one, in the order of the addresses: new ones come last, or all would move. All
+others are inside only."""
+_FIRST = 2  # the engine's own is the first
+SIZE = 26
+"""Bits of the network's part: 62 addresses, of which the upper half is for who has none of its own (a probe of the check)."""
+_POOL = ipaddress.IPv4Network("198.18.0.0/15")
+"""For measurements between networks (RFC 2544), so that neither a provider nor Docker gives addresses out of it."""
+
+
+def own_networks(prefix: str) -> tuple[str, str, str]:
+    """Names of the networks that the stack itself makes: inside, edge, users'."""
+    return prefix, f"{prefix}-edge", f"{prefix}-apps"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The network `<prefix>-edge`."""
+
+    name: str
+    subnet: ipaddress.IPv4Network
+
+    def address(self, service: str) -> str:
+        """Of one of `MEMBERS`."""
+        return str(self.subnet[_FIRST + list(MEMBERS).index(service)])
+
+    @property
+    def given_out(self) -> str:
+        """The part that the engine gives addresses out of."""
+        return str(list(self.subnet.subnets(prefixlen_diff=1))[1])
+
+
+def subnet_of(prefix: str) -> ipaddress.IPv4Network:
+    """One of the pool's 2048, by the stack's prefix: two stacks on one engine want the same once in so many times."""
+    number = int.from_bytes(sha256(prefix.encode()).digest()[:4]) % 2 ** (SIZE - _POOL.prefixlen)
+    first = int(_POOL.network_address) + number * 2 ** (32 - SIZE)
+    return ipaddress.IPv4Network((first, SIZE))

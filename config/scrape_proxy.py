@@ -1,0 +1,133 @@
+"""HAProxy in the users' networks: Prometheus, which keeps data, scrapes their containers through it and is in none of them."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from config.container import DIRECTORY, ConfigFiles, Container, http_health
+from config.ports import METRICS, SCRAPES
+from config.settings import Settings
+
+PORT = METRICS["scrape_proxy"]
+CONNECTIONS = 16
+"""For each MiB of the container's limit. One of HAProxy's costs two buffers of 16 KiB."""
+REFUSED = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
+"""Addresses that are nobody's services: its own, the links' (a provider's metadata), groups'."""
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def container(settings: Settings) -> Container:
+    """As the image's own user, with no capability."""
+    address = settings.listens("scrape_proxy")
+    return Container(
+        service="scrape_proxy",
+        command=("haproxy", "-W", "-db", "-f", f"{DIRECTORY}/haproxy.cfg"),
+        user="99:99",
+        port=PORT,
+        published={},
+        health=http_health(PORT, address=address),
+        go_memory_percent=0,
+        config=ConfigFiles(
+            files={"haproxy.cfg": _haproxy_cfg(settings, address)},
+            validate="haproxy -c -q -f haproxy.cfg",
+            reload="restart",
+        ),
+    )
+
+
+def cluster_names(settings: Settings) -> dict[str, str]:
+    """For Jaeger and its cleaner, whose cluster is the user's: its name leads to this proxy, and its certificate still fits."""
+    host = _cluster(settings)[0]
+    return {host: settings.edge.address("scrape_proxy")} if host else {}
+
+
+def _cluster(settings: Settings) -> tuple[str, int]:
+    """Host and port of the user's cluster; an address in numbers is no name, and is asked without the proxy."""
+    cluster = settings.traces.cluster
+    if cluster is None:
+        return "", 0
+    parts = urlsplit(cluster.url)
+    host = parts.hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host, parts.port or (443 if parts.scheme == "https" else 80)
+    return "", 0
+
+
+def _haproxy_cfg(settings: Settings, address: str) -> str:
+    refused = " ".join((*REFUSED, str(settings.edge.subnet)))
+    host, port = _cluster(settings)
+    forward = _FORWARD.format(address=address, port=port, host=host) if host else ""
+    return f"""\
+global
+    maxconn {settings.memory_mib("scrape_proxy") * CONNECTIONS}
+    nbthread 1
+    hard-stop-after 1s
+    log stdout format raw daemon notice
+    ssl-server-verify required
+
+defaults
+    mode http
+    retries 0
+    timeout connect 5s
+    timeout http-request 10s
+    timeout http-keep-alive 2m
+    timeout client 2m
+    timeout server 2m
+    # A connection to a target is closed after each scrape: the next one may go to another container of this name.
+    option httpclose
+
+resolvers engine
+    nameserver dns 127.0.0.11:53
+    accepted_payload_size 8192
+    timeout resolve 1s
+    timeout retry 1s
+    hold valid 1s
+    hold nx 1s
+
+# /<scheme>/<host>:<port>/<path>
+frontend scrapes
+    bind {address}:{SCRAPES}
+    http-request deny unless METH_GET
+    http-request set-var(txn.scheme) path,field(2,/)
+    http-request set-var(txn.target) path,field(3,/)
+    http-request set-var(txn.host) var(txn.target),field(1,:)
+    http-request deny deny_status 400 unless {{ path -m reg ^/https?/[^/:]+:[0-9]+/ }}
+    # 502: nobody has that name. 503: nobody listens there. 504: no answer. 403: that address is none of a user's service.
+    http-request do-resolve(txn.address,engine,ipv4) var(txn.host) unless {{ var(txn.host) -m reg ^[0-9.]+$ }}
+    http-request set-var(txn.address) var(txn.host) if {{ var(txn.host) -m reg ^[0-9.]+$ }}
+    http-request deny deny_status 502 unless {{ var(txn.address) -m found }}
+    http-request set-dst var(txn.address)
+    http-request set-dst-port var(txn.target),field(2,:)
+    http-request deny deny_status 403 if {{ dst {refused} }}
+    http-request set-header Host %[var(txn.target)]
+    http-request set-path %[path,regsub(^/[^/]+/[^/]+,)]
+    use_backend encrypted if {{ var(txn.scheme) -m str https }}
+    default_backend plain
+
+backend plain
+    server target 0.0.0.0:0
+
+backend encrypted
+    server target 0.0.0.0:0 ssl verify required ca-file {CERTIFICATES} sni var(txn.host)
+{forward}
+frontend metrics
+    bind {address}:{PORT}
+    http-request use-service prometheus-exporter if {{ path /metrics }}
+    http-request deny
+"""
+
+
+_FORWARD = """
+# Of Jaeger and its cleaner to the user's cluster.
+listen cluster
+    mode tcp
+    bind {address}:{port}
+    timeout client 1h
+    timeout server 1h
+    tcp-request content do-resolve(sess.address,engine,ipv4) str({host})
+    tcp-request content reject unless {{ var(sess.address) -m found }}
+    tcp-request content set-dst var(sess.address)
+    tcp-request content set-dst-port int({port})
+    server cluster 0.0.0.0:0
+"""

@@ -1,0 +1,138 @@
+"""What a backup of a volume is made of, read through before any of it is written: nobody knows who has had it meanwhile."""
+
+import io
+import posixpath
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+
+from config.settings import Settings
+from config.units import MIB
+from toolchain.backup.manifest import Kept
+from toolchain.backup.place import DamagedError, Pieces, Place, Stored
+
+_BLOCK = 512
+_FOLDER = "data"
+"""What every path in a backup begins with (`volume.py`)."""
+_LONGEST_LIST = 256 * MIB
+"""Of the names of all files: more than a volume of a million files has."""
+_MAPPED = 4096 * MIB
+"""What files may have beside their content: those that Badger maps into memory are longer than what is in them."""
+
+
+def room(settings: Settings) -> int:
+    """Bytes that a backup may unpack to: twice the disk's budget, for a file may be in both archives of a volume."""
+    return 2 * settings.disk.budget + _MAPPED
+
+
+def must_be_sound(place: Place, kept: Kept, left: int) -> int:
+    """Reads through what is kept of one volume; returns how many of the `left` bytes would remain when it is unpacked.
+
+    Raises:
+        DamagedError: an archive is damaged, has what no volume of ours has, leads out of the volume, or is too large.
+    """
+    at_rest, changed, names = kept.files
+    for file in (at_rest, changed):
+        left = _judged(place, file, _archive, left)
+    return _judged(place, names, _names, left)
+
+
+def _judged(place: Place, file: Stored, judge: Callable[[Iterator[bytes], int], int], left: int) -> int:
+    pieces = place.read(file)
+    try:
+        return judge(pieces, left)
+    except (_WrongError, tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError) as error:
+        for _ in pieces:  # what was damaged on its way says so itself in the end
+            pass
+        raise DamagedError(
+            f"{place.address}/{file.name} is not what `make backup` writes: {error}",
+            fix="take another backup; nothing has been changed",
+        ) from None
+
+
+class _WrongError(Exception):
+    """What is in an archive and should not be."""
+
+
+def _archive(pieces: Iterator[bytes], left: int) -> int:
+    source = _Blocks(_unpacked(pieces, left))
+    with tarfile.open(fileobj=source, mode="r|", bufsize=_BLOCK) as archive:
+        for member in archive:
+            if wrong := _wrong(member):
+                raise _WrongError(f"{member.name[:200]!r} {wrong}")
+            archive.members = []  # type: ignore[attr-defined]  # it would keep all of them
+    if source.last.strip(b"\0") or len(source.last) != _BLOCK:  # the library takes a damaged header for the end
+        raise _WrongError("it ends in the middle")
+    if any(piece.strip(b"\0") for piece in iter(lambda: source.read(MIB), b"")):
+        raise _WrongError("something stands behind its end")
+    return left - source.size
+
+
+def _wrong(member: tarfile.TarInfo) -> str:
+    """What no volume of ours has; empty for what it may have."""
+    if not _inside(member.name):
+        return "leads out of the volume"
+    if member.issym() and not _inside(
+        posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
+    ):
+        return "is a link that leads out of the volume"
+    if member.islnk() and not _inside(member.linkname):
+        return "is a link that leads out of the volume"
+    if not (member.isdir() or member.issym() or member.islnk() or (member.isreg() and not member.issparse())):
+        return "is neither a file nor a folder"
+    return "would run with the rights of another user" if member.mode & 0o6000 and member.isreg() else ""
+
+
+def _inside(path: str) -> bool:
+    first, *rest = path.split("/")
+    return first == _FOLDER and not {"", ".", ".."} & {*rest} and "\0" not in path
+
+
+def _names(pieces: Iterator[bytes], left: int) -> int:
+    size, rest = 0, b""
+    for piece in _unpacked(pieces, min(left, _LONGEST_LIST)):
+        size += len(piece)
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if not _inside(line.decode("utf-8", "surrogateescape")):
+                raise _WrongError(f"{line[:200]!r} leads out of the volume")
+    if rest or not size:
+        raise _WrongError("it ends in the middle")
+    return left - size
+
+
+def _unpacked(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
+    """What gzip has packed, in pieces of 1 MiB at most."""
+    inflate, size, begun = zlib.decompressobj(wbits=31), 0, False
+    for piece in pieces:
+        while piece:
+            if inflate.eof:
+                inflate = zlib.decompressobj(wbits=31)
+            begun = True
+            found = inflate.decompress(piece, MIB)
+            piece = inflate.unconsumed_tail or inflate.unused_data  # noqa: PLW2901 - what is left of it
+            size += len(found)
+            if size > most:
+                raise _WrongError(
+                    f"it unpacks to more than {most // MIB} MiB, which is more than disk.budget has room for: raise that"
+                )
+            if found:
+                yield found
+    while not inflate.eof and (found := inflate.decompress(inflate.unconsumed_tail, MIB)):
+        size += len(found)
+        yield found
+    if not begun or not inflate.eof:
+        raise _WrongError("it ends in the middle")
+
+
+class _Blocks(io.BufferedReader):
+    """A file that remembers how much was read, and the last block."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__(Pieces(pieces), MIB)
+        self.last, self.size = b"", 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.last = super().read(size)
+        self.size += len(self.last)
+        return self.last
