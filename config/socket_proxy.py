@@ -96,6 +96,8 @@ frontend metrics
     timeout client 10s
     {bound}
     http-request use-service prometheus-exporter if {{ path /metrics }}
-    http-request use-service lua.containers if {{ path {CONTAINERS} }}
+    http-request lua.look if {{ path {CONTAINERS} }}
+    http-request use-service lua.containers if {{ path {CONTAINERS} }} {{ var(txn.looked) -m int 1 }}
+    http-request deny deny_status 502 if {{ path {CONTAINERS} }}
     http-request deny
 """

@@ -8,13 +8,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -107,8 +108,11 @@ class Engine(BaseHTTPRequestHandler):
     """Follows a log that says nothing, and knows two containers. Loki too, which has no lines of them."""
 
     protocol_version = "HTTP/1.1"
+    thinks = 0.0
+    """Seconds before it answers."""
 
     def do_GET(self) -> None:
+        time.sleep(self.thinks)
         if "/logs" in self.path:
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
@@ -130,7 +134,8 @@ class Engine(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with suppress(BrokenPipeError):  # who asked has gone
+            self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None:
         """Nothing."""
@@ -250,6 +255,31 @@ def test_what_costs_the_engine_and_nobody_asks_for_is_refused_and_the_connection
         while more := connection.recv(1000):
             answer += more
     assert answer.startswith(b"HTTP/1.1 403")
+
+
+@pytest.mark.parametrize("path", [socket_proxy.CONTAINERS, "/containers/abc/json", "/containers/job/logs?follow=1"])
+def test_the_proxy_lives_when_the_engine_is_slow_and_those_who_asked_have_gone(
+    proxy: Proxy, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HAProxy ends itself by a signal when something inside has turned in circles for a second or two."""
+    port = proxy.metrics if path == socket_proxy.CONTAINERS else proxy.port
+    assert proxy.status(OTHER, "/_ping") == 200  # it forgets what it was told
+    monkeypatch.setattr(Engine, "thinks", 4)
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", port), timeout=15) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n".encode())
+            time.sleep(0.2)
+    time.sleep(3.5)
+    monkeypatch.undo()
+    _until(lambda: proxy.status(OTHER) == 200, proxy.log.read_text)
+    with urlopen(f"http://127.0.0.1:{proxy.metrics}{socket_proxy.CONTAINERS}") as answer:
+        assert b"engine_container_running" in answer.read()
+
+
+def test_the_page_is_refused_when_the_engine_is_down(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "do_GET", lambda self: self.send_error(500))
+    with pytest.raises(HTTPError, match="502"):
+        urlopen(f"http://127.0.0.1:{proxy.metrics}{socket_proxy.CONTAINERS}")
 
 
 # What Prometheus is told of the engine's containers.
