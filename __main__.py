@@ -14,9 +14,9 @@ from components.networks import networks
 from components.other_engine import must_be_clear
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import dashboard_files, services
-from config import own_rules as rule_files
 from config import settings as stack_config
-from config.units import mib
+from config.settings import own_rules as rule_files
+from config.settings.units import mib
 
 # The language host interrupts the program at Ctrl-C and when a resource fails: a traceback would hide what the CLI says.
 signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))

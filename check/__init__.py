@@ -12,7 +12,7 @@ from check import containers, engine, files, grafana, logs, metrics, request, se
 from check.finding import Finding
 from components.engine import connect
 from config.settings import Settings
-from config.units import seconds
+from config.settings.units import seconds
 
 __all__ = ["PATIENCE_SECONDS", "Finding", "run", "show"]
 

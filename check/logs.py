@@ -10,7 +10,7 @@ from check.finding import Finding
 from check.pages import ask, metric, page
 from config import loki
 from config.settings import Settings
-from config.units import seconds
+from config.settings.units import seconds
 
 MOST_VALUES = 100
 """Of one label: more are no kinds of something any more."""

@@ -9,7 +9,7 @@ from check.finding import Finding
 from check.pages import ask
 from config import scrape
 from config.settings import Settings
-from config.units import seconds
+from config.settings.units import seconds
 
 MOST_VALUES = 100
 """Of a label of an application's metric: more are no kinds of something any more."""

@@ -10,8 +10,8 @@ from check.finding import Finding
 from check.pages import ask, inside, page
 from config import jaeger, otel_collector
 from config.settings import Settings
-from config.trace_settings import RETENTION_SUCCESS
-from config.units import seconds
+from config.settings.traces import RETENTION_SUCCESS
+from config.settings.units import seconds
 
 LATE_SECONDS = 2 * 3600
 """The retention of indices runs once an hour."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.docker_cli import MISLEADING, cli_config, config_file
-from config.docker_settings import Docker
+from config.settings.docker import Docker
 
 DEFAULT = Docker().host
 

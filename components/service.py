@@ -7,10 +7,9 @@ import pulumi_command as command
 import pulumi_docker as docker
 
 from components.config_files import ConfigFiles
-from config import disk_budget
 from config.container import Container, Mount
-from config.settings import Settings
-from config.units import go_duration, mib
+from config.settings import Settings, disk_budget
+from config.settings.units import go_duration, mib
 
 HEALTH_INTERVAL_SECONDS = 30
 """Each check is a process that the engine starts in the container: more often would cost more than it tells."""

@@ -12,7 +12,7 @@ from config.settings import Settings
 
 
 class Stack(pulumi.ComponentResource):
-    """The services that `specs` describe, in `networks` (`config/networks.py`). A subclass is called as its type token ends."""
+    """The services that `specs` describe, in `networks` (`config/settings/networks.py`). A subclass is called as its type token ends."""
 
     services: dict[str, Service]
 

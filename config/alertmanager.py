@@ -7,11 +7,11 @@ from typing import Any
 from config import links, loki_rules
 from config.alerts import EVERYTHING, Alert, Thresholds, groups
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
-from config.log_settings import Logs
 from config.ports import METRICS
 from config.settings import Settings
-from config.trace_settings import Traces
-from config.units import seconds
+from config.settings.logs import Logs
+from config.settings.traces import Traces
+from config.settings.units import seconds
 from config.yaml_text import digest, dump
 
 PORT = METRICS["alertmanager"]

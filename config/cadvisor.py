@@ -6,7 +6,7 @@ from config import service_names
 from config.container import Container, Mount, http_health
 from config.ports import METRICS
 from config.settings import Settings
-from config.units import go_duration, seconds
+from config.settings.units import go_duration, seconds
 
 PORT = METRICS["cadvisor"]
 

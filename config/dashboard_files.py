@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from config.links import LOKI, PROMETHEUS
-from config.own_rules import must_be_inside
 from config.settings import Settings, SettingsError
-from config.units import seconds
+from config.settings.own_rules import must_be_inside
+from config.settings.units import seconds
 from config.yaml_text import one_spelling
 
 OURS = Path(__file__).parent.parent / "dashboards" / "json"

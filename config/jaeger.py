@@ -11,7 +11,7 @@ from config import images, otel_collector, scrape_proxy
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, JAEGER_STATUS, METRICS, OTLP_GRPC
 from config.settings import Settings
-from config.units import go_duration, seconds
+from config.settings.units import go_duration, seconds
 from config.yaml_text import digest, dollars_doubled, dump
 
 PORT = METRICS["jaeger"]

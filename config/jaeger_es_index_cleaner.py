@@ -12,8 +12,8 @@ from config.container import DIRECTORY, ConfigFiles, Container, Secret
 from config.jaeger import DAY_SECONDS, storage_url
 from config.ports import OTLP_HTTP
 from config.settings import Settings
-from config.trace_settings import RETENTION_SUCCESS
-from config.units import seconds
+from config.settings.traces import RETENTION_SUCCESS
+from config.settings.units import seconds
 
 SCRIPT = "clean.sh"
 EVERY_SECONDS = 3600

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from config.log_fields import LIKE_JSON, first
-from config.log_settings import Level
 from config.log_stages import Stage, logql, match, regex, stage, template
+from config.settings.logs import Level
 
 LEVELS: Mapping[Level, str] = {
     "debug": "trace trc trce trac verbose vrb fine finer finest debug dbug debu dbg d 7 10 20 100",

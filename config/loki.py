@@ -9,10 +9,10 @@ from typing import Any
 
 from config import loki_rules, otlp_limits
 from config.container import DIRECTORY, ConfigFiles, Container, Secret
-from config.log_settings import DISK_FULL, S3
 from config.ports import METRICS
 from config.settings import Settings
-from config.units import MIB, prometheus_size, seconds
+from config.settings.logs import DISK_FULL, S3
+from config.settings.units import MIB, prometheus_size, seconds
 from config.yaml_text import digest, dump
 
 PORT = METRICS["loki"]

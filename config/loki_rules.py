@@ -7,7 +7,7 @@ from typing import Any
 
 from config.alerts import Alert, Group, Thresholds, as_yaml
 from config.settings import Settings
-from config.units import seconds
+from config.settings.units import seconds
 
 INTERVAL = "1m"
 SLOW_INTERVAL = "5m"

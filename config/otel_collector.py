@@ -19,10 +19,10 @@ from typing import Any
 from config import links, log_times, masking, otlp_limits, otlp_masks, otlp_senders, sampling
 from config.container import DIRECTORY, ConfigFiles, Container
 from config.log_levels import LEVELS
-from config.log_settings import Level
 from config.ports import METRICS, OTLP_GRPC, OTLP_HTTP, OTLP_METRICS, SPAN_METRICS
 from config.settings import Settings
-from config.units import go_duration, seconds
+from config.settings.logs import Level
+from config.settings.units import go_duration, seconds
 from config.yaml_text import digest, dollars_doubled, dump
 
 PORT = METRICS["otel_collector"]

@@ -7,7 +7,7 @@ from config import alerts, scrape
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import METRICS
 from config.settings import Settings
-from config.units import prometheus_size
+from config.settings.units import prometheus_size
 from config.yaml_text import digest, dollars_doubled, dump
 
 PORT = METRICS["prometheus"]

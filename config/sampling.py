@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from config.otlp_errors import HTTP_STATUS
-from config.trace_settings import Rates, Traces
-from config.units import go_duration, seconds
+from config.settings.traces import Rates, Traces
+from config.settings.units import go_duration, seconds
 
 Policy = dict[str, Any]
 

@@ -8,7 +8,7 @@ from config import cadvisor, loki, node_exporter, otlp_senders, service_names, s
 from config.alerts.rule import Job, Watched
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS
 from config.settings import Settings
-from config.trace_settings import RETENTION_SUCCESS
+from config.settings.traces import RETENTION_SUCCESS
 
 ScrapeConfig = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """The golden signals of services, as several dashboards ask for them: by the same recorded series as the alerts."""
 
-from config.alerts.thresholds import Thresholds
-from config.units import seconds
+from config.settings.thresholds import Thresholds
+from config.settings.units import seconds
 from dashboards.look import BAD, GOOD, WARNING
 
 LIMITS = Thresholds()

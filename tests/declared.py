@@ -33,7 +33,9 @@ STACKS: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
         name: (
             {
                 key.removeprefix(f"{PROJECT}:"): value
-                for key, value in (yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text()).get("config") or {}).items()
+                for key, value in (
+                    yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text()).get("config") or {}
+                ).items()
                 if "secure" not in (value if isinstance(value, dict) else {})
             },
             (),

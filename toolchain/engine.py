@@ -16,7 +16,7 @@ from docker.errors import DockerException
 from pydantic import ValidationError
 
 from components import engine, other_engine, preflight
-from config.docker_settings import Docker
+from config.settings.docker import Docker
 from toolchain import debian
 from toolchain.paths import state_dir
 from toolchain.report import Step, ToolchainError, note

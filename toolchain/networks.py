@@ -6,7 +6,7 @@ from typing import Any
 from docker import DockerClient
 from docker.errors import NotFound
 
-from config.networks import own_networks
+from config.settings.networks import own_networks
 from toolchain.recovery import STACK_LABEL
 from toolchain.report import ToolchainError
 

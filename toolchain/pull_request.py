@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from config.docker_settings import Docker
+from config.settings.docker import Docker
 from toolchain import paths, pulumi_cli, stack_document
 from toolchain.report import Step, ToolchainError, console
 from toolchain.stack import PROJECT, policies

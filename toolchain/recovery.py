@@ -15,9 +15,9 @@ from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from config import networks
 from config.container import NOT_ITS_OWN
-from config.units import MIB
+from config.settings import networks
+from config.settings.units import MIB
 from toolchain.report import ToolchainError, note
 
 CONTAINER = "docker:index/container:Container"

@@ -17,12 +17,12 @@ from rich.console import Console
 import check
 from components import other_engine, preflight
 from config import dashboard_files
-from config import own_rules as rule_files
 from config import settings as stack_config
 from config.cadvisor import KMSG
 from config.images import resolve
 from config.services import data_volumes
 from config.settings import GRAFANA_PASSWORD, Settings
+from config.settings import own_rules as rule_files
 from toolchain import (
     ahead,
     engine,

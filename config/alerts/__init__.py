@@ -29,9 +29,9 @@ from config.alerts import (
 )
 from config.alerts.links import Addresses
 from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Watched, plain
-from config.alerts.thresholds import Thresholds
-from config.log_settings import Logs
-from config.trace_settings import Traces
+from config.settings.logs import Logs
+from config.settings.thresholds import Thresholds
+from config.settings.traces import Traces
 from config.yaml_text import dump
 
 __all__ = [

@@ -1,7 +1,7 @@
 """Alertmanager about itself (0.28 to 0.34)."""
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 
 def group(_limits: Thresholds, watched: Watched) -> Group:

@@ -4,7 +4,7 @@ Several containers of one service share the label `service` and are judged toget
 """
 
 from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _REQUESTS = "http_server_request_duration_seconds"
 _UP = 'up{job="application"}'

@@ -10,7 +10,7 @@ before 0.57 it was forgotten with the container whose main process was killed (g
 """
 
 from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _NAMED = 'job="cadvisor",name!=""'
 _ENGINE = 'job="containers"'

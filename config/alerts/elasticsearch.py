@@ -1,7 +1,7 @@
 """Elasticsearch, by elasticsearch_exporter 1.11."""
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _ES = 'job="elasticsearch_exporter"'
 

@@ -1,7 +1,7 @@
 """The user's HAProxy (2.6 and later, built-in metrics). The stack's socket proxy is HAProxy too, and not meant here."""
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _DOWN = 'job="haproxy",state="DOWN"'
 

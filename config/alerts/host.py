@@ -6,7 +6,7 @@ Needs the collectors in `COLLECTORS` of node_exporter 1.12 and the root cgroup's
 from dataclasses import replace
 
 from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 COLLECTORS = (
     "cpu", "edac", "filefd", "filesystem", "mdadm", "meminfo", "pressure", "stat", "textfile", "timex", "vmstat", "zfs",

@@ -1,9 +1,9 @@
 """Loki about itself and about what it is given (3.7). What the logs say is judged by Loki: `config/loki_rules.py`."""
 
 from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, Job, RecordingRule, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
-from config.log_settings import DISK_FULL, Logs
-from config.units import seconds
+from config.settings.logs import DISK_FULL, Logs
+from config.settings.thresholds import Thresholds
+from config.settings.units import seconds
 
 _SELF = 'job="loki"'
 

@@ -1,7 +1,7 @@
 """MongoDB, by Percona's mongodb_exporter 0.47 with its own metric names (not the compatible ones)."""
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _MONGO = 'job="mongodb_exporter"'
 

@@ -1,7 +1,7 @@
 """nginx, by its stub_status page (nginx exporter 0.11 to 1.5). The page knows no status codes and no latency."""
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _NGINX = 'job="nginx_exporter"'
 

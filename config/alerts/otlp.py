@@ -1,7 +1,7 @@
 """Metrics that applications send by OTLP: what of them is beyond the bounds of one sender (`config/otlp_senders.py`)."""
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 
 def group(_limits: Thresholds, watched: Watched) -> Group:

@@ -4,7 +4,7 @@ Up to 0.19 most series carry a label `server`, from 0.20 on none does: every exp
 """
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _PG = 'job="postgres_exporter"'
 _BY = "by (job, instance, service)"

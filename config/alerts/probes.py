@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _PROBE = 'job="probe"'
 # Of the chain that lasts longest, among those that clients can verify: what a server sends beside it, such as an expired root

@@ -1,7 +1,7 @@
 """Prometheus about itself: configuration, rules, storage, and the way to Alertmanager (3.13 to 3.16)."""
 
 from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, RecordingRule, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _SELF = 'job="prometheus"'
 

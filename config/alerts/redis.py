@@ -1,7 +1,7 @@
 """Redis, by redis_exporter 1.88 to 1.93."""
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _REDIS = 'job="redis_exporter"'
 

@@ -1,7 +1,7 @@
 """The scraping itself: a target that is not read raises no other alert, so this comes before all of them."""
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _LIMITS = (
     "prometheus_target_scrapes_exceeded_sample_limit_total",

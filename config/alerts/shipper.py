@@ -1,7 +1,7 @@
 """The log shipper: Alloy (1.19, 1.20) or Promtail (3.5, 3.6), which count the same things by other names."""
 
 from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.settings.thresholds import Thresholds
 
 _SHIPPERS = (Job.ALLOY, Job.PROMTAIL)
 

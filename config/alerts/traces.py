@@ -1,8 +1,8 @@
 """The way of a trace: collector, queue, Jaeger, its storage (collector 0.161, Jaeger 2.13)."""
 
 from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, Job, RecordingRule, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
-from config.trace_settings import RETENTION_SUCCESS, Traces
+from config.settings.thresholds import Thresholds
+from config.settings.traces import RETENTION_SUCCESS, Traces
 
 _COLLECTOR = 'job="otel_collector"'
 _JAEGER = 'job="jaeger"'

@@ -27,7 +27,7 @@ from config.container import Container
 from config.ports import METRICS
 from config.services import describe
 from config.settings import Settings
-from config.units import MIB
+from config.settings.units import MIB
 from tests.bench import compose
 from tests.bench.figures import Row, row
 from tests.bench.stack import created

@@ -7,7 +7,7 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from config.units import MIB
+from config.settings.units import MIB
 
 SAMPLE_SECONDS = 2
 

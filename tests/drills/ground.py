@@ -19,9 +19,9 @@ from tenacity import RetryError
 
 import check
 from config import dashboard_files
-from config.networks import own_networks
 from config.settings import GRAFANA_PASSWORD
-from config.units import MIB
+from config.settings.networks import own_networks
+from config.settings.units import MIB
 from tests.drills import steady
 from tests.drills.frame import Drill
 from tests.drills.hostile import Hostile

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import docker
 
-from config.docker_settings import Docker
+from config.settings.docker import Docker
 from tests.e2e import leftovers
 from toolchain import debian, engine, golang, store
 from toolchain.report import Step, ToolchainError

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from config.docker_settings import Docker
+from config.settings.docker import Docker
 from tests.e2e.ports import free_port
 from tests.e2e.wait import until
 from toolchain import debian, store

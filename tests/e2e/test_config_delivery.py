@@ -12,7 +12,7 @@ import pytest
 
 from components.engine import execute
 from config import services
-from config.units import seconds
+from config.settings.units import seconds
 from tests.e2e.deployment import CALM, Deployment
 from tests.e2e.wait import until
 

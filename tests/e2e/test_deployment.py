@@ -12,9 +12,9 @@ from components.engine import execute
 from components.preflight import Engine
 from config import services
 from config.container import Container
-from config.networks import own_networks
 from config.settings import Settings
-from config.units import MIB
+from config.settings.networks import own_networks
+from config.settings.units import MIB
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from docker import DockerClient
 
-from config.networks import own_networks
+from config.settings.networks import own_networks
 from tests.e2e import leftovers
 from toolchain import networks
 from toolchain.recovery import STACK_LABEL

@@ -12,8 +12,8 @@ from docker import DockerClient
 from docker.errors import ImageNotFound
 
 from config import scrape
-from config.docker_settings import Docker
 from config.images import pins
+from config.settings.docker import Docker
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
 from toolchain import engine

@@ -234,7 +234,7 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
     ),
     "traces in Elasticsearch that nobody deletes": (
         code(
-            "config/settings.py",
+            "config/settings/",
             '"jaeger_es_index_cleaner": self.traces.storage != "badger"',
             '"jaeger_es_index_cleaner": False',
             ELASTICSEARCH,

@@ -16,8 +16,8 @@ from typing import Any
 import requests
 
 from config.alerts import EVERYTHING, Thresholds, groups
-from config.log_settings import Logs
-from config.trace_settings import Traces
+from config.settings.logs import Logs
+from config.settings.traces import Traces
 
 RECORDED = Path(__file__).with_suffix(".json")
 LABELS_OF_A_HOST = {"nodename", "release", "version", "machine", "domainname", "image"}

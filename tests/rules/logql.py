@@ -20,7 +20,7 @@ from config import loki, loki_rules
 from config.alerts import Addresses, Thresholds, as_yaml
 from config.alerts.rule import HEADLINE
 from config.settings import Settings
-from config.units import seconds
+from config.settings.units import seconds
 from tests.e2e.ports import free_port
 from toolchain import images
 

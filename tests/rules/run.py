@@ -27,9 +27,9 @@ from pydantic import BaseModel
 from config import loki_rules
 from config.alerts import EVERYTHING, Addresses, Alert, Group, Thresholds, groups, render
 from config.alerts.rule import HEADLINE
-from config.log_settings import Logs
 from config.settings import Settings
-from config.trace_settings import Traces
+from config.settings.logs import Logs
+from config.settings.traces import Traces
 from tests import panels
 from tests.rules import logql
 from toolchain import golang, images

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from config.alerts import Job, Thresholds, render
-from config.log_settings import Logs
-from config.trace_settings import Traces
+from config.settings.logs import Logs
+from config.settings.traces import Traces
 from tests.rules.fresh_stack import RECORDED
 from tests.rules.run import ADDRESSES, only_summaries, write
 from toolchain import images

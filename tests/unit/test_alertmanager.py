@@ -11,10 +11,10 @@ from config import alertmanager, loki_rules
 from config.alertmanager import container, main_file
 from config.alerts import EVERYTHING as WATCHED
 from config.alerts import Addresses, Thresholds, render
-from config.log_settings import Logs
 from config.settings import Settings
-from config.trace_settings import Traces
-from config.units import seconds
+from config.settings.logs import Logs
+from config.settings.traces import Traces
+from config.settings.units import seconds
 from tests.unit.conftest import config_of, settings_of
 
 SLACK, PAGERDUTY, DEADMAN = "slack_webhook", "pagerduty_key", "deadman_url"

@@ -21,8 +21,8 @@ from config.alerts import (
     groups,
     render,
 )
-from config.log_settings import Logs
-from config.trace_settings import Traces
+from config.settings.logs import Logs
+from config.settings.traces import Traces
 
 URL = "https://example.org/runbooks/"
 ADDRESSES = Addresses(URL, "https://grafana.example", "https://jaeger.example")

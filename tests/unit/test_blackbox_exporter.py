@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from config.settings import Probe
-from config.units import seconds
+from config.settings.units import seconds
 from tests.unit.conftest import EVERYTHING, config_of, settings_of
 
 SETTINGS = settings_of(EVERYTHING)

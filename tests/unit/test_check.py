@@ -20,10 +20,10 @@ from check import containers, files, logs, metrics, request, traces
 from check.finding import Finding
 from components import engine
 from config import jaeger, otel_collector, scrape, services
-from config.log_settings import Logs
 from config.settings import Settings
-from config.trace_settings import Traces
-from config.units import MIB
+from config.settings.logs import Logs
+from config.settings.traces import Traces
+from config.settings.units import MIB
 from tests.unit.conftest import PINNED_STORAGE
 
 SETTINGS = Settings.model_validate({"environment": "test", "prefix": "ns", "metrics": {"retention": {"time": "60d"}}})

@@ -18,7 +18,7 @@ from components.stack import Correlation, LogStack, MetricsStack, TraceStack, an
 from config import services
 from config.container import Container
 from config.settings import CORRELATION, LOGS, SECRETS, SERVICES, TRACES
-from config.units import go_duration, seconds
+from config.settings.units import go_duration, seconds
 from tests.unit.conftest import (
     COMMAND,
     CONTAINER,

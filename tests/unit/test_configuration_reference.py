@@ -2,13 +2,12 @@
 
 import pytest
 
-from config import reference
-from config.settings import SECRETS, Settings, load
+from config.settings import SECRETS, Settings, load, reference
 
 
 def test_the_committed_page_is_current() -> None:
     assert reference.PAGE.read_text(encoding="utf-8") == reference.render(), (
-        "the settings have changed: run  .venv/bin/python -m config.reference"
+        "the settings have changed: run  .venv/bin/python -m config.settings.reference"
     )
 
 

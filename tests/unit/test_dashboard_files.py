@@ -10,7 +10,7 @@ import yaml
 
 from config import dashboard_files, loki
 from config.settings import Settings, SettingsError
-from config.units import seconds
+from config.settings.units import seconds
 from dashboards.__main__ import rendered
 from tests import panels
 from tests.unit.conftest import settings_of

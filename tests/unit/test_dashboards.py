@@ -13,8 +13,8 @@ import pytest
 
 from config import grafana
 from config.alerts import EVERYTHING, RecordingRule, Thresholds, groups
-from config.log_settings import Logs
-from config.trace_settings import Traces
+from config.settings.logs import Logs
+from config.settings.traces import Traces
 from dashboards import look
 from dashboards.__main__ import rendered
 from tests import grafana_page, panels

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from config import disk_budget, services
-from config.settings import Settings, SettingsError
+from config import services
+from config.settings import Settings, SettingsError, disk_budget
 from tests.unit.conftest import EVERYTHING, PROJECT, settings_of
 
 GIB = 2**30

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from config.docker_settings import Docker
+from config.settings.docker import Docker
 
 
 def options(**ssh: Any) -> list[str]:

@@ -10,8 +10,8 @@ import yaml
 
 from config import links, loki_rules
 from config.alerts import EVERYTHING, Addresses, Alert, Thresholds, groups, render
-from config.log_settings import Logs
-from config.trace_settings import Traces
+from config.settings.logs import Logs
+from config.settings.traces import Traces
 from tests import panels
 from tests.unit.conftest import config_of, settings_of
 

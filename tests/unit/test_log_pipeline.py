@@ -8,8 +8,8 @@ import pytest
 
 from config.log_levels import LEVELS
 from config.log_pipeline import LABELS, stages
-from config.log_settings import Level
 from config.log_stages import Stage
+from config.settings.logs import Level
 from tests.unit.conftest import refusal, settings_of
 
 

@@ -15,8 +15,8 @@ import yaml
 from docker.errors import DockerException
 
 import components.engine
-from config.docker_settings import Docker
 from config.settings import SECRETS, WEBHOOKS
+from config.settings.docker import Docker
 from tests.unit.conftest import (
     COMMAND,
     CONTAINER,

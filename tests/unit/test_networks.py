@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from config.networks import MEMBERS, subnet_of
 from config.settings import SERVICES
+from config.settings.networks import MEMBERS, subnet_of
 from tests.unit.conftest import EVERYTHING, config_of, refusal, settings_of
 
 SETTINGS = settings_of(EVERYTHING, secrets=["grafana_password"])

@@ -10,7 +10,7 @@ import re2
 import yaml
 
 from config import masking, otel_collector
-from config.log_settings import Level
+from config.settings.logs import Level
 from tests.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, secrets, written
 from tests.unit.conftest import settings_of
 

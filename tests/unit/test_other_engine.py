@@ -12,7 +12,7 @@ from components import other_engine
 from components.engine import UnreadableConfigError, connect
 from config import docker_cli
 from config.docker_cli import MISLEADING, VARIABLES
-from config.docker_settings import Docker
+from config.settings.docker import Docker
 from toolchain import debian, engine
 from toolchain.engine import EngineUnreachableError
 from toolchain.report import ToolchainError

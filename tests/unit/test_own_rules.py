@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from config.own_rules import read
 from config.settings import SettingsError
+from config.settings.own_rules import read
 
 KEY = "Pulumi.test.yaml: nervous-system:alerts.rule_files"
 

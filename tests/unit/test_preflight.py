@@ -10,7 +10,7 @@ import pytest
 
 from check import engine as engine_check
 from components.preflight import NEWEST_API, Engine, Verdict, elsewhere, judge
-from config.docker_settings import Docker
+from config.settings.docker import Docker
 from tests.unit.engines import answers
 
 PROVIDER = Path(__file__).parents[2] / "toolchain" / "pulumi" / "go.mod"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from config.docker_settings import Docker
+from config.settings.docker import Docker
 from toolchain import paths, pull_request
 from toolchain.pull_request import ENGINE, MOST, Previewed, judges_changed, section, shortened, stand_in
 from toolchain.report import ToolchainError

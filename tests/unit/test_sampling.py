@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from config import sampling
-from config.trace_settings import Rates
+from config.settings.traces import Rates
 from tests.unit.conftest import refusal, settings_of
 
 

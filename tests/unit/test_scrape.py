@@ -11,7 +11,7 @@ from config import cadvisor, scrape
 from config.alerts.rule import Job
 from config.ports import METRICS
 from config.settings import SERVICES
-from config.trace_settings import RETENTION_SUCCESS
+from config.settings.traces import RETENTION_SUCCESS
 from tests.unit.conftest import EVERYTHING, EXPORTERS, INSTEAD, config_of, refusal, settings_of
 from tests.unit.relabel import relabelled, scraped, targets
 

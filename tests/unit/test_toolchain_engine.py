@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from docker.errors import DockerException
 
-from config.docker_settings import Docker
+from config.settings.docker import Docker
 from tests.unit.engines import answers
 from toolchain import engine
 from toolchain.engine import Attempt, EngineUnreachableError

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from config.units import Memory, Span, go_duration, mib, prometheus_size, seconds
+from config.settings.units import Memory, Span, go_duration, mib, prometheus_size, seconds
 
 MIB = 2**20
 

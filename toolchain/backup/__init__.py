@@ -15,8 +15,8 @@ from requests import RequestException
 
 from config import services
 from config.container import Container
-from config.networks import own_networks
-from config.units import MIB
+from config.settings.networks import own_networks
+from config.settings.units import MIB
 from toolchain import engine, networks, paths, recovery, stack, volume_helper
 from toolchain.backup import archives, keys
 from toolchain.backup import manifest as manifests

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from config.settings import Settings
-from config.units import MIB
+from config.settings.units import MIB
 from toolchain.backup.manifest import Kept
 from toolchain.backup.place import DamagedError, Pieces, Place, Stored
 

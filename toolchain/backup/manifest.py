@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from config import loki, services
-from config.model import Name
 from config.settings import Settings
+from config.settings.model import Name
 from toolchain import jumps
 from toolchain.backup.place import DamagedError, Place, Stored
 from toolchain.report import ToolchainError

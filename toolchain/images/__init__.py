@@ -10,8 +10,8 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 
-from config.docker_settings import Docker
 from config.images import pins
+from config.settings.docker import Docker
 from toolchain import debian, engine, golang, reach, store
 from toolchain.images import faces, packing, userlands
 from toolchain.images.recipes import RECIPES, Assembled, Debian, Go, Recipe

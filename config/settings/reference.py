@@ -1,6 +1,6 @@
 """`docs/configuration.md`, made from the settings' own types, defaults and docstrings.
 
-    .venv/bin/python -m config.reference
+    .venv/bin/python -m config.settings.reference
 
 writes it; a unit test tells when that was forgotten.
 """
@@ -15,9 +15,8 @@ from typing import Any
 from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
-from config import trace_settings
-from config.alerts.thresholds import Percent
-from config.model import (
+from config.settings import SECRETS, Settings, traces
+from config.settings.model import (
     HostFolder,
     HostPort,
     LabelName,
@@ -31,15 +30,15 @@ from config.model import (
     TargetUrl,
     Url,
 )
-from config.settings import SECRETS, Settings
-from config.units import Memory, Span
+from config.settings.thresholds import Percent
+from config.settings.units import Memory, Span
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
 INTRO = """\
 # Configuration
 
-Made by `.venv/bin/python -m config.reference` from `config/settings.py`: change it there.
+Made by `.venv/bin/python -m config.settings.reference` from `config/settings/`: change it there.
 
 Every key of `Pulumi.<stack>.yaml`, as `nervous-system:<first part>`, with the rest nested below it:
 
@@ -78,7 +77,7 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (LabelName, "label name"),
     (Percent, "percent"),
     (date, "day, like `2026-12-31`"),
-    (trace_settings.Percent, "percent"),
+    (traces.Percent, "percent"),
     (bool, "true or false"),
     (int, "number"),
     (float, "number"),

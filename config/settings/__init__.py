@@ -24,12 +24,13 @@ from pydantic import (
     model_validator,
 )
 
-from config import disk_budget, images, sizing, targets
+from config import images
 from config.alerts.links import Addresses
-from config.alerts.thresholds import Thresholds
-from config.docker_settings import Docker
-from config.log_settings import Logs
-from config.model import (
+from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
+from config.settings import disk_budget, sizing, targets
+from config.settings.docker import Docker
+from config.settings.logs import Logs
+from config.settings.model import (
     OF_DOCKER,
     LabelName,
     Listen,
@@ -49,10 +50,10 @@ from config.model import (
     without_credentials,
     wrong_text,
 )
-from config.networks import INSIDE, MEMBERS, Edge, Zone, own_networks, subnet_of
-from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
-from config.trace_settings import Traces
-from config.units import MIB, Memory, Span, mib, seconds
+from config.settings.networks import INSIDE, MEMBERS, Edge, Zone, own_networks, subnet_of
+from config.settings.thresholds import Thresholds
+from config.settings.traces import Traces
+from config.settings.units import MIB, Memory, Span, mib, seconds
 from config.yaml_text import one_spelling
 
 GIB = 1024 * MIB

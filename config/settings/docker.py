@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import StringConstraints, computed_field, field_validator, model_validator
 
 from config.docker_cli import SOCKET
-from config.model import HostFile, HostFolder, Model
+from config.settings.model import HostFile, HostFolder, Model
 
 File = Annotated[str, StringConstraints(pattern=r"^[\w./~+@-]+$")]
 """Relative to the project, or from `/` or `~`. Without blanks and quotes, for it is handed from one ssh to another."""

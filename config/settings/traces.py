@@ -4,10 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, ByteSize, Field, StringConstraints, field_validator, model_validator
 
-from config import disk_budget
-from config.log_settings import ServiceName
-from config.model import Model, TargetUrl
-from config.units import Span, seconds
+from config.settings import disk_budget
+from config.settings.logs import ServiceName
+from config.settings.model import Model, TargetUrl
+from config.settings.units import Span, seconds
 
 
 def _percent(value: object) -> object:

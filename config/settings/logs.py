@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ByteSize, Field, StringConstraints, field_validator, model_validator
 
-from config import disk_budget
-from config.model import HostFolder, Model, Url
-from config.units import MIB, Span, seconds
+from config.settings import disk_budget
+from config.settings.model import HostFolder, Model, Url
+from config.settings.units import MIB, Span, seconds
 
 Level = Literal["debug", "info", "warn", "error", "fatal", "unknown"]
 """The values of the label `level`, whatever a service calls them."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from config import networks, targets
+from config.settings import networks, targets
 
 MAX_PORT = 65535
 

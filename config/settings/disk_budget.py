@@ -8,7 +8,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from config.units import MIB
+from config.settings.units import MIB
 
 GIB = 1024 * MIB
 REFERENCE = 100 * GIB

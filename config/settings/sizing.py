@@ -8,7 +8,7 @@ host's own services: 14 of 16 GiB, 7 of 8, 3 of 4.
 
 from collections.abc import Mapping
 
-from config.units import MIB
+from config.settings.units import MIB
 
 GIB = 1024 * MIB
 REFERENCE = 16 * GIB

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config.units import Span, seconds
+from config.settings.units import Span, seconds
 
 Percent = Annotated[float, Field(gt=0, le=100)]
 
