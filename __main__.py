@@ -14,7 +14,7 @@ from components.networks import networks
 from components.other_engine import must_be_clear
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import dashboard_files, services
-from config import settings as stack_config
+from config.settings import loading
 from config.settings import own_rules as rule_files
 from config.settings.units import mib
 
@@ -28,8 +28,8 @@ try:
         "project": pulumi.get_project(),
         "stack": pulumi.get_stack(),
     }
-    settings = stack_config.load(get_config_env(), **whose)
-    stack_config.judge_secrets(get_config_env(), **whose)
+    settings = loading.load(get_config_env(), **whose)
+    loading.judge_secrets(get_config_env(), **whose)
     own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
     dashboards = dashboard_files.read(settings, Path(), stack_key=f"{stack_file}:grafana.dashboards")
     must_be_clear(settings.docker, f"Pulumi.{pulumi.get_stack()}.yaml")
@@ -39,7 +39,7 @@ try:
     if pulumi.runtime.is_dry_run():  # and not once more at the update that follows
         for notice in settings.notices:
             pulumi.warn(notice)
-except stack_config.SettingsError as error:
+except loading.SettingsError as error:
     raise pulumi.RunError(str(error)) from None
 except ConnectionError as error:
     raise pulumi.RunError(f"{stack_file}:docker.host: {error}") from None

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import JAEGER_PAGES, METRICS, OTLP_GRPC, OTLP_HTTP
-from config.settings import EXPORTERS, ExternalUrls, Page, Settings
+from config.settings import EXPORTERS, Settings
+from config.settings.publish import ExternalUrls, Page
 
 PORT = METRICS["api_proxy"]
 LOKI_OTLP = "/otlp/v1/logs"

@@ -3,7 +3,8 @@
 from config.api_proxy import BEHIND_CADDY
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import METRICS
-from config.settings import Settings, Tls
+from config.settings import Settings
+from config.settings.grafana import Tls
 from config.yaml_text import digest
 
 PORT = METRICS["caddy"]

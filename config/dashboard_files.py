@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from config.links import LOKI, PROMETHEUS
-from config.settings import Settings, SettingsError
+from config.settings import Settings
+from config.settings.loading import SettingsError
 from config.settings.own_rules import must_be_inside
 from config.settings.units import seconds
 from config.yaml_text import one_spelling

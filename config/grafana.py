@@ -15,7 +15,8 @@ from typing import Any
 from config import api_proxy, links
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import METRICS
-from config.settings import GRAFANA_PASSWORD, GRAFANA_SECRET_KEY, Settings
+from config.settings import Settings
+from config.settings.secret_keys import GRAFANA_PASSWORD, GRAFANA_SECRET_KEY
 from config.yaml_text import digest, dump
 
 PORT = METRICS["grafana"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from config import otlp_errors, otlp_names, otlp_numbers
 from config.otlp_masks import CONTEXTS, suspect
-from config.settings import ScrapeLimits
+from config.settings.metrics import ScrapeLimits
 
 KEY = 256
 """Bytes of an attribute's name, where it is looked at."""

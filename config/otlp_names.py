@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from config.sampling import quoted
 from config.service_names import CHARACTERS, LENGTH
-from config.settings import MemoryLimits
+from config.settings.memory import MemoryLimits
 
 LABELS = "^(le|quantile|job|instance|service|exported_(?:job|instance|service)|otel_scope_.*|_name_)$"
 """Those that Prometheus, its exporter, or the scrape config of this stack (`config/scrape.py`) sets."""

@@ -8,7 +8,7 @@ bounded twice: a metric with too many points is made one point here, and Prometh
 from collections.abc import Iterator
 from typing import Any
 
-from config.settings import ScrapeLimits
+from config.settings.metrics import ScrapeLimits
 
 OVERFLOW = "otel.metric.overflow"
 """Attribute of a point that stands for all (OpenTelemetry specification, metrics SDK, overflow attribute)."""

@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 import pulumi
 import yaml
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped] # no stubs here
 
 from tests.unit.conftest import EVERYTHING, INSTEAD, PROJECT, Recorder, deploy, pulumi_config
 

@@ -17,12 +17,12 @@ from rich.console import Console
 import check
 from components import other_engine, preflight
 from config import dashboard_files
-from config import settings as stack_config
 from config.cadvisor import KMSG
 from config.images import resolve
 from config.services import data_volumes
-from config.settings import GRAFANA_PASSWORD, Settings
+from config.settings import Settings, loading
 from config.settings import own_rules as rule_files
+from config.settings.secret_keys import GRAFANA_PASSWORD
 from toolchain import (
     ahead,
     engine,
@@ -104,13 +104,13 @@ def load_settings(stack: str, file: Path | None = None) -> Settings:
     config = stack_document.config(file or stack_file(stack), PROJECT)
     secret_keys = [key for key, value in config.items() if _holds_secret(value)]
     try:
-        settings = stack_config.load(
+        settings = loading.load(
             {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()},
             secret_keys=secret_keys,
             project=PROJECT,
             stack=stack,
         )
-    except stack_config.SettingsError as error:
+    except loading.SettingsError as error:
         raise ToolchainError(str(error)) from None
     if unclear := other_engine.question(settings.docker, f"Pulumi.{stack}.yaml"):
         raise ToolchainError(unclear[0], fix=unclear[1])
@@ -367,7 +367,7 @@ def findings(stack: str, patience: float) -> list[check.Finding]:
     try:
         own_rules = rule_files.read(settings.alerts.rule_files, paths.REPOSITORY, stack_key=f"{file}:alerts.rule_files")
         dashboards = dashboard_files.read(settings, paths.REPOSITORY, stack_key=f"{file}:grafana.dashboards")
-    except stack_config.SettingsError as error:
+    except loading.SettingsError as error:
         raise ToolchainError(str(error)) from None
     try:
         return check.run(settings, own_rules, patience, dashboards=dashboards)

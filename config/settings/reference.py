@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
-from config.settings import SECRETS, Settings, traces
+from config.settings import Settings, traces
 from config.settings.model import (
     HostFolder,
     HostPort,
@@ -30,10 +30,11 @@ from config.settings.model import (
     TargetUrl,
     Url,
 )
+from config.settings.secret_keys import SECRETS
 from config.settings.thresholds import Percent
 from config.settings.units import Memory, Span
 
-PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 INTRO = """\
 # Configuration

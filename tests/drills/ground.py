@@ -19,8 +19,8 @@ from tenacity import RetryError
 
 import check
 from config import dashboard_files
-from config.settings import GRAFANA_PASSWORD
 from config.settings.networks import own_networks
+from config.settings.secret_keys import GRAFANA_PASSWORD
 from config.settings.units import MIB
 from tests.drills import steady
 from tests.drills.frame import Drill

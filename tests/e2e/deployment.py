@@ -17,9 +17,8 @@ import yaml
 from docker import DockerClient
 from docker.models.containers import Container
 
-from config import settings as stack_config
 from config.ports import METRICS
-from config.settings import Settings
+from config.settings import Settings, loading
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "nervous-system"
@@ -107,7 +106,7 @@ class Deployment:
         document = yaml.safe_load(self.file.read_text())["config"]
         hidden = {key for key, value in document.items() if isinstance(value, dict) and "secure" in value}
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in document.items()}
-        return stack_config.load(texts, secret_keys=hidden, project=PROJECT, stack=self.stack)
+        return loading.load(texts, secret_keys=hidden, project=PROJECT, stack=self.stack)
 
     def write(self) -> None:
         """Writes `config` to the stack file; secrets and salt that the CLI put there stay."""

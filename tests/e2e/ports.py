@@ -3,7 +3,7 @@
 import secrets
 import socket
 
-from config.settings import Publish
+from config.settings.publish import Publish
 
 RANGE = range(20000, 30000)
 """Below those that Linux gives to whoever asks for any port (from 32768): such a one may be taken by any connection or

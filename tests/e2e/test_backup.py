@@ -17,7 +17,7 @@ import requests
 from docker import DockerClient
 
 from components.engine import execute
-from config.settings import GRAFANA_PASSWORD
+from config.settings.secret_keys import GRAFANA_PASSWORD
 from tests.e2e import backups, leftovers, tracing
 from tests.e2e.cloud import KEY, REGION, aws, cloud
 from tests.e2e.deployment import DATA, Deployment

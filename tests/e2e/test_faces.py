@@ -15,7 +15,7 @@ from docker.errors import ContainerError, ImageNotFound
 from docker.models.containers import Container
 
 from config.images import pins
-from config.settings import SECRETS
+from config.settings.secret_keys import SECRETS
 from tests.in_images import run_in_images, tools_in
 from tests.unit.conftest import EVERYTHING, settings_of
 from toolchain.images import for_tests, packing

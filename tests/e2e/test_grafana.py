@@ -13,7 +13,7 @@ import requests
 from check import grafana as check_grafana
 from components.engine import execute
 from config import api_proxy, caddy, dashboard_files, grafana
-from config.settings import GRAFANA_PASSWORD
+from config.settings.secret_keys import GRAFANA_PASSWORD
 from tests.e2e import tracing
 from tests.e2e.deployment import Deployment
 from tests.e2e.grafana import Grafana

@@ -19,7 +19,7 @@ import pytest
 from docker import DockerClient
 from tenacity import RetryError
 
-from config.settings import GRAFANA_PASSWORD
+from config.settings.secret_keys import GRAFANA_PASSWORD
 from examples.shop.load.faults import SERVICES, Fault
 from examples.shop.load.generator import Generator
 from examples.shop.load.profiles import PROFILES, Phase, Profile, planned

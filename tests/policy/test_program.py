@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from config.settings import SECRETS
+from config.settings.secret_keys import SECRETS
 from tests.policy.engine import ask, refusals
 from tests.policy.program import ROOT, Change, declare
 from tests.unit.conftest import EVERYTHING, INSTEAD, PROJECT

@@ -16,7 +16,7 @@ import pytest
 
 from config import api_proxy
 from config.ports import METRICS, OTLP_GRPC, OTLP_HTTP
-from config.settings import ExternalUrls
+from config.settings.publish import ExternalUrls
 from tests.e2e.ports import free_port
 from tests.unit.conftest import config_of, settings_of
 from toolchain import images

@@ -18,7 +18,7 @@ from tenacity import RetryError, retry, retry_if_result, stop_after_delay, wait_
 from config import alloy, log_pipeline, promtail
 from config.log_stages import Stage
 from config.log_times import OWN_TIME
-from config.settings import load
+from config.settings.loading import load
 from config.yaml_text import dump
 from tests.log_lines import CASES, Case, metadata, moment, spelled
 from toolchain import images

@@ -13,7 +13,9 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 
 from config import services
 from config.container import ConfigFiles, Container
-from config.settings import WEBHOOKS, Settings, SettingsError, load
+from config.settings import Settings
+from config.settings.loading import SettingsError, load
+from config.settings.secret_keys import WEBHOOKS
 
 PROJECT, STACK = "nervous-system", "test"
 

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from config.settings import Probe
+from config.settings.exporters import Probe
 from config.settings.units import seconds
 from tests.unit.conftest import EVERYTHING, config_of, settings_of
 

@@ -6,7 +6,7 @@ import pytest
 
 from config import caddy
 from config.container import DIRECTORY
-from config.settings import Tls
+from config.settings.grafana import Tls
 from tests.unit.conftest import described, settings_of
 
 PUBLIC, INTERNAL = Tls(domain="grafana.example.com"), Tls(domain="localhost", certificate="internal")

@@ -10,7 +10,7 @@ from docker.errors import NotFound
 
 from check import grafana as module
 from config import grafana
-from config.settings import GRAFANA_PASSWORD
+from config.settings.secret_keys import GRAFANA_PASSWORD
 from tests.unit.conftest import settings_of
 
 SETTINGS = settings_of(secrets=[GRAFANA_PASSWORD])

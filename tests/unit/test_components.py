@@ -17,7 +17,8 @@ from components.networks import networks
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import services
 from config.container import Container
-from config.settings import CORRELATION, LOGS, SECRETS, SERVICES, TRACES
+from config.settings import CORRELATION, LOGS, SERVICES, TRACES
+from config.settings.secret_keys import SECRETS
 from config.settings.units import go_duration, seconds
 from tests.unit.conftest import (
     COMMAND,

@@ -2,7 +2,9 @@
 
 import pytest
 
-from config.settings import SECRETS, Settings, load, reference
+from config.settings import Settings, reference
+from config.settings.loading import load
+from config.settings.secret_keys import SECRETS
 
 
 def test_the_committed_page_is_current() -> None:

@@ -10,7 +10,7 @@ import pytest
 from config import services, shipper
 from config.container import DIRECTORY, ConfigFiles, Container
 from config.ports import METRICS
-from config.settings import SECRETS
+from config.settings.secret_keys import SECRETS
 from tests.unit.conftest import EVERYTHING, SECRET_TEXT, described, settings_of
 
 SERVICES = ("prometheus", "grafana", *services._DESCRIPTIONS)

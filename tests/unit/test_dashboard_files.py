@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from config import dashboard_files, loki
-from config.settings import Settings, SettingsError
+from config.settings import Settings
+from config.settings.loading import SettingsError
 from config.settings.units import seconds
 from dashboards.__main__ import rendered
 from tests import panels

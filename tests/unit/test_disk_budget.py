@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from config import services
-from config.settings import Settings, SettingsError, disk_budget
+from config.settings import Settings, disk_budget
+from config.settings.loading import SettingsError
 from tests.unit.conftest import EVERYTHING, PROJECT, settings_of
 
 GIB = 2**30

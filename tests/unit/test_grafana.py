@@ -19,7 +19,8 @@ import yaml
 
 from config import grafana, links
 from config.container import DIRECTORY, ConfigFiles
-from config.settings import GRAFANA_PASSWORD, GRAFANA_SECRET_KEY, Settings
+from config.settings import Settings
+from config.settings.secret_keys import GRAFANA_PASSWORD, GRAFANA_SECRET_KEY
 from tests import grafana_page
 from tests.unit.conftest import SECRET_TEXT, settings_of
 

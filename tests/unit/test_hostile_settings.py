@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from config import dashboard_files
-from config.settings import SettingsError, judge_secrets, load, own_rules
+from config.settings import own_rules
+from config.settings.loading import SettingsError, judge_secrets, load
 from tests.unit.conftest import PINNED_STORAGE, PROJECT, refusal, settings_of
 
 OF_DOCKER = ["bridge", "host", "none", "default", "ingress", "container:shop", "docker_gwbridge", "host:x"]

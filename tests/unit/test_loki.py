@@ -8,7 +8,8 @@ import yaml
 
 from config import log_pipeline, loki
 from config.container import ConfigFiles
-from config.settings import Metrics, Settings
+from config.settings import Settings
+from config.settings.metrics import Metrics
 from tests.unit.conftest import config_of, described, refusal, settings_of
 from tests.unit.relabel import relabelled
 

@@ -15,8 +15,8 @@ import yaml
 from docker.errors import DockerException
 
 import components.engine
-from config.settings import SECRETS, WEBHOOKS
 from config.settings.docker import Docker
+from config.settings.secret_keys import SECRETS, WEBHOOKS
 from tests.unit.conftest import (
     COMMAND,
     CONTAINER,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import SettingsError
+from config.settings.loading import SettingsError
 from config.settings.own_rules import read
 
 KEY = "Pulumi.test.yaml: nervous-system:alerts.rule_files"

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from config.settings import EXPORTERS as EXPORTER_SERVICES
-from config.settings import SECRETS, SERVICES, Settings, SettingsError, load
+from config.settings import SERVICES, Settings
+from config.settings.loading import SettingsError, load
+from config.settings.secret_keys import SECRETS
 from tests.unit.conftest import (
     EVERYTHING,
     EXPORTERS,

@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from config.settings import load
+from config.settings.loading import load
 from tests.unit.engines import answers
 from toolchain import networks, paths, pulumi_cli, stack_document
 from toolchain.report import ToolchainError

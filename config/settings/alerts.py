@@ -1,0 +1,54 @@
+"""Alerts, and who hears of them."""
+
+from typing import Self
+
+from pydantic import (
+    Field,
+    model_validator,
+)
+
+from config.settings.model import (
+    Model,
+    ProjectFile,
+    Url,
+)
+from config.settings.thresholds import Thresholds
+from config.settings.units import Span, seconds
+
+
+class Slack(Model):
+    """Used when the secret `slack_webhook` is set."""
+
+    channel: str = Field("#alerts", pattern=r"^[#@][\w.-]{1,80}$")
+    """A channel or a person, by name."""
+
+
+class Notifications(Model):
+    """Who hears of an alert, and how often. The receivers are turned on by their secrets."""
+
+    slack: Slack = Slack()
+    group_wait: Span = "30s"
+    """How long the first alert of a group waits for its company."""
+    group_interval: Span = "5m"
+    repeat_interval: Span = "4h"
+    deadman_interval: Span = "5m"
+    """How often the outside monitor is pinged while everything from scrape to notification works."""
+
+    @model_validator(mode="after")
+    def _no_storm(self) -> Self:
+        shortest = {"group_interval": 1, "repeat_interval": 1, "deadman_interval": 5}
+        for key, least in shortest.items():
+            if seconds(getattr(self, key)) < least:
+                msg = f"notifications.{key}: {getattr(self, key)} is shorter than {least}s"
+                raise ValueError(msg)
+        return self
+
+
+class Alerts(Model):
+    """What is judged, and by which numbers."""
+
+    runbooks: Url = "https://github.com/nervous-system/nervous-system/blob/main/docs/runbooks"
+    """Where `docs/runbooks` is published: every alert links to its page there. Point it at your own fork."""
+    rule_files: tuple[ProjectFile, ...] = ()
+    """Your own rule files, relative to the project."""
+    thresholds: Thresholds = Thresholds()

@@ -1,0 +1,30 @@
+"""The disk that the stack may fill."""
+
+from pydantic import (
+    ByteSize,
+    field_validator,
+)
+
+from config.settings import disk_budget
+from config.settings.model import (
+    Model,
+)
+from config.settings.units import MIB
+
+GIB = 1024 * MIB
+
+
+class Disk(Model):
+    """What the stack may fill of the host's disk."""
+
+    budget: ByteSize = ByteSize(disk_budget.REFERENCE)
+    """4GiB or more. `metrics.retention.size`, `logs.budget.disk`, `traces.disk` and `traces.queue` follow from it, except
+    those that are set (docs/operations.md)."""
+
+    @field_validator("budget")
+    @classmethod
+    def _holds_something(cls, budget: int) -> int:
+        if budget < disk_budget.SMALLEST:
+            msg = f"below {disk_budget.SMALLEST // GIB}GiB nothing is kept for long enough to look at"
+            raise ValueError(msg)
+        return budget

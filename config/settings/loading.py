@@ -1,0 +1,186 @@
+"""From stack config to settings, or to one message that names every wrong key."""
+
+import difflib
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import (
+    BaseModel,
+    ValidationError,
+)
+
+from config.settings import Settings
+from config.settings.model import (
+    is_url,
+    wrong_text,
+)
+from config.settings.secret_keys import SECRETS, WEBHOOKS
+from config.yaml_text import one_spelling
+
+
+class SettingsError(Exception):
+    """What is wrong in the stack file, one line per key: made to be read by the person who wrote the file."""
+
+
+def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str) -> Settings:
+    """Settings of `stack` from its config as Pulumi hands it over (`project:key` → text; objects as JSON).
+
+    Raises:
+        SettingsError: names every wrong key, the file it stands in, and what would be right.
+    """
+    mine = f"{project}:"  # an empty value is Pulumi.yaml's way to declare a key without setting it
+    given = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
+    own = {key: value if key in SECRETS else one_spelling(value) for key, value in given.items()}
+    values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
+    problems = [("", what) for what in _strangers(config, project, stack)]
+    for key, value in own.items():
+        is_secret = f"{project}:{key}" in secret_keys
+        if key in SECRETS and not is_secret:
+            problems.append((key, f"is a secret: store it with  pulumi config set --secret {key}"))
+        elif key not in SECRETS and is_secret:
+            problems.append((key, f"may hold no secret; the keys for secrets are {', '.join(SECRETS)}"))
+        elif key == "secrets":
+            problems.append((key, f"unknown key; the keys for secrets are {', '.join(SECRETS)}"))
+        elif key not in SECRETS:
+            values[key] = _parsed(value)
+    values["secrets"] = frozenset(SECRETS) & own.keys()
+    refused = dict(_wrong_texts(values))
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [(key, what) for key, what in _explained(error) if not any(_beside(key, bad) for bad in refused)]
+    problems += refused.items()
+    if problems:
+        raise _refusal(problems, project, stack)
+    return settings
+
+
+def _wrong_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every text below `values`, key or value, that no setting may hold: (key, what is wrong)."""
+    rest: list[tuple[str, Any]] = [(key, value) for key, value in values.items() if key != "secrets"]
+    while rest:
+        path, value = rest.pop()
+        if isinstance(value, str):
+            if what := wrong_text(value):
+                yield path, what
+        elif isinstance(value, list):
+            rest += [(f"{path}.{number}", one) for number, one in enumerate(value)]
+        elif isinstance(value, dict):
+            for key, one in value.items():
+                if what := wrong_text(key):
+                    yield path, f"one of its keys {what}"
+                else:
+                    rest.append((f"{path}.{key}", one))
+
+
+def _beside(key: str, refused: str) -> bool:
+    """Whether what is said of `key` would repeat a text that is refused in any case."""
+    return f"{key}.".startswith(f"{refused}.") or refused.startswith(f"{key}.")
+
+
+def _strangers(config: Mapping[str, str], project: str, stack: str) -> Iterator[str]:
+    """What is wrong with keys that nobody reads, though somebody meant this project. Those of others are theirs."""
+    for key in config:
+        name, _, rest = key.partition(":")
+        if name == "docker":
+            instead = f"the engine, and the way to it, are said in {project}:docker; logins to registries are those of `docker login`"
+        elif name != project and difflib.get_close_matches(name, [project]):
+            instead = f"did you mean {project}:{rest}?"
+        else:
+            continue
+        yield f"Pulumi.{stack}.yaml: {key}: nothing of `{name}:` is read here: {instead}"
+
+
+def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str) -> None:
+    """Looks at the values of the secrets, which only the program of `stack` has in clear.
+
+    Raises:
+        SettingsError: names every secret that cannot be right, and never what it holds.
+    """
+    problems = []
+    for key in SECRETS:
+        if f"{project}:{key}" not in secret_keys:
+            continue
+        value, fix = config[f"{project}:{key}"].strip(), f"set it with  pulumi config set --secret {key}"
+        if not value:
+            problems.append((key, f"the secret is blank: {fix}  (or remove it:  pulumi config rm {key})"))
+        elif key in WEBHOOKS and not is_url(value):  # unlike a `Url` of the settings it may have a user and a password
+            problems.append((key, f"the secret is no URL with http:// or https://: {fix}"))
+        elif any(unicodedata.category(sign) == "Cc" for sign in value):
+            problems.append((key, f"the secret has a line break, or another sign that does not print: {fix}"))
+    if problems:
+        raise _refusal(problems, project, stack)
+
+
+def _refusal(problems: Iterable[tuple[str, str]], project: str, stack: str) -> SettingsError:
+    lines = [f"Pulumi.{stack}.yaml: {project}:{key}: {what}" if key else what for key, what in sorted(problems)]
+    return SettingsError("\n".join(lines))
+
+
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d) 00:00:00 \+0000 UTC")
+"""What the CLI makes of a date without quotes."""
+
+
+def _parsed(value: str) -> Any:
+    value = _DAY.sub(r"\1", value)
+    try:
+        return json.loads(value) if value[:1] in "{[" else value
+    except (ValueError, RecursionError):  # the latter of one that is nested thousands deep
+        return value
+
+
+SHOWN = 200
+"""Characters of a wrong value that a message repeats."""
+# pydantic speaks of Python's types; the stack file is YAML.
+_PLAIN = {
+    "model_type": "must be a mapping of keys, as YAML or JSON",
+    "dict_type": "must be a mapping of keys, as YAML or JSON",
+    "tuple_type": "must be a list, as YAML or JSON",
+    "byte_size": "is no size: write it like 512MiB or 4GiB",
+    "byte_size_unit": "is no size: write it like 512MiB or 4GiB",
+}
+
+
+def _explained(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong) for each of pydantic's findings, in the words of the stack file."""
+    for item in error.errors():
+        path = [str(part) for part in item["loc"]]
+        what = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            known = _keys_beside(item["loc"])
+            close = difflib.get_close_matches(path[-1], known, n=1)
+            what = "unknown key; " + (f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}")
+        elif item["type"] == "value_error" and ": " in what and what.split(": ", 1)[0].split(".", 1)[0] in KEYS:
+            named, what = what.split(": ", 1)  # a rule across several keys names its key itself
+            path = [named]
+        elif item["type"] not in {"value_error", "missing"}:
+            what = _PLAIN.get(item["type"], what) + _shown(item["input"])
+        yield ".".join(path) or "", what
+
+
+_SECRET = re.compile(r":[^:@\s]*@|SECRET|PRIVATE|PASSWORD|TOKEN|hooks\.", re.IGNORECASE)
+
+
+def _shown(value: Any) -> str:
+    """A wrong value, as a message repeats it; nothing where it might be a secret that stands in the wrong place."""
+    shown = json.dumps(value, default=str)
+    if _SECRET.search(shown):
+        return ""
+    return f" (it is {shown[:SHOWN] + ' …' if len(shown) > SHOWN else shown})"
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the model at the parent of `location` knows."""
+    model: Any = Settings
+    for part in location[:-1]:
+        if isinstance(part, str) and part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            candidates = [annotation, *getattr(annotation, "__args__", ())]
+            model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
+    return sorted(set(model.model_fields) - {"secrets"} | (set(SECRETS) if model is Settings else set()))
+
+
+KEYS = frozenset(Settings.model_fields) - {"secrets"}

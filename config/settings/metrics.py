@@ -1,0 +1,123 @@
+"""Metrics: what is scraped, and how long it is kept."""
+
+from typing import Literal, Self
+
+from pydantic import (
+    ByteSize,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from config.settings import disk_budget
+from config.settings.model import (
+    LabelName,
+    Model,
+    Name,
+    PagePath,
+    Target,
+)
+from config.settings.units import MIB, Span, seconds
+
+
+class Retention(Model):
+    """What comes first ends a sample's life."""
+
+    time: Span = "60d"
+    size: ByteSize = ByteSize(disk_budget.METRICS)
+    """Blocks, write-ahead log and head together, as Prometheus counts them."""
+
+    @field_validator("time")
+    @classmethod
+    def _at_least_an_hour(cls, time: str) -> str:
+        if seconds(time) < seconds("1h"):
+            msg = f"{time} is shorter than 1h, which is less than Prometheus can keep"
+            raise ValueError(msg)
+        return time
+
+    @field_validator("size")
+    @classmethod
+    def _at_least_a_block(cls, size: int) -> int:
+        if size < 512 * MIB:
+            msg = "below 512MiB the newest block may not fit"
+            raise ValueError(msg)
+        return size
+
+
+class ScrapeLimits(Model):
+    """A target that exceeds one of these fails its scrape, instead of filling the memory of everybody's Prometheus. The stack's
+    own exporters are held to `samples` and `body_size` only."""
+
+    samples: int = Field(20_000, ge=100)
+    """Per scrape of one target."""
+    labels: int = Field(40, ge=10)
+    """Per sample."""
+    label_value_length: int = Field(512, ge=64)
+    """In bytes."""
+    targets: int = Field(200, ge=1)
+    """Per job."""
+    body_size: ByteSize = ByteSize(20 * MIB)
+    """Per scrape, uncompressed."""
+
+
+class StaticApplication(Model):
+    """A service of yours that serves metrics, outside Docker or without the scrape label."""
+
+    service: Name
+    targets: tuple[Target, ...] = Field(min_length=1)
+    path: PagePath = "/metrics"
+    """May have a query: `/v1/sys/metrics?format=prometheus`."""
+    scheme: Literal["http", "https"] = "http"
+
+
+class Applications(Model):
+    """The metrics of your own services."""
+
+    discover: bool = True
+    """Scrape every container labelled `observability.scrape=true` that shares a network with Prometheus."""
+    static: tuple[StaticApplication, ...] = ()
+
+
+OF_ALERTS = frozenset({"alertname", "severity", "job", "instance", "service"})
+"""Labels by which alerts are told apart, grouped and muted."""
+LONGEST_INTERVAL = "1m"
+"""A rate over the five minutes that rules and dashboards look at needs two samples, and four so that one may be missed."""
+
+
+class Metrics(Model):
+    """Prometheus."""
+
+    scrape_interval: Span = "15s"
+    """From 1s to 1m, and so is `evaluation_interval`: alerts look at five minutes."""
+    scrape_timeout: Span = "10s"
+    evaluation_interval: Span = "15s"
+    retention: Retention = Retention()
+    exemplars: int = Field(50_000, ge=0)
+    """How many are kept in memory, at about 100 bytes each (Prometheus docs, feature flags)."""
+    external_labels: dict[LabelName, str] = {}
+    """Added to what leaves Prometheus (alerts, remote write) and to Loki's alerts, beside `environment`."""
+    limits: ScrapeLimits = ScrapeLimits()
+    applications: Applications = Applications()
+
+    @field_validator("external_labels")
+    @classmethod
+    def _are_nobodys(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name in labels:
+            if name in OF_ALERTS or name.startswith("__"):
+                msg = f"{name}: is a label that alerts and series have of their own: choose another name"
+                raise ValueError(msg)
+        return labels
+
+    @model_validator(mode="after")
+    def _timeout_within_interval(self) -> Self:
+        if seconds(self.scrape_timeout) > seconds(self.scrape_interval):
+            msg = f"metrics.scrape_timeout: {self.scrape_timeout} is longer than scrape_interval {self.scrape_interval}"
+            raise ValueError(msg)
+        if min(seconds(self.scrape_interval), seconds(self.evaluation_interval)) < 1:
+            msg = "metrics.scrape_interval, metrics.evaluation_interval: less than 1s is a load, not an interval"
+            raise ValueError(msg)
+        for key in ("scrape_interval", "evaluation_interval"):
+            if seconds(span := getattr(self, key)) > seconds(LONGEST_INTERVAL):
+                msg = f"metrics.{key}: {span} would blind the alerts, which look at five minutes: {LONGEST_INTERVAL} is the most"
+                raise ValueError(msg)
+        return self

@@ -1,0 +1,72 @@
+"""Where services listen on the host, and under which addresses people reach them."""
+
+from typing import Literal, Self
+
+from pydantic import (
+    model_validator,
+)
+
+from config.settings.model import (
+    Listen,
+    Model,
+    Url,
+)
+
+
+class Publish(Model):
+    """`address:port` on the host where a service listens; null for not at all. Loopback unless you say otherwise. All but
+    `otlp_grpc` and `caddy` is behind `api_proxy`, which lets people read (docs/architecture.md)."""
+
+    prometheus: Listen | None = "127.0.0.1:9090"
+    alertmanager: Listen | None = "127.0.0.1:9093"
+    node_exporter: Listen | None = None
+    cadvisor: Listen | None = None
+    postgres_exporter: Listen | None = None
+    redis_exporter: Listen | None = None
+    nginx_exporter: Listen | None = None
+    blackbox_exporter: Listen | None = None
+    mongodb_exporter: Listen | None = None
+    elasticsearch_exporter: Listen | None = None
+    loki: Listen | None = None
+    """What reads in its API, for tools like logcli."""
+    alloy: Listen | None = None
+    promtail: Listen | None = None
+    otlp_grpc: Listen | None = "127.0.0.1:4317"
+    """Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4317` in `networks`."""
+    otlp_http: Listen | None = "127.0.0.1:4318"
+    """Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4318` in `networks`."""
+    jaeger: Listen | None = "127.0.0.1:16686"
+    grafana: Listen | None = "127.0.0.1:3000"
+    caddy: Listen | None = None
+    """TLS in front of Grafana, for everybody: `0.0.0.0:443`. Needs `grafana.tls`."""
+
+    @model_validator(mode="after")
+    def _one_service_per_port(self) -> Self:
+        taken: dict[int, list[tuple[str, str]]] = {}
+        for service, listen in self:
+            if listen is None:
+                continue
+            host, port = listen.rsplit(":", 1)
+            for other, other_host in taken.setdefault(int(port), []):
+                if host == other_host or {host, other_host} & {"0.0.0.0", "[::]"}:  # noqa: S104 - compared, not bound
+                    msg = f"publish.{service} and publish.{other} both want port {port}"
+                    raise ValueError(msg)
+            taken[int(port)].append((service, host))
+        return self
+
+
+Page = Literal["prometheus", "alertmanager", "jaeger", "grafana"]
+"""A service with pages that links lead to."""
+
+
+class ExternalUrls(Model):
+    """Under which address people reach a service (a reverse proxy, a tunnel): links in alerts point there. Of an address
+    with a path (`https://ops.example.com/grafana`) the proxy has to cut the path off: `location /grafana/ { proxy_pass
+    http://127.0.0.1:3000/; }` in Nginx, with the last slash. One that hands it on leads a browser in a circle."""
+
+    prometheus: Url | None = None
+    alertmanager: Url | None = None
+    jaeger: Url | None = None
+    """A host name of its own: below a path its pages do not find what belongs to them."""
+    grafana: Url | None = None
+    """Also where links in alerts lead when the Grafana is one of your own."""
