@@ -27,28 +27,28 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: env ## install what is missing, deploy the stack (STACK=dev), check it, print addresses
-	@$(python) -m toolchain up
+	@$(python) -m operate up
 
 preview: env ## what `make up` would change, judged by the policy pack
-	@$(python) -m toolchain preview
+	@$(python) -m operate preview
 
 check: env ## read back from a running stack what its settings promise; for programs with JSON=1
-	@$(python) -m toolchain check
+	@$(python) -m operate check
 
 down: env ## remove everything; data volumes too with PURGE=1
-	@$(python) -m toolchain down
+	@$(python) -m operate down
 
 drift: env ## fail when something would change, or was changed by hand
-	@$(python) -m toolchain drift
+	@$(python) -m operate drift
 
 backup: env ## all that cannot be made again, to TO=folder or s3://…, while it runs; RECIPIENT=age1… encrypts it
-	@$(python) -m toolchain backup
+	@$(python) -m operate backup
 
 restore: env ## deploy the stack with all that FROM=… has, and check it (IDENTITY=key file, REPLACE=1)
-	@$(python) -m toolchain restore
+	@$(python) -m operate restore
 
 upgrade: env ## backup, then the images of this checkout, then the check; what fails is rolled back (TO= for the backup)
-	@$(python) -m toolchain upgrade
+	@$(python) -m operate upgrade
 
 test: lint unit policy rules e2e ## all of the following, the fast ones first
 
@@ -84,10 +84,10 @@ drills: env ## faults and bad inputs on purpose, each a row of docs/drills.md; s
 	@$(python) -m tests.drills $(ONLY)
 
 shop: env ## the example application beside the stack, built here (LISTEN=127.0.0.1:8080)
-	@$(python) -m toolchain shop
+	@$(python) -m operate shop
 
 shop-down: env ## remove the shop and all that it has stored
-	@$(python) -m toolchain shop-down
+	@$(python) -m operate shop-down
 
 shop-load: env ## requests to the shop: PROFILE=steady, spike or incident, FAULT=products=latency:1500ms, LISTEN as above
 	@$(python) -m examples.shop.load $(PROFILE) $(if $(FAULT),--fault $(FAULT)) $(if $(LISTEN),--url http://$(LISTEN))

@@ -84,7 +84,7 @@ class Container:
     """Where it keeps what must survive: a volume of its own."""
     unreadable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For a service that does not start with damaged data: what it then says (a regular expression) → what of `data` that is,
-    where a group of the expression may be meant (`\\1`). `make up` sets it aside (`toolchain/unreadable.py`)."""
+    where a group of the expression may be meant (`\\1`). `make up` sets it aside (`operate/damaged_data.py`)."""
     claims_data: bool = False
     """Whether the image lacks that folder, so that its volume is root's: the loader of the config files hands it over."""
     still: Literal["paused", "stopped"] = "paused"

@@ -9,7 +9,7 @@ from components import activate, config_files
 from config import services
 from config.container import Container
 from config.settings import Settings
-from toolchain.backup import volume
+from operate.backup import volume
 from toolchain.images.faces import userlands
 
 KNOWN = {tool for userland in userlands().values() for tool in userland.tools} | {"curl", "jq", "perl", "python3"}

@@ -1,10 +1,10 @@
-"""python -m toolchain: the commands that make calls."""
+"""python -m toolchain: what this machine needs to deploy."""
 
 import typer
 
-from toolchain import backup, lint, pull_request, shop, stack, upgrade
 from toolchain import engine as docker_engine
 from toolchain import images as service_images
+from toolchain import lint
 from toolchain.report import readable_errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -35,18 +35,6 @@ def binary(name: str) -> None:
 
 
 app.command()(lint.lint)
-app.command()(stack.up)
-app.command()(stack.preview)
-app.command("check")(stack.check_stack)
-app.command()(stack.down)
-app.command()(stack.drift)
-app.command()(backup.backup)
-app.command()(backup.restore)
-app.command()(upgrade.upgrade)
-app.command("shop")(shop.up)
-app.command("shop-down")(shop.down)
-app.command()(pull_request.pull_request)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(stack.pulumi)
 
 
 if __name__ == "__main__":

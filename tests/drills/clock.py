@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 
 from check import pages
+from operate import clock_ahead
 from tests.drills import inputs, vdso
 from tests.drills.frame import Drill
 from tests.drills.ground import SERVICES, Ground, OnGround, Promise, reached
-from toolchain import ahead
 
 WRONG_SECONDS = 20
 """So long is a clock of the stack wrong: ten scrapes and evaluations."""
@@ -48,7 +48,7 @@ def jumped(ground: Ground, *, name: str, services: tuple[str, ...], seconds: int
     set_aside, promise = name in SET_ASIDE, PROMISES.get(name, PROMISE)
 
     def started() -> dict[str, str]:
-        own = {"prometheus", ahead.SENDER} if set_aside else set()
+        own = {"prometheus", clock_ahead.SENDER} if set_aside else set()
         return {one: ground.container(one).attrs["State"]["StartedAt"] for one in SERVICES if one not in own}
 
     def heal() -> None:

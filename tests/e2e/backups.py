@@ -7,13 +7,13 @@ from pathlib import Path
 
 import requests
 
+from operate import volume_helper
+from operate.backup.manifest import Manifest
 from tests.e2e import leftovers, tracing
 from tests.e2e.deployment import Deployment
 from tests.e2e.shipping import Logs
 from tests.e2e.shop import Shop
 from tests.e2e.wait import until
-from toolchain import volume_helper
-from toolchain.backup.manifest import Manifest
 
 
 def silence(stack: Deployment, comment: str) -> None:

@@ -27,12 +27,12 @@ from tenacity import RetryError
 
 from components.engine import execute
 from config.images import pins
+from operate import volume_helper
 from tests.e2e import leftovers, wait
 from tests.e2e.deployment import Deployment
 from tests.e2e.ports import publish
 from tests.e2e.shop import Shop
 from tests.log_lines import CASES, TRACE, Case, metadata, moment, spelled
-from toolchain import volume_helper
 
 OUTAGE_SECONDS = {"alloy": 120, "promtail": 40}
 """The promise is of two minutes; both wait in the same way."""

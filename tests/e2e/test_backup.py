@@ -18,13 +18,14 @@ from docker import DockerClient
 
 from components.engine import execute
 from config.settings.secret_keys import GRAFANA_PASSWORD
+from operate import volume_helper
+from operate.backup import volume as volumes
 from tests.e2e import backups, leftovers, tracing
 from tests.e2e.cloud import KEY, REGION, aws, cloud
 from tests.e2e.deployment import DATA, Deployment
 from tests.e2e.ports import publish
 from tests.e2e.wait import until
-from toolchain import debian, images, volume_helper
-from toolchain.backup import volume as volumes
+from toolchain import debian, images
 
 KEEPERS = (*DATA, "grafana")
 BUCKET = "nervous-backups"

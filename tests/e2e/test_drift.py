@@ -13,7 +13,7 @@ from docker.errors import NotFound
 from tests.e2e.deployment import Deployment
 
 DRIFT = ("--refresh", "--diff", "--expect-no-changes")
-"""As `toolchain.stack.drift` previews."""
+"""As `operate.commands.drift` previews."""
 
 
 def change_memory(stack: Deployment) -> None:

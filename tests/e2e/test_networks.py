@@ -7,9 +7,9 @@ import pytest
 from docker import DockerClient
 
 from config.settings.networks import own_networks
+from operate import engine_networks
+from operate.recovery import STACK_LABEL
 from tests.e2e import leftovers
-from toolchain import networks
-from toolchain.recovery import STACK_LABEL
 from toolchain.report import ToolchainError
 
 
@@ -39,13 +39,13 @@ def runs(client: DockerClient, local_images: dict[str, str]) -> Callable[..., No
 @pytest.mark.parametrize("options", [{}, {"internal": True}], ids=["of Compose", "without a way out"])
 def test_a_network_that_a_service_can_join_is_found(client: DockerClient, prefix: str, options: dict[str, Any]) -> None:
     client.networks.create(f"{prefix}-shop", driver="bridge", **options)
-    networks.must_find(client, [f"{prefix}-shop"], "networks")
+    engine_networks.must_find(client, [f"{prefix}-shop"], "networks")
 
 
 @pytest.mark.parametrize("name", ["bridge", "host", "none"])
 def test_a_network_of_dockers_own_is_refused(client: DockerClient, name: str) -> None:
     with pytest.raises(ToolchainError, match=f"^networks: {name} is one of Docker's own"):
-        networks.must_find(client, [name], "networks")
+        engine_networks.must_find(client, [name], "networks")
 
 
 @pytest.mark.parametrize("place", range(3))
@@ -56,10 +56,10 @@ def test_who_is_in_the_way_of_a_removal_is_named(
         client.networks.create(network, driver="bridge")
     used = own_networks(prefix)[place]
     runs(f"{prefix}-prometheus", network=used, labels={STACK_LABEL: prefix})
-    networks.must_be_free(client, prefix, [])
+    engine_networks.must_be_free(client, prefix, [])
     runs(f"{prefix}-of-mine", network=used)
     with pytest.raises(ToolchainError, match=f"{prefix}-of-mine: the network {used}$") as caught:
-        networks.must_be_free(client, prefix, [])
+        engine_networks.must_be_free(client, prefix, [])
     assert "prometheus" not in str(caught.value)
     assert "docker network disconnect" in caught.value.fix
 
@@ -69,9 +69,9 @@ def test_who_has_a_volume_is_in_the_way_of_a_purge(
 ) -> None:
     volume = f"{prefix}-loki"
     runs(f"{prefix}-reader", volumes={volume: {"bind": "/data"}}, network="none")
-    networks.must_be_free(client, prefix, [])
+    engine_networks.must_be_free(client, prefix, [])
     with pytest.raises(ToolchainError, match=f"{prefix}-reader: the volume {volume}$"):
-        networks.must_be_free(client, prefix, [volume])
+        engine_networks.must_be_free(client, prefix, [volume])
 
 
 def test_networks_of_a_stack_with_a_longer_name_are_none_of_its_business(
@@ -79,4 +79,4 @@ def test_networks_of_a_stack_with_a_longer_name_are_none_of_its_business(
 ) -> None:
     client.networks.create(f"{prefix}-edge-2", driver="bridge")
     runs(f"{prefix}-of-mine", network=f"{prefix}-edge-2")
-    networks.must_be_free(client, prefix, [])
+    engine_networks.must_be_free(client, prefix, [])

@@ -48,7 +48,7 @@ class Fork:
         (beside / ".venv").unlink(missing_ok=True)  # committed: the ignored one is a folder
         (beside / ".venv").symlink_to(ROOT / ".venv")
         done = subprocess.run(
-            [".venv/bin/python", "-m", "toolchain", "pull-request", "--head", self.folder, "--stack", "shop"],
+            [".venv/bin/python", "-m", "operate", "pull-request", "--head", self.folder, "--stack", "shop"],
             cwd=beside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         assert bool(done.returncode) == fails, done.stdout
@@ -105,7 +105,7 @@ def test_settings_that_are_wrong_fail_with_their_key(fork: Fork) -> None:
     [
         pytest.param("policies/catalogue.py", "    memory, labels,", "    labels,", id="a policy that is taken out"),
         pytest.param(
-            "toolchain/stack.py",
+            "operate/commands.py",
             'pack, config = ("--policy-pack", str',
             'pack, config = ("--policy-packs", str',
             id="a toolchain without them",

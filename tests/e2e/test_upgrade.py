@@ -18,11 +18,11 @@ import requests
 from docker import DockerClient
 
 from config.images import version as version_of
+from operate.backup import manifest
+from operate.backup.place import Place
 from tests.e2e import backups, leftovers
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
-from toolchain.backup import manifest
-from toolchain.backup.place import Place
 
 MEANWHILE = "meanwhile-of-upgrades"
 KEPT = "kept-through-upgrades"

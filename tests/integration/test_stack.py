@@ -8,14 +8,14 @@ import os
 import pytest
 
 import check
-from toolchain import stack
+from operate import commands
 from toolchain.report import ToolchainError
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     patience = float(os.environ.get("PATIENCE") or check.PATIENCE_SECONDS)
     try:
-        found = stack.findings(os.environ.get("STACK") or "dev", patience)
+        found = commands.findings(os.environ.get("STACK") or "dev", patience)
     except ToolchainError as error:
         raise pytest.UsageError(str(error)) from None
     metafunc.parametrize("finding", found, ids=lambda finding: finding.what)

@@ -18,13 +18,13 @@ from docker.errors import APIError
 
 from components import engine
 from config import services
+from operate.backup import manifest as manifests
+from operate.backup import volume
+from operate.backup.manifest import Kept, Manifest
+from operate.backup.place import DamagedError, Place, Stored
 from tests.e2e.cloud import REGION, cloud
 from tests.e2e.ports import free_port
 from tests.unit.conftest import EVERYTHING, settings_of
-from toolchain.backup import manifest as manifests
-from toolchain.backup import volume
-from toolchain.backup.manifest import Kept, Manifest
-from toolchain.backup.place import DamagedError, Place, Stored
 from toolchain.report import ToolchainError
 
 TEXT = os.urandom(3 * 2**20 + 17)

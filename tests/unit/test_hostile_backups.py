@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -14,11 +13,12 @@ from typing import Any
 import pyrage
 import pytest
 
+from operate import backup, commands
+from operate.backup import archives, keys, place
+from operate.backup.manifest import Kept, Manifest
+from operate.backup.place import DamagedError, Place, Stored
 from tests.unit.conftest import settings_of
-from toolchain import backup, engine, paths, stack
-from toolchain.backup import archives, keys, place
-from toolchain.backup.manifest import Kept, Manifest
-from toolchain.backup.place import DamagedError, Place, Stored
+from toolchain import engine, paths
 from toolchain.report import ToolchainError
 
 ROOM = 2**20
@@ -190,7 +190,7 @@ def untouched(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("project")
     monkeypatch.setattr(paths, "REPOSITORY", folder)
     monkeypatch.setattr(engine, "ensure", pytest.fail)
-    monkeypatch.setattr(stack, "Stack", pytest.fail)
+    monkeypatch.setattr(commands, "Stack", pytest.fail)
     return folder
 
 
@@ -297,7 +297,7 @@ def test_places_are_taken_as_they_are(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\xff\xfe", b"AGE-SECRET-KEY-1NONSENSE", b"age1x", os.urandom(64), hashlib.sha256().digest()]
+    "content", [b"", b"\xff\xfe", b"AGE-SECRET-KEY-1NONSENSE", b"age1x", 64 * b"\x9c\x07", hashlib.sha256().digest()]
 )
 def test_a_file_without_a_key_is_told_without_what_is_in_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)

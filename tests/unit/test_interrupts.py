@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from toolchain.interrupts import ended_by_sigterm, put_off
+from operate.interrupts import ended_by_sigterm, put_off
 
 
 @pytest.fixture(autouse=True)

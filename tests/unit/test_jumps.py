@@ -8,9 +8,9 @@ import pytest
 
 from config import images
 from config.images import pins
+from operate import version_steps
+from operate.backup.manifest import log_schema
 from tests.unit.conftest import settings_of
-from toolchain import jumps
-from toolchain.backup.manifest import log_schema
 
 DIGEST = f"sha256:{'0' * 64}"
 
@@ -75,7 +75,7 @@ STEPS = "one major version at a time"
 def test_data_goes_to_no_version_that_may_not_read_it(
     service: str, before: str, after: str, complaint: str | None
 ) -> None:
-    told = jumps.jump(service, before, after)
+    told = version_steps.jump(service, before, after)
     if complaint is None:
         assert told is None
     else:
@@ -95,7 +95,7 @@ def test_data_goes_to_no_version_that_may_not_read_it(
     ],
 )
 def test_another_major_version_may_have_another_format(before: str, after: str, *, another: bool) -> None:
-    assert jumps.another_format(before, after) == another
+    assert version_steps.another_format(before, after) == another
 
 
 TODAY = date(2026, 6, 15)
@@ -136,4 +136,4 @@ def test_a_period_that_has_begun_may_not_change(
     before: Mapping[str, Any], after: Mapping[str, Any], days: list[str]
 ) -> None:
     old, new = (log_schema(settings_of(config)) for config in (before, after))
-    assert jumps.changed_periods(old, new, TODAY) == days
+    assert version_steps.changed_periods(old, new, TODAY) == days

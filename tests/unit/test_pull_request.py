@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from config.settings.docker import Docker
-from toolchain import paths, pull_request
-from toolchain.pull_request import ENGINE, MOST, Previewed, judges_changed, section, shortened, stand_in
+from operate import pull_request
+from operate.pull_request import ENGINE, MOST, Previewed, judges_changed, section, shortened, stand_in
+from toolchain import paths
 from toolchain.report import ToolchainError
 
 CONTAINER = "docker:index/container:Container::prometheus"

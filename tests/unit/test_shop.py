@@ -11,8 +11,8 @@ import pulumi
 import pytest
 
 from images import BUILT_HERE  # of the policies
+from operate import shop as toolchain_shop
 from tests.unit.conftest import CONTAINER, PROJECT, SECRET_TEXT, Recorder, deploy, is_secret, settings_of, texts_in
-from toolchain import shop as toolchain_shop
 from toolchain.images import shop as shop_images
 
 SERVICES = ("gateway", "auth", "users", "products", "orders")

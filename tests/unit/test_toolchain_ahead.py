@@ -10,8 +10,8 @@ import pytest
 
 from check import pages
 from config.settings import Settings
+from operate import clock_ahead, volume_helper
 from tests.unit.conftest import settings_of
-from toolchain import ahead, volume_helper
 from toolchain.report import ToolchainError
 
 NOW = 1_790_000_000.0
@@ -35,7 +35,7 @@ class Host:
         self.images = SimpleNamespace(get=lambda _: None)
 
         def metric(_: object, __: object, service: str, name: str) -> float:
-            assert (service, name) == ("prometheus", ahead.NEWEST_SAMPLE)
+            assert (service, name) == ("prometheus", clock_ahead.NEWEST_SAMPLE)
             if sample is None:
                 raise LookupError("no container")
             return sample
@@ -84,7 +84,7 @@ def test_what_is_an_hour_ahead_is_set_aside_and_the_collector_forgets_it_before_
     newest: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     host = Host(monkeypatch, **newest)
-    ahead.set_aside(settings(), host)  # type: ignore[arg-type]
+    clock_ahead.set_aside(settings(), host)  # type: ignore[arg-type]
     stop, moved, restart, start = host.calls
     assert stop == "stop nervous-dev-prometheus within 60"
     assert moved.startswith("nervous-dev-prometheus: cd /data && mkdir ahead-")
@@ -101,12 +101,12 @@ def test_what_is_an_hour_ahead_is_set_aside_and_the_collector_forgets_it_before_
 )
 def test_nothing_is_touched_when(newest: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host(monkeypatch, **newest)
-    ahead.set_aside(settings(), host)  # type: ignore[arg-type]
+    clock_ahead.set_aside(settings(), host)  # type: ignore[arg-type]
     assert not host.calls
 
 
 def test_what_cannot_be_moved_is_told_and_prometheus_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host(monkeypatch, sample=NOW + HOUR, code=1)
     with pytest.raises(ToolchainError, match="in its volume nervous-dev-prometheus: no space left"):
-        ahead.set_aside(settings(), host)  # type: ignore[arg-type]
+        clock_ahead.set_aside(settings(), host)  # type: ignore[arg-type]
     assert host.calls[-1] == "start nervous-dev-prometheus"

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from config.docker_cli import VARIABLES
-from toolchain import backend, paths, pulumi_cli
+from operate import backend
+from operate.managed_stack import Stack
+from operate.program import Program
+from toolchain import paths, pulumi_cli
 from toolchain.pulumi_cli import Pulumi
 from toolchain.report import ToolchainError
-from toolchain.stack import Program, Stack
 
 OFFICIAL = Pulumi(Path("/official"), official=True)
 

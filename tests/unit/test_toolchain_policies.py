@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from toolchain import paths, stack
+from operate import policy_config
+from toolchain import paths
 from toolchain.report import ToolchainError
 
 PACK = paths.REPOSITORY / "policies"
@@ -16,9 +17,9 @@ def test_the_pack_is_applied_with_the_config_that_stands_beside_the_stack_file(
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
     (tmp_path / "policies").symlink_to(PACK)
     (tmp_path / "policies.prod.json").write_text('{"all": "advisory", "memory-ceiling": {"ceiling_mib": 1}}')
-    assert stack.policies("dev") == ("--policy-pack", str(tmp_path / "policies"))
-    assert stack.policies("prod") == (
-        *stack.policies("dev"),
+    assert policy_config.policies("dev") == ("--policy-pack", str(tmp_path / "policies"))
+    assert policy_config.policies("prod") == (
+        *policy_config.policies("dev"),
         "--policy-pack-config",
         str(tmp_path / "policies.prod.json"),
     )
@@ -47,5 +48,5 @@ def test_a_config_of_the_policies_that_is_wrong_is_refused_by_name(
     (tmp_path / "policies").symlink_to(PACK)
     (tmp_path / "policies.prod.json").write_bytes(content)
     with pytest.raises(ToolchainError, match=r"^policies\.prod\.json: ") as caught:
-        stack.policies("prod")
+        policy_config.policies("prod")
     assert words in str(caught.value)

@@ -13,7 +13,7 @@ import pytest
 from docker.errors import NotFound
 
 from config.settings.units import MIB
-from toolchain import recovery
+from operate import recovery
 from toolchain.report import ToolchainError
 
 PREFIX = "nervous-dev"

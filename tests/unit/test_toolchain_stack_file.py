@@ -13,10 +13,12 @@ import typer
 from typer.testing import CliRunner
 
 from config.settings.loading import load
+from operate import engine_networks, stack_document
+from operate.managed_stack import Stack
+from operate.stack_file import PROJECT, Name, load_settings
 from tests.unit.engines import answers
-from toolchain import networks, paths, pulumi_cli, stack_document
+from toolchain import paths, pulumi_cli
 from toolchain.report import ToolchainError
-from toolchain.stack import PROJECT, Name, Stack, load_settings
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_a_network_that_no_service_can_join_is_named_before_anything_changes(
 ) -> None:
     engine: Any = SimpleNamespace(networks=SimpleNamespace(list=lambda: [SimpleNamespace(name="lan", attrs=network)]))
     with pytest.raises(ToolchainError, match=f"^networks: lan {words}") if words else nullcontext():
-        networks.must_find(engine, ["lan"], "networks")
+        engine_networks.must_find(engine, ["lan"], "networks")
 
 
 def test_where_the_engine_keeps_what_the_stack_reads_is_written_into_the_stack_file(

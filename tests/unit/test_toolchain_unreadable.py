@@ -12,8 +12,8 @@ import pytest
 from docker.errors import NotFound
 
 from config.settings import Settings
+from operate import damaged_data, volume_helper
 from tests.unit.conftest import settings_of
-from toolchain import unreadable, volume_helper
 
 NOTES = 'level=ERROR msg="error creating notification log" err="proto: illegal wireType 7"'
 NOTES_SINCE_0_34 = (
@@ -44,7 +44,7 @@ class FakeContainer:
         return {"State": state, "RestartCount": self.restarts}
 
     def reload(self) -> None:
-        self.seconds += unreadable.SETTLED_SECONDS
+        self.seconds += damaged_data.SETTLED_SECONDS
 
     def logs(self, *, since: int) -> bytes:
         assert since
@@ -116,7 +116,7 @@ def test_what_a_service_that_does_not_start_names_is_set_aside_in_its_volume(
     service: str, words: str, moved: str, ran: list[str]
 ) -> None:
     container = FakeContainer(f"starting\n{words}\n")
-    unreadable.set_aside(settings(), FakeEngine(**{service: container}))  # type: ignore[arg-type]
+    damaged_data.set_aside(settings(), FakeEngine(**{service: container}))  # type: ignore[arg-type]
     assert container.calls == ["stop 0", "start"]
     [script] = ran
     assert script.startswith(f"nervous-dev-{service}: cd /data && ")
@@ -141,12 +141,12 @@ def test_what_a_service_that_does_not_start_names_is_set_aside_in_its_volume(
     ],
 )
 def test_a_service_is_left_alone_when(service: str, container: FakeContainer, ran: list[str]) -> None:
-    unreadable.set_aside(settings(), FakeEngine(**{service: container}))  # type: ignore[arg-type]
+    damaged_data.set_aside(settings(), FakeEngine(**{service: container}))  # type: ignore[arg-type]
     assert not container.calls
     assert not ran
 
 
 def test_no_path_leads_out_of_the_volume(ran: list[str]) -> None:
     container = FakeContainer("invalid yaml positions file [/var/lib/alloy/data/../../etc/passwd]: no")
-    unreadable.set_aside(settings(), FakeEngine(alloy=container))  # type: ignore[arg-type]
+    damaged_data.set_aside(settings(), FakeEngine(alloy=container))  # type: ignore[arg-type]
     assert not ran

@@ -13,11 +13,10 @@ from docker.errors import NotFound
 
 from config import loki
 from config.container import DIRECTORY
+from operate import backup, commands, recovery, upgrade
+from operate.backup.manifest import log_schema
 from tests.unit.conftest import EVERYTHING, settings_of
-from toolchain import backup, recovery, upgrade
 from toolchain import engine as engines
-from toolchain import stack as stacks
-from toolchain.backup.manifest import log_schema
 from toolchain.report import ToolchainError
 
 TODAY = date(2026, 6, 15)
@@ -192,7 +191,7 @@ def test_data_comes_back_only_where_nothing_else_helps(
     monkeypatch.setattr(engines, "connect", lambda _: None)
     monkeypatch.setattr(backup, "take", lambda *_: "/backups/second")
     monkeypatch.setattr(backup, "put_back", put_back)
-    monkeypatch.setattr(stacks, "stack_file", lambda name: SimpleNamespace(name=f"Pulumi.{name}.yaml"))
+    monkeypatch.setattr(upgrade, "stack_file", lambda name: SimpleNamespace(name=f"Pulumi.{name}.yaml"))
     with pytest.raises(ToolchainError) as caught:
         upgrade.roll_back("test", changes, "/backups/first", "/backups")
     assert left == []
@@ -243,11 +242,11 @@ def test_a_failed_update_is_rolled_back_and_one_that_is_refused_leaves_the_stack
             raise ToolchainError("unsafe")
         return NEW
 
-    monkeypatch.setattr(stacks, "stack_file", lambda _: file)
+    monkeypatch.setattr(upgrade, "stack_file", lambda _: file)
     monkeypatch.setattr(upgrade, "judge", judge)
     monkeypatch.setattr(upgrade, "Stack", lambda _: SimpleNamespace(passes=lambda *_: done.append("preview")))
     monkeypatch.setattr(backup, "take", lambda *_: done.append("backup"))
-    monkeypatch.setattr(stacks, "deploy", up)
+    monkeypatch.setattr(commands, "deploy", up)
     monkeypatch.setattr(upgrade, "roll_back", lambda *_: done.append("rolled back"))
     upgrade.upgrade("test", str(tmp_path))
     assert done == ["preview", "backup", "up", "rolled back"]

@@ -50,3 +50,16 @@ def _unknown(config: Mapping[str, Any], known: Mapping[str, Collection[str]]) ->
 def _close(word: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(sorted(known))}"
+
+
+def policies(stack: str) -> tuple[str, ...]:
+    """What tells the CLI to apply the policy pack, with the config in `policies.<stack>.json` where there is one.
+
+    Raises:
+        ToolchainError: that is wrong.
+    """
+    pack, config = ("--policy-pack", str(paths.REPOSITORY / "policies")), paths.REPOSITORY / f"policies.{stack}.json"
+    if not config.exists():
+        return pack
+    judge(config)
+    return (*pack, "--policy-pack-config", str(config))

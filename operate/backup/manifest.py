@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from config import loki, services
 from config.settings import Settings
 from config.settings.model import Name
-from toolchain import jumps
-from toolchain.backup.place import DamagedError, Place, Stored
+from operate import version_steps
+from operate.backup.place import DamagedError, Place, Stored
 from toolchain.report import ToolchainError
 
 NAME = "manifest.json"
@@ -104,7 +104,7 @@ def must_fit(manifest: Manifest, settings: Settings, *, with_grafana: bool) -> N
         if service not in keepers
     ]
     for service, kept in manifest.volumes.items():
-        if service in keepers and (problem := jumps.jump(service, kept.image, settings.image(service))):
+        if service in keepers and (problem := version_steps.jump(service, kept.image, settings.image(service))):
             problems.append(problem)
     missing = [period for period in manifest.log_schema if period not in log_schema(settings)]
     if "loki" in manifest.volumes and missing:

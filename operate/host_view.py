@@ -11,7 +11,7 @@ from docker.types import Mount
 from config import services
 from config.cadvisor import KMSG
 from config.settings import Settings
-from toolchain import interrupts
+from operate import interrupts
 from toolchain.report import ToolchainError
 
 PRIVATE = re.compile(r"mounted on (\S+) but it is not a shared or slave mount")

@@ -20,9 +20,11 @@ import typer
 import yaml
 
 from config.settings.docker import Docker
-from toolchain import paths, pulumi_cli, stack_document
+from operate import stack_document
+from operate.policy_config import policies
+from operate.stack_file import PROJECT
+from toolchain import paths, pulumi_cli
 from toolchain.report import Step, ToolchainError, console
-from toolchain.stack import PROJECT, policies
 
 DOCKER = f"{PROJECT}:docker"
 STAND_IN = {

@@ -10,7 +10,7 @@ from docker.types import LogConfig
 
 from components.engine import execute
 from config.settings import Settings
-from toolchain import interrupts
+from operate import interrupts
 from toolchain.images import pulling
 from toolchain.report import ToolchainError
 

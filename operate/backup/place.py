@@ -17,8 +17,8 @@ import smart_open
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
-from toolchain.backup import keys
-from toolchain.backup.keys import S3
+from operate.backup import keys
+from operate.backup.keys import S3
 from toolchain.report import ToolchainError
 
 PIECE = 2**20

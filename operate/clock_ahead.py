@@ -11,7 +11,7 @@ from docker import DockerClient
 from check import pages
 from config import services
 from config.settings import Settings
-from toolchain import volume_helper
+from operate import volume_helper
 from toolchain.report import ToolchainError, note
 
 AHEAD_SECONDS = 15 * 60

@@ -13,11 +13,12 @@ import typer
 from docker.errors import NotFound
 
 from config.settings import Settings
+from operate.program import Program
+from operate.stack_file import Name, load_settings
 from toolchain import engine
 from toolchain.images import shop as shop_images
 from toolchain.paths import REPOSITORY
 from toolchain.report import Step, ToolchainError, console
-from toolchain.stack import Name, Program, load_settings
 
 PATIENCE_SECONDS = 120
 """Of all health checks together: Products and Users wait for PostgreSQL, and Nginx for all."""

@@ -17,7 +17,7 @@ from docker.models.containers import Container
 from config import services
 from config.container import Container as Description
 from config.settings import Settings
-from toolchain import volume_helper
+from operate import volume_helper
 from toolchain.report import ToolchainError, note
 
 SETTLED_SECONDS = 10

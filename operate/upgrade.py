@@ -26,12 +26,14 @@ from config import loki, services
 from config.container import DIRECTORY
 from config.images import version
 from config.settings import Settings
-from toolchain import backup, engine, jumps, paths, recovery
-from toolchain import stack as stacks
-from toolchain.backup import keys, manifest
-from toolchain.backup.place import Place
+from operate import backup, commands, recovery, version_steps
+from operate.backup import keys, manifest
+from operate.backup.place import Place
+from operate.managed_stack import Stack
+from operate.policy_config import policies
+from operate.stack_file import Name, load_settings, stack_file
+from toolchain import engine, paths
 from toolchain.report import Step, ToolchainError, console, note
-from toolchain.stack import Name, Stack
 
 IMAGE = "docker:index/remoteImage:RemoteImage"
 FILES = "nervous-system:index:ConfigFiles"
@@ -60,11 +62,11 @@ def upgrade(stack: Name = "dev", to: TO = "") -> None:
         for name, (old, new) in changes.items():
             console.print(f"{name}: {_short(old, new)} → {_short(new, old)}")
         with Step("settings and policies agree"):
-            Stack(stack).passes("preview", *stacks.policies(stack))
+            Stack(stack).passes("preview", *policies(stack))
         saved = backup.take(stack, to, "")
         console.print(f"the backup: {saved}")
     try:
-        stacks.deploy(stack, "--skip-preview")  # there was one
+        commands.deploy(stack, "--skip-preview")  # there was one
     except (typer.Exit, ToolchainError) as error:
         if isinstance(error, ToolchainError):
             error.show()
@@ -74,7 +76,7 @@ def upgrade(stack: Name = "dev", to: TO = "") -> None:
 @contextlib.contextmanager
 def _stack_file_as_it_was(name: str) -> Iterator[None]:
     """Puts the file back when it goes no further: images that were built here are named in it."""
-    file = stacks.stack_file(name)
+    file = stack_file(name)
     text = file.read_bytes()
     try:
         yield
@@ -99,7 +101,7 @@ def judge(name: str) -> Changes:
     host.must_exist()
     client = engine.connect(host.settings.docker)
     host.fetch_images()
-    settings = stacks.load_settings(name)
+    settings = load_settings(name)
     state = json.loads(host.ask("stack", "export", "--stack", name)).get("deployment") or {}
     changes = changed(settings, running(client, settings, state))
     today = datetime.now(UTC).date()
@@ -153,8 +155,8 @@ def periods(client: DockerClient, settings: Settings, state: Deployment) -> list
 def problems(settings: Settings, changes: Changes, before: Collection[Mapping[str, Any]], today: date) -> list[str]:
     """What is not safe: one line for each. `before` are Loki's periods."""
     keepers = {container.service for container in services.keepers(settings)}
-    found = [jumps.jump(service, *images) for service, images in sorted(changes.items()) if service in keepers]
-    days = jumps.changed_periods(before, manifest.log_schema(settings), today) if before else []
+    found = [version_steps.jump(service, *images) for service, images in sorted(changes.items()) if service in keepers]
+    days = version_steps.changed_periods(before, manifest.log_schema(settings), today) if before else []
     if days:
         found.append(
             f"logs.s3: Loki's period from {', '.join(days)} has begun, and would be another one: its logs would not be "
@@ -193,7 +195,7 @@ def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
             ) from error
         aside.update(dict.fromkeys(wanted, copy))
 
-    if others := {service for service in keepers if jumps.another_format(*changes[service])}:
+    if others := {service for service in keepers if version_steps.another_format(*changes[service])}:
         put_back(others)
     while not (well := _deployed(host)):
         client = engine.connect(host.settings.docker)
@@ -211,8 +213,8 @@ def _deployed(host: Stack) -> bool:
     What a service calls damaged here may be what the other image has written: it stays where it is.
     """
     try:
-        host.pulumi("up", "--yes", "--skip-preview", *host.mend(data=False), *stacks.policies(host.name))
-        stacks.check_stack(host.name)
+        host.pulumi("up", "--yes", "--skip-preview", *host.mend(data=False), *policies(host.name))
+        commands.check_stack(host.name)
     except typer.Exit:
         return False
     return True
@@ -251,7 +253,7 @@ def _told(name: str, changes: Changes, saved: str, aside: Mapping[str, str], *, 
     if not aside:
         lines.append("no data was given up: what came in meanwhile is in the stack")
     lines.append(f"the backup: {saved}")
-    file = stacks.stack_file(name).name
+    file = stack_file(name).name
     kept = " ".join(f"images.{image}" for image in sorted(changes))
     fix = f"{file} names the images of before now ({kept}): take them out once the cause is mended, then make upgrade STACK={name}"
     if not well:

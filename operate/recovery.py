@@ -28,7 +28,7 @@ STACK_LABEL = "observability.stack"
 
 
 class Cli(Protocol):
-    """`toolchain.stack.Program`, as far as it is needed here."""
+    """`operate.program.Program`, as far as it is needed here."""
 
     name: str
 

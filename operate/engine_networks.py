@@ -7,7 +7,7 @@ from docker import DockerClient
 from docker.errors import NotFound
 
 from config.settings.networks import own_networks
-from toolchain.recovery import STACK_LABEL
+from operate.recovery import STACK_LABEL
 from toolchain.report import ToolchainError
 
 

@@ -24,7 +24,7 @@ from docker.models.containers import Container
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from components.engine import output
-from toolchain import interrupts
+from operate import interrupts
 from toolchain.report import ToolchainError
 
 MARGIN_SECONDS = 2

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 from config.settings import Settings
 from config.settings.units import MIB
-from toolchain.backup.manifest import Kept
-from toolchain.backup.place import DamagedError, Pieces, Place, Stored
+from operate.backup.manifest import Kept
+from operate.backup.place import DamagedError, Pieces, Place, Stored
 
 _BLOCK = 512
 _FOLDER = "data"

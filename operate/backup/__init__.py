@@ -17,15 +17,17 @@ from config import services
 from config.container import Container
 from config.settings.networks import own_networks
 from config.settings.units import MIB
-from toolchain import engine, networks, paths, recovery, stack, volume_helper
-from toolchain.backup import archives, keys
-from toolchain.backup import manifest as manifests
-from toolchain.backup import volume as volumes
-from toolchain.backup.manifest import Kept, Manifest
-from toolchain.backup.place import Place, Stored
-from toolchain.interrupts import ended_by_sigterm
+from operate import commands, engine_networks, recovery, volume_helper
+from operate.backup import archives, keys
+from operate.backup import manifest as manifests
+from operate.backup import volume as volumes
+from operate.backup.manifest import Kept, Manifest
+from operate.backup.place import Place, Stored
+from operate.interrupts import ended_by_sigterm
+from operate.managed_stack import Stack
+from operate.stack_file import NAMES, PROJECT, Name, load_settings, stack_file
+from toolchain import engine, paths
 from toolchain.report import Step, ToolchainError, console, note
-from toolchain.stack import Name, Stack
 
 TO = Annotated[str, typer.Option(envvar="TO", help="A folder, or s3://bucket/path: the backup gets a folder in it.")]
 FROM = Annotated[str, typer.Option("--from", envvar="FROM", help="The folder of one backup.")]
@@ -74,7 +76,7 @@ def take(name: str, to: str, recipient: str) -> str:
 
 def stack_file_bytes(name: str) -> bytes:
     """The stack file as it is."""
-    return stack.stack_file(name).read_bytes()
+    return stack_file(name).read_bytes()
 
 
 def _keep(client: DockerClient, saved: Stack, container: Container, place: Place) -> Kept:
@@ -149,14 +151,14 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
         text = _text_of(place, found.stack_file)  # the key opens it
         place.must_hold(found.state)
         with _stack_file(name, text) as file:
-            settings = stack.load_settings(name, file)
+            settings = load_settings(name, file)
         manifests.must_fit(found, settings, with_grafana=settings.grafana.enabled)
         left = archives.room(settings)
         for archived in found.volumes.values():
             left = archives.must_be_sound(place, archived, left)
         step.result = f"{found.stack}, {found.age}, {sum(file.bytes for file in found.files) / MIB:.2f} MiB"
     client = engine.ensure(settings.docker)
-    networks.must_find(client, settings.networks, f"Pulumi.{name}.yaml: {stack.PROJECT}:networks")
+    engine_networks.must_find(client, settings.networks, f"Pulumi.{name}.yaml: {PROJECT}:networks")
     prefix = settings.prefix
     present = [kept for service in found.volumes if volumes.exists(client, kept := f"{prefix}-{service}")]
     if present and not replace:
@@ -170,7 +172,7 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
             fix=f"name the stack that is meant: STACK={found.stack}; to give up what {name} has: make down STACK={name} PURGE=1 first",
         )
     if present:
-        networks.must_be_free(client, prefix, present)
+        engine_networks.must_be_free(client, prefix, present)
     _write_stack_file(name, text)
     restored = Stack(name)
     restored.create()
@@ -182,7 +184,7 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
         for volume in present:
             client.volumes.get(volume).remove()
     _fill(client, restored, found, place)
-    stack.up(name)
+    commands.up(name)
 
 
 def _text_of(place: Place, file: Stored) -> bytes:
@@ -192,8 +194,8 @@ def _text_of(place: Place, file: Stored) -> bytes:
 @contextmanager
 def _stack_file(name: str, text: bytes) -> Iterator[Path]:
     """The file of the stack, or where there is none that of the backup, not yet at its place."""
-    if not stack.NAMES.fullmatch(name) or (paths.REPOSITORY / f"Pulumi.{name}.yaml").exists():
-        yield stack.stack_file(name)
+    if not NAMES.fullmatch(name) or (paths.REPOSITORY / f"Pulumi.{name}.yaml").exists():
+        yield stack_file(name)
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, f"Pulumi.{name}.yaml")

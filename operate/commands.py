@@ -1,0 +1,145 @@
+"""The commands for one stack: what `make up`, `preview`, `check`, `down` and `drift` run."""
+
+import contextlib
+import json
+import subprocess
+from typing import Annotated
+
+import typer
+from docker.errors import DockerException, NotFound
+from rich.console import Console
+
+import check
+from config import dashboard_files
+from config.services import data_volumes
+from config.settings import loading
+from config.settings import own_rules as rule_files
+from config.settings.secret_keys import GRAFANA_PASSWORD
+from operate import engine_networks
+from operate.backend import environment
+from operate.managed_stack import Stack
+from operate.policy_config import policies
+from operate.stack_file import PROJECT, Name, load_settings
+from toolchain import engine, images, paths, pulumi_cli
+from toolchain.report import Step, ToolchainError, console, note
+
+WITH_PAGES = ("prometheus", "jaeger", "grafana")
+"""Services whose official images have web pages that cannot be built from their Go modules."""
+
+
+def up(stack: Name = "dev") -> None:
+    """Installs what is missing, deploys, checks, and prints where to look."""
+    deploy(stack)
+
+
+def deploy(stack: str, *options: str) -> None:
+    """As `up`, with more options of `pulumi up`."""
+    deployed, pack = Stack(stack), policies(stack)
+    deployed.must_keep_password()
+    client = engine.ensure(deployed.settings.docker)
+    deployed.must_find_networks(client)
+    deployed.create()
+    deployed.find_places(client)
+    deployed.make_up_password()
+    deployed.fetch_images()
+    deployed.find_kmsg(client)
+    deployed.pulumi("up", "--yes", *options, *deployed.mend(), *pack)
+    check_stack(stack)
+    for name, value in deployed.outputs().items():
+        if str(value).startswith("http"):
+            console.print(f"{name}: {value}")
+    running = load_settings(stack)
+    if "grafana" in running.services:
+        console.print(
+            f"user admin, password: .venv/bin/python -m operate pulumi config get -s {stack} {GRAFANA_PASSWORD}"
+        )
+    built = [name for name in WITH_PAGES if name in running.services and running.image(name).startswith(images.LOCAL)]
+    if built:
+        note(f"built here, and so without web pages (their APIs run): {', '.join(built)}")
+
+
+def preview(stack: Name = "dev") -> None:
+    """What `up` would change, judged by the policy pack: as a pull request does."""
+    previewed, pack = Stack(stack), policies(stack)
+    if previewed.settings.docker.asked_at_previews:
+        previewed.must_answer()
+    previewed.create()
+    previewed.pulumi("preview", "--diff", *pack)
+
+
+def findings(stack: str, patience: float) -> list[check.Finding]:
+    """What the check has found of `stack`, wherever its engine is.
+
+    Raises:
+        ToolchainError: the stack's file is missing or wrong, or its engine does not answer.
+    """
+    settings = load_settings(stack)
+    engine.connect(settings.docker).close()
+    file = f"Pulumi.{stack}.yaml: {PROJECT}"
+    try:
+        own_rules = rule_files.read(settings.alerts.rule_files, paths.REPOSITORY, stack_key=f"{file}:alerts.rule_files")
+        dashboards = dashboard_files.read(settings, paths.REPOSITORY, stack_key=f"{file}:grafana.dashboards")
+    except loading.SettingsError as error:
+        raise ToolchainError(str(error)) from None
+    try:
+        return check.run(settings, own_rules, patience, dashboards=dashboards)
+    except (DockerException, OSError) as error:  # it has ceased to answer; what requests raises is an OSError
+        raise engine.EngineUnreachableError(settings.docker.host, error) from None
+
+
+def check_stack(
+    stack: Name = "dev",
+    as_json: Annotated[bool, typer.Option("--json", envvar="JSON", help="For programs.")] = False,  # noqa: FBT002
+    patience: Annotated[
+        float, typer.Option(envvar="PATIENCE", help="Seconds for what is on its way after a deployment.")
+    ] = check.PATIENCE_SECONDS,
+) -> None:
+    """Reads back from the engine and the services what the settings promise."""
+    found = findings(stack, patience)
+    if as_json:
+        print(json.dumps([vars(finding) for finding in found], indent=2))
+    else:
+        check.show(found, Console(highlight=False))
+    if not all(finding.kept for finding in found):
+        raise typer.Exit(1)
+
+
+def down(
+    stack: Name = "dev",
+    purge: Annotated[bool, typer.Option(envvar="PURGE", help="The data volumes too, and the stack's state.")] = False,  # noqa: FBT002
+) -> None:
+    """Removes everything; what was measured stays, unless purged."""
+    removed = Stack(stack)
+    deployed, volumes = removed.exists(), data_volumes(removed.settings) if purge else []
+    if not (deployed or purge):
+        return
+    engine_of_stack = engine.connect(removed.settings.docker)
+    engine_networks.must_be_free(engine_of_stack, removed.settings.prefix, volumes)
+    if deployed:
+        removed.pulumi("destroy", "--yes")
+    if not purge:
+        return
+    for name in volumes:
+        with contextlib.suppress(NotFound):
+            engine_of_stack.volumes.get(name).remove()
+            console.print(f"removed the volume {name}")
+    if deployed:
+        removed.pulumi("stack", "rm", "--yes", "--preserve-config")
+
+
+def pulumi(context: typer.Context) -> None:
+    """Run the Pulumi CLI with the backend and passphrase of the other commands: `pulumi config set …`."""
+    found = pulumi_cli.ensure()
+    if context.args:
+        done = subprocess.run([str(found.cli), *context.args], env=environment(found), check=False)
+        raise typer.Exit(done.returncode)
+
+
+def drift(stack: Name = "dev") -> None:
+    """Fails when something would change, or was changed by hand on the engine."""
+    watched = Stack(stack)
+    watched.must_exist()
+    watched.must_answer()
+    # Its diff begins with what the provider fills in at every refresh: of interest only beside a change.
+    with Step(f"{stack}: nothing would change, nothing was changed by hand"):
+        watched.passes("preview", "--refresh", "--diff", "--expect-no-changes")

@@ -1,0 +1,130 @@
+"""One stack of this project: what has to be right before an update, and what an update leaves."""
+
+import os
+import secrets
+
+from docker import DockerClient
+
+from components import preflight
+from config.cadvisor import KMSG
+from config.images import resolve
+from config.settings.secret_keys import GRAFANA_PASSWORD
+from operate import clock_ahead, damaged_data, engine_networks, host_view, recovery
+from operate.backend import environment
+from operate.program import Program
+from operate.stack_file import PROJECT, load_settings, stack_file
+from toolchain import engine, images, paths
+from toolchain.images import pulling
+from toolchain.report import ToolchainError, note
+
+
+class Stack(Program):
+    """A stack of this project whose file is right."""
+
+    def __init__(self, name: str) -> None:
+        self.settings = load_settings(name)
+        super().__init__(name, paths.REPOSITORY)
+
+    def must_exist(self) -> None:
+        """Raises ToolchainError for a stack that was never deployed from here."""
+        if not self.exists():
+            backend = environment(self._pulumi).get("PULUMI_BACKEND_URL", "the backend of `pulumi login`")
+            raise ToolchainError(f"no stack {self.name} in {backend}", fix=f"make up STACK={self.name} deploys it")
+
+    def must_answer(self) -> None:
+        """Raises ToolchainError when its engine cannot be reached: the CLI would say so resource by resource."""
+        engine.connect(self.settings.docker)
+
+    def must_find_networks(self, client: DockerClient) -> None:
+        """Raises ToolchainError when the engine lacks one of `networks`, or no service could join it."""
+        engine_networks.must_find(client, self.settings.networks, f"{stack_file(self.name).name}: {PROJECT}:networks")
+
+    def find_places(self, client: DockerClient) -> None:
+        """Says in the stack file where the engine keeps what the stack reads, when that is elsewhere."""
+        said, asked = self.settings.docker, preflight.Engine.ask(client)
+        places = preflight.elsewhere(asked, data_root=said.data_root, containerd=said.containerd)
+        for key, path in places.items():
+            self.ask("config", "set", "--path", f"docker.{key}", path, "--stack", self.name)
+            note(f"{stack_file(self.name).name}: docker.{key} is {path} now, where this engine has it: commit that")
+        if places:
+            self.settings = load_settings(self.name)
+
+    def find_kmsg(self, client: DockerClient) -> None:
+        """Says in the stack file where the engine's host has no `/dev/kmsg`.
+
+        Raises:
+            ToolchainError: its file system cannot be mounted as the exporters need it.
+        """
+        if host_view.lacks_kmsg(client, self.settings):
+            self.ask("config", "set", "--path", "docker.kmsg", "false", "--stack", self.name)
+            note(
+                f"{stack_file(self.name).name}: docker.kmsg is false now, for the engine's host has no {KMSG}: which container the "
+                "kernel kills for memory is not told; commit that"
+            )
+            self.settings = load_settings(self.name)
+
+    @property
+    def _backend(self) -> str:
+        """Where the state is; empty for where `pulumi login` has been."""
+        return environment(self._pulumi).get("PULUMI_BACKEND_URL", "")
+
+    def mend(self, *, data: bool = True) -> tuple[str, ...]:
+        """Clears what is in the way of a deployment, also of the `data`; returns the options of `pulumi up` that bring back
+        what is gone."""
+        client = engine.connect(self.settings.docker)
+        if data:
+            damaged_data.set_aside(self.settings, client)
+            clock_ahead.set_aside(self.settings, client)
+        return recovery.mend(self, self._backend, self.settings.prefix, client)
+
+    def create(self) -> None:
+        """As any program; a damaged state is restored before."""
+        recovery.restore_state(self._backend, PROJECT, self.name)
+        super().create()
+
+    @property
+    def _lacks_password(self) -> bool:
+        return self.settings.grafana.enabled and GRAFANA_PASSWORD not in self.settings.secrets
+
+    def must_keep_password(self) -> None:
+        """Raises ToolchainError where a password would be made up in a checkout that is thrown away."""
+        if self._lacks_password and os.environ.get("CI", "").lower() not in {"", "0", "false"}:
+            raise ToolchainError(
+                f"{stack_file(self.name).name} has no {GRAFANA_PASSWORD}, and one that is made up in CI is lost with its checkout",
+                fix=f"on your own machine:  .venv/bin/python -m operate pulumi config set --secret -s {self.name} "
+                f"{GRAFANA_PASSWORD}  and commit the file; or do without Grafana:  grafana: {{enabled: false}}",
+            )
+
+    def make_up_password(self) -> None:
+        """Sets Grafana's password where none is set, encrypted in the stack file."""
+        if not self._lacks_password:
+            return
+        password = secrets.token_urlsafe(24)
+        self.ask("config", "set", "--secret", GRAFANA_PASSWORD, "--stack", self.name, stdin=password)
+        self.settings = load_settings(self.name)
+        note(f"Grafana's password is made up, and encrypted in {stack_file(self.name).name}")
+
+    def fetch_images(self) -> None:
+        """Pulls the images that the engine lacks, and builds those that cannot be pulled, which the stack file then names:
+        `pulumi up` finds them, too."""
+        overrides = {service: getattr(self.settings.images, service) for service in self.settings.image_names}
+        before = {service: image for service, image in overrides.items() if image and image.startswith(images.LOCAL)}
+        wanted = {
+            service: resolve(service, None, self.settings.images.registry)
+            if service in before
+            else self.settings.image(service)
+            for service in self.settings.image_names
+        }
+        built = images.local_images(wanted, self.settings.docker)
+        for service, reference in built.items():
+            if before.get(service) != reference:
+                self.ask("config", "set", "--path", f"images.{service}", reference, "--stack", self.name)
+        if built.items() - before.items():
+            note(
+                f"{stack_file(self.name).name} names them now, so that `pulumi up` finds them too; no need to commit that"
+            )
+        for service in before.keys() - built.keys():  # its registry can be reached by now
+            self.ask("config", "rm", "--path", f"images.{service}", "--stack", self.name)
+        pulling.pull(
+            engine.connect(self.settings.docker), {wanted[service] for service in wanted.keys() - built.keys()}
+        )

@@ -1,0 +1,95 @@
+"""A stack of a Pulumi program, and the CLI that deploys it."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from operate.backend import environment
+from operate.stack_file import PROJECT
+from toolchain import pulumi_cli
+from toolchain.report import Step, ToolchainError, console
+
+OWN = f"organization/{PROJECT}/"
+"""What a backend in a folder or a bucket puts before the names of this project's stacks, where it says them in full."""
+
+
+class Program:
+    """One stack of the Pulumi program in `folder`, and a CLI that can deploy it."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+        self._pulumi = pulumi_cli.ensure()
+
+    def pulumi(self, *arguments: str) -> None:
+        """Runs the CLI in the user's terminal; ends this program with its exit code when that is not 0."""
+        command = [str(self._pulumi.cli), *arguments, "--stack", self.name]
+        done = subprocess.run(command, cwd=self.folder, env=environment(self._pulumi), check=False)
+        if done.returncode:
+            raise typer.Exit(done.returncode)
+
+    def passes(self, *arguments: str) -> None:
+        """As `pulumi`, but shows what the CLI prints only when its exit code is not 0."""
+        color = "always" if console.is_terminal else "never"
+        command = [str(self._pulumi.cli), *arguments, "--stack", self.name, "--non-interactive", f"--color={color}"]
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment(self._pulumi),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            print(done.stdout)
+            raise typer.Exit(done.returncode)
+
+    def ask(self, *arguments: str, stdin: str | None = None) -> str:
+        """What the CLI prints.
+
+        Raises:
+            ToolchainError: in the CLI's words.
+        """
+        command = [str(self._pulumi.cli), *arguments, "--non-interactive"]
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment(self._pulumi),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ToolchainError(done.stderr.strip())
+        return done.stdout
+
+    def exists(self) -> bool:
+        """Whether the backend knows the stack.
+
+        Raises:
+            ToolchainError: Pulumi Cloud has it in another organisation than the one in which it would be made.
+        """
+        names = {stack["name"].removeprefix(OWN) for stack in json.loads(self.ask("stack", "ls", "--json"))}
+        owners = sorted(name.partition("/")[0] for name in names if name.endswith(f"/{self.name}"))
+        if owners and self.name not in names:
+            raise ToolchainError(
+                f"the stack {self.name} belongs to {' and '.join(owners)}, which is not your default organisation",
+                fix=f".venv/bin/python -m operate pulumi org set-default {owners[0]}",
+            )
+        return self.name in names
+
+    def create(self) -> None:
+        """Makes the stack if there is none; leaves the user's own selection alone."""
+        if not self.exists():
+            with Step(f"new stack {self.name}"):
+                self.ask("stack", "init", self.name, "--no-select")
+
+    def outputs(self) -> dict[str, Any]:
+        """What the last deployment exported."""
+        found: dict[str, Any] = json.loads(self.ask("stack", "output", "--json", "--stack", self.name))
+        return found
