@@ -31,7 +31,7 @@ TOGETHER = {
     "exposure": (
         "an image without a digest",
         "Prometheus for everybody",
-        "the folder of the Docker socket as one of logs",
+        "a volume whose name is the socket",
         "the host's processes",
         "a password in the environment",
         "a plugin of the engine",
@@ -140,7 +140,7 @@ def test_a_limit_that_nobody_knows_before_the_update_is_a_violation(prod: Deploy
 
 
 def test_what_the_config_of_the_pack_allows_is_let_through(prod: Deployment) -> None:
-    config = {"ports-on-loopback": {"allowed": {"prometheus:9090": "a firewall is in front of it"}}}
+    config = {"ports-on-loopback": {"allowed": {"api_proxy:9090": "a firewall is in front of it"}}}
     (prod.folder / "policies.json").write_text(json.dumps(config))
     with changed(prod, BAD["Prometheus for everybody"][0]):
         printed = prod.preview(*PACK, "--policy-pack-config", "policies.json")

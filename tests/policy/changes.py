@@ -9,6 +9,7 @@ from tests.unit.conftest import EVERYTHING, EXPORTERS, FRONT, PINNED_STORAGE
 DIGEST = f"sha256:{'b' * 64}"
 
 SERVICE = "components/service.py"
+NETWORKS = "components/networks.py"
 SCRAPE = "config/scrape.py"
 COLLECTOR = "config/otel_collector.py"
 
@@ -341,14 +342,14 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         {"apart-from-the-host"},
     ),
     "a network on the host's wire": (
-        code("__main__.py", "    name=settings.prefix,\n", '    name=settings.prefix, driver="macvlan",\n'),
+        code(NETWORKS, "name=settings.prefix,", 'name=settings.prefix, driver="macvlan",'),
         {"apart-from-the-host"},
     ),
     "a plugin of the engine": (
         code(
-            "__main__.py",
-            "network = docker.Network(",
-            'docker.Plugin("plugin", name="x/y", opts=pulumi.ResourceOptions(provider=engine))\nnetwork = docker.Network(',
+            NETWORKS,
+            "    edge = settings.edge\n",
+            '    docker.Plugin("plugin", name="x/y", opts=pulumi.ResourceOptions(provider=engine))\n    edge = settings.edge\n',
         ),
         {"known-kinds"},
     ),
@@ -534,11 +535,11 @@ GOOD: Mapping[str, Change] = {
     ),
     "a weak capability": code("config/cadvisor.py", '"CAP_SYSLOG",', '"CAP_SYSLOG", "CAP_NET_BIND_SERVICE",'),
     "a setting of the container's own network": code(
-        SERVICE, "must_run=True,", 'must_run=True, sysctls={"net.ipv4.ip_forward": "0"},'
+        SERVICE, '{"net.ipv4.ip_forward": "0"}', '{"net.ipv4.ip_forward": "0", "net.ipv4.tcp_syncookies": "1"}'
     ),
     "a private namespace for memory": code(SERVICE, "must_run=True,", 'must_run=True, ipc_mode="private",'),
     "a network that reaches nothing outside": code(
-        "__main__.py", "    name=settings.prefix,\n", "    name=settings.prefix, internal=True,\n"
+        NETWORKS, "name=settings.prefix,", "name=settings.prefix, internal=True,"
     ),
     "more room for temporary files": code(SERVICE, "size=64m", "size=128m"),
     "a larger patience of health checks": code(SERVICE, "timeout=go_duration(10)", "timeout=go_duration(20)"),
