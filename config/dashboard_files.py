@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from config import dashboard_thresholds
 from config.links import LOKI, PROMETHEUS
 from config.own_rules import must_be_inside
 from config.settings import Settings, SettingsError
@@ -17,6 +18,8 @@ from config.units import seconds
 from config.yaml_text import one_spelling
 
 OURS = Path(__file__).parent.parent / "dashboards" / "json"
+THRESHOLDS = OURS.parent / "thresholds.json"
+"""Which numbers in OURS follow alert thresholds."""
 
 SOURCES = ("prometheus", "loki", "jaeger", "alertmanager")
 """Uids of the data sources."""
@@ -50,9 +53,17 @@ def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, str]:
             raise SettingsError(f"{key}: is no JSON: {error}") from None
         for wrong in _wrong(dashboard, file.stem, texts):
             raise SettingsError(f"{key}: {wrong}")
-        fits = file.parent == OURS and _only_kept(dashboard, kept_seconds(settings))
-        texts[file.stem] = json.dumps(dashboard, ensure_ascii=False) if fits else text
+        texts[file.stem] = _for_stack(dashboard, text, settings) if file.parent == OURS else text
     return texts
+
+
+def _for_stack(dashboard: dict[str, Any], text: str, settings: Settings) -> str:
+    """One of ours with the thresholds of the stack, and without comparisons with a past that it does not keep; `text` if these
+    change nothing."""
+    marks = json.loads(THRESHOLDS.read_text(encoding="utf-8")).get(dashboard["uid"], {})
+    dashboard_thresholds.apply(_panels(dashboard), marks, settings.alerts.thresholds)
+    _remove_unkept(dashboard, kept_seconds(settings))
+    return text if dashboard == json.loads(text) else json.dumps(dashboard, ensure_ascii=False)
 
 
 def kept_seconds(settings: Settings) -> dict[str, float]:
@@ -70,17 +81,14 @@ def reach_seconds(expr: str, dashboard: Mapping[str, Any]) -> float:
     return sum(lengths) + (seconds(shown[1]) if shown else 0)
 
 
-def _only_kept(dashboard: dict[str, Any], kept: Mapping[str, float]) -> bool:
-    """Leaves out comparisons that reach beyond `kept`. Prometheus would answer them with nothing, and Loki with an error, for
-    which the panel is marked red. Returns whether there were any."""
-    found = False
+def _remove_unkept(dashboard: dict[str, Any], kept: Mapping[str, float]) -> None:
+    """Removes comparisons that reach beyond `kept`. Prometheus would answer them with nothing, and Loki with an error, for
+    which the panel is marked red."""
     for panel in _panels(dashboard):
         for target in list(panel.get("targets", ())):
             expr, source = target.get("expr", ""), target.get("datasource", {}).get("uid")
             if _OFFSET.search(expr) and reach_seconds(expr, dashboard) > kept.get(source, float("inf")):
                 panel["targets"].remove(target)
-                found = True
-    return found
 
 
 def _wrong(dashboard: Any, stem: str, others: Iterable[str]) -> Iterator[str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import requests
 
+from tests.dashboard_queries import DashboardQuery, filled_in
 from tests.e2e.deployment import Deployment
-from tests.panels import Asked, filled_in
 
 STEP = "15"
 MINUTES = 15
@@ -19,12 +19,12 @@ PAST = {"1d": "20s", "1w": "30s"}
 """No stack here is a day old: what is compared with the past is asked for this long ago instead."""
 
 
-def of_past(asked: Asked) -> bool:
+def of_past(asked: DashboardQuery) -> bool:
     """Whether a query compares with the past."""
     return any(f"offset {ago}" in asked.expr for ago in PAST)
 
 
-def recent(asked: Asked) -> Asked:
+def recent(asked: DashboardQuery) -> DashboardQuery:
     """A query with the short past of `PAST`."""
     expr = asked.expr
     for ago, less in PAST.items():
@@ -32,7 +32,7 @@ def recent(asked: Asked) -> Asked:
     return replace(asked, query={**asked.query, "expr": expr}) if of_past(asked) else asked
 
 
-def answer(stack: Deployment, asked: Asked, **variables: str) -> list[Any]:
+def answer(stack: Deployment, asked: DashboardQuery, **variables: str) -> list[Any]:
     """The series, lines, traces or values that a query gets; empty for none."""
     now = time.time()
     start = now - MINUTES * 60
@@ -65,7 +65,7 @@ def _values(stack: Deployment, expr: str, start: float, end: float) -> list[Any]
     return list(stack.get("prometheus", f"/api/v1/label/{label}/values", **parameters)["data"])
 
 
-def _of_prometheus(stack: Deployment, asked: Asked, promql: str, start: float, end: float) -> list[Any]:
+def _of_prometheus(stack: Deployment, asked: DashboardQuery, promql: str, start: float, end: float) -> list[Any]:
     if asked.query.get("instant"):
         result = stack.get("prometheus", "/api/v1/query", query=promql, time=f"{end:.3f}")
     else:
@@ -73,7 +73,7 @@ def _of_prometheus(stack: Deployment, asked: Asked, promql: str, start: float, e
     return list(result["data"]["result"])
 
 
-def _of_loki(stack: Deployment, asked: Asked, logql: str, start: float, end: float) -> list[Any]:
+def _of_loki(stack: Deployment, asked: DashboardQuery, logql: str, start: float, end: float) -> list[Any]:
     if asked.query.get("queryType") == "instant":
         result = stack.get("loki", "/loki/api/v1/query", query=logql, time=f"{end:.0f}000000000")
     else:
@@ -83,7 +83,7 @@ def _of_loki(stack: Deployment, asked: Asked, logql: str, start: float, end: flo
     return list(result["data"]["result"])
 
 
-def _of_jaeger(stack: Deployment, service: str, asked: Asked, start: float, end: float) -> list[Any]:
+def _of_jaeger(stack: Deployment, service: str, asked: DashboardQuery, start: float, end: float) -> list[Any]:
     search = {"service": service, "minDuration": asked.query["minDuration"], "limit": str(asked.query["limit"])}
     period = {"start": f"{start * 1e6:.0f}", "end": f"{end * 1e6:.0f}", "lookback": "custom"}
     found = requests.get(f"{stack.url('jaeger')}/api/traces", params={**search, **period}, timeout=10)

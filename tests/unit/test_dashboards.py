@@ -1,6 +1,6 @@
 """The committed dashboards: current, and by the rules that Grafana's own linter has, and some of this project's.
 
-The queries are parsed by Prometheus and Loki in `make rules`, and answered by them in tests/e2e/dashboards.py.
+The queries are parsed by Prometheus and Loki in `make rules`, and answered by them in tests/e2e/shop_dashboards.py.
 """
 
 import json
@@ -13,17 +13,18 @@ import pytest
 
 from config import grafana
 from config.alerts import EVERYTHING, RecordingRule, Thresholds, groups
+from config.dashboard_files import OURS, THRESHOLDS
 from config.log_settings import Logs
 from config.trace_settings import Traces
-from dashboards import look
-from dashboards.__main__ import rendered
-from tests import grafana_page, panels
-from tests.panels import Asked
+from dashboards import colours
+from dashboards.__main__ import files
+from tests import dashboard_queries, grafana_page
+from tests.dashboard_queries import DashboardQuery
 from tests.unit.conftest import settings_of
 
-BOARDS = panels.boards()
-QUERIES = panels.asked()
-ALL_PANELS = [(uid, panel) for uid, board in BOARDS.items() for panel in panels.panels(board)]
+BOARDS = dashboard_queries.boards()
+QUERIES = dashboard_queries.queries()
+ALL_PANELS = [(uid, panel) for uid, board in BOARDS.items() for panel in dashboard_queries.panels(board)]
 SOURCES = {"prometheus", "loki", "jaeger"}
 WITHOUT_UNIT = {"logs", "alertlist"}
 FILLED_IN_BY_GRAFANA = re.compile(r"__(from|to|field\.labels\.\w+|value\.raw|rate_interval|interval|auto|range)")
@@ -46,9 +47,9 @@ def each_board() -> pytest.MarkDecorator:
     return pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
 
 
-def test_the_committed_json_is_what_the_code_says() -> None:
-    committed = {file.stem: file.read_text() for file in panels.JSON.glob("*.json")}
-    assert committed == rendered(), "run `make dashboards` and commit what it writes"
+def test_the_committed_files_are_what_the_code_makes() -> None:
+    committed = {file: file.read_text() for file in (*OURS.glob("*.json"), THRESHOLDS)}
+    assert committed == files(), "run `make dashboards` and commit what it writes"
 
 
 def test_there_are_the_six_dashboards() -> None:
@@ -312,35 +313,35 @@ def test_traffic_errors_and_latency_are_compared_with_yesterday_and_last_week(ui
 
 def test_all_colours_can_be_told_apart_by_the_colour_blind() -> None:
     used = set(re.findall(r"#[0-9A-Fa-f]{6}", json.dumps(BOARDS)))
-    assert used <= look.PALETTE
+    assert used <= colours.PALETTE
     assert "palette-classic" not in json.dumps(BOARDS)
 
 
 @each_query("prometheus", "loki")
-def test_a_query_uses_only_variables_that_its_dashboard_has(query: Asked) -> None:
+def test_a_query_uses_only_variables_that_its_dashboard_has(query: DashboardQuery) -> None:
     _only_known_variables(query.board, query.expr)
 
 
 @each_query("jaeger")
-def test_a_search_for_traces_names_one_service(query: Asked) -> None:
+def test_a_search_for_traces_names_one_service(query: DashboardQuery) -> None:
     assert query.query["service"] in {"$service", "$trace_service"}
     [variable] = [v for v in BOARDS[query.board]["templating"]["list"] if f"${v['name']}" == query.query["service"]]
     assert not variable.get("multi")
 
 
 @each_query("prometheus")
-def test_rates_follow_the_time_that_is_shown(query: Asked) -> None:
+def test_rates_follow_the_time_that_is_shown(query: DashboardQuery) -> None:
     ranges = re.findall(r"\b(?:i?rate)\((?:[^()\[\]]*)\[([^]]+)\]", query.expr)
     assert set(ranges) <= {"$__rate_interval"}
 
 
 @each_query("loki")
-def test_rates_of_lines_follow_the_time_that_is_shown(query: Asked) -> None:
+def test_rates_of_lines_follow_the_time_that_is_shown(query: DashboardQuery) -> None:
     assert set(re.findall(r"rate\([^\[]*\[([^]\s]+)", query.expr)) <= {"$__auto"}
 
 
 @each_query("prometheus")
-def test_counters_are_shown_by_their_growth_only(query: Asked) -> None:
+def test_counters_are_shown_by_their_growth_only(query: DashboardQuery) -> None:
     if query.panel == "Span names":  # counts series, not what they count
         return
     without_texts = re.sub(r'"[^"]*"', '""', query.expr)
@@ -348,7 +349,7 @@ def test_counters_are_shown_by_their_growth_only(query: Asked) -> None:
 
 
 @each_query("prometheus")
-def test_a_recorded_series_is_one_that_the_stack_records(query: Asked) -> None:
+def test_a_recorded_series_is_one_that_the_stack_records(query: DashboardQuery) -> None:
     made = groups(Thresholds(), EVERYTHING, Logs(), Traces())
     recorded = {rule.record for group in made for rule in group.rules if isinstance(rule, RecordingRule)}
     assert set(re.findall(r"\b[a-z_]+:\w+:\w+", query.expr)) <= recorded

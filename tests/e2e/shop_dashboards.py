@@ -14,14 +14,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from tests import grafana_page, panels
+from tests import dashboard_queries, grafana_page
+from tests.dashboard_queries import DashboardQuery, filled_in
 from tests.e2e import tracing
 from tests.e2e.answers import answer, exemplars, of_past, recent
 from tests.e2e.deployment import Deployment
 from tests.e2e.grafana import Grafana, pane
 from tests.e2e.troubleshooting import service, tags
 from tests.e2e.wait import until
-from tests.panels import Asked, filled_in
 
 SERVICE = "orders"
 """The one that fails and is slow in the load's own incident."""
@@ -33,10 +33,10 @@ WITHOUT_DATA = {
 NOT_FOLLOWED = {"Log of the host": "whether a host has one that is shipped depends on the machine of the test"}
 """Title of a link → why."""
 
-QUERIES = panels.asked()
+QUERIES = dashboard_queries.queries()
 
 
-def each(condition: Callable[[Asked], bool]) -> pytest.MarkDecorator:
+def each(condition: Callable[[DashboardQuery], bool]) -> pytest.MarkDecorator:
     chosen = [asked for asked in QUERIES if condition(asked)]
     return pytest.mark.parametrize("asked", chosen, ids=[asked.where for asked in chosen])
 
@@ -46,20 +46,20 @@ class Dashboards:
     and `failed`, the id of a trace in which SERVICE has failed."""
 
     @each(lambda asked: asked.where not in WITHOUT_DATA and not of_past(asked))
-    def test_a_query_is_answered_with_data(self, busy: Deployment, asked: Asked) -> None:
+    def test_a_query_is_answered_with_data(self, busy: Deployment, asked: DashboardQuery) -> None:
         assert until(partial(answer, busy, asked, **_choice(asked.board)), seconds=45)
 
     @each(of_past)
-    def test_a_query_of_the_past_is_answered_where_there_is_one(self, busy: Deployment, asked: Asked) -> None:
+    def test_a_query_of_the_past_is_answered_where_there_is_one(self, busy: Deployment, asked: DashboardQuery) -> None:
         assert until(partial(answer, busy, recent(asked), **_choice(asked.board)), seconds=45)
 
     @each(lambda asked: asked.where in WITHOUT_DATA)
-    def test_what_is_listed_without_data_has_none(self, busy: Deployment, asked: Asked) -> None:
+    def test_what_is_listed_without_data_has_none(self, busy: Deployment, asked: DashboardQuery) -> None:
         assert not answer(busy, asked, **_choice(asked.board))
 
-    @pytest.mark.parametrize("uid", panels.boards())
+    @pytest.mark.parametrize("uid", dashboard_queries.boards())
     def test_a_dashboard_is_one_by_the_schema_of_grafana(self, grafana: Grafana, uid: str) -> None:
-        order = {"dashboard": (panels.JSON / f"{uid}.json").read_text()}
+        order = {"dashboard": (dashboard_queries.JSON / f"{uid}.json").read_text()}
         url = f"{grafana.stack.url('grafana')}/api/dashboards/validate"
         answer = requests.post(url, json=order, auth=("admin", grafana.password), timeout=30)
         if answer.status_code == 404:
@@ -95,26 +95,26 @@ class Dashboards:
 
     # Links of the panels
 
-    @pytest.mark.parametrize("uid", panels.boards())
+    @pytest.mark.parametrize("uid", dashboard_queries.boards())
     def test_every_link_of_a_panel_leads_to_something(self, grafana: Grafana, uid: str) -> None:
         # Of the rows for one service each, and so of that dashboard, one is enough.
         choice = _choice("golden-signals" if uid == "overview" else uid)
         found = {
             filled_in(_now(link["url"]), **choice)
-            for panel in panels.panels(panels.boards()[uid])
+            for panel in dashboard_queries.panels(dashboard_queries.boards()[uid])
             for link in panel["links"]
             if link["title"] not in NOT_FOLLOWED
         }
         assert found
         assert [address for address in found if not until(partial(grafana.follow, address))] == []
 
-    @pytest.mark.parametrize("uid", panels.boards())
+    @pytest.mark.parametrize("uid", dashboard_queries.boards())
     def test_links_of_a_series_lead_to_the_signals_lines_and_traces_of_its_service(
         self, grafana: Grafana, uid: str
     ) -> None:
         found = {
             _now(link["url"].replace("${__field.labels.service}", SERVICE))
-            for panel in panels.panels(panels.boards()[uid])
+            for panel in dashboard_queries.panels(dashboard_queries.boards()[uid])
             for link in panel.get("fieldConfig", {}).get("defaults", {}).get("links", ())
         }
         for address in found:
@@ -196,7 +196,7 @@ def _now(url: str) -> str:
 
 
 def _links_of_cells(board: str, title: str, column: str) -> Iterator[str]:
-    for panel in panels.panels(panels.boards()[board]):
+    for panel in dashboard_queries.panels(dashboard_queries.boards()[board]):
         for override in panel.get("fieldConfig", {}).get("overrides", ()) if panel["title"] == title else ():
             for one in override["properties"]:
                 if one["id"] == "links" and override["matcher"]["options"] == column:

@@ -15,7 +15,7 @@ VARIABLES = {"service": "..*", "trace_service": "shop", "level": "..*", "text": 
 
 
 @dataclass(frozen=True)
-class Asked:
+class DashboardQuery:
     """One query."""
 
     board: str
@@ -65,18 +65,18 @@ def panels(board: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield panel
 
 
-def asked() -> list[Asked]:
+def queries() -> list[DashboardQuery]:
     """Every query of every panel, variable and annotation."""
-    return [query for uid, board in boards().items() for query in _asked(uid, board)]
+    return [query for uid, board in boards().items() for query in _queries(uid, board)]
 
 
-def _asked(uid: str, board: Mapping[str, Any]) -> Iterator[Asked]:
+def _queries(uid: str, board: Mapping[str, Any]) -> Iterator[DashboardQuery]:
     for panel in panels(board):
         for target in panel.get("targets", ()):
-            yield Asked(uid, panel["title"], target["datasource"]["uid"], target, target["refId"])
+            yield DashboardQuery(uid, panel["title"], target["datasource"]["uid"], target, target["refId"])
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
-            yield Asked(uid, "variable", variable["datasource"]["uid"], variable["query"], variable["name"])
+            yield DashboardQuery(uid, "variable", variable["datasource"]["uid"], variable["query"], variable["name"])
     for annotation in board["annotations"]["list"]:
         query = annotation.get("target", annotation)
-        yield Asked(uid, "annotation", annotation["datasource"]["uid"], query, annotation["name"])
+        yield DashboardQuery(uid, "annotation", annotation["datasource"]["uid"], query, annotation["name"])

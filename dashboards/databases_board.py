@@ -2,13 +2,15 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import look, onward
+from config.dashboard_thresholds import AlertThreshold
+from dashboards import colours, panel_links, panels
 from dashboards.board import Row, board, choice
-from dashboards.look import AnyPanel
+from dashboards.panels import AnyPanel
 from dashboards.queries import PromQL, compared
-from dashboards.signals import CHOSEN, LIMITS
+from dashboards.signal_series import CHOSEN
 
-LINKS = onward.of_chosen()
+CONNECTIONS = AlertThreshold(("db_connections",))
+LINKS = panel_links.infrastructure_links()
 PG, REDIS, NGINX = (f'job="{name}_exporter",{CHOSEN}' for name in ("postgres", "redis", "nginx"))
 VALUES = 'label_values(up{job=~"(postgres|redis|nginx)_exporter"}, service)'
 RATE = "$__rate_interval"
@@ -28,15 +30,15 @@ def dashboard() -> Dashboard:
 
 
 def answers() -> AnyPanel:
-    return look.bars(
+    return panels.bar_gauge(
         "Answers its exporter",
         "1: the service accepted the exporter's last connection. 0: it did not.",
         "short",
         PromQL(f"max by (service) (pg_up{{{PG}}} or redis_up{{{REDIS}}} or nginx_up{{{NGINX}}})", "{{service}}"),
         size=(6, 5),
-        onward=LINKS,
-        steps=((0, look.BAD), (1, look.GOOD)),
-        most=1,
+        links=LINKS,
+        steps=((0, colours.BAD), (1, colours.GOOD)),
+        maximum=1,
     )
 
 
@@ -46,51 +48,50 @@ _PG_USED = (
 
 
 def pg_connections_now() -> AnyPanel:
-    limit = LIMITS.db_connections
-    return look.number(
+    return panels.stat(
         "PostgreSQL connections",
-        f"Of the most that the server allows. Red from {limit:g} % on, where the alert is.",
+        f"Of the most that the server allows. {CONNECTIONS.sentence()}",
         "percentunit",
         PromQL(f"max({_PG_USED})"),
         size=(6, 5),
-        onward=LINKS,
-        steps=((0, look.GOOD), (limit / 100 * 0.8, look.WARNING), (limit / 100, look.BAD)),
+        links=LINKS,
+        steps=panels.alert_steps(CONNECTIONS),
     )
 
 
 def redis_memory_now() -> AnyPanel:
-    return look.number(
+    return panels.stat(
         "Redis memory",
         "What its data and its buffers take.",
         "bytes",
         PromQL(f"sum(redis_memory_used_bytes{{{REDIS}}})"),
         size=(6, 5),
-        onward=LINKS,
+        links=LINKS,
     )
 
 
 def nginx_now() -> AnyPanel:
-    return look.number(
+    return panels.stat(
         "Nginx requests",
         "Per second. Status codes and times come from the services behind it: its status page has none.",
         "reqps",
         PromQL(f"sum(rate(nginx_http_requests_total{{{NGINX}}}[{RATE}]))"),
         size=(6, 5),
-        onward=LINKS,
+        links=LINKS,
     )
 
 
 def pg_connections() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Connections",
         "In use, as a share of what the server allows.",
         "percentunit",
         PromQL(_PG_USED, "{{service}}"),
         size=(6, 7),
-        onward=LINKS,
-        by_name=True,
-        most=1,
-        limit=LIMITS.db_connections / 100,
+        links=LINKS,
+        service_colours=True,
+        maximum=1,
+        threshold=CONNECTIONS,
     )
 
 
@@ -98,53 +99,53 @@ def pg_transactions() -> AnyPanel:
     def ended(how: str) -> str:
         return f"sum(rate(pg_stat_database_xact_{how}{{{PG}}}[{RATE}]))"
 
-    return look.lines(
+    return panels.timeseries(
         "Transactions",
         "Per second, committed and rolled back.",
         "ops",
         PromQL(ended("commit"), "committed"),
         PromQL(ended("rollback"), "rolled back"),
         size=(6, 7),
-        onward=LINKS,
-        colours={"committed": look.BLUE, "rolled back": look.ORANGE},
+        links=LINKS,
+        colours={"committed": colours.BLUE, "rolled back": colours.ORANGE},
     )
 
 
 def pg_cache() -> AnyPanel:
     hits, reads = (f"sum by (service) (rate(pg_stat_database_blks_{what}{{{PG}}}[{RATE}]))" for what in ("hit", "read"))
-    return look.lines(
+    return panels.timeseries(
         "Blocks found in memory",
         "Of all blocks that were asked for, those found in shared buffers. Far below 99 % in steady use it has too few.",
         "percentunit",
         PromQL(f"{hits} / ({hits} + {reads} > 0)", "{{service}}"),
         size=(6, 7),
-        onward=LINKS,
-        by_name=True,
-        most=1,
+        links=LINKS,
+        service_colours=True,
+        maximum=1,
     )
 
 
 def pg_locks() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Oldest transaction",
         "Age of the oldest open transaction. It keeps VACUUM from cleaning up, and others from what it has locked.",
         "s",
         PromQL(f'max by (datname) (pg_stat_activity_max_tx_duration{{{PG},datname!=""}})', "{{datname}}"),
         size=(6, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
     )
 
 
 def redis_commands() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Commands",
         "Commands per second.",
         "ops",
         PromQL(f"sum by (service) (rate(redis_commands_processed_total{{{REDIS}}}[{RATE}]))", "{{service}}"),
         size=(6, 7),
-        onward=LINKS,
-        by_name=True,
+        links=LINKS,
+        service_colours=True,
     )
 
 
@@ -152,33 +153,33 @@ def redis_hits() -> AnyPanel:
     hits, misses = (
         f"sum by (service) (rate(redis_keyspace_{what}_total{{{REDIS}}}[{RATE}]))" for what in ("hits", "misses")
     )
-    return look.lines(
+    return panels.timeseries(
         "Keys found",
         "Of all keys that were asked for, those that were there.",
         "percentunit",
         PromQL(f"{hits} / ({hits} + {misses} > 0)", "{{service}}"),
         size=(6, 7),
-        onward=LINKS,
-        by_name=True,
-        most=1,
+        links=LINKS,
+        service_colours=True,
+        maximum=1,
     )
 
 
 def redis_memory() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Memory",
         "In use, and the `maxmemory` that it may have; 0 means that there is none.",
         "bytes",
         PromQL(f"sum(redis_memory_used_bytes{{{REDIS}}})", "used"),
         PromQL(f"sum(redis_memory_max_bytes{{{REDIS}}})", "maxmemory"),
         size=(6, 7),
-        onward=LINKS,
-        colours={"used": look.BLUE, "maxmemory": look.GREY},
+        links=LINKS,
+        colours={"used": colours.BLUE, "maxmemory": colours.GREY},
     )
 
 
 def redis_clients() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Clients, evictions",
         "Connected clients; keys per second that were evicted to make room; connections per second that were refused.",
         "short",
@@ -186,44 +187,44 @@ def redis_clients() -> AnyPanel:
         PromQL(f"sum(rate(redis_evicted_keys_total{{{REDIS}}}[{RATE}]))", "evicted"),
         PromQL(f"sum(rate(redis_rejected_connections_total{{{REDIS}}}[{RATE}]))", "refused"),
         size=(6, 7),
-        onward=LINKS,
-        colours={"clients": look.BLUE, "evicted": look.ORANGE, "refused": look.RED},
+        links=LINKS,
+        colours={"clients": colours.BLUE, "evicted": colours.ORANGE, "refused": colours.RED},
     )
 
 
 def nginx_requests() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Requests",
         "Requests per second, beside yesterday's and last week's.",
         "reqps",
         *compared(f"sum(rate(nginx_http_requests_total{{{NGINX}}}[{RATE}]@past))", "now"),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
     )
 
 
 def nginx_connections() -> AnyPanel:
     states = ("reading", "writing", "waiting")
-    return look.lines(
+    return panels.timeseries(
         "Connections",
         "Open connections: reading a request, writing an answer, or waiting for the next request.",
         "short",
         *(PromQL(f"sum(nginx_connections_{state}{{{NGINX}}})", state) for state in states),
         size=(8, 7),
-        onward=LINKS,
-        colours={"reading": look.SKY, "writing": look.BLUE, "waiting": look.GREY},
+        links=LINKS,
+        colours={"reading": colours.SKY, "writing": colours.BLUE, "waiting": colours.GREY},
         stacked=True,
     )
 
 
 def nginx_dropped() -> AnyPanel:
     accepted, handled = (f"rate(nginx_connections_{what}{{{NGINX}}}[{RATE}])" for what in ("accepted", "handled"))
-    return look.lines(
+    return panels.timeseries(
         "Dropped connections",
         "Accepted and not handled, per second: a limit of Nginx or of the kernel was reached.",
         "cps",
         PromQL(f"sum({accepted} - {handled})", "dropped"),
         size=(8, 7),
-        onward=LINKS,
-        colours={"dropped": look.RED},
+        links=LINKS,
+        colours={"dropped": colours.RED},
     )

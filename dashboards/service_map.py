@@ -1,8 +1,8 @@
 """Who calls whom: counted by the collector from all traces, before sampling."""
 
-from dashboards import look, onward
-from dashboards.look import AnyPanel, Column
-from dashboards.onward import Link
+from dashboards import panel_links, panels
+from dashboards.panel_links import Link
+from dashboards.panels import AnyPanel, Column
 from dashboards.queries import PromQL
 
 OUTSIDE = "user"
@@ -47,8 +47,8 @@ _TABLE_FAILED = f"({_by_call(_told_apart(_rate('failed_total')), _APART)} or {_T
 _TABLE_P95 = f"histogram_quantile(0.95, {_by_call(_told_apart(_SECONDS), f'{_APART}, le')})"
 
 
-def service_map(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
-    return look.graph(
+def graph(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
+    return panels.node_graph(
         "Service map",
         "Calls from and to the chosen services and the databases that they use: requests per second, and below them "
         f"failed ones. “{OUTSIDE}” is whoever sends no traces.",
@@ -56,12 +56,12 @@ def service_map(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
         PromQL(FAILED, instant=True),
         unit="reqps",
         size=size,
-        onward=links,
+        links=links,
     )
 
 
 def table(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
-    return look.rows(
+    return panels.table(
         "Who calls whom",
         "The calls of the map in numbers, the most frequent first: per second, the share that failed, and how long "
         "nineteen of twenty took for the caller. A service leads to its golden signals.",
@@ -71,12 +71,12 @@ def table(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
             PromQL(_TABLE_P95, instant=True),
         ),
         Column("source", "From"),
-        Column("called", "Service", link=onward.to_signals()),
+        Column("called", "Service", link=panel_links.signals_link()),
         Column("elsewhere", "Database or other"),
         Column("Value #A", "Requests", unit="reqps", width=110),
         Column("Value #B", "Errors", unit="percentunit", width=90),
         Column("Value #C", "p95", unit="s", width=90),
         size=size,
-        onward=(*links, onward.to_databases()),
-        largest="Requests",
+        links=(*links, panel_links.databases_link()),
+        sort_by="Requests",
     )

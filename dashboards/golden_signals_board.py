@@ -1,17 +1,14 @@
 """Everything about one service: what it gets, answers, takes, uses, logs and calls."""
 
-from collections.abc import Callable, Sequence
-
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import look, onward, signals
+from dashboards import colours, panel_links, panels, shared_panels, signal_series
 from dashboards.board import Row, board, choice
-from dashboards.look import AnyPanel
-from dashboards.onward import Link
+from dashboards.panels import AnyPanel
 from dashboards.queries import LogQL, PromQL, compared
-from dashboards.signals import DURATION, LIMITS, now
+from dashboards.signal_series import CONTAINER_MEMORY, DURATION
 
-LINKS = onward.of_services("${service}")
+LINKS = panel_links.service_links("${service}")
 THIS = 'service="$service"'
 RAW = f'job="application",{THIS}'
 
@@ -27,123 +24,93 @@ def dashboard() -> Dashboard:
         Row((cpu(), memory(), kept_traces()), "Saturation, and traces to look at"),
         Row((log_levels(), last_errors(), slow_traces()), "Logs and traces"),
         Row((callers(), callees(), operations()), "Who calls it, whom it calls, what it does: from its traces"),
-        variables=(choice("service", "Service", "The service to look at.", signals.SERVICE_VALUES, several=False),),
+        variables=(
+            choice("service", "Service", "The service to look at.", signal_series.SERVICE_VALUES, several=False),
+        ),
     )
 
 
 def up() -> AnyPanel:
-    return look.number(
+    return panels.stat(
         "Instances up",
         "How many instances of the service answer Prometheus.",
         "short",
         PromQL(f"sum(up{{{RAW}}})"),
         size=(4, 4),
-        onward=LINKS,
-        steps=((0, look.BAD), (1, look.GOOD)),
+        links=LINKS,
+        steps=((0, colours.BAD), (1, colours.GOOD)),
     )
 
 
 def requests() -> AnyPanel:
-    return look.number(
+    return panels.stat(
         "Requests",
         "Requests per second, mean of five minutes.",
         "reqps",
-        PromQL(f"{signals.REQUESTS}{{{THIS}}}"),
+        PromQL(f"{signal_series.REQUESTS}{{{THIS}}}"),
         size=(5, 4),
-        onward=LINKS,
+        links=LINKS,
     )
 
 
 def errors() -> AnyPanel:
-    return look.number(
+    return panels.stat(
         "Errors",
-        f"Share of requests answered with a status of 500 or more. Red from {LIMITS.error_ratio:g} % on, where the alert is.",
+        f"Share of requests answered with a status of 500 or more. {signal_series.ERROR_RATIO.sentence()}",
         "percentunit",
-        PromQL(f"{signals.RATIO}{{{THIS}}}"),
+        PromQL(f"{signal_series.RATIO}{{{THIS}}}"),
         size=(5, 4),
-        onward=LINKS,
-        steps=signals.ERROR_STEPS,
+        links=LINKS,
+        steps=panels.alert_steps(signal_series.ERROR_RATIO, warning=5),
     )
 
 
 def p95() -> AnyPanel:
-    return look.number(
+    return panels.stat(
         "p95",
-        f"Nineteen of twenty requests are answered within this time. Red from {LIMITS.latency_p95} on, where the alert is.",
+        f"Nineteen of twenty requests are answered within this time. {signal_series.LATENCY.sentence()}",
         "s",
-        PromQL(f"{signals.quantile(95)}{{{THIS}}}"),
+        PromQL(f"{signal_series.quantile(95)}{{{THIS}}}"),
         size=(5, 4),
-        onward=LINKS,
-        steps=signals.LATENCY_STEPS,
+        links=LINKS,
+        steps=panels.alert_steps(signal_series.LATENCY, warning=2),
     )
 
 
 def active() -> AnyPanel:
-    return look.number(
+    return panels.stat(
         "Active requests",
         "Requests that are being answered at this moment.",
         "short",
-        PromQL(f"{signals.ACTIVE}{{{THIS}}}"),
+        PromQL(f"{signal_series.ACTIVE}{{{THIS}}}"),
         size=(5, 4),
-        onward=LINKS,
+        links=LINKS,
     )
 
 
 def traffic() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Traffic",
         "Requests per second, mean of five minutes, beside yesterday's and last week's.",
         "reqps",
-        *compared(f"{signals.REQUESTS}{{{THIS}}}@past", "now"),
+        *compared(f"{signal_series.REQUESTS}{{{THIS}}}@past", "now"),
         size=(8, 8),
-        onward=LINKS,
-    )
-
-
-def errors_beside_the_past(ratio: str, *, size: tuple[int, int], links: Sequence[Link]) -> AnyPanel:
-    """`ratio`: PromQL of one line, with `@past` where the time goes."""
-    return look.lines(
-        "Errors",
-        "Share of requests answered with a status of 500 or more, beside yesterday's and last week's.",
-        "percentunit",
-        *compared(ratio, "now"),
-        size=size,
-        onward=links,
-        colours={"now": look.BAD},
-        limit=signals.ERROR_RATIO,
-    )
-
-
-def latency_beside_the_past(
-    title: str, recorded: Callable[[int], str], *, size: tuple[int, int], links: Sequence[Link]
-) -> AnyPanel:
-    """`recorded`: percent → PromQL of that quantile as one line, with `@past` where the time goes."""
-    return look.lines(
-        title,
-        "Half, nineteen of twenty, and 99 of 100 requests are answered within these times. Yesterday and last week: p95.",
-        "s",
-        *compared(recorded(95), "p95"),
-        PromQL(now(recorded(50)), "p50"),
-        PromQL(now(recorded(99)), "p99"),
-        size=size,
-        onward=links,
-        colours=look.QUANTILES,
-        limit=signals.P95_SECONDS,
+        links=LINKS,
     )
 
 
 def error_ratio() -> AnyPanel:
-    return errors_beside_the_past(f"{signals.RATIO}{{{THIS}}}@past", size=(8, 8), links=LINKS)
+    return shared_panels.error_ratio(f"{signal_series.RATIO}{{{THIS}}}@past", size=(8, 8), links=LINKS)
 
 
 def latency() -> AnyPanel:
-    return latency_beside_the_past(
-        "Latency", lambda percent: f"{signals.quantile(percent)}{{{THIS}}}@past", size=(8, 8), links=LINKS
+    return shared_panels.latency(
+        "Latency", lambda percent: f"{signal_series.quantile(percent)}{{{THIS}}}@past", size=(8, 8), links=LINKS
     )
 
 
 def routes() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Requests by route",
         "Requests per second by route template and method.",
         "reqps",
@@ -152,14 +119,14 @@ def routes() -> AnyPanel:
             "{{http_request_method}} {{http_route}}",
         ),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         stacked=True,
         shades=True,
     )
 
 
 def statuses() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Answers by status",
         "Requests per second by the status that they were answered with.",
         "reqps",
@@ -168,14 +135,14 @@ def statuses() -> AnyPanel:
             "{{http_response_status_code}}",
         ),
         size=(8, 7),
-        onward=LINKS,
-        colours={"/^2/": look.GREEN, "/^3/": look.SKY, "/^4/": look.ORANGE, "/^5/": look.RED},
+        links=LINKS,
+        colours={"/^2/": colours.GREEN, "/^3/": colours.SKY, "/^4/": colours.ORANGE, "/^5/": colours.RED},
         stacked=True,
     )
 
 
 def route_latency() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "p95 by route",
         "Nineteen of twenty requests for a route are answered within this time.",
         "s",
@@ -185,14 +152,14 @@ def route_latency() -> AnyPanel:
             "{{http_request_method}} {{http_route}}",
         ),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
-        limit=signals.P95_SECONDS,
+        threshold=signal_series.LATENCY,
     )
 
 
 def cpu() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "CPU",
         "Cores in use by each container of the service.",
         "short",
@@ -201,27 +168,27 @@ def cpu() -> AnyPanel:
             "{{name}}",
         ),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
     )
 
 
 def memory() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Memory of its limit",
         "Working set of each container of the service, as a share of its limit. At the limit the kernel kills it.",
         "percentunit",
         PromQL(f"max by (name) (name:container_memory_used:ratio{{{THIS}}})", "{{name}}"),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
-        most=1,
-        limit=LIMITS.container_memory / 100,
+        maximum=1,
+        threshold=CONTAINER_MEMORY,
     )
 
 
 def kept_traces() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Kept traces",
         "p95 of the spans whose traces were kept, with exemplars: each point opens a trace that is in Jaeger. Slow and "
         "failed ones are always kept, so this is no measure of the service.",
@@ -232,34 +199,34 @@ def kept_traces() -> AnyPanel:
             exemplars=True,
         ),
         size=(8, 7),
-        onward=LINKS,
-        colours={"p95 of kept traces": look.PURPLE},
+        links=LINKS,
+        colours={"p95 of kept traces": colours.PURPLE},
     )
 
 
 def log_levels() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Log lines by level",
         "Lines per second.",
         "cps",
         LogQL(f"sum by (level) (rate({{{THIS}}}[$__auto]))", "{{level}}"),
         size=(6, 9),
-        onward=LINKS,
-        colours=look.LEVELS,
+        links=LINKS,
+        colours=colours.LEVELS,
         stacked=True,
     )
 
 
 def last_errors() -> AnyPanel:
-    return look.errors_with_traces(THIS, (10, 9), LINKS)
+    return shared_panels.last_errors(THIS, (10, 9), LINKS)
 
 
 def slow_traces() -> AnyPanel:
-    return look.slow_traces("$service", (8, 9), LINKS)
+    return shared_panels.slow_traces("$service", (8, 9), LINKS)
 
 
 def callers() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Called by",
         "Calls per second from each service that calls this one.",
         "reqps",
@@ -268,13 +235,13 @@ def callers() -> AnyPanel:
             "{{client}}",
         ),
         size=(8, 7),
-        onward=LINKS,
-        by_name=True,
+        links=LINKS,
+        service_colours=True,
     )
 
 
 def callees() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Calls",
         "Calls per second to each service or database that this one calls.",
         "reqps",
@@ -283,13 +250,13 @@ def callees() -> AnyPanel:
             "{{server}}",
         ),
         size=(8, 7),
-        onward=LINKS,
-        by_name=True,
+        links=LINKS,
+        service_colours=True,
     )
 
 
 def operations() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Operations",
         "Spans per second by name: counted before sampling, so these are all.",
         "ops",
@@ -297,6 +264,6 @@ def operations() -> AnyPanel:
             f"sum by (span_name) (rate(traces_span_metrics_calls_total{{{THIS}}}[$__rate_interval]))", "{{span_name}}"
         ),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
     )
