@@ -1,4 +1,4 @@
-"""PostgreSQL, Redis and Nginx, by their exporters."""
+"""The dashboard of PostgreSQL, Redis and Nginx, from the metrics of their exporters."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -20,7 +20,7 @@ def dashboard() -> Dashboard:
     return board(
         "databases",
         "PostgreSQL, Redis and Nginx",
-        "Whether they answer, how much they do, and how close they are to their limits.",
+        "Availability, load, and distance from limits.",
         Row((answers(), pg_connections_now(), redis_memory_now(), nginx_now())),
         Row((pg_connections(), pg_transactions(), pg_cache(), pg_locks()), "PostgreSQL"),
         Row((redis_commands(), redis_hits(), redis_memory(), redis_clients()), "Redis"),
@@ -31,7 +31,7 @@ def dashboard() -> Dashboard:
 
 def answers() -> AnyPanel:
     return panels.bar_gauge(
-        "Answers its exporter",
+        "Answers the exporter",
         "1: the service accepted the exporter's last connection. 0: it did not.",
         "short",
         PromQL(f"max by (service) (pg_up{{{PG}}} or redis_up{{{REDIS}}} or nginx_up{{{NGINX}}})", "{{service}}"),
@@ -50,7 +50,7 @@ _PG_USED = (
 def pg_connections_now() -> AnyPanel:
     return panels.stat(
         "PostgreSQL connections",
-        f"Of the most that the server allows. {CONNECTIONS.sentence()}",
+        f"Connections in use, as a share of the maximum of the server. {CONNECTIONS.sentence()}",
         "percentunit",
         PromQL(f"max({_PG_USED})"),
         size=(6, 5),
@@ -62,7 +62,7 @@ def pg_connections_now() -> AnyPanel:
 def redis_memory_now() -> AnyPanel:
     return panels.stat(
         "Redis memory",
-        "What its data and its buffers take.",
+        "Memory used by data and buffers.",
         "bytes",
         PromQL(f"sum(redis_memory_used_bytes{{{REDIS}}})"),
         size=(6, 5),
@@ -73,7 +73,7 @@ def redis_memory_now() -> AnyPanel:
 def nginx_now() -> AnyPanel:
     return panels.stat(
         "Nginx requests",
-        "Per second. Status codes and times come from the services behind it: its status page has none.",
+        "Requests per second. The status page of Nginx has no status codes and no response times: look at the services behind it.",
         "reqps",
         PromQL(f"sum(rate(nginx_http_requests_total{{{NGINX}}}[{RATE}]))"),
         size=(6, 5),
@@ -84,7 +84,7 @@ def nginx_now() -> AnyPanel:
 def pg_connections() -> AnyPanel:
     return panels.timeseries(
         "Connections",
-        "In use, as a share of what the server allows.",
+        "Connections in use, as a share of the maximum of the server.",
         "percentunit",
         PromQL(_PG_USED, "{{service}}"),
         size=(6, 7),
@@ -101,7 +101,7 @@ def pg_transactions() -> AnyPanel:
 
     return panels.timeseries(
         "Transactions",
-        "Per second, committed and rolled back.",
+        "Transactions per second, committed and rolled back.",
         "ops",
         PromQL(ended("commit"), "committed"),
         PromQL(ended("rollback"), "rolled back"),
@@ -114,8 +114,8 @@ def pg_transactions() -> AnyPanel:
 def pg_cache() -> AnyPanel:
     hits, reads = (f"sum by (service) (rate(pg_stat_database_blks_{what}{{{PG}}}[{RATE}]))" for what in ("hit", "read"))
     return panels.timeseries(
-        "Blocks found in memory",
-        "Of all blocks that were asked for, those found in shared buffers. Far below 99 % in steady use it has too few.",
+        "Buffer hit ratio",
+        "Share of requested blocks found in shared buffers. Far below 99 % in steady use, there are too few buffers.",
         "percentunit",
         PromQL(f"{hits} / ({hits} + {reads} > 0)", "{{service}}"),
         size=(6, 7),
@@ -128,7 +128,7 @@ def pg_cache() -> AnyPanel:
 def pg_locks() -> AnyPanel:
     return panels.timeseries(
         "Oldest transaction",
-        "Age of the oldest open transaction. It keeps VACUUM from cleaning up, and others from what it has locked.",
+        "Age of the oldest open transaction. It keeps VACUUM from cleaning up, and other transactions from what it has locked.",
         "s",
         PromQL(f'max by (datname) (pg_stat_activity_max_tx_duration{{{PG},datname!=""}})', "{{datname}}"),
         size=(6, 7),
@@ -154,8 +154,8 @@ def redis_hits() -> AnyPanel:
         f"sum by (service) (rate(redis_keyspace_{what}_total{{{REDIS}}}[{RATE}]))" for what in ("hits", "misses")
     )
     return panels.timeseries(
-        "Keys found",
-        "Of all keys that were asked for, those that were there.",
+        "Key hit ratio",
+        "Share of requested keys that existed.",
         "percentunit",
         PromQL(f"{hits} / ({hits} + {misses} > 0)", "{{service}}"),
         size=(6, 7),
@@ -168,7 +168,7 @@ def redis_hits() -> AnyPanel:
 def redis_memory() -> AnyPanel:
     return panels.timeseries(
         "Memory",
-        "In use, and the `maxmemory` that it may have; 0 means that there is none.",
+        "Memory in use, and its limit `maxmemory`; 0 means no limit.",
         "bytes",
         PromQL(f"sum(redis_memory_used_bytes{{{REDIS}}})", "used"),
         PromQL(f"sum(redis_memory_max_bytes{{{REDIS}}})", "maxmemory"),
@@ -181,7 +181,7 @@ def redis_memory() -> AnyPanel:
 def redis_clients() -> AnyPanel:
     return panels.timeseries(
         "Clients, evictions",
-        "Connected clients; keys per second that were evicted to make room; connections per second that were refused.",
+        "Connected clients, keys evicted per second to make room, and connections refused per second.",
         "short",
         PromQL(f"sum(redis_connected_clients{{{REDIS}}})", "clients"),
         PromQL(f"sum(rate(redis_evicted_keys_total{{{REDIS}}}[{RATE}]))", "evicted"),
@@ -195,7 +195,7 @@ def redis_clients() -> AnyPanel:
 def nginx_requests() -> AnyPanel:
     return panels.timeseries(
         "Requests",
-        "Requests per second, beside yesterday's and last week's.",
+        "Requests per second, compared with yesterday and last week.",
         "reqps",
         *compared(f"sum(rate(nginx_http_requests_total{{{NGINX}}}[{RATE}]@past))", "now"),
         size=(8, 7),
@@ -207,7 +207,7 @@ def nginx_connections() -> AnyPanel:
     states = ("reading", "writing", "waiting")
     return panels.timeseries(
         "Connections",
-        "Open connections: reading a request, writing an answer, or waiting for the next request.",
+        "Open connections by state: reading a request, writing a response, or waiting for the next request.",
         "short",
         *(PromQL(f"sum(nginx_connections_{state}{{{NGINX}}})", state) for state in states),
         size=(8, 7),
@@ -221,7 +221,7 @@ def nginx_dropped() -> AnyPanel:
     accepted, handled = (f"rate(nginx_connections_{what}{{{NGINX}}}[{RATE}])" for what in ("accepted", "handled"))
     return panels.timeseries(
         "Dropped connections",
-        "Accepted and not handled, per second: a limit of Nginx or of the kernel was reached.",
+        "Connections per second that were accepted and not handled, because Nginx or the kernel had reached a limit.",
         "cps",
         PromQL(f"sum({accepted} - {handled})", "dropped"),
         size=(8, 7),

@@ -1,4 +1,4 @@
-"""Everything about one service: what it gets, answers, takes, uses, logs and calls."""
+"""The dashboard of one service: its golden signals, logs, traces and calls."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -17,13 +17,13 @@ def dashboard() -> Dashboard:
     return board(
         "golden-signals",
         "Golden signals of one service",
-        "Traffic, errors, latency and saturation of one service, then what it logs, its traces and whom it calls.",
+        "Traffic, errors, latency and saturation of one service, then its logs, its traces and its calls.",
         Row((up(), requests(), errors(), p95(), active())),
         Row((traffic(), error_ratio(), latency())),
         Row((routes(), statuses(), route_latency()), "By route"),
-        Row((cpu(), memory(), kept_traces()), "Saturation, and traces to look at"),
+        Row((cpu(), memory(), kept_traces()), "Saturation, and kept traces"),
         Row((log_levels(), last_errors(), slow_traces()), "Logs and traces"),
-        Row((callers(), callees(), operations()), "Who calls it, whom it calls, what it does: from its traces"),
+        Row((callers(), callees(), operations()), "Callers, calls and operations, from traces"),
         variables=(
             choice("service", "Service", "The service to look at.", signal_series.SERVICE_VALUES, several=False),
         ),
@@ -33,7 +33,7 @@ def dashboard() -> Dashboard:
 def up() -> AnyPanel:
     return panels.stat(
         "Instances up",
-        "How many instances of the service answer Prometheus.",
+        "Instances of the service that answer Prometheus.",
         "short",
         PromQL(f"sum(up{{{RAW}}})"),
         size=(4, 4),
@@ -45,7 +45,7 @@ def up() -> AnyPanel:
 def requests() -> AnyPanel:
     return panels.stat(
         "Requests",
-        "Requests per second, mean of five minutes.",
+        "Requests per second, averaged over five minutes.",
         "reqps",
         PromQL(f"{signal_series.REQUESTS}{{{THIS}}}"),
         size=(5, 4),
@@ -68,7 +68,7 @@ def errors() -> AnyPanel:
 def p95() -> AnyPanel:
     return panels.stat(
         "p95",
-        f"Nineteen of twenty requests are answered within this time. {signal_series.LATENCY.sentence()}",
+        f"95 % of requests are answered within this time. {signal_series.LATENCY.sentence()}",
         "s",
         PromQL(f"{signal_series.quantile(95)}{{{THIS}}}"),
         size=(5, 4),
@@ -80,7 +80,7 @@ def p95() -> AnyPanel:
 def active() -> AnyPanel:
     return panels.stat(
         "Active requests",
-        "Requests that are being answered at this moment.",
+        "Requests in progress.",
         "short",
         PromQL(f"{signal_series.ACTIVE}{{{THIS}}}"),
         size=(5, 4),
@@ -91,7 +91,7 @@ def active() -> AnyPanel:
 def traffic() -> AnyPanel:
     return panels.timeseries(
         "Traffic",
-        "Requests per second, mean of five minutes, beside yesterday's and last week's.",
+        "Requests per second, averaged over five minutes, compared with yesterday and last week.",
         "reqps",
         *compared(f"{signal_series.REQUESTS}{{{THIS}}}@past", "now"),
         size=(8, 8),
@@ -128,7 +128,7 @@ def routes() -> AnyPanel:
 def statuses() -> AnyPanel:
     return panels.timeseries(
         "Answers by status",
-        "Requests per second by the status that they were answered with.",
+        "Requests per second by HTTP status.",
         "reqps",
         PromQL(
             f"sum by (http_response_status_code) (rate({DURATION}_count{{{RAW}}}[$__rate_interval]))",
@@ -144,7 +144,7 @@ def statuses() -> AnyPanel:
 def route_latency() -> AnyPanel:
     return panels.timeseries(
         "p95 by route",
-        "Nineteen of twenty requests for a route are answered within this time.",
+        "95 % of the requests for a route are answered within this time.",
         "s",
         PromQL(
             "histogram_quantile(0.95, sum by (http_route, http_request_method, le) "
@@ -175,8 +175,8 @@ def cpu() -> AnyPanel:
 
 def memory() -> AnyPanel:
     return panels.timeseries(
-        "Memory of its limit",
-        "Working set of each container of the service, as a share of its limit. At the limit the kernel kills it.",
+        "Memory, share of limit",
+        "Working set of each container of the service, as a share of its limit. The kernel kills a container at its limit.",
         "percentunit",
         PromQL(f"max by (name) (name:container_memory_used:ratio{{{THIS}}})", "{{name}}"),
         size=(8, 7),
@@ -190,8 +190,7 @@ def memory() -> AnyPanel:
 def kept_traces() -> AnyPanel:
     return panels.timeseries(
         "Kept traces",
-        "p95 of the spans whose traces were kept, with exemplars: each point opens a trace that is in Jaeger. Slow and "
-        "failed ones are always kept, so this is no measure of the service.",
+        "p95 of the spans of kept traces, with exemplars: each point opens a trace in Jaeger. Slow and failed traces are kept more often than others, so this does not measure the service.",
         "s",
         PromQL(
             f"histogram_quantile(0.95, sum by (le) (rate(traces_kept_duration_seconds_bucket{{{THIS}}}[$__rate_interval])))",
@@ -207,7 +206,7 @@ def kept_traces() -> AnyPanel:
 def log_levels() -> AnyPanel:
     return panels.timeseries(
         "Log lines by level",
-        "Lines per second.",
+        "Log lines per second.",
         "cps",
         LogQL(f"sum by (level) (rate({{{THIS}}}[$__auto]))", "{{level}}"),
         size=(6, 9),
@@ -258,7 +257,7 @@ def callees() -> AnyPanel:
 def operations() -> AnyPanel:
     return panels.timeseries(
         "Operations",
-        "Spans per second by name: counted before sampling, so these are all.",
+        "Spans per second by name. All spans count, because they are counted before sampling.",
         "ops",
         PromQL(
             f"sum by (span_name) (rate(traces_span_metrics_calls_total{{{THIS}}}[$__rate_interval]))", "{{span_name}}"

@@ -1,4 +1,4 @@
-"""The host and the containers on it: what is used, what is short, who uses it."""
+"""The dashboard of the host and its containers: use and saturation of resources, and which service uses them."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -44,28 +44,35 @@ def _share(title: str, description: str, expr: str, setting: str) -> AnyPanel:
 
 
 def cpu_now() -> AnyPanel:
-    return _share("CPU", "Of all cores, mean of five minutes.", "max(instance:node_cpu_used:ratio_rate5m)", "cpu")
+    return _share(
+        "CPU",
+        "CPU in use, as a share of all cores, averaged over five minutes.",
+        "max(instance:node_cpu_used:ratio_rate5m)",
+        "cpu",
+    )
 
 
 def memory_now() -> AnyPanel:
-    return _share("Memory", "What is not available to new work.", "max(instance:node_memory_used:ratio)", "memory")
+    return _share(
+        "Memory", "Memory that is not available to new work.", "max(instance:node_memory_used:ratio)", "memory"
+    )
 
 
 def disk_now() -> AnyPanel:
     expr = "max(instance_mountpoint:node_filesystem_used:ratio)"
-    return _share("Fullest disk", "As `df` counts it.", expr, "disk")
+    return _share("Fullest disk", "Use of the fullest file system, as `df` counts it.", expr, "disk")
 
 
 def stalled_now() -> AnyPanel:
     expr = f"max(rate(node_pressure_io_stalled_seconds_total{{{NODE}}}[$__rate_interval]))"
-    description = "Time in which every process waited for the disk."
+    description = "Share of time in which every process waited for the disk (PSI `full`)."
     return _share("Waiting for disk", description, expr, "io_stalled")
 
 
 def containers_now() -> AnyPanel:
     return panels.stat(
         "Containers",
-        "How many containers of the chosen services run.",
+        "Running containers of the chosen services.",
         "short",
         PromQL(f"count(container_last_seen{{{CONTAINERS}}})"),
         size=(4, 4),
@@ -76,7 +83,7 @@ def containers_now() -> AnyPanel:
 def restarts_now() -> AnyPanel:
     return panels.stat(
         "Restarts",
-        "Of the chosen services' containers in the last quarter of an hour.",
+        "Restarts of the chosen services' containers in the last 15 minutes.",
         "short",
         PromQL(f"sum(round(increase(engine_container_restarts_total{{{ENGINE}}}[15m])))"),
         size=(4, 4),
@@ -89,7 +96,7 @@ def cpu() -> AnyPanel:
     by_mode = f'rate(node_cpu_seconds_total{{{NODE},mode!="idle"}}[$__rate_interval])'
     return panels.timeseries(
         "CPU by mode",
-        "Share of all cores. `iowait` is idle time in which somebody waited for a disk; `steal` went to other guests.",
+        "Share of all cores. `iowait` is idle time in which a process waited for a disk. `steal` is time that other guests got.",
         "percentunit",
         PromQL(f"avg by (mode) (sum by (mode, cpu) ({by_mode}))", "{{mode}}"),
         size=(8, 8),
@@ -111,7 +118,7 @@ def memory() -> AnyPanel:
     total, available = (f"node_memory_{name}_bytes{{{NODE}}}" for name in ("MemTotal", "MemAvailable"))
     return panels.timeseries(
         "Memory",
-        "What is used, and what there is. The page cache counts as available.",
+        "Used and total memory. The page cache counts as available.",
         "bytes",
         PromQL(f"{total} - {available}", "used"),
         PromQL(total, "total"),
@@ -127,7 +134,7 @@ def pressure() -> AnyPanel:
 
     return panels.timeseries(
         "Waiting",
-        "Share of time in which at least one process waited for it, as the kernel counts pressure (PSI).",
+        "Share of time in which at least one process waited for the resource (PSI, pressure as the kernel counts it).",
         "percentunit",
         PromQL(waits("cpu_waiting"), "CPU"),
         PromQL(waits("memory_waiting"), "memory"),
@@ -141,7 +148,7 @@ def pressure() -> AnyPanel:
 def disks() -> AnyPanel:
     return panels.timeseries(
         "Disk in use",
-        "By file system, as `df` counts it.",
+        "Use of each file system, as `df` counts it.",
         "percentunit",
         PromQL("max by (mountpoint) (instance_mountpoint:node_filesystem_used:ratio)", "{{mountpoint}}"),
         size=(8, 7),
@@ -214,14 +221,16 @@ def container_cpu() -> AnyPanel:
 
 def container_memory() -> AnyPanel:
     expr = f"sum by (service) (container_memory_working_set_bytes{{{CONTAINERS}}})"
-    description = "Working set: with the files that the kernel caches for it and that were read lately."
+    description = "Working set of the containers of each service. It includes cached files that were read lately."
     return _by_service("Memory by service", description, "bytes", expr)
 
 
 def container_of_limit() -> AnyPanel:
     expr = f"max by (service) (name:container_memory_used:ratio{{{CHOSEN}}})"
-    description = "Of the fullest container of each service, as a share of its limit, without cached files."
-    return _by_service("Memory of its limit", description, "percentunit", expr, maximum=1, threshold=CONTAINER_MEMORY)
+    description = "Memory of the fullest container of each service, as a share of its limit. Cached files do not count."
+    return _by_service(
+        "Memory, share of limit", description, "percentunit", expr, maximum=1, threshold=CONTAINER_MEMORY
+    )
 
 
 def container_network() -> AnyPanel:
@@ -238,14 +247,12 @@ def container_throttled() -> AnyPanel:
         for what in ("throttled_periods", "periods")
     )
     expr = f"max by (service) ({throttled} / ({periods} > 0))"
-    description = "Share of scheduling periods in which a container with a CPU quota was held back by it."
+    description = "Share of scheduling periods in which a container was throttled by its CPU quota."
     threshold = AlertThreshold(("container_throttled",))
-    return _by_service("Held back by CPU quota", description, "percentunit", expr, maximum=1, threshold=threshold)
+    return _by_service("Throttled by CPU quota", description, "percentunit", expr, maximum=1, threshold=threshold)
 
 
 def container_stalled() -> AnyPanel:
     expr = f"max by (service) (rate(container_pressure_memory_waiting_seconds_total{{{CONTAINERS}}}[$__rate_interval]))"
-    description = (
-        "Share of time in which a process of the service waited for memory (PSI): before the kernel kills, it waits."
-    )
+    description = "Share of time in which a process of the service waited for memory (PSI). It grows before the kernel kills a process."
     return _by_service("Waiting for memory", description, "percentunit", expr)

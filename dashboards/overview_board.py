@@ -1,4 +1,4 @@
-"""Is everything well, and if not, where to look."""
+"""The first dashboard: whether all is well, and where to look if not."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -17,18 +17,18 @@ def dashboard() -> Dashboard:
     return board(
         "overview",
         "Overview",
-        "Health, traffic, errors and latency of all services, the host that they run on, and what to read first.",
+        "Health, traffic, errors and latency of all services, their host, and the errors and slow traces to read first.",
         Row((health(), alerts(), requests(), errors(), p95())),
         Row((latency(), requests_by_service(), errors_by_service(), host())),
         Row((last_errors(), slow_traces())),
         Row((service_map.graph((10, 12), LINKS), service_map.table((14, 12), LINKS)), "Who calls whom"),
         Row((service_requests(), service_errors(), service_latency(), service_active()), "$service", repeat="service"),
         variables=(
-            choice("service", "Service", "The services to look at.", signal_series.SERVICE_VALUES),
+            choice("service", "Service", "The services to show.", signal_series.SERVICE_VALUES),
             choice(
                 "trace_service",
                 "Traces of",
-                "The service whose slow traces are listed: Jaeger searches one at a time.",
+                "The service whose slow traces are listed. Jaeger searches one service at a time.",
                 signal_series.SENDER_VALUES,
                 several=False,
             ),
@@ -41,7 +41,7 @@ def health() -> AnyPanel:
     critical, warning = (f"count({fires % severity})" for severity in ("critical", "warning"))
     return panels.stat(
         "Health",
-        "The worst alert that fires about the chosen services and the stack's own. What it is stands beside it.",
+        "Severity of the worst firing alert about the chosen services; with “All”, about the stack too. The list beside it names the alerts.",
         "none",
         PromQL(f"({critical} * 0 + 2) or ({warning} * 0 + 1) or vector(0)"),
         size=(3, 4),
@@ -54,7 +54,7 @@ def health() -> AnyPanel:
 def alerts() -> AnyPanel:
     return panels.alert_list(
         "Alerts",
-        "What fires, or will if it lasts, whoever judges it: Prometheus the metrics, Loki the logs.",
+        "Firing and pending alerts, of Prometheus (metrics) and Loki (logs).",
         size=(6, 4),
         links=LINKS,
     )
@@ -63,7 +63,7 @@ def alerts() -> AnyPanel:
 def requests() -> AnyPanel:
     return panels.stat(
         "Requests",
-        "Requests per second to the chosen services, mean of five minutes. Calls between services count for the called one.",
+        "Requests per second to the chosen services, averaged over five minutes. A call between services counts for the called service.",
         "reqps",
         PromQL(now(total(signal_series.REQUESTS))),
         size=(5, 4),
@@ -86,7 +86,7 @@ def errors() -> AnyPanel:
 def p95() -> AnyPanel:
     return panels.stat(
         "p95",
-        f"Nineteen of twenty requests of five minutes are answered within this time. {signal_series.LATENCY.sentence()}",
+        f"95 % of the requests of five minutes are answered within this time. {signal_series.LATENCY.sentence()}",
         "s",
         PromQL(now(signal_series.total_quantile(95))),
         size=(5, 4),
@@ -99,8 +99,7 @@ def latency() -> AnyPanel:
     others = [PromQL(now(signal_series.total_quantile(percent)), f"p{percent}") for percent in (50, 99)]
     return panels.timeseries(
         "Response time",
-        "Half, nineteen of twenty, and 99 of 100 requests of five minutes are answered within these times. Yesterday and last "
-        "week: p95.",
+        "50, 95 and 99 % of the requests of five minutes are answered within these times. Yesterday and last week show p95.",
         "s",
         *compared(signal_series.total_quantile(95), "p95"),
         *others,
@@ -115,7 +114,7 @@ def requests_by_service() -> AnyPanel:
     _, *past = compared(total(signal_series.REQUESTS), "")
     return panels.timeseries(
         "Requests by service",
-        "Requests per second, stacked, mean of five minutes. Yesterday and last week: all together.",
+        "Requests per second, stacked, averaged over five minutes. Yesterday and last week are sums of all services.",
         "reqps",
         PromQL(f"{signal_series.REQUESTS}{{{CHOSEN}}}", "{{service}}"),
         *past,
@@ -131,7 +130,7 @@ def errors_by_service() -> AnyPanel:
     _, *past = compared(signal_series.TOTAL_RATIO, "")
     return panels.timeseries(
         "Errors by service",
-        "Share of requests answered with a status of 500 or more. Yesterday and last week: all together.",
+        "Share of requests answered with a status of 500 or more. Yesterday and last week cover all services together.",
         "percentunit",
         PromQL(f"{signal_series.RATIO}{{{CHOSEN}}}", "{{service}}"),
         *past,
@@ -146,8 +145,7 @@ def errors_by_service() -> AnyPanel:
 def host() -> AnyPanel:
     return panels.bar_gauge(
         "Host",
-        "CPU, memory and the fullest file system in use. Red where the strictest of their alerts begins; each has its own on "
-        "the dashboard of the host.",
+        "Use of CPU, memory and the fullest file system. Red begins at the lowest of their alert thresholds; the dashboard of the host shows each.",
         "percentunit",
         PromQL("max(instance:node_cpu_used:ratio_rate5m)", "CPU"),
         PromQL("max(instance:node_memory_used:ratio)", "Memory"),
@@ -170,7 +168,7 @@ def slow_traces() -> AnyPanel:
 def service_requests() -> AnyPanel:
     return panels.timeseries(
         "Requests",
-        "Requests per second to this service, mean of five minutes, beside yesterday's and last week's.",
+        "Requests per second to this service, averaged over five minutes, compared with yesterday and last week.",
         "reqps",
         *compared(total(signal_series.REQUESTS), "now"),
         size=(6, 6),
@@ -196,7 +194,7 @@ def service_latency() -> AnyPanel:
 def service_active() -> AnyPanel:
     return panels.timeseries(
         "Active requests",
-        "Requests that are being answered at this moment: as many connections are busy.",
+        "Requests in progress. Each keeps a connection busy.",
         "short",
         PromQL(f"{signal_series.ACTIVE}{{{CHOSEN}}}", "active"),
         size=(6, 6),

@@ -1,4 +1,4 @@
-"""Who calls whom: counted by the collector from all traces, before sampling."""
+"""The service map: calls between services, which the collector counts from all traces before sampling."""
 
 from dashboards import panel_links, panels
 from dashboards.panel_links import Link
@@ -6,27 +6,28 @@ from dashboards.panels import AnyPanel, Column
 from dashboards.queries import PromQL
 
 OUTSIDE = "user"
-"""What the collector calls whoever calls a service and sends no traces itself."""
-OF_CHOSEN = ('client=~"$service"', 'server=~"$service"')
+"""The name that the collector gives to callers without traces of their own."""
+FROM_OR_TO_CHOSEN = ('client=~"$service"', 'server=~"$service"')
 
 
 def _rate(series: str, more: str = "") -> str:
-    """Per second, of the calls from and to the chosen services."""
-    either = (
-        f"rate(traces_service_graph_request_{series}{{{chosen}{more}}}[$__rate_interval])" for chosen in OF_CHOSEN
+    """The rate of a series of the service graph, for calls from and to the chosen services."""
+    rates = (
+        f"rate(traces_service_graph_request_{series}{{{chosen}{more}}}[$__rate_interval])"
+        for chosen in FROM_OR_TO_CHOSEN
     )
-    return " or ".join(either)
+    return " or ".join(rates)
 
 
-def _by_call(expr: str, also: str = "") -> str:
-    """Summed up by caller and called one, under the names that a node graph knows."""
+def _by_call(expr: str, more_labels: str = "") -> str:
+    """The sum for each pair of caller and called service, with the labels of a node graph: `id`, `source` and `target`."""
     named = f'label_join(label_join({expr}, "source", "", "client"), "target", "", "server")'
-    return f'sum by (id, source, target{also}) (label_join({named}, "id", " → ", "client", "server"))'
+    return f'sum by (id, source, target{more_labels}) (label_join({named}, "id", " → ", "client", "server"))'
 
 
-def _told_apart(expr: str) -> str:
-    """The called one under the label `called` if it sends spans itself, else under `elsewhere`: databases and whatever else
-    is known by a caller's span only."""
+def _by_kind(expr: str) -> str:
+    """The called service in the label `called` if it sends spans itself, else in `elsewhere`: databases, and others that
+    only the span of a caller names."""
     kind = f'label_join({expr}, "call", ";", "connection_type", "client", "server")'
     services = f"(?:(?:messaging_system)?;.*|virtual_node;{OUTSIDE});(.*)"
     called = f'label_replace({kind}, "called", "$1", "call", "{services}")'
@@ -36,22 +37,21 @@ def _told_apart(expr: str) -> str:
 
 REQUESTS = _by_call(_rate("total"))
 FAILED = f"({_by_call(_rate('failed_total'))} or {REQUESTS} * 0)"
-# Only the called side has measured a call from outside.
+# A call from outside is measured by the called service only.
 _SECONDS = " or ".join(
     (_rate("client_seconds_bucket", f',client!="{OUTSIDE}"'), _rate("server_seconds_bucket", f',client="{OUTSIDE}"'))
 )
 
-_APART = ", called, elsewhere"
-_TABLE_REQUESTS = _by_call(_told_apart(_rate("total")), _APART)
-_TABLE_FAILED = f"({_by_call(_told_apart(_rate('failed_total')), _APART)} or {_TABLE_REQUESTS} * 0)"
-_TABLE_P95 = f"histogram_quantile(0.95, {_by_call(_told_apart(_SECONDS), f'{_APART}, le')})"
+_KIND_LABELS = ", called, elsewhere"
+_TABLE_REQUESTS = _by_call(_by_kind(_rate("total")), _KIND_LABELS)
+_TABLE_FAILED = f"({_by_call(_by_kind(_rate('failed_total')), _KIND_LABELS)} or {_TABLE_REQUESTS} * 0)"
+_TABLE_P95 = f"histogram_quantile(0.95, {_by_call(_by_kind(_SECONDS), f'{_KIND_LABELS}, le')})"
 
 
 def graph(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
     return panels.node_graph(
         "Service map",
-        "Calls from and to the chosen services and the databases that they use: requests per second, and below them "
-        f"failed ones. “{OUTSIDE}” is whoever sends no traces.",
+        f"Calls from and to the chosen services, databases included: requests per second, and below them failed requests per second. “{OUTSIDE}” stands for callers without traces.",
         PromQL(REQUESTS, instant=True),
         PromQL(FAILED, instant=True),
         unit="reqps",
@@ -63,8 +63,7 @@ def graph(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
 def table(size: tuple[int, int], links: tuple[Link, ...]) -> AnyPanel:
     return panels.table(
         "Who calls whom",
-        "The calls of the map in numbers, the most frequent first: per second, the share that failed, and how long "
-        "nineteen of twenty took for the caller. A service leads to its golden signals.",
+        "The calls of the map in numbers, the most frequent first: requests per second, share of errors, and p95 as the caller measured it. A service links to its golden signals.",
         (
             PromQL(_TABLE_REQUESTS, instant=True),
             PromQL(f"{_TABLE_FAILED} / ({_TABLE_REQUESTS} > 0)", instant=True),

@@ -12,7 +12,7 @@ def error_ratio(ratio: str, *, size: Size, links: Sequence[Link]) -> AnyPanel:
     """`ratio`: PromQL of one series, with `@past` (see `queries.compared`)."""
     return panels.timeseries(
         "Errors",
-        "Share of requests answered with a status of 500 or more, beside yesterday's and last week's.",
+        "Share of requests answered with a status of 500 or more, compared with yesterday and last week.",
         "percentunit",
         *compared(ratio, "now"),
         size=size,
@@ -26,7 +26,7 @@ def latency(title: str, recorded: Callable[[int], str], *, size: Size, links: Se
     """`recorded`: percent → PromQL of that quantile as one series, with `@past` (see `queries.compared`)."""
     return panels.timeseries(
         title,
-        "Half, nineteen of twenty, and 99 of 100 requests are answered within these times. Yesterday and last week: p95.",
+        "50, 95 and 99 % of requests are answered within these times. Yesterday and last week show p95.",
         "s",
         *compared(recorded(95), "p95"),
         PromQL(now(recorded(50)), "p50"),
@@ -42,8 +42,7 @@ def last_errors(selector: str, size: Size, links: Sequence[Link]) -> AnyPanel:
     """The last hundred error lines; a click on a trace id opens the trace."""
     return panels.table(
         "Last 100 errors",
-        "Lines of the levels error and fatal, the newest first. A trace id opens its trace, if it was kept: traces with "
-        "an error always are.",
+        "Lines of the levels error and fatal, the newest first. A trace id opens the trace if it was kept; by default all traces with an error are.",
         [LogQL(f"{{{selector}, {ERRORS}}}", lines=100)],
         Column("Time", "Time", width=170),
         Column("service", "Service", width=110),
@@ -60,8 +59,7 @@ def slow_traces(service: str, size: Size, links: Sequence[Link]) -> AnyPanel:
     """Traces longer than a second, the slowest first."""
     return panels.table(
         "Slow traces",
-        "Traces that took longer than one second. All of them are kept, and a click opens one. Jaeger searches one "
-        "service at a time.",
+        "Traces that took longer than one second; a click opens one. By default all of them are kept. Jaeger searches one service at a time.",
         [Traces(service, "1s")],
         # Jaeger's data source names and orders its columns so, and links the ids. No column is renamed: if Jaeger ever renames
         # one, it is still shown.

@@ -1,4 +1,4 @@
-"""The stack that watches, watched: memory against limits, disk against budgets, cardinality, sampling, scrapes, delivery."""
+"""The dashboard of the stack itself: memory, disk, cardinality, sampling, scrapes and delivery."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -23,21 +23,23 @@ def dashboard() -> Dashboard:
     return board(
         "stack",
         "The stack itself",
-        "Whether what watches works: its targets, memory, disk, cardinality, sampling, and the way of each signal.",
-        Row((down(), fires(), series_now(), streams_now(), dropped_now(), version())),
+        "Health of the stack: targets, memory, disk, cardinality, sampling, and the pipeline of each signal.",
+        Row((targets_down(), firing_alerts(), series_now(), streams_now(), dropped_now(), last_reload())),
         Row((memory(), disk(), targets())),
         Row((scrape_duration(), scrape_samples(), rules()), "Metrics"),
         Row((log_lines(), log_loss(), log_queries()), "Logs"),
         Row((sampling(), spans(), queue(), names()), "Traces"),
-        Row((notifications(), cpu(), samples()), "Alerts, and what it all costs"),
-        variables=(choice("service", "Service", "The stack's own services, and what its exporters watch.", VALUES),),
+        Row((notifications(), cpu(), samples()), "Notifications and costs"),
+        variables=(
+            choice("service", "Service", "The services of the stack, and those that its exporters monitor.", VALUES),
+        ),
     )
 
 
-def down() -> AnyPanel:
+def targets_down() -> AnyPanel:
     return panels.stat(
         "Targets down",
-        "Scrape targets, your services and probes included, that do not answer Prometheus.",
+        "Scrape targets that do not answer Prometheus. Your services and probes count too.",
         "short",
         PromQL("count(up == 0) or vector(0)"),
         size=(4, 4),
@@ -46,10 +48,10 @@ def down() -> AnyPanel:
     )
 
 
-def fires() -> AnyPanel:
+def firing_alerts() -> AnyPanel:
     return panels.stat(
-        "Alerts that fire",
-        "Of every severity but the dead man's switch, which always does.",
+        "Firing alerts",
+        "Firing alerts of every severity. The dead man's switch, which always fires, does not count.",
         "short",
         PromQL('count(ALERTS{alertstate="firing",severity!="none"}) or vector(0)'),
         size=(4, 4),
@@ -61,7 +63,7 @@ def fires() -> AnyPanel:
 def series_now() -> AnyPanel:
     return panels.stat(
         "Series in memory",
-        f"Of Prometheus: what its memory is spent on. {SERIES.sentence()}",
+        f"Series that Prometheus holds in memory. They take most of it. {SERIES.sentence()}",
         "short",
         PromQL(f"prometheus_tsdb_head_series{{{PROMETHEUS}}}"),
         size=(4, 4),
@@ -71,12 +73,12 @@ def series_now() -> AnyPanel:
 
 
 def streams_now() -> AnyPanel:
-    most = f'sum(loki_overrides_defaults{{{LOKI},limit_name="max_global_streams_per_user"}})'
+    maximum = f'sum(loki_overrides_defaults{{{LOKI},limit_name="max_global_streams_per_user"}})'
     return panels.stat(
         "Log streams",
-        f"Of the most that Loki takes. {STREAMS.sentence()}",
+        f"Streams in the memory of Loki, as a share of its limit. {STREAMS.sentence()}",
         "percentunit",
-        PromQL(f"sum(loki_ingester_memory_streams{{{LOKI}}}) / {most}"),
+        PromQL(f"sum(loki_ingester_memory_streams{{{LOKI}}}) / {maximum}"),
         size=(4, 4),
         links=LINKS,
         steps=panels.alert_steps(STREAMS, warning=2),
@@ -84,26 +86,26 @@ def streams_now() -> AnyPanel:
 
 
 def dropped_now() -> AnyPanel:
-    lost = (
+    losses = (
         f"sum(increase(loki_discarded_samples_total{{{LOKI}}}[15m]))",
         'sum(increase({__name__=~"loki_write_dropped_entries_total|promtail_dropped_entries_total"}[15m]))',
         f"sum(increase(otelcol_receiver_refused_spans_total{{{COLLECTOR}}}[15m]))",
     )
     return panels.stat(
         "Lost in 15 minutes",
-        "Log lines that Loki refused or the shipper gave up, and spans that the collector refused.",
+        "Log lines that Loki refused or the shipper dropped, and spans that the collector refused.",
         "short",
-        PromQL(" + ".join(f"({one} or vector(0))" for one in lost)),
+        PromQL(" + ".join(f"({one} or vector(0))" for one in losses)),
         size=(4, 4),
         links=LINKS,
         steps=((0, colours.GOOD), (1, colours.BAD)),
     )
 
 
-def version() -> AnyPanel:
+def last_reload() -> AnyPanel:
     return panels.stat(
-        "Last change",
-        "How long ago Prometheus has taken its files: what it scrapes and judges is as old.",
+        "Last reload",
+        "Time since Prometheus loaded its configuration and rules.",
         "s",
         PromQL(f"time() - prometheus_config_last_reload_success_timestamp_seconds{{{PROMETHEUS}}}"),
         size=(4, 4),
@@ -114,7 +116,7 @@ def version() -> AnyPanel:
 
 def memory() -> AnyPanel:
     return panels.bar_gauge(
-        "Memory of its limit",
+        "Memory, share of limit",
         f"Working set of each container, as a share of its hard limit. {CONTAINER_MEMORY.sentence()}",
         "percentunit",
         PromQL(f"sort_desc(max by (service) (name:container_memory_used:ratio{{{CHOSEN}}}))", "{{service}}"),
@@ -128,9 +130,8 @@ def memory() -> AnyPanel:
 
 def disk() -> AnyPanel:
     return panels.timeseries(
-        "Disk of its budget",
-        "What is stored, as a share of what it may take: of Prometheus and Jaeger as it is, of Loki as it will be when the "
-        "retention is reached at the pace of the last day.",
+        "Disk, share of budget",
+        "Stored data, as a share of its disk budget. Prometheus and Jaeger: what is stored now. Loki: what will be stored at the end of the retention, at the rate of the last day.",
         "percentunit",
         PromQL(f"max by (service) ({DISK_BUDGET_USED}{{{CHOSEN}}})", "{{service}}"),
         size=(7, 9),
@@ -143,7 +144,7 @@ def disk() -> AnyPanel:
 def targets() -> AnyPanel:
     return panels.table(
         "Targets",
-        "What Prometheus reads, whether it answers (1) and how many samples it had. Those that are down come last.",
+        "Scrape targets of Prometheus, and whether they answer: 1 yes, 0 no. Those that are down come last.",
         [PromQL("sum by (job, service, instance) (up)", instant=True)],
         Column("job", "Job", width=150),
         Column("service", "Service", width=150),
@@ -159,7 +160,7 @@ def targets() -> AnyPanel:
 def scrape_duration() -> AnyPanel:
     return panels.timeseries(
         "Scrape duration",
-        "How long the slowest target of each job takes to answer.",
+        "Scrape duration of the slowest target of each job.",
         "s",
         PromQL(f"max by (job) (scrape_duration_seconds{{{OWN}}})", "{{job}}"),
         size=(8, 7),
@@ -172,7 +173,7 @@ def scrape_duration() -> AnyPanel:
 def scrape_samples() -> AnyPanel:
     return panels.timeseries(
         "Samples by job",
-        "Samples that are kept of one scrape of all targets of a job: where cardinality grows, it shows here.",
+        "Samples kept from one scrape of all targets of a job. Growing cardinality shows here.",
         "short",
         PromQL("sum by (job) (scrape_samples_post_metric_relabeling)", "{{job}}"),
         size=(8, 7),
@@ -185,7 +186,7 @@ def scrape_samples() -> AnyPanel:
 def rules() -> AnyPanel:
     return panels.timeseries(
         "Rule evaluation",
-        "How long each group of rules took the last time. A group that takes longer than its interval misses evaluations.",
+        "Duration of the last evaluation of each rule group. A group that takes longer than its interval misses evaluations.",
         "s",
         PromQL(f"max by (rule_group) (prometheus_rule_group_last_duration_seconds{{{PROMETHEUS}}})", "{{rule_group}}"),
         size=(8, 7),
@@ -197,7 +198,7 @@ def rules() -> AnyPanel:
 def log_lines() -> AnyPanel:
     return panels.timeseries(
         "Lines received",
-        "Log lines per second that Loki takes.",
+        "Log lines per second that Loki receives.",
         "cps",
         PromQL(f"sum(rate(loki_distributor_lines_received_total{{{LOKI}}}[{RATE}]))", "lines"),
         size=(8, 7),
@@ -207,16 +208,15 @@ def log_lines() -> AnyPanel:
 
 def log_loss() -> AnyPanel:
     refused = f"sum by (reason) (rate(loki_discarded_samples_total{{{LOKI}}}[{RATE}]))"
-    given_up = (
+    dropped = (
         'sum by (reason) (rate({__name__=~"loki_write_dropped_entries_total|promtail_dropped_entries_total"}[%s]))'
     )
     return panels.timeseries(
         "Lines lost",
-        "Per second: what Loki refused, and what the shipper gave up, by reason. What the pipeline drops on purpose is not "
-        "among them.",
+        "Lines per second that Loki refused or the shipper dropped, by reason. Lines that the pipeline drops on purpose do not count.",
         "cps",
         PromQL(refused, "refused: {{reason}}"),
-        PromQL(given_up % RATE, "given up: {{reason}}"),
+        PromQL(dropped % RATE, "given up: {{reason}}"),
         size=(8, 7),
         links=LINKS,
         colours={"/^refused/": colours.RED, "/^given up/": colours.PURPLE},
@@ -226,7 +226,7 @@ def log_loss() -> AnyPanel:
 def log_queries() -> AnyPanel:
     return panels.timeseries(
         "Loki's requests",
-        "p95 by route: what is written, and what dashboards and rules ask.",
+        "p95 by route: writes, and the queries of dashboards and rules.",
         "s",
         PromQL(
             "histogram_quantile(0.95, sum by (route, le) "
@@ -244,7 +244,7 @@ def sampling() -> AnyPanel:
     kept = f'sum(rate({decided}{{{COLLECTOR},sampled="true"}}[{RATE}]))'
     return panels.timeseries(
         "Traces kept",
-        "Of the traces about which was decided. Errors and slow ones are all kept, so more than the tenth of the rest.",
+        "Share of decided traces that were kept. By default all failed and slow traces are kept and a tenth of the rest, so the share is above a tenth.",
         "percentunit",
         PromQL(f"{kept} / (sum(rate({decided}{{{COLLECTOR}}}[{RATE}])) > 0)", "kept"),
         size=(6, 7),
@@ -259,7 +259,7 @@ def spans() -> AnyPanel:
 
     return panels.timeseries(
         "Spans",
-        "Per second: received, refused because memory is short, and sent on to Jaeger.",
+        "Spans per second: received, refused for lack of memory, and sent to Jaeger.",
         "ops",
         PromQL(rate("receiver_accepted_spans_total"), "received"),
         PromQL(rate("receiver_refused_spans_total"), "refused"),
@@ -276,7 +276,7 @@ def queue() -> AnyPanel:
     )
     return panels.timeseries(
         "Queue on disk",
-        "In use, of what waits for Jaeger and Loki when they are away. What is full loses what comes.",
+        "Use of the queues that hold data while Jaeger or Loki is away. A full queue loses new data.",
         "percentunit",
         PromQL(f"{size} / {capacity}", "{{exporter}}"),
         size=(6, 7),
@@ -290,7 +290,7 @@ def queue() -> AnyPanel:
 def names() -> AnyPanel:
     return panels.timeseries(
         "Span names",
-        "Names that each service has used within an hour. Beyond its bound they are counted together.",
+        "Span names that each service used within an hour. Names beyond its limit are counted together.",
         "short",
         PromQL("count by (service) (group by (service, span_name) (traces_span_metrics_calls_total))", "{{service}}"),
         size=(6, 7),
@@ -302,7 +302,7 @@ def names() -> AnyPanel:
 def notifications() -> AnyPanel:
     return panels.timeseries(
         "Notifications",
-        "Per second, sent and failed, by receiver. The dead man's switch is among them.",
+        "Notifications per second, sent (by receiver) and failed, with those of the dead man's switch.",
         "ops",
         PromQL(f"sum by (integration) (rate(alertmanager_notifications_total[{RATE}]))", "{{integration}}"),
         PromQL(f"sum(rate(alertmanager_notifications_failed_total[{RATE}]))", "failed"),
@@ -332,7 +332,7 @@ def cpu() -> AnyPanel:
 def samples() -> AnyPanel:
     return panels.timeseries(
         "Samples and queries",
-        "Per second: samples that Prometheus stores, and queries that it answers for dashboards.",
+        "Samples per second that Prometheus stores, and queries per second that it answers.",
         "ops",
         PromQL(f"sum(rate(prometheus_tsdb_head_samples_appended_total{{{PROMETHEUS}}}[{RATE}]))", "samples"),
         PromQL(

@@ -154,7 +154,7 @@ def _dashboard(stack: Deployment) -> float:
     end = time.time()
     start = time.monotonic()
     for query in queries():
-        if query.board == "overview" and query.source == "prometheus" and query.query.get("expr"):
+        if query.board == "overview" and query.source == "prometheus" and query.json.get("expr"):
             parameters: dict[str, Any] = {"query": query.filled_in(), "start": end - 3600, "end": end, "step": INTERVAL}
             requests.get(
                 f"{stack.url('prometheus')}/api/v1/query_range", params=parameters, timeout=60

@@ -1,4 +1,4 @@
-"""Dashboards are judged before they reach Grafana, which would only log what is wrong."""
+"""Dashboards are checked before they reach Grafana, which would only log what is wrong."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def _none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dashboard_files, "OURS", tmp_path / "ours")
 
 
-def test_the_users_dashboards_stand_beside_ours(tmp_path: Path) -> None:
+def test_the_users_dashboards_are_delivered_with_ours(tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
     (tmp_path / "ours" / "overview.json").write_text(board("overview"))
     (tmp_path / "mine.json").write_text(board())
@@ -73,7 +73,7 @@ def test_good_dashboards_pass(tmp_path: Path, text: str) -> None:
         (board(templating={"list": [{"name": "revision"}]}), "a variable called revision"),
     ],
 )
-def test_a_wrong_dashboard_is_refused_by_name_and_reason(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_dashboard_is_refused_with_its_name_and_the_reason(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "mine.json").write_text(text)
     with pytest.raises(SettingsError) as caught:
         read(["mine.json"], tmp_path, stack_key=KEY)
@@ -88,7 +88,7 @@ def test_a_name_that_is_no_uid_is_refused(tmp_path: Path, name: str) -> None:
         read([f"{name}.json"], tmp_path, stack_key=KEY)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"grafana\.dashboards: gone\.json: No such file"):
         read(["gone.json"], tmp_path, stack_key=KEY)
 
@@ -120,7 +120,7 @@ def stack_files() -> dict[str, Settings]:
 
 
 def compared(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
-    """Uid of a data source → how long ago the delivered dashboards ask it about."""
+    """Uid of a data source → the offsets in the queries of the delivered dashboards."""
     monkeypatch.setattr(dashboard_files, "OURS", OURS)
     offsets: dict[str, set[str]] = {"prometheus": set(), "loki": set()}
     for text in dashboard_files.read(settings, Path(), stack_key=KEY).values():
@@ -132,7 +132,7 @@ def compared(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
 
 
 @pytest.mark.parametrize(("name", "settings"), stack_files().items(), ids=list(stack_files()))
-def test_no_query_of_a_stack_reaches_beyond_what_it_keeps(
+def test_no_query_of_a_stack_reaches_beyond_its_retention(
     name: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dashboard_files, "OURS", OURS)
@@ -158,7 +158,7 @@ def test_no_query_of_a_stack_reaches_beyond_what_it_keeps(
         ("1d", set()),
     ],
 )
-def test_a_past_is_compared_with_where_it_is_kept(
+def test_panels_compare_with_a_past_that_the_stack_retains(
     retention: str, wanted: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_logs = settings_of({"logs": {"retention": {"time": retention}}, "metrics": {"retention": {"time": "60d"}}})
@@ -167,7 +167,7 @@ def test_a_past_is_compared_with_where_it_is_kept(
     assert compared(of_metrics, monkeypatch) == {"prometheus": wanted, "loki": {"1d", "1w"}}
 
 
-def test_a_service_whose_lines_are_kept_for_longer_is_compared_with_all_the_same(
+def test_longer_retention_of_one_service_is_enough_for_comparisons(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kept = {"time": "2d", "services": {"orders": "30d"}}
@@ -251,7 +251,7 @@ def test_a_changed_threshold_changes_its_panels_and_no_other(monkeypatch: pytest
         assert changed == marked, name
 
 
-def test_a_description_that_names_a_threshold_is_of_a_panel_that_follows_it() -> None:
+def test_a_panel_whose_description_names_a_threshold_follows_it() -> None:
     for uid, board_ in dashboard_queries.boards().items():
         for panel_ in dashboard_queries.panels(board_):
             if "Turns red at" in panel_["description"]:
