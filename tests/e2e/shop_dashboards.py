@@ -148,8 +148,8 @@ class Dashboards:
         for query in shown:
             found = until(partial(exemplars, busy, query.filled_in(service=SERVICE)))
             assert all(tracing.exists(busy, identifier) for identifier in found)
-            [(_, target)] = grafana_page.of_exemplar(link, found[0], ("now-15m", "now"))
-            identifier = grafana_page.asks_for_trace(target)
+            [(_, target)] = grafana_page.exemplar_links(link, found[0], ("now-15m", "now"))
+            identifier = grafana_page.trace_id(target)
             [trace] = grafana.through("jaeger", f"/api/traces/{identifier}")["data"]
             assert trace["traceID"] == found[0]
 
@@ -157,8 +157,8 @@ class Dashboards:
         [link] = grafana.json_data("loki")["derivedFields"]
         query = f'{{service="{SERVICE}",level="error"}} | trace_id="{failed}"'
         [stream, *_] = until(lambda: grafana.lines(query, time.time() - 900, time.time()))
-        [(_, target)] = grafana_page.of_line(link, stream["stream"])
-        [trace] = grafana.through("jaeger", f"/api/traces/{grafana_page.asks_for_trace(target)}")["data"]
+        [(_, target)] = grafana_page.line_links(link, stream["stream"])
+        [trace] = grafana.through("jaeger", f"/api/traces/{grafana_page.trace_id(target)}")["data"]
         assert SERVICE in {service(trace, span) for span in trace["spans"]}
 
     def test_a_span_leads_to_its_lines_in_the_log(self, grafana: Grafana, failed: str) -> None:
