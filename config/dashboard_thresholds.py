@@ -33,7 +33,7 @@ class AlertThreshold:
     def value(self, thresholds: Thresholds = DEFAULTS) -> float:
         """In the unit of a panel: percentages as shares from 0 to 1, time spans in seconds, counts as they are."""
         values = [getattr(thresholds, name) for name in self.settings]
-        lowest = min(seconds(value) if isinstance(value, str) else value for value in values)
+        lowest: float = min(seconds(value) if isinstance(value, str) else value for value in values)
         return lowest / (self.divisor * (100 if self._is_percent else 1))
 
     def sentence(self, thresholds: Thresholds = DEFAULTS) -> str:

@@ -41,7 +41,7 @@ def _threshold_marks(board: Dashboard) -> Mapping[str, Any]:
         thresholds = [step.threshold if isinstance(step, ThresholdStep) else None for step in steps]
         if names := {threshold.settings for threshold in thresholds if threshold}:
             (settings,) = names
-            divisors = [threshold and threshold.divisor for threshold in thresholds]
+            divisors = [threshold.divisor if threshold else None for threshold in thresholds]
             marks[str(panel.id_val)] = {"settings": settings, "divisors": divisors}
     return marks
 

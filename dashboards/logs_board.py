@@ -16,6 +16,7 @@ ERROR_LINES_PER_SECOND = AlertThreshold(("log_errors",)) / 300
 LINKS = panel_links.service_links()
 FAILED = f"{{{CHOSEN}, {ERRORS}}}"
 ALL = f"{{{CHOSEN}}}"
+VALUES = 'label_values({job=~"application|cadvisor",service!=""}, service)'
 
 
 def dashboard() -> Dashboard:
@@ -42,11 +43,8 @@ def dashboard() -> Dashboard:
     )
 
 
-VALUES = 'label_values({job=~"application|cadvisor",service!=""}, service)'
-
-
 def level() -> builders.CustomVariable:
-    everything = model.VariableOption(text="All", value="$__all", selected=True)
+    all_values = model.VariableOption(text="All", value="$__all", selected=True)
     return (
         builders.CustomVariable("level")
         .label("Level")
@@ -55,7 +53,7 @@ def level() -> builders.CustomVariable:
         .multi(multi=True)
         .include_all(include_all=True)
         .all_value("..*")
-        .current(everything)
+        .current(all_values)
     )
 
 
