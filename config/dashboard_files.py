@@ -1,7 +1,7 @@
-"""The dashboards of this project, and the user's own beside them.
+"""Reads and checks the dashboards: ours, and the user's own.
 
-Grafana does not refuse a dashboard: it logs that it could not read it, or shows panels without data. So all is judged
-here that can be judged without it.
+Grafana refuses no dashboard: it logs that it could not read it, or shows panels without data. So this module checks all that
+can be checked without Grafana.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from config import dashboard_thresholds
 from config.links import LOKI, PROMETHEUS
 from config.settings import Settings
 from config.settings.loading import SettingsError
@@ -18,10 +19,12 @@ from config.settings.units import seconds
 from config.yaml_text import one_spelling
 
 OURS = Path(__file__).parent.parent / "dashboards" / "json"
+THRESHOLDS = OURS.parent / "thresholds.json"
+"""Which numbers in OURS follow alert thresholds."""
 
 SOURCES = ("prometheus", "loki", "jaeger", "alertmanager")
 """Uids of the data sources."""
-_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")  # what Grafana takes
+_UID = re.compile(r"[A-Za-z0-9_-]{1,40}")  # what Grafana accepts
 _RELATIVE = re.compile(r"now-(\d+[smhdw])")
 _OFFSET = re.compile(r"\boffset\s+(\d+[smhdw])")
 _RANGE = re.compile(r"\[(\d+[smhdw])\]")
@@ -29,18 +32,18 @@ BUILT_IN = ("grafana", "-- Grafana --", "-- Mixed --", "-- Dashboard --", "__exp
 
 
 def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, str]:
-    """Uid → JSON: ours, without comparisons with a past that this stack does not keep, and those of `grafana.dashboards`,
-    which are files relative to `root`, as they are.
+    """Uid → JSON of every dashboard of a stack.
 
-    `stack_key` is how messages call the setting that lists them.
+    Ours show the thresholds of the stack, and no comparison with a past that the stack does not retain. Those of
+    `grafana.dashboards` are files relative to `root`, and stay as they are. `stack_key` names that setting in messages.
 
     Raises:
-        SettingsError: a file is missing, is no dashboard, asks a data source that is not there, or two share a uid.
+        SettingsError: a file is missing or is no dashboard, a query names an unknown data source, or two dashboards share a uid.
     """
-    named = {f"{file.parent.name}/{file.name}": file for file in sorted(OURS.glob("*.json"))}
-    named |= {f"{stack_key}: {path}": root / path for path in settings.grafana.dashboards}
+    files = {f"{file.parent.name}/{file.name}": file for file in sorted(OURS.glob("*.json"))}
+    files |= {f"{stack_key}: {path}": root / path for path in settings.grafana.dashboards}
     texts: dict[str, str] = {}
-    for key, file in named.items():
+    for key, file in files.items():
         must_be_inside(OURS if file.parent == OURS else root, file, key)
         try:
             text = one_spelling(file.read_text(encoding="utf-8"))
@@ -49,15 +52,22 @@ def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, str]:
             raise SettingsError(f"{key}: {error.strerror}") from None
         except (ValueError, RecursionError) as error:
             raise SettingsError(f"{key}: is no JSON: {error}") from None
-        for wrong in _wrong(dashboard, file.stem, texts):
-            raise SettingsError(f"{key}: {wrong}")
-        fits = file.parent == OURS and _only_kept(dashboard, kept_seconds(settings))
-        texts[file.stem] = json.dumps(dashboard, ensure_ascii=False) if fits else text
+        for problem in _problems(dashboard, file.stem, texts):
+            raise SettingsError(f"{key}: {problem}")
+        texts[file.stem] = _for_stack(dashboard, text, settings) if file.parent == OURS else text
     return texts
 
 
+def _for_stack(dashboard: dict[str, Any], text: str, settings: Settings) -> str:
+    """One of our dashboards with the thresholds and the retention of a stack. Returns `text` if these change nothing."""
+    marks = json.loads(THRESHOLDS.read_text(encoding="utf-8")).get(dashboard["uid"], {})
+    dashboard_thresholds.apply(_panels(dashboard), marks, settings.alerts.thresholds)
+    _remove_unkept(dashboard, kept_seconds(settings))
+    return text if dashboard == json.loads(text) else json.dumps(dashboard, ensure_ascii=False)
+
+
 def kept_seconds(settings: Settings) -> dict[str, float]:
-    """Uid of a data source → how far back a stack has something in it."""
+    """Uid of a data source → how many seconds a stack retains its data."""
     return {
         PROMETHEUS: seconds(settings.metrics.retention.time),
         LOKI: seconds(settings.logs.retention.longest),
@@ -65,31 +75,27 @@ def kept_seconds(settings: Settings) -> dict[str, float]:
 
 
 def reach_seconds(expr: str, dashboard: Mapping[str, Any]) -> float:
-    """How far back a query asks when its dashboard is opened: what is shown at first, and beyond it ranges and offsets."""
-    shown = _RELATIVE.fullmatch(dashboard.get("time", {}).get("from", ""))
+    """How many seconds back a query reads when its dashboard opens: the first time range, plus ranges and offsets."""
+    start = _RELATIVE.fullmatch(dashboard.get("time", {}).get("from", ""))
     lengths = [max(map(seconds, each.findall(expr)), default=0) for each in (_OFFSET, _RANGE)]
-    return sum(lengths) + (seconds(shown[1]) if shown else 0)
+    return sum(lengths) + (seconds(start[1]) if start else 0)
 
 
-def _only_kept(dashboard: dict[str, Any], kept: Mapping[str, float]) -> bool:
-    """Leaves out comparisons that reach beyond `kept`. Prometheus would answer them with nothing, and Loki with an error, for
-    which the panel is marked red. Returns whether there were any."""
-    found = False
+def _remove_unkept(dashboard: dict[str, Any], kept: Mapping[str, float]) -> None:
+    """Removes comparisons that reach beyond `kept`. Prometheus would return nothing, and Loki an error that the panel shows."""
     for panel in _panels(dashboard):
         for target in list(panel.get("targets", ())):
             expr, source = target.get("expr", ""), target.get("datasource", {}).get("uid")
             if _OFFSET.search(expr) and reach_seconds(expr, dashboard) > kept.get(source, float("inf")):
                 panel["targets"].remove(target)
-                found = True
-    return found
 
 
-def _wrong(dashboard: Any, stem: str, others: Iterable[str]) -> Iterator[str]:
-    """What makes this no dashboard of a stack."""
+def _problems(dashboard: Any, stem: str, others: Iterable[str]) -> Iterator[str]:
+    """Why Grafana could not show this dashboard, or not as it is."""
     if not isinstance(dashboard, dict) or not isinstance(dashboard.get("panels"), list):
         yield "is no dashboard: it has no panels. Export it from Grafana as JSON, not for sharing"
         return
-    yield from _wrong_name(dashboard.get("uid"), stem, others)
+    yield from _name_problems(dashboard.get("uid"), stem, others)
     if not dashboard.get("title"):
         yield "has no title"
     if dashboard.get("id") is not None:
@@ -97,16 +103,16 @@ def _wrong(dashboard: Any, stem: str, others: Iterable[str]) -> Iterator[str]:
     if dashboard.get("__inputs"):
         yield "asks for inputs: export it without 'for sharing externally'"
     ids = [panel.get("id") for panel in _panels(dashboard)]
-    if doubled := {str(number) for number in ids if number is not None and ids.count(number) > 1}:
-        yield f"two panels have the id {', '.join(sorted(doubled))}"
+    if duplicates := {str(number) for number in ids if number is not None and ids.count(number) > 1}:
+        yield f"two panels have the id {', '.join(sorted(duplicates))}"
     names = [variable.get("name") for variable in dashboard.get("templating", {}).get("list", [])]
     if "revision" in names:
-        yield "has a variable called revision, a name that is taken: call it otherwise"
+        yield "has a variable called revision, which is reserved: choose another name"
     if unknown := unknown_sources(dashboard):
         yield f"asks the data source {', '.join(unknown)}: there are {', '.join(SOURCES)}"
 
 
-def _wrong_name(uid: Any, stem: str, others: Iterable[str]) -> Iterator[str]:
+def _name_problems(uid: Any, stem: str, others: Iterable[str]) -> Iterator[str]:
     if not _UID.fullmatch(stem):
         yield "its name is no uid: take letters, digits, - and _, at most 40"
     if uid != stem:
@@ -116,19 +122,19 @@ def _wrong_name(uid: Any, stem: str, others: Iterable[str]) -> Iterator[str]:
 
 
 def unknown_sources(dashboard: dict[str, Any]) -> list[str]:
-    """What a dashboard asks that is no data source of a stack."""
+    """The data sources that a dashboard names and a stack does not have."""
     return sorted({name for name in _sources(dashboard) if not _known(name)})
 
 
 def _panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All of them, those of closed rows too."""
+    """All panels, those in closed rows too."""
     for panel in dashboard["panels"]:
         yield panel
         yield from panel.get("panels", [])
 
 
 def _sources(part: Any) -> Iterator[str]:
-    """The data sources that are named anywhere in `part`, by uid or, as older dashboards do, by name."""
+    """The data sources named anywhere in `part`, by uid or, in older dashboards, by name."""
     if isinstance(part, list):
         for item in part:
             yield from _sources(item)

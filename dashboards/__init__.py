@@ -1,4 +1,5 @@
-"""The dashboards, written in Python and committed as the JSON that Grafana reads: `make dashboards`.
+"""The dashboards, written in Python. `make dashboards` writes them as the JSON that Grafana reads.
 
-One module for each, with one function for each panel. How panels look and where they lead is said once, in `look.py`.
+Each `*_board.py` is one dashboard, with one function for each panel. They build on `board` (variables, annotations, rows), `panels`
+(how a panel looks), `panel_links` (where it leads) and `queries`.
 """

@@ -1,39 +1,53 @@
-"""`make dashboards`: writes the JSON of every dashboard anew."""
+"""`make dashboards`: writes the JSON of every dashboard, and which of its numbers follow alert thresholds."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
-from dashboards import databases, golden_signals, host, logs, overview, stack
+from config.dashboard_files import OURS, THRESHOLDS
+from dashboards import databases_board, golden_signals_board, host_board, logs_board, overview_board, stack_board
+from dashboards.panels import ThresholdStep
 
-FOLDER = Path(__file__).parent / "json"
-BOARDS = (overview, golden_signals, logs, host, databases, stack)
+BOARDS = (overview_board, golden_signals_board, logs_board, host_board, databases_board, stack_board)
 
 
-def rendered() -> dict[str, str]:
-    """uid → JSON, sorted, so that a change shows where it is."""
-    return {board["uid"]: _text(board) for board in (_plain(module.dashboard()) for module in BOARDS)}
+def files() -> dict[Path, str]:
+    """Path → content. Keys are sorted, so that a diff shows what changed."""
+    boards = {str(board.uid): board for board in (module.dashboard() for module in BOARDS)}
+    texts = {OURS / f"{uid}.json": _text(board) for uid, board in boards.items()}
+    return {**texts, THRESHOLDS: _text({uid: _threshold_marks(board) for uid, board in boards.items()})}
 
 
 def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
-    wanted = rendered()
-    for uid, text in wanted.items():
-        (FOLDER / f"{uid}.json").write_text(text)
-    for file in FOLDER.glob("*.json"):
-        if file.stem not in wanted:
-            file.unlink()
+    OURS.mkdir(exist_ok=True)
+    texts = files()
+    for file, text in texts.items():
+        file.write_text(text)
+    for file in set(OURS.glob("*.json")) - texts.keys():
+        file.unlink()
 
 
-def _plain(board: object) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(json.dumps(board, cls=JSONEncoder))
-    return made
+def _threshold_marks(board: Dashboard) -> Mapping[str, Any]:
+    """Id of a panel → its entry in `thresholds.json`."""
+    marks = {}
+    for panel in board.panels or ():
+        if not isinstance(panel, Panel) or not panel.field_config or not panel.field_config.defaults.thresholds:
+            continue
+        steps = panel.field_config.defaults.thresholds.steps
+        thresholds = [step.threshold if isinstance(step, ThresholdStep) else None for step in steps]
+        if names := {threshold.settings for threshold in thresholds if threshold}:
+            (settings,) = names
+            divisors = [threshold.divisor if threshold else None for threshold in thresholds]
+            marks[str(panel.id_val)] = {"settings": settings, "divisors": divisors}
+    return marks
 
 
-def _text(board: object) -> str:
-    return json.dumps(board, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def _text(content: object) -> str:
+    return json.dumps(content, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a dashboard is besides its panels: variables, marks in all panels, rows, the way to the others."""
+"""What a dashboard has besides its panels: variables, annotations, rows and the menu of the other dashboards."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,17 +9,20 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
 from config import links
-from dashboards import look
+from dashboards import colours
+from dashboards.panels import AnyPanel
 from dashboards.queries import ref
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A heading and its panels. Without a title there is no heading; `each`: once for each value of this variable."""
+    """Panels under a heading."""
 
-    panels: tuple[look.AnyPanel, ...]
+    panels: tuple[AnyPanel, ...]
     title: str = ""
-    each: str | None = None
+    """Without one there is no heading."""
+    repeat: str | None = None
+    """Name of a variable: the row is repeated for each of its values."""
 
 
 def choice(
@@ -30,9 +33,11 @@ def choice(
     *,
     several: bool = True,
 ) -> dashboard.QueryVariable:
-    """A variable with the values of a label. The regular expression for all of them has no plus sign: that would be a blank
-    in the links that it gets into."""
-    made = (
+    """A variable with the values of a label. `several`: the reader may choose more than one value, or all.
+
+    The regular expression for all values is `..*`, because a plus sign becomes a blank in links.
+    """
+    variable = (
         dashboard.QueryVariable(name)
         .label(label)
         .description(description)
@@ -42,20 +47,20 @@ def choice(
         .sort(model.VariableSort.ALPHABETICAL_ASC)
     )
     if not several:
-        return made.multi(multi=False).include_all(include_all=False)
-    everything = model.VariableOption(text="All", value="$__all", selected=True)
-    return made.multi(multi=True).include_all(include_all=True).all_value("..*").current(everything)
+        return variable.multi(multi=False).include_all(include_all=False)
+    all_values = model.VariableOption(text="All", value="$__all", selected=True)
+    return variable.multi(multi=True).include_all(include_all=True).all_value("..*").current(all_values)
 
 
 def board(
     uid: str,
     title: str,
     description: str,
-    *content: Row,
+    *rows: Row,
     variables: Sequence[Builder[model.VariableModel]],
 ) -> model.Dashboard:
-    """A dashboard. One of its variables is `service`, which also selects what is marked in all panels."""
-    made = (
+    """A dashboard. One of `variables` is `service`, which also selects the annotations."""
+    builder = (
         dashboard.Dashboard(title)
         .uid(uid)
         .description(description)
@@ -70,20 +75,20 @@ def board(
         .annotations(_annotations())
         .links([_menu()])
     )
-    for row in content:
+    for row in rows:
         if row.title:
             heading = dashboard.Row(row.title)
-            made = made.with_row(heading.repeat(row.each) if row.each else heading)
+            builder = builder.with_row(heading.repeat(row.repeat) if row.repeat else heading)
         for panel in row.panels:
-            made = made.with_panel(panel)
-    result = made.build()
-    for number_, panel_ in enumerate(result.panels or [], start=1):
-        panel_.id_val = number_
+            builder = builder.with_panel(panel)
+    result = builder.build()
+    for identifier, placed in enumerate(result.panels or [], start=1):
+        placed.id_val = identifier
     return result
 
 
 def _menu() -> dashboard.DashboardLink:
-    """From each dashboard to all others, with the same time and services."""
+    """Links to all dashboards, with the same time and services."""
     return (
         dashboard.DashboardLink("Dashboards")
         .type(model.DashboardLinkType.DASHBOARDS)
@@ -98,14 +103,17 @@ _FIRING = 'ALERTS{alertstate="firing",severity=~"critical|warning",service=~"$se
 
 
 def _annotations() -> list[Builder[model.AnnotationQuery]]:
-    """Each is true for one step: Grafana draws a line for that, while what lasts is a filled region in every panel, and one
-    alert that fires for hours would colour them all."""
+    """Marks in all panels: deployments, new images and alerts that begin to fire.
+
+    Each query gives a value for one step only, which Grafana draws as a line. A lasting value would be a filled region: one
+    alert that fires for hours would colour every panel.
+    """
     return [
         _Annotation(
             "Deployments",
             links.LOKI,
-            look.BLUE,
-            **_of_loki('{service="deployments"} | json'),
+            colours.BLUE,
+            **_loki_fields('{service="deployments"} | json'),
             titleFormat="Deployment",
             textFormat="{{message}}",
             tagKeys="environment",
@@ -113,7 +121,7 @@ def _annotations() -> list[Builder[model.AnnotationQuery]]:
         _Annotation(
             "Images",
             links.PROMETHEUS,
-            look.SKY,
+            colours.SKY,
             expr=(
                 'group by (service, image) (container_start_time_seconds{image!="",service=~"$service"}) '
                 "unless group by (service, image) "
@@ -128,7 +136,7 @@ def _annotations() -> list[Builder[model.AnnotationQuery]]:
         _Annotation(
             "Alerts",
             links.PROMETHEUS,
-            look.BAD,
+            colours.BAD,
             expr=f"{_FIRING} unless {_FIRING} offset $__interval",
             step="60s",
             titleFormat="{{alertname}}",
@@ -139,13 +147,13 @@ def _annotations() -> list[Builder[model.AnnotationQuery]]:
     ]
 
 
-def _of_loki(expr: str) -> dict[str, Any]:
-    """Loki's data source reads its own old field; what Grafana gives all data sources stands beside it."""
+def _loki_fields(expr: str) -> dict[str, Any]:
+    """Loki's data source reads the old field `expr`; `target` is what Grafana gives to all data sources."""
     return {"expr": expr, "target": {"refId": "Anno", "expr": expr, "queryType": "range"}}
 
 
 class _Annotation(Builder[model.AnnotationQuery]):
-    """The SDK knows none of the fields that the data sources take."""
+    """An annotation with the fields of its data source, which the SDK does not know."""
 
     def __init__(self, name: str, source: str, colour: str, **fields: Any) -> None:
         self._query = (

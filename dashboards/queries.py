@@ -1,4 +1,4 @@
-"""What panels ask: Prometheus, Loki and Jaeger."""
+"""Queries of panels, to Prometheus, Loki and Jaeger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from config import links
 PAST = {"yesterday": "1d", "last week": "1w"}
 """Legend → how long ago."""
 ERRORS = 'level=~"error|fatal"'
-"""In a selector of logs."""
+"""Part of a log selector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PromQL:
 
 @dataclass(frozen=True, slots=True)
 class LogQL:
-    """A query to Loki. Without a legend it asks for lines, at most `lines` of them."""
+    """A query to Loki. Without a legend it returns log lines, at most `lines`."""
 
     expr: str
     legend: str = ""
@@ -43,24 +43,34 @@ class LogQL:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """A search in Jaeger, for one service: its API knows no other."""
+    """A search in Jaeger. Its API searches one service at a time."""
 
     service: str
     slower_than: str
-    most: int = 20
+    limit: int = 20
 
 
 Query = PromQL | LogQL | Traces
 
 
 def compared(expr: str, legend: str, *, exemplars: bool = False) -> tuple[PromQL, ...]:
-    """A query with itself a day and a week ago. Every selector in `expr` is followed by `@past`."""
-    now = PromQL(expr.replace("@past", ""), legend, exemplars=exemplars)
-    return (now, *(PromQL(expr.replace("@past", f" offset {ago}"), name) for name, ago in PAST.items()))
+    """A query now, a day ago and a week ago. Every selector in `expr` is followed by `@past`, where the offset goes::
+
+    compared("sum(up@past)", "now")  # sum(up), sum(up offset 1d), sum(up offset 1w)
+    """
+    return (
+        PromQL(now(expr), legend, exemplars=exemplars),
+        *(PromQL(expr.replace("@past", f" offset {ago}"), name) for name, ago in PAST.items()),
+    )
+
+
+def now(expr: str) -> str:
+    """`expr` without its `@past`."""
+    return expr.replace("@past", "")
 
 
 class _JaegerQuery(Dataquery):
-    """The SDK has no Jaeger."""
+    """The SDK has no query for Jaeger."""
 
     def __init__(self, query: Traces, ref_id: str) -> None:
         self._json: dict[str, object] = {
@@ -69,7 +79,7 @@ class _JaegerQuery(Dataquery):
             "queryType": "search",
             "service": query.service,
             "minDuration": query.slower_than,
-            "limit": query.most,
+            "limit": query.limit,
         }
 
     def build(self) -> Dataquery:
@@ -80,7 +90,7 @@ class _JaegerQuery(Dataquery):
 
 
 def targets(queries: Sequence[Query]) -> list[Builder[Dataquery]]:
-    """As panels hold them."""
+    """The queries in the form of the SDK, with the ids A, B, …"""
     return [_target(query, ref_id) for query, ref_id in zip(queries, ascii_uppercase, strict=False)]
 
 
@@ -88,17 +98,17 @@ def _target(query: Query, ref_id: str) -> Any:
     if isinstance(query, Traces):
         return _JaegerQuery(query, ref_id)
     if isinstance(query, LogQL):
-        asked = loki.Dataquery().ref_id(ref_id).datasource(ref(links.LOKI)).expr(query.expr)
-        asked = asked.query_type("instant" if query.instant else "range")
+        logql = loki.Dataquery().ref_id(ref_id).datasource(ref(links.LOKI)).expr(query.expr)
+        logql = logql.query_type("instant" if query.instant else "range")
         if query.legend:
-            return asked.legend_format(query.legend)
-        return asked.max_lines(query.lines).direction(LokiQueryDirection.BACKWARD)
-    of_metrics = prometheus.Dataquery().ref_id(ref_id).datasource(ref(links.PROMETHEUS)).expr(query.expr)
+            return logql.legend_format(query.legend)
+        return logql.max_lines(query.lines).direction(LokiQueryDirection.BACKWARD)
+    promql = prometheus.Dataquery().ref_id(ref_id).datasource(ref(links.PROMETHEUS)).expr(query.expr)
     if query.legend:
-        of_metrics = of_metrics.legend_format(query.legend)
+        promql = promql.legend_format(query.legend)
     if query.instant:
-        return of_metrics.instant().format(PromQueryFormat.TABLE)
-    return of_metrics.range().exemplar(query.exemplars)
+        return promql.instant().format(PromQueryFormat.TABLE)
+    return promql.range().exemplar(query.exemplars)
 
 
 def source(queries: Sequence[Query]) -> model.DataSourceRef:
@@ -111,5 +121,5 @@ def source(queries: Sequence[Query]) -> model.DataSourceRef:
 
 
 def ref(uid: str) -> model.DataSourceRef:
-    """A data source, whose type is called as it is."""
+    """A data source of the stack. Its uid is also its type."""
     return model.DataSourceRef(type_val=uid, uid=uid)

@@ -22,11 +22,11 @@ from components.engine import execute
 from tests.bench import measure
 from tests.bench.figures import Row, row
 from tests.bench.stack import running
+from tests.dashboard_queries import queries
 from tests.e2e.deployment import Deployment
 from tests.e2e.outside import gateway
 from tests.e2e.ports import publish
 from tests.e2e.wait import until
-from tests.panels import asked
 
 TARGETS = 10
 TIMES = (1, 3, 10)
@@ -153,8 +153,8 @@ def _dashboard(stack: Deployment) -> float:
     """Seconds for all queries of the overview, one after the other, over the last hour."""
     end = time.time()
     start = time.monotonic()
-    for query in asked():
-        if query.board == "overview" and query.source == "prometheus" and query.query.get("expr"):
+    for query in queries():
+        if query.board == "overview" and query.source == "prometheus" and query.json.get("expr"):
             parameters: dict[str, Any] = {"query": query.filled_in(), "start": end - 3600, "end": end, "step": INTERVAL}
             requests.get(
                 f"{stack.url('prometheus')}/api/v1/query_range", params=parameters, timeout=60

@@ -1,4 +1,4 @@
-"""What the queries of the dashboards are answered with, by the API calls that Grafana's data sources make."""
+"""Sends queries of the dashboards, by the API calls that Grafana's data sources make."""
 
 import re
 import time
@@ -7,42 +7,41 @@ from typing import Any
 
 import requests
 
+from tests.dashboard_queries import DashboardQuery, filled_in
 from tests.e2e.deployment import Deployment
-from tests.panels import Asked, filled_in
 
 STEP = "15"
 MINUTES = 15
-"""How much of the past the dashboards show here."""
-
+"""Time range of the queries."""
 
 PAST = {"1d": "20s", "1w": "30s"}
-"""No stack here is a day old: what is compared with the past is asked for this long ago instead."""
+"""No stack here is a day old: a comparison with the past asks for this long ago instead."""
 
 
-def of_past(asked: Asked) -> bool:
+def of_past(query: DashboardQuery) -> bool:
     """Whether a query compares with the past."""
-    return any(f"offset {ago}" in asked.expr for ago in PAST)
+    return any(f"offset {ago}" in query.expr for ago in PAST)
 
 
-def recent(asked: Asked) -> Asked:
+def recent(query: DashboardQuery) -> DashboardQuery:
     """A query with the short past of `PAST`."""
-    expr = asked.expr
+    expr = query.expr
     for ago, less in PAST.items():
         expr = expr.replace(f"offset {ago}", f"offset {less}")
-    return replace(asked, query={**asked.query, "expr": expr}) if of_past(asked) else asked
+    return replace(query, json={**query.json, "expr": expr}) if of_past(query) else query
 
 
-def answer(stack: Deployment, asked: Asked, **variables: str) -> list[Any]:
-    """The series, lines, traces or values that a query gets; empty for none."""
+def answer(stack: Deployment, query: DashboardQuery, **variables: str) -> list[Any]:
+    """The series, lines, traces or values that a query returns."""
     now = time.time()
     start = now - MINUTES * 60
-    if asked.panel == "variable":
-        return _values(stack, asked.expr, start, now)
-    if asked.source == "loki":
-        return _of_loki(stack, asked, asked.filled_in(**variables), start, now)
-    if asked.source == "jaeger":
-        return _of_jaeger(stack, filled_in(asked.query["service"], **variables), asked, start, now)
-    return _of_prometheus(stack, asked, asked.filled_in(**variables), start, now)
+    if query.panel == "variable":
+        return _values(stack, query.expr, start, now)
+    if query.source == "loki":
+        return _of_loki(stack, query, query.filled_in(**variables), start, now)
+    if query.source == "jaeger":
+        return _of_jaeger(stack, filled_in(query.json["service"], **variables), query, start, now)
+    return _of_prometheus(stack, query, query.filled_in(**variables), start, now)
 
 
 def exemplars(stack: Deployment, promql: str) -> list[str]:
@@ -57,7 +56,7 @@ def _period(start: float, end: float) -> dict[str, str]:
 
 
 def _values(stack: Deployment, expr: str, start: float, end: float) -> list[Any]:
-    """`label_values(selector, label)`, which only Grafana knows."""
+    """The answer to `label_values(selector, label)`, which only Grafana knows."""
     parsed = re.fullmatch(r"label_values\((.+), (\w+)\)", expr)
     assert parsed, expr
     selector, label = parsed.groups()
@@ -65,26 +64,26 @@ def _values(stack: Deployment, expr: str, start: float, end: float) -> list[Any]
     return list(stack.get("prometheus", f"/api/v1/label/{label}/values", **parameters)["data"])
 
 
-def _of_prometheus(stack: Deployment, asked: Asked, promql: str, start: float, end: float) -> list[Any]:
-    if asked.query.get("instant"):
+def _of_prometheus(stack: Deployment, query: DashboardQuery, promql: str, start: float, end: float) -> list[Any]:
+    if query.json.get("instant"):
         result = stack.get("prometheus", "/api/v1/query", query=promql, time=f"{end:.3f}")
     else:
         result = stack.get("prometheus", "/api/v1/query_range", query=promql, step=STEP, **_period(start, end))
     return list(result["data"]["result"])
 
 
-def _of_loki(stack: Deployment, asked: Asked, logql: str, start: float, end: float) -> list[Any]:
-    if asked.query.get("queryType") == "instant":
+def _of_loki(stack: Deployment, query: DashboardQuery, logql: str, start: float, end: float) -> list[Any]:
+    if query.json.get("queryType") == "instant":
         result = stack.get("loki", "/loki/api/v1/query", query=logql, time=f"{end:.0f}000000000")
     else:
         period = {"start": f"{start:.0f}000000000", "end": f"{end:.0f}000000000", "step": STEP}
-        limit = str(asked.query.get("maxLines", 100))
+        limit = str(query.json.get("maxLines", 100))
         result = stack.get("loki", "/loki/api/v1/query_range", query=logql, limit=limit, direction="backward", **period)
     return list(result["data"]["result"])
 
 
-def _of_jaeger(stack: Deployment, service: str, asked: Asked, start: float, end: float) -> list[Any]:
-    search = {"service": service, "minDuration": asked.query["minDuration"], "limit": str(asked.query["limit"])}
+def _of_jaeger(stack: Deployment, service: str, query: DashboardQuery, start: float, end: float) -> list[Any]:
+    search = {"service": service, "minDuration": query.json["minDuration"], "limit": str(query.json["limit"])}
     period = {"start": f"{start * 1e6:.0f}", "end": f"{end * 1e6:.0f}", "lookback": "custom"}
     found = requests.get(f"{stack.url('jaeger')}/api/traces", params={**search, **period}, timeout=10)
     found.raise_for_status()

@@ -26,12 +26,12 @@ from examples.shop.load.profiles import PROFILES, Phase, Profile, planned
 from examples.shop.load.report import NOT_SENT, Report
 from tests.e2e import signals, tracing
 from tests.e2e.customers import Customers
-from tests.e2e.dashboards import SERVICE, Dashboards
 from tests.e2e.deployment import SHORT, Deployment
 from tests.e2e.grafana import Grafana, moment, pane
 from tests.e2e.outside import Outside, gateway
 from tests.e2e.ports import publish
 from tests.e2e.shop import deployed_beside
+from tests.e2e.shop_dashboards import SERVICE, Dashboards
 from tests.e2e.troubleshooting import Scenario, culprits, named, scenarios
 from tests.e2e.wait import until
 

@@ -142,7 +142,7 @@ def test_secrets_and_personal_data_are_masked(stack: Deployment) -> None:
     assert tags["note"].startswith("write to ****, she pays by <card>")
     assert tags["url.full"].endswith("&size=4")
     # What links of a span are made of, in Jaeger's answer as it is.
-    assert grafana_page.of_span(trace, trace["spans"][0])["__span"]["tags"][links.SERVICE_TAG] == "careless"
+    assert grafana_page.span_variables(trace, trace["spans"][0])["__span"]["tags"][links.SERVICE_TAG] == "careless"
 
 
 def test_what_traces_take_of_their_disk_is_what_is_written_and_not_the_hole_of_the_value_log(stack: Deployment) -> None:

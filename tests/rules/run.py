@@ -30,7 +30,7 @@ from config.alerts.rule import HEADLINE
 from config.settings import Settings
 from config.settings.logs import Logs
 from config.settings.traces import Traces
-from tests import panels
+from tests import dashboard_queries
 from tests.rules import logql
 from toolchain import golang, images
 from toolchain.report import ToolchainError, readable_errors
@@ -224,7 +224,7 @@ def of_dashboards(source: str) -> dict[str, str]:
     """The queries in the dashboards: where it stands → query. Prometheus' variables are no queries, but names of labels."""
     return {
         query.where: query.filled_in()
-        for query in panels.asked()
+        for query in dashboard_queries.queries()
         if query.source == source and query.panel != "variable"
     }
 

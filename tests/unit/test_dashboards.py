@@ -1,6 +1,6 @@
-"""The committed dashboards: current, and by the rules that Grafana's own linter has, and some of this project's.
+"""The committed dashboards: they are current, and follow the rules of Grafana's own linter and of this project.
 
-The queries are parsed by Prometheus and Loki in `make rules`, and answered by them in tests/e2e/dashboards.py.
+Prometheus and Loki parse the queries in `make rules`, and answer them in tests/e2e/shop_dashboards.py.
 """
 
 import json
@@ -13,17 +13,18 @@ import pytest
 
 from config import grafana
 from config.alerts import EVERYTHING, RecordingRule, Thresholds, groups
+from config.dashboard_files import OURS, THRESHOLDS
 from config.settings.logs import Logs
 from config.settings.traces import Traces
-from dashboards import look
-from dashboards.__main__ import rendered
-from tests import grafana_page, panels
-from tests.panels import Asked
+from dashboards import colours
+from dashboards.__main__ import files
+from tests import dashboard_queries, grafana_page
+from tests.dashboard_queries import DashboardQuery
 from tests.unit.conftest import settings_of
 
-BOARDS = panels.boards()
-QUERIES = panels.asked()
-ALL_PANELS = [(uid, panel) for uid, board in BOARDS.items() for panel in panels.panels(board)]
+BOARDS = dashboard_queries.boards()
+QUERIES = dashboard_queries.queries()
+ALL_PANELS = [(uid, panel) for uid, board in BOARDS.items() for panel in dashboard_queries.panels(board)]
 SOURCES = {"prometheus", "loki", "jaeger"}
 WITHOUT_UNIT = {"logs", "alertlist"}
 FILLED_IN_BY_GRAFANA = re.compile(r"__(from|to|field\.labels\.\w+|value\.raw|rate_interval|interval|auto|range)")
@@ -46,9 +47,9 @@ def each_board() -> pytest.MarkDecorator:
     return pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
 
 
-def test_the_committed_json_is_what_the_code_says() -> None:
-    committed = {file.stem: file.read_text() for file in panels.JSON.glob("*.json")}
-    assert committed == rendered(), "run `make dashboards` and commit what it writes"
+def test_the_committed_files_are_what_the_code_makes() -> None:
+    committed = {file: file.read_text() for file in (*OURS.glob("*.json"), THRESHOLDS)}
+    assert committed == files(), "run `make dashboards` and commit what it writes"
 
 
 def test_there_are_the_six_dashboards() -> None:
@@ -76,34 +77,34 @@ def test_a_dashboard_marks_deployments_new_images_and_alerts(board: Mapping[str,
 
 
 @each_board()
-def test_what_prometheus_marks_is_a_line_where_it_begins(board: Mapping[str, Any]) -> None:
+def test_an_annotation_of_prometheus_is_a_line_at_its_beginning(board: Mapping[str, Any]) -> None:
     at, step = 1_764_000_000_000, 60_000
     marks = [mark for mark in board["annotations"]["list"] if mark["datasource"]["uid"] == "prometheus"]
     assert len(marks) == 2
     for mark in marks:
         assert grafana_page.events(mark, [(at, 1)], step) == [(at, at)]
-        # One step after it has begun it is no more, however long a step is at the width that is shown.
+        # The query gives nothing one step later, however long a step is at the shown width.
         begun, before = mark["expr"].split(" unless ")
         assert re.search(r"\{[^{}]*\}(\[5m\])? offset \$__interval\)*$", before)
         assert "offset" not in begun
 
 
 @pytest.mark.parametrize("uid", BOARDS)
-def test_no_text_stands_where_a_yes_or_no_belongs(uid: str) -> None:
-    """Any text is a yes, "off" too."""
+def test_no_text_takes_the_place_of_a_boolean(uid: str) -> None:
+    """Grafana reads any text as true, even "off"."""
     words = {"on", "off", "true", "false", "yes", "no"}
     assert [place for place, text in grafana_page.texts(BOARDS[uid]) if text.lower() in words] == []
 
 
 @each_board()
-def test_the_menu_keeps_the_time_and_what_is_chosen(board: Mapping[str, Any]) -> None:
+def test_the_menu_keeps_the_time_and_the_variables(board: Mapping[str, Any]) -> None:
     menus = [link for link in board["links"] if link["type"] == "dashboards"]
     assert menus
     assert all(menu["keepTime"] and menu["includeVars"] for menu in menus)
 
 
 @each_board()
-def test_a_dashboard_lets_a_service_be_chosen_from_what_there_is_now(board: Mapping[str, Any]) -> None:
+def test_a_dashboard_offers_the_services_of_the_shown_time(board: Mapping[str, Any]) -> None:
     variables = {variable["name"]: variable for variable in board["templating"]["list"]}
     assert variables["service"]["datasource"]["uid"] == "prometheus"
     on_time_range_change = 2
@@ -117,16 +118,16 @@ def test_a_dashboard_lets_a_service_be_chosen_from_what_there_is_now(board: Mapp
 
 @each_board()
 def test_panels_neither_overlap_nor_leave_the_grid(board: Mapping[str, Any]) -> None:
-    taken: dict[tuple[int, int], str] = {}
+    cells: dict[tuple[int, int], str] = {}
     for panel in board["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24
         for x in range(place["x"], place["x"] + place["w"]):
             for y in range(place["y"], place["y"] + place["h"]):
-                assert (x, y) not in taken, f"{panel['title']} covers {taken[x, y]}"
-                taken[x, y] = panel["title"]
-    lowest = max(y for _, y in taken)
-    assert len(taken) == 24 * (lowest + 1), "there are holes"
+                assert (x, y) not in cells, f"{panel['title']} covers {cells[x, y]}"
+                cells[x, y] = panel["title"]
+    lowest = max(y for _, y in cells)
+    assert len(cells) == 24 * (lowest + 1), "there are holes"
 
 
 @each_board()
@@ -137,13 +138,13 @@ def test_ids_of_panels_are_unique_within_a_dashboard(board: Mapping[str, Any]) -
 
 
 @each_board()
-def test_what_stands_before_the_first_heading_fits_on_a_screen(board: Mapping[str, Any]) -> None:
+def test_the_panels_before_the_first_heading_fit_on_a_screen(board: Mapping[str, Any]) -> None:
     headings = [panel["gridPos"]["y"] for panel in board["panels"] if panel["type"] == "row"]
     assert 0 < min(headings) <= SCREEN
 
 
 @each_panel()
-def test_a_panel_says_what_it_shows_in_which_unit(uid: str, panel: Mapping[str, Any]) -> None:
+def test_a_panel_has_a_title_a_description_and_a_unit(uid: str, panel: Mapping[str, Any]) -> None:
     assert panel["title"]
     assert panel["description"].endswith(".")
     if panel["type"] not in WITHOUT_UNIT:
@@ -151,28 +152,28 @@ def test_a_panel_says_what_it_shows_in_which_unit(uid: str, panel: Mapping[str, 
 
 
 @each_panel()
-def test_a_panel_asks_data_sources_by_uid(uid: str, panel: Mapping[str, Any]) -> None:
+def test_a_panel_names_data_sources_by_uid(uid: str, panel: Mapping[str, Any]) -> None:
     if panel["type"] == "alertlist":
         return
     assert panel["targets"]
     for target in panel["targets"]:
         assert target["datasource"]["uid"] in SOURCES
         assert target["datasource"]["type"] == target["datasource"]["uid"]
-    asked = {target["datasource"]["uid"] for target in panel["targets"]}
-    assert panel["datasource"]["uid"] == (asked.pop() if len(asked) == 1 else "-- Mixed --")
+    sources = {target["datasource"]["uid"] for target in panel["targets"]}
+    assert panel["datasource"]["uid"] == (sources.pop() if len(sources) == 1 else "-- Mixed --")
     refs = [target["refId"] for target in panel["targets"]]
     assert len(set(refs)) == len(refs)
 
 
 @each_panel()
-def test_a_panel_leads_onward_to_logs_and_to_traces_or_services(uid: str, panel: Mapping[str, Any]) -> None:
+def test_a_panel_links_to_logs_and_to_traces_or_services(uid: str, panel: Mapping[str, Any]) -> None:
     places = [_place(uid, link["url"]) for link in panel["links"]]
     assert "loki" in places
     assert {"jaeger", "overview"} & set(places)
 
 
 @each_panel()
-def test_series_and_cells_lead_somewhere(uid: str, panel: Mapping[str, Any]) -> None:
+def test_links_of_series_and_cells_have_a_title_and_a_target(uid: str, panel: Mapping[str, Any]) -> None:
     for link in _series_links(panel):
         assert _place(uid, link["url"])
         assert link["title"]
@@ -183,19 +184,19 @@ def each_table() -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("uid", "panel"), tables, ids=[f"{uid}: {panel['title']}" for uid, panel in tables])
 
 
-def derived() -> list[str]:
-    """Fields with a link that Loki's data source adds to lines."""
+def derived_fields() -> list[str]:
+    """The fields with a link that Loki's data source adds to lines."""
     [source] = [one for one in grafana.data_sources(settings_of()) if one["uid"] == "loki"]
     return [field["name"] for field in source["jsonData"]["derivedFields"]]
 
 
 def fields(panel: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The fields of a table's answer as its data source gives them, and what is in its field of labels."""
+    """The fields that the data source of a table returns, and the labels in its field of labels."""
     query = panel["targets"][0]
     if panel["datasource"]["uid"] == "jaeger":
         return list(grafana_page.TRACES), []
     if panel["datasource"]["uid"] == "loki" and query["queryType"] != "instant":
-        return [*grafana_page.LINES, *derived()], ["service", "level", "trace_id"]
+        return [*grafana_page.LINES, *derived_fields()], ["service", "level", "trace_id"]
     labels = ("service", "job", "instance", "source", "target", "called", "elsewhere", "said", "probe", "datname")
     several = len(panel["targets"]) > 1 or panel["datasource"]["uid"] == "loki"
     values = [f"Value #{one['refId']}" if several else "Value" for one in panel["targets"]]
@@ -210,24 +211,24 @@ def test_no_two_columns_of_a_table_have_one_title(uid: str, panel: Mapping[str, 
 
 
 @each_table()
-def test_every_column_that_is_set_up_is_there(uid: str, panel: Mapping[str, Any]) -> None:
-    there = grafana_page.columns(panel, *fields(panel))
-    assert {one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"]} <= set(there)
+def test_every_configured_column_exists(uid: str, panel: Mapping[str, Any]) -> None:
+    columns = grafana_page.columns(panel, *fields(panel))
+    assert {one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"]} <= set(columns)
 
 
 @each_table()
-def test_a_cell_has_no_link_of_its_own_where_its_data_source_gives_one(uid: str, panel: Mapping[str, Any]) -> None:
+def test_a_cell_has_no_link_of_its_own_if_its_data_source_links_it(uid: str, panel: Mapping[str, Any]) -> None:
     linked = {
         one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"] if "links" in str(one["properties"])
     }
-    given, in_labels = fields(panel)
+    returned, labels = fields(panel)
     if panel["datasource"]["uid"] == "jaeger":
         assert "Trace ID" not in linked
-    # One that is called like a label takes its place in the table, with its link.
-    assert not set(derived()) & {*given[: len(grafana_page.LINES)], *in_labels}
+    # A derived field with the name of a label would replace it in the table.
+    assert not set(derived_fields()) & {*returned[: len(grafana_page.LINES)], *labels}
 
 
-def test_only_a_service_with_golden_signals_leads_to_them() -> None:
+def test_only_a_service_with_golden_signals_links_to_them() -> None:
     [panel] = [panel for _, panel in ALL_PANELS if panel["title"] == "Who calls whom"]
     linked = [
         override["matcher"]["options"]
@@ -251,18 +252,18 @@ def test_only_a_service_with_golden_signals_leads_to_them() -> None:
         ("database", "user", False),
     ],
 )
-def test_a_called_one_is_a_service_if_it_sends_spans_itself(kind: str, client: str, *, service: bool) -> None:
-    """By the labels of the service graph connector 0.158; what sends none is a virtual node or a database."""
+def test_a_called_name_is_a_service_if_it_sends_spans(kind: str, client: str, *, service: bool) -> None:
+    """The labels are those of the service graph connector 0.158. Without spans of its own, a name is a virtual node or a database."""
     [panel] = [panel for _, panel in ALL_PANELS if panel["title"] == "Who calls whom"]
     for target in panel["targets"]:
         patterns = set(re.findall(r'"called", "\$1", "call", "([^"]+)"', target["expr"]))
         assert len(patterns) == 1
-        found = re.fullmatch(patterns.pop(), f"{kind};{client};products")
-        assert bool(found) == service
-        assert found is None or found[1] == "products"
+        match = re.fullmatch(patterns.pop(), f"{kind};{client};products")
+        assert bool(match) == service
+        assert match is None or match[1] == "products"
 
 
-def test_a_trace_id_among_the_last_errors_opens_the_trace() -> None:
+def test_a_trace_id_in_the_last_errors_opens_the_trace() -> None:
     [panel] = [panel for uid, panel in ALL_PANELS if uid == "overview" and panel["title"] == "Last 100 errors"]
     assert panel["targets"][0]["maxLines"] == 100
     [link] = list(_series_links(panel))
@@ -273,15 +274,15 @@ def test_a_trace_id_among_the_last_errors_opens_the_trace() -> None:
     }
 
 
-def test_the_service_map_gets_the_fields_that_a_node_graph_looks_for() -> None:
+def test_the_service_map_has_the_fields_that_a_node_graph_needs() -> None:
     [panel] = [panel for _, panel in ALL_PANELS if panel["type"] == "nodeGraph"]
     for target in panel["targets"]:
         assert target["instant"]
         assert target["format"] == "table"  # a field for each label
         assert re.search(r"sum by \(id, source, target\)", target["expr"])
-    merged, *made = panel["transformations"]
-    assert merged["id"] == "merge"
-    assert {(one["options"]["alias"], *one["options"]["reduce"]["include"]) for one in made} == {
+    merge, *calculations = panel["transformations"]
+    assert merge["id"] == "merge"
+    assert {(one["options"]["alias"], *one["options"]["reduce"]["include"]) for one in calculations} == {
         ("mainstat", "Value #A"),
         ("secondarystat", "Value #B"),
     }
@@ -299,48 +300,48 @@ def test_the_service_map_gets_the_fields_that_a_node_graph_looks_for() -> None:
     ],
 )
 def test_traffic_errors_and_latency_are_compared_with_yesterday_and_last_week(uid: str, title: str) -> None:
-    found = [panel for at, panel in ALL_PANELS if (at, panel["title"], panel["type"]) == (uid, title, "timeseries")]
-    past = {target["legendFormat"]: target["expr"] for target in found[0]["targets"] if " offset " in target["expr"]}
+    panels = [panel for at, panel in ALL_PANELS if (at, panel["title"], panel["type"]) == (uid, title, "timeseries")]
+    past = {target["legendFormat"]: target["expr"] for target in panels[0]["targets"] if " offset " in target["expr"]}
     assert past.keys() == {"yesterday", "last week"}
     for ago, expr in zip(("1d", "1w"), (past["yesterday"], past["last week"]), strict=True):
         selectors = len(re.findall(r"service=~?\"\$service\"\}(?:\[[^]]+\])?", expr))
         assert expr.count(f" offset {ago}") == selectors > 0
-    faint = [o for o in found[0]["fieldConfig"]["overrides"] if "yesterday" in str(o["matcher"]["options"])]
+    faint = [o for o in panels[0]["fieldConfig"]["overrides"] if "yesterday" in str(o["matcher"]["options"])]
     assert faint
     assert {"id": "custom.lineWidth", "value": 1} in faint[-1]["properties"]
 
 
-def test_all_colours_can_be_told_apart_by_the_colour_blind() -> None:
+def test_all_colours_are_safe_for_the_colour_blind() -> None:
     used = set(re.findall(r"#[0-9A-Fa-f]{6}", json.dumps(BOARDS)))
-    assert used <= look.PALETTE
+    assert used <= colours.PALETTE
     assert "palette-classic" not in json.dumps(BOARDS)
 
 
 @each_query("prometheus", "loki")
-def test_a_query_uses_only_variables_that_its_dashboard_has(query: Asked) -> None:
+def test_a_query_uses_only_variables_that_its_dashboard_has(query: DashboardQuery) -> None:
     _only_known_variables(query.board, query.expr)
 
 
 @each_query("jaeger")
-def test_a_search_for_traces_names_one_service(query: Asked) -> None:
-    assert query.query["service"] in {"$service", "$trace_service"}
-    [variable] = [v for v in BOARDS[query.board]["templating"]["list"] if f"${v['name']}" == query.query["service"]]
+def test_a_search_for_traces_names_one_service(query: DashboardQuery) -> None:
+    assert query.json["service"] in {"$service", "$trace_service"}
+    [variable] = [v for v in BOARDS[query.board]["templating"]["list"] if f"${v['name']}" == query.json["service"]]
     assert not variable.get("multi")
 
 
 @each_query("prometheus")
-def test_rates_follow_the_time_that_is_shown(query: Asked) -> None:
+def test_rates_follow_the_shown_time(query: DashboardQuery) -> None:
     ranges = re.findall(r"\b(?:i?rate)\((?:[^()\[\]]*)\[([^]]+)\]", query.expr)
     assert set(ranges) <= {"$__rate_interval"}
 
 
 @each_query("loki")
-def test_rates_of_lines_follow_the_time_that_is_shown(query: Asked) -> None:
+def test_rates_of_lines_follow_the_shown_time(query: DashboardQuery) -> None:
     assert set(re.findall(r"rate\([^\[]*\[([^]\s]+)", query.expr)) <= {"$__auto"}
 
 
 @each_query("prometheus")
-def test_counters_are_shown_by_their_growth_only(query: Asked) -> None:
+def test_counters_are_shown_as_rates_or_increases(query: DashboardQuery) -> None:
     if query.panel == "Span names":  # counts series, not what they count
         return
     without_texts = re.sub(r'"[^"]*"', '""', query.expr)
@@ -348,9 +349,9 @@ def test_counters_are_shown_by_their_growth_only(query: Asked) -> None:
 
 
 @each_query("prometheus")
-def test_a_recorded_series_is_one_that_the_stack_records(query: Asked) -> None:
-    made = groups(Thresholds(), EVERYTHING, Logs(), Traces())
-    recorded = {rule.record for group in made for rule in group.rules if isinstance(rule, RecordingRule)}
+def test_a_recorded_series_is_one_that_the_stack_records(query: DashboardQuery) -> None:
+    rules = groups(Thresholds(), EVERYTHING, Logs(), Traces())
+    recorded = {rule.record for group in rules for rule in group.rules if isinstance(rule, RecordingRule)}
     assert set(re.findall(r"\b[a-z_]+:\w+:\w+", query.expr)) <= recorded
 
 
@@ -364,7 +365,7 @@ def _series_links(panel: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _place(uid: str, url: str) -> str:
-    """Where a link on a dashboard leads: a data source in Explore, or a dashboard. It must exist."""
+    """The target of a link: the uid of a data source in Explore or of a dashboard. It must exist."""
     _only_known_variables(uid, url)
     parts = urlsplit(url)
     parameters = parse_qs(parts.query, strict_parsing=True)
@@ -374,10 +375,10 @@ def _place(uid: str, url: str) -> str:
         assert pane["datasource"] == pane["queries"][0]["datasource"]["uid"]
         return str(pane["datasource"])
     assert (parameters["from"], parameters["to"]) == (["${__from}"], ["${__to}"])
-    there = parts.path.removeprefix("/d/")
-    known = {variable["name"] for variable in BOARDS[there]["templating"]["list"]}
+    target = parts.path.removeprefix("/d/")
+    known = {variable["name"] for variable in BOARDS[target]["templating"]["list"]}
     assert {name.removeprefix("var-") for name in parameters if name.startswith("var-")} <= known
-    return there
+    return target
 
 
 def _panes(url: str) -> dict[str, Any]:

@@ -112,15 +112,15 @@ def test_an_exemplar_and_a_line_lead_to_their_trace_once() -> None:
     made = sources()
     shown = ("1764000000000", "1764003600000")
     [destination] = made["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
-    [(title, target)] = grafana_page.of_exemplar(destination, "4bf92f", shown)
+    [(title, target)] = grafana_page.exemplar_links(destination, "4bf92f", shown)
     assert (destination["name"], title) == ("trace_id", "Open the trace")
-    assert grafana_page.asks_for_trace(target) == "4bf92f"
+    assert grafana_page.trace_id(target) == "4bf92f"
     [field] = made["loki"]["jsonData"]["derivedFields"]
     labels = {"service": "orders", "parent_trace_id": "other", "trace_id": "4bf92f"}
-    [(title, target)] = grafana_page.of_line(field, labels)
+    [(title, target)] = grafana_page.line_links(field, labels)
     assert title == "Open the trace"
-    assert grafana_page.asks_for_trace(target) == "4bf92f"
-    assert grafana_page.of_line(field, {"service": "orders"}) == []
+    assert grafana_page.trace_id(target) == "4bf92f"
+    assert grafana_page.line_links(field, {"service": "orders"}) == []
 
 
 def test_no_text_stands_where_a_yes_or_no_belongs() -> None:

@@ -12,7 +12,7 @@ from config import links, loki_rules
 from config.alerts import EVERYTHING, Addresses, Alert, Thresholds, groups, render
 from config.settings.logs import Logs
 from config.settings.traces import Traces
-from tests import panels
+from tests import dashboard_queries
 from tests.unit.conftest import config_of, settings_of
 
 GRAFANA, JAEGER = "https://g.example/grafana", "https://j.example"
@@ -92,7 +92,7 @@ def test_every_alert_leads_to_its_dashboard_logs_and_traces(name: str, given: di
         assert given.keys() == {"summary", "headline", "description", "runbook_url"}
         return
     board, _, parameters = given["dashboard_url"].removeprefix(f"{GRAFANA}/d/").partition("?")
-    variables = {variable["name"] for variable in panels.boards()[board]["templating"]["list"]}
+    variables = {variable["name"] for variable in dashboard_queries.boards()[board]["templating"]["list"]}
     assert {key.removeprefix("var-") for key in parse_qs(parameters) if key.startswith("var-")} <= variables
     assert pane(given["logs_url"])["range"] == {"from": "now-1h", "to": "now"}
     assert given["traces_url"].startswith(f"{JAEGER}/search?")

@@ -1,15 +1,18 @@
-"""The stack that watches, watched: memory against limits, disk against budgets, cardinality, sampling, scrapes, delivery."""
+"""The dashboard of the stack itself: memory, disk, cardinality, sampling, scrapes and delivery."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.alerts.rule import DISK_BUDGET_USED
-from dashboards import look, onward
+from config.dashboard_thresholds import AlertThreshold
+from dashboards import colours, panel_links, panels
 from dashboards.board import Row, board, choice
-from dashboards.look import AnyPanel, Column
+from dashboards.panels import AnyPanel, Column
 from dashboards.queries import PromQL
-from dashboards.signals import CHOSEN, LIMITS
+from dashboards.signal_series import CHOSEN, CONTAINER_MEMORY
 
-LINKS = onward.of_chosen()
+SERIES = AlertThreshold(("series",))
+STREAMS = AlertThreshold(("log_streams",))
+LINKS = panel_links.infrastructure_links()
 OWN = f'job!~"application|probe",{CHOSEN}'
 COLLECTOR, PROMETHEUS, LOKI = (f'job="{job}"' for job in ("otel_collector", "prometheus", "loki"))
 RATE = "$__rate_interval"
@@ -20,215 +23,210 @@ def dashboard() -> Dashboard:
     return board(
         "stack",
         "The stack itself",
-        "Whether what watches works: its targets, memory, disk, cardinality, sampling, and the way of each signal.",
-        Row((down(), fires(), series_now(), streams_now(), dropped_now(), version())),
+        "Health of the stack: targets, memory, disk, cardinality, sampling, and the pipeline of each signal.",
+        Row((targets_down(), firing_alerts(), series_now(), streams_now(), dropped_now(), last_reload())),
         Row((memory(), disk(), targets())),
         Row((scrape_duration(), scrape_samples(), rules()), "Metrics"),
         Row((log_lines(), log_loss(), log_queries()), "Logs"),
         Row((sampling(), spans(), queue(), names()), "Traces"),
-        Row((notifications(), cpu(), samples()), "Alerts, and what it all costs"),
-        variables=(choice("service", "Service", "The stack's own services, and what its exporters watch.", VALUES),),
+        Row((notifications(), cpu(), samples()), "Notifications and costs"),
+        variables=(
+            choice("service", "Service", "The services of the stack, and those that its exporters monitor.", VALUES),
+        ),
     )
 
 
-def down() -> AnyPanel:
-    return look.number(
+def targets_down() -> AnyPanel:
+    return panels.stat(
         "Targets down",
-        "Scrape targets, your services and probes included, that do not answer Prometheus.",
+        "Scrape targets that do not answer Prometheus. Your services and probes count too.",
         "short",
         PromQL("count(up == 0) or vector(0)"),
         size=(4, 4),
-        onward=LINKS,
-        steps=((0, look.GOOD), (1, look.BAD)),
+        links=LINKS,
+        steps=((0, colours.GOOD), (1, colours.BAD)),
     )
 
 
-def fires() -> AnyPanel:
-    return look.number(
-        "Alerts that fire",
-        "Of every severity but the dead man's switch, which always does.",
+def firing_alerts() -> AnyPanel:
+    return panels.stat(
+        "Firing alerts",
+        "Firing alerts of every severity. The dead man's switch, which always fires, does not count.",
         "short",
         PromQL('count(ALERTS{alertstate="firing",severity!="none"}) or vector(0)'),
         size=(4, 4),
-        onward=LINKS,
-        steps=((0, look.GOOD), (1, look.WARNING)),
+        links=LINKS,
+        steps=((0, colours.GOOD), (1, colours.WARNING)),
     )
 
 
 def series_now() -> AnyPanel:
-    return look.number(
+    return panels.stat(
         "Series in memory",
-        f"Of Prometheus: what its memory is spent on. Red from {LIMITS.series:,} on, where the alert is.",
+        f"Series that Prometheus holds in memory. They take most of it. {SERIES.sentence()}",
         "short",
         PromQL(f"prometheus_tsdb_head_series{{{PROMETHEUS}}}"),
         size=(4, 4),
-        onward=LINKS,
-        steps=((0, look.GOOD), (LIMITS.series / 2, look.WARNING), (LIMITS.series, look.BAD)),
+        links=LINKS,
+        steps=panels.alert_steps(SERIES, warning=2),
     )
 
 
 def streams_now() -> AnyPanel:
-    most = f'sum(loki_overrides_defaults{{{LOKI},limit_name="max_global_streams_per_user"}})'
-    limit = LIMITS.log_streams
-    return look.number(
+    maximum = f'sum(loki_overrides_defaults{{{LOKI},limit_name="max_global_streams_per_user"}})'
+    return panels.stat(
         "Log streams",
-        f"Of the most that Loki takes. Red from {limit:g} % on, where the alert is.",
+        f"Streams in the memory of Loki, as a share of its limit. {STREAMS.sentence()}",
         "percentunit",
-        PromQL(f"sum(loki_ingester_memory_streams{{{LOKI}}}) / {most}"),
+        PromQL(f"sum(loki_ingester_memory_streams{{{LOKI}}}) / {maximum}"),
         size=(4, 4),
-        onward=LINKS,
-        steps=((0, look.GOOD), (limit / 200, look.WARNING), (limit / 100, look.BAD)),
+        links=LINKS,
+        steps=panels.alert_steps(STREAMS, warning=2),
     )
 
 
 def dropped_now() -> AnyPanel:
-    lost = (
+    losses = (
         f"sum(increase(loki_discarded_samples_total{{{LOKI}}}[15m]))",
         'sum(increase({__name__=~"loki_write_dropped_entries_total|promtail_dropped_entries_total"}[15m]))',
         f"sum(increase(otelcol_receiver_refused_spans_total{{{COLLECTOR}}}[15m]))",
     )
-    return look.number(
+    return panels.stat(
         "Lost in 15 minutes",
-        "Log lines that Loki refused or the shipper gave up, and spans that the collector refused.",
+        "Log lines that Loki refused or the shipper dropped, and spans that the collector refused.",
         "short",
-        PromQL(" + ".join(f"({one} or vector(0))" for one in lost)),
+        PromQL(" + ".join(f"({one} or vector(0))" for one in losses)),
         size=(4, 4),
-        onward=LINKS,
-        steps=((0, look.GOOD), (1, look.BAD)),
+        links=LINKS,
+        steps=((0, colours.GOOD), (1, colours.BAD)),
     )
 
 
-def version() -> AnyPanel:
-    return look.number(
-        "Last change",
-        "How long ago Prometheus has taken its files: what it scrapes and judges is as old.",
+def last_reload() -> AnyPanel:
+    return panels.stat(
+        "Last reload",
+        "Time since Prometheus loaded its configuration and rules.",
         "s",
         PromQL(f"time() - prometheus_config_last_reload_success_timestamp_seconds{{{PROMETHEUS}}}"),
         size=(4, 4),
-        onward=LINKS,
-        trend=False,
+        links=LINKS,
+        sparkline=False,
     )
 
 
 def memory() -> AnyPanel:
-    return look.bars(
-        "Memory of its limit",
-        f"Working set of each container, as a share of its hard limit. Red from {LIMITS.container_memory:g} % on.",
+    return panels.bar_gauge(
+        "Memory, share of limit",
+        f"Working set of each container, as a share of its hard limit. {CONTAINER_MEMORY.sentence()}",
         "percentunit",
         PromQL(f"sort_desc(max by (service) (name:container_memory_used:ratio{{{CHOSEN}}}))", "{{service}}"),
         size=(9, 9),
-        onward=LINKS,
-        steps=(
-            (0, look.GOOD),
-            (LIMITS.container_memory / 100 * 0.8, look.WARNING),
-            (LIMITS.container_memory / 100, look.BAD),
-        ),
-        most=1,
-        series=onward.of_series(),
+        links=LINKS,
+        steps=panels.alert_steps(CONTAINER_MEMORY),
+        maximum=1,
+        series_links=panel_links.series_links(),
     )
 
 
 def disk() -> AnyPanel:
-    return look.lines(
-        "Disk of its budget",
-        "What is stored, as a share of what it may take: of Prometheus and Jaeger as it is, of Loki as it will be when the "
-        "retention is reached at the pace of the last day.",
+    return panels.timeseries(
+        "Disk, share of budget",
+        "Stored data, as a share of its disk budget. Prometheus and Jaeger: what is stored now. Loki: what will be stored at the end of the retention, at the rate of the last day.",
         "percentunit",
         PromQL(f"max by (service) ({DISK_BUDGET_USED}{{{CHOSEN}}})", "{{service}}"),
         size=(7, 9),
-        onward=LINKS,
-        by_name=True,
-        limit=LIMITS.disk_budget / 100,
+        links=LINKS,
+        service_colours=True,
+        threshold=AlertThreshold(("disk_budget",)),
     )
 
 
 def targets() -> AnyPanel:
-    return look.rows(
+    return panels.table(
         "Targets",
-        "What Prometheus reads, whether it answers (1) and how many samples it had. Those that are down come last.",
-        PromQL("sum by (job, service, instance) (up)", instant=True),
+        "Scrape targets of Prometheus, and whether they answer: 1 yes, 0 no. Those that are down come last.",
+        [PromQL("sum by (job, service, instance) (up)", instant=True)],
         Column("job", "Job", width=150),
         Column("service", "Service", width=150),
         Column("instance", "Instance"),
         Column("Value", "Up", unit="short", width=60),
         size=(8, 9),
-        onward=LINKS,
+        links=LINKS,
         unit="string",
-        largest="Up",
+        sort_by="Up",
     )
 
 
 def scrape_duration() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Scrape duration",
-        "How long the slowest target of each job takes to answer.",
+        "Scrape duration of the slowest target of each job.",
         "s",
         PromQL(f"max by (job) (scrape_duration_seconds{{{OWN}}})", "{{job}}"),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
-        limit=5,
+        threshold=AlertThreshold(("scrape_duration",)),
     )
 
 
 def scrape_samples() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Samples by job",
-        "Samples that are kept of one scrape of all targets of a job: where cardinality grows, it shows here.",
+        "Samples kept from one scrape of all targets of a job. Growing cardinality shows here.",
         "short",
         PromQL("sum by (job) (scrape_samples_post_metric_relabeling)", "{{job}}"),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
         stacked=True,
     )
 
 
 def rules() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Rule evaluation",
-        "How long each group of rules took the last time. A group that takes longer than its interval misses evaluations.",
+        "Duration of the last evaluation of each rule group. A group that takes longer than its interval misses evaluations.",
         "s",
         PromQL(f"max by (rule_group) (prometheus_rule_group_last_duration_seconds{{{PROMETHEUS}}})", "{{rule_group}}"),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
     )
 
 
 def log_lines() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Lines received",
-        "Log lines per second that Loki takes.",
+        "Log lines per second that Loki receives.",
         "cps",
         PromQL(f"sum(rate(loki_distributor_lines_received_total{{{LOKI}}}[{RATE}]))", "lines"),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
     )
 
 
 def log_loss() -> AnyPanel:
     refused = f"sum by (reason) (rate(loki_discarded_samples_total{{{LOKI}}}[{RATE}]))"
-    given_up = (
+    dropped = (
         'sum by (reason) (rate({__name__=~"loki_write_dropped_entries_total|promtail_dropped_entries_total"}[%s]))'
     )
-    return look.lines(
+    return panels.timeseries(
         "Lines lost",
-        "Per second: what Loki refused, and what the shipper gave up, by reason. What the pipeline drops on purpose is not "
-        "among them.",
+        "Lines per second that Loki refused or the shipper dropped, by reason. Lines that the pipeline drops on purpose do not count.",
         "cps",
         PromQL(refused, "refused: {{reason}}"),
-        PromQL(given_up % RATE, "given up: {{reason}}"),
+        PromQL(dropped % RATE, "given up: {{reason}}"),
         size=(8, 7),
-        onward=LINKS,
-        colours={"/^refused/": look.RED, "/^given up/": look.PURPLE},
+        links=LINKS,
+        colours={"/^refused/": colours.RED, "/^given up/": colours.PURPLE},
     )
 
 
 def log_queries() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Loki's requests",
-        "p95 by route: what is written, and what dashboards and rules ask.",
+        "p95 by route: writes, and the queries of dashboards and rules.",
         "s",
         PromQL(
             "histogram_quantile(0.95, sum by (route, le) "
@@ -236,7 +234,7 @@ def log_queries() -> AnyPanel:
             "{{route}}",
         ),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
     )
 
@@ -244,14 +242,14 @@ def log_queries() -> AnyPanel:
 def sampling() -> AnyPanel:
     decided = "otelcol_processor_tail_sampling_global_count_traces_sampled_total"
     kept = f'sum(rate({decided}{{{COLLECTOR},sampled="true"}}[{RATE}]))'
-    return look.lines(
+    return panels.timeseries(
         "Traces kept",
-        "Of the traces about which was decided. Errors and slow ones are all kept, so more than the tenth of the rest.",
+        "Share of decided traces that were kept. By default all failed and slow traces are kept and a tenth of the rest, so the share is above a tenth.",
         "percentunit",
         PromQL(f"{kept} / (sum(rate({decided}{{{COLLECTOR}}}[{RATE}])) > 0)", "kept"),
         size=(6, 7),
-        onward=LINKS,
-        most=1,
+        links=LINKS,
+        maximum=1,
     )
 
 
@@ -259,16 +257,16 @@ def spans() -> AnyPanel:
     def rate(counter: str) -> str:
         return f"sum(rate(otelcol_{counter}{{{COLLECTOR}}}[{RATE}]))"
 
-    return look.lines(
+    return panels.timeseries(
         "Spans",
-        "Per second: received, refused because memory is short, and sent on to Jaeger.",
+        "Spans per second: received, refused for lack of memory, and sent to Jaeger.",
         "ops",
         PromQL(rate("receiver_accepted_spans_total"), "received"),
         PromQL(rate("receiver_refused_spans_total"), "refused"),
         PromQL(rate("exporter_sent_spans_total"), "sent"),
         size=(6, 7),
-        onward=LINKS,
-        colours={"received": look.BLUE, "refused": look.RED, "sent": look.GREEN},
+        links=LINKS,
+        colours={"received": colours.BLUE, "refused": colours.RED, "sent": colours.GREEN},
     )
 
 
@@ -276,47 +274,47 @@ def queue() -> AnyPanel:
     size, capacity = (
         f"sum by (exporter) (otelcol_exporter_queue_{what}{{{COLLECTOR}}})" for what in ("size", "capacity")
     )
-    return look.lines(
+    return panels.timeseries(
         "Queue on disk",
-        "In use, of what waits for Jaeger and Loki when they are away. What is full loses what comes.",
+        "Use of the queues that hold data while Jaeger or Loki is away. A full queue loses new data.",
         "percentunit",
         PromQL(f"{size} / {capacity}", "{{exporter}}"),
         size=(6, 7),
-        onward=LINKS,
-        colours={"/jaeger/": look.BLUE, "/loki/": look.ORANGE},
-        most=1,
-        limit=LIMITS.telemetry_queue / 100,
+        links=LINKS,
+        colours={"/jaeger/": colours.BLUE, "/loki/": colours.ORANGE},
+        maximum=1,
+        threshold=AlertThreshold(("telemetry_queue",)),
     )
 
 
 def names() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Span names",
-        "Names that each service has used within an hour. Beyond its bound they are counted together.",
+        "Span names that each service used within an hour. Names beyond its limit are counted together.",
         "short",
         PromQL("count by (service) (group by (service, span_name) (traces_span_metrics_calls_total))", "{{service}}"),
         size=(6, 7),
-        onward=LINKS,
-        by_name=True,
+        links=LINKS,
+        service_colours=True,
     )
 
 
 def notifications() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Notifications",
-        "Per second, sent and failed, by receiver. The dead man's switch is among them.",
+        "Notifications per second, sent (by receiver) and failed, with those of the dead man's switch.",
         "ops",
         PromQL(f"sum by (integration) (rate(alertmanager_notifications_total[{RATE}]))", "{{integration}}"),
         PromQL(f"sum(rate(alertmanager_notifications_failed_total[{RATE}]))", "failed"),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
-        colours={"failed": look.RED},
+        colours={"failed": colours.RED},
     )
 
 
 def cpu() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "CPU",
         "Cores in use by each service.",
         "short",
@@ -324,23 +322,23 @@ def cpu() -> AnyPanel:
             f'sum by (service) (rate(container_cpu_usage_seconds_total{{name!="",{CHOSEN}}}[{RATE}]))', "{{service}}"
         ),
         size=(8, 7),
-        onward=LINKS,
-        series=onward.of_series(),
-        by_name=True,
+        links=LINKS,
+        series_links=panel_links.series_links(),
+        service_colours=True,
         stacked=True,
     )
 
 
 def samples() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Samples and queries",
-        "Per second: samples that Prometheus stores, and queries that it answers for dashboards.",
+        "Samples per second that Prometheus stores, and queries per second that it answers.",
         "ops",
         PromQL(f"sum(rate(prometheus_tsdb_head_samples_appended_total{{{PROMETHEUS}}}[{RATE}]))", "samples"),
         PromQL(
             f'sum(rate(prometheus_http_requests_total{{{PROMETHEUS},handler=~"/api/v1/query.*"}}[{RATE}]))', "queries"
         ),
         size=(8, 7),
-        onward=LINKS,
-        colours={"samples": look.BLUE, "queries": look.ORANGE},
+        links=LINKS,
+        colours={"samples": colours.BLUE, "queries": colours.ORANGE},
     )

@@ -1,14 +1,15 @@
-"""The host and the containers on it: what is used, what is short, who uses it."""
+"""The dashboard of the host and its containers: use and saturation of resources, and which service uses them."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import look, onward
+from config.dashboard_thresholds import AlertThreshold
+from dashboards import colours, panel_links, panels
 from dashboards.board import Row, board, choice
-from dashboards.look import AnyPanel
+from dashboards.panels import AnyPanel
 from dashboards.queries import PromQL
-from dashboards.signals import CHOSEN, LIMITS
+from dashboards.signal_series import CHOSEN, CONTAINER_MEMORY
 
-LINKS = onward.of_host()
+LINKS = panel_links.host_links()
 NODE = 'job="node_exporter"'
 CONTAINERS = f'job="cadvisor",name!="",{CHOSEN}'
 ENGINE = f'job="containers",{CHOSEN}'
@@ -29,93 +30,101 @@ def dashboard() -> Dashboard:
     )
 
 
-def _share(title: str, description: str, expr: str, alert: float) -> AnyPanel:
-    return look.number(
+def _share(title: str, description: str, expr: str, setting: str) -> AnyPanel:
+    threshold = AlertThreshold((setting,))
+    return panels.stat(
         title,
-        f"{description} Red from {alert:g} % on, where the alert is.",
+        f"{description} {threshold.sentence()}",
         "percentunit",
         PromQL(expr),
         size=(4, 4),
-        onward=LINKS,
-        steps=((0, look.GOOD), (alert / 100 * 0.8, look.WARNING), (alert / 100, look.BAD)),
+        links=LINKS,
+        steps=panels.alert_steps(threshold),
     )
 
 
 def cpu_now() -> AnyPanel:
-    return _share("CPU", "Of all cores, mean of five minutes.", "max(instance:node_cpu_used:ratio_rate5m)", LIMITS.cpu)
+    return _share(
+        "CPU",
+        "CPU in use, as a share of all cores, averaged over five minutes.",
+        "max(instance:node_cpu_used:ratio_rate5m)",
+        "cpu",
+    )
 
 
 def memory_now() -> AnyPanel:
-    return _share("Memory", "What is not available to new work.", "max(instance:node_memory_used:ratio)", LIMITS.memory)
+    return _share(
+        "Memory", "Memory that is not available to new work.", "max(instance:node_memory_used:ratio)", "memory"
+    )
 
 
 def disk_now() -> AnyPanel:
     expr = "max(instance_mountpoint:node_filesystem_used:ratio)"
-    return _share("Fullest disk", "As `df` counts it.", expr, LIMITS.disk)
+    return _share("Fullest disk", "Use of the fullest file system, as `df` counts it.", expr, "disk")
 
 
 def stalled_now() -> AnyPanel:
     expr = f"max(rate(node_pressure_io_stalled_seconds_total{{{NODE}}}[$__rate_interval]))"
-    description = "Time in which every process waited for the disk."
-    return _share("Waiting for disk", description, expr, LIMITS.io_stalled)
+    description = "Share of time in which every process waited for the disk (PSI `full`)."
+    return _share("Waiting for disk", description, expr, "io_stalled")
 
 
 def containers_now() -> AnyPanel:
-    return look.number(
+    return panels.stat(
         "Containers",
-        "How many containers of the chosen services run.",
+        "Running containers of the chosen services.",
         "short",
         PromQL(f"count(container_last_seen{{{CONTAINERS}}})"),
         size=(4, 4),
-        onward=onward.of_chosen(),
+        links=panel_links.infrastructure_links(),
     )
 
 
 def restarts_now() -> AnyPanel:
-    return look.number(
+    return panels.stat(
         "Restarts",
-        "Of the chosen services' containers in the last quarter of an hour.",
+        "Restarts of the chosen services' containers in the last 15 minutes.",
         "short",
         PromQL(f"sum(round(increase(engine_container_restarts_total{{{ENGINE}}}[15m])))"),
         size=(4, 4),
-        onward=onward.of_chosen(),
-        steps=((0, look.GOOD), (1, look.WARNING), (LIMITS.container_restarts, look.BAD)),
+        links=panel_links.infrastructure_links(),
+        steps=((0, colours.GOOD), (1, colours.WARNING), (AlertThreshold(("container_restarts",)), colours.BAD)),
     )
 
 
 def cpu() -> AnyPanel:
     by_mode = f'rate(node_cpu_seconds_total{{{NODE},mode!="idle"}}[$__rate_interval])'
-    return look.lines(
+    return panels.timeseries(
         "CPU by mode",
-        "Share of all cores. `iowait` is idle time in which somebody waited for a disk; `steal` went to other guests.",
+        "Share of all cores. `iowait` is idle time in which a process waited for a disk. `steal` is time that other guests got.",
         "percentunit",
         PromQL(f"avg by (mode) (sum by (mode, cpu) ({by_mode}))", "{{mode}}"),
         size=(8, 8),
-        onward=LINKS,
+        links=LINKS,
         colours={
-            "user": look.BLUE,
-            "system": look.ORANGE,
-            "iowait": look.PURPLE,
-            "steal": look.RED,
-            "nice": look.SKY,
-            "/irq/": look.GREY,
+            "user": colours.BLUE,
+            "system": colours.ORANGE,
+            "iowait": colours.PURPLE,
+            "steal": colours.RED,
+            "nice": colours.SKY,
+            "/irq/": colours.GREY,
         },
         stacked=True,
-        most=1,
+        maximum=1,
     )
 
 
 def memory() -> AnyPanel:
     total, available = (f"node_memory_{name}_bytes{{{NODE}}}" for name in ("MemTotal", "MemAvailable"))
-    return look.lines(
+    return panels.timeseries(
         "Memory",
-        "What is used, and what there is. The page cache counts as available.",
+        "Used and total memory. The page cache counts as available.",
         "bytes",
         PromQL(f"{total} - {available}", "used"),
         PromQL(total, "total"),
         size=(8, 8),
-        onward=LINKS,
-        colours={"used": look.BLUE, "total": look.GREY},
+        links=LINKS,
+        colours={"used": colours.BLUE, "total": colours.GREY},
     )
 
 
@@ -123,30 +132,30 @@ def pressure() -> AnyPanel:
     def waits(what: str) -> str:
         return f"max(rate(node_pressure_{what}_seconds_total{{{NODE}}}[$__rate_interval]))"
 
-    return look.lines(
+    return panels.timeseries(
         "Waiting",
-        "Share of time in which at least one process waited for it, as the kernel counts pressure (PSI).",
+        "Share of time in which at least one process waited for the resource (PSI, pressure as the kernel counts it).",
         "percentunit",
         PromQL(waits("cpu_waiting"), "CPU"),
         PromQL(waits("memory_waiting"), "memory"),
         PromQL(waits("io_waiting"), "disk"),
         size=(8, 8),
-        onward=LINKS,
-        colours={"CPU": look.BLUE, "memory": look.PURPLE, "disk": look.ORANGE},
+        links=LINKS,
+        colours={"CPU": colours.BLUE, "memory": colours.PURPLE, "disk": colours.ORANGE},
     )
 
 
 def disks() -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         "Disk in use",
-        "By file system, as `df` counts it.",
+        "Use of each file system, as `df` counts it.",
         "percentunit",
         PromQL("max by (mountpoint) (instance_mountpoint:node_filesystem_used:ratio)", "{{mountpoint}}"),
         size=(8, 7),
-        onward=LINKS,
+        links=LINKS,
         shades=True,
-        most=1,
-        limit=LIMITS.disk / 100,
+        maximum=1,
+        threshold=AlertThreshold(("disk",)),
     )
 
 
@@ -154,15 +163,15 @@ def disk_io() -> AnyPanel:
     def bytes_of(way: str) -> str:
         return f"sum(rate(node_disk_{way}_bytes_total{{{NODE}}}[$__rate_interval]))"
 
-    return look.lines(
+    return panels.timeseries(
         "Disk traffic",
         "Bytes per second read from and written to all disks.",
         "Bps",
         PromQL(bytes_of("read"), "read"),
         PromQL(bytes_of("written"), "written"),
         size=(8, 7),
-        onward=LINKS,
-        colours={"read": look.BLUE, "written": look.ORANGE},
+        links=LINKS,
+        colours={"read": colours.BLUE, "written": colours.ORANGE},
     )
 
 
@@ -170,32 +179,38 @@ def network() -> AnyPanel:
     def bytes_of(way: str) -> str:
         return f'sum(rate(container_network_{way}_bytes_total{{job="cadvisor",id="/"}}[$__rate_interval]))'
 
-    return look.lines(
+    return panels.timeseries(
         "Network of the host",
         "Bytes per second through the host's own interfaces.",
         "Bps",
         PromQL(bytes_of("receive"), "received"),
         PromQL(bytes_of("transmit"), "sent"),
         size=(8, 7),
-        onward=LINKS,
-        colours={"received": look.BLUE, "sent": look.ORANGE},
+        links=LINKS,
+        colours={"received": colours.BLUE, "sent": colours.ORANGE},
     )
 
 
 def _by_service(
-    title: str, description: str, unit: str, expr: str, *, most: float | None = None, limit: float | None = None
+    title: str,
+    description: str,
+    unit: str,
+    expr: str,
+    *,
+    maximum: float | None = None,
+    threshold: AlertThreshold | None = None,
 ) -> AnyPanel:
-    return look.lines(
+    return panels.timeseries(
         title,
         description,
         unit,
         PromQL(expr, "{{service}}"),
         size=(8, 7),
-        onward=onward.of_chosen(),
-        series=onward.of_series(),
-        by_name=True,
-        most=most,
-        limit=limit,
+        links=panel_links.infrastructure_links(),
+        series_links=panel_links.series_links(),
+        service_colours=True,
+        maximum=maximum,
+        threshold=threshold,
     )
 
 
@@ -206,15 +221,16 @@ def container_cpu() -> AnyPanel:
 
 def container_memory() -> AnyPanel:
     expr = f"sum by (service) (container_memory_working_set_bytes{{{CONTAINERS}}})"
-    description = "Working set: with the files that the kernel caches for it and that were read lately."
+    description = "Working set of the containers of each service. It includes cached files that were read lately."
     return _by_service("Memory by service", description, "bytes", expr)
 
 
 def container_of_limit() -> AnyPanel:
     expr = f"max by (service) (name:container_memory_used:ratio{{{CHOSEN}}})"
-    description = "Of the fullest container of each service, as a share of its limit, without cached files."
-    limit = LIMITS.container_memory / 100
-    return _by_service("Memory of its limit", description, "percentunit", expr, most=1, limit=limit)
+    description = "Memory of the fullest container of each service, as a share of its limit. Cached files do not count."
+    return _by_service(
+        "Memory, share of limit", description, "percentunit", expr, maximum=1, threshold=CONTAINER_MEMORY
+    )
 
 
 def container_network() -> AnyPanel:
@@ -231,14 +247,12 @@ def container_throttled() -> AnyPanel:
         for what in ("throttled_periods", "periods")
     )
     expr = f"max by (service) ({throttled} / ({periods} > 0))"
-    description = "Share of scheduling periods in which a container with a CPU quota was held back by it."
-    limit = LIMITS.container_throttled / 100
-    return _by_service("Held back by CPU quota", description, "percentunit", expr, most=1, limit=limit)
+    description = "Share of scheduling periods in which a container was throttled by its CPU quota."
+    threshold = AlertThreshold(("container_throttled",))
+    return _by_service("Throttled by CPU quota", description, "percentunit", expr, maximum=1, threshold=threshold)
 
 
 def container_stalled() -> AnyPanel:
     expr = f"max by (service) (rate(container_pressure_memory_waiting_seconds_total{{{CONTAINERS}}}[$__rate_interval]))"
-    description = (
-        "Share of time in which a process of the service waited for memory (PSI): before the kernel kills, it waits."
-    )
+    description = "Share of time in which a process of the service waited for memory (PSI). It grows before the kernel kills a process."
     return _by_service("Waiting for memory", description, "percentunit", expr)

@@ -1,4 +1,4 @@
-"""What the dashboards ask, read from the committed JSON, as Grafana's data sources would ask it."""
+"""The queries of the dashboards, read from the committed JSON and filled in as Grafana does."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,22 +9,23 @@ from typing import Any
 JSON = Path(__file__).parent.parent / "dashboards" / "json"
 
 INTERVALS = {"$__rate_interval": "1m", "$__auto": "1m", "$__range": "1h", "$__interval": "15s"}
-"""What Grafana sets by the width of a panel and the scrape interval; the shortest that it can be with 15 s."""
+"""What Grafana sets by the width of a panel and the scrape interval; these are the shortest with a scrape interval of 15 s."""
 VARIABLES = {"service": "..*", "trace_service": "shop", "level": "..*", "text": ""}
-"""The values of the dashboards' own variables, unless a test has others: `All` where a variable has it."""
+"""Values of the dashboards' own variables, unless a test gives others: `All` if the variable has it."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class DashboardQuery:
     """One query."""
 
     board: str
     """uid of the dashboard."""
     panel: str
-    """Title of the panel; of what else asks, what it is and its name."""
+    """Title of the panel, or `variable` or `annotation`."""
     source: str
     """uid of the data source."""
-    query: Mapping[str, Any]
+    json: Mapping[str, Any]
+    """The query as the dashboard has it."""
     ref: str
 
     @property
@@ -33,8 +34,8 @@ class Asked:
 
     @property
     def expr(self) -> str:
-        """The query in the language of its source, as it is written."""
-        return str(self.query.get("expr", self.query.get("query", "")))
+        """The query in the language of its source, with its variables."""
+        return str(self.json.get("expr", self.json.get("query", "")))
 
     def filled_in(self, **variables: str) -> str:
         """`expr` with all variables as Grafana fills them in."""
@@ -42,7 +43,7 @@ class Asked:
 
 
 def filled_in(text: str, **variables: str) -> str:
-    """With every variable replaced, as in ``$name`` or ``${name:format}``."""
+    """`text` with every variable replaced, written as ``$name``, ``${name}`` or ``${name:pipe}``."""
     for name, value in INTERVALS.items():
         text = text.replace(name, value)
     for name, value in sorted({**VARIABLES, **variables}.items(), reverse=True):
@@ -57,7 +58,7 @@ def boards() -> dict[str, dict[str, Any]]:
 
 
 def panels(board: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """All panels of a dashboard but the headings."""
+    """All panels of a dashboard except headings."""
     for panel in board["panels"]:
         if panel["type"] == "row":
             yield from panels({"panels": panel.get("panels", [])})
@@ -65,18 +66,18 @@ def panels(board: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield panel
 
 
-def asked() -> list[Asked]:
+def queries() -> list[DashboardQuery]:
     """Every query of every panel, variable and annotation."""
-    return [query for uid, board in boards().items() for query in _asked(uid, board)]
+    return [query for uid, board in boards().items() for query in _queries(uid, board)]
 
 
-def _asked(uid: str, board: Mapping[str, Any]) -> Iterator[Asked]:
+def _queries(uid: str, board: Mapping[str, Any]) -> Iterator[DashboardQuery]:
     for panel in panels(board):
         for target in panel.get("targets", ()):
-            yield Asked(uid, panel["title"], target["datasource"]["uid"], target, target["refId"])
+            yield DashboardQuery(uid, panel["title"], target["datasource"]["uid"], target, target["refId"])
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
-            yield Asked(uid, "variable", variable["datasource"]["uid"], variable["query"], variable["name"])
+            yield DashboardQuery(uid, "variable", variable["datasource"]["uid"], variable["query"], variable["name"])
     for annotation in board["annotations"]["list"]:
         query = annotation.get("target", annotation)
-        yield Asked(uid, "annotation", annotation["datasource"]["uid"], query, annotation["name"])
+        yield DashboardQuery(uid, "annotation", annotation["datasource"]["uid"], query, annotation["name"])

@@ -1,7 +1,7 @@
-"""Every query and every link of the dashboards, answered and followed while the shop works beside the stack.
+"""Sends every query of the dashboards and follows every link, with the shop at work beside the stack.
 
-A query without data fails, unless it is listed here with a reason; and one that is listed and has data fails too. Links
-lead from one real failed request to the next thing that somebody who looks for its cause would open.
+A query without data fails, unless it is listed here with a reason; a listed query with data fails too. The links start at one real
+failed request, and each leads to the next page that you would open to find the cause.
 """
 
 import re
@@ -14,56 +14,56 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from tests import grafana_page, panels
+from tests import dashboard_queries, grafana_page
+from tests.dashboard_queries import DashboardQuery, filled_in
 from tests.e2e import tracing
 from tests.e2e.answers import answer, exemplars, of_past, recent
 from tests.e2e.deployment import Deployment
 from tests.e2e.grafana import Grafana, pane
 from tests.e2e.troubleshooting import service, tags
 from tests.e2e.wait import until
-from tests.panels import Asked, filled_in
 
 SERVICE = "orders"
-"""The one that fails and is slow in the load's own incident."""
+"""The service that fails and is slow in the incident of the load."""
 
 WITHOUT_DATA = {
     "stack: Lines lost: A": "Loki counts reasons of refusal from the first refusal on, and refuses nothing here",
 }
 """Query → why it has no data here."""
-NOT_FOLLOWED = {"Log of the host": "whether a host has one that is shipped depends on the machine of the test"}
+NOT_FOLLOWED = {"Log of the host": "only some test machines have a host log that is shipped"}
 """Title of a link → why."""
 
-QUERIES = panels.asked()
+QUERIES = dashboard_queries.queries()
 
 
-def each(condition: Callable[[Asked], bool]) -> pytest.MarkDecorator:
-    chosen = [asked for asked in QUERIES if condition(asked)]
-    return pytest.mark.parametrize("asked", chosen, ids=[asked.where for asked in chosen])
+def each(condition: Callable[[DashboardQuery], bool]) -> pytest.MarkDecorator:
+    chosen = [query for query in QUERIES if condition(query)]
+    return pytest.mark.parametrize("query", chosen, ids=[query.where for query in chosen])
 
 
 class Dashboards:
-    """Needs the fixtures `busy`, a stack whose shop has had its incident and is still at work; `grafana`, that stack's;
-    and `failed`, the id of a trace in which SERVICE has failed."""
+    """Fixtures: `busy`, a stack whose shop has had its incident and is still at work; `grafana`, the Grafana of that stack; `failed`,
+    the id of a trace in which SERVICE failed."""
 
-    @each(lambda asked: asked.where not in WITHOUT_DATA and not of_past(asked))
-    def test_a_query_is_answered_with_data(self, busy: Deployment, asked: Asked) -> None:
-        assert until(partial(answer, busy, asked, **_choice(asked.board)), seconds=45)
+    @each(lambda query: query.where not in WITHOUT_DATA and not of_past(query))
+    def test_a_query_is_answered_with_data(self, busy: Deployment, query: DashboardQuery) -> None:
+        assert until(partial(answer, busy, query, **_choice(query.board)), seconds=45)
 
     @each(of_past)
-    def test_a_query_of_the_past_is_answered_where_there_is_one(self, busy: Deployment, asked: Asked) -> None:
-        assert until(partial(answer, busy, recent(asked), **_choice(asked.board)), seconds=45)
+    def test_a_comparison_with_the_past_is_answered(self, busy: Deployment, query: DashboardQuery) -> None:
+        assert until(partial(answer, busy, recent(query), **_choice(query.board)), seconds=45)
 
-    @each(lambda asked: asked.where in WITHOUT_DATA)
-    def test_what_is_listed_without_data_has_none(self, busy: Deployment, asked: Asked) -> None:
-        assert not answer(busy, asked, **_choice(asked.board))
+    @each(lambda query: query.where in WITHOUT_DATA)
+    def test_a_query_listed_without_data_has_none(self, busy: Deployment, query: DashboardQuery) -> None:
+        assert not answer(busy, query, **_choice(query.board))
 
-    @pytest.mark.parametrize("uid", panels.boards())
-    def test_a_dashboard_is_one_by_the_schema_of_grafana(self, grafana: Grafana, uid: str) -> None:
-        order = {"dashboard": (panels.JSON / f"{uid}.json").read_text()}
+    @pytest.mark.parametrize("uid", dashboard_queries.boards())
+    def test_a_dashboard_fits_the_schema_of_grafana(self, grafana: Grafana, uid: str) -> None:
+        body = {"dashboard": (dashboard_queries.JSON / f"{uid}.json").read_text()}
         url = f"{grafana.stack.url('grafana')}/api/dashboards/validate"
-        answer = requests.post(url, json=order, auth=("admin", grafana.password), timeout=30)
+        answer = requests.post(url, json=body, auth=("admin", grafana.password), timeout=30)
         if answer.status_code == 404:
-            pytest.skip("only Grafana 9 and 10 judge a dashboard without storing it")
+            pytest.skip("only Grafana 9 and 10 validate a dashboard without storing it")
         assert answer.json() == {"isValid": True}
 
     def test_equal_messages_are_counted_together(self, busy: Deployment) -> None:
@@ -72,19 +72,19 @@ class Dashboards:
         ]
         body = {"streams": [{"stream": {"service": "bookings", "level": "error"}, "values": values}]}
         requests.post(f"{busy.past_front('loki')}/loki/api/v1/push", json=body, timeout=30).raise_for_status()
-        [asked] = [one for one in QUERIES if one.panel == "Top 10 error messages"]
-        [counted] = until(lambda: answer(busy, asked, service="bookings"))
+        [query] = [one for one in QUERIES if one.panel == "Top 10 error messages"]
+        [counted] = until(lambda: answer(busy, query, service="bookings"))
         assert counted["metric"] == {"service": "bookings", "said": "order · of customer · failed"}
         assert counted["value"][1] == "2"
 
-    def test_the_service_map_has_an_arrow_for_each_call_and_the_table_beside_it_all_its_numbers(
+    def test_the_service_map_has_an_edge_for_each_call_and_the_table_has_all_its_numbers(
         self, busy: Deployment
     ) -> None:
         def arrows(panel: str) -> dict[str, set[tuple[str, str]]]:
             return {
-                asked.ref: {(found["metric"]["source"], found["metric"]["target"]) for found in answer(busy, asked)}
-                for asked in QUERIES
-                if asked.panel == panel
+                query.ref: {(found["metric"]["source"], found["metric"]["target"]) for found in answer(busy, query)}
+                for query in QUERIES
+                if query.panel == panel
             }
 
         calls = {("user", "gateway"), ("gateway", SERVICE), (SERVICE, "products")}
@@ -95,26 +95,26 @@ class Dashboards:
 
     # Links of the panels
 
-    @pytest.mark.parametrize("uid", panels.boards())
+    @pytest.mark.parametrize("uid", dashboard_queries.boards())
     def test_every_link_of_a_panel_leads_to_something(self, grafana: Grafana, uid: str) -> None:
-        # Of the rows for one service each, and so of that dashboard, one is enough.
+        # The overview repeats a row for each service: one service is enough.
         choice = _choice("golden-signals" if uid == "overview" else uid)
         found = {
             filled_in(_now(link["url"]), **choice)
-            for panel in panels.panels(panels.boards()[uid])
+            for panel in dashboard_queries.panels(dashboard_queries.boards()[uid])
             for link in panel["links"]
             if link["title"] not in NOT_FOLLOWED
         }
         assert found
         assert [address for address in found if not until(partial(grafana.follow, address))] == []
 
-    @pytest.mark.parametrize("uid", panels.boards())
+    @pytest.mark.parametrize("uid", dashboard_queries.boards())
     def test_links_of_a_series_lead_to_the_signals_lines_and_traces_of_its_service(
         self, grafana: Grafana, uid: str
     ) -> None:
         found = {
             _now(link["url"].replace("${__field.labels.service}", SERVICE))
-            for panel in panels.panels(panels.boards()[uid])
+            for panel in dashboard_queries.panels(dashboard_queries.boards()[uid])
             for link in panel.get("fieldConfig", {}).get("defaults", {}).get("links", ())
         }
         for address in found:
@@ -124,8 +124,8 @@ class Dashboards:
 
     def test_a_trace_id_in_the_table_of_errors_opens_the_trace(self, busy: Deployment, grafana: Grafana) -> None:
         [link] = _links_of_cells("overview", "Last 100 errors", "Trace")
-        [asked] = [one for one in QUERIES if (one.board, one.panel) == ("overview", "Last 100 errors")]
-        streams = until(lambda: answer(busy, asked, service=SERVICE))
+        [query] = [one for one in QUERIES if (one.board, one.panel) == ("overview", "Last 100 errors")]
+        streams = until(lambda: answer(busy, query, service=SERVICE))
         identifiers = {stream["stream"]["trace_id"] for stream in streams}
         assert identifiers
         for identifier in identifiers:
@@ -133,9 +133,9 @@ class Dashboards:
             assert trace["traceID"] == identifier
 
     def test_a_slow_trace_in_its_table_opens_the_trace(self, busy: Deployment, grafana: Grafana) -> None:
-        # By the link of the data source: a query of the id and of no type.
-        [asked] = [one for one in QUERIES if (one.board, one.panel) == ("overview", "Slow traces")]
-        for shown in until(lambda: answer(busy, asked, trace_service=SERVICE)):
+        # The link is that of the data source: a query with the id and without a type.
+        [query] = [one for one in QUERIES if (one.board, one.panel) == ("overview", "Slow traces")]
+        for shown in until(lambda: answer(busy, query, trace_service=SERVICE)):
             [trace] = grafana.through("jaeger", f"/api/traces/{shown['traceID']}")["data"]
             assert max(span["duration"] for span in trace["spans"]) >= 1_000_000
 
@@ -143,13 +143,13 @@ class Dashboards:
 
     def test_every_exemplar_opens_a_trace(self, busy: Deployment, grafana: Grafana) -> None:
         [link] = grafana.json_data("prometheus")["exemplarTraceIdDestinations"]
-        shown = [asked for asked in QUERIES if asked.query.get("exemplar")]
+        shown = [query for query in QUERIES if query.json.get("exemplar")]
         assert shown
-        for asked in shown:
-            found = until(partial(exemplars, busy, asked.filled_in(service=SERVICE)))
+        for query in shown:
+            found = until(partial(exemplars, busy, query.filled_in(service=SERVICE)))
             assert all(tracing.exists(busy, identifier) for identifier in found)
-            [(_, target)] = grafana_page.of_exemplar(link, found[0], ("now-15m", "now"))
-            identifier = grafana_page.asks_for_trace(target)
+            [(_, target)] = grafana_page.exemplar_links(link, found[0], ("now-15m", "now"))
+            identifier = grafana_page.trace_id(target)
             [trace] = grafana.through("jaeger", f"/api/traces/{identifier}")["data"]
             assert trace["traceID"] == found[0]
 
@@ -157,8 +157,8 @@ class Dashboards:
         [link] = grafana.json_data("loki")["derivedFields"]
         query = f'{{service="{SERVICE}",level="error"}} | trace_id="{failed}"'
         [stream, *_] = until(lambda: grafana.lines(query, time.time() - 900, time.time()))
-        [(_, target)] = grafana_page.of_line(link, stream["stream"])
-        [trace] = grafana.through("jaeger", f"/api/traces/{grafana_page.asks_for_trace(target)}")["data"]
+        [(_, target)] = grafana_page.line_links(link, stream["stream"])
+        [trace] = grafana.through("jaeger", f"/api/traces/{grafana_page.trace_id(target)}")["data"]
         assert SERVICE in {service(trace, span) for span in trace["spans"]}
 
     def test_a_span_leads_to_its_lines_in_the_log(self, grafana: Grafana, failed: str) -> None:
@@ -172,10 +172,10 @@ class Dashboards:
 
     def test_a_span_leads_to_the_metrics_of_its_service(self, grafana: Grafana, failed: str) -> None:
         link = grafana.json_data("jaeger")["tracesToMetrics"]
-        asked = grafana_page.metrics(link, *_failed_span(grafana, failed))
-        assert len(asked) == 3
+        queries = grafana_page.metrics(link, *_failed_span(grafana, failed))
+        assert len(queries) == 3
         everything = {one["name"]: re.sub(r"service=`[^`]+`,?", "", one["query"]) for one in link["queries"]}
-        for name, query in asked.items():
+        for name, query in queries.items():
             [own], [of_all] = (
                 grafana.through(link["datasourceUid"], "/api/v1/query", query=text)["data"]["result"]
                 for text in (query, everything[name])
@@ -185,18 +185,18 @@ class Dashboards:
 
 
 def _choice(board: str) -> dict[str, str]:
-    """What a user may choose: all services where that is possible, else the one."""
+    """Values of the variables: all services if the dashboard allows that, else one."""
     one = {"service": SERVICE, "trace_service": SERVICE}
     return one if board == "golden-signals" else {"trace_service": SERVICE}
 
 
 def _now(url: str) -> str:
-    """As if the dashboard showed the last quarter of an hour."""
+    """The address with the last 15 minutes as its time range."""
     return url.replace("${__from}", "now-15m").replace("${__to}", "now")
 
 
 def _links_of_cells(board: str, title: str, column: str) -> Iterator[str]:
-    for panel in panels.panels(panels.boards()[board]):
+    for panel in dashboard_queries.panels(dashboard_queries.boards()[board]):
         for override in panel.get("fieldConfig", {}).get("overrides", ()) if panel["title"] == title else ():
             for one in override["properties"]:
                 if one["id"] == "links" and override["matcher"]["options"] == column:
@@ -205,7 +205,7 @@ def _links_of_cells(board: str, title: str, column: str) -> Iterator[str]:
 
 
 def _failed_span(grafana: Grafana, trace_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A trace, and a span of it in which SERVICE has failed: as Jaeger answers, with nothing added."""
+    """A trace as Jaeger returns it, and a failed span of SERVICE in it."""
     [trace] = grafana.through("jaeger", f"/api/traces/{trace_id}")["data"]
     [span, *_] = [span for span in trace["spans"] if service(trace, span) == SERVICE and tags(span).get("error")]
     return trace, span

@@ -1,0 +1,268 @@
+"""The dashboard of one service: its golden signals, logs, traces and calls."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from dashboards import colours, panel_links, panels, shared_panels, signal_series
+from dashboards.board import Row, board, choice
+from dashboards.panels import AnyPanel
+from dashboards.queries import LogQL, PromQL, compared
+from dashboards.signal_series import CONTAINER_MEMORY, DURATION
+
+LINKS = panel_links.service_links("${service}")
+THIS = 'service="$service"'
+RAW = f'job="application",{THIS}'
+
+
+def dashboard() -> Dashboard:
+    return board(
+        "golden-signals",
+        "Golden signals of one service",
+        "Traffic, errors, latency and saturation of one service, then its logs, its traces and its calls.",
+        Row((up(), requests(), errors(), p95(), active())),
+        Row((traffic(), error_ratio(), latency())),
+        Row((routes(), statuses(), route_latency()), "By route"),
+        Row((cpu(), memory(), kept_traces()), "Saturation, and kept traces"),
+        Row((log_levels(), last_errors(), slow_traces()), "Logs and traces"),
+        Row((callers(), callees(), operations()), "Callers, calls and operations, from traces"),
+        variables=(
+            choice("service", "Service", "The service to look at.", signal_series.SERVICE_VALUES, several=False),
+        ),
+    )
+
+
+def up() -> AnyPanel:
+    return panels.stat(
+        "Instances up",
+        "Instances of the service that answer Prometheus.",
+        "short",
+        PromQL(f"sum(up{{{RAW}}})"),
+        size=(4, 4),
+        links=LINKS,
+        steps=((0, colours.BAD), (1, colours.GOOD)),
+    )
+
+
+def requests() -> AnyPanel:
+    return panels.stat(
+        "Requests",
+        "Requests per second, averaged over five minutes.",
+        "reqps",
+        PromQL(f"{signal_series.REQUESTS}{{{THIS}}}"),
+        size=(5, 4),
+        links=LINKS,
+    )
+
+
+def errors() -> AnyPanel:
+    return panels.stat(
+        "Errors",
+        f"Share of requests answered with a status of 500 or more. {signal_series.ERROR_RATIO.sentence()}",
+        "percentunit",
+        PromQL(f"{signal_series.RATIO}{{{THIS}}}"),
+        size=(5, 4),
+        links=LINKS,
+        steps=panels.alert_steps(signal_series.ERROR_RATIO, warning=5),
+    )
+
+
+def p95() -> AnyPanel:
+    return panels.stat(
+        "p95",
+        f"95 % of requests are answered within this time. {signal_series.LATENCY.sentence()}",
+        "s",
+        PromQL(f"{signal_series.quantile(95)}{{{THIS}}}"),
+        size=(5, 4),
+        links=LINKS,
+        steps=panels.alert_steps(signal_series.LATENCY, warning=2),
+    )
+
+
+def active() -> AnyPanel:
+    return panels.stat(
+        "Active requests",
+        "Requests in progress.",
+        "short",
+        PromQL(f"{signal_series.ACTIVE}{{{THIS}}}"),
+        size=(5, 4),
+        links=LINKS,
+    )
+
+
+def traffic() -> AnyPanel:
+    return panels.timeseries(
+        "Traffic",
+        "Requests per second, averaged over five minutes, compared with yesterday and last week.",
+        "reqps",
+        *compared(f"{signal_series.REQUESTS}{{{THIS}}}@past", "now"),
+        size=(8, 8),
+        links=LINKS,
+    )
+
+
+def error_ratio() -> AnyPanel:
+    return shared_panels.error_ratio(f"{signal_series.RATIO}{{{THIS}}}@past", size=(8, 8), links=LINKS)
+
+
+def latency() -> AnyPanel:
+    return shared_panels.latency(
+        "Latency", lambda percent: f"{signal_series.quantile(percent)}{{{THIS}}}@past", size=(8, 8), links=LINKS
+    )
+
+
+def routes() -> AnyPanel:
+    return panels.timeseries(
+        "Requests by route",
+        "Requests per second by route template and method.",
+        "reqps",
+        PromQL(
+            f"sum by (http_route, http_request_method) (rate({DURATION}_count{{{RAW}}}[$__rate_interval]))",
+            "{{http_request_method}} {{http_route}}",
+        ),
+        size=(8, 7),
+        links=LINKS,
+        stacked=True,
+        shades=True,
+    )
+
+
+def statuses() -> AnyPanel:
+    return panels.timeseries(
+        "Answers by status",
+        "Requests per second by HTTP status.",
+        "reqps",
+        PromQL(
+            f"sum by (http_response_status_code) (rate({DURATION}_count{{{RAW}}}[$__rate_interval]))",
+            "{{http_response_status_code}}",
+        ),
+        size=(8, 7),
+        links=LINKS,
+        colours={"/^2/": colours.GREEN, "/^3/": colours.SKY, "/^4/": colours.ORANGE, "/^5/": colours.RED},
+        stacked=True,
+    )
+
+
+def route_latency() -> AnyPanel:
+    return panels.timeseries(
+        "p95 by route",
+        "95 % of the requests for a route are answered within this time.",
+        "s",
+        PromQL(
+            "histogram_quantile(0.95, sum by (http_route, http_request_method, le) "
+            f"(rate({DURATION}_bucket{{{RAW}}}[$__rate_interval])))",
+            "{{http_request_method}} {{http_route}}",
+        ),
+        size=(8, 7),
+        links=LINKS,
+        shades=True,
+        threshold=signal_series.LATENCY,
+    )
+
+
+def cpu() -> AnyPanel:
+    return panels.timeseries(
+        "CPU",
+        "Cores in use by each container of the service.",
+        "short",
+        PromQL(
+            f'sum by (name) (rate(container_cpu_usage_seconds_total{{job="cadvisor",{THIS}}}[$__rate_interval]))',
+            "{{name}}",
+        ),
+        size=(8, 7),
+        links=LINKS,
+        shades=True,
+    )
+
+
+def memory() -> AnyPanel:
+    return panels.timeseries(
+        "Memory, share of limit",
+        "Working set of each container of the service, as a share of its limit. The kernel kills a container at its limit.",
+        "percentunit",
+        PromQL(f"max by (name) (name:container_memory_used:ratio{{{THIS}}})", "{{name}}"),
+        size=(8, 7),
+        links=LINKS,
+        shades=True,
+        maximum=1,
+        threshold=CONTAINER_MEMORY,
+    )
+
+
+def kept_traces() -> AnyPanel:
+    return panels.timeseries(
+        "Kept traces",
+        "p95 of the spans of kept traces, with exemplars: each point opens a trace in Jaeger. Slow and failed traces are kept more often than others, so this does not measure the service.",
+        "s",
+        PromQL(
+            f"histogram_quantile(0.95, sum by (le) (rate(traces_kept_duration_seconds_bucket{{{THIS}}}[$__rate_interval])))",
+            "p95 of kept traces",
+            exemplars=True,
+        ),
+        size=(8, 7),
+        links=LINKS,
+        colours={"p95 of kept traces": colours.PURPLE},
+    )
+
+
+def log_levels() -> AnyPanel:
+    return panels.timeseries(
+        "Log lines by level",
+        "Log lines per second.",
+        "cps",
+        LogQL(f"sum by (level) (rate({{{THIS}}}[$__auto]))", "{{level}}"),
+        size=(6, 9),
+        links=LINKS,
+        colours=colours.LEVELS,
+        stacked=True,
+    )
+
+
+def last_errors() -> AnyPanel:
+    return shared_panels.last_errors(THIS, (10, 9), LINKS)
+
+
+def slow_traces() -> AnyPanel:
+    return shared_panels.slow_traces("$service", (8, 9), LINKS)
+
+
+def callers() -> AnyPanel:
+    return panels.timeseries(
+        "Called by",
+        "Calls per second from each service that calls this one.",
+        "reqps",
+        PromQL(
+            'sum by (client) (rate(traces_service_graph_request_total{server="$service"}[$__rate_interval]))',
+            "{{client}}",
+        ),
+        size=(8, 7),
+        links=LINKS,
+        service_colours=True,
+    )
+
+
+def callees() -> AnyPanel:
+    return panels.timeseries(
+        "Calls",
+        "Calls per second to each service or database that this one calls.",
+        "reqps",
+        PromQL(
+            'sum by (server) (rate(traces_service_graph_request_total{client="$service"}[$__rate_interval]))',
+            "{{server}}",
+        ),
+        size=(8, 7),
+        links=LINKS,
+        service_colours=True,
+    )
+
+
+def operations() -> AnyPanel:
+    return panels.timeseries(
+        "Operations",
+        "Spans per second by name. All spans count, because they are counted before sampling.",
+        "ops",
+        PromQL(
+            f"sum by (span_name) (rate(traces_span_metrics_calls_total{{{THIS}}}[$__rate_interval]))", "{{span_name}}"
+        ),
+        size=(8, 7),
+        links=LINKS,
+        shades=True,
+    )
