@@ -5,7 +5,7 @@ An alert here is made and documented as in `config/alerts/`; its cases stand in 
 
 from typing import Any
 
-from config.alerts import Alert, Group, Thresholds, as_yaml
+from config.alerts import Alert, Group, Thresholds, Topic, as_yaml
 from config.settings import Settings
 from config.units import seconds
 
@@ -43,6 +43,7 @@ def groups(limits: Thresholds) -> tuple[Group, ...]:
 def _now(limits: Thresholds) -> Group:
     return Group(
         "logs",
+        Topic("logs", traced=True),
         (
             Alert(
                 name="LogErrorBurst",
@@ -91,6 +92,7 @@ def _now(limits: Thresholds) -> Group:
 def _senders() -> Group:
     return Group(
         "logs-senders",
+        Topic("logs"),
         (
             Alert(
                 name="OtlpSenderManyServices",
@@ -123,6 +125,7 @@ def _silence(limits: Thresholds) -> Group:
     ]
     return Group(
         "logs-silence",
+        Topic("logs", traced=True),
         (
             Alert(
                 name="LogServiceSilent",

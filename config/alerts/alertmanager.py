@@ -1,14 +1,10 @@
 """Alertmanager about itself (0.28 to 0.34)."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
 
 
-def group(_limits: Thresholds, watched: Watched) -> Group:
-    return Group("alertmanager", _rules() if Job.ALERTMANAGER in watched else ())
-
-
-def _rules() -> tuple[Rule, ...]:
+def rules(_scope: Scope) -> tuple[Rule, ...]:
     return (
         Alert(
             name="AlertmanagerReloadFailed",

@@ -3,17 +3,16 @@
 Several containers of one service share the label `service` and are judged together.
 """
 
-from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.rule import Alert, RecordingRule, Rule, ratio
+from config.alerts.scope import Scope
 from config.alerts.thresholds import Thresholds
 
 _REQUESTS = "http_server_request_duration_seconds"
 _UP = 'up{job="application"}'
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    if Job.APPLICATION not in watched:
-        return Group("applications", ())
-    return Group("applications", _golden_signals() + _alive(limits) + _answering(limits))
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    return _golden_signals() + _alive(scope.thresholds) + _answering(scope.thresholds)
 
 
 def _golden_signals() -> tuple[Rule, ...]:

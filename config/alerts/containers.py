@@ -9,7 +9,8 @@ before 0.57 it was forgotten with the container whose main process was killed (g
 0, and `node_vmstat_oom_kill` at 6.
 """
 
-from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.rule import Alert, Job, RecordingRule, Rule, ratio
+from config.alerts.scope import Scope
 from config.alerts.thresholds import Thresholds
 
 _NAMED = 'job="cadvisor",name!=""'
@@ -17,13 +18,11 @@ _ENGINE = 'job="containers"'
 _RUNS = f"engine_container_running{{{_ENGINE}}} == 1"
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    rules: tuple[Rule, ...] = ()
-    if {Job.CADVISOR, Job.CONTAINERS} <= watched:
-        rules = _rules(limits)
-        if Job.NODE_EXPORTER in watched:
-            rules += (_oom_killed(),)
-    return Group("containers", rules)
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    if not {Job.CADVISOR, Job.CONTAINERS} <= scope.watched:
+        return ()
+    oom_killed = (_oom_killed(),) if Job.NODE_EXPORTER in scope.watched else ()
+    return _rules(scope.thresholds) + oom_killed
 
 
 def _restarted(span: str, times: str) -> str:

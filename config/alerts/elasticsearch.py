@@ -1,16 +1,13 @@
 """Elasticsearch, by elasticsearch_exporter 1.11."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule, ratio
+from config.alerts.scope import Scope
 
 _ES = 'job="elasticsearch_exporter"'
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("elasticsearch", _rules(limits) if Job.ELASTICSEARCH_EXPORTER in watched else ())
-
-
-def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
     return (
         # The exporter has no metric that says "down": it just serves no health when it gets none.
         Alert(

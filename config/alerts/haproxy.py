@@ -1,16 +1,12 @@
 """The user's HAProxy (2.6 and later, built-in metrics). The stack's socket proxy is HAProxy too, and not meant here."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
 
 _DOWN = 'job="haproxy",state="DOWN"'
 
 
-def group(_limits: Thresholds, watched: Watched) -> Group:
-    return Group("haproxy", _rules() if Job.HAPROXY in watched else ())
-
-
-def _rules() -> tuple[Rule, ...]:
+def rules(_scope: Scope) -> tuple[Rule, ...]:
     return (
         Alert(
             name="HaproxyBackendDown",

@@ -22,45 +22,6 @@ class Addresses:
     jaeger: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Topic:
-    """What the alerts of a group are about."""
-
-    dashboard: str
-    of_service: bool = True
-    """Whether that is one service, which the dashboard shows and whose lines are the logs: else everything."""
-    traced: bool = False
-    """Whether that service is one of the users', whose traces can be searched."""
-
-
-_SERVICE = _Topic("golden-signals", traced=True)
-_STACK = _Topic("stack")
-_DATABASE = _Topic("databases")
-_TOPICS = {
-    "applications": _SERVICE,
-    "probes": _Topic("overview", traced=True),
-    "logs": _Topic("logs", traced=True),
-    "logs-senders": _Topic("logs"),
-    "logs-silence": _Topic("logs", traced=True),
-    "containers": _Topic("host", traced=True),
-    "host": _Topic("host", of_service=False),
-    "postgres": _DATABASE,
-    "redis": _DATABASE,
-    "nginx": _DATABASE,
-    "mongodb": _Topic("overview", of_service=False),
-    "haproxy": _Topic("overview", of_service=False),
-    "elasticsearch": _STACK,
-    "prometheus": _STACK,
-    "scrape": _STACK,
-    "alertmanager": _STACK,
-    "shipper": _STACK,
-    "loki": _STACK,
-    "otlp": _STACK,
-    "traces": _STACK,
-}
-"""Every group of rules."""
-
-
 def annotations(alert: Alert, group: Group, to: Addresses) -> dict[str, str]:
     """`runbook_url`, and where there is a Grafana `dashboard_url`, `logs_url` and `traces_url`.
 
@@ -69,9 +30,9 @@ def annotations(alert: Alert, group: Group, to: Addresses) -> dict[str, str]:
     runbook = {"runbook_url": f"{to.runbooks.rstrip('/')}/{alert.name}.md"}
     if to.grafana is None or alert.severity == "none":
         return runbook
-    topic, service = _TOPICS[group.name], _service(alert)
-    chosen = {"service": service} if topic.of_service else {}
-    lines = f'{{service="{service}"}}' if topic.of_service else _ERRORS_OF_ALL
+    topic, service = group.topic, _service(alert)
+    chosen = {"service": service} if topic.one_service else {}
+    lines = f'{{service="{service}"}}' if topic.one_service else _ERRORS_OF_ALL
     return {
         **runbook,
         "dashboard_url": links.dashboard(topic.dashboard, *links.LAST_HOUR, base=to.grafana, **chosen),

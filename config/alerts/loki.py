@@ -1,6 +1,7 @@
 """Loki about itself and about what it is given (3.7). What the logs say is judged by Loki: `config/loki_rules.py`."""
 
-from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.rule import DISK_BUDGET_USED, Alert, RecordingRule, Rule, ratio
+from config.alerts.scope import Scope
 from config.alerts.thresholds import Thresholds
 from config.log_settings import DISK_FULL, Logs
 from config.units import seconds
@@ -11,11 +12,9 @@ _LATE = "greater_than_max_sample_age|too_far_behind|out_of_order"
 """Reasons of refusal: the time of a line (pkg/validation/validate.go)."""
 
 
-def group(limits: Thresholds, watched: Watched, logs: Logs) -> Group:
-    rules: tuple[Rule, ...] = ()
-    if Job.LOKI in watched:
-        rules = (*_lines(limits), *_budget(limits, logs), *_storage(), *_service(), *_log_alerts())
-    return Group("loki", rules)
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
+    return (*_lines(limits), *_budget(limits, scope.logs), *_storage(), *_service(), *_log_alerts())
 
 
 def _lines(limits: Thresholds) -> tuple[Rule, ...]:

@@ -1,16 +1,14 @@
 """MongoDB, by Percona's mongodb_exporter 0.47 with its own metric names (not the compatible ones)."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule, ratio
+from config.alerts.scope import Scope
 
 _MONGO = 'job="mongodb_exporter"'
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("mongodb", _rules(limits) if Job.MONGODB_EXPORTER in watched else ())
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
 
-
-def _rules(limits: Thresholds) -> tuple[Rule, ...]:
     def connections(conn_type: str) -> str:
         return f"sum by (job, instance, service) (mongodb_ss_connections{{{_MONGO},conn_type{conn_type}}})"
 

@@ -1,16 +1,12 @@
 """nginx, by its stub_status page (nginx exporter 0.11 to 1.5). The page knows no status codes and no latency."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
 
 _NGINX = 'job="nginx_exporter"'
 
 
-def group(_limits: Thresholds, watched: Watched) -> Group:
-    return Group("nginx", _rules() if Job.NGINX_EXPORTER in watched else ())
-
-
-def _rules() -> tuple[Rule, ...]:
+def rules(_scope: Scope) -> tuple[Rule, ...]:
     return (
         Alert(
             name="NginxDown",

@@ -1,14 +1,10 @@
 """Metrics that applications send by OTLP: what of them is beyond the bounds of one sender (`config/otlp_senders.py`)."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
 
 
-def group(_limits: Thresholds, watched: Watched) -> Group:
-    return Group("otlp", _rules() if Job.OTLP in watched else ())
-
-
-def _rules() -> tuple[Rule, ...]:
+def rules(_scope: Scope) -> tuple[Rule, ...]:
     return (
         Alert(
             name="OtlpMetricOverflow",

@@ -3,18 +3,15 @@
 Up to 0.19 most series carry a label `server`, from 0.20 on none does: every expression sums it away.
 """
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule, ratio
+from config.alerts.scope import Scope
 
 _PG = 'job="postgres_exporter"'
 _BY = "by (job, instance, service)"
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("postgres", _rules(limits) if Job.POSTGRES_EXPORTER in watched else ())
-
-
-def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
     hits = f"sum by (job, instance, service, datname) (rate(pg_stat_database_blks_hit{{{_PG}}}[15m]))"
     reads = f"sum by (job, instance, service, datname) (rate(pg_stat_database_blks_read{{{_PG}}}[15m]))"
     return (

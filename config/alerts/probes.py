@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.alerts.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
 
 _PROBE = 'job="probe"'
 # Of the chain that lasts longest, among those that clients can verify: what a server sends beside it, such as an expired root
@@ -11,11 +11,9 @@ _PROBE = 'job="probe"'
 _ENDS = f"(probe_ssl_last_chain_expiry_timestamp_seconds{{{_PROBE}}} > 0 or probe_ssl_earliest_cert_expiry{{{_PROBE}}})"
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("probes", _rules(limits) if Job.PROBE in watched else ())
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
 
-
-def _rules(limits: Thresholds) -> tuple[Rule, ...]:
     def certificate(within: str) -> str:
         return f"{_ENDS} - time() < {within}"
 

@@ -1,6 +1,7 @@
 """Prometheus about itself: configuration, rules, storage, and the way to Alertmanager (3.13 to 3.16)."""
 
-from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, RecordingRule, Rule, Watched, ratio
+from config.alerts.rule import DISK_BUDGET_USED, Alert, RecordingRule, Rule, ratio
+from config.alerts.scope import Scope
 from config.alerts.thresholds import Thresholds
 
 _SELF = 'job="prometheus"'
@@ -15,8 +16,8 @@ _STORAGE_FAILURES = (
 )
 
 
-def group(limits: Thresholds, _watched: Watched) -> Group:
-    return Group("prometheus", (_watchdog(), *_evaluation(), *_storage(limits), *_delivery()))
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    return (_watchdog(), *_evaluation(), *_storage(scope.thresholds), *_delivery())
 
 
 def _watchdog() -> Rule:

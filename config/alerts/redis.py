@@ -1,7 +1,7 @@
 """Redis, by redis_exporter 1.88 to 1.93."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.alerts.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule, ratio
+from config.alerts.scope import Scope
 
 _REDIS = 'job="redis_exporter"'
 
@@ -9,11 +9,8 @@ _NO_CACHE = f'unless on (job, instance, service) redis_instance_info{{{_REDIS},m
 """Whoever lets Redis evict any key has made it a cache: it is full on purpose, and evicts for as long as it works."""
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("redis", _rules(limits) if Job.REDIS_EXPORTER in watched else ())
-
-
-def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
     return (
         Alert(
             name="RedisDown",

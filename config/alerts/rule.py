@@ -76,10 +76,22 @@ Rule = RecordingRule | Alert
 
 
 @dataclass(frozen=True, slots=True)
+class Topic:
+    """What the alerts of a group are about. It decides where their links lead."""
+
+    dashboard: str
+    one_service: bool = True
+    """Whether each alert is about one service. If so, the dashboard and the logs show that service, else everything."""
+    traced: bool = False
+    """Whether that service is one of yours, so that you can search its traces."""
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """Rules that are evaluated together, in order, and make one file."""
 
     name: str
+    topic: Topic
     rules: tuple[Rule, ...]
 
 

@@ -1,6 +1,7 @@
 """The scraping itself: a target that is not read raises no other alert, so this comes before all of them."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
+from config.alerts.rule import Alert, Job, Rule, Watched
+from config.alerts.scope import Scope
 from config.alerts.thresholds import Thresholds
 
 _LIMITS = (
@@ -12,8 +13,9 @@ _LIMITS = (
 """Counters of refused scrapes, one per limit; none says which target it was."""
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("scrape", (_down(limits), *_missing(watched), _slow(limits), _limit_hit(), _discovery_fails()))
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
+    return (_down(limits), *_missing(scope.watched), _slow(limits), _limit_hit(), _discovery_fails())
 
 
 def _down(limits: Thresholds) -> Rule:

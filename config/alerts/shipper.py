@@ -1,6 +1,7 @@
 """The log shipper: Alloy (1.19, 1.20) or Promtail (3.5, 3.6), which count the same things by other names."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
+from config.alerts.rule import Alert, Job, Rule
+from config.alerts.scope import Scope
 from config.alerts.thresholds import Thresholds
 
 _SHIPPERS = (Job.ALLOY, Job.PROMTAIL)
@@ -15,9 +16,9 @@ _NAMES = {
 """What is counted → how each shipper calls it."""
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    shippers = [shipper for shipper in _SHIPPERS if shipper in watched]
-    return Group("shipper", _rules(limits, shippers) if shippers else ())
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    shippers = [shipper for shipper in _SHIPPERS if shipper in scope.watched]
+    return _rules(scope.thresholds, shippers) if shippers else ()
 
 
 def _either(shippers: list[Job], what: str, form: str) -> str:

@@ -1,6 +1,7 @@
 """The way of a trace: collector, queue, Jaeger, its storage (collector 0.161, Jaeger 2.13)."""
 
-from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.rule import DISK_BUDGET_USED, Alert, Job, RecordingRule, Rule, ratio
+from config.alerts.scope import Scope
 from config.alerts.thresholds import Thresholds
 from config.trace_settings import RETENTION_SUCCESS, Traces
 
@@ -9,13 +10,13 @@ _JAEGER = 'job="jaeger"'
 _TO_JAEGER = f'{_COLLECTOR},exporter="otlp_grpc/jaeger"'
 
 
-def group(limits: Thresholds, watched: Watched, traces: Traces) -> Group:
-    rules: list[Rule] = []
-    if Job.OTEL_COLLECTOR in watched:
-        rules += [*_received(), *_sampled(), *_queued(limits)]
-    if Job.JAEGER in watched:
-        rules += [_storing(), *_disk(limits, traces), _retention()]
-    return Group("traces", tuple(rules))
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits, chosen = scope.thresholds, list[Rule]()
+    if Job.OTEL_COLLECTOR in scope.watched:
+        chosen += [*_received(), *_sampled(), *_queued(limits)]
+    if Job.JAEGER in scope.watched:
+        chosen += [_storing(), *_disk(limits, scope.traces), _retention()]
+    return tuple(chosen)
 
 
 def _grown(counter: str, minutes: int, *by: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from config import alertmanager, links
-from config.alerts import Addresses, Thresholds, as_yaml
-from config.alerts.applications import group
-from config.alerts.rule import EVERYTHING
+from config.alerts import EVERYTHING, Addresses, Thresholds, as_yaml, groups
+from config.log_settings import Logs
+from config.trace_settings import Traces
 from tests.unit.conftest import settings_of
 from toolchain import images
 
@@ -24,7 +24,9 @@ HALF_AN_HOUR = 1800
 @pytest.fixture
 def annotations() -> dict[str, str]:
     """Of an alert about the service `orders`, as Prometheus would send them."""
-    rules = as_yaml(group(Thresholds(), EVERYTHING), Addresses("https://r.example", GRAFANA, JAEGER))
+    every_group = groups(Thresholds(), EVERYTHING, Logs(), Traces())
+    [applications] = [group for group in every_group if group.name == "applications"]
+    rules = as_yaml(applications, Addresses("https://r.example", GRAFANA, JAEGER))
     [slow] = [rule["annotations"] for rule in rules if rule.get("alert") == "ApplicationSlow"]
     return {name: text.replace("{{ $labels.service | urlquery }}", "orders") for name, text in slow.items()}
 
