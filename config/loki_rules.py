@@ -50,7 +50,7 @@ def _now(limits: Thresholds) -> Group:
                 severity="warning",
                 expr=f'sum by (service) (count_over_time({{level=~"error|fatal"}}[5m])) > {limits.log_errors}',
                 summary='{{ $labels.service }} has logged {{ printf "%.0f" $value }} errors in five minutes',
-                description="More than a service that works has to say. Something it needs fails, or it fails itself.",
+                description="A working service logs fewer. It fails, or something that it needs.",
             ),
             Alert(
                 name="LogLastWords",
@@ -62,9 +62,9 @@ def _now(limits: Thresholds) -> Group:
                   count_over_time({{level=~"warn|error|unknown",service!~"{_WATCHERS}"}} |~ `{"|".join(_LAST_WORDS)}` [10m])
                 ) > 0
                 """,
-                summary="{{ $labels.service }} has logged a panic, a crash or the end of its memory",
-                description="A process has ended in a way that nobody wants, or is about to. Docker has started it again "
-                "by now, so nothing else may show it.",
+                summary="{{ $labels.service }} has logged a panic, a crash or an out-of-memory error",
+                description="A process has crashed, or is about to. Docker has probably restarted it by now, so nothing "
+                "else may show it.",
             ),
             Alert(
                 name="SocketProxyRefusesClient",
@@ -80,10 +80,10 @@ def _now(limits: Thresholds) -> Group:
                   )
                 ) > 0
                 """,
-                summary="{{ $labels.client }} holds all connections to the socket proxy that it may have: "
+                summary="{{ $labels.client }} has reached its limit of connections to the socket proxy: "
                 '{{ printf "%.0f" $value }} more were refused in a minute',
-                description="It follows more logs than the proxy has room for, or it is not itself any more. Nobody else "
-                "is harmed. If it is the shipper, the logs of some containers are not read.",
+                description="It follows more logs than the proxy has room for, or it is compromised. Other clients are "
+                "not affected. If it is the shipper, the logs of some containers are not read.",
             ),
         ),
     )
@@ -104,8 +104,8 @@ def _senders() -> Group:
                 ) > {MANY_SERVICES}
                 """,
                 summary='{{ $labels.sender }} has sent logs of {{ printf "%.0f" $value }} services in ten minutes',
-                description="Each name is a stream of its own in Loki, and there is a bound for all that come by OTLP. When "
-                "it is reached, logs of services that are new there wait in the collector, and all behind them.",
+                description="Each name is a stream of its own in Loki, and all senders of OTLP share one limit. At the "
+                "limit, logs of new services wait in the collector, and so does all data behind them.",
             ),
         ),
     )
@@ -138,8 +138,8 @@ def _silence(limits: Thresholds) -> Group:
                 )
                 """,
                 summary="{{ $labels.service }} has stopped logging",
-                description="It used to log steadily. It hangs, gets no work, was removed, or its lines no longer arrive. "
-                "The alert ends by itself half an hour later, also when nothing has changed.",
+                description="It used to log steadily. It hangs, gets no work, was removed, or its lines no longer "
+                "arrive. The alert ends by itself half an hour later, even if nothing has changed.",
             ),
         ),
     )

@@ -105,7 +105,7 @@ def groups(thresholds: Thresholds, watched: Watched, logs: Logs, of_traces: Trac
 def render(
     thresholds: Thresholds, addresses: Addresses, watched: Watched, logs: Logs, of_traces: Traces
 ) -> dict[str, str]:
-    """Prometheus' rule files: ``rules/<group>.yml`` → text."""
+    """Prometheus' rule files: path such as ``rules/host.yml`` → text."""
     return {
         f"rules/{group.name}.yml": _text(group, addresses) for group in groups(thresholds, watched, logs, of_traces)
     }
@@ -119,7 +119,7 @@ def _text(group: Group, addresses: Addresses) -> str:
 
 
 def as_yaml(group: Group, addresses: Addresses) -> list[dict[str, Any]]:
-    """The entries of `rules`."""
+    """The rules of a group as Prometheus and Loki read them in YAML."""
     return [_rule(rule, group, addresses) for rule in group.rules]
 
 

@@ -1,4 +1,4 @@
-"""The user's HAProxy (2.6 and later, built-in metrics). The stack's socket proxy is HAProxy too, and not meant here."""
+"""Your HAProxy (2.6 and later, built-in metrics), not the stack's socket proxy, which is HAProxy too."""
 
 from config.alerts.rule import Alert, Rule
 from config.alerts.scope import Scope
@@ -13,7 +13,7 @@ def rules(_scope: Scope) -> tuple[Rule, ...]:
             severity="critical",
             wait="1m",
             expr=f"haproxy_backend_status{{{_DOWN}}} == 1",
-            summary="No server of backend {{ $labels.proxy }} is left",
+            summary="Backend {{ $labels.proxy }} has no working server",
             description="HAProxy answers every request to this backend with 503.",
         ),
         Alert(
@@ -22,6 +22,6 @@ def rules(_scope: Scope) -> tuple[Rule, ...]:
             wait="2m",
             expr=f"haproxy_server_status{{{_DOWN}}} == 1",
             summary="{{ $labels.server }} of backend {{ $labels.proxy }} fails its health check",
-            description="HAProxy sends it no traffic; the other servers of the backend carry its share.",
+            description="HAProxy sends it no traffic. The other servers of the backend carry its share.",
         ),
     )

@@ -9,11 +9,11 @@ from config.alerts.scope import Scope
 from config.alerts.thresholds import Thresholds
 
 _LAYER_2 = 10
-"""Packets per second that may be dropped on arrival and are no loss: since Linux 2.6.37 `rx_dropped` counts frames that no
-protocol here takes too (spanning tree, LLDP, other VLANs), which a provider's network sends to every port."""
+"""Packets per second dropped on arrival that are no loss. Since Linux 2.6.37 `rx_dropped` also counts frames of protocols that
+the host does not use (spanning tree, LLDP, other VLANs). A provider's network sends them to every port."""
 
 _INTERFACES = 'job="cadvisor",id="/",interface!~"(br-|docker|ifb|veth|virbr).*|lo"'
-"""The host's own interfaces: Docker's bridges carry the same packets once more, under names that change."""
+"""The host's own interfaces. Docker's bridges carry the same packets again, under names that change."""
 
 _CPU_USED = RecordingRule(
     "instance:node_cpu_used:ratio_rate5m",
@@ -43,9 +43,9 @@ def _load(limits: Thresholds) -> tuple[Rule, ...]:
             service="host",
             wait="10m",
             expr=f"{_CPU_USED.record} > {ratio(limits.cpu)}",
-            summary="CPU of the host is {{ $value | humanizePercentage }} in use",
-            description="The host has had little CPU to spare for ten minutes: everything on it answers later. "
-            "If it stays like this, requests queue up and time out.",
+            summary="The host uses {{ $value | humanizePercentage }} of its CPU",
+            description="The host has had little CPU to spare for ten minutes, so every service on it is slower. If "
+            "this goes on, requests queue up and time out.",
         ),
         Alert(
             name="HostCpuStolen",
@@ -56,9 +56,9 @@ def _load(limits: Thresholds) -> tuple[Rule, ...]:
             avg by (job, instance, service) (rate(node_cpu_seconds_total{{job="node_exporter",mode="steal"}}[5m]))
               > {ratio(limits.cpu_steal)}
             """,
-            summary="The hypervisor keeps {{ $value | humanizePercentage }} of the CPU from this host",
-            description="Other guests on the same machine, or the plan's CPU allowance, take time that this host asked "
-            "for. Nothing on the host itself can mend that: the provider can.",
+            summary="The hypervisor takes {{ $value | humanizePercentage }} of this host's CPU",
+            description="The host waits for CPU time that goes to other guests on the same machine, or that the plan's "
+            "allowance no longer covers. You cannot fix this on the host. The provider can.",
         ),
         Alert(
             name="HostIoPressure",
@@ -74,8 +74,8 @@ def _load(limits: Thresholds) -> tuple[Rule, ...]:
             )
             """,
             summary="Everything waits for the disk {{ $value | humanizePercentage }} of the time",
-            description="In this share of the time no process could go on because all waited for disk I/O. Databases "
-            "and Prometheus' own storage feel it first. A kernel without PSI tells the CPU's time spent on waiting instead.",
+            description="During this share of the time every process waited for disk I/O. Databases and Prometheus' own "
+            "storage suffer first. A kernel without PSI reports the CPU time spent waiting instead.",
         ),
     )
 
@@ -91,11 +91,11 @@ def _kernel(limits: Thresholds) -> tuple[Rule, ...]:
             node_filefd_allocated{{job="node_exporter"}} / node_filefd_maximum{{job="node_exporter"}}
               > {ratio(limits.file_descriptors)}
             """,
-            summary="The kernel has given out {{ $value | humanizePercentage }} of its file handles",
-            description="When none is left, no process can open a file or accept a connection. Some process opens "
-            "without closing.",
+            summary="The kernel has {{ $value | humanizePercentage }} of its file handles in use",
+            description="When none is left, no process can open a file or accept a connection. Some process opens files "
+            "and does not close them.",
         ),
-        # 16 s is what the kernel says when nothing has disciplined the clock for long (NTP_PHASE_LIMIT, adjtimex(2)).
+        # The kernel reports an error of 16 s if nothing has synchronised the clock for long (NTP_PHASE_LIMIT, adjtimex(2)).
         Alert(
             name="HostClockSkewed",
             severity="warning",
@@ -108,9 +108,10 @@ def _kernel(limits: Thresholds) -> tuple[Rule, ...]:
               and on (job, instance) max_over_time(node_timex_sync_status{{job="node_exporter"}}[5m]) == 0
             )
             """,
-            summary="The clock is off, or nobody keeps it: {{ $value | humanizeDuration }}",
-            description="Traces, logs and metrics no longer line up, tokens and certificates are judged by a wrong time, "
-            "and samples may be refused as out of order. The value is the offset, or 16 s and more without any source.",
+            summary="The host's clock is wrong or not synchronised: {{ $value | humanizeDuration }}",
+            description="Traces, logs and metrics no longer line up, tokens and certificates are checked against a "
+            "wrong time, and Prometheus may refuse samples as out of order. The value is the offset, or at "
+            "least 16 s if the clock has no time source.",
         ),
         Alert(
             name="HostRebooted",
@@ -118,8 +119,8 @@ def _kernel(limits: Thresholds) -> tuple[Rule, ...]:
             service="host",
             expr='time() - node_boot_time_seconds{job="node_exporter"} < 15m',
             summary="The host started {{ $value | humanizeDuration }} ago",
-            description="Planned or not: every service went down with it. If nobody did this on purpose, the previous "
-            "boot's kernel log says why.",
+            description="Every service stopped with it. If nobody planned this, look for the reason in the kernel log "
+            "of the previous boot.",
         ),
     )
 
@@ -132,9 +133,9 @@ def _textfiles() -> tuple[Rule, ...]:
             service="host",
             wait="15m",
             expr='node_textfile_scrape_error{job="node_exporter"} == 1',
-            summary="A file with metrics of the host cannot be read",
-            description="node_exporter finds a file in /var/lib/node_exporter that it may not open, that is no metrics, or that "
-            "repeats those of another one. What the file tells is missing, and alerts made of it are silent.",
+            summary="node_exporter cannot read a file with metrics of the host",
+            description="A file in /var/lib/node_exporter is not readable, does not hold metrics, or repeats those of "
+            "another file. Its metrics are missing, and alerts that need them cannot fire.",
         ),
     )
 
@@ -165,7 +166,8 @@ def _network(limits: Thresholds) -> tuple[Rule, ...]:
             ) > {ratio(limits.network_errors)}
             """,
             summary="{{ $labels.interface }} loses {{ $value | humanizePercentage }} of its packets",
-            description="Packets are damaged or dropped on the way in or out of the host: connections stall and are "
-            "repeated. Judged from ten packets a second on; of those dropped on arrival, ten a second are no loss.",
+            description="The host damages or drops packets on the way in or out, so connections stall and repeat what "
+            "was lost. The alert needs ten packets a second. Of the packets dropped on arrival, it ignores "
+            "ten a second.",
         ),
     )

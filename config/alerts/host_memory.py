@@ -1,4 +1,4 @@
-"""The host's memory, by node_exporter 1.12."""
+"""The host's memory, as node_exporter 1.12 reports it."""
 
 from dataclasses import replace
 
@@ -6,10 +6,10 @@ from config.alerts.rule import Alert, RecordingRule, Rule, ratio
 from config.alerts.thresholds import Thresholds
 
 _FELT = 0.001
-"""Share of the time in which all processes wait for memory (PSI `full`) from where on swapping is felt. 250 pages a second in
-compressed memory (zram, zswap) cost a few microseconds each, 0.1 % at most; on a disk, a hundred and more."""
+"""Share of the time in which all processes wait for memory (PSI `full`). From here on users notice swapping. 250 pages a second
+take a few microseconds each in compressed memory (zram, zswap), 0.1 % at most, and a hundred or more on a disk."""
 
-# The cache of ZFS gives way like the kernel's own, and the kernel does not count it as available.
+# ZFS frees its cache on demand as the kernel does, but the kernel does not count that cache as available.
 USED = RecordingRule(
     "instance:node_memory_used:ratio",
     """
@@ -30,9 +30,9 @@ FAULTY = Alert(
     expr="""
     sum by (job, instance, service) (increase(node_edac_uncorrectable_errors_total{job="node_exporter"}[1h])) > 0
     """,
-    summary='The memory of the host had {{ printf "%.0f" $value }} errors that could not be corrected',
-    description="A memory module is failing. What was in it is wrong: a process was killed, or goes on with damaged "
-    "data.",
+    summary='The host\'s memory had {{ printf "%.0f" $value }} errors that could not be corrected',
+    description="A memory module is failing. The data in it was wrong: the kernel killed a process, or the process goes "
+    "on with damaged data.",
 )
 
 
@@ -43,13 +43,13 @@ def alerts(limits: Thresholds) -> tuple[Rule, ...]:
         service="host",
         wait="10m",
         expr=f"{USED.record} > {ratio(limits.memory)}",
-        summary="Memory of the host is {{ $value | humanizePercentage }} in use",
-        description="Little memory is left for new work and for the page cache. When it runs out the kernel kills "
-        "a process, and not always the one that is to blame.",
+        summary="The host uses {{ $value | humanizePercentage }} of its memory",
+        description="Little memory is left for new work and for the page cache. When memory runs out, the kernel kills "
+        "a process, and not always the one that used too much.",
     )
     return (
         high,
-        # Where the kernel measures pressure, a full memory that nobody waits for is no reason to get up.
+        # If the kernel measures pressure, full memory that no process waits for is no reason to wake anybody.
         replace(
             high,
             severity="critical",
@@ -58,8 +58,8 @@ def alerts(limits: Thresholds) -> tuple[Rule, ...]:
             {USED.record} > {ratio(limits.memory_critical)}
             unless on (instance) node_pressure_memory_stalled_seconds_total{{job="node_exporter"}}
             """,
-            description="Hardly any memory is left, and an out-of-memory kill is likely. This kernel does not measure how "
-            "long processes wait for memory (PSI), so HostMemoryPressure cannot tell how bad it is.",
+            description="Hardly any memory is left, and an out-of-memory kill is likely. This kernel does not measure "
+            "how long processes wait for memory (PSI), so HostMemoryPressure cannot show how bad it is.",
         ),
         Alert(
             name="HostMemoryPressure",
@@ -71,17 +71,17 @@ def alerts(limits: Thresholds) -> tuple[Rule, ...]:
               > {ratio(limits.memory_stalled)}
             """,
             summary="Everything waits for memory {{ $value | humanizePercentage }} of the time",
-            description="The host spends its time on finding memory instead of working: it is thrashing. Logging in may "
-            "already be slow, and an out-of-memory kill is likely within minutes.",
+            description="The host is thrashing: it spends its time looking for memory instead of working. Logins may "
+            "already be slow. An out-of-memory kill is likely within minutes.",
         ),
         Alert(
             name="HostOomKill",
             severity="warning",
             service="host",
             expr='increase(node_vmstat_oom_kill{job="node_exporter"}[10m]) > 0',
-            summary='The kernel killed {{ printf "%.0f" $value }} processes for want of memory in ten minutes',
-            description="A process was killed because the host, or one container's limit, had no memory left. If it was "
-            "a container's main process the container restarted or is gone.",
+            summary='The kernel killed {{ printf "%.0f" $value }} processes in ten minutes because memory ran out',
+            description="The host or one container's limit had no memory left, so the kernel killed a process. If it "
+            "was a container's main process, the container has restarted or is gone.",
         ),
         Alert(
             name="HostSwapping",
@@ -94,7 +94,7 @@ def alerts(limits: Thresholds) -> tuple[Rule, ...]:
             unless on (instance) rate(node_pressure_memory_stalled_seconds_total{{job="node_exporter"}}[5m]) < {_FELT}
             """,
             summary="The host swaps {{ $value | humanize }} pages a second in, and as many out",
-            description="The same memory is moved to disk and back: there is less memory than the running processes use. "
-            "All of them are slow while it lasts.",
+            description="The kernel moves the same memory to disk and back: running processes use more memory than "
+            "there is. All of them are slow while this lasts.",
         ),
     )

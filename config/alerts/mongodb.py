@@ -1,4 +1,4 @@
-"""MongoDB, by Percona's mongodb_exporter 0.47 with its own metric names (not the compatible ones)."""
+"""MongoDB, as Percona's mongodb_exporter 0.47 reports it, with its own metric names (not the compatible ones)."""
 
 from config.alerts.rule import Alert, Rule, ratio
 from config.alerts.scope import Scope
@@ -31,6 +31,6 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
               > {ratio(limits.db_connections)}
             """,
             summary="{{ $labels.service }} has {{ $value | humanizePercentage }} of its connections in use",
-            description="When all are used, new connections are refused and the services fail at once.",
+            description="When all are in use, MongoDB refuses new connections and the services fail at once.",
         ),
     )
