@@ -44,7 +44,7 @@ PINT_PACKAGE = "github.com/cloudflare/pint/cmd/pint"
 ALWAYS_FIRES = {"Watchdog"}
 """Alerts that have no quiet case, because firing is their purpose."""
 
-SECTIONS = ("## What it means", "## Check", "## Mend", "## Tune")
+SECTIONS = ("## What it means", "## Check", "## Fix", "## Tune")
 """What every runbook page has, in this order."""
 
 LINK = re.compile(r"\]\((\w+)\.md\)")
@@ -240,18 +240,18 @@ def index(alerts: list[Alert]) -> str:
     lines = [
         "# Runbooks",
         "",
-        "One page for each alert: what it means, how to check, how to mend, how to tune. Every notification links to its page.",
+        "One page for each alert: what it means, what to check, how to fix it, how to tune it. Every notification links to its page.",
         "",
-        "In the commands, `<prefix>` is the stack's setting of that name, and `<container>` or `<postgres>` stands for yours.",
-        "Queries are for Prometheus' own page: <http://127.0.0.1:9090> on the host, unless `publish.prometheus` says otherwise.",
-        "Those that begin with `{` or count over such braces are LogQL, for Loki:",
+        "In the commands, `<prefix>` is the stack's setting of that name. `<container>` or `<postgres>` is the name of your container.",
+        "Run queries on Prometheus' own page: <http://127.0.0.1:9090> on the host, unless `publish.prometheus` names another address.",
+        "Queries that begin with `{`, or count over such braces, are LogQL for Loki:",
         "`curl -sG http://127.0.0.1:3100/loki/api/v1/query_range --data-urlencode 'query={service=\"orders\"}'`.",
         "",
-        "Written by `python -m tests.rules.run index` from the rules in `config/alerts/` and `config/loki_rules.py`.",
+        "`python -m tests.rules.run index` writes this page from the rules in `config/alerts/` and `config/loki_rules.py`.",
     ]
     for group in every_group():
         of_group = [alert for alert in alerts if alert in group.rules]
-        lines += ["", f"## {group.name}", "", "| alert | severity | says |", "|---|---|---|"]
+        lines += ["", f"## {group.name}", "", "| alert | severity | summary |", "|---|---|---|"]
         for name in dict.fromkeys(alert.name for alert in of_group):
             same = [alert for alert in of_group if alert.name == name]
             says = re.sub(r"{{.*?}}", "…", same[0].summary)
