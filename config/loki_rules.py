@@ -1,6 +1,6 @@
-"""Alerts from what the logs say: LogQL, evaluated by Loki itself and sent to Alertmanager like Prometheus' own.
+"""Alerts on the content of logs. Loki evaluates them in LogQL and sends them to Alertmanager, as Prometheus does with its own.
 
-An alert here is made and documented as in `config/alerts/`; its cases stand in `tests/rules/logs.logql.yml`.
+Write and document an alert as in `config/alerts/`. Its test cases are in `tests/rules/logs.logql.yml`.
 """
 
 from typing import Any
@@ -11,12 +11,12 @@ from config.units import seconds
 
 INTERVAL = "1m"
 SLOW_INTERVAL = "5m"
-"""For what reads more than the last minutes."""
+"""For alerts that read more than the last minutes."""
 
 MANY_SERVICES = 100
-"""Services in whose name one address may send logs by OTLP: 500 streams with all levels, a twentieth of what Loki takes."""
+"""Number of services for which one address may send logs by OTLP: 500 streams with all levels, a twentieth of Loki's limit."""
 
-# What a process says with its last breath, and the kernel after it, in the languages that services are written in.
+# The last line of a process that crashes, or the kernel's line about it, in the usual languages.
 _LAST_WORDS = (
     r"\bpanic: ",  # Go
     r"\bfatal error: ",
@@ -31,7 +31,7 @@ _LAST_WORDS = (
     r"SIGSEGV",
 )
 
-# They log queries and rules, this one too.
+# These services log queries and rules, including this rule with its words.
 _WATCHERS = "alertmanager|grafana|loki|prometheus"
 
 
@@ -112,12 +112,12 @@ def _senders() -> Group:
 
 
 _HALF_AN_HOUR = 1800
-"""Seconds: in both halves of the hour before, a service that logs steadily has logged half of its lines. One half would be a start
-of a hundred lines, or a job that says much and ends."""
+"""Seconds. A service that logs steadily has logged half of its lines in each half of the hour before. A start with a hundred
+lines, or a job that logs much and ends, falls into one half only."""
 
 
 def _silence(limits: Thresholds) -> Group:
-    # By source: by OTLP anybody can log in the name of a service, and must not hide that its container is silent.
+    # By source: anybody can send logs by OTLP under a service's name. That must not hide that its container is silent.
     silent = int(seconds(limits.log_silence))
     before = [
         f'sum by (service, source) (count_over_time({{service=~".+"}}[30m] offset {ago}s)) >= {limits.log_steady / 2:g}'
@@ -146,15 +146,15 @@ def _silence(limits: Thresholds) -> Group:
 
 
 def rule_file(settings: Settings) -> dict[str, Any]:
-    """Loki's rule file. Its alerts carry what Prometheus adds to its own as external labels."""
+    """Loki's rule file. Its alerts have the labels that Prometheus adds to its own alerts as external labels."""
     external = {"environment": settings.environment}
-    for name, value in settings.metrics.external_labels.items():  # here they are templates
+    for name, value in settings.metrics.external_labels.items():  # Loki would expand a template in a label
         external[name] = value.replace("{{", '{{ "{{" }}')
     intervals = {"logs": INTERVAL, "logs-senders": SLOW_INTERVAL, "logs-silence": SLOW_INTERVAL}
-    made = []
+    rule_groups = []
     for group in groups(settings.alerts.thresholds):
         rules = as_yaml(group, settings.addresses)
         for rule in rules:
             rule["labels"] = {**external, **rule["labels"]}
-        made.append({"name": group.name, "interval": intervals[group.name], "rules": rules})
-    return {"groups": made}
+        rule_groups.append({"name": group.name, "interval": intervals[group.name], "rules": rules})
+    return {"groups": rule_groups}
