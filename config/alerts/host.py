@@ -26,13 +26,13 @@ _CPU_USED = RecordingRule(
 
 
 def rules(scope: Scope) -> tuple[Rule, ...]:
-    limits, chosen = scope.thresholds, list[Rule]()
+    limits, host_rules = scope.thresholds, list[Rule]()
     if Job.NODE_EXPORTER in scope.watched:
-        chosen += [_CPU_USED, host_memory.USED, host_disks.USED, *_load(limits), *host_memory.alerts(limits)]
-        chosen += [*host_disks.alerts(limits), host_memory.FAULTY, *_kernel(limits), *_textfiles()]
+        host_rules += [_CPU_USED, host_memory.USED, host_disks.USED, *_load(limits), *host_memory.alerts(limits)]
+        host_rules += [*host_disks.alerts(limits), host_memory.FAULTY, *_kernel(limits), *_textfiles()]
     if Job.CADVISOR in scope.watched:
-        chosen += _network(limits)
-    return tuple(chosen)
+        host_rules += _network(limits)
+    return tuple(host_rules)
 
 
 def _load(limits: Thresholds) -> tuple[Rule, ...]:

@@ -31,11 +31,11 @@ def annotations(alert: Alert, group: Group, to: Addresses) -> dict[str, str]:
     if to.grafana is None or alert.severity == "none":
         return runbook
     topic, service = group.topic, _service(alert)
-    chosen = {"service": service} if topic.one_service else {}
+    variables = {"service": service} if topic.one_service else {}
     lines = f'{{service="{service}"}}' if topic.one_service else _ERRORS_OF_ALL
     return {
         **runbook,
-        "dashboard_url": links.dashboard(topic.dashboard, *links.LAST_HOUR, base=to.grafana, **chosen),
+        "dashboard_url": links.dashboard(topic.dashboard, *links.LAST_HOUR, base=to.grafana, **variables),
         "logs_url": links.logs(lines, *links.LAST_HOUR, base=to.grafana),
         "traces_url": links.jaeger_search(to.jaeger, service if topic.traced else ""),
     }

@@ -11,12 +11,12 @@ _TO_JAEGER = f'{_COLLECTOR},exporter="otlp_grpc/jaeger"'
 
 
 def rules(scope: Scope) -> tuple[Rule, ...]:
-    limits, chosen = scope.thresholds, list[Rule]()
+    limits, trace_rules = scope.thresholds, list[Rule]()
     if Job.OTEL_COLLECTOR in scope.watched:
-        chosen += [*_received(), *_sampled(), *_queued(limits)]
+        trace_rules += [*_received(), *_sampled(), *_queued(limits)]
     if Job.JAEGER in scope.watched:
-        chosen += [_storing(), *_disk(limits, scope.traces), _retention()]
-    return tuple(chosen)
+        trace_rules += [_storing(), *_disk(limits, scope.traces), _retention()]
+    return tuple(trace_rules)
 
 
 def _grown(counter: str, minutes: int, *by: str) -> str:
