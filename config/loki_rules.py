@@ -1,22 +1,22 @@
-"""Alerts from what the logs say: LogQL, evaluated by Loki itself and sent to Alertmanager like Prometheus' own.
+"""Alerts on the content of logs. Loki evaluates them in LogQL and sends them to Alertmanager, as Prometheus does with its own.
 
-An alert here is made and documented as in `config/alerts/`; its cases stand in `tests/rules/logs.logql.yml`.
+Write and document an alert as in `config/alerts/`. Its test cases are in `tests/rules/logs.logql.yml`.
 """
 
 from typing import Any
 
-from config.alerts import Alert, Group, Thresholds, as_yaml
+from config.alerts import Alert, Group, Thresholds, Topic, as_yaml
 from config.settings import Settings
 from config.settings.units import seconds
 
 INTERVAL = "1m"
 SLOW_INTERVAL = "5m"
-"""For what reads more than the last minutes."""
+"""For alerts that read more than the last minutes."""
 
 MANY_SERVICES = 100
-"""Services in whose name one address may send logs by OTLP: 500 streams with all levels, a twentieth of what Loki takes."""
+"""Number of services for which one address may send logs by OTLP: 500 streams with all levels, a twentieth of Loki's limit."""
 
-# What a process says with its last breath, and the kernel after it, in the languages that services are written in.
+# The last line of a process that crashes, or the kernel's line about it, in the usual languages.
 _LAST_WORDS = (
     r"\bpanic: ",  # Go
     r"\bfatal error: ",
@@ -31,7 +31,7 @@ _LAST_WORDS = (
     r"SIGSEGV",
 )
 
-# They log queries and rules, this one too.
+# These services log queries and rules, including this rule with its words.
 _WATCHERS = "alertmanager|grafana|loki|prometheus"
 
 
@@ -43,13 +43,14 @@ def groups(limits: Thresholds) -> tuple[Group, ...]:
 def _now(limits: Thresholds) -> Group:
     return Group(
         "logs",
+        Topic("logs", traced=True),
         (
             Alert(
                 name="LogErrorBurst",
                 severity="warning",
                 expr=f'sum by (service) (count_over_time({{level=~"error|fatal"}}[5m])) > {limits.log_errors}',
                 summary='{{ $labels.service }} has logged {{ printf "%.0f" $value }} errors in five minutes',
-                description="More than a service that works has to say. Something it needs fails, or it fails itself.",
+                description="A working service logs fewer. It fails, or something that it needs.",
             ),
             Alert(
                 name="LogLastWords",
@@ -61,9 +62,9 @@ def _now(limits: Thresholds) -> Group:
                   count_over_time({{level=~"warn|error|unknown",service!~"{_WATCHERS}"}} |~ `{"|".join(_LAST_WORDS)}` [10m])
                 ) > 0
                 """,
-                summary="{{ $labels.service }} has logged a panic, a crash or the end of its memory",
-                description="A process has ended in a way that nobody wants, or is about to. Docker has started it again "
-                "by now, so nothing else may show it.",
+                summary="{{ $labels.service }} has logged a panic, a crash or an out-of-memory error",
+                description="A process has crashed, or is about to. Docker has probably restarted it by now, so nothing "
+                "else may show it.",
             ),
             Alert(
                 name="SocketProxyRefusesClient",
@@ -79,10 +80,10 @@ def _now(limits: Thresholds) -> Group:
                   )
                 ) > 0
                 """,
-                summary="{{ $labels.client }} holds all connections to the socket proxy that it may have: "
+                summary="{{ $labels.client }} has reached its limit of connections to the socket proxy: "
                 '{{ printf "%.0f" $value }} more were refused in a minute',
-                description="It follows more logs than the proxy has room for, or it is not itself any more. Nobody else "
-                "is harmed. If it is the shipper, the logs of some containers are not read.",
+                description="It follows more logs than the proxy has room for, or it is compromised. Other clients are "
+                "not affected. If it is the shipper, the logs of some containers are not read.",
             ),
         ),
     )
@@ -91,6 +92,7 @@ def _now(limits: Thresholds) -> Group:
 def _senders() -> Group:
     return Group(
         "logs-senders",
+        Topic("logs"),
         (
             Alert(
                 name="OtlpSenderManyServices",
@@ -102,20 +104,20 @@ def _senders() -> Group:
                 ) > {MANY_SERVICES}
                 """,
                 summary='{{ $labels.sender }} has sent logs of {{ printf "%.0f" $value }} services in ten minutes',
-                description="Each name is a stream of its own in Loki, and there is a bound for all that come by OTLP. When "
-                "it is reached, logs of services that are new there wait in the collector, and all behind them.",
+                description="Each name is a stream of its own in Loki, and all senders of OTLP share one limit. At the "
+                "limit, logs of new services wait in the collector, and so does all data behind them.",
             ),
         ),
     )
 
 
 _HALF_AN_HOUR = 1800
-"""Seconds: in both halves of the hour before, a service that logs steadily has logged half of its lines. One half would be a start
-of a hundred lines, or a job that says much and ends."""
+"""Seconds. A service that logs steadily has logged half of its lines in each half of the hour before. A start with a hundred
+lines, or a job that logs much and ends, falls into one half only."""
 
 
 def _silence(limits: Thresholds) -> Group:
-    # By source: by OTLP anybody can log in the name of a service, and must not hide that its container is silent.
+    # By source: anybody can send logs by OTLP under a service's name. That must not hide that its container is silent.
     silent = int(seconds(limits.log_silence))
     before = [
         f'sum by (service, source) (count_over_time({{service=~".+"}}[30m] offset {ago}s)) >= {limits.log_steady / 2:g}'
@@ -123,6 +125,7 @@ def _silence(limits: Thresholds) -> Group:
     ]
     return Group(
         "logs-silence",
+        Topic("logs", traced=True),
         (
             Alert(
                 name="LogServiceSilent",
@@ -135,23 +138,23 @@ def _silence(limits: Thresholds) -> Group:
                 )
                 """,
                 summary="{{ $labels.service }} has stopped logging",
-                description="It used to log steadily. It hangs, gets no work, was removed, or its lines no longer arrive. "
-                "The alert ends by itself half an hour later, also when nothing has changed.",
+                description="It used to log steadily. It hangs, gets no work, was removed, or its lines no longer "
+                "arrive. The alert ends by itself half an hour later, even if nothing has changed.",
             ),
         ),
     )
 
 
 def rule_file(settings: Settings) -> dict[str, Any]:
-    """Loki's rule file. Its alerts carry what Prometheus adds to its own as external labels."""
+    """Loki's rule file. Its alerts have the labels that Prometheus adds to its own alerts as external labels."""
     external = {"environment": settings.environment}
-    for name, value in settings.metrics.external_labels.items():  # here they are templates
+    for name, value in settings.metrics.external_labels.items():  # Loki would expand a template in a label
         external[name] = value.replace("{{", '{{ "{{" }}')
     intervals = {"logs": INTERVAL, "logs-senders": SLOW_INTERVAL, "logs-silence": SLOW_INTERVAL}
-    made = []
+    rule_groups = []
     for group in groups(settings.alerts.thresholds):
         rules = as_yaml(group, settings.addresses)
         for rule in rules:
             rule["labels"] = {**external, **rule["labels"]}
-        made.append({"name": group.name, "interval": intervals[group.name], "rules": rules})
-    return {"groups": made}
+        rule_groups.append({"name": group.name, "interval": intervals[group.name], "rules": rules})
+    return {"groups": rule_groups}

@@ -1,10 +1,12 @@
-"""Alert rules: from thresholds, and from what a stack watches, to Prometheus' rule files.
+"""Alert rules: from a stack's settings and scrape jobs to Prometheus' rule files.
 
-One module per thing watched, each a function from thresholds to rules. To add an alert: copy one in its module, add two
-cases to `tests/rules/<group>.test.yml` and a page to `docs/runbooks/`; `make rules` says what is still missing.
+Each group has a module with a function `rules`, and a row in `_SOURCES`. To add an alert, copy one in its module, add two
+cases to `tests/rules/<group>.test.yml` and a page to `docs/runbooks/`. `make rules` names what is still missing.
 """
 
 import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from config.alerts import (
@@ -28,7 +30,8 @@ from config.alerts import (
     traces,
 )
 from config.alerts.links import Addresses
-from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Watched, plain
+from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Topic, Watched, plain
+from config.alerts.scope import Scope
 from config.settings.logs import Logs
 from config.settings.thresholds import Thresholds
 from config.settings.traces import Traces
@@ -43,47 +46,69 @@ __all__ = [
     "RecordingRule",
     "Rule",
     "Thresholds",
+    "Topic",
     "Watched",
     "as_yaml",
     "groups",
     "render",
 ]
 
-_GROUPS = (
-    prometheus.group,
-    scrape.group,
-    alertmanager.group,
-    host.group,
-    containers.group,
-    applications.group,
-    probes.group,
-    postgres.group,
-    redis.group,
-    nginx.group,
-    mongodb.group,
-    haproxy.group,
-    elasticsearch.group,
-    shipper.group,
-    otlp.group,
+_STACK = Topic("stack")
+_DATABASE = Topic("databases")
+_OVERVIEW = Topic("overview", one_service=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One group of alerts, before it is known what a stack watches."""
+
+    name: str
+    rules: Callable[[Scope], tuple[Rule, ...]]
+    topic: Topic
+    job: Job | None = None
+    """The job that all rules of the group read. A stack that does not scrape it has no such group."""
+
+
+_SOURCES = (
+    _Source("prometheus", prometheus.rules, _STACK),
+    _Source("scrape", scrape.rules, _STACK),
+    _Source("alertmanager", alertmanager.rules, _STACK, Job.ALERTMANAGER),
+    _Source("host", host.rules, Topic("host", one_service=False)),
+    _Source("containers", containers.rules, Topic("host", traced=True)),
+    _Source("applications", applications.rules, Topic("golden-signals", traced=True), Job.APPLICATION),
+    _Source("probes", probes.rules, Topic("overview", traced=True), Job.PROBE),
+    _Source("postgres", postgres.rules, _DATABASE, Job.POSTGRES_EXPORTER),
+    _Source("redis", redis.rules, _DATABASE, Job.REDIS_EXPORTER),
+    _Source("nginx", nginx.rules, _DATABASE, Job.NGINX_EXPORTER),
+    _Source("mongodb", mongodb.rules, _OVERVIEW, Job.MONGODB_EXPORTER),
+    _Source("haproxy", haproxy.rules, _OVERVIEW, Job.HAPROXY),
+    _Source("elasticsearch", elasticsearch.rules, _STACK, Job.ELASTICSEARCH_EXPORTER),
+    _Source("shipper", shipper.rules, _STACK),
+    _Source("otlp", otlp.rules, _STACK, Job.OTLP),
+    _Source("loki", loki.rules, _STACK, Job.LOKI),
+    _Source("traces", traces.rules, _STACK),
 )
+"""Every group of Prometheus' alerts. Those of Loki are in `config/loki_rules.py`."""
 
 
 def groups(thresholds: Thresholds, watched: Watched, logs: Logs, of_traces: Traces) -> tuple[Group, ...]:
-    """All groups that have something to say about a stack that scrapes `watched`; the last two for their budgets."""
-    made = (
-        *(group(thresholds, watched) for group in _GROUPS),
-        loki.group(thresholds, watched, logs),
-        traces.group(thresholds, watched, of_traces),
+    """The groups that have a rule for a stack that scrapes `watched`."""
+    scope = Scope(thresholds, watched, logs, of_traces)
+    all_groups = (
+        Group(source.name, source.topic, source.rules(scope))
+        for source in _SOURCES
+        if source.job is None or source.job in watched
     )
-    return tuple(group for group in made if group.rules)
+    return tuple(group for group in all_groups if group.rules)
 
 
 def render(
     thresholds: Thresholds, addresses: Addresses, watched: Watched, logs: Logs, of_traces: Traces
 ) -> dict[str, str]:
-    """Prometheus' rule files: ``rules/<group>.yml`` → text."""
-    made = groups(thresholds, watched, logs, of_traces)
-    return {f"rules/{group.name}.yml": _text(group, addresses) for group in made}
+    """Prometheus' rule files: path such as ``rules/host.yml`` → text."""
+    return {
+        f"rules/{group.name}.yml": _text(group, addresses) for group in groups(thresholds, watched, logs, of_traces)
+    }
 
 
 def _text(group: Group, addresses: Addresses) -> str:
@@ -94,7 +119,7 @@ def _text(group: Group, addresses: Addresses) -> str:
 
 
 def as_yaml(group: Group, addresses: Addresses) -> list[dict[str, Any]]:
-    """The entries of `rules`."""
+    """The rules of a group as Prometheus and Loki read them in YAML."""
     return [_rule(rule, group, addresses) for rule in group.rules]
 
 

@@ -1,14 +1,10 @@
-"""Alertmanager about itself (0.28 to 0.34)."""
+"""Alertmanager's metrics of itself (0.28 to 0.34)."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.settings.thresholds import Thresholds
-
-
-def group(_limits: Thresholds, watched: Watched) -> Group:
-    return Group("alertmanager", _rules() if Job.ALERTMANAGER in watched else ())
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
 
 
-def _rules() -> tuple[Rule, ...]:
+def rules(_scope: Scope) -> tuple[Rule, ...]:
     return (
         Alert(
             name="AlertmanagerReloadFailed",
@@ -16,10 +12,10 @@ def _rules() -> tuple[Rule, ...]:
             wait="5m",
             expr='alertmanager_config_last_reload_successful{job="alertmanager"} == 0',
             summary="Alertmanager has refused its new configuration",
-            description="It goes on with the old one: changed routes and receivers are not in force, and a restart would "
-            "fail.",
+            description="It keeps the old one: changed routes and receivers have no effect, and a restart would fail.",
         ),
-        # Counted after the last retry, so one is one too many. The label `reason` has other values from 0.34 on: it is summed away.
+        # The counter grows after the last retry, so a single failure is a lost alert. The sum drops the label `reason`: its values
+        # changed in 0.34.
         Alert(
             name="AlertmanagerNotificationsFailing",
             severity="critical",
@@ -29,7 +25,7 @@ def _rules() -> tuple[Rule, ...]:
             ) > 0
             """,
             summary="Alertmanager cannot deliver through {{ $labels.integration }}",
-            description="Alerts that go this way are lost. A revoked webhook or key is the usual reason; a receiver of "
-            "another kind still brings this alert.",
+            description="Alerts that go through it are lost. The usual reason is a revoked webhook or key. A receiver of "
+            "another kind still delivers this alert.",
         ),
     )

@@ -1,24 +1,23 @@
-"""The users' services, by OpenTelemetry's HTTP metrics: http_server_request_duration_seconds and its friends.
+"""Your services, by OpenTelemetry's HTTP server metrics such as `http_server_request_duration_seconds`.
 
-Several containers of one service share the label `service` and are judged together.
+Containers of one service share the label `service` and count as one.
 """
 
-from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.rule import Alert, RecordingRule, Rule, ratio
+from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds
 
 _REQUESTS = "http_server_request_duration_seconds"
 _UP = 'up{job="application"}'
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    if Job.APPLICATION not in watched:
-        return Group("applications", ())
-    return Group("applications", _golden_signals() + _alive(limits) + _answering(limits))
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    return _golden_signals() + _alive(scope.thresholds) + _answering(scope.thresholds)
 
 
 def _golden_signals() -> tuple[Rule, ...]:
-    # Recorded once for the quantiles and the overview: of a hundred routes and more, reading the buckets themselves takes
-    # seconds, and memory beyond what Prometheus has on a small host (docs/performance.md).
+    # Recorded for the quantiles and the overview. With a hundred routes or more, a query on the buckets themselves takes
+    # seconds, and more memory than Prometheus has on a small host (docs/performance.md).
     buckets = RecordingRule(
         f"service_le:{_REQUESTS}_bucket:rate5m",
         f'sum by (service, le) (rate({_REQUESTS}_bucket{{job="application"}}[5m]))',
@@ -45,7 +44,7 @@ def _golden_signals() -> tuple[Rule, ...]:
             or histogram_count({native.record})
             """,
         ),
-        # A service without a single 5xx has no such series: its errors are zero, not unknown.
+        # A service that never answered 5xx has no such series. Its error rate is zero, not unknown.
         RecordingRule(
             "service:http_server_errors:rate5m",
             f"""
@@ -79,8 +78,8 @@ def _alive(limits: Thresholds) -> tuple[Rule, ...]:
             wait=limits.target_down,
             expr=f"max by (service) ({_UP}) == 0",
             summary="{{ $labels.service }} does not answer",
-            description="No instance of this service can be read. Its users very likely get errors; its other alerts "
-            "are blind until it is back.",
+            description="Prometheus cannot read any instance of this service. Its users very likely get errors. Its "
+            "other alerts cannot fire until it is back.",
         ),
         Alert(
             name="ApplicationInstanceDown",
@@ -88,10 +87,10 @@ def _alive(limits: Thresholds) -> tuple[Rule, ...]:
             wait=limits.target_down,
             expr=f"{_UP} == 0 and on (service) max by (service) ({_UP}) == 1",
             summary="{{ $labels.instance }} of {{ $labels.service }} does not answer",
-            description="The other instances carry the load of this one. When they go too, the service is down.",
+            description="The other instances carry its load. If they fail too, the service is down.",
         ),
-        # A container that is removed takes its target with it, and with the target every series that could complain. A job of
-        # a few minutes is meant to end.
+        # When a container is removed, its target and all its series go too, so no other rule can fire. A job that lives for a
+        # few minutes is meant to end.
         Alert(
             name="ApplicationGone",
             severity="critical",
@@ -101,10 +100,10 @@ def _alive(limits: Thresholds) -> tuple[Rule, ...]:
             and max by (service) (max_over_time({_UP}[1h])) == 1
             unless on (service) {_UP}
             """,
-            summary="{{ $labels.service }} is gone: it was up within the last hour and is no target any more",
-            description="It had been up for half an hour or more. Its containers were removed, lost their scrape label, or "
-            "left the network that Prometheus is in. If that was meant, silence it: it ends by itself an hour after the "
-            "service was last up.",
+            summary="{{ $labels.service }} is gone: it was up within the last hour and is no longer a target",
+            description="It had been up for at least half an hour. Its containers were removed, lost their scrape "
+            "label, or left the network that Prometheus is in. If you did this on purpose, silence the "
+            "alert: it ends one hour after the service was last up.",
         ),
     )
 
@@ -112,7 +111,7 @@ def _alive(limits: Thresholds) -> tuple[Rule, ...]:
 def _answering(limits: Thresholds) -> tuple[Rule, ...]:
     requests = "service:http_server_requests:rate5m"
     usual = f"avg_over_time({requests}[1h] offset 10m)"
-    # Whose requests come in bursts has none between them.
+    # A service whose requests come in bursts gets none in between.
     steady = f"quantile_over_time(0.1, {requests}[1h] offset 1h)"
     return (
         Alert(
@@ -124,7 +123,7 @@ def _answering(limits: Thresholds) -> tuple[Rule, ...]:
             and {requests} > {limits.min_requests:g}
             """,
             summary="{{ $labels.service }} answers {{ $value | humanizePercentage }} of its requests with an error",
-            description="Users see these errors. The service, or something it needs, fails.",
+            description="Users see these errors. The service fails, or something that it needs.",
         ),
         Alert(
             name="ApplicationSlow",
@@ -135,8 +134,8 @@ def _answering(limits: Thresholds) -> tuple[Rule, ...]:
             and {requests} > {limits.min_requests:g}
             """,
             summary="One in twenty requests to {{ $labels.service }} takes longer than {{ $value | humanizeDuration }}",
-            description="The service, or something it waits for, has become slow. Clients begin to time out and to ask "
-            "again, which makes it worse.",
+            description="The service is slow, or something that it waits for. Clients start to time out and to retry, "
+            "which makes it worse.",
         ),
         Alert(
             name="ApplicationTrafficDropped",
@@ -147,7 +146,8 @@ def _answering(limits: Thresholds) -> tuple[Rule, ...]:
             and {steady} > {limits.min_requests:g}
             """,
             summary="{{ $labels.service }} gets {{ $value | humanizePercentage }} of its usual traffic",
-            description="The service runs but hardly anybody reaches it: the load balancer, DNS, a certificate, or the "
-            "service in front of it. Compared with the hour before, of services that were asked without pause before that.",
+            description="The service runs, but few requests reach it. Look at the load balancer, DNS, the certificate "
+            "and the service in front of it. The comparison is with the hour before. Only services that got "
+            "requests without a pause before that are judged.",
         ),
     )

@@ -1,15 +1,17 @@
 """Every container on the host, whoever started it, as the engine and cAdvisor see it.
 
-The engine (`engine_container_*`, of the socket proxy's page) knows each container, also one that has ended or lives for a
-second, how often it has started it again, and by its restart policy whether it is meant to end. cAdvisor sees what is there
-when it looks. Its `container_start_time_seconds` is when a container was started last (container/docker/handler.go since 0.57).
+The engine's metrics (`engine_container_*`, on the socket proxy's page) cover each container, even one that has ended or lives
+for a second. They say how often the engine has restarted it and, by its restart policy, whether it is meant to end. cAdvisor
+sees only containers that exist when it looks. Its `container_start_time_seconds` is the time of the last start
+(container/docker/handler.go since 0.57).
 
-`container_oom_events_total` counts the kills that the kernel's log names, as long as cAdvisor runs (cmd/internal/api/oom.go);
-before 0.57 it was forgotten with the container whose main process was killed (google/cadvisor#3015): 6 such kills left it at
-0, and `node_vmstat_oom_kill` at 6.
+`container_oom_events_total` counts the kills in the kernel's log while cAdvisor runs (cmd/internal/api/oom.go). Before 0.57
+cAdvisor dropped the counter together with a container whose main process was killed (google/cadvisor#3015): after 6 such kills
+it was 0, and `node_vmstat_oom_kill` was 6.
 """
 
-from config.alerts.rule import Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.rule import Alert, Job, RecordingRule, Rule, ratio
+from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds
 
 _NAMED = 'job="cadvisor",name!=""'
@@ -17,17 +19,15 @@ _ENGINE = 'job="containers"'
 _RUNS = f"engine_container_running{{{_ENGINE}}} == 1"
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    rules: tuple[Rule, ...] = ()
-    if {Job.CADVISOR, Job.CONTAINERS} <= watched:
-        rules = _rules(limits)
-        if Job.NODE_EXPORTER in watched:
-            rules += (_oom_killed(),)
-    return Group("containers", rules)
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    if not {Job.CADVISOR, Job.CONTAINERS} <= scope.watched:
+        return ()
+    oom_killed = (_oom_killed(),) if Job.NODE_EXPORTER in scope.watched else ()
+    return _rules(scope.thresholds) + oom_killed
 
 
 def _restarted(span: str, times: str) -> str:
-    """By the engine, or by somebody who starts it again and again: the engine does not count those, and begins at 0."""
+    """Restarts by the engine, or by anything else that starts the container again: the engine does not count those."""
     return f"""
             max by (service, name) (increase(engine_container_restarts_total{{{_ENGINE}}}[{span}])) {times}
             or max by (service, name) (changes(container_start_time_seconds{{{_NAMED}}}[{span}])) {times}
@@ -36,8 +36,8 @@ def _restarted(span: str, times: str) -> str:
 
 def _rules(limits: Thresholds) -> tuple[Rule, ...]:
     return (
-        # The working set holds the files that were read lately (cAdvisor subtracts those of long ago only): a database that
-        # has read much is at its limit for ever, and the kernel gives that up before it kills anybody.
+        # The working set includes recently read files (cAdvisor subtracts only inactive ones), so a database that reads much
+        # is always at its limit. The kernel frees those files before it kills a process.
         RecordingRule(
             "name:container_memory_used:ratio",
             f"""
@@ -57,16 +57,16 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             wait="10m",
             expr=f"name:container_memory_used:ratio > {ratio(limits.container_memory)}",
             summary="{{ $labels.name }} uses {{ $value | humanizePercentage }} of its memory limit",
-            description="What counts is memory that the kernel cannot simply take back: the working set without cached files. "
-            "At the limit the kernel kills the container's largest process.",
+            description="This counts memory that the kernel cannot simply take back: the working set without cached "
+            "files. At the limit the kernel kills the container's largest process.",
         ),
         Alert(
             name="ContainerRestarting",
             severity="warning",
             expr=_restarted("15m", f">= {limits.container_restarts}"),
             summary='{{ $labels.name }} has restarted {{ printf "%.0f" $value }} times in 15 minutes',
-            description="The container starts, dies and is started again. Docker waits longer from one attempt to the "
-            "next, up to a minute, and never gives up under `unless-stopped`.",
+            description="The container starts, dies and is started again. Docker waits longer before each attempt, up "
+            "to a minute, and never gives up under `unless-stopped`.",
         ),
         Alert(
             name="ContainerThrottled",
@@ -79,11 +79,11 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             ) > {ratio(limits.container_throttled)}
             """,
             summary="{{ $labels.name }} hits its CPU limit {{ $value | humanizePercentage }} of the time",
-            description="The container has work to do and is held back by its own CPU quota, which shows as latency "
-            "while the host's CPU looks free.",
+            description="The container has work to do, but its CPU quota holds it back. Its requests are slow while the "
+            "host's CPU looks free.",
         ),
-        # By service, not name: a deploy may bring the same service back under another one. By id within: one that was renamed
-        # is still there. A job is not missed: it has no restart policy, and ended well or was removed, or was short.
+        # By service, not by name: a deploy may bring the same service back under another name. By id inside: a renamed container
+        # is still there. A job does not count: it has no restart policy, and it succeeded, was removed or was short.
         Alert(
             name="ContainerGone",
             severity="warning",
@@ -100,11 +100,11 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             unless on (service) {_RUNS}
             and on () count({_RUNS})
             """,
-            summary="No container of {{ $labels.service }} is running any more",
-            description="It had been there for half an hour or more and has stopped or been removed. The alert ends by itself an "
-            "hour after that, also when nobody brought it back.",
+            summary="No container of {{ $labels.service }} is running",
+            description="The service had run for at least half an hour. Its containers were stopped or removed. The "
+            "alert ends one hour after that, even if nobody has started them again.",
         ),
-        # Docker upgrades have done this more than once (google/cadvisor#3749, #3793: API version, containerd's snapshotter).
+        # Upgrades of Docker have caused this more than once (google/cadvisor#3749, #3793: API version, containerd's snapshotter).
         Alert(
             name="ContainersNotSeen",
             severity="warning",
@@ -115,8 +115,8 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
               unless on (instance) container_last_seen{{{_NAMED}}}
             """,
             summary="cAdvisor answers but sees no container",
-            description="Memory, CPU and restarts of all containers are not watched. It usually follows an upgrade of "
-            "Docker that the running cAdvisor cannot talk to.",
+            description="Nothing watches memory, CPU and restarts of containers now. The usual reason is an upgrade of "
+            "Docker that this cAdvisor cannot talk to.",
         ),
     )
 
@@ -132,7 +132,7 @@ def _oom_killed() -> Alert:
           and on () increase(node_vmstat_oom_kill{{job="node_exporter"}}[10m]) > 0
         )
         """,
-        summary="A process in {{ $labels.name }} was killed for want of memory",
-        description="Either cAdvisor saw the kill, or the container restarted within the ten minutes in which the kernel "
-        "killed something. The container's limit is too low for what it does, or it leaks.",
+        summary="A process in {{ $labels.name }} was killed because memory ran out",
+        description="Either cAdvisor saw the kill, or the container restarted in the ten minutes in which the kernel "
+        "killed a process. The container's limit is too low for its work, or it leaks memory.",
     )

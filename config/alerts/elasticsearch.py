@@ -1,27 +1,24 @@
-"""Elasticsearch, by elasticsearch_exporter 1.11."""
+"""Elasticsearch, as elasticsearch_exporter 1.11 reports it."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.settings.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule, ratio
+from config.alerts.scope import Scope
 
 _ES = 'job="elasticsearch_exporter"'
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("elasticsearch", _rules(limits) if Job.ELASTICSEARCH_EXPORTER in watched else ())
-
-
-def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
     return (
-        # The exporter has no metric that says "down": it just serves no health when it gets none.
+        # The exporter has no metric for "down". It omits the health when it gets none.
         Alert(
             name="ElasticsearchDown",
             severity="critical",
             wait="2m",
             expr=f"up{{{_ES}}} == 1 unless on (instance) elasticsearch_cluster_health_status{{{_ES}}}",
             summary="{{ $labels.service }} does not answer the exporter",
-            description="Elasticsearch is down, still starting, or refuses the exporter.",
+            description="Elasticsearch is down, is still starting, or refuses the exporter.",
         ),
-        # Yellow is what a single node always is as soon as an index wants a replica: no alert.
+        # Yellow raises no alert: a single node is yellow as soon as an index wants a replica.
         Alert(
             name="ElasticsearchRed",
             severity="critical",
@@ -29,8 +26,9 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             expr=f"""
             max by (job, instance, service) (elasticsearch_cluster_health_status{{{_ES},color="red"}}) == 1
             """,
-            summary="{{ $labels.service }} is red: some data is out of reach",
-            description="At least one primary shard has no home. Searches miss its documents, and writing to it fails.",
+            summary="{{ $labels.service }} is red: some data is not available",
+            description="At least one primary shard is not assigned. Searches miss its documents, and writes to it "
+            "fail.",
         ),
         Alert(
             name="ElasticsearchReadOnly",
@@ -38,8 +36,8 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             wait="2m",
             expr=f"elasticsearch_indices_settings_stats_read_only_indices{{{_ES}}} > 0",
             summary='{{ printf "%.0f" $value }} indices of {{ $labels.service }} are read-only',
-            description="Nothing can be written to them. Elasticsearch makes every index read-only when its disk is 95 % "
-            "full, and takes that back by itself when there is room again.",
+            description="Nothing can write to them. Elasticsearch makes every index read-only when its disk is 95 % "
+            "full, and writable again when there is room.",
         ),
         Alert(
             name="ElasticsearchHeapHigh",
@@ -51,6 +49,6 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
               > {ratio(limits.elasticsearch_heap)}
             """,
             summary="{{ $labels.name }} uses {{ $value | humanizePercentage }} of its heap",
-            description="Garbage collection takes more and more time, then circuit breakers refuse requests.",
+            description="Garbage collection takes more and more time. Then circuit breakers refuse requests.",
         ),
     )

@@ -1,23 +1,19 @@
-"""The user's HAProxy (2.6 and later, built-in metrics). The stack's socket proxy is HAProxy too, and not meant here."""
+"""Your HAProxy (2.6 and later, built-in metrics), not the stack's socket proxy, which is HAProxy too."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.settings.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
 
 _DOWN = 'job="haproxy",state="DOWN"'
 
 
-def group(_limits: Thresholds, watched: Watched) -> Group:
-    return Group("haproxy", _rules() if Job.HAPROXY in watched else ())
-
-
-def _rules() -> tuple[Rule, ...]:
+def rules(_scope: Scope) -> tuple[Rule, ...]:
     return (
         Alert(
             name="HaproxyBackendDown",
             severity="critical",
             wait="1m",
             expr=f"haproxy_backend_status{{{_DOWN}}} == 1",
-            summary="No server of backend {{ $labels.proxy }} is left",
+            summary="Backend {{ $labels.proxy }} has no working server",
             description="HAProxy answers every request to this backend with 503.",
         ),
         Alert(
@@ -26,6 +22,6 @@ def _rules() -> tuple[Rule, ...]:
             wait="2m",
             expr=f"haproxy_server_status{{{_DOWN}}} == 1",
             summary="{{ $labels.server }} of backend {{ $labels.proxy }} fails its health check",
-            description="HAProxy sends it no traffic; the other servers of the backend carry its share.",
+            description="HAProxy sends it no traffic. The other servers of the backend carry its share.",
         ),
     )

@@ -1,7 +1,7 @@
-"""Where an alert leads: its runbook, and the dashboard, logs and traces of the service that it is about.
+"""The links of an alert: its runbook, and the dashboard, logs and traces of its service.
 
-All of them are made here, from the group that an alert is in and the label `service` that it carries. They show the last
-hour; a message of Alertmanager shows the time of the alert instead (`config/alertmanager.py`).
+They follow from the topic of the alert's group and from its label `service`. They show the last hour. In a message,
+Alertmanager replaces that by the time of the alert (`config/alertmanager.py`).
 """
 
 from dataclasses import dataclass
@@ -14,73 +14,34 @@ _ERRORS_OF_ALL = '{level=~"error|fatal"}'
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where people reach what alerts link to, without a slash at the end."""
+    """The public addresses that alerts link to, without a slash at the end."""
 
     runbooks: str
     grafana: str | None = None
-    """Without it there are no links but those to runbooks."""
+    """None: alerts link to their runbooks only."""
     jaeger: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Topic:
-    """What the alerts of a group are about."""
-
-    dashboard: str
-    of_service: bool = True
-    """Whether that is one service, which the dashboard shows and whose lines are the logs: else everything."""
-    traced: bool = False
-    """Whether that service is one of the users', whose traces can be searched."""
-
-
-_SERVICE = _Topic("golden-signals", traced=True)
-_STACK = _Topic("stack")
-_DATABASE = _Topic("databases")
-_TOPICS = {
-    "applications": _SERVICE,
-    "probes": _Topic("overview", traced=True),
-    "logs": _Topic("logs", traced=True),
-    "logs-senders": _Topic("logs"),
-    "logs-silence": _Topic("logs", traced=True),
-    "containers": _Topic("host", traced=True),
-    "host": _Topic("host", of_service=False),
-    "postgres": _DATABASE,
-    "redis": _DATABASE,
-    "nginx": _DATABASE,
-    "mongodb": _Topic("overview", of_service=False),
-    "haproxy": _Topic("overview", of_service=False),
-    "elasticsearch": _STACK,
-    "prometheus": _STACK,
-    "scrape": _STACK,
-    "alertmanager": _STACK,
-    "shipper": _STACK,
-    "loki": _STACK,
-    "otlp": _STACK,
-    "traces": _STACK,
-}
-"""Every group of rules."""
-
-
 def annotations(alert: Alert, group: Group, to: Addresses) -> dict[str, str]:
-    """`runbook_url`, and where there is a Grafana `dashboard_url`, `logs_url` and `traces_url`.
+    """`runbook_url`; and if there is a Grafana, `dashboard_url`, `logs_url` and `traces_url`.
 
-    An alert without severity is none, so nothing belongs to it.
+    An alert of severity `none` reports nothing, so it has only a runbook.
     """
     runbook = {"runbook_url": f"{to.runbooks.rstrip('/')}/{alert.name}.md"}
     if to.grafana is None or alert.severity == "none":
         return runbook
-    topic, service = _TOPICS[group.name], _service(alert)
-    chosen = {"service": service} if topic.of_service else {}
-    lines = f'{{service="{service}"}}' if topic.of_service else _ERRORS_OF_ALL
+    topic, service = group.topic, _service(alert)
+    variables = {"service": service} if topic.one_service else {}
+    lines = f'{{service="{service}"}}' if topic.one_service else _ERRORS_OF_ALL
     return {
         **runbook,
-        "dashboard_url": links.dashboard(topic.dashboard, *links.LAST_HOUR, base=to.grafana, **chosen),
+        "dashboard_url": links.dashboard(topic.dashboard, *links.LAST_HOUR, base=to.grafana, **variables),
         "logs_url": links.logs(lines, *links.LAST_HOUR, base=to.grafana),
         "traces_url": links.jaeger_search(to.jaeger, service if topic.traced else ""),
     }
 
 
 def _service(alert: Alert) -> str:
-    """The service of an alert as it stands in an address: a template, for all but those that are about one only."""
+    """The service of an alert for use in a URL: its fixed name, or a template that Prometheus fills in."""
     service = alert.service or "{{ $labels.service }}"
     return service.replace(" }}", " | urlquery }}")

@@ -1,6 +1,7 @@
-"""Loki about itself and about what it is given (3.7). What the logs say is judged by Loki: `config/loki_rules.py`."""
+"""Loki's metrics of itself and of the lines it receives (3.7). Alerts on the content of logs are in `config/loki_rules.py`."""
 
-from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.rule import DISK_BUDGET_USED, Alert, RecordingRule, Rule, ratio
+from config.alerts.scope import Scope
 from config.settings.logs import DISK_FULL, Logs
 from config.settings.thresholds import Thresholds
 from config.settings.units import seconds
@@ -8,18 +9,16 @@ from config.settings.units import seconds
 _SELF = 'job="loki"'
 
 _LATE = "greater_than_max_sample_age|too_far_behind|out_of_order"
-"""Reasons of refusal: the time of a line (pkg/validation/validate.go)."""
+"""Reasons why Loki refuses a line because of its time (pkg/validation/validate.go)."""
 
 
-def group(limits: Thresholds, watched: Watched, logs: Logs) -> Group:
-    rules: tuple[Rule, ...] = ()
-    if Job.LOKI in watched:
-        rules = (*_lines(limits), *_budget(limits, logs), *_storage(), *_service(), *_log_alerts())
-    return Group("loki", rules)
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
+    return (*_lines(limits), *_budget(limits, scope.logs), *_storage(), *_service(), *_log_alerts())
 
 
 def _lines(limits: Thresholds) -> tuple[Rule, ...]:
-    # A counter appears with its first refusal, so an increase alone would miss a single one. `up`: it was looked at before.
+    # The counter appears with its first refusal, so increase() alone would miss a single one. `up`: Loki was scraped before.
     discarded = """
             sum by (job, instance, service, reason, policy) (
               increase(loki_discarded_samples_total{%(which)s}[15m]) > 0
@@ -37,16 +36,17 @@ def _lines(limits: Thresholds) -> tuple[Rule, ...]:
             severity="warning",
             expr=discarded % {"which": f'{_SELF},reason!~"{_LATE}"'},
             summary='Loki has refused {{ printf "%.0f" $value }} lines in 15 minutes: {{ $labels.reason }}',
-            description="They broke a limit, and are lost. Lines that come by OTLP wait in the collector's queue where the "
-            "limit is one of rate or streams.",
+            description="They exceeded a limit and are lost. Lines that come by OTLP wait in the collector's queue if "
+            "the limit is one of rate or streams.",
         ),
         Alert(
             name="LogLinesLate",
             severity="warning",
             expr=discarded % {"which": f'{_SELF},reason=~"{_LATE}"'},
-            summary='{{ printf "%.0f" $value }} lines came too late for Loki in 15 minutes: {{ $labels.reason }}',
-            description="They are lost. Their time is more than a week ago, or more than an hour before the newest line of "
-            "their stream: the clock or the time zone of a service is wrong, or the shipper reads what is old.",
+            summary='Loki has refused {{ printf "%.0f" $value }} late lines in 15 minutes: {{ $labels.reason }}',
+            description="They are lost. Their time is more than a week ago, or more than an hour before the newest line "
+            "of their stream. The clock or the time zone of a service is wrong, or the shipper reads old "
+            "files.",
         ),
         Alert(
             name="LokiStreamsHigh",
@@ -57,16 +57,16 @@ def _lines(limits: Thresholds) -> tuple[Rule, ...]:
               / ({limit % ""} or {limit % "_defaults"})
               > {ratio(limits.log_streams)}
             """,
-            summary="Loki uses {{ $value | humanizePercentage }} of the streams that it may have",
-            description="When those of the shipper alone are so many, lines of new ones are refused: of a service that was "
-            "not there before. Some label takes more values than it should.",
+            summary="Loki uses {{ $value | humanizePercentage }} of its stream limit",
+            description="At the limit Loki refuses lines of new streams that the shipper sends: those of a service that "
+            "was not there before. Some label takes more values than it should.",
         ),
     )
 
 
 def _budget(limits: Thresholds, logs: Logs) -> tuple[Rule, ...]:
     kept = seconds(logs.retention.longest)
-    # Loki tells the size of what it writes, and not of what it has.
+    # Loki reports how much it writes, not how much it stores.
     will_be = (
         f"sum by (job, instance, service) (rate(loki_ingester_chunk_stored_bytes_total{{{_SELF}}}[1d])) * {kept:.0f}"
     )
@@ -80,7 +80,8 @@ def _budget(limits: Thresholds, logs: Logs) -> tuple[Rule, ...]:
               > {int(logs.budget.per_day)}
             """,
             summary="Loki has received {{ $value | humanize }}B of logs in a day",
-            description="It is more than the budget for a day. Nothing is refused for it, but the disk fills sooner.",
+            description="This is more than the budget for a day. Loki refuses nothing because of it, but the disk fills "
+            "sooner.",
         ),
         Alert(
             name="LogDiskBudgetLow",
@@ -88,8 +89,9 @@ def _budget(limits: Thresholds, logs: Logs) -> tuple[Rule, ...]:
             wait="1h",
             expr=f"{will_be} > {int(logs.budget.disk)} * {ratio(limits.disk_budget)}",
             summary="At the pace of the last day Loki's data will grow to {{ $value | humanize1024 }}B",
-            description="That is close to its disk budget, or beyond. Loki deletes by age only, so it would go on. The "
-            "estimate takes the longest retention for every line, and leaves out the index, which is small.",
+            description="This is close to its disk budget, or beyond. Loki deletes by age only, so it will not stop at "
+            "the budget. The estimate uses the longest retention for every line and leaves out the index, "
+            "which is small.",
         ),
     )
 
@@ -108,7 +110,7 @@ def _storage() -> tuple[Rule, ...]:
             and on (instance) time() - process_start_time_seconds{{{_SELF}}} > 3h
             """,
             summary="Loki has not applied its retention for more than three hours",
-            description="Old logs stay, and the disk fills. Queries get slower too, because the index is not compacted.",
+            description="Old logs stay and the disk fills. Queries also get slower, because nothing compacts the index.",
         ),
         Alert(
             name="LokiDiskFull",
@@ -117,9 +119,9 @@ def _storage() -> tuple[Rule, ...]:
             loki_ingester_wal_disk_usage_percent{{{_SELF}}} >= {ratio(DISK_FULL)}
             or increase(loki_ingester_wal_disk_full_failures_total{{{_SELF}}}[10m]) > 0
             """,
-            summary="Loki takes no more logs, because its disk is full",
-            description="The shipper keeps where it was and sends the lines when there is room again, as long as their "
-            "files are still there: Docker rotates them.",
+            summary="Loki accepts no logs: its disk is full",
+            description="The shipper remembers its position and sends the lines when there is room again, as long as "
+            "their files still exist: Docker rotates them.",
         ),
         Alert(
             name="LokiFlushFailing",
@@ -147,15 +149,15 @@ def _service() -> tuple[Rule, ...]:
               > 0.1
             """,
             summary="Loki fails {{ $value | humanizePercentage }} of the requests for {{ $labels.route }}",
-            description="Lines are not taken, or not found, because of something in Loki and not in the request.",
+            description="Loki does not store or find lines because of an error of its own, not of the request.",
         ),
         Alert(
             name="LokiPanics",
             severity="warning",
             expr=f"sum by (job, instance, service) (increase(loki_panic_total{{{_SELF}}}[10m])) > 0",
             summary='Loki has panicked {{ printf "%.0f" $value }} times in ten minutes',
-            description="Each time one request was lost and the others went on. It is a bug of Loki's, and some query or "
-            "line brings it out.",
+            description="Each panic cost one request. The others went on. This is a bug in Loki that some query or line "
+            "triggers.",
         ),
         Alert(
             name="LokiReloadFailed",
@@ -167,7 +169,7 @@ def _service() -> tuple[Rule, ...]:
             ) == 0
             """,
             summary="Loki has refused its new limits or log alerts",
-            description="It goes on with the old ones, and would not start with these.",
+            description="It keeps the old ones, and would not start with the new ones.",
         ),
     )
 
@@ -183,8 +185,8 @@ def _log_alerts() -> tuple[Rule, ...]:
               increase(loki_prometheus_rule_evaluation_failures_total{{{_SELF}}}[5m])
             ) > 0
             """,
-            summary="Log alerts cannot be evaluated",
-            description="What a service logs raises no alert, whatever it is.",
+            summary="Loki cannot evaluate log alerts",
+            description="No alert fires for what services log.",
         ),
         Alert(
             name="LokiRulesLate",
@@ -194,9 +196,9 @@ def _log_alerts() -> tuple[Rule, ...]:
               increase(loki_prometheus_rule_group_iterations_missed_total{{{_SELF}}}[15m])
             ) >= 3
             """,
-            summary='Loki has left out {{ printf "%.0f" $value }} evaluations of log alerts in 15 minutes',
-            description="Log alerts come late. Somebody asks for more lines than Loki can read beside its rules, or it is short "
-            "of CPU.",
+            summary='Loki has skipped {{ printf "%.0f" $value }} evaluations of log alerts in 15 minutes',
+            description="Log alerts come late. Somebody queries more lines than Loki can read beside its rules, or Loki "
+            "is short of CPU.",
         ),
         Alert(
             name="LokiNotificationsFailing",
@@ -209,7 +211,7 @@ def _log_alerts() -> tuple[Rule, ...]:
               loki_prometheus_notifications_alertmanagers_discovered{{{_SELF}}}
             ) < 1
             """,
-            summary="Loki fails to hand alerts to Alertmanager",
-            description="Log alerts fire and nobody hears of them.",
+            summary="Loki cannot send alerts to Alertmanager",
+            description="Log alerts fire, but nobody receives them.",
         ),
     )

@@ -1,16 +1,14 @@
-"""MongoDB, by Percona's mongodb_exporter 0.47 with its own metric names (not the compatible ones)."""
+"""MongoDB, as Percona's mongodb_exporter 0.47 reports it, with its own metric names (not the compatible ones)."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.settings.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule, ratio
+from config.alerts.scope import Scope
 
 _MONGO = 'job="mongodb_exporter"'
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("mongodb", _rules(limits) if Job.MONGODB_EXPORTER in watched else ())
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
 
-
-def _rules(limits: Thresholds) -> tuple[Rule, ...]:
     def connections(conn_type: str) -> str:
         return f"sum by (job, instance, service) (mongodb_ss_connections{{{_MONGO},conn_type{conn_type}}})"
 
@@ -33,6 +31,6 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
               > {ratio(limits.db_connections)}
             """,
             summary="{{ $labels.service }} has {{ $value | humanizePercentage }} of its connections in use",
-            description="When all are used, new connections are refused and the services fail at once.",
+            description="When all are in use, MongoDB refuses new connections and the services fail at once.",
         ),
     )

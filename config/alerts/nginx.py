@@ -1,16 +1,12 @@
-"""nginx, by its stub_status page (nginx exporter 0.11 to 1.5). The page knows no status codes and no latency."""
+"""nginx, by its stub_status page (nginx exporter 0.11 to 1.5). The page has no status codes and no latency."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.settings.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
 
 _NGINX = 'job="nginx_exporter"'
 
 
-def group(_limits: Thresholds, watched: Watched) -> Group:
-    return Group("nginx", _rules() if Job.NGINX_EXPORTER in watched else ())
-
-
-def _rules() -> tuple[Rule, ...]:
+def rules(_scope: Scope) -> tuple[Rule, ...]:
     return (
         Alert(
             name="NginxDown",
@@ -18,8 +14,8 @@ def _rules() -> tuple[Rule, ...]:
             wait="1m",
             expr=f"nginx_up{{{_NGINX}}} == 0",
             summary="{{ $labels.service }} does not serve its status page",
-            description="nginx is down, or its status page is no longer where the exporter looks. In the first case "
-            "nobody reaches any service.",
+            description="nginx is down, or its status page has moved. If nginx is down, nobody reaches any service "
+            "behind it.",
         ),
         Alert(
             name="NginxDropsConnections",
@@ -30,7 +26,7 @@ def _rules() -> tuple[Rule, ...]:
               > 1
             """,
             summary='{{ $labels.service }} dropped {{ printf "%.0f" $value }} connections in five minutes',
-            description="nginx accepts connections and then closes them unserved, because a limit of its own is reached: "
+            description="nginx accepts connections and then closes them unserved, because it has reached its own limit: "
             "worker_connections, or open files.",
         ),
     )

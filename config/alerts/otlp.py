@@ -1,14 +1,10 @@
-"""Metrics that applications send by OTLP: what of them is beyond the bounds of one sender (`config/otlp_senders.py`)."""
+"""Metrics that applications send by OTLP, beyond the limits of one sender (`config/otlp_senders.py`)."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.settings.thresholds import Thresholds
-
-
-def group(_limits: Thresholds, watched: Watched) -> Group:
-    return Group("otlp", _rules() if Job.OTLP in watched else ())
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
 
 
-def _rules() -> tuple[Rule, ...]:
+def rules(_scope: Scope) -> tuple[Rule, ...]:
     return (
         Alert(
             name="OtlpMetricOverflow",
@@ -19,9 +15,9 @@ def _rules() -> tuple[Rule, ...]:
               label_replace({job="otlp",otel_metric_overflow="true"}, "metric", "$1", "__name__", "(.+?)(?:_bucket)?")
             ) > 0
             """,
-            summary="{{ $labels.service }} has more series of {{ $labels.metric }} than one process may have",
-            description="The collector, or the application's own SDK, counts them together as one, without labels. A label "
-            "takes new values without end: ids, addresses or paths.",
+            summary="{{ $labels.service }} sends more series of {{ $labels.metric }} than one process may",
+            description="The collector, or the application's own SDK, combines the surplus in one series without labels. "
+            "A label takes new values without end: ids, addresses or paths.",
         ),
         Alert(
             name="OtlpMetricsRefused",
@@ -32,8 +28,9 @@ def _rules() -> tuple[Rule, ...]:
               scrape_samples_post_metric_relabeling{job="otlp"} > 0 and up{job="otlp"} == 0
             )
             """,
-            summary='{{ printf "%.0f" $value }} samples of part {{ $labels.otlp_part }} of the OTLP metrics are refused: too many',
-            description="A service sends more series than a scrape may have, in many metrics or from many processes. Nothing "
-            "of the services in its part is stored, a sixteenth of them all; the others are not hurt.",
+            summary='Prometheus refuses part {{ $labels.otlp_part }} of the OTLP metrics: {{ printf "%.0f" $value }} samples are too many',
+            description="A service sends more series than one scrape may have, in many metrics or from many processes. "
+            "Prometheus stores nothing of the services in this part, one sixteenth of all. The other parts "
+            "are not affected.",
         ),
     )

@@ -1,20 +1,17 @@
-"""PostgreSQL, by postgres_exporter 0.17 to 0.20.
+"""PostgreSQL, as postgres_exporter 0.17 to 0.20 reports it.
 
-Up to 0.19 most series carry a label `server`, from 0.20 on none does: every expression sums it away.
+Up to 0.19 most series have a label `server`, from 0.20 on none has. Every expression aggregates it away.
 """
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.settings.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule, ratio
+from config.alerts.scope import Scope
 
 _PG = 'job="postgres_exporter"'
 _BY = "by (job, instance, service)"
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("postgres", _rules(limits) if Job.POSTGRES_EXPORTER in watched else ())
-
-
-def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
     hits = f"sum by (job, instance, service, datname) (rate(pg_stat_database_blks_hit{{{_PG}}}[15m]))"
     reads = f"sum by (job, instance, service, datname) (rate(pg_stat_database_blks_read{{{_PG}}}[15m]))"
     return (
@@ -37,8 +34,8 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
               > {ratio(limits.db_connections)}
             """,
             summary="{{ $labels.service }} has {{ $value | humanizePercentage }} of its connections in use",
-            description="When all are used, new connections are refused and the services fail at once. Usually a pool is "
-            "too large, or connections are not given back.",
+            description="When all are in use, PostgreSQL refuses new connections and the services fail at once. Usually "
+            "a pool is too large, or a service does not return its connections.",
         ),
         Alert(
             name="PostgresDeadlocks",
@@ -48,7 +45,7 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
               >= {limits.postgres_deadlocks}
             """,
             summary='{{ $labels.datname }} had {{ printf "%.0f" $value }} deadlocks in 15 minutes',
-            description="Transactions lock the same rows in different order; PostgreSQL ends one of each pair with an "
+            description="Transactions lock the same rows in a different order. PostgreSQL ends one of each pair with an "
             "error, which its user sees.",
         ),
         Alert(
@@ -61,10 +58,10 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             ) > {limits.postgres_transaction}
             """,
             summary="A transaction in {{ $labels.datname }} ({{ $labels.state }}) is {{ $value | humanizeDuration }} old",
-            description="While it is open nothing that was deleted since can be cleaned up, and its locks keep others "
-            "waiting. `idle in transaction` is a client that forgot it.",
+            description="While it is open, PostgreSQL cannot clean up rows deleted since, and its locks keep others "
+            "waiting. `idle in transaction` is a client that has left it open.",
         ),
-        # Only a replica has a lag; a primary says 0 for pg_replication_is_replica.
+        # Only a replica has a lag. On a primary pg_replication_is_replica is 0.
         Alert(
             name="PostgresReplicationLag",
             severity="warning",
@@ -74,9 +71,9 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             and max {_BY} (pg_replication_is_replica{{{_PG}}}) == 1
             """,
             summary="{{ $labels.service }} is {{ $value | humanizeDuration }} behind its primary",
-            description="Readers of the replica see old data, and a failover now would lose what has not arrived.",
+            description="Queries on the replica return old data. A failover now would lose what has not arrived.",
         ),
-        # Meaningful only where much is read from disk: 100 blocks are 800 kB a second.
+        # The ratio matters only if PostgreSQL reads much: 100 blocks are 800 kB a second.
         Alert(
             name="PostgresCacheHitsLow",
             severity="info",
@@ -86,7 +83,7 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             and {reads} > 100
             """,
             summary="{{ $labels.datname }} finds only {{ $value | humanizePercentage }} of its blocks in memory",
-            description="The rest comes from the kernel's cache or the disk. More shared_buffers, or an index that spares "
-            "a scan, makes it faster.",
+            description="The rest comes from the kernel's cache or the disk. More shared_buffers, or an index that "
+            "avoids a scan, makes it faster.",
         ),
     )

@@ -1,21 +1,19 @@
-"""Addresses tried from outside the services: what a user would see (blackbox_exporter 0.27, 0.28)."""
+"""Probes: requests to your services as a user would make them (blackbox_exporter 0.27, 0.28)."""
 
 from dataclasses import replace
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
-from config.settings.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
 
 _PROBE = 'job="probe"'
-# Of the chain that lasts longest, among those that clients can verify: what a server sends beside it, such as an expired root
-# for old clients, hinders nobody. Where none was verified the exporter says year 1, and the earliest of all must do.
+# The expiry of the longest-lasting chain that a client can verify. Other certificates that a server sends, such as an expired
+# root for old clients, do no harm. If no chain was verified, the exporter reports year 1: then the earliest expiry of all counts.
 _ENDS = f"(probe_ssl_last_chain_expiry_timestamp_seconds{{{_PROBE}}} > 0 or probe_ssl_earliest_cert_expiry{{{_PROBE}}})"
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("probes", _rules(limits) if Job.PROBE in watched else ())
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
 
-
-def _rules(limits: Thresholds) -> tuple[Rule, ...]:
     def certificate(within: str) -> str:
         return f"{_ENDS} - time() < {within}"
 
@@ -24,8 +22,8 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
         severity="warning",
         wait="15m",
         expr=certificate(limits.certificate),
-        summary="The certificate of {{ $labels.instance }} ends in {{ $value | humanizeDuration }}",
-        description="Automatic renewal has not happened in time. After the end every client refuses to connect.",
+        summary="The certificate of {{ $labels.instance }} expires in {{ $value | humanizeDuration }}",
+        description="Automatic renewal is late. After the expiry every client refuses to connect.",
     )
     return (
         Alert(
@@ -34,8 +32,8 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             wait="2m",
             expr=f"probe_success{{{_PROBE}}} == 0",
             summary="{{ $labels.probe }} fails: {{ $labels.instance }} does not answer as it should",
-            description="From inside the stack's network the address cannot be reached, answers with an error, or has a "
-            "certificate that is not valid.",
+            description="From inside the stack's network the address cannot be reached, answers with an error, or has "
+            "an invalid certificate.",
         ),
         Alert(
             name="ProbeSlow",
@@ -43,18 +41,18 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             wait="10m",
             expr=f"avg_over_time(probe_duration_seconds{{{_PROBE}}}[5m]) > {limits.probe_duration}",
             summary="{{ $labels.probe }} takes {{ $value | humanizeDuration }}",
-            description="Name lookup, connecting, TLS and the answer together take this long, on average over five "
+            description="This is the time for name lookup, connection, TLS and answer together, on average over five "
             "minutes. Users wait as long.",
         ),
-        # Not TargetDown: when the blackbox exporter itself is down, that is one alert and not one per probe.
+        # If the blackbox exporter itself is down, TargetDown fires once, instead of this for every probe.
         Alert(
             name="ProbeNotRunning",
             severity="warning",
             wait=limits.target_down,
             expr=f'up{{{_PROBE}}} == 0 unless on () up{{job="blackbox_exporter"}} == 0',
-            summary="{{ $labels.probe }} cannot be tried",
+            summary="Probe {{ $labels.probe }} does not run",
             description="The blackbox exporter runs but refuses this probe, so nobody knows whether the address works. "
-            "Usually the module is unknown to it.",
+            "Usually it does not know the probe's module.",
         ),
         ends,
         replace(ends, severity="critical", wait="15m", expr=certificate(limits.certificate_critical)),

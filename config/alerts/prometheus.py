@@ -1,6 +1,7 @@
-"""Prometheus about itself: configuration, rules, storage, and the way to Alertmanager (3.13 to 3.16)."""
+"""Prometheus' metrics of itself: configuration, rules, storage and delivery to Alertmanager (3.13 to 3.16)."""
 
-from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, RecordingRule, Rule, Watched, ratio
+from config.alerts.rule import DISK_BUDGET_USED, Alert, RecordingRule, Rule, ratio
+from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds
 
 _SELF = 'job="prometheus"'
@@ -15,8 +16,8 @@ _STORAGE_FAILURES = (
 )
 
 
-def group(limits: Thresholds, _watched: Watched) -> Group:
-    return Group("prometheus", (_watchdog(), *_evaluation(), *_storage(limits), *_delivery()))
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    return (_watchdog(), *_evaluation(), *_storage(scope.thresholds), *_delivery())
 
 
 def _watchdog() -> Rule:
@@ -26,8 +27,8 @@ def _watchdog() -> Rule:
         service="prometheus",
         expr="vector(1)",
         summary="Alerting works",
-        description="Fires always. It goes to an outside monitor that raises the alarm when it stops coming: then the "
-        "host, Prometheus, Alertmanager or the way out is down.",
+        description="This alert always fires. It goes to an outside monitor that raises the alarm when it stops coming: "
+        "then the host, Prometheus, Alertmanager or the connection to the outside is down.",
     )
 
 
@@ -39,8 +40,7 @@ def _evaluation() -> tuple[Rule, ...]:
             wait="5m",
             expr=f"prometheus_config_last_reload_successful{{{_SELF}}} == 0",
             summary="Prometheus has refused its new configuration",
-            description="It goes on with the old one: changed targets and rules are not in force, and a restart would "
-            "fail.",
+            description="It keeps the old one: changed targets and rules have no effect, and a restart would fail.",
         ),
         Alert(
             name="PrometheusRuleFailures",
@@ -51,8 +51,8 @@ def _evaluation() -> tuple[Rule, ...]:
               increase(prometheus_rule_evaluation_failures_total{{{_SELF}}}[5m])
             ) > 0
             """,
-            summary="Rules in {{ $labels.rule_group }} fail",
-            description="A rule that cannot be evaluated raises no alert, whatever happens.",
+            summary="Rules in {{ $labels.rule_group }} cannot be evaluated",
+            description="An alert whose rule cannot be evaluated never fires, whatever happens.",
         ),
         Alert(
             name="PrometheusRulesLate",
@@ -64,10 +64,10 @@ def _evaluation() -> tuple[Rule, ...]:
             ) > 0
             """,
             summary='{{ $labels.rule_group }} has missed {{ printf "%.0f" $value }} evaluations in five minutes',
-            description="Evaluating the group takes longer than the evaluation interval: alerts come late. Prometheus is "
-            "short of CPU, or a rule reads too many series.",
+            description="Evaluating the group takes longer than the evaluation interval, so alerts come late. "
+            "Prometheus is short of CPU, or a rule reads too many series.",
         ),
-        # A minute without any rule is a fifth. Right after it this is evaluated again, and so it tells of what was.
+        # A minute without any rule is a fifth. This rule is evaluated again right after such a minute, and reports it then.
         Alert(
             name="PrometheusRulesStarved",
             severity="critical",
@@ -75,15 +75,15 @@ def _evaluation() -> tuple[Rule, ...]:
             expr=f"""
             {_iterations("missed_")} / ({_iterations("")} > 0) > 0.15
             """,
-            summary="Prometheus has left out {{ $value | humanizePercentage }} of all its evaluations of rules in five minutes",
-            description="While it does, no alert rule is evaluated and nothing is raised. Somebody asks more than the host can "
-            "answer, or Prometheus is short of CPU or memory.",
+            summary="Prometheus has skipped {{ $value | humanizePercentage }} of all rule evaluations in five minutes",
+            description="Meanwhile no alert rule is evaluated and no alert fires. Somebody runs more queries than the "
+            "host can answer, or Prometheus is short of CPU or memory.",
         ),
     )
 
 
 def _iterations(which: str) -> str:
-    """Of all groups in five minutes. Those that were missed count among those that were due."""
+    """Evaluations of all groups in five minutes. Missed ones count as due."""
     return f"sum by (job, instance, service) (increase(prometheus_rule_group_iterations_{which}total{{{_SELF}}}[5m]))"
 
 
@@ -95,7 +95,7 @@ def _storage(limits: Thresholds) -> tuple[Rule, ...]:
     stored = " + ".join(f"prometheus_tsdb_{part}{{{_SELF}}}" for part in parts)
     return (
         RecordingRule(DISK_BUDGET_USED, f"({stored}) / (prometheus_tsdb_retention_limit_bytes{{{_SELF}}} > 0)"),
-        # Corruption is found at the start, when the counter is new: a plain increase() would miss it.
+        # Prometheus finds corruption at its start, when the counter is new: increase() alone would miss it.
         Alert(
             name="PrometheusStorageCorrupted",
             severity="warning",
@@ -106,18 +106,18 @@ def _storage(limits: Thresholds) -> tuple[Rule, ...]:
               and on (instance) time() - process_start_time_seconds{{{_SELF}}} < 1h
             )
             """,
-            summary="Prometheus found its write-ahead log corrupt",
-            description="It has cut off what it could not read: samples before the last stop are missing. A killed "
-            "container or a full disk does this; a failing disk does it again.",
+            summary="Prometheus found damage in its write-ahead log",
+            description="It has cut off the part that it could not read, so samples before the last stop are missing. A "
+            "killed container or a full disk causes this once, a failing disk again and again.",
         ),
         Alert(
             name="PrometheusStorageFailing",
             severity="critical",
             wait="15m",
             expr="\nor ".join(f"increase({counter}{{{_SELF}}}[10m]) > 0" for counter in _STORAGE_FAILURES),
-            summary="Prometheus fails to write or compact its data",
-            description="The disk is full, read-only or broken. Memory grows while blocks cannot be written, and what is "
-            "in memory is lost at a crash.",
+            summary="Prometheus cannot write or compact its data",
+            description="The disk is full, read-only or broken. Memory grows until Prometheus can write blocks again, "
+            "and a crash loses what is in memory.",
         ),
         Alert(
             name="PrometheusDiskBudgetLow",
@@ -127,9 +127,9 @@ def _storage(limits: Thresholds) -> tuple[Rule, ...]:
             {DISK_BUDGET_USED}{{{_SELF}}} > {ratio(limits.disk_budget)}
             and {age} < 0.9 * {wanted}
             """,
-            summary="Prometheus has used {{ $value | humanizePercentage }} of its disk budget before its time",
-            description="The budget will be spent before the oldest data has reached the retention time. Then the oldest "
-            "blocks are deleted early, without another word.",
+            summary="Prometheus has used {{ $value | humanizePercentage }} of its disk budget before its retention time",
+            description="The budget will be used up before the oldest data reaches the retention time. Prometheus will "
+            "then delete the oldest blocks early, without a further warning.",
         ),
         Alert(
             name="PrometheusRetentionCut",
@@ -138,9 +138,8 @@ def _storage(limits: Thresholds) -> tuple[Rule, ...]:
             increase(prometheus_tsdb_size_retentions_total{{{_SELF}}}[1d]) > 0
             and {age} < 0.9 * {wanted}
             """,
-            summary="Prometheus deletes data before its retention time, for want of disk budget",
-            description="Comparisons with last week or month have nothing to compare with. Either the budget or the "
-            "number of series has to change.",
+            summary="Prometheus deletes data before its retention time: its disk budget is used up",
+            description="Comparisons with last week or month have no data. Change the budget or the number of series.",
         ),
         Alert(
             name="PrometheusTooManySeries",
@@ -148,15 +147,15 @@ def _storage(limits: Thresholds) -> tuple[Rule, ...]:
             wait="15m",
             expr=f"prometheus_tsdb_head_series{{{_SELF}}} > {limits.series}",
             summary="Prometheus holds {{ $value | humanize }} series in memory",
-            description="Memory grows with the number of series, and at its limit Prometheus is killed. Usually one "
+            description="Memory grows with the number of series. At its memory limit Prometheus is killed. Usually one "
             "label of one application takes new values without end.",
         ),
     )
 
 
 def _delivery() -> tuple[Rule, ...]:
-    # Neither of these can be delivered while it is true: they show in Prometheus and on dashboards, and the silence of
-    # the Watchdog is what is heard.
+    # Neither alert can be delivered while it is true. Both show in Prometheus and on dashboards. What people notice is that
+    # the Watchdog stops coming.
     return (
         Alert(
             name="PrometheusNotificationsFailing",
@@ -166,8 +165,8 @@ def _delivery() -> tuple[Rule, ...]:
             sum by (job, instance, service) (increase(prometheus_notifications_errors_total{{{_SELF}}}[5m])) > 0
             or sum by (job, instance, service) (increase(prometheus_notifications_dropped_total{{{_SELF}}}[5m])) > 0
             """,
-            summary="Prometheus fails to hand alerts to Alertmanager",
-            description="Alerts fire and nobody hears of them. The Watchdog stops coming too.",
+            summary="Prometheus cannot send alerts to Alertmanager",
+            description="Alerts fire, but nobody receives them. The Watchdog stops coming too.",
         ),
         Alert(
             name="PrometheusNoAlertmanager",
@@ -175,6 +174,6 @@ def _delivery() -> tuple[Rule, ...]:
             wait="5m",
             expr=f"prometheus_notifications_alertmanagers_discovered{{{_SELF}}} < 1",
             summary="Prometheus knows no Alertmanager",
-            description="Alerts fire and nobody hears of them. The Watchdog stops coming too.",
+            description="Alerts fire, but nobody receives them. The Watchdog stops coming too.",
         ),
     )

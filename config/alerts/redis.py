@@ -1,19 +1,16 @@
-"""Redis, by redis_exporter 1.88 to 1.93."""
+"""Redis, as redis_exporter 1.88 to 1.93 reports it."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched, ratio
-from config.settings.thresholds import Thresholds
+from config.alerts.rule import Alert, Rule, ratio
+from config.alerts.scope import Scope
 
 _REDIS = 'job="redis_exporter"'
 
 _NO_CACHE = f'unless on (job, instance, service) redis_instance_info{{{_REDIS},maxmemory_policy=~"allkeys-.+"}}'
-"""Whoever lets Redis evict any key has made it a cache: it is full on purpose, and evicts for as long as it works."""
+"""A Redis that may evict any key is a cache: it is full on purpose, and always evicts."""
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("redis", _rules(limits) if Job.REDIS_EXPORTER in watched else ())
-
-
-def _rules(limits: Thresholds) -> tuple[Rule, ...]:
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
     return (
         Alert(
             name="RedisDown",
@@ -21,10 +18,10 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             wait="1m",
             expr=f"redis_up{{{_REDIS}}} == 0",
             summary="{{ $labels.service }} does not answer the exporter",
-            description="Redis is down, still loading its data, or the exporter's password is wrong. Sessions, queues and "
-            "caches that live in it are out of reach.",
+            description="Redis is down, is still loading its data, or the exporter's password is wrong. Services cannot use "
+            "the sessions, queues and caches in it.",
         ),
-        # maxmemory 0 means no limit of its own: then the container's limit is the one that is watched.
+        # maxmemory 0 means that Redis has no limit of its own. ContainerMemoryHigh then watches the container's limit.
         Alert(
             name="RedisMemoryHigh",
             severity="warning",
@@ -41,8 +38,8 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             name="RedisRejectsConnections",
             severity="warning",
             expr=f"increase(redis_rejected_connections_total{{{_REDIS}}}[5m]) > 0",
-            summary='{{ $labels.service }} turned {{ printf "%.0f" $value }} clients away in five minutes',
-            description="As many clients are connected as `maxclients` allows. Those turned away see errors.",
+            summary='{{ $labels.service }} refused {{ printf "%.0f" $value }} clients in five minutes',
+            description="The number of clients has reached `maxclients`. The refused ones see errors.",
         ),
         Alert(
             name="RedisEvictsKeys",
@@ -53,8 +50,8 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             {_NO_CACHE}
             """,
             summary="{{ $labels.service }} evicts {{ $value | humanize }} keys a second",
-            description="Redis throws keys out before their time to make room, those that have an end: sessions or "
-            "reservations are simply lost.",
+            description="To make room, Redis removes keys that have an expiry before they expire. Sessions or "
+            "reservations among them are lost.",
         ),
         Alert(
             name="RedisPersistenceFailing",
@@ -66,7 +63,7 @@ def _rules(limits: Thresholds) -> tuple[Rule, ...]:
             or redis_aof_last_bgrewrite_status{{{_REDIS}}} == 0
             """,
             summary="{{ $labels.service }} cannot save its data to disk",
-            description="A restart would lose what has changed since the last good save, and by default Redis refuses "
+            description="A restart would lose every change since the last good save. By default Redis also refuses "
             "writes after a failed snapshot.",
         ),
     )

@@ -1,4 +1,4 @@
-"""What a rule is, before it is YAML."""
+"""Rules, alerts and groups as data, before they become YAML."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 
 
 class Job(StrEnum):
-    """The scrape jobs that rules speak of: the label `job` of everything that Prometheus scrapes."""
+    """Prometheus' scrape jobs: the values of the label `job`."""
 
     PROMETHEUS = "prometheus"
     ALERTMANAGER = "alertmanager"
@@ -38,17 +38,17 @@ class Job(StrEnum):
 
 
 Watched = frozenset[Job]
-"""The jobs that a stack scrapes. Rules about anything else are not rendered."""
+"""The jobs that a stack scrapes. Rules for other jobs are not rendered."""
 
 EVERYTHING: Watched = frozenset(Job)
 
 Severity = Literal["critical", "warning", "info", "none"]
-"""critical: act now. warning: today. info: good to know. none: no finding at all (the dead man's switch)."""
+"""critical: act now. warning: act today. info: good to know. none: nothing is wrong (the dead man's switch)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingRule:
-    """A result that alerts and dashboards share, named level:metric:operations."""
+    """A query result that alerts and dashboards share, named level:metric:operations."""
 
     record: str
     expr: str
@@ -56,49 +56,61 @@ class RecordingRule:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alerting rule. Two of one name and different severity are a pair: Alertmanager mutes the milder one."""
+    """One alerting rule. Two with the same name and different severities are a pair: Alertmanager mutes the milder one."""
 
     name: str
     severity: Severity
     expr: str
     summary: str
-    """One line with the value, a Go template; the promtool tests compare it. It is rendered as `HEADLINE`, which messages
-    show; the annotation `summary` is its `plain` form."""
+    """One line with the value, a Go template that the promtool tests compare. Messages show it, as the annotation `HEADLINE`.
+    The annotation `summary` is its `plain` form."""
     description: str
-    """What it means and what happens next. Plain text: what varies belongs into the summary."""
+    """What the alert means and what happens next. Plain sentences: variable parts belong in the summary."""
     wait: str = "0s"
-    """`for`: how long the expression must hold. At least two scrapes, or a range of several in the expression."""
+    """`for`: how long the expression must be true. At least two scrapes, unless the expression covers several."""
     service: str | None = None
-    """Label `service` where the series cannot say it (or says the exporter's name)."""
+    """Label `service`, if the series has none or has the exporter's name."""
 
 
 Rule = RecordingRule | Alert
 
 
 @dataclass(frozen=True, slots=True)
+class Topic:
+    """What the alerts of a group are about. It decides where their links lead."""
+
+    dashboard: str
+    one_service: bool = True
+    """Whether each alert is about one service. If so, the dashboard and the logs show that service, else everything."""
+    traced: bool = False
+    """Whether that service is one of yours, so that you can search its traces."""
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """Rules that are evaluated together, in order, and make one file."""
+    """Rules that Prometheus evaluates together, in order. One group is one file."""
 
     name: str
+    topic: Topic
     rules: tuple[Rule, ...]
 
 
 DISK_BUDGET_USED = "service:disk_budget_used:ratio"
-"""Recorded for whatever of the stack keeps data: dashboards compare them."""
+"""Recorded for each service of the stack that stores data, so that dashboards can compare them."""
 
 
 HEADLINE = "headline"
-"""Annotation with the summary of one alert. Grafana shows the annotation `summary` on the page of a rule, where it is about no
-alert yet: a template would stand there raw."""
+"""Annotation with the summary of one alert. Grafana shows the annotation `summary` on the page of a rule, where no alert has
+filled it in: a template would appear raw there."""
 
 _TEMPLATE = re.compile(r"\{\{(?:[^}]*\$labels\.(\w+))?[^}]*\}\}")
 
 
 def plain(template: str) -> str:
-    """A Go template for people who see it before it is filled in: ``{{ $labels.service }} is slow`` → ``[service] is slow``."""
-    return _TEMPLATE.sub(lambda found: f"[{found[1] or 'value'}]", template)
+    """A Go template made readable before it is filled in: ``{{ $labels.service }} is slow`` → ``[service] is slow``."""
+    return _TEMPLATE.sub(lambda match: f"[{match[1] or 'value'}]", template)
 
 
 def ratio(percent: float) -> str:
-    """Percent as PromQL wants it: ``80`` → ``0.8``."""
+    """A percentage as a ratio for PromQL: ``80`` → ``0.8``."""
     return f"{round(percent / 100, 6):g}"

@@ -1,6 +1,7 @@
-"""The scraping itself: a target that is not read raises no other alert, so this comes before all of them."""
+"""The scrapes themselves. A target that Prometheus cannot read raises no other alert, so this one matters most."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
+from config.alerts.rule import Alert, Job, Rule, Watched
+from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds
 
 _LIMITS = (
@@ -9,24 +10,25 @@ _LIMITS = (
     "prometheus_target_scrape_pool_exceeded_label_limits_total",
     "prometheus_target_scrape_pool_exceeded_target_limit_total",
 )
-"""Counters of refused scrapes, one per limit; none says which target it was."""
+"""Counters of refused scrapes, one per limit. None names the target."""
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    return Group("scrape", (_down(limits), *_missing(watched), _slow(limits), _limit_hit(), _discovery_fails()))
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits = scope.thresholds
+    return (_down(limits), *_missing(scope.watched), _slow(limits), _limit_hit(), _discovery_fails())
 
 
 def _down(limits: Thresholds) -> Rule:
-    # Applications have alerts of their own; probes fail with the blackbox exporter, which is a target itself.
+    # Applications have alerts of their own. Probes fail with the blackbox exporter, which is a target itself.
     return Alert(
         name="TargetDown",
         severity="critical",
         wait=limits.target_down,
-        # The page of what comes by OTLP is read in parts, each of which has an alert of its own.
+        # Prometheus scrapes OTLP metrics in parts. Each part raises an alert of its own.
         expr='max by (job, instance, service) (up{job!~"application|probe"}) == 0',
         summary="{{ $labels.job }} at {{ $labels.instance }} does not answer",
-        description="Prometheus cannot read this target. Nothing that depends on its metrics can raise an alert until it "
-        "is back.",
+        description="Prometheus cannot read this target. No alert that depends on its metrics can fire until it is "
+        "back.",
     )
 
 
@@ -43,8 +45,8 @@ def _missing(watched: Watched) -> tuple[Rule, ...]:
             wait="5m",
             expr="\nor ".join(f'absent(up{{job="{job}"}})' for job in jobs),
             summary="Prometheus has no target for {{ $labels.job }}",
-            description="This job is declared for the stack but Prometheus does not even try to read it: its scrape "
-            "configuration is not the one that these rules were made with.",
+            description="The stack declares this job, but Prometheus does not even try to read it. Its scrape "
+            "configuration does not match these rules.",
         ),
     )
 
@@ -55,9 +57,9 @@ def _slow(limits: Thresholds) -> Rule:
         severity="warning",
         wait="10m",
         expr=f"max by (job, instance, service) (scrape_duration_seconds) > {limits.scrape_duration}",
-        summary="Reading {{ $labels.job }} at {{ $labels.instance }} takes {{ $value | humanizeDuration }}",
-        description="Past the scrape timeout the target counts as down and its samples are lost. The exporter, or what "
-        "it asks, is slow, or the target serves too much.",
+        summary="Scraping {{ $labels.job }} at {{ $labels.instance }} takes {{ $value | humanizeDuration }}",
+        description="After the scrape timeout the target counts as down and its samples are lost. The exporter is slow, "
+        "or the service that it reads, or the target serves too much.",
     )
 
 
@@ -67,8 +69,8 @@ def _limit_hit() -> Rule:
         severity="warning",
         expr="\nor ".join(f'increase({counter}{{job="prometheus"}}[10m]) > 0' for counter in _LIMITS),
         summary='Prometheus refused {{ printf "%.0f" $value }} scrapes in ten minutes because of a limit',
-        description="Some target serves more samples, labels or bytes than allowed, or a job has too many targets. The "
-        "whole scrape is dropped, not only what is too much.",
+        description="A target serves more samples, labels or bytes than allowed, or a job has too many targets. "
+        "Prometheus drops the whole scrape, not only the surplus.",
     )
 
 
@@ -82,7 +84,7 @@ def _discovery_fails() -> Rule:
           increase(prometheus_sd_refresh_failures_total{job="prometheus"}[5m])
         ) > 0
         """,
-        summary="Discovery of targets by {{ $labels.mechanism }} fails",
-        description="Prometheus keeps the targets it knew. New containers are not watched, and those that moved look "
-        "down. Containers are found through the socket proxy.",
+        summary="Prometheus cannot discover targets by {{ $labels.mechanism }}",
+        description="Prometheus keeps the targets that it knew. It does not watch new containers, and moved ones look "
+        "down. It finds containers through the socket proxy.",
     )

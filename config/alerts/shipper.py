@@ -1,6 +1,7 @@
-"""The log shipper: Alloy (1.19, 1.20) or Promtail (3.5, 3.6), which count the same things by other names."""
+"""The log shipper: Alloy (1.19, 1.20) or Promtail (3.5, 3.6). Both count the same things under different names."""
 
-from config.alerts.rule import Alert, Group, Job, Rule, Watched
+from config.alerts.rule import Alert, Job, Rule
+from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds
 
 _SHIPPERS = (Job.ALLOY, Job.PROMTAIL)
@@ -12,16 +13,16 @@ _NAMES = {
     "file_size": ("loki_source_file_file_bytes_total", "promtail_file_bytes_total"),
     "file_read": ("loki_source_file_read_bytes_total", "promtail_read_bytes_total"),
 }
-"""What is counted → how each shipper calls it."""
+"""What is counted → its metric in Alloy and in Promtail."""
 
 
-def group(limits: Thresholds, watched: Watched) -> Group:
-    shippers = [shipper for shipper in _SHIPPERS if shipper in watched]
-    return Group("shipper", _rules(limits, shippers) if shippers else ())
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    shippers = [shipper for shipper in _SHIPPERS if shipper in scope.watched]
+    return _rules(scope.thresholds, shippers) if shippers else ()
 
 
 def _either(shippers: list[Job], what: str, form: str) -> str:
-    """`form` of the metric, for whichever shippers are watched."""
+    """The expression `form`, with the metric of each watched shipper in place of `%s`, joined by `or`."""
     series = [f'{name}{{job="{job}"}}' for job, name in zip(_SHIPPERS, _NAMES[what], strict=True) if job in shippers]
     return "\n  or ".join(form % one for one in series)
 
@@ -42,9 +43,9 @@ def _rules(limits: Thresholds, shippers: list[Job]) -> tuple[Rule, ...]:
             ) > 0
             """,
             summary='The log shipper has lost up to {{ printf "%.0f" $value }} lines in 15 minutes: {{ $labels.reason }}',
-            description="Loki would not take some or all of them and never will: the shipper has given up. It counts the whole batch "
-            "where Loki refused a part; how many those were, LogLinesRefused or LogLinesLate says. What the pipeline drops on "
-            "purpose is not among them.",
+            description="Loki refused these lines for good, so the shipper has given up. It counts the whole batch even "
+            "if Loki refused only part of it: LogLinesRefused and LogLinesLate have the exact number. Lines "
+            "that the pipeline drops on purpose do not count.",
         ),
         Alert(
             name="LogShipperBehind",
@@ -58,9 +59,10 @@ def _rules(limits: Thresholds, shippers: list[Job]) -> tuple[Rule, ...]:
               {behind}
             ) > {limits.log_backlog}
             """,
-            summary="The log shipper cannot send as much as is logged",
-            description="Loki does not answer or takes no more, and the shipper tries again and again, or its own CPU or "
-            "memory is too small. Lines come late, and are lost when their files are rotated before they are read.",
+            summary="The log shipper falls behind: it sends less than is logged",
+            description="Loki does not answer or accepts no more, so the shipper retries, or the shipper itself is "
+            "short of CPU or memory. Lines come late. They are lost if their files are rotated before the "
+            "shipper has read them.",
         ),
         Alert(
             name="LogFuseBlown",
@@ -73,15 +75,15 @@ def _rules(limits: Thresholds, shippers: list[Job]) -> tuple[Rule, ...]:
             """,
             service="{{ $labels.label_value }}",
             summary='{{ $labels.label_value }} logs too much: {{ printf "%.0f" $value }} lines per second are dropped',
-            description="They are of the levels debug and info; warnings and errors all come through. Somebody has left "
-            "debugging on, or the service is in a loop.",
+            description="Only lines of the levels debug and info are dropped. All warnings and errors arrive. Somebody "
+            "has left debugging on, or the service is in a loop.",
         ),
         *(_unwell() if Job.ALLOY in shippers else ()),
     )
 
 
 def _unwell() -> tuple[Rule, ...]:
-    # Promtail restarts for new files, and does not start with files that it refuses.
+    # Promtail needs no such alert: it restarts for new files, and does not start with files that it refuses.
     return (
         Alert(
             name="LogShipperUnwell",
@@ -94,6 +96,6 @@ def _unwell() -> tuple[Rule, ...]:
             ) > 0
             """,
             summary="The log shipper has refused its configuration, or a part of it does not run",
-            description="It goes on with what it has. Some logs may not be read at all.",
+            description="It goes on with the parts that run. Some logs may not be read at all.",
         ),
     )

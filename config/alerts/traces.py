@@ -1,6 +1,7 @@
-"""The way of a trace: collector, queue, Jaeger, its storage (collector 0.161, Jaeger 2.13)."""
+"""The path of a trace: collector, queue, Jaeger, storage (collector 0.161, Jaeger 2.13)."""
 
-from config.alerts.rule import DISK_BUDGET_USED, Alert, Group, Job, RecordingRule, Rule, Watched, ratio
+from config.alerts.rule import DISK_BUDGET_USED, Alert, Job, RecordingRule, Rule, ratio
+from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds
 from config.settings.traces import RETENTION_SUCCESS, Traces
 
@@ -9,17 +10,17 @@ _JAEGER = 'job="jaeger"'
 _TO_JAEGER = f'{_COLLECTOR},exporter="otlp_grpc/jaeger"'
 
 
-def group(limits: Thresholds, watched: Watched, traces: Traces) -> Group:
-    rules: list[Rule] = []
-    if Job.OTEL_COLLECTOR in watched:
-        rules += [*_received(), *_sampled(), *_queued(limits)]
-    if Job.JAEGER in watched:
-        rules += [_storing(), *_disk(limits, traces), _retention()]
-    return Group("traces", tuple(rules))
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    limits, trace_rules = scope.thresholds, list[Rule]()
+    if Job.OTEL_COLLECTOR in scope.watched:
+        trace_rules += [*_received(), *_sampled(), *_queued(limits)]
+    if Job.JAEGER in scope.watched:
+        trace_rules += [_storing(), *_disk(limits, scope.traces), _retention()]
+    return tuple(trace_rules)
 
 
 def _grown(counter: str, minutes: int, *by: str) -> str:
-    """By how much a counter has grown; one that was not there before has grown from zero."""
+    """An expression: the growth of a counter in `minutes`. A counter that did not exist before has grown from zero."""
     name, _, labels = counter.partition("{")
     selector = f"{name}{{{labels}"
     return f"""
@@ -41,17 +42,17 @@ def _received() -> tuple[Rule, ...]:
             expr=f"""{_grown(f"otelcol_receiver_refused_spans_total{{{_COLLECTOR}}}", 5)}
             """,
             summary='The collector has refused {{ printf "%.0f" $value }} spans in five minutes',
-            description="It is at its memory limit. Applications try again for a while, then they drop what they could "
-            "not send, errors included.",
+            description="It is at its memory limit. Applications retry for a while, then drop what they could not send, "
+            "errors included.",
         ),
         Alert(
             name="SpansFailed",
             severity="warning",
             expr=f"""{_grown(f"otelcol_receiver_failed_spans_total{{{_COLLECTOR}}}", 5)}
             """,
-            summary='The collector has failed on {{ printf "%.0f" $value }} spans in five minutes',
-            description="Something inside it did not take them. They are lost, and what applications were told depends "
-            "on what it was.",
+            summary='The collector failed to process {{ printf "%.0f" $value }} spans in five minutes',
+            description="A component inside it rejected them. They are lost. The answer to the applications depends on "
+            "that component.",
         ),
     )
 
@@ -65,8 +66,9 @@ def _sampled() -> tuple[Rule, ...]:
             severity="warning",
             expr=f"""{_grown(too_early, 5)}
             """,
-            summary='{{ printf "%.0f" $value }} traces were dropped before it was decided about them',
-            description="More traces are under way than the collector may hold, so the oldest ones go, errors included.",
+            summary='{{ printf "%.0f" $value }} traces were dropped before the sampling decision',
+            description="More traces are open than the collector may hold, so it drops the oldest ones, errors "
+            "included.",
         ),
         Alert(
             name="TracesTooLarge",
@@ -74,8 +76,8 @@ def _sampled() -> tuple[Rule, ...]:
             expr=f"""{_grown(too_large, 5)}
             """,
             summary='{{ printf "%.0f" $value }} traces were dropped because they are too large',
-            description="A single trace may take a twentieth of the collector's memory. Mostly it is one that never ends: "
-            "a loop or a worker that does everything in one trace.",
+            description="A single trace may use a twentieth of the collector's memory. Usually such a trace never ends: "
+            "a loop, or a worker that does everything in one trace.",
         ),
         Alert(
             name="SpanNamesTooMany",
@@ -86,9 +88,9 @@ def _sampled() -> tuple[Rule, ...]:
               rate(traces_span_metrics_calls_total{job="spans",otel_metric_overflow="true"}[10m])
             ) > 0
             """,
-            summary="{{ $labels.service }} has more span names than are counted",
-            description="The new ones are counted together, without name, kind and status. Names with ids in them do "
-            "this: the id belongs into an attribute.",
+            summary="{{ $labels.service }} has more span names than may be counted",
+            description="The collector counts the new ones together, without name, kind and status. Usually the names "
+            "contain ids, which belong in an attribute.",
         ),
     )
 
@@ -103,8 +105,8 @@ def _queued(limits: Thresholds) -> tuple[Rule, ...]:
             wait="5m",
             expr=f"{size} / {capacity} > {ratio(limits.telemetry_queue)}",
             summary="The queue of {{ $labels.exporter }} is {{ $value | humanizePercentage }} full",
-            description="What is received cannot be passed on as fast as it comes, or at all. When the queue is full, what "
-            "comes then is lost.",
+            description="The collector cannot pass on data as fast as it comes, or at all. When the queue is full, new "
+            "data is lost.",
         ),
         Alert(
             name="TelemetryLost",
@@ -121,8 +123,9 @@ def _queued(limits: Thresholds) -> tuple[Rule, ...]:
             )
             """,
             summary='The collector has lost up to {{ printf "%.0f" $value }} spans or log records for {{ $labels.exporter }}',
-            description="Its queue was full, or the receiver refused some or all of them for good: what is only away is waited for. "
-            "The collector counts the whole batch where a part was refused; of log records, LogLinesRefused says how many.",
+            description="The queue was full, or the receiver refused data for good. If a receiver is only unreachable, "
+            "the collector waits for it. The collector counts the whole batch even if only part of it was "
+            "refused. For log records, LogLinesRefused has the exact number.",
         ),
         Alert(
             name="TracesNotStored",
@@ -132,9 +135,9 @@ def _queued(limits: Thresholds) -> tuple[Rule, ...]:
             otelcol_exporter_queue_size{{{_TO_JAEGER}}} > 0
             unless on (instance) increase({sent}[5m]) > 0
             """,
-            summary="Jaeger has taken no span for five minutes",
-            description="Kept traces wait in the collector's queue on disk: nothing is lost until it is full. Jaeger is "
-            "down, or its storage does not take what it writes.",
+            summary="Jaeger has accepted no span for five minutes",
+            description="Traces wait in the collector's queue on disk. Nothing is lost until the queue is full. Jaeger "
+            "is down, or its storage does not accept its writes.",
         ),
     )
 
@@ -150,14 +153,14 @@ def _storing() -> Rule:
         or sum by (job, instance, service) (increase(jaeger_storage_bulk_index_errors_total{{{_JAEGER}}}[5m])) > 0
         """,
         summary='Jaeger has failed to store up to {{ printf "%.0f" $value }} spans in five minutes',
-        description="Its storage answers and refuses: a full disk, a read-only index, a mapping with too many fields. With "
-        "Badger, and from Jaeger 2.21 on with Elasticsearch and OpenSearch, the collector keeps what failed and sends it "
-        "again. An older Jaeger loses it.",
+        description="Its storage answers and refuses: a full disk, a read-only index, a mapping with too many fields. "
+        "With Badger, and from Jaeger 2.21 on with Elasticsearch and OpenSearch, the collector keeps the "
+        "failed spans and sends them again. An older Jaeger loses them.",
     )
 
 
 _OPEN_VALUE_LOG = 2 * (2**30 - 1)
-"""Bytes that Badger counts for the value log that it writes to: it makes the file twice as long as one may be, as a hole
+"""Bytes that Badger counts for its open value log. It creates that file as a hole, twice as long as a value log may be
 (`createVlogFile` and `ValueLogFileSize` of Badger 4.8). Values below 1 MiB, so all of Jaeger's, are in the other files."""
 
 
@@ -175,13 +178,14 @@ def _disk(limits: Thresholds, traces: Traces) -> tuple[Rule, Rule]:
             wait="1h",
             expr=f"{stored} > {int(traces.disk)} * {ratio(limits.disk_budget)}",
             summary="Stored traces take {{ $value | humanize1024 }}B of disk",
-            description="That is close to their disk budget, or beyond. They are deleted by age only, so it may go on.",
+            description="This is close to their disk budget, or beyond. Jaeger deletes traces by age only, so they may "
+            "grow further.",
         ),
     )
 
 
 def _retention() -> Rule:
-    """Badger has no job: its entries end by themselves."""
+    """The cleanup job of Elasticsearch and OpenSearch. Badger needs none: its entries expire by themselves."""
     success = f'{RETENTION_SUCCESS}{{job="otlp"}}'
     return Alert(
         name="TraceRetentionNotRun",
@@ -194,7 +198,7 @@ def _retention() -> Rule:
           unless on () last_over_time({success}[3h])
         )
         """,
-        summary="The retention of traces has not run for more than three hours",
-        description="Indices that are too old stay, and the disk fills. It runs once an hour and tries again at once what "
-        "failed.",
+        summary="Trace retention has not run for more than three hours",
+        description="Indices that are too old stay, and the disk fills. The job runs once an hour and retries failures "
+        "at once.",
     )

@@ -1,7 +1,7 @@
-"""Where a measurement becomes an alert: every number that a user may want to change, in one place.
+"""The thresholds of the alerts: every number that a user may want to change, in one place.
 
-Percentages are written as people say them (``80``), spans in Prometheus' spelling (``2m``).
-The first seven defaults come from the project's specification; the others say where they come from.
+A percentage is a plain number (``80``), a span is written as in Prometheus (``2m``).
+The first seven defaults come from the project's specification. The others name their source.
 """
 
 from typing import Annotated, Self
@@ -20,36 +20,39 @@ class Thresholds(BaseModel):
 
     # From the specification.
     cpu: Percent = Field(default=80, description="Host CPU in use, percent of all cores.")
-    memory: Percent = Field(default=85, description="Host memory that is not available to new work, percent.")
+    memory: Percent = Field(default=85, description="Host memory that new work cannot use, percent.")
     disk: Percent = Field(default=90, description="File system in use, percent as `df` counts it: a warning.")
     target_down: Span = Field(default="2m", description="How long a scrape target or application may be down.")
     error_ratio: Percent = Field(default=5, description="HTTP requests of one application answered with 5xx, percent.")
     latency_p95: Span = Field(
         default="1s",
-        description="95th percentile of an application's response time. Buckets decide how exactly it is known.",
+        description="95th percentile of an application's response time. The histogram's buckets limit its precision.",
     )
     db_connections: Percent = Field(default=80, description="Connections of a database in use, percent of its maximum.")
 
     # Host.
-    disk_critical: Percent = Field(default=95, description="File system in use, percent: time to act at once.")
-    disk_fills: Span = Field(default="24h", description="Warn when a disk will be full sooner than this.")
-    disk_fills_critical: Span = Field(default="4h", description="Act now when a disk will be full sooner than this.")
+    disk_critical: Percent = Field(default=95, description="File system in use, percent: critical.")
+    disk_fills: Span = Field(default="24h", description="Warn if a disk will be full sooner than this.")
+    disk_fills_critical: Span = Field(default="4h", description="Critical if a disk will be full sooner than this.")
     memory_critical: Percent = Field(
-        default=95, description="The same, percent: time to act at once, where the kernel has no PSI to tell."
+        default=95, description="The same, percent: critical, if the kernel does not measure pressure (PSI)."
     )
     inodes: Percent = Field(default=90, description="Inodes of a file system in use, percent.")
     cpu_steal: Percent = Field(
-        default=10, description="CPU time that the hypervisor gave to other guests while this one wanted it, percent."
+        default=10, description="CPU time that the hypervisor gave to other guests while this host needed it, percent."
     )
     memory_stalled: Percent = Field(
         default=10,
-        description="Time in which no process made progress for want of memory (PSI `full`), percent. Healthy hosts: 0.",
+        description="Time in which no process made progress because all waited for memory (PSI `full`), percent. Healthy hosts: 0.",
     )
     io_stalled: Percent = Field(
-        default=30, description="Time in which no process made progress for want of disk I/O (PSI `full`), percent."
+        default=30,
+        description="Time in which no process made progress because all waited for disk I/O (PSI `full`), percent.",
     )
     swap_pages: float = Field(
-        default=250, gt=0, description="Pages per second swapped in and out at once; 250 pages are about 1 MiB."
+        default=250,
+        gt=0,
+        description="Pages per second swapped in and out at the same time. 250 pages are about 1 MiB.",
     )
     file_descriptors: Percent = Field(default=80, description="File handles of the kernel in use, percent.")
     clock_offset: Span = Field(default="50ms", description="How far the clock may be from its time source.")
@@ -66,21 +69,22 @@ class Thresholds(BaseModel):
     min_requests: float = Field(
         default=0.1,
         ge=0,
-        description="Requests per second below which errors, latency and traffic of an application are not judged.",
+        description="Requests per second below which the alerts ignore errors, latency and traffic of an application.",
     )
     traffic_left: Percent = Field(
-        default=10, description="Traffic of an application, percent of its mean in the hour before: less has dropped."
+        default=10,
+        description="Traffic of an application, percent of its mean in the hour before. Below this it has dropped.",
     )
 
     # Probes.
     probe_duration: Span = Field(default="3s", description="Mean duration of a probe over five minutes.")
     certificate: Span = Field(
         default="10d",
-        description="Warn when a TLS certificate ends sooner than this. One of 90 d is renewed 30 d before its end, one of 45 d "
-        "15 d before.",
+        description="Warn if a TLS certificate expires sooner than this. A certificate of 90 d is renewed 30 d before its end, one "
+        "of 45 d 15 d before.",
     )
     certificate_critical: Span = Field(
-        default="3d", description="Act now when a TLS certificate ends sooner than this."
+        default="3d", description="Critical if a TLS certificate expires sooner than this."
     )
 
     # Databases.
@@ -88,7 +92,8 @@ class Thresholds(BaseModel):
     postgres_transaction: Span = Field(default="15m", description="Age of the oldest open transaction.")
     postgres_replication_lag: Span = Field(default="30s", description="How far a replica may be behind.")
     postgres_cache_hits: Percent = Field(
-        default=90, description="Blocks found in shared buffers, percent: fewer, while much is read, is poor."
+        default=90,
+        description="Blocks found in shared buffers, percent. The alert fires below this if PostgreSQL reads much.",
     )
     redis_memory: Percent = Field(default=90, description="Memory of Redis in use, percent of `maxmemory`.")
     redis_evictions: float = Field(default=10, gt=0, description="Keys per second that Redis evicts to make room.")
@@ -96,12 +101,12 @@ class Thresholds(BaseModel):
 
     # Traces.
     telemetry_queue: Percent = Field(
-        default=50, description="Of the collector's queues on disk, in use, percent: what is full loses what comes."
+        default=50, description="The collector's queues on disk in use, percent. A full queue loses new data."
     )
 
     # Prometheus itself.
     scrape_duration: Span = Field(
-        default="5s", description="Scrape of one target; keep it below `metrics.scrape_timeout`."
+        default="5s", description="Duration of one scrape. Keep it below `metrics.scrape_timeout`."
     )
     series: int = Field(
         default=200_000,
@@ -109,26 +114,30 @@ class Thresholds(BaseModel):
         description="Series in memory, at 3 to 9 kB each (Robust Perception 2020, Cardinality Cloud 2025). A full host "
         "of this kind has 30 to 45 thousand.",
     )
-    disk_budget: Percent = Field(default=80, description="Retention by size in use, percent, before it is old enough.")
+    disk_budget: Percent = Field(
+        default=80, description="Disk budget in use, percent, before the data reaches its retention time."
+    )
 
     # Logs.
     log_errors: int = Field(
-        default=100, ge=1, description="Lines of the levels error and fatal, of one service in 5 minutes."
+        default=100, ge=1, description="Lines of the levels error and fatal from one service in 5 minutes."
     )
-    log_silence: Span = Field(default="30m", description="How long a service that logs steadily may say nothing.")
+    log_silence: Span = Field(default="30m", description="How long a service that logs steadily may log nothing.")
     log_steady: int = Field(
         default=60,
         ge=1,
-        description="Lines in the hour before, half of them in each half: who logged less may be silent for as long as it likes.",
+        description="Lines in the hour before, half of them in each half. A service that logs less may be silent for any time.",
     )
     log_streams: Percent = Field(default=80, description="Streams in Loki's memory, percent of `logs.limits.streams`.")
     log_backlog: int = Field(
         default=64 * 1024 * 1024, ge=1024, description="Bytes of log files that the shipper has not read yet."
     )
-    log_fuse: Span = Field(default="30m", description="How long the rate fuse of a service may drop lines unmentioned.")
+    log_fuse: Span = Field(
+        default="30m", description="How long the rate fuse of a service may drop lines without an alert."
+    )
 
     @model_validator(mode="after")
-    def _warn_before_it_is_critical(self) -> Self:
+    def _warning_before_critical(self) -> Self:
         for warning, critical in (("disk", "disk_critical"), ("memory", "memory_critical")):
             low, high = getattr(self, warning), getattr(self, critical)
             if high <= low:
@@ -142,10 +151,10 @@ class Thresholds(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _spans_are_longer_than_nothing(self) -> Self:
+    def _spans_are_positive(self) -> Self:
         for name in type(self).model_fields:
             span = getattr(self, name)
             if isinstance(span, str) and seconds(span) <= 0:
-                msg = f"{name}: {span} is no time at all"
+                msg = f"{name}: {span} must be longer than zero"
                 raise ValueError(msg)
         return self

@@ -1,9 +1,9 @@
-"""The first minutes of a real stack that has just been made, as Prometheus stored what the alert rules read.
+"""Recording of the first minutes of a real, new stack: all series that the alert rules read.
 
     python -m tests.rules.fresh_stack http://127.0.0.1:9090 > tests/rules/fresh_stack.json
 
-records them again, from a stack that is about half an hour old and whose shop has a light load. Leave out of it what is not the
-stack's: containers of others, and the limits in Loki that no rule reads.
+records them again, from a stack that is about half an hour old and whose shop has a light load. Remove series that do not
+belong to the stack: other containers, and the limits in Loki that no rule reads.
 """
 
 import json
@@ -22,39 +22,39 @@ from config.settings.traces import Traces
 RECORDED = Path(__file__).with_suffix(".json")
 LABELS_OF_A_HOST = {"nodename", "release", "version", "machine", "domainname", "image"}
 NOW = 1_000_000_000
-"""Seconds since 1970: a value beyond is a time, and is recorded relative to the first sample."""
+"""Seconds since 1970. A larger value is a time, and is recorded relative to the first sample."""
 
 
 def names() -> set[str]:
-    """Every metric that a rule reads, and others that look like one."""
+    """The names of all metrics that a rule reads, and of other words that look like a metric."""
     rules = [rule for group in groups(Thresholds(), EVERYTHING, Logs(), Traces()) for rule in group.rules]
     return {name for rule in rules for name in re.findall(r"\b(?:[a-z]+_[a-zA-Z_0-9]+|up)\b", rule.expr)}
 
 
 def record(url: str) -> dict[str, str]:
-    """Series → its values, a minute apart, as promtool writes them."""
+    """Series → its values, one a minute, in promtool's notation."""
 
     def ask(what: str, **parameters: Any) -> list[dict[str, Any]]:
         answer = requests.post(f"{url}/api/v1/{what}", data=parameters, timeout=60)
         answer.raise_for_status()
-        found: list[dict[str, Any]] = answer.json()["data"]["result"]
-        return found
+        result: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return result
 
     [started] = ask("query", query='process_start_time_seconds{job="prometheus"}')
     first, now = int(float(started["value"][1])), int(started["value"][0])
     selector = f'{{__name__=~"{"|".join(sorted(names()))}"}}'
-    made = {}
-    for found in ask("query_range", query=selector, start=first, end=now, step=60):
-        at = {round((when - first) / 60): float(value) for when, value in found["values"]}
+    recording = {}
+    for series in ask("query_range", query=selector, start=first, end=now, step=60):
+        at = {round((when - first) / 60): float(value) for when, value in series["values"]}
         values = [at.get(minute) for minute in range(max(at) + 1)]
-        metric = found["metric"]
+        metric = series["metric"]
         labels = ",".join(
             f"{name}={json.dumps(value)}"
             for name, value in sorted(metric.items())
             if name != "__name__" and name not in LABELS_OF_A_HOST
         )
-        made[f"{metric['__name__']}{{{labels}}}"] = _written(values, first)
-    return dict(sorted(made.items()))
+        recording[f"{metric['__name__']}{{{labels}}}"] = _written(values, first)
+    return dict(sorted(recording.items()))
 
 
 def _written(values: list[float | None], first: int) -> str:

@@ -1,7 +1,7 @@
-"""Log alerts as Loki itself judges them: each case of `logs.logql.yml` is a tenant of one real Loki, with its own rules.
+"""Checks the log alerts with Loki itself: each case of `logs.logql.yml` is a tenant of one real Loki, with its own rules.
 
-promtool knows no LogQL, and Loki has no tool of this kind. Here its ruler evaluates the rules every second, on lines that
-were pushed a moment before with times in the past; then it is asked what fires.
+promtool does not know LogQL, and Loki has no such tool. So this pushes lines with times in the past, lets Loki's ruler evaluate
+the rules every second, and asks it which alerts fire.
 """
 
 import os
@@ -29,15 +29,15 @@ PATIENCE_SECONDS = 60
 
 
 def cases() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = yaml.safe_load(CASES.read_text())["tests"]
-    return found
+    tests: list[dict[str, Any]] = yaml.safe_load(CASES.read_text())["tests"]
+    return tests
 
 
 def judge(folder: Path, queries: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong with the log alerts, and with `queries` (where they stand → LogQL)."""
+    """Faults of the log alerts and of `queries` (place → LogQL)."""
     tenants = {f"case-{number}": case for number, case in enumerate(cases())}
-    made = [rule for group in loki_rules.groups(Thresholds()) for rule in as_yaml(group, Addresses(""))]
-    rules = {"groups": [{"name": "logs", "interval": "1s", "rules": made}]}
+    every_rule = [rule for group in loki_rules.groups(Thresholds()) for rule in as_yaml(group, Addresses(""))]
+    rules = {"groups": [{"name": "logs", "interval": "1s", "rules": every_rule}]}
     for tenant in tenants:
         (folder / "rules" / tenant).mkdir(parents=True)
         (folder / "rules" / tenant / "logs.yml").write_text(yaml.safe_dump(rules))
@@ -90,7 +90,7 @@ def running(folder: Path) -> Iterator[str]:
 @retry(stop=stop_after_delay(PATIENCE_SECONDS), wait=wait_fixed(0.2), reraise=True)
 def _until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     assert process.poll() is None, f"Loki does not start:\n{log.read_text()}"
-    # Its own `/ready` waits ten seconds longer, for what nobody needs here.
+    # Loki's own `/ready` waits ten seconds longer, which no test needs.
     _push(url, "nobody", [{"labels": {"service": "nobody"}, "line": "hello", "from": "1s"}])
 
 
@@ -111,13 +111,13 @@ def _push(url: str, tenant: str, streams: list[dict[str, Any]]) -> None:
 
 
 def _labels(stream: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """`labels`; with `many` names of a service, as many streams."""
+    """The labels of a stream. With `many` names of a service, that many streams."""
     for number in range(stream.get("many", 1)):
         yield {name: value % number if "%d" in value else value for name, value in stream["labels"].items()}
 
 
 def _times(stream: Mapping[str, str]) -> Iterator[float]:
-    """Seconds before now of each line: `from`, then `every` until before `to`."""
+    """The age of each line in seconds: from `from` down to `to` (exclusive), in steps of `every`."""
     ago, last = seconds(stream["from"]), seconds(stream.get("to", "0s"))
     step = seconds(stream["every"]) if "every" in stream else ago
     while ago > last:
@@ -127,7 +127,7 @@ def _times(stream: Mapping[str, str]) -> Iterator[float]:
 
 @retry(stop=stop_after_delay(PATIENCE_SECONDS), wait=wait_fixed(0.2), reraise=True)
 def _evaluated(url: str, tenant: str, *, since: float) -> dict[str, Any]:
-    """Name → rule as the ruler shows it, all of them evaluated after `since`."""
+    """Name → rule as the ruler shows it, once it has evaluated all of them after `since`."""
     answer = requests.get(f"{url}/prometheus/api/v1/rules", headers={"X-Scope-OrgID": tenant}, timeout=10).json()
     [group] = answer["data"]["groups"]
     rules = {rule["name"]: rule for rule in group["rules"]}
@@ -139,7 +139,7 @@ def _evaluated(url: str, tenant: str, *, since: float) -> dict[str, Any]:
 
 
 def _firing(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """In the form of a case."""
+    """The firing alerts of a rule, in the form of `exp_alerts` in a case."""
     return [
         {
             "exp_labels": {name: value for name, value in alert["labels"].items() if name != "alertname"},

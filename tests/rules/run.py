@@ -1,14 +1,14 @@
-"""`make rules`: the alert rules as Prometheus itself judges them, and whether every alert is tested and explained.
+"""`make rules`: checks the alert rules with Prometheus' own tools, and that every alert has tests and a runbook.
 
     python -m tests.rules.run            check everything
     python -m tests.rules.run index      write docs/runbooks/README.md anew
 
 promtool is the one built for the images (or PROMTOOL), pint is built from toolchain/pint (or PINT).
 
-The log alerts are judged by Loki: see `logql.py`.
+Loki checks the log alerts: see `logql.py`.
 
-The test files beside this one see the rules with every job watched, the default thresholds, and of the annotations only
-the headline, as summary: descriptions are plain text (checked here) and runbook links are made by one line of code (checked here).
+The test files beside this one use the rules for every job, with default thresholds. Of the annotations they see only the
+headline, as summary. The rest is checked here: descriptions are plain text, and one line of code makes the runbook links.
 """
 
 import os
@@ -44,15 +44,15 @@ PINT_PACKAGE = "github.com/cloudflare/pint/cmd/pint"
 ALWAYS_FIRES = {"Watchdog"}
 """Alerts that have no quiet case, because firing is their purpose."""
 
-SECTIONS = ("## What it means", "## Check", "## Mend", "## Tune")
-"""What every runbook page has, in this order."""
+SECTIONS = ("## What it means", "## Check", "## Fix", "## Tune")
+"""The sections of every runbook page, in this order."""
 
 LINK = re.compile(r"\]\((\w+)\.md\)")
 NOISE = re.compile(r"Checking |\s*SUCCESS|level=")
-"""What promtool and pint say besides what is wrong."""
+"""Lines in the output of promtool and pint that report no fault."""
 
 Rule = tuple[str, str]
-"""Name and severity of an alert: each of a pair is tested."""
+"""Name and severity of an alert: both alerts of a pair need tests."""
 
 
 def main(arguments: list[str]) -> int:
@@ -81,7 +81,7 @@ def every_group() -> tuple[Group, ...]:
 
 
 def promtool(folder: Path) -> Iterator[str]:
-    """Prometheus' own checks of the rendered rules and of the queries of runbooks and dashboards, then the test files."""
+    """Faults that promtool finds in the rendered rules, in the queries of runbooks and dashboards, and with the test files."""
     rendered = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())
     write(folder / "full", rendered)
     write(folder / "tests", {name: only_summaries(text) for name, text in rendered.items()})
@@ -96,11 +96,11 @@ def promtool(folder: Path) -> Iterator[str]:
 
 
 def pint(folder: Path) -> Iterator[str]:
-    """A second opinion on the rules that `promtool` left in the folder; what it must accept stands in .pint.hcl."""
+    """Faults that pint finds in the rules that `promtool` left in the folder. `.pint.hcl` lists the accepted ones."""
     try:
         tool = os.environ.get("PINT") or golang.tool("pint", PINT_PACKAGE)
     except ToolchainError as error:
-        print(f"pint cannot be had here, so the rules are not linted with it: {error}")
+        print(f"pint is not available here, so it does not check the rules: {error}")
         return
     command = [tool, "--offline", "--no-color", "--log-level=ERROR", "--config", ROOT / ".pint.hcl"]
     yield from complaints(
@@ -109,11 +109,11 @@ def pint(folder: Path) -> Iterator[str]:
 
 
 def complaints(command: Sequence[str | Path], folder: Path) -> Iterator[str]:
-    """What a tool says when it ends with an error."""
+    """The output of a tool that ends with an error, without noise."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        said = (result.stdout + result.stderr).replace(f"{folder}/", "").splitlines()
-        worth_reading = [line for line in said if line.strip() and not NOISE.match(line)]
+        output = (result.stdout + result.stderr).replace(f"{folder}/", "").splitlines()
+        worth_reading = [line for line in output if line.strip() and not NOISE.match(line)]
         yield "\n".join([f"{Path(command[0]).name}:", *worth_reading])
 
 
@@ -135,11 +135,11 @@ def plain_texts(alerts: list[Alert]) -> Iterator[str]:
     """Descriptions without templates: the test files do not compare them."""
     for alert in alerts:
         if "{{" in alert.description or not alert.description.endswith("."):
-            yield f"{alert.name}: the description must be plain sentences; what varies belongs into the summary"
+            yield f"{alert.name}: the description must be plain sentences; variable parts belong in the summary"
 
 
 def coverage(alerts: list[Alert]) -> tuple[int, list[str]]:
-    """How many alerts have a case in which they fire and one in which they do not, and what is missing."""
+    """The number of alerts with a case in which they fire and one in which they stay quiet, and the faults of the others."""
     fires, quiet = set[Rule](), set[Rule]()
     missing: list[str] = []
     rules = {(alert.name, str(alert.severity)) for alert in alerts}
@@ -211,17 +211,17 @@ def settings_keys(model: type[BaseModel], path: str = "") -> Iterator[str]:
 
 
 def queries(language: str) -> dict[str, str]:
-    """The queries in the runbooks, one a line: where it stands → query."""
+    """The queries in the runbooks, one a line: place → query."""
     block = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
     return {
         f"docs/runbooks/{name}.md: query {number}": line
         for name, text in pages().items()
-        for number, line in enumerate((line for found in block.findall(text) for line in found.splitlines()), start=1)
+        for number, line in enumerate((line for lines in block.findall(text) for line in lines.splitlines()), start=1)
     }
 
 
 def of_dashboards(source: str) -> dict[str, str]:
-    """The queries in the dashboards: where it stands → query. Prometheus' variables are no queries, but names of labels."""
+    """The queries in the dashboards: place → query, without Prometheus' variables, which are names of labels."""
     return {
         query.where: query.filled_in()
         for query in dashboard_queries.queries()
@@ -240,18 +240,18 @@ def index(alerts: list[Alert]) -> str:
     lines = [
         "# Runbooks",
         "",
-        "One page for each alert: what it means, how to check, how to mend, how to tune. Every notification links to its page.",
+        "One page for each alert: what it means, what to check, how to fix it, how to tune it. Every notification links to its page.",
         "",
-        "In the commands, `<prefix>` is the stack's setting of that name, and `<container>` or `<postgres>` stands for yours.",
-        "Queries are for Prometheus' own page: <http://127.0.0.1:9090> on the host, unless `publish.prometheus` says otherwise.",
-        "Those that begin with `{` or count over such braces are LogQL, for Loki:",
+        "In the commands, `<prefix>` is the stack's setting of that name. `<container>` or `<postgres>` is the name of your container.",
+        "Run queries on Prometheus' own page: <http://127.0.0.1:9090> on the host, unless `publish.prometheus` names another address.",
+        "Queries that begin with `{`, or count over such braces, are LogQL for Loki:",
         "`curl -sG http://127.0.0.1:3100/loki/api/v1/query_range --data-urlencode 'query={service=\"orders\"}'`.",
         "",
-        "Written by `python -m tests.rules.run index` from the rules in `config/alerts/` and `config/loki_rules.py`.",
+        "`python -m tests.rules.run index` writes this page from the rules in `config/alerts/` and `config/loki_rules.py`.",
     ]
     for group in every_group():
         of_group = [alert for alert in alerts if alert in group.rules]
-        lines += ["", f"## {group.name}", "", "| alert | severity | says |", "|---|---|---|"]
+        lines += ["", f"## {group.name}", "", "| alert | severity | summary |", "|---|---|---|"]
         for name in dict.fromkeys(alert.name for alert in of_group):
             same = [alert for alert in of_group if alert.name == name]
             says = re.sub(r"{{.*?}}", "…", same[0].summary)

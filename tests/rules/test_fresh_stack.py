@@ -1,4 +1,4 @@
-"""A fresh stack that is left alone for two hours has no alert but the Watchdog: its first minutes are recorded, and go on."""
+"""A new stack has no alert but the Watchdog for two hours. The test extends a recording of its first minutes."""
 
 import itertools
 import json
@@ -18,11 +18,11 @@ from toolchain import images
 
 MINUTES = 120
 OF_THE_MACHINE = "HostCpuHigh|HostIoPressure|HostClockSkewed"
-"""It had no time service, and others worked on it."""
+"""Alerts caused by the recording machine: it had no time service, and other programs used it."""
 
 
 def longer(values: str) -> str:
-    """Goes on at the pace of the last ten minutes; what had ended by then stays away."""
+    """The values, extended at the pace of the last ten minutes. A series that had ended by then stays away."""
     known: list[float | None] = []
     for part in values.split():
         value, _, more = part.partition("x")
@@ -54,9 +54,9 @@ def firing(folder: Path, thresholds: Thresholds) -> set[str]:
     test = {"rule_files": [*rules], "evaluation_interval": "1m", "tests": [case]}
     (folder / "fresh.test.yml").write_text(yaml.safe_dump(test))
     command: list[str | Path] = [images.binary("promtool"), "test", "rules", folder / "fresh.test.yml"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
-    names = set(re.findall(r'\{alertname="(\w+)"\}', said))
-    assert names, said
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    names = set(re.findall(r'\{alertname="(\w+)"\}', output))
+    assert names, output
     return {name for name in names if not re.fullmatch(OF_THE_MACHINE, name)}
 
 
@@ -64,6 +64,6 @@ def test_a_fresh_stack_has_no_alert_but_the_watchdog_within_two_hours(tmp_path: 
     assert firing(tmp_path, Thresholds()) == {"Watchdog"}
 
 
-def test_what_was_recorded_is_what_the_rules_read(tmp_path: Path) -> None:
+def test_the_recording_has_the_series_that_rules_read(tmp_path: Path) -> None:
     low = Thresholds(memory=5, latency_p95="1ms", container_memory=1)
     assert firing(tmp_path, low) >= {"HostMemoryHigh", "ApplicationSlow", "ContainerMemoryHigh"}

@@ -1,4 +1,4 @@
-"""What Alertmanager makes of its templates, by its own amtool."""
+"""Messages of Alertmanager: its templates rendered by its own amtool."""
 
 import json
 import re
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from config import alertmanager, links
-from config.alerts import Addresses, Thresholds, as_yaml
-from config.alerts.applications import group
-from config.alerts.rule import EVERYTHING
+from config.alerts import EVERYTHING, Addresses, Thresholds, as_yaml, groups
+from config.settings.logs import Logs
+from config.settings.traces import Traces
 from tests.unit.conftest import settings_of
 from toolchain import images
 
@@ -23,8 +23,10 @@ HALF_AN_HOUR = 1800
 
 @pytest.fixture
 def annotations() -> dict[str, str]:
-    """Of an alert about the service `orders`, as Prometheus would send them."""
-    rules = as_yaml(group(Thresholds(), EVERYTHING), Addresses("https://r.example", GRAFANA, JAEGER))
+    """The annotations of an alert about the service `orders`, as Prometheus would send them."""
+    every_group = groups(Thresholds(), EVERYTHING, Logs(), Traces())
+    [applications] = [group for group in every_group if group.name == "applications"]
+    rules = as_yaml(applications, Addresses("https://r.example", GRAFANA, JAEGER))
     [slow] = [rule["annotations"] for rule in rules if rule.get("alert") == "ApplicationSlow"]
     return {name: text.replace("{{ $labels.service | urlquery }}", "orders") for name, text in slow.items()}
 
@@ -39,18 +41,18 @@ def alert(annotations: dict[str, str], *, status: str = "firing", **labels: str)
 
 
 def message(folder: Path, text: str, alerts: list[dict[str, Any]], more: dict[str, Any] | None = None) -> str:
-    """What Alertmanager makes of `text` for a group of alerts. `more`: of the group."""
-    told = {"receiver": "slack", "status": "firing", "alerts": alerts, "commonAnnotations": alerts[0]["annotations"]}
-    told |= more or {}
-    (folder / "told.json").write_text(json.dumps(told))
+    """The template `text` rendered for a group of alerts. `more`: further data of the group."""
+    data = {"receiver": "slack", "status": "firing", "alerts": alerts, "commonAnnotations": alerts[0]["annotations"]}
+    data |= more or {}
+    (folder / "data.json").write_text(json.dumps(data))
     (folder / "slack.tmpl").write_text(alertmanager.templates())
     command: list[str | Path] = [images.binary("amtool"), "template", "render", "--template.text", text]
-    command += ["--template.glob", folder / "slack.tmpl", "--template.data", folder / "told.json"]
+    command += ["--template.glob", folder / "slack.tmpl", "--template.data", folder / "data.json"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def expected() -> dict[str, str]:
-    """What links to → address, half an hour around the beginning of the alert."""
+    """Name of a link → its address, for half an hour around the start of the alert."""
     start, end = BEGAN - HALF_AN_HOUR, BEGAN + HALF_AN_HOUR
     shown = (f"{start}000", f"{end}000")
     search = f"{JAEGER}/search?service=orders&lookback=custom&start={start}000000&end={end}000000"
@@ -77,17 +79,17 @@ def test_a_message_without_links_has_none(tmp_path: Path, annotations: dict[str,
 def test_pagerduty_links_to_the_time_of_the_alert(tmp_path: Path, annotations: dict[str, str]) -> None:
     settings = settings_of({"external_urls": {"grafana": GRAFANA}}, secrets=["pagerduty_key"])
     [receiver] = [one for one in alertmanager.main_file(settings)["receivers"] if one["name"] == "pagerduty"]
-    made = {link["text"]: link["href"] for link in receiver["pagerduty_configs"][0]["links"]}
-    assert made.keys() == {"Runbook", *expected()}
+    hrefs = {link["text"]: link["href"] for link in receiver["pagerduty_configs"][0]["links"]}
+    assert hrefs.keys() == {"Runbook", *expected()}
     for name, address in expected().items():
-        assert rendered(tmp_path, made[name], annotations).strip() == address
+        assert rendered(tmp_path, hrefs[name], annotations).strip() == address
 
 
 TEXT = '{{ template "slack.text" . }}'
 
 
 @pytest.mark.parametrize(
-    ("annotations", "labels", "said"),
+    ("annotations", "labels", "first_lines"),
     [
         pytest.param({"headline": "h", "summary": "s"}, {"queue": "mails"}, "*h*", id="its headline"),
         pytest.param({"summary": "s", "message": "m"}, {"queue": "mails"}, "*s*\nm", id="a summary, and what it means"),
@@ -113,10 +115,10 @@ TEXT = '{{ template "slack.text" . }}'
     ],
 )
 def test_a_message_says_what_an_alert_is_about_by(
-    tmp_path: Path, annotations: dict[str, str], labels: dict[str, str], said: str
+    tmp_path: Path, annotations: dict[str, str], labels: dict[str, str], first_lines: str
 ) -> None:
     text = message(tmp_path, TEXT, [alert(annotations, **labels)])
-    assert text.startswith(f"{said}\n")
+    assert text.startswith(f"{first_lines}\n")
     assert " · <" not in text
     assert "\n <" not in text
 
@@ -130,7 +132,7 @@ ADDRESSES = ("runbook_url", "dashboard_url", "logs_url", "traces_url")
 LONG = dict.fromkeys(("summary", "description"), 1000 * "words ") | dict.fromkeys(ADDRESSES, "https://" + 2492 * "a")
 
 
-def test_a_message_of_many_long_alerts_is_no_longer_than_slack_takes(tmp_path: Path) -> None:
+def test_a_message_of_many_long_alerts_fits_into_slack(tmp_path: Path) -> None:
     both = [alert(LONG, queue=str(number), status=status) for number in range(200) for status in ("firing", "resolved")]
     text = message(tmp_path, TEXT, both)
     assert len(text) < 40_000
@@ -142,7 +144,7 @@ def test_a_message_of_many_long_alerts_is_no_longer_than_slack_takes(tmp_path: P
     ("number", "shown", "rest"), [(1, 1, ""), (10, 10, ""), (11, 10, "and 1 more"), (400, 10, "and 390 more")]
 )
 @pytest.mark.parametrize("template", [TEXT, '{{ template "plain.alerts" .Alerts.Firing }}'], ids=["Slack", "PagerDuty"])
-def test_the_first_ten_alerts_are_told_and_the_others_counted(
+def test_a_message_shows_ten_alerts_and_counts_the_others(
     tmp_path: Path, template: str, number: int, shown: int, rest: str
 ) -> None:
     alerts = [alert({"summary": f"queue customer-{one} is long"}, queue=str(one)) for one in range(number)]
@@ -152,11 +154,11 @@ def test_the_first_ten_alerts_are_told_and_the_others_counted(
     assert (" more" in text) is bool(rest)
 
 
-def test_an_address_without_end_is_left_out(tmp_path: Path) -> None:
+def test_a_message_omits_an_endless_address(tmp_path: Path) -> None:
     assert "Runbook" not in message(tmp_path, TEXT, [alert({"runbook_url": "https://" + 2493 * "a"})])
 
 
-def test_alerts_that_are_over_do_not_hide_those_that_fire(tmp_path: Path) -> None:
+def test_resolved_alerts_do_not_hide_firing_ones(tmp_path: Path) -> None:
     over = [alert({"summary": f"old {one}"}, status="resolved", queue=str(one)) for one in range(30)]
     text = message(tmp_path, TEXT, [*over, alert({"summary": "new"}, queue="x")])
     assert text.startswith("*new*")
@@ -179,21 +181,21 @@ HOSTILE = {
     "a template": ("{{ .ExternalURL }} $labels", "{{ .ExternalURL }} $labels"),
     "letters of another script": ("заказы 注文", "заказы 注文"),
 }
-"""What it tries → text of a label, and what Slack is sent."""
+"""Attack → text of a label, and the text sent to Slack."""
 
 
-@pytest.mark.parametrize("tried", HOSTILE)
-def test_slack_shows_text_of_others_as_text(tmp_path: Path, tried: str) -> None:
-    text, shown = HOSTILE[tried]
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_slack_shows_untrusted_text_as_plain_text(tmp_path: Path, attack: str) -> None:
+    text, shown = HOSTILE[attack]
     [one] = [alert({"headline": f"{text} fails"}, alertname="A", service=text, severity=text)]
     assert message(tmp_path, TEXT, [one]).startswith(f"*{shown} fails*\n")
     common = {"commonLabels": one["labels"]}
     assert f"{shown} · A · {shown}" in message(tmp_path, '{{ template "slack.title" . }}', [one], common)
 
 
-@pytest.mark.parametrize("tried", ["a name for everybody", "lines of its own", "a terminal"])
-def test_pagerduty_gets_text_of_others_in_one_line(tmp_path: Path, tried: str) -> None:
-    text, _ = HOSTILE[tried]
+@pytest.mark.parametrize("attack", ["a name for everybody", "lines of its own", "a terminal"])
+def test_pagerduty_gets_untrusted_text_in_one_line(tmp_path: Path, attack: str) -> None:
+    text, _ = HOSTILE[attack]
     one = alert({"headline": text}, alertname="A", service=text)
     plain = re.sub(r"[\s\x1b]+", " ", text)
     assert message(tmp_path, '{{ template "plain.alerts" .Alerts.Firing }}', [one]) == f"{plain}\n"

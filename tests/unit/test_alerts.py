@@ -1,4 +1,4 @@
-"""What the rule files say, by the text that Prometheus will read. Whether it fires is tested in tests/rules."""
+"""The rendered rule files. tests/rules checks when their alerts fire."""
 
 import re
 from typing import Any
@@ -32,7 +32,7 @@ ALWAYS: Watched = frozenset(
 
 
 def rules(thresholds: Thresholds | None = None, watched: Watched = EVERYTHING) -> list[Rule]:
-    """Those of Prometheus, and those of Loki."""
+    """The rules of Prometheus and of Loki."""
     thresholds = thresholds or Thresholds()
     made = (*groups(thresholds, watched, Logs(), Traces()), *loki_rules.groups(thresholds))
     return [rule for group in made for rule in group.rules]
@@ -44,7 +44,7 @@ def alerts(name: str, thresholds: Thresholds) -> list[Alert]:
 
 @pytest.fixture(scope="module")
 def rendered() -> list[dict[str, Any]]:
-    """Every rule as Prometheus will read it."""
+    """Every rule as Prometheus reads it."""
     files = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())
     return [rule for text in files.values() for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 
@@ -104,7 +104,7 @@ def test_threshold_reaches_the_expression(field: str, value: float | str, alert:
 @pytest.mark.parametrize(
     "alert", ["TargetDown", "ApplicationDown", "ApplicationInstanceDown", "ApplicationGone", "ProbeNotRunning"]
 )
-def test_how_long_a_target_may_be_down_is_how_long_the_alert_waits(alert: str) -> None:
+def test_an_alert_waits_as_long_as_a_target_may_be_down(alert: str) -> None:
     assert [rule.wait for rule in alerts(alert, Thresholds(target_down="7m"))] == ["7m"]
 
 
@@ -132,7 +132,7 @@ def test_every_threshold_reaches_some_rule() -> None:
         (Job.LOKI, "loki"),
     ],
 )
-def test_what_is_not_deployed_has_no_rules(job: Job, group: str) -> None:
+def test_a_job_that_is_not_deployed_has_no_rules(job: Job, group: str) -> None:
     assert f"rules/{group}.yml" in render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())
     without = render(Thresholds(), ADDRESSES, EVERYTHING - {job}, Logs(), Traces())
     assert f"rules/{group}.yml" not in without
@@ -140,7 +140,7 @@ def test_what_is_not_deployed_has_no_rules(job: Job, group: str) -> None:
     assert not [rule for rule in others if f'="{job}"' in rule.expr and "absent" not in rule.expr]
 
 
-def test_a_missing_job_is_only_missed_when_it_is_declared() -> None:
+def test_only_a_declared_job_can_be_missing() -> None:
     (missing,) = (rule for rule in rules(watched=ALWAYS) if isinstance(rule, Alert) and rule.name == "TargetMissing")
     assert re.findall(r'job="(\w+)"', missing.expr) == [
         "alertmanager",
@@ -179,7 +179,7 @@ def test_impossible_thresholds_are_refused(values: dict[str, Any]) -> None:
         Thresholds.model_validate(values)
 
 
-def test_the_message_names_both_of_two_thresholds_that_do_not_fit() -> None:
+def test_the_message_names_both_conflicting_thresholds() -> None:
     with pytest.raises(ValidationError, match=r"certificate_critical: 30d must be shorter than certificate \(10d\)"):
         Thresholds(certificate_critical="30d")
 
@@ -193,7 +193,7 @@ def test_every_threshold_is_described() -> None:
     assert not [name for name, field in Thresholds.model_fields.items() if not field.description]
 
 
-def test_every_alert_has_what_people_need_and_links_to_its_runbook(rendered: list[dict[str, Any]]) -> None:
+def test_every_alert_has_its_texts_and_a_link_to_its_runbook(rendered: list[dict[str, Any]]) -> None:
     for rule in rendered:
         if "alert" not in rule:
             continue
@@ -204,10 +204,10 @@ def test_every_alert_has_what_people_need_and_links_to_its_runbook(rendered: lis
         assert len(rule["annotations"]["headline"]) <= 120, name
 
 
-def test_what_the_page_of_a_rule_shows_is_no_template(rendered: list[dict[str, Any]]) -> None:
+def test_the_page_of_a_rule_shows_no_template(rendered: list[dict[str, Any]]) -> None:
     for annotations in (rule["annotations"] for rule in rendered if "alert" in rule):
         assert not re.search(r"[{}$]", annotations["summary"] + annotations["description"])
-        # What messages show is the same sentence, filled in.
+        # Messages show the same sentence, filled in.
         parts = re.split(r"\[\w+\]", annotations["summary"])
         assert re.split(r"\{\{.*?\}\}", annotations["headline"]) == parts
 
@@ -267,20 +267,20 @@ SELECTOR = re.compile(r'(?P<name>[a-zA-Z_:][\w:]*)?\s*\{(?P<matchers>(?:[^{}"]|"
 LISTS = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)")
 WORDS = re.compile(r"\b\w+(?=\s*\()|\b(?:and|or|unless|bool|offset)\b|(?<![\w:])\d[\w.]*")
 OF_EVERY_TARGET = {("TargetDown", "up"), ("ScrapeSlow", "scrape_duration_seconds")}
-"""Prometheus makes these itself for each target, and nobody's page has one (`OWN_METRICS` in `config/scrape.py`)."""
+"""Metrics that Prometheus itself creates for each target. No target may serve them (`OWN_METRICS` in `config/scrape.py`)."""
 
 
 def test_every_rule_reads_the_metrics_of_jobs_that_it_names() -> None:
-    """Who sends OTLP, or is scraped, calls its metrics as it likes; which job they are in is for Prometheus to say."""
+    """A sender chooses the names of its metrics, but Prometheus sets their job."""
     looked_at = 0
     made = [rule for group in groups(Thresholds(), EVERYTHING, Logs(), Traces()) for rule in group.rules]
     recorded = {rule.record for rule in made if isinstance(rule, RecordingRule)}
     for rule in made:
         called = rule.name if isinstance(rule, Alert) else rule.record
-        for found in SELECTOR.finditer(rule.expr):
+        for selector in SELECTOR.finditer(rule.expr):
             looked_at += 1
-            fixed = re.search(r'\bjob=~?"([\w|]+)"', found["matchers"])
-            assert fixed or (called, found["name"]) in OF_EVERY_TARGET, (called, found[0])
+            fixed = re.search(r'\bjob=~?"([\w|]+)"', selector["matchers"])
+            assert fixed or (called, selector["name"]) in OF_EVERY_TARGET, (called, selector[0])
         rest = re.sub(r"\[[^\]]*\]|\"[^\"]*\"", "", SELECTOR.sub("", rule.expr))
         for name in re.findall(r"[a-zA-Z_:][\w:]*", WORDS.sub("", LISTS.sub("", rest))):
             assert name in recorded or (called, name) in OF_EVERY_TARGET, (called, name)
@@ -289,7 +289,7 @@ def test_every_rule_reads_the_metrics_of_jobs_that_it_names() -> None:
 
 
 def test_inhibition_asks_for_no_label_that_a_sender_chooses() -> None:
-    """Names and severities of alerts are the rules' own, and jobs Prometheus'."""
+    """Names and severities come from the rules, jobs from Prometheus."""
     chosen = {
         re.split(r"[=!~]", matcher, maxsplit=1)[0]
         for rule in alertmanager.inhibit_rules()
@@ -303,6 +303,6 @@ def test_inhibition_asks_for_no_label_that_a_sender_chooses() -> None:
 
 
 def _about(job: str) -> list[Rule]:
-    """Rules that read what comes by that job, and is no word of Prometheus' own about it."""
+    """Rules that read the metrics of a job, not only Prometheus' own `up` for it."""
     made = [rule for group in groups(Thresholds(), EVERYTHING, Logs(), Traces()) for rule in group.rules]
     return [rule for rule in made if f'job="{job}"' in re.sub(r"up\{[^}]*\}", "", rule.expr)]

@@ -1,4 +1,4 @@
-"""Addresses of dashboards, logs and traces, taken apart again; and where every alert leads."""
+"""Addresses of dashboards, logs and traces, and the links of every alert."""
 
 import json
 import re
@@ -21,7 +21,7 @@ WITH_SERVICE = "{{ $labels.service | urlquery }}"
 
 
 def pane(url: str) -> dict[str, Any]:
-    """Of an address in Explore."""
+    """The pane that an address in Explore opens."""
     parameters = parse_qs(urlsplit(url).query, strict_parsing=True)
     assert parameters["schemaVersion"] == ["1"]
     [only] = json.loads(parameters["panes"][0]).values()
@@ -29,7 +29,7 @@ def pane(url: str) -> dict[str, Any]:
 
 
 def annotations() -> dict[str, dict[str, str]]:
-    """Of every alert, of Prometheus and of Loki."""
+    """Name → annotations, for every alert of Prometheus and of Loki."""
     addresses = settings_of(EXTERNAL).addresses
     files = render(Thresholds(), addresses, EVERYTHING, Logs(), Traces())
     made = [group for text in files.values() for group in yaml.safe_load(text)["groups"]]
@@ -41,7 +41,7 @@ def annotations() -> dict[str, dict[str, str]]:
     "query",
     ['{service="orders"}', '{service=~"a|b"} |= `50 % & "more" + #1`', '{service="ä"} | json | status >= 500'],
 )
-def test_a_query_comes_out_of_the_address_as_it_went_in(query: str) -> None:
+def test_an_address_keeps_its_query(query: str) -> None:
     url = links.logs(query, "1764000000000", "now", base=GRAFANA)
     assert url.startswith(f"{GRAFANA}/explore?")
     assert pane(url) == {
@@ -61,14 +61,14 @@ def test_traces_are_searched_by_service_and_opened_by_id() -> None:
 
 
 @pytest.mark.parametrize("later", ["${service:pipe}", "${__field.labels.service}", WITH_SERVICE])
-def test_what_is_filled_in_later_is_left_alone(later: str) -> None:
+def test_an_address_keeps_its_placeholders(later: str) -> None:
     for url in (links.logs(f'{{service="{later}"}}', "a", "b"), links.dashboard("host", "a", "b", service=later)):
         assert url.count(later) == 1
         assert unquote(url).count(later) == 1
         assert not re.search(r'[{}" ]', url.replace(later, ""))
 
 
-def test_the_last_hour_can_be_made_a_time_in_every_kind_of_address() -> None:
+def test_every_kind_of_address_can_show_an_exact_time() -> None:
     exactly = links.exactly()
     for url in (
         links.dashboard("host", *links.LAST_HOUR),
@@ -86,16 +86,16 @@ def test_the_last_hour_can_be_made_a_time_in_every_kind_of_address() -> None:
     }
 
 
-@pytest.mark.parametrize(("name", "given"), annotations().items(), ids=list(annotations()))
-def test_every_alert_leads_to_its_dashboard_logs_and_traces(name: str, given: dict[str, str]) -> None:
+@pytest.mark.parametrize(("name", "links_of_alert"), annotations().items(), ids=list(annotations()))
+def test_every_alert_links_to_its_dashboard_logs_and_traces(name: str, links_of_alert: dict[str, str]) -> None:
     if name == "Watchdog":  # says that nothing is wrong
-        assert given.keys() == {"summary", "headline", "description", "runbook_url"}
+        assert links_of_alert.keys() == {"summary", "headline", "description", "runbook_url"}
         return
-    board, _, parameters = given["dashboard_url"].removeprefix(f"{GRAFANA}/d/").partition("?")
+    board, _, parameters = links_of_alert["dashboard_url"].removeprefix(f"{GRAFANA}/d/").partition("?")
     variables = {variable["name"] for variable in dashboard_queries.boards()[board]["templating"]["list"]}
     assert {key.removeprefix("var-") for key in parse_qs(parameters) if key.startswith("var-")} <= variables
-    assert pane(given["logs_url"])["range"] == {"from": "now-1h", "to": "now"}
-    assert given["traces_url"].startswith(f"{JAEGER}/search?")
+    assert pane(links_of_alert["logs_url"])["range"] == {"from": "now-1h", "to": "now"}
+    assert links_of_alert["traces_url"].startswith(f"{JAEGER}/search?")
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,16 @@ def test_every_alert_leads_to_its_dashboard_logs_and_traces(name: str, given: di
         ("TargetMissing", "stack:{{ $labels.job | urlquery }}", '{service="{{ $labels.job | urlquery }}"}', ""),
     ],
 )
-def test_an_alert_leads_to_what_it_is_about(name: str, board: str, lines: str, search: str) -> None:
-    given = annotations()[name]
-    url = urlsplit(given["dashboard_url"])
-    chosen = parse_qs(url.query).get("var-service", [""])[0]
-    assert f"{url.path.removeprefix('/grafana/d/')}:{chosen}" == board
-    assert pane(given["logs_url"])["queries"][0]["expr"] == lines
-    assert parse_qs(urlsplit(given["traces_url"]).query).get("service", [""])[0] == search
+def test_an_alert_links_to_its_subject(name: str, board: str, lines: str, search: str) -> None:
+    links_of_alert = annotations()[name]
+    url = urlsplit(links_of_alert["dashboard_url"])
+    service = parse_qs(url.query).get("var-service", [""])[0]
+    assert f"{url.path.removeprefix('/grafana/d/')}:{service}" == board
+    assert pane(links_of_alert["logs_url"])["queries"][0]["expr"] == lines
+    assert parse_qs(urlsplit(links_of_alert["traces_url"]).query).get("service", [""])[0] == search
 
 
-def test_every_group_of_alerts_leads_somewhere() -> None:
+def test_every_group_of_alerts_has_links() -> None:
     made = (*groups(Thresholds(), EVERYTHING, Logs(), Traces()), *loki_rules.groups(Thresholds()))
     named = {rule.name for group in made for rule in group.rules if isinstance(rule, Alert)}
     assert named == annotations().keys()
