@@ -111,7 +111,7 @@ class Promise:
         if self.scraped:
             said.append(f"scraped at least every {SCRAPED_SECONDS} s")
         if self.alert:
-            said.append("alert told once" + (", and its end" if self.ended else ", its end an hour late"))
+            said.append("alert sent once" + (", and its end" if self.ended else ", its end an hour late"))
         return ", ".join([*said, "check green"])
 
 
@@ -298,7 +298,7 @@ class Ground:
         flow.calm()
         return (
             f"away {away:.0f} s, longest gap between scrapes {gap:.0f} s, check green {green_after:.0f} s after the heal"
-            + (f", alert told {told_after:.0f} s after it" if promise.alert else "")
+            + (f", alert sent {told_after:.0f} s after it" if promise.alert else "")
             + (f", {lost} lines lost around the jump back" if promise.jumped else "")
         )
 

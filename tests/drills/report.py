@@ -12,21 +12,31 @@ from tests.drills.frame import Row
 PAGE = """\
 # Drills
 
-`make drills` causes each of these faults on a real engine and looks at what came of it; one or some alone:
-`make drills ONLY=kill-loki,disk-`. This page is made from `drills.json`, which it writes. Not a part of `make test`.
+A drill causes one fault or bad input on a real engine, and checks that the stack keeps its promises. `make drills` runs all of them, and
+`make drills ONLY=kill-loki,disk-` some. It writes `drills.json` and, from that, this page. `make test` does not include it.
 
-While a fault lasts, a container writes five numbered lines a second, an application sends two numbered spans a second and is
-scraped every 2 s, and an alert begins in the middle of it. The times in which the stack promises something are shorter than
-by default: it scrapes and judges every 2 s, groups alerts for 1 s, and decides about a trace after 1 s. “Without hands”
-means: by what Docker does itself, or by `make up`.
+During a fault, a container writes five numbered lines a second, an application sends two numbered spans a second and is scraped every 2 s, and
+an alert begins in the middle. The stack's intervals are shorter than by default: it scrapes and evaluates every 2 s, groups alerts for 1 s, and
+decides about a trace after 1 s. It has to recover by what Docker does itself, or by `make up`.
 
-A data volume is a disk of 256 MiB here. A process is killed from outside its container, so that the engine knows as
-little of it as of a crash. A clock that jumps is that of the processes, as they ask the kernel for the time: the kernel's own,
-by which everybody else on the machine goes, stays right, and with it the times of files and of health checks. Before, during
-and after the jump, lines and spans come with right times, but for those of a host that jumps as a whole.
+A data volume is a disk of 256 MiB here. A process is killed from outside its container, so that to the engine it looks like a crash. A clock
+that jumps is the one that the container's processes get from the kernel. The kernel's own clock stays right for everything else on the machine,
+and with it the times of files and of health checks. Before, during and after the jump, lines and spans come with right times, unless the whole
+host jumps.
 
 {summary}
+
+In the tables, these words stand for a whole promise:
+
+{abbreviations}
 """
+ABBREVIATIONS = {
+    "everything": "every line once, every trace, samples from before stay, scraped at least every 30 s, "
+    "alert sent once, and its end, check green",
+    "nothing else suffers": "steady lines, traces and samples all arrive, no service restarts, no other target is down",
+    "a refusal": "`make up` refuses it in one message; every container runs on, untouched",
+}
+"""Name on the page → the promise, in the words of `drills.json`."""
 
 
 def merged(before: Iterable[Mapping[str, Any]], rows: Iterable[Row], order: Iterable[str]) -> list[dict[str, Any]]:
@@ -60,17 +70,24 @@ def page(document: Mapping[str, Any], groups: Mapping[str, Iterable[str]]) -> st
     days = sorted({row["measured"] for row in rows.values()})
     period = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
-    told = f"Carried out {period}, {document['machine']}; {versions}. {len(rows)} of {everything} drills, "
-    told += f"{len(failed)} failed." if failed else "none failed."
-    parts = [PAGE.format(summary=told)]
+    summary = f"Run {period}, {document['machine']}; {versions}. {len(rows)} of {everything} drills, "
+    summary += f"{len(failed)} failed." if failed else "none failed."
+    abbreviations = "\n".join(f"- **{name}**: {promise}" for name, promise in ABBREVIATIONS.items())
+    parts = [PAGE.format(summary=summary, abbreviations=abbreviations)]
     for heading, names in groups.items():
         parts += [f"## {heading}\n", "| drill | fault | must still hold | result | s |", "|---|---|---|---|---|"]
         for name in names:
             if row := rows.get(name):
                 result = ("held" if row["held"] else "**failed**") + (f": {row['detail']}" if row["detail"] else "")
-                cells = [f"`{name}`", row["cause"], row["holds"], result, f"{row['seconds']:.0f}"]
+                cells = [f"`{name}`", row["cause"], _abbreviated(row["holds"]), result, f"{row['seconds']:.0f}"]
             else:
-                cells = [f"`{name}`", "", "", "not carried out yet", ""]
+                cells = [f"`{name}`", "", "", "not run yet", ""]
             parts.append("| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |")
         parts.append("")
     return "\n".join(parts)
+
+
+def _abbreviated(promises: str) -> str:
+    for name, promise in ABBREVIATIONS.items():
+        promises = promises.replace(promise, name)
+    return promises

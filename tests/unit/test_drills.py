@@ -1,7 +1,7 @@
 """The frame of the drills: what goes wrong is a row, whatever it is, and the page says so."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -95,15 +95,26 @@ def test_rows_of_this_run_replace_those_of_the_same_name_and_keep_the_order_of_t
     assert [(each["name"], each["held"]) for each in found] == [("a", True), ("b", True), ("c", True)]
 
 
-def test_the_page_tells_what_failed_and_what_was_not_carried_out(tmp_path: Path) -> None:
+def test_the_page_says_which_drills_failed_and_which_have_not_run(tmp_path: Path) -> None:
     rows = [row("a", detail="1 | 2"), row("b", held=False, detail="3 lines are missing")]
     report.write(rows, {"Faults": ["a", "b", "c"]}, {"Docker": "20.10"}, tmp_path)
     page = (tmp_path / "drills.md").read_text()
     assert "2 of 3 drills, 1 failed." in page
     assert "| `a` | cause | all holds | held: 1 \\| 2 | 12 |" in page
     assert "**failed**: 3 lines are missing" in page
-    assert "| `c` |  |  | not carried out yet |  |" in page
+    assert "| `c` |  |  | not run yet |  |" in page
     assert len(json.loads((tmp_path / "drills.json").read_text())["rows"]) == 2
+
+
+def test_the_page_abbreviates_a_whole_promise(tmp_path: Path) -> None:
+    whole = replace(row("a"), holds=Promise().text)
+    report.write(
+        [whole, replace(whole, name="b", holds=Promise(alert=False).text)], {"Faults": ["a", "b"]}, {}, tmp_path
+    )
+    page = (tmp_path / "drills.md").read_text()
+    assert f"- **everything**: {whole.holds}\n" in page
+    assert "| `a` | cause | everything |" in page
+    assert f"| `b` | cause | {Promise(alert=False).text} |" in page
 
 
 @pytest.mark.parametrize(
@@ -111,14 +122,14 @@ def test_the_page_tells_what_failed_and_what_was_not_carried_out(tmp_path: Path)
     [
         (
             Promise(),
-            "every line once, every trace, samples from before stay, scraped at least every 30 s, alert told once",
+            "every line once, every trace, samples from before stay, scraped at least every 30 s, alert sent once",
         ),
         (Promise(undecided=True), "every trace but those that waited for their decision"),
         (Promise(lines=False, traces=False), "every line once from the heal on, every trace from the heal on"),
         (Promise(scraped=False), "samples from before stay"),
         (Promise(history=False, scraped=False), "samples from the heal on"),
-        (Promise(), "alert told once, and its end, check green"),
-        (Promise(ended=False), "alert told once, its end an hour late, check green"),
+        (Promise(), "alert sent once, and its end, check green"),
+        (Promise(ended=False), "alert sent once, its end an hour late, check green"),
     ],
 )
 def test_what_is_promised_stands_in_the_table(promise: Promise, words: str) -> None:
