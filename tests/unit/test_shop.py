@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from images import BUILT_HERE  # of the policies
+from policies.judges.image_pins import BUILT_HERE
 from tests.unit.conftest import CONTAINER, PROJECT, SECRET_TEXT, Recorder, deploy, is_secret, settings_of, texts_in
 from toolchain import shop as toolchain_shop
 from toolchain.images import shop as shop_images
