@@ -1,4 +1,4 @@
-# Thin: what a target does is in toolchain/ (docs/toolchain.md) and tests/.
+# Thin: what a target does is in operate/, toolchain/ and tests/ (CONTRIBUTING.md).
 
 STACK ?= dev
 PURGE ?=

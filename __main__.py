@@ -57,10 +57,10 @@ secrets = {key: config.require_secret(key) for key in sorted(settings.secrets)}
 
 shared: dict[str, Any] = {"networks": networks(settings, engine), "secrets": secrets, "opts": on_engine}
 stacks = (
-    MetricsStack("metrics", services.metrics(settings, own_rules), settings, **shared),
-    LogStack("logs", services.logs(settings), settings, **shared),
-    TraceStack("traces", services.traces(settings), settings, **shared),
-    Correlation("correlation", services.correlation(settings, dashboards), settings, **shared),
+    MetricsStack("metrics", services.of_stack("metrics", settings, own_rules=own_rules), settings, **shared),
+    LogStack("logs", services.of_stack("logs", settings), settings, **shared),
+    TraceStack("traces", services.of_stack("traces", settings), settings, **shared),
+    Correlation("correlation", services.of_stack("correlation", settings, dashboards=dashboards), settings, **shared),
 )
 annotation(stacks, settings)
 

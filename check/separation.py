@@ -13,7 +13,8 @@ from docker.errors import DockerException, NotFound
 from check.finding import Finding
 from config import ports
 from config.settings import Settings
-from config.settings.networks import Zone, own_networks
+from config.catalogue import Zone
+from config.settings.networks import own_networks
 
 PORTS = tuple(sorted({*ports.METRICS.values(), *(n for n in vars(ports).values() if isinstance(n, int))}))
 """Everything that any service of a stack listens on."""

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_docker as docker
 
 from config.settings import Settings
-from config.settings.networks import Zone
+from config.catalogue import Zone
 
 
 def networks(settings: Settings, engine: docker.Provider) -> Mapping[Zone, docker.Network]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from config.sampling import quoted
 from config.service_names import CHARACTERS, LENGTH
-from config.settings.memory import MemoryLimits
+from config.catalogue import SERVICES
 
 LABELS = "^(le|quantile|job|instance|service|exported_(?:job|instance|service)|otel_scope_.*|_name_)$"
 """Those that Prometheus, its exporter, or the scrape config of this stack (`config/scrape.py`) sets."""
@@ -17,7 +17,7 @@ NO_UTF_8 = r"\x{FFFD}"
 """What Go's expressions take a byte for that is no part of a character."""
 
 
-STACK = tuple(name for name in MemoryLimits.model_fields if name != "ceiling")
+STACK = ("host", *SERVICES)
 """What is called so is watched by this stack's own alerts, which nobody else's lines and series shall belong to."""
 
 

@@ -28,7 +28,8 @@ from config import (
     socket_proxy,
 )
 from config.container import Container
-from config.settings import CORRELATION, LOGS, TRACES, Settings
+from config.catalogue import ROWS, Stack
+from config.settings import Settings
 
 _DESCRIPTIONS = {
     "alertmanager": alertmanager.container,
@@ -70,30 +71,19 @@ def describe(
     return _DESCRIPTIONS[service](settings)
 
 
-def metrics(settings: Settings, own_rules: Mapping[str, str]) -> tuple[Container, ...]:
-    """What of the MetricsStack the settings select."""
-    return tuple(
-        describe(service, settings, own_rules=own_rules)
-        for service in settings.services
-        if service not in (*LOGS, *TRACES, *CORRELATION)
-    )
+def of_stack(
+    stack: Stack,
+    settings: Settings,
+    *,
+    own_rules: Mapping[str, str] | None = None,
+    dashboards: Mapping[str, str] | None = None,
+) -> tuple[Container, ...]:
+    """The services of one stack that the settings select; arguments as of `describe`."""
+    selected = (service for service in settings.services if ROWS[service].stack == stack)
+    return tuple(describe(service, settings, own_rules=own_rules, dashboards=dashboards) for service in selected)
 
 
-def logs(settings: Settings) -> tuple[Container, ...]:
-    """What of the LogStack the settings select."""
-    return tuple(describe(service, settings) for service in settings.services if service in LOGS)
-
-
-def traces(settings: Settings) -> tuple[Container, ...]:
-    """What of the TraceStack the settings select."""
-    return tuple(describe(service, settings) for service in settings.services if service in TRACES)
-
-
-def correlation(settings: Settings, dashboards: Mapping[str, str]) -> tuple[Container, ...]:
-    """What of Correlation the settings select."""
-    return tuple(
-        describe(service, settings, dashboards=dashboards) for service in settings.services if service in CORRELATION
-    )
+KEEPING: tuple[Stack, ...] = ("metrics", "traces", "correlation", "logs")
 
 
 def keepers(settings: Settings) -> tuple[Container, ...]:
@@ -101,7 +91,7 @@ def keepers(settings: Settings) -> tuple[Container, ...]:
 
     Loki comes last: what a shipper has read by its place on disk is in Loki seconds later, and not at once.
     """
-    containers = (*metrics(settings, {}), *traces(settings), *correlation(settings, {}), *logs(settings))
+    containers = [one for stack in KEEPING for one in of_stack(stack, settings)]
     return tuple(sorted((one for one in containers if one.data), key=lambda one: not one.hands_on))
 
 

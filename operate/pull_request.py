@@ -1,6 +1,6 @@
 """What a pull request would change, told to its reviewers: needs no secret, no state and no host, so forks get it too.
 
-This checkout is the base, and what judges: its policies with their configs, its toolchain, its Python packages. Of the pull
+This checkout is the base, and what judges: its policies with their configs, its toolchain and commands, its Python packages. Of the pull
 request come the program and the stack files only, so nobody is judged by what they have loosened in the same breath. Both
 programs are previewed against an empty state, and what they declare is compared. Secrets are stood in for, and so is an engine
 that a preview would ask.
@@ -39,7 +39,7 @@ MOST = 60_000
 """Characters of a report: GitHub takes 65,536 in a comment."""
 
 JUDGES = (
-    "policies/**/*", "policies.*.json", "toolchain/**/*", "requirements.txt", "pyproject.toml", "Makefile", ".github/**/*",
+    "policies/**/*", "policies.*.json", "toolchain/**/*", "operate/**/*", "requirements.txt", "pyproject.toml", "Makefile", ".github/**/*",
     ".gitlab-ci.yml", ".ci/**/*",
 )  # fmt: skip
 """What decides on a pull request."""

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from config import images
+from config.catalogue import INSIDE, ROWS, SERVICES, Zone, of_stack
 from config.alerts.links import Addresses
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.settings import disk_budget
@@ -33,7 +34,7 @@ from config.settings.model import (
     Network,
     Subnet,
 )
-from config.settings.networks import INSIDE, MEMBERS, Edge, Zone, own_networks, subnet_of
+from config.settings.networks import Edge, own_networks, subnet_of
 from config.settings.publish import ExternalUrls, Page, Publish
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from config.settings.traces import Traces
@@ -41,15 +42,7 @@ from config.settings.units import MIB, mib, seconds
 
 GIB = 1024 * MIB
 _SIZE = TypeAdapter(ByteSize)
-LOGS = ("loki", "alloy", "promtail")
-"""The services of the LogStack."""
-TRACES = ("otel_collector", "elasticsearch", "opensearch", "jaeger", "jaeger_es_index_cleaner")
-"""The services of the TraceStack."""
-CORRELATION = ("grafana", "caddy")
-"""The services of Correlation."""
-SERVICES = tuple(name for name in MemoryLimits.model_fields if name not in {"host", "ceiling"})
-"""Every service this project can run; each has a limit, an image and a module of this name."""
-EXPORTERS = frozenset(SERVICES) - {"prometheus", "alertmanager", *LOGS, *TRACES, *CORRELATION}
+EXPORTERS = frozenset(of_stack("metrics")) - {"prometheus", "alertmanager"}
 
 
 class Settings(Model):
@@ -135,7 +128,7 @@ class Settings(Model):
         }
         if needs_none_of_the_users.get(service):
             return INSIDE
-        return MEMBERS.get(service, INSIDE)
+        return ROWS[service].zones
 
     def host(self, service: str) -> str:
         """How Prometheus and other services that are inside call `service`."""

@@ -1,13 +1,15 @@
 """Images that a stack takes from elsewhere."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     StringConstraints,
+    create_model,
     field_validator,
 )
 
+from config.catalogue import SERVICES
 from config.settings.model import (
     Model,
 )
@@ -18,36 +20,9 @@ Image = Annotated[
 """A reference: `[registry/]repository[:tag][@digest]`."""
 
 
-class Images(Model):
-    """Where images come from: one field per service overrides its pin in `config/images.yaml`."""
-
+class _Registry(Model):
     registry: str | None = None
     """A mirror (`host[:port][/path]`) that holds the images under their own paths."""
-    prometheus: Image | None = None
-    alertmanager: Image | None = None
-    node_exporter: Image | None = None
-    cadvisor: Image | None = None
-    socket_proxy: Image | None = None
-    scrape_proxy: Image | None = None
-    api_proxy: Image | None = None
-    postgres_exporter: Image | None = None
-    redis_exporter: Image | None = None
-    nginx_exporter: Image | None = None
-    blackbox_exporter: Image | None = None
-    mongodb_exporter: Image | None = None
-    elasticsearch_exporter: Image | None = None
-    loki: Image | None = None
-    alloy: Image | None = None
-    promtail: Image | None = None
-    otel_collector: Image | None = None
-    jaeger: Image | None = None
-    elasticsearch: Image | None = None
-    opensearch: Image | None = None
-    jaeger_es_index_cleaner: Image | None = None
-    grafana: Image | None = None
-    caddy: Image | None = None
-    busybox: Image | None = None
-    """A shell for services whose image has none: it loads their config files."""
 
     @field_validator("registry")
     @classmethod
@@ -56,3 +31,14 @@ class Images(Model):
             msg = "is not host[:port][/path], without https:// and with a path in small letters"
             raise ValueError(msg)
         return registry
+
+
+_overrides: dict[str, Any] = {service: (Image | None, None) for service in SERVICES}
+_ByService = create_model("_ByService", __base__=_Registry, **_overrides)
+
+
+class Images(_ByService):  # type: ignore[misc, valid-type] # mypy does not follow create_model
+    """Where images come from: one field per service overrides its pin in `config/images.yaml`."""
+
+    busybox: Image | None = None
+    """A shell for services whose image has none: it loads their config files."""

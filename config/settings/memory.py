@@ -5,10 +5,12 @@ from typing import Any, Self
 from pydantic import (
     ByteSize,
     TypeAdapter,
+    create_model,
     ValidationError,
     model_validator,
 )
 
+from config.catalogue import ROWS
 from config.settings import sizing
 from config.settings.model import (
     Model,
@@ -19,37 +21,21 @@ GIB = 1024 * MIB
 _MEMORY = TypeAdapter(Memory)
 
 
-class MemoryLimits(Model):
-    """Hard limits, without swap. The same number sets what runs inside (GOMEMLIMIT, caches)."""
+class _Host(Model):
 
     host: Memory = ByteSize(sizing.REFERENCE)
     """What the host has, 4GiB or more: ceiling and limits follow from it (docs/environments.md), except those that are
     set."""
     ceiling: Memory = ByteSize(14 * GIB)
     """The sum of all limits may not exceed it: the host's own services need the rest."""
-    prometheus: Memory = ByteSize(2 * GIB)
-    alertmanager: Memory = ByteSize(96 * MIB)
-    node_exporter: Memory = ByteSize(64 * MIB)
-    cadvisor: Memory = ByteSize(192 * MIB)
-    socket_proxy: Memory = ByteSize(48 * MIB)
-    scrape_proxy: Memory = ByteSize(24 * MIB)
-    api_proxy: Memory = ByteSize(32 * MIB)
-    postgres_exporter: Memory = ByteSize(64 * MIB)
-    redis_exporter: Memory = ByteSize(48 * MIB)
-    nginx_exporter: Memory = ByteSize(24 * MIB)
-    blackbox_exporter: Memory = ByteSize(64 * MIB)
-    mongodb_exporter: Memory = ByteSize(96 * MIB)
-    elasticsearch_exporter: Memory = ByteSize(64 * MIB)
-    loki: Memory = ByteSize(2 * GIB)
-    alloy: Memory = ByteSize(384 * MIB)
-    promtail: Memory = ByteSize(256 * MIB)
-    otel_collector: Memory = ByteSize(1024 * MIB)
-    elasticsearch: Memory = ByteSize(3 * GIB)
-    opensearch: Memory = ByteSize(3 * GIB)
-    jaeger: Memory = ByteSize(768 * MIB)
-    jaeger_es_index_cleaner: Memory = ByteSize(32 * MIB)
-    grafana: Memory = ByteSize(GIB)
-    caddy: Memory = ByteSize(64 * MIB)
+
+
+_limits: dict[str, Any] = {service: (Memory, ByteSize(row.memory)) for service, row in ROWS.items()}
+_ByService = create_model("_ByService", __base__=_Host, **_limits)
+
+
+class MemoryLimits(_ByService):  # type: ignore[misc, valid-type] # mypy does not follow create_model
+    """Hard limits, without swap. The same number sets what runs inside (GOMEMLIMIT, caches)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -58,7 +44,7 @@ class MemoryLimits(Model):
             host = _MEMORY.validate_python(values["host"])
         except (TypeError, KeyError, ValidationError):  # the field will say what is wrong with it
             return values
-        return {**sizing.limits(host, {name: field.default for name, field in cls.model_fields.items()}), **values}
+        return {**sizing.limits(host), **values}
 
     @model_validator(mode="after")
     def _fits_the_host(self) -> Self:
@@ -79,9 +65,8 @@ class MemoryLimits(Model):
             if limit < 16 * MIB:
                 msg = f"memory.{service}: below 16MiB nothing here starts"
                 raise ValueError(msg)
-        most = {"prometheus": 4, "loki": 4, "jaeger": 2, "elasticsearch": 4, "opensearch": 4, "grafana": 1}
-        for service, gib in most.items():
-            if getattr(self, service) > gib * GIB:
-                msg = f"memory.{service}: {gib}GiB is the most that it may have on this host"
+        for service, row in ROWS.items():
+            if row.most and getattr(self, service) > row.most:
+                msg = f"memory.{service}: {row.most // GIB}GiB is the most that it may have on this host"
                 raise ValueError(msg)
         return self

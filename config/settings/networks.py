@@ -5,33 +5,10 @@ there: so in the network between, everyone has an address that is known before i
 """
 
 import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal
+from config.catalogue import ROWS
 
-Zone = Literal["inside", "edge", "users"]
-"""`inside`: what keeps data, and who speaks with it. `edge`: between it and the users' containers. `users`: where those are."""
-
-INSIDE: tuple[Zone, ...] = ("inside",)
-OUTSIDE: tuple[Zone, ...] = ("edge", "users")
-BETWEEN: tuple[Zone, ...] = ("inside", "edge")
-MEMBERS: Mapping[str, tuple[Zone, ...]] = {
-    "prometheus": BETWEEN,
-    "api_proxy": BETWEEN,
-    "scrape_proxy": OUTSIDE,
-    "otel_collector": OUTSIDE,
-    "blackbox_exporter": OUTSIDE,
-    "postgres_exporter": OUTSIDE,
-    "redis_exporter": OUTSIDE,
-    "nginx_exporter": OUTSIDE,
-    "mongodb_exporter": OUTSIDE,
-    "elasticsearch_exporter": OUTSIDE,
-    "jaeger": BETWEEN,
-    "jaeger_es_index_cleaner": BETWEEN,
-}
-"""Who may be in the edge network, and what other one, in the order of the addresses: new ones come last, or all would move. All
-others are inside only."""
 _FIRST = 2  # the engine's own is the first
 SIZE = 26
 """Bits of the network's part: 62 addresses, of which the upper half is for who has none of its own (a probe of the check)."""
@@ -52,8 +29,15 @@ class Edge:
     subnet: ipaddress.IPv4Network
 
     def address(self, service: str) -> str:
-        """Of one of `MEMBERS`."""
-        return str(self.subnet[_FIRST + list(MEMBERS).index(service)])
+        """Of a service that is in this network.
+
+        Raises:
+            KeyError: the service is not (`config/catalogue.py`).
+        """
+        place = ROWS[service].edge_address
+        if place is None:
+            raise KeyError(service)
+        return str(self.subnet[_FIRST + place])
 
     @property
     def given_out(self) -> str:

@@ -1,11 +1,14 @@
 """Where services listen on the host, and under which addresses people reach them."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
+    Field,
+    create_model,
     model_validator,
 )
 
+from config.catalogue import publications
 from config.settings.model import (
     Listen,
     Model,
@@ -13,32 +16,16 @@ from config.settings.model import (
 )
 
 
-class Publish(Model):
+_ports: dict[str, Any] = {
+    name: (Listen | None, Field(published.address, description=published.note))
+    for name, published in publications().items()
+}
+_Ports = create_model("_Ports", __base__=Model, **_ports)
+
+
+class Publish(_Ports):  # type: ignore[misc, valid-type] # mypy does not follow create_model
     """`address:port` on the host where a service listens; null for not at all. Loopback unless you say otherwise. All but
     `otlp_grpc` and `caddy` is behind `api_proxy`, which lets people read (docs/architecture.md)."""
-
-    prometheus: Listen | None = "127.0.0.1:9090"
-    alertmanager: Listen | None = "127.0.0.1:9093"
-    node_exporter: Listen | None = None
-    cadvisor: Listen | None = None
-    postgres_exporter: Listen | None = None
-    redis_exporter: Listen | None = None
-    nginx_exporter: Listen | None = None
-    blackbox_exporter: Listen | None = None
-    mongodb_exporter: Listen | None = None
-    elasticsearch_exporter: Listen | None = None
-    loki: Listen | None = None
-    """What reads in its API, for tools like logcli."""
-    alloy: Listen | None = None
-    promtail: Listen | None = None
-    otlp_grpc: Listen | None = "127.0.0.1:4317"
-    """Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4317` in `networks`."""
-    otlp_http: Listen | None = "127.0.0.1:4318"
-    """Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4318` in `networks`."""
-    jaeger: Listen | None = "127.0.0.1:16686"
-    grafana: Listen | None = "127.0.0.1:3000"
-    caddy: Listen | None = None
-    """TLS in front of Grafana, for everybody: `0.0.0.0:443`. Needs `grafana.tls`."""
 
     @model_validator(mode="after")
     def _one_service_per_port(self) -> Self:

@@ -84,7 +84,7 @@ def two_at_once(ground: Ground) -> str:
 
 def wrong_passphrase(ground: Ground) -> str:
     def lock_out() -> None:
-        printed = ground.stack.toolchain("up", fails=True, environment={"PULUMI_CONFIG_PASSPHRASE": "another"})
+        printed = ground.stack.operate("up", fails=True, environment={"PULUMI_CONFIG_PASSPHRASE": "another"})
         assert "incorrect passphrase" in printed, printed
         assert "Traceback" not in printed, printed
 

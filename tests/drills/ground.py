@@ -232,7 +232,7 @@ class Ground:
     def make_up(self, *, fails: bool = False) -> str:
         """What `make up` runs."""
         self.stack.write()
-        return self.stack.toolchain("up", fails=fails)
+        return self.stack.operate("up", fails=fails)
 
     def recover(self) -> None:
         """By any means, for the drill that comes next."""

@@ -155,7 +155,7 @@ def file(ground: Ground, *, name: str, content: bytes, words: tuple[str, ...]) -
             stack.config["grafana"] = {"dashboards": [name]}
         stack.write()
         path.write_bytes(content)
-        return refused(ground, ground.stack.toolchain("up", fails=True), *words)
+        return refused(ground, ground.stack.operate("up", fails=True), *words)
 
     try:
         return untouched(ground, attempt)
@@ -203,7 +203,7 @@ SSH: dict[str, tuple[str, Callable[[remote.Sshd], Mapping[str, str]], tuple[str,
 def secret(ground: Ground, *, value: str, words: tuple[str, ...]) -> str:
     def attempt() -> str:
         ground.stack.secret("slack_webhook", value)
-        return refused(ground, ground.stack.toolchain("up", fails=True), *words)
+        return refused(ground, ground.stack.operate("up", fails=True), *words)
 
     return untouched(ground, attempt)
 
@@ -214,7 +214,7 @@ def no_such_stack(ground: Ground) -> str:
     def attempt() -> str:
         stack.stack = "nowhere"
         try:
-            return refused(ground, stack.toolchain("up", fails=True), "no file Pulumi.nowhere.yaml")
+            return refused(ground, stack.operate("up", fails=True), "no file Pulumi.nowhere.yaml")
         finally:
             stack.stack = kept
 

@@ -49,7 +49,7 @@ def failed(stack: Deployment, service: str) -> set[str]:
 
 def take(stack: Deployment, folder: Path) -> Path:
     """Where the backup of the running stack is that has just been made in `folder`."""
-    printed = stack.toolchain("backup", "--to", str(folder))
+    printed = stack.operate("backup", "--to", str(folder))
     print(printed)
     [address] = re.findall(r"ready to be restored: (\S+)", printed)
     return Path(address)
@@ -91,13 +91,13 @@ def there_and_back(stack: Deployment, folder: Path) -> None:
         silence(stack, "since")
 
         words, containers = ("restore", "--from", str(address)), stack.containers()
-        printed = stack.toolchain(*words, fails=True)
+        printed = stack.operate(*words, fails=True)
         assert "keeps something already, in" in printed
         assert "REPLACE=1" in printed
         assert runs_as_before(stack, containers)
         assert silences(stack) == ["before", "since"]
 
-        printed = stack.toolchain(*words, "--replace")
+        printed = stack.operate(*words, "--replace")
         print(printed)
         assert "all kept" in printed  # the check after it
         assert series(stack, then) == samples

@@ -32,7 +32,7 @@ DATA = ("prometheus", "alertmanager", "loki", "alloy", "otel_collector", "jaeger
 
 def copy_program(folder: Path) -> None:
     """All that a stack is made by, into an empty folder."""
-    for name in ("config", "components", "policies", "check", "toolchain", "dashboards"):
+    for name in ("config", "components", "policies", "check", "toolchain", "operate", "dashboards"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("__main__.py", "Pulumi.yaml"):
         shutil.copy(ROOT / name, folder / name)
@@ -140,14 +140,14 @@ class Deployment:
         assert bool(done.returncode) == fails, f"exit code {done.returncode} from pulumi {arguments}:\n{done.stdout}"
         return done.stdout
 
-    def toolchain(self, *arguments: str, fails: bool = False, environment: Mapping[str, str] | None = None) -> str:
-        """`python -m toolchain <arguments>`, as `make` calls it: what is printed."""
+    def operate(self, *arguments: str, fails: bool = False, environment: Mapping[str, str] | None = None) -> str:
+        """`python -m operate <arguments>`, as `make` calls it: what is printed."""
         environment = {**self.environment, "COLUMNS": "200", **(environment or {})}
-        return printed_by(self.toolchain_command(*arguments), self.folder, environment, fails=fails)
+        return printed_by(self.operate_command(*arguments), self.folder, environment, fails=fails)
 
-    def toolchain_command(self, *arguments: str) -> list[str]:
-        """What `toolchain` runs, for who does not wait until it is over."""
-        return [str(self.folder / ".venv/bin/python"), "-m", "toolchain", *arguments, "--stack", self.stack]
+    def operate_command(self, *arguments: str) -> list[str]:
+        """What `operate` runs, for who does not wait until it is over."""
+        return [str(self.folder / ".venv/bin/python"), "-m", "operate", *arguments, "--stack", self.stack]
 
     def up(self, *arguments: str, fails: bool = False) -> str:
         """`pulumi up` with what `config` says now."""

@@ -56,10 +56,10 @@ class Newcomer:
         words = [f"{key}={value}" for key, value in variables.items()]
         return self._run(["make", target, f"STACK={stack or self.stack}", *words], fails=fails)
 
-    def toolchain(self, command: str, *options: str, fails: bool = False) -> str:
-        """`python -m toolchain <command>`: what is printed."""
+    def operate(self, command: str, *options: str, fails: bool = False) -> str:
+        """`python -m operate <command>`: what is printed."""
         python = str(self.clone / ".venv/bin/python")
-        return self._run([python, "-m", "toolchain", command, "--stack", self.stack, *options], fails=fails)
+        return self._run([python, "-m", "operate", command, "--stack", self.stack, *options], fails=fails)
 
     def integration_tests(self, *, fails: bool = False, **environment: str) -> str:
         """The check as tests: what is printed."""

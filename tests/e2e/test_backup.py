@@ -131,7 +131,7 @@ def test_a_disk_that_does_not_take_the_backup_is_told_and_the_stack_goes_on(
 ) -> None:
     containers, folder = stack.containers(), tmp_path / "daily"
     with _disk(folder, options):
-        printed = stack.toolchain("backup", "--to", str(folder), fails=True)
+        printed = stack.operate("backup", "--to", str(folder), fails=True)
         print(printed)
         [told] = re.findall(rf"^✗ {folder}/down-\S+ does not take the backup: \[.*\] (.*)$", printed, re.MULTILINE)
         assert told.startswith(complaint)
@@ -153,7 +153,7 @@ def test_a_backup_that_is_ended_leaves_nothing_and_everything_runs(
     containers, filters = stack.containers(), {"container": [f"{stack.prefix}-{container}"], "event": [event]}
     told = stack.client.api.events(decode=True, filters=filters)
     with subprocess.Popen(
-        stack.toolchain_command("backup", "--to", str(tmp_path)),
+        stack.operate_command("backup", "--to", str(tmp_path)),
         cwd=stack.folder,
         env=dict(stack.environment),
         stdout=subprocess.PIPE,
@@ -200,7 +200,7 @@ def test_a_backup_brings_everything_back_under_another_prefix(
     assert len(series) > 500
     started = {service: stack.started(service) for service in KEEPERS}
 
-    printed = stack.toolchain(
+    printed = stack.operate(
         "backup", "--to", f"s3://{BUCKET}/daily", "--recipient", str(key.to_public()), environment=access
     )
     print(printed)
@@ -218,13 +218,13 @@ def test_a_backup_brings_everything_back_under_another_prefix(
         damaged = next(name for name in keys if "loki.at-rest" in name)
         whole = aws(bucket, "s3").get_object(Bucket=BUCKET, Key=damaged)["Body"].read()
         aws(bucket, "s3").put_object(Bucket=BUCKET, Key=damaged, Body=whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
-        printed = back.toolchain(*words, fails=True, environment=access)
+        printed = back.operate(*words, fails=True, environment=access)
         assert "loki.at-rest.tar.gz.age is damaged: its sha256 is another one" in printed
         assert not back.containers()
         assert not _left(back)
         aws(bucket, "s3").put_object(Bucket=BUCKET, Key=damaged, Body=whole)
 
-        printed = back.toolchain(*words, environment=access)
+        printed = back.operate(*words, environment=access)
         print(printed)
         assert "all kept" in printed  # the check after it
         assert backups.series(back, then) == series
@@ -234,7 +234,7 @@ def test_a_backup_brings_everything_back_under_another_prefix(
         assert _board(back) == "Made by hand"
 
         containers = back.containers()
-        assert f"{back.prefix}-prometheus" in back.toolchain(
+        assert f"{back.prefix}-prometheus" in back.operate(
             *words, fails=True, environment=access
         )  # has data of its own
         assert back.containers() == containers

@@ -105,7 +105,7 @@ def test_make_up_sets_damaged_data_aside_and_tells(stack: Deployment) -> None:
     assert service.put_archive("/alertmanager", packed("nflog", damaged))
     service.start()
     until(lambda: stack.container("alertmanager").attrs["RestartCount"])
-    printed = stack.toolchain("up")
+    printed = stack.operate("up")
     assert "alertmanager could not read nflog in its volume: set aside, as .damaged-" in printed
     assert "all kept" in printed
     assert execute(service, ["sh", "-c", "cat /alertmanager/nflog.damaged-*"]) == (0, damaged.decode())

@@ -92,7 +92,7 @@ def test_check_and_drift_are_red_and_name_a_stopped_container(newcomer: Newcomer
     stopped = newcomer.client.containers.get(f"{newcomer.config['prefix']}-alertmanager")
     stopped.stop()
     try:
-        printed = newcomer.toolchain("check", "--patience", "3", fails=True)
+        printed = newcomer.operate("check", "--patience", "3", fails=True)
         assert re.search(r"✗ +alertmanager is healthy +exited", printed), printed
         printed = newcomer.integration_tests(fails=True, PATIENCE="0")  # the check, as a test of each finding
         assert "test_the_stack_keeps_its_promise[every rule can be evaluated] PASSED" in printed

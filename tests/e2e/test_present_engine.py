@@ -57,7 +57,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, environment: Mapping[st
         )
         made = Deployment.create(tmp_path_factory.mktemp("present"), "present", client, environment, config)
         cleanup.callback(made.remove)
-        printed = made.toolchain("up")
+        printed = made.operate("up")
         print(printed)
         assert "all kept" in printed
         # Where this engine keeps its data and has its containerd, which `make up` has found.
@@ -76,7 +76,7 @@ def test_make_up_finds_where_the_engine_keeps_its_data_and_has_its_containerd(de
 def test_the_check_names_the_engine(deployment: Deployment) -> None:
     asked = Engine.ask(deployment.client)
     assert asked.images_in_containerd
-    printed = deployment.toolchain("check")
+    printed = deployment.operate("check")
     assert f"Docker {present_engine.VERSION}, API {asked.api}, images in containerd (overlayfs), cgroup v" in printed
     assert "all kept" in printed
 

@@ -61,7 +61,7 @@ class Fork:
 def fork(tmp_path: Path) -> Fork:
     folder = tmp_path / "fork"
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    for name in ("toolchain", "config", "components", "policies"):  # as they are here, committed or not
+    for name in ("toolchain", "operate", "config", "components", "policies"):  # as they are here, committed or not
         shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
     return Fork(folder)
 
@@ -110,10 +110,10 @@ def test_settings_that_are_wrong_fail_with_their_key(fork: Fork) -> None:
             id="a policy that is taken out",
         ),
         pytest.param(
-            "operate/commands.py",
+            "operate/policy_config.py",
             'pack, config = ("--policy-pack", str',
             'pack, config = ("--policy-packs", str',
-            id="a toolchain without them",
+            id="commands without them",
         ),
     ],
 )

@@ -178,7 +178,7 @@ def test_a_backup_comes_here_over_ssh_and_goes_back_to_a_host_whose_state_is_los
     state = deployment.folder / "state"
     state.rename(tmp_path / "lost")
     state.mkdir()
-    printed = deployment.toolchain("restore", "--from", str(address), "--replace")
+    printed = deployment.operate("restore", "--from", str(address), "--replace")
     print(printed)
     assert "all kept" in printed  # the check after it
     assert backups.series(deployment, then) == series

@@ -171,7 +171,7 @@ def _version(image: str, patch: int) -> str:
 
 def _upgrade(stack: Deployment, *, fails: bool = False) -> str:
     stack.write()
-    printed = stack.toolchain("upgrade", "--to", str(stack.folder / "state" / "backups"), fails=fails)
+    printed = stack.operate("upgrade", "--to", str(stack.folder / "state" / "backups"), fails=fails)
     print(printed)
     return printed
 

@@ -15,7 +15,7 @@ import yaml
 from typer.main import get_command
 
 from config.settings import Settings
-from toolchain.__main__ import app
+from operate.__main__ import app
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = {file.stem: file for file in (ROOT / ".github" / "workflows").glob("*.yml")}
@@ -97,7 +97,7 @@ def test_every_command_is_one_that_there_is() -> None:
     commands = set(get_command(app).commands)  # type: ignore[attr-defined]
     called = "\n".join(lines())
     assert set(re.findall(r"make ([a-z]+)", called)) <= targets
-    assert set(re.findall(r"-m toolchain ([a-z-]+)", called)) <= commands
+    assert set(re.findall(r"-m operate ([a-z-]+)", called)) <= commands
     assert {"up", "drift"} <= set(re.findall(r"make ([a-z]+)", called))
 
 

@@ -17,7 +17,7 @@ from components.networks import networks
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import services
 from config.container import Container
-from config.settings import CORRELATION, LOGS, SERVICES, TRACES
+from config.catalogue import SERVICES
 from config.settings.secret_keys import SECRETS
 from config.settings.units import go_duration, seconds
 from tests.unit.conftest import (
@@ -60,10 +60,10 @@ def stacks(
             "secrets": {key: pulumi.Output.secret(secret) for key in settings.secrets},
             "opts": on_engine,
         }
-        MetricsStack("metrics", services.metrics(settings, own_rules or {}), settings, **shared)
-        LogStack("logs", services.logs(settings), settings, **shared)
-        TraceStack("traces", services.traces(settings), settings, **shared)
-        Correlation("correlation", services.correlation(settings, {}), settings, **shared)
+        MetricsStack("metrics", services.of_stack("metrics", settings, own_rules=own_rules), settings, **shared)
+        LogStack("logs", services.of_stack("logs", settings), settings, **shared)
+        TraceStack("traces", services.of_stack("traces", settings), settings, **shared)
+        Correlation("correlation", services.of_stack("correlation", settings), settings, **shared)
 
     return deploy(program, recorder)
 
@@ -127,10 +127,10 @@ def declared(recorder: Recorder) -> list[Container]:
     """What the modules of `config` say of the services of `everything` or `instead`."""
     settings = settings_of(EVERYTHING if recorder is everything() else INSTEAD, secrets=SECRETS)
     return [
-        *services.metrics(settings, {}),
-        *services.logs(settings),
-        *services.traces(settings),
-        *services.correlation(settings, {}),
+        *services.of_stack("metrics", settings),
+        *services.of_stack("logs", settings),
+        *services.of_stack("traces", settings),
+        *services.of_stack("correlation", settings),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config.images import JAEGER_WITHOUT_SEARCH, PINS, Pin, on_mirror, pins, resolve, version
-from config.settings import SERVICES, TRACES
+from config.catalogue import SERVICES
 
 DIGEST = f"sha256:{'0' * 64}"
 FULL = re.compile(r"[a-z0-9.-]+\.[a-z]+/[a-z0-9._/-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}")
@@ -17,7 +17,7 @@ UNCONFIRMED = {"mongodb_exporter", "jaeger_es_index_cleaner"}
 
 
 def test_every_service_has_a_pin_and_nothing_else_but_the_shell_has() -> None:
-    assert set(pins()) == {*SERVICES, *TRACES, "busybox"}
+    assert set(pins()) == {*SERVICES, "busybox"}
 
 
 @pytest.mark.parametrize("service", sorted(set(pins()) - UNCONFIRMED))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from config.settings import SERVICES
+from config.catalogue import SERVICES
 from config.settings.networks import MEMBERS, subnet_of
 from tests.unit.conftest import EVERYTHING, config_of, refusal, settings_of
 

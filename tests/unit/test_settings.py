@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from config.settings import EXPORTERS as EXPORTER_SERVICES
-from config.settings import SERVICES, Settings
+from config.catalogue import SERVICES
+from config.settings import Settings
 from config.settings.loading import SettingsError, load
 from config.settings.secret_keys import SECRETS
 from tests.unit.conftest import (

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from config.settings import SERVICES, sizing
+from config.catalogue import SERVICES
+from config.settings import sizing
 from tests.unit.conftest import FRONT, settings_of
 
 MIB_OF = {"4GiB": 4096, "6GiB": 6144, "8GiB": 8192, "12GiB": 12288, "16GiB": 16384, "64GiB": 65536}

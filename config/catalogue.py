@@ -1,0 +1,173 @@
+"""A row for each service that a stack can run.
+
+The settings `images.<service>`, `memory.<service>` and `publish.<name>`, the ports, the networks and the stacks all come from
+here. The image itself is pinned in `images.yaml`, and the module of the service's name says how it runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+GIB = 1024 * 1024 * 1024
+MIB = 1024 * 1024
+
+Stack = Literal["metrics", "logs", "traces", "correlation"]
+Zone = Literal["inside", "edge", "users"]
+"""`inside`: what keeps data, and who speaks with it. `edge`: between it and the users' containers. `users`: where those are."""
+
+INSIDE: tuple[Zone, ...] = ("inside",)
+OUTSIDE: tuple[Zone, ...] = ("edge", "users")
+BETWEEN: tuple[Zone, ...] = ("inside", "edge")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A port that the stack can open on the host: a setting `publish.<name>`."""
+
+    address: str | None = None
+    """`address:port`, unless the stack file says otherwise; None for not at all."""
+    note: str | None = None
+    """For docs/configuration.md."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What holds for a service in every stack. Memory is in bytes."""
+
+    name: str
+    stack: Stack
+    memory: int
+    """Its limit on a host of 16 GiB."""
+    least: int | None = None
+    """The limit grows with the host, down to this one (docs/performance.md has the measurements); None for one limit on all."""
+    full_on: int = 16 * GIB
+    """The host from which on the limit is `memory`."""
+    most: int | None = None
+    """The highest limit that a stack file may set; None for any."""
+    port: int | None = None
+    """Serves its metrics, and its API where it has one: the service's own default, so that its docs apply."""
+    publish: Mapping[str, Published] = field(default_factory=dict)
+    """Setting below `publish` → what it opens."""
+    zones: tuple[Zone, ...] = INSIDE
+    """Its networks. A stack may select fewer."""
+    edge_address: int | None = None
+    """Its place in the network between. Never another one: running containers would be replaced."""
+
+
+def _exporter(name: str, port: int, memory: int, edge_address: int) -> Row:
+    return Row(
+        name=name,
+        stack="metrics",
+        memory=memory,
+        port=port,
+        publish={name: Published()},
+        zones=OUTSIDE,
+        edge_address=edge_address,
+    )
+
+
+_ROWS = (
+    Row(
+        name="prometheus",
+        stack="metrics",
+        memory=2 * GIB,
+        least=512 * MIB,
+        most=4 * GIB,
+        port=9090,
+        publish={"prometheus": Published(address="127.0.0.1:9090")},
+        zones=BETWEEN,
+        edge_address=0,
+    ),
+    Row(
+        name="alertmanager",
+        stack="metrics", memory=96 * MIB, port=9093, publish={"alertmanager": Published(address="127.0.0.1:9093")}
+    ),
+    Row(name="node_exporter", stack="metrics", memory=64 * MIB, port=9100, publish={"node_exporter": Published()}),
+    Row(name="cadvisor", stack="metrics", memory=192 * MIB, port=8080, publish={"cadvisor": Published()}),
+    Row(name="socket_proxy", stack="metrics", memory=48 * MIB, port=8404),
+    Row(name="scrape_proxy", stack="metrics", memory=24 * MIB, port=8404, zones=OUTSIDE, edge_address=2),
+    Row(name="api_proxy", stack="metrics", memory=32 * MIB, port=8405, zones=BETWEEN, edge_address=1),
+    _exporter("postgres_exporter", 9187, 64 * MIB, 5),
+    _exporter("redis_exporter", 9121, 48 * MIB, 6),
+    _exporter("nginx_exporter", 9113, 24 * MIB, 7),
+    _exporter("blackbox_exporter", 9115, 64 * MIB, 4),
+    _exporter("mongodb_exporter", 9216, 96 * MIB, 8),
+    _exporter("elasticsearch_exporter", 9114, 64 * MIB, 9),
+    Row(
+        name="loki",
+        stack="logs",
+        memory=2 * GIB,
+        least=512 * MIB,
+        most=4 * GIB,
+        port=3100,
+        publish={"loki": Published(note="What reads in its API, for tools like logcli.")},
+    ),
+    Row(name="alloy", stack="logs", memory=384 * MIB, least=256 * MIB, port=12345, publish={"alloy": Published()}),
+    Row(name="promtail", stack="logs", memory=256 * MIB, least=128 * MIB, port=9080, publish={"promtail": Published()}),
+    Row(
+        name="otel_collector",
+        stack="traces",
+        memory=1024 * MIB,
+        least=256 * MIB,
+        port=8888,
+        publish={
+            "otlp_grpc": Published(
+                address="127.0.0.1:4317",
+                note="Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4317` in `networks`.",
+            ),
+            "otlp_http": Published(
+                address="127.0.0.1:4318",
+                note="Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4318` in `networks`.",
+            ),
+        },
+        zones=OUTSIDE,
+        edge_address=3,
+    ),
+    Row(name="elasticsearch", stack="traces", memory=3 * GIB, least=1024 * MIB, most=4 * GIB),
+    Row(name="opensearch", stack="traces", memory=3 * GIB, least=1024 * MIB, most=4 * GIB),
+    Row(
+        name="jaeger",
+        stack="traces",
+        memory=768 * MIB,
+        least=384 * MIB,
+        most=2 * GIB,
+        port=8888,
+        publish={"jaeger": Published(address="127.0.0.1:16686")},
+        zones=BETWEEN,
+        edge_address=10,
+    ),
+    Row(name="jaeger_es_index_cleaner", stack="traces", memory=32 * MIB, zones=BETWEEN, edge_address=11),
+    Row(
+        name="grafana",
+        stack="correlation",
+        memory=GIB,
+        least=560 * MIB,
+        full_on=8 * GIB,
+        most=GIB,
+        port=3000,
+        publish={"grafana": Published(address="127.0.0.1:3000")},
+    ),
+    Row(
+        name="caddy",
+        stack="correlation",
+        memory=64 * MIB,
+        port=9180,
+        publish={
+            "caddy": Published(note="TLS in front of Grafana, for everybody: `0.0.0.0:443`. Needs `grafana.tls`.")
+        },
+    ),
+)
+ROWS: Mapping[str, Row] = {row.name: row for row in _ROWS}
+"""Service → its row, in the order in which stacks list them."""
+
+SERVICES = tuple(ROWS)
+
+
+def of_stack(stack: Stack) -> tuple[str, ...]:
+    """The services of one stack."""
+    return tuple(row.name for row in _ROWS if row.stack == stack)
+
+
+def publications() -> dict[str, Published]:
+    """The settings below `publish`."""
+    return {name: published for row in _ROWS for name, published in row.publish.items()}
