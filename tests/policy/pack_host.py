@@ -102,7 +102,7 @@ def ask(
     assert isinstance(asked, ResourceValidationPolicy)
     for one in [as_seen(resource, stack) for resource in resources]:
         asked.validate(
-            ResourceValidationArgs(one.resource_type, one.props, one.urn, one.name, one.opts, None, config), report
+            ResourceValidationArgs(one.resource_type, one.props, one.urn, one.name, one.opts, None, config), messages
         )
     return messages.texts
 
