@@ -224,7 +224,7 @@ def test_what_only_a_start_reads_restarts_loki_and_nothing_else(stack: Deploymen
     identifier, started = identity(stack)
     with stack.edited("config/loki.py", '"max_concurrent": 4', '"max_concurrent": 3'):
         stack.up()
-        assert "max_concurrent: 3" in requests.get(f"{stack.url('loki')}/config", timeout=30).text
+        assert "max_concurrent: 3" in requests.get(f"{stack.past_front('loki')}/config", timeout=30).text
         assert stack.container("loki").id == identifier
         assert stack.started("loki") > started
     assert {service: stack.started(service) for service in others} == others

@@ -49,12 +49,12 @@ def test_both_keep_all_promises_of_the_check(second: Deployment, deployment: Dep
 def test_each_scrapes_its_own(second: Deployment, deployment: Deployment) -> None:
     addresses = [
         {
-            target["scrapeUrl"]: target["health"]
+            target["scrapeUrl"].replace(f"{stack.prefix}-", ""): target["health"]
             for target in stack.get("prometheus", "/api/v1/targets")["data"]["activeTargets"]
         }
         for stack in (deployment, second)
     ]
-    assert addresses[0] == addresses[1]  # by name, each in its own network
+    assert addresses[0] == addresses[1]  # by name, each in its own networks
     starts = [stack.query('process_start_time_seconds{job="prometheus"}') for stack in (deployment, second)]
     assert starts[0][0]["value"][1] != starts[1][0]["value"][1]
 
