@@ -12,8 +12,8 @@ from docker.errors import DockerException, NotFound
 
 from check.finding import Finding
 from config import ports
-from config.settings import Settings
 from config.catalogue import Zone
+from config.settings import Settings
 from config.settings.networks import own_networks
 
 PORTS = tuple(sorted({*ports.METRICS.values(), *(n for n in vars(ports).values() if isinstance(n, int))}))

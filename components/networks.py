@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_docker as docker
 
-from config.settings import Settings
 from config.catalogue import Zone
+from config.settings import Settings
 
 
 def networks(settings: Settings, engine: docker.Provider) -> Mapping[Zone, docker.Network]:

@@ -80,7 +80,10 @@ _ROWS = (
     ),
     Row(
         name="alertmanager",
-        stack="metrics", memory=96 * MIB, port=9093, publish={"alertmanager": Published(address="127.0.0.1:9093")}
+        stack="metrics",
+        memory=96 * MIB,
+        port=9093,
+        publish={"alertmanager": Published(address="127.0.0.1:9093")},
     ),
     Row(name="node_exporter", stack="metrics", memory=64 * MIB, port=9100, publish={"node_exporter": Published()}),
     Row(name="cadvisor", stack="metrics", memory=192 * MIB, port=8080, publish={"cadvisor": Published()}),

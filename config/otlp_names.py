@@ -7,9 +7,9 @@ service is a label everywhere, and stands in what people are sent. (Names of met
 import re
 from collections.abc import Iterator
 
+from config.catalogue import SERVICES
 from config.sampling import quoted
 from config.service_names import CHARACTERS, LENGTH
-from config.catalogue import SERVICES
 
 LABELS = "^(le|quantile|job|instance|service|exported_(?:job|instance|service)|otel_scope_.*|_name_)$"
 """Those that Prometheus, its exporter, or the scrape config of this stack (`config/scrape.py`) sets."""

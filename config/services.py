@@ -27,8 +27,8 @@ from config import (
     scrape_proxy,
     socket_proxy,
 )
-from config.container import Container
 from config.catalogue import ROWS, Stack
+from config.container import Container
 from config.settings import Settings
 
 _DESCRIPTIONS = {

@@ -1,4 +1,4 @@
-"""Makes policies of functions that yield violations.
+"""Turns functions that yield violations into policies.
 
 A preview does not know every value. Reading an unknown one raises, and the SDK would then turn the whole policy into advice
 for every resource: one unknown limit would let all other violations pass. Here an unknown value is a violation of the

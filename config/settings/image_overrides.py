@@ -11,7 +11,7 @@ from pydantic import (
 
 from config.catalogue import SERVICES
 from config.settings.model import (
-    Model,
+    ByService,
 )
 
 Image = Annotated[
@@ -20,7 +20,7 @@ Image = Annotated[
 """A reference: `[registry/]repository[:tag][@digest]`."""
 
 
-class _Registry(Model):
+class _Registry(ByService):
     registry: str | None = None
     """A mirror (`host[:port][/path]`) that holds the images under their own paths."""
 
@@ -33,11 +33,11 @@ class _Registry(Model):
         return registry
 
 
-_overrides: dict[str, Any] = {service: (Image | None, None) for service in SERVICES}
+_overrides: dict[str, Any] = dict.fromkeys(SERVICES, (Image | None, None))
 _ByService = create_model("_ByService", __base__=_Registry, **_overrides)
 
 
-class Images(_ByService):  # type: ignore[misc, valid-type] # mypy does not follow create_model
+class Images(_ByService):
     """Where images come from: one field per service overrides its pin in `config/images.yaml`."""
 
     busybox: Image | None = None

@@ -5,15 +5,15 @@ from typing import Any, Self
 from pydantic import (
     ByteSize,
     TypeAdapter,
-    create_model,
     ValidationError,
+    create_model,
     model_validator,
 )
 
 from config.catalogue import ROWS
 from config.settings import sizing
 from config.settings.model import (
-    Model,
+    ByService,
 )
 from config.settings.units import MIB, Memory, mib
 
@@ -21,8 +21,7 @@ GIB = 1024 * MIB
 _MEMORY = TypeAdapter(Memory)
 
 
-class _Host(Model):
-
+class _Host(ByService):
     host: Memory = ByteSize(sizing.REFERENCE)
     """What the host has, 4GiB or more: ceiling and limits follow from it (docs/environments.md), except those that are
     set."""
@@ -34,7 +33,7 @@ _limits: dict[str, Any] = {service: (Memory, ByteSize(row.memory)) for service, 
 _ByService = create_model("_ByService", __base__=_Host, **_limits)
 
 
-class MemoryLimits(_ByService):  # type: ignore[misc, valid-type] # mypy does not follow create_model
+class MemoryLimits(_ByService):
     """Hard limits, without swap. The same number sets what runs inside (GOMEMLIMIT, caches)."""
 
     @model_validator(mode="before")

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import unicodedata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
@@ -17,6 +17,14 @@ class Model(BaseModel):
     """Base of all settings: nothing unknown, nothing changed later, texts trimmed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
+
+
+class ByService(Model):
+    """Base of settings that have a field for each service: `config/catalogue.py` names them, so mypy cannot."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, service: str) -> Any: ...
 
 
 _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})

@@ -7,6 +7,7 @@ there: so in the network between, everyone has an address that is known before i
 import ipaddress
 from dataclasses import dataclass
 from hashlib import sha256
+
 from config.catalogue import ROWS
 
 _FIRST = 2  # the engine's own is the first

@@ -10,20 +10,20 @@ from pydantic import (
 
 from config.catalogue import publications
 from config.settings.model import (
+    ByService,
     Listen,
     Model,
     Url,
 )
 
-
 _ports: dict[str, Any] = {
     name: (Listen | None, Field(published.address, description=published.note))
     for name, published in publications().items()
 }
-_Ports = create_model("_Ports", __base__=Model, **_ports)
+_Ports = create_model("_Ports", __base__=ByService, **_ports)
 
 
-class Publish(_Ports):  # type: ignore[misc, valid-type] # mypy does not follow create_model
+class Publish(_Ports):
     """`address:port` on the host where a service listens; null for not at all. Loopback unless you say otherwise. All but
     `otlp_grpc` and `caddy` is behind `api_proxy`, which lets people read (docs/architecture.md)."""
 

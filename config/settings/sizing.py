@@ -21,6 +21,7 @@ REFERENCE = 16 * GIB
 """The host that the defaults are made for. On a larger one the limits stay: more is of use only where it is asked for."""
 SMALLEST = 4 * GIB
 
+
 def ceiling(host: int) -> int:
     """What all limits together may come to on a host with so much memory, in bytes."""
     return (host - max(host // 8, GIB)) // MIB * MIB

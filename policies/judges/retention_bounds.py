@@ -1,4 +1,4 @@
-"""SignalRetention bounds: data is kept as long as necessary and as short as possible, and fits the disk.
+"""Retention bounds: data is kept as long as necessary and as short as possible, and fits the disk.
 
 `readers/retention_settings.py` says where retention is read.
 """

@@ -47,16 +47,16 @@ class Expression:
 
 
 @dataclass
-class Block:
+class AlloyBlock:
     """`name "label" { … }`. The whole file is a block without a name."""
 
     name: str
     label: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
     """Name → text, number, truth value, None, list, dictionary, or `Expression`."""
-    blocks: list["Block"] = field(default_factory=list)
+    blocks: list["AlloyBlock"] = field(default_factory=list)
 
-    def walk(self) -> Iterator["Block"]:
+    def walk(self) -> Iterator["AlloyBlock"]:
         """This block, then every block inside it, at any depth."""
         yield self
         for block in self.blocks:
@@ -70,14 +70,14 @@ class _Token:
     line: int
 
 
-def parse(text: str) -> Block:
+def parse(text: str) -> AlloyBlock:
     """The whole file as one block: `parse("a { b = 1 }").blocks[0].attributes` is `{"b": 1.0}`.
 
     Raises:
         NotAlloyError: `text` is not an Alloy config.
     """
     reader = _Reader(_tokens(text))
-    whole = Block("")
+    whole = AlloyBlock("")
     reader.body(whole, "")
     return whole
 
@@ -100,7 +100,7 @@ class _Reader:
         self._tokens = tokens
         self._at = 0
 
-    def body(self, block: Block, end: str) -> None:
+    def body(self, block: AlloyBlock, end: str) -> None:
         """Reads attributes and blocks into `block` up to `end`."""
         while self._skip_lines().text != end or self._next.kind == "string":
             name = self._take("name")
@@ -112,7 +112,7 @@ class _Reader:
                 block.attributes[name] = self._value(("\n", end))
                 continue
             label = _unquoted(self._take("string")) if self._next.kind == "string" else ""
-            inner = Block(name, label)
+            inner = AlloyBlock(name, label)
             self._expect("{")
             self.body(inner, "}")
             block.blocks.append(inner)

@@ -177,14 +177,14 @@ def _filled(labels: Any, where: str) -> Iterator[Label]:
         )
 
 
-def _alloy(document: alloy_syntax.Block, where: str) -> Iterator[Label]:
+def _alloy(document: alloy_syntax.AlloyBlock, where: str) -> Iterator[Label]:
     for component in document.blocks:
         place = f'{where}, {component.name} "{component.label}"'
         for block in component.walk():
             yield from _alloy_block(block, place)
 
 
-def _alloy_block(block: alloy_syntax.Block, where: str) -> Iterator[Label]:
+def _alloy_block(block: alloy_syntax.AlloyBlock, where: str) -> Iterator[Label]:
     attributes = block.attributes
     if reader := _ALLOY_BLOCKS.get(block.name):
         yield from reader(attributes, where)

@@ -1,4 +1,4 @@
-"""SignalRetention settings in config files and on command lines: how long a stack keeps what, and what it takes on the disk.
+"""Retention settings in config files and on command lines: how long a stack keeps what, and what it takes on the disk.
 
 Read are Prometheus' time and size, Loki's periods, the life of Jaeger's spans in Badger, and the days after which Jaeger's index
 cleaner deletes.

@@ -47,7 +47,7 @@ class File:
     text: str
     kind: Kind
     document: Any
-    """The parsed text: mappings and lists of YAML, an `alloy_syntax.Block`, or None for other formats."""
+    """The parsed text: mappings and lists of YAML, an `alloy_syntax.AlloyBlock`, or None for other formats."""
 
 
 class UnreadableError(Exception):
@@ -55,7 +55,8 @@ class UnreadableError(Exception):
 
 
 def files(container: Properties) -> Iterator[File]:
-    """The uploads of `container`, without binary files and secrets that a preview does not know.
+    """The uploads of `container`. Left out are secrets that a preview does not know, and files other than configs that are given
+    by a path.
 
     Raises:
         UnreadableError: a config file cannot be read.

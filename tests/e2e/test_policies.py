@@ -159,7 +159,7 @@ def test_a_limit_that_is_unknown_before_the_update_is_a_violation(prod: Deployme
 
 
 def test_the_config_of_the_pack_allows_an_exception(prod: Deployment) -> None:
-    config = {"ports-on-loopback": {"allowed": {"api_proxy:9090": "a firewall is in front of it"}}}
+    config = {"ports-on-loopback": {"allowed": {"api_proxy:19090": "a firewall is in front of it"}}}
     (prod.folder / "policies.json").write_text(json.dumps(config))
     with configured(prod, BAD["Prometheus for everybody"][0]):
         printed = prod.preview(*PACK, "--policy-pack-config", "policies.json")

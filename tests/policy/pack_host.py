@@ -53,13 +53,13 @@ class Resource:
 
 
 @dataclass
-class Report:
+class Messages:
     """The messages of a policy."""
 
-    messages: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
     def __call__(self, message: str, _urn: str | None = None) -> None:
-        self.messages.append(message)
+        self.texts.append(message)
 
 
 @cache
@@ -94,17 +94,17 @@ def ask(
 ) -> list[str]:
     """The messages of `policy` on a stack of `resources`."""
     asked = policies()[policy] if isinstance(policy, str) else policy
-    report = Report()
+    messages = Messages()
     if isinstance(asked, StackValidationPolicy):
         filled_in = [_filled_in(resource) for resource in resources]
-        asked.validate(StackValidationArgs([as_seen(resource, stack) for resource in filled_in], config), report)
-        return report.messages
+        asked.validate(StackValidationArgs([as_seen(resource, stack) for resource in filled_in], config), messages)
+        return messages.texts
     assert isinstance(asked, ResourceValidationPolicy)
     for one in [as_seen(resource, stack) for resource in resources]:
         asked.validate(
-            ResourceValidationArgs(one.resource_type, one.props, one.urn, one.name, one.opts, None, config), report
+            ResourceValidationArgs(one.resource_type, one.props, one.urn, one.name, one.opts, None, config), messages
         )
-    return report.messages
+    return messages.texts
 
 
 def of_one(policy: str, props: Mapping[str, Any], *, name: str = "app", **more: Any) -> list[str]:

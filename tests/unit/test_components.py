@@ -16,8 +16,8 @@ from components.activate import Order
 from components.networks import networks
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import services
+from config.catalogue import ROWS, SERVICES
 from config.container import Container
-from config.catalogue import SERVICES
 from config.settings.secret_keys import SECRETS
 from config.settings.units import go_duration, seconds
 from tests.unit.conftest import (
@@ -330,8 +330,7 @@ def test_every_resource_stands_below_its_component() -> None:
     for resource in recorder.resources:
         above = resource.options.parent.split("::")[-2:]
         if resource.typ == f"{PROJECT}:index:Service":
-            stacks = {"logs": LOGS, "traces": TRACES, "correlation": CORRELATION}
-            assert above[1] == next((stack for stack, of in stacks.items() if resource.name in of), "metrics")
+            assert above[1] == ROWS[resource.name].stack
         elif resource.typ in {IMAGE, COMMAND} or (resource.typ in {CONTAINER, VOLUME} and resource.name in SERVICES):
             assert above[0].endswith(":Service")
             assert above[1] == resource.name.removesuffix("-busybox")

@@ -87,6 +87,10 @@ def test_the_stacks_of_this_project_fit(file: Path) -> None:
 
 def test_the_containers_own_logs_are_counted_as_docker_rotates_them() -> None:
     settings = settings_of()
-    running = len(services.of_stack("metrics", settings) + services.of_stack("logs", settings) + services.of_stack("traces", settings))
+    running = len(
+        services.of_stack("metrics", settings)
+        + services.of_stack("logs", settings)
+        + services.of_stack("traces", settings)
+    )
     logs = settings.disk_shares["the containers' own logs"]
     assert logs == running * disk_budget.LOG_FILES * disk_budget.LOG_FILE == running * 30 * 2**20

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from config.images import JAEGER_WITHOUT_SEARCH, PINS, Pin, on_mirror, pins, resolve, version
 from config.catalogue import SERVICES
+from config.images import JAEGER_WITHOUT_SEARCH, PINS, Pin, on_mirror, pins, resolve, version
 
 DIGEST = f"sha256:{'0' * 64}"
 FULL = re.compile(r"[a-z0-9.-]+\.[a-z]+/[a-z0-9._/-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}")

@@ -5,15 +5,18 @@ import re
 
 import pytest
 
-from config.catalogue import SERVICES
-from config.settings.networks import MEMBERS, subnet_of
+from config.catalogue import ROWS
+from config.settings.networks import subnet_of
 from tests.unit.conftest import EVERYTHING, config_of, refusal, settings_of
 
 SETTINGS = settings_of(EVERYTHING, secrets=["grafana_password"])
 
 
-def test_who_may_be_between_is_a_service() -> None:
-    assert set(MEMBERS) <= set(SERVICES)
+def test_each_service_between_has_an_address_of_its_own() -> None:
+    for service, row in ROWS.items():
+        assert ("edge" in row.zones) == (row.edge_address is not None), service
+    addresses = [row.edge_address for row in ROWS.values() if row.edge_address is not None]
+    assert len({*addresses}) == len(addresses)
 
 
 @pytest.mark.parametrize("config", [{}, EVERYTHING])

@@ -9,8 +9,8 @@ import yaml
 
 from config import cadvisor, scrape
 from config.alerts.rule import Job
-from config.ports import METRICS
 from config.catalogue import SERVICES
+from config.ports import METRICS
 from config.settings.traces import RETENTION_SUCCESS
 from tests.unit.conftest import EVERYTHING, EXPORTERS, INSTEAD, config_of, refusal, settings_of
 from tests.unit.relabel import relabelled, scraped, targets
