@@ -1,7 +1,7 @@
 """The real CLI with the real pack: bad changes end at the preview, and nothing is touched.
 
-Each policy's own tests are in `tests/policy`, and so is the whole table of changes. Here every policy judges once, on a
-stack that is never up.
+The tests of each policy are in `tests/policy`, and so are all changes. Here every policy judges once, on a stack that is never
+deployed.
 """
 
 import contextlib
@@ -14,15 +14,15 @@ import pytest
 from pulumi_policy import EnforcementLevel
 
 from tests.e2e.deployment import Deployment
+from tests.policy.changed_program import ROOT, Change
 from tests.policy.changes import BAD, DIGEST
-from tests.policy.engine import level, policies
-from tests.policy.program import Change, Edit
+from tests.policy.pack_host import level, policies
 
 PACK = ("--policy-pack", "policies")
 
 TOGETHER = {
-    "memory": ("three times the memory for everybody", "a limit with swap"),
-    "what is kept and told": (
+    "memory": ("three times the memory for every service", "a limit with swap"),
+    "telemetry": (
         "raw paths as a dimension of span metrics",
         "logs for a year",
         "half of the errors",
@@ -31,57 +31,78 @@ TOGETHER = {
     "exposure": (
         "an image without a digest",
         "Prometheus for everybody",
-        "a volume whose name is the socket",
+        "the folder of the Docker socket in the log shipper",
         "the host's processes",
         "a password in the environment",
         "a plugin of the engine",
-        "a command of somebody else's",
+        "an unknown command",
     ),
     "operation": (
         "no health checks",
-        "logs without an end",
-        "a loader that loads for ever",
-        "volumes that nobody says are kept",
+        "logs that are not rotated",
+        "a loader that is restarted for ever",
+        "volumes that are not declared as retained",
     ),
 }
-"""Bad changes made at once: a preview takes seconds, and names the policies one by one."""
+"""Topic → bad changes that are made together: a preview takes seconds, and names each policy that refuses."""
+
+PROGRAM = """import sys
+from pathlib import Path
+
+sys.path.append({root!r})
+
+from tests.policy.changed_program import run
+from tests.policy.changes import BAD, UNKNOWN_LIMIT
+
+run(Path("program.py"), {changes})
+"""
+"""A program that runs the stack's own, `program.py`, with changes to the resources that it declares."""
 
 
 @pytest.fixture(scope="module")
 def prod(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
-    """A stack with the defaults, for which the policies are as strict as they get."""
+    """A stack with the defaults. Its name makes it a production stack, for which the policies are strictest."""
     with deploy("prod-policies") as made:
         made.config = {"prefix": made.prefix, "images": made.config["images"]}
         yield made
 
 
 @contextlib.contextmanager
-def changed(stack: Deployment, *changes: Change) -> Iterator[None]:
-    """`stack` with `changes`; afterwards as it was."""
-    before, config = stack.config, [key for change in changes for key in change.config]
-    assert len(config) == len(set(config)), "one of them undoes another"
+def configured(stack: Deployment, *changes: Change) -> Iterator[None]:
+    """`stack` with the config of `changes`; afterwards as it was."""
+    before, keys = stack.config, [key for change in changes for key in change.config]
+    assert len(keys) == len(set(keys)), "one change overwrites another"
     stack.config = {**before, **{key: value for change in changes for key, value in change.config.items()}}
     try:
-        with contextlib.ExitStack() as edits:
-            for edit in filter(None, (change.edit for change in changes)):
-                edits.enter_context(stack.edited(edit.path, edit.old, edit.new))
-            yield
+        yield
     finally:
         stack.config = before
 
 
+@contextlib.contextmanager
+def declaring(stack: Deployment, changes: str) -> Iterator[None]:
+    """`stack`, whose program declares its resources with `changes`, a list in Python; afterwards as it was."""
+    main, program = stack.folder / "__main__.py", stack.folder / "program.py"
+    main.rename(program)
+    main.write_text(PROGRAM.format(root=str(ROOT), changes=changes))
+    try:
+        yield
+    finally:
+        program.replace(main)
+
+
 def of_level(level: str, printed: str) -> set[str]:
-    """The policies that the CLI names as violated."""
+    """The policies of one level that the CLI names as violated."""
     return set(re.findall(rf"\[{level}\].*?\]\s+([a-z-]+)\s+\(", printed))
 
 
 def violated(printed: str) -> set[str]:
-    """The mandatory ones."""
+    """The mandatory policies that the CLI names as violated."""
     return of_level("mandatory", printed)
 
 
 def with_level(wanted: EnforcementLevel) -> set[str]:
-    """The pack's policies that are mandatory, or advice."""
+    """The pack's policies of one level."""
     return {name for name, policy in policies().items() if level(policy) is wanted}
 
 
@@ -93,7 +114,7 @@ def untouched(stack: Deployment) -> bool:
     return not (stack.containers() or networks or volumes or state)
 
 
-def test_the_stack_as_it_is_passes(prod: Deployment) -> None:
+def test_the_unchanged_stack_passes(prod: Deployment) -> None:
     printed = prod.preview(*PACK)
     assert violated(printed) == set()
     assert "can't run policy" not in printed
@@ -103,15 +124,16 @@ def test_the_stack_as_it_is_passes(prod: Deployment) -> None:
 @pytest.mark.parametrize("topic", TOGETHER)
 def test_bad_changes_end_at_the_preview_and_touch_nothing(prod: Deployment, topic: str) -> None:
     changes = [BAD[name] for name in TOGETHER[topic]]
-    with changed(prod, *(change for change, _ in changes)):
+    edits = f"[BAD[name][0] for name in {TOGETHER[topic]!r}]"
+    with configured(prod, *(change for change, _ in changes)), declaring(prod, edits):
         prod.write()
         command = ["up", "--yes"] if topic == "operation" else ["preview"]  # an update begins with a preview, too
         printed = prod.pulumi(*command, *PACK, fails=True)
-    assert violated(printed) == set().union(*(stopped_by for _, stopped_by in changes)), printed
+    assert violated(printed) == set().union(*(policies for _, policies in changes)), printed
     assert untouched(prod)
 
 
-def test_every_mandatory_policy_has_judged_one_of_them() -> None:
+def test_every_mandatory_policy_refuses_one_of_the_changes() -> None:
     judged = {policy for names in TOGETHER.values() for name in names for policy in BAD[name][1]}
     assert judged == with_level(EnforcementLevel.MANDATORY)
 
@@ -122,26 +144,23 @@ def test_advice_is_printed_and_blocks_nothing(prod: Deployment) -> None:
     (prod.folder / "own.yml").write_text("groups: [{name: shop, rules: [{alert: QueueLong, expr: queue > 9}]}]")
     old = {**prod.config["images"], "prometheus": f"docker.io/prom/prometheus:v2.53.0@{DIGEST}"}
     advised = Change({"memory": {"ceiling": f"{taken}MiB"}, "alerts": {"rule_files": ["own.yml"]}, "images": old})
-    with changed(prod, advised):
+    with configured(prod, advised):
         printed = prod.preview(*PACK)
     assert violated(printed) == set()
     assert of_level("advisory", printed) == with_level(EnforcementLevel.ADVISORY)
 
 
-def test_a_limit_that_nobody_knows_before_the_update_is_a_violation(prod: Deployment) -> None:
-    of_pulled_image = Edit(
-        "components/service.py", "            memory=memory,\n", "            memory=images[0].image_id.apply(len),\n"
-    )
-    with changed(prod, Change(edit=of_pulled_image)):
+def test_a_limit_that_is_unknown_before_the_update_is_a_violation(prod: Deployment) -> None:
+    with declaring(prod, "[UNKNOWN_LIMIT]"):
         printed = prod.preview(*PACK, fails=True)
     assert "memory is not known before the update" in printed
     assert {"memory-limit", "memory-ceiling"} <= violated(printed)
     assert "can't run policy" not in printed
 
 
-def test_what_the_config_of_the_pack_allows_is_let_through(prod: Deployment) -> None:
+def test_the_config_of_the_pack_allows_an_exception(prod: Deployment) -> None:
     config = {"ports-on-loopback": {"allowed": {"api_proxy:9090": "a firewall is in front of it"}}}
     (prod.folder / "policies.json").write_text(json.dumps(config))
-    with changed(prod, BAD["Prometheus for everybody"][0]):
+    with configured(prod, BAD["Prometheus for everybody"][0]):
         printed = prod.preview(*PACK, "--policy-pack-config", "policies.json")
     assert violated(printed) == set()

@@ -103,7 +103,12 @@ def test_settings_that_are_wrong_fail_with_their_key(fork: Fork) -> None:
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
-        pytest.param("policies/catalogue.py", "    memory, labels,", "    labels,", id="a policy that is taken out"),
+        pytest.param(
+            "policies/pack.py",
+            "    memory_limits, label_cardinality,",
+            "    label_cardinality,",
+            id="a policy that is taken out",
+        ),
         pytest.param(
             "operate/commands.py",
             'pack, config = ("--policy-pack", str',

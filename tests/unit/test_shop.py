@@ -10,8 +10,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from images import BUILT_HERE  # of the policies
 from operate import shop as toolchain_shop
+from policies.judges.image_pins import BUILT_HERE
 from tests.unit.conftest import CONTAINER, PROJECT, SECRET_TEXT, Recorder, deploy, is_secret, settings_of, texts_in
 from toolchain.images import shop as shop_images
 

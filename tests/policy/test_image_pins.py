@@ -1,0 +1,61 @@
+"""The policy on pinned images."""
+
+from typing import Any
+
+import pytest
+
+from policies.readers import declared_resources as declared
+from tests.policy.pack_host import UNKNOWN, Resource, ask, of_one
+
+POLICY = "images-are-pinned"
+DIGEST = f"sha256:{'a' * 64}"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"docker.io/prom/prometheus:v3.15.0@{DIGEST}",
+        f"redis:8@{DIGEST}",
+        f"ghcr.io/google/cadvisor@{DIGEST}",
+        DIGEST,
+        "nervous-system/loki:3.7.8-0123456789ab",
+    ],
+)
+def test_a_pinned_image_passes(image: str) -> None:
+    assert of_one(POLICY, {"image": image}) == []
+    assert ask(POLICY, [Resource({"name": image}, "i", declared.IMAGE)]) == []
+
+
+@pytest.mark.parametrize(
+    ("props", "says"),
+    [
+        pytest.param({"image": "docker.io/prom/prometheus:v3.15.0"}, "append its @sha256", id="no digest"),
+        pytest.param({"image": "redis"}, "append its @sha256", id="a bare name"),
+        pytest.param({"image": "redis:8@sha256:abc"}, "append its @sha256", id="half a digest"),
+        pytest.param({"image": f"redis:latest@{DIGEST}"}, "latest is a different image every week", id="latest"),
+        pytest.param(
+            {"image": f"evil.example/redis:8@{DIGEST}"}, "evil.example is not an allowed registry", id="registry"
+        ),
+        pytest.param(
+            {"image": "nervous-system/loki:3.7.8"}, "append its", id="built here, without a digest of its sources"
+        ),
+        pytest.param({}, "it names no image", id="missing"),
+        pytest.param({"image": UNKNOWN}, "image is not known before the update", id="unknown"),
+    ],
+)
+def test_an_image_that_is_not_pinned_is_refused(props: dict[str, Any], says: str) -> None:
+    [violation] = of_one(POLICY, props)
+    assert says in violation
+
+
+def test_a_pulled_image_is_judged_too() -> None:
+    [violation] = ask(POLICY, [Resource({"name": "redis:8"}, "cache", declared.IMAGE)])
+    assert violation.startswith("image cache: redis:8")
+
+
+def test_the_config_sets_the_registries_and_the_images_built_here() -> None:
+    mirrored, own = {"image": f"mirror.example/redis:8@{DIGEST}"}, {"image": "nervous-system/loki:3.7.8-0123456789ab"}
+    assert of_one(POLICY, mirrored, config={"registries": ["mirror.example"]}) == []
+    assert len(of_one(POLICY, {"image": f"redis:8@{DIGEST}"}, config={"registries": ["mirror.example"]})) == 1
+    assert len(of_one(POLICY, own, config={"built_here": ""})) == 1
+    assert of_one(POLICY, {"image": "shop/api:1"}, config={"built_here": "shop/.+"}) == []
