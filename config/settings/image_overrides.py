@@ -47,7 +47,7 @@ class Images(Model):
     grafana: Image | None = None
     caddy: Image | None = None
     busybox: Image | None = None
-    """A shell for services whose image has none: it loads their config files."""
+    """Provides a shell for services whose image has none, and loads their config files."""
 
     @field_validator("registry")
     @classmethod

@@ -20,13 +20,13 @@ _MEMORY = TypeAdapter(Memory)
 
 
 class MemoryLimits(Model):
-    """Hard limits, without swap. The same number sets what runs inside (GOMEMLIMIT, caches)."""
+    """Hard limits, without swap. The processes inside get their share of the same number (GOMEMLIMIT, caches)."""
 
     host: Memory = ByteSize(sizing.REFERENCE)
-    """What the host has, 4GiB or more: ceiling and limits follow from it (docs/environments.md), except those that are
-    set."""
+    """Memory of the host, 4GiB or more. The ceiling and the limits follow from it (docs/environments.md), unless you
+    set them."""
     ceiling: Memory = ByteSize(14 * GIB)
-    """The sum of all limits may not exceed it: the host's own services need the rest."""
+    """The sum of all limits may not exceed it. The rest is for the host's own services."""
     prometheus: Memory = ByteSize(2 * GIB)
     alertmanager: Memory = ByteSize(96 * MIB)
     node_exporter: Memory = ByteSize(64 * MIB)

@@ -14,8 +14,8 @@ from config.settings.model import (
 
 
 class Publish(Model):
-    """`address:port` on the host where a service listens; null for not at all. Loopback unless you say otherwise. All but
-    `otlp_grpc` and `caddy` is behind `api_proxy`, which lets people read (docs/architecture.md)."""
+    """`address:port` on the host where a service listens; null to publish nothing. The default is loopback. Everything
+    but `otlp_grpc` and `caddy` is behind `api_proxy`, which only lets people read (docs/architecture.md)."""
 
     prometheus: Listen | None = "127.0.0.1:9090"
     alertmanager: Listen | None = "127.0.0.1:9093"
@@ -28,17 +28,17 @@ class Publish(Model):
     mongodb_exporter: Listen | None = None
     elasticsearch_exporter: Listen | None = None
     loki: Listen | None = None
-    """What reads in its API, for tools like logcli."""
+    """The reading part of its API, for tools like logcli."""
     alloy: Listen | None = None
     promtail: Listen | None = None
     otlp_grpc: Listen | None = "127.0.0.1:4317"
-    """Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4317` in `networks`."""
+    """The OpenTelemetry Collector. Containers in `networks` reach it as `otel-collector:4317`."""
     otlp_http: Listen | None = "127.0.0.1:4318"
-    """Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4318` in `networks`."""
+    """The OpenTelemetry Collector. Containers in `networks` reach it as `otel-collector:4318`."""
     jaeger: Listen | None = "127.0.0.1:16686"
     grafana: Listen | None = "127.0.0.1:3000"
     caddy: Listen | None = None
-    """TLS in front of Grafana, for everybody: `0.0.0.0:443`. Needs `grafana.tls`."""
+    """TLS in front of Grafana, open to the network: `0.0.0.0:443`. Needs `grafana.tls`."""
 
     @model_validator(mode="after")
     def _one_service_per_port(self) -> Self:
@@ -60,13 +60,14 @@ Page = Literal["prometheus", "alertmanager", "jaeger", "grafana"]
 
 
 class ExternalUrls(Model):
-    """Under which address people reach a service (a reverse proxy, a tunnel): links in alerts point there. Of an address
-    with a path (`https://ops.example.com/grafana`) the proxy has to cut the path off: `location /grafana/ { proxy_pass
-    http://127.0.0.1:3000/; }` in Nginx, with the last slash. One that hands it on leads a browser in a circle."""
+    """Addresses under which people reach a service (a reverse proxy, a tunnel). Links in alerts point there. If the
+    address has a path (`https://ops.example.com/grafana`), your proxy has to cut the path off:
+    `location /grafana/ { proxy_pass http://127.0.0.1:3000/; }` in Nginx, with the last slash. A proxy that forwards the
+    path causes a redirect loop."""
 
     prometheus: Url | None = None
     alertmanager: Url | None = None
     jaeger: Url | None = None
-    """A host name of its own: below a path its pages do not find what belongs to them."""
+    """Needs a host name of its own: below a path its pages do not find their files."""
     grafana: Url | None = None
-    """Also where links in alerts lead when the Grafana is one of your own."""
+    """Also where links in alerts lead if you have a Grafana of your own."""
