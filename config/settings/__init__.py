@@ -51,13 +51,14 @@ class Settings(Model):
     environment: Name
     """Label on everything that leaves the stack."""
     prefix: Name
-    """Containers, volumes and the network are called `<prefix>-<service>`: several stacks share one engine by it."""
+    """Containers, volumes and the network are called `<prefix>-<service>`, so that several stacks can share an
+    engine."""
     networks: tuple[Network, ...] = ()
-    """Existing Docker networks of your services. The collector, the exporters and the proxy that Prometheus scrapes through
-    join them, and nothing else of the stack; `<prefix>-apps` is made for services that have none."""
+    """Existing Docker networks of your services. Only the collector, the exporters and the proxy that Prometheus
+    scrapes through join them. Services without a network can use `<prefix>-apps`, which the stack makes."""
     edge_subnet: Subnet | None = None
-    """Addresses of the network `<prefix>-edge`, e.g. `198.18.7.0/26`. Left out, a range out of 198.18.0.0/15 that follows from
-    `prefix`: set it where that is taken."""
+    """Addresses of the network `<prefix>-edge`, e.g. `198.18.7.0/26`. The default is a range out of 198.18.0.0/15 that
+    follows from `prefix`: set another one if that range is in use."""
     docker: Docker = Docker()
     images: Images = Images()
     memory: MemoryLimits = MemoryLimits()

@@ -24,15 +24,15 @@ class Slack(Model):
 
 
 class Notifications(Model):
-    """Who hears of an alert, and how often. The receivers are turned on by their secrets."""
+    """Where alerts are sent, and how often. A receiver's secret turns it on."""
 
     slack: Slack = Slack()
     group_wait: Span = "30s"
-    """How long the first alert of a group waits for its company."""
+    """How long the first alert of a group waits for others, to be sent together."""
     group_interval: Span = "5m"
     repeat_interval: Span = "4h"
     deadman_interval: Span = "5m"
-    """How often the outside monitor is pinged while everything from scrape to notification works."""
+    """How often the outside monitor gets a ping, while everything from scrape to notification works."""
 
     @model_validator(mode="after")
     def _no_storm(self) -> Self:
@@ -45,10 +45,10 @@ class Notifications(Model):
 
 
 class Alerts(Model):
-    """What is judged, and by which numbers."""
+    """Alert rules and their thresholds."""
 
     runbooks: Url = "https://github.com/nervous-system/nervous-system/blob/main/docs/runbooks"
-    """Where `docs/runbooks` is published: every alert links to its page there. Point it at your own fork."""
+    """Address where `docs/runbooks` is published. Every alert links to its page there. Point it at your own fork."""
     rule_files: tuple[ProjectFile, ...] = ()
     """Your own rule files, relative to the project."""
     thresholds: Thresholds = Thresholds()

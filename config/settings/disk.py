@@ -15,11 +15,11 @@ GIB = 1024 * MIB
 
 
 class Disk(Model):
-    """What the stack may fill of the host's disk."""
+    """How much of the host's disk the stack may use."""
 
     budget: ByteSize = ByteSize(disk_budget.REFERENCE)
-    """4GiB or more. `metrics.retention.size`, `logs.budget.disk`, `traces.disk` and `traces.queue` follow from it, except
-    those that are set (docs/operations.md)."""
+    """4GiB or more. `metrics.retention.size`, `logs.budget.disk`, `traces.disk` and `traces.queue` follow from it,
+    unless you set them (docs/operations.md)."""
 
     @field_validator("budget")
     @classmethod

@@ -26,12 +26,12 @@ class Ssh(Model):
     """How an ssh host is reached, as far as the ssh client's own config does not say it."""
 
     key: File | None = None
-    """File with the private key. Else those of the ssh client's config, or of its agent."""
+    """File with the private key. Default: those of the ssh client's config or its agent."""
     known_hosts: File | None = None
-    """File with the keys of the host and the jump host, as `ssh-keyscan` prints them: no other is believed. Else those
-    that the ssh client knows."""
+    """File with the keys of the host and the jump host, as `ssh-keyscan` prints them. Any other key is refused.
+    Default: the keys that the ssh client knows."""
     jump: Jump | None = None
-    """`[user@]host[:port]` of a host that stands between, and is logged in to with the same key."""
+    """`[user@]host[:port]` of a host in between. The login uses the same key."""
 
     @property
     def options(self) -> list[str]:
@@ -45,11 +45,11 @@ class Ssh(Model):
 
 
 class Docker(Model):
-    """The engine that everything is put on."""
+    """The engine that the stack is deployed to."""
 
     host: str = f"unix://{SOCKET}"
-    """`unix:///path`, `tcp://host:port` (with `certificates`) or `ssh://user@host[:port]` (the Docker CLI must be there,
-    and the user in its group `docker`), with the path of the engine's socket behind it where that is elsewhere:
+    """`unix:///path`, `tcp://host:port` (with `certificates`) or `ssh://user@host[:port]` (the host needs the Docker
+    CLI, and the user in its group `docker`). If the engine's socket is at an unusual path, append it:
     `ssh://user@host/run/user/1000/docker.sock`."""
     certificates: File | None = None
     """Folder with `ca.pem`, `cert.pem` and `key.pem`, for a tcp host."""
@@ -58,11 +58,11 @@ class Docker(Model):
     data_root: HostFolder = "/var/lib/docker"
     """Where the engine keeps its data (`docker info --format '{{.DockerRootDir}}'`)."""
     containerd: Socket = "/run/containerd/containerd.sock"
-    """Socket of the engine's containerd (`docker info --format '{{.Containerd.Address}}'`), which cAdvisor asks for containers
-    whose images are in containerd's own store. `make up` finds it."""
+    """Socket of the engine's containerd (`docker info --format '{{.Containerd.Address}}'`). cAdvisor asks it about
+    containers whose images are in containerd's own store. `make up` finds it."""
     kmsg: bool = True
-    """false where the host has no `/dev/kmsg`, as in an unprivileged container of LXC: then nobody hears which container the
-    kernel killed for memory. `make up` finds that out."""
+    """false if the host has no `/dev/kmsg`, as in an unprivileged container of LXC. Then the stack cannot tell which
+    container the kernel killed for memory. `make up` finds it out."""
 
     @property
     def socket(self) -> str:

@@ -32,13 +32,13 @@ class PostgresExporter(Model):
     user: str = Field("postgres_exporter", min_length=1)
     database: str = Field("postgres", min_length=1)
     sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
-    """`disable` suits a database in a network of the same host; outside it take one of the others. The exporter's driver
-    (lib/pq) knows no `allow` or `prefer`."""
+    """`disable` suits a database in a network of the same host; for any other use one of the others. The exporter's
+    driver (lib/pq) has no `allow` or `prefer`."""
     service: Name = "postgres"
 
 
 class RedisExporter(Model):
-    """The password, if there is one, is the secret `redis_password`."""
+    """A password is the secret `redis_password`."""
 
     address: Target
     user: str | None = None
@@ -46,7 +46,7 @@ class RedisExporter(Model):
 
 
 class NginxExporter(Model):
-    """Counts connections and requests only: status codes and latency come from the applications' own metrics."""
+    """It counts only connections and requests. Status codes and latency come from the applications' own metrics."""
 
     status_url: TargetPage
     """Page of the stub_status module, e.g. `http://nginx:8080/stub_status`."""
@@ -54,7 +54,7 @@ class NginxExporter(Model):
 
 
 class MongodbExporter(Model):
-    """The exporter takes a password only by environment or flag, which `docker inspect` shows: so none is taken."""
+    """It supports no password: the exporter takes one only by environment or flag, which `docker inspect` shows."""
 
     uri: Annotated[str, AfterValidator(without_credentials)]
     """Without user and password, e.g. `mongodb://mongo:27017`."""
@@ -72,7 +72,7 @@ class MongodbExporter(Model):
 
 
 class Haproxy(Model):
-    """HAProxy's own Prometheus endpoint: the separate exporter was retired in its favour."""
+    """HAProxy's own Prometheus endpoint, which replaced the separate exporter."""
 
     targets: tuple[Target, ...] = Field(min_length=1)
     path: PagePath = "/metrics"
@@ -80,7 +80,7 @@ class Haproxy(Model):
 
 
 class ElasticsearchExporter(Model):
-    """The password, if there is one, is the secret `elasticsearch_password`."""
+    """A password is the secret `elasticsearch_password`."""
 
     url: TargetUrl
     user: str | None = None
@@ -88,14 +88,14 @@ class ElasticsearchExporter(Model):
 
 
 class Probe(Model):
-    """One address that is tried from inside the stack's network at every scrape."""
+    """An address that blackbox_exporter tries at every scrape."""
 
     name: Name
     target: str = Field(min_length=1)
     """A URL for `http_2xx`, `host:port` for `tcp_connect`."""
     module: Literal["http_2xx", "tcp_connect"] = "http_2xx"
     service: Name | None = None
-    """The service that the probe speaks for; the probe's own name when left out."""
+    """The service that the probe speaks for. Default: the probe's own name."""
 
     @model_validator(mode="after")
     def _target_fits_module(self) -> Self:
@@ -107,7 +107,7 @@ class Probe(Model):
 
 
 class Exporters(Model):
-    """What is watched besides host and containers: each exporter runs only where its block is present."""
+    """What the stack watches besides host and containers. Each exporter runs only if its block is present."""
 
     postgres: PostgresExporter | None = None
     redis: RedisExporter | None = None

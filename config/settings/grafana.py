@@ -19,8 +19,8 @@ class Tls(Model):
     domain: str = Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
     """The name under which browsers reach it."""
     certificate: Literal["public", "internal"] = "public"
-    """`public`: by Let's Encrypt or ZeroSSL, which have to reach port 443 of the domain. `internal`: by an authority of
-    Caddy's own, which browsers have to be told to trust."""
+    """`public`: from Let's Encrypt or ZeroSSL, which have to reach port 443 of the domain. `internal`: from Caddy's own
+    authority, which you have to make browsers trust."""
 
     @model_validator(mode="after")
     def _public_name(self) -> Self:
@@ -31,12 +31,12 @@ class Tls(Model):
 
 
 class Grafana(Model):
-    """The secret `grafana_password` turns it on; `make up` makes one up where none is set."""
+    """The secret `grafana_password` turns Grafana on. `make up` makes one up if none is set."""
 
     enabled: bool = True
-    """false where you have a Grafana of your own: then `make up` makes up no password, and nothing warns."""
+    """Set false if you have a Grafana of your own. Then `make up` makes up no password, and nothing warns."""
     dashboards: tuple[ProjectFile, ...] = ()
-    """Dashboards of yours, as Grafana exports them: JSON files, relative to the project. The name of a file is the `uid`
-    of its dashboard."""
+    """Your dashboards, as Grafana exports them: JSON files, relative to the project. The file's name is the dashboard's
+    `uid`."""
     tls: Tls | None = None
     """Grafana under a domain of its own, by TLS."""

@@ -41,4 +41,4 @@ class Images(_ByService):
     """Where images come from: one field per service overrides its pin in `config/images.yaml`."""
 
     busybox: Image | None = None
-    """A shell for services whose image has none: it loads their config files."""
+    """Provides a shell for services whose image has none, and loads their config files."""

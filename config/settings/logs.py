@@ -54,61 +54,63 @@ class LogBudget(Model):
     """What alerts compare with: Loki itself has no retention by size."""
 
     per_day: ByteSize = ByteSize(10**9)
-    """Of lines, as Loki receives them."""
+    """Size of the lines that Loki receives."""
     disk: ByteSize = ByteSize(disk_budget.LOGS)
-    """Of the host's disk, for Loki's whole volume."""
+    """Share of the host's disk for Loki's whole volume."""
 
 
 class LogLimits(Model):
     """What a noisy service runs into, instead of everybody's Loki."""
 
     streams: int = Field(1000, ge=10)
-    """Active ones, that is combinations of `service`, `level` and `source`. Lines of further ones are lost, and counted.
-    By OTLP ten times as many may come, and they do not count here."""
+    """Active streams, that is, combinations of `service`, `level` and `source`. Lines of further streams are lost, and
+    counted. OTLP may have ten times as many, which do not count here."""
     line_size: ByteSize = ByteSize(1 * MIB)
     """Longer lines are cut."""
     rate: ByteSize = ByteSize(16 * MIB)
-    """Per second, all services together; what comes beyond it is lost, and counted. A shipper sends less."""
+    """Bytes per second, all services together. What exceeds it is lost, and counted. A shipper sends less."""
 
 
 class RateFuse(Model):
     """Per service: beyond it, `debug` and `info` lines are dropped and counted. Warnings and errors never are."""
 
     lines: int = Field(200, ge=1)
-    """Per second, on average."""
+    """Lines per second, on average."""
     burst: int = Field(120_000, ge=1)
-    """At once. When Loki was away, a service's lines of all that time come at once: these are 10 minutes of them."""
+    """Lines at once. After Loki was away, a service's lines of all that time arrive at once: this is 10 minutes of
+    them."""
 
 
 class S3(Model):
-    """Keeps chunks and index in object storage. The key to it is the secret `s3_credentials`; without one Loki looks for
-    the role of its host."""
+    """Keeps chunks and index in object storage. Its key is the secret `s3_credentials`; without it Loki looks for the
+    role of its host."""
 
     bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
     region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9_.-]+$")
     endpoint: Url | None = None
-    """Of a store that is not Amazon's, e.g. `https://minio.example.com`."""
+    """Address of a store that is not Amazon's, e.g. `https://minio.example.com`."""
     since: date | None = None
-    """First day (UTC) whose logs go there, for a stack that has logs on its own disk, which stay: a day to come, e.g.
-    tomorrow. Keep it as it is afterwards."""
+    """First day (UTC) whose logs go there, if the stack already has logs on its own disk, which stay. Set a future day,
+    e.g. tomorrow, and do not change it afterwards."""
 
 
 class Logs(Model):
-    """Loki, and the shipper that brings it the lines of every container and of the host."""
+    """Loki, and the shipper that sends it the lines of every container and of the host."""
 
     shipper: Literal["alloy", "promtail"] = "alloy"
-    """Promtail has reached its end of life (March 2026): for those who still have to use it."""
+    """Promtail reached its end of life in March 2026. Use it only if you have to."""
     system: Literal["syslog", "journal", "off"] = "syslog"
-    """The host's own log: `/var/log/syslog`, or systemd's journal where there is no syslog daemon (Debian 12 and later)."""
+    """The host's own log: `/var/log/syslog`, or systemd's journal on hosts without a syslog daemon (Debian 12 and
+    later)."""
     files: HostFolder = "/var/log/apps"
-    """Folder on the host; every `*.log` below it is shipped, its service being the first part of the path."""
+    """Folder on the host. Every `*.log` below it is shipped; the first part of the path is its service."""
     retention: LogRetention = LogRetention()
     budget: LogBudget = LogBudget()
     limits: LogLimits = LogLimits()
     fuse: RateFuse = RateFuse()
     mask: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], str] = {}
     """More to mask, beside e-mail addresses, card numbers, bearer tokens and password fields: name → regular expression
-    (RE2). What its one group matches becomes `<name>`."""
+    (RE2) with one group. The text that the group matches becomes `<name>`."""
     s3: S3 | None = None
 
     @field_validator("mask")

@@ -23,10 +23,10 @@ _MEMORY = TypeAdapter(Memory)
 
 class _Host(ByService):
     host: Memory = ByteSize(sizing.REFERENCE)
-    """What the host has, 4GiB or more: ceiling and limits follow from it (docs/environments.md), except those that are
-    set."""
+    """Memory of the host, 4GiB or more. The ceiling and the limits follow from it (docs/environments.md), unless you
+    set them."""
     ceiling: Memory = ByteSize(14 * GIB)
-    """The sum of all limits may not exceed it: the host's own services need the rest."""
+    """The sum of all limits may not exceed it. The rest is for the host's own services."""
 
 
 _limits: dict[str, Any] = {service: (Memory, ByteSize(row.memory)) for service, row in ROWS.items()}
@@ -34,7 +34,7 @@ _ByService = create_model("_ByService", __base__=_Host, **_limits)
 
 
 class MemoryLimits(_ByService):
-    """Hard limits, without swap. The same number sets what runs inside (GOMEMLIMIT, caches)."""
+    """Hard limits, without swap. The processes inside get their share of the same number (GOMEMLIMIT, caches)."""
 
     @model_validator(mode="before")
     @classmethod

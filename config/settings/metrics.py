@@ -21,7 +21,7 @@ from config.settings.units import MIB, Span, seconds
 
 
 class Retention(Model):
-    """What comes first ends a sample's life."""
+    """A sample is deleted by whichever of the two is reached first."""
 
     time: Span = "60d"
     size: ByteSize = ByteSize(disk_budget.METRICS)
@@ -49,15 +49,15 @@ class ScrapeLimits(Model):
     own exporters are held to `samples` and `body_size` only."""
 
     samples: int = Field(20_000, ge=100)
-    """Per scrape of one target."""
+    """Samples per scrape of one target."""
     labels: int = Field(40, ge=10)
-    """Per sample."""
+    """Labels per sample."""
     label_value_length: int = Field(512, ge=64)
-    """In bytes."""
+    """Length in bytes."""
     targets: int = Field(200, ge=1)
-    """Per job."""
+    """Targets per job."""
     body_size: ByteSize = ByteSize(20 * MIB)
-    """Per scrape, uncompressed."""
+    """Size of a scrape, uncompressed."""
 
 
 class StaticApplication(Model):
@@ -66,7 +66,7 @@ class StaticApplication(Model):
     service: Name
     targets: tuple[Target, ...] = Field(min_length=1)
     path: PagePath = "/metrics"
-    """May have a query: `/v1/sys/metrics?format=prometheus`."""
+    """It may have a query: `/v1/sys/metrics?format=prometheus`."""
     scheme: Literal["http", "https"] = "http"
 
 
@@ -88,14 +88,14 @@ class Metrics(Model):
     """Prometheus."""
 
     scrape_interval: Span = "15s"
-    """From 1s to 1m, and so is `evaluation_interval`: alerts look at five minutes."""
+    """From 1s to 1m, like `evaluation_interval`, because alerts look at five minutes."""
     scrape_timeout: Span = "10s"
     evaluation_interval: Span = "15s"
     retention: Retention = Retention()
     exemplars: int = Field(50_000, ge=0)
-    """How many are kept in memory, at about 100 bytes each (Prometheus docs, feature flags)."""
+    """How many exemplars are kept in memory, at about 100 bytes each (Prometheus docs, feature flags)."""
     external_labels: dict[LabelName, str] = {}
-    """Added to what leaves Prometheus (alerts, remote write) and to Loki's alerts, beside `environment`."""
+    """Labels added to what leaves Prometheus (alerts, remote write) and to Loki's alerts, beside `environment`."""
     limits: ScrapeLimits = ScrapeLimits()
     applications: Applications = Applications()
 

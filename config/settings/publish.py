@@ -24,8 +24,8 @@ _Ports = create_model("_Ports", __base__=ByService, **_ports)
 
 
 class Publish(_Ports):
-    """`address:port` on the host where a service listens; null for not at all. Loopback unless you say otherwise. All but
-    `otlp_grpc` and `caddy` is behind `api_proxy`, which lets people read (docs/architecture.md)."""
+    """`address:port` on the host where a service listens; null to publish nothing. The default is loopback. Everything
+    but `otlp_grpc` and `caddy` is behind `api_proxy`, which only lets people read (docs/architecture.md)."""
 
     @model_validator(mode="after")
     def _one_service_per_port(self) -> Self:
@@ -47,13 +47,14 @@ Page = Literal["prometheus", "alertmanager", "jaeger", "grafana"]
 
 
 class ExternalUrls(Model):
-    """Under which address people reach a service (a reverse proxy, a tunnel): links in alerts point there. Of an address
-    with a path (`https://ops.example.com/grafana`) the proxy has to cut the path off: `location /grafana/ { proxy_pass
-    http://127.0.0.1:3000/; }` in Nginx, with the last slash. One that hands it on leads a browser in a circle."""
+    """Addresses under which people reach a service (a reverse proxy, a tunnel). Links in alerts point there. If the
+    address has a path (`https://ops.example.com/grafana`), your proxy has to cut the path off:
+    `location /grafana/ { proxy_pass http://127.0.0.1:3000/; }` in Nginx, with the last slash. A proxy that forwards the
+    path causes a redirect loop."""
 
     prometheus: Url | None = None
     alertmanager: Url | None = None
     jaeger: Url | None = None
-    """A host name of its own: below a path its pages do not find what belongs to them."""
+    """Needs a host name of its own: below a path its pages do not find their files."""
     grafana: Url | None = None
-    """Also where links in alerts lead when the Grafana is one of your own."""
+    """Also where links in alerts lead if you have a Grafana of your own."""

@@ -111,8 +111,7 @@ class Thresholds(BaseModel):
     series: int = Field(
         default=200_000,
         ge=1_000,
-        description="Series in memory, at 3 to 9 kB each (Robust Perception 2020, Cardinality Cloud 2025). A full host "
-        "of this kind has 30 to 45 thousand.",
+        description="Series in memory, at 3 to 9 kB each (Robust Perception 2020, Cardinality Cloud 2025). A full host of this kind has 30 to 45 thousand.",
     )
     disk_budget: Percent = Field(
         default=80, description="Disk budget in use, percent, before the data reaches its retention time."

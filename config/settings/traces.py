@@ -48,7 +48,7 @@ class Rates(Model):
     """How much is kept of which traces. What is wrong or slow is also one of the rest, so no rate is below `rest`."""
 
     errors: Percent = 100
-    """With a span whose status is an error."""
+    """Share of the traces that have a span with an error."""
     slow: Slow = Slow()
     rest: Percent = 10
 
@@ -80,11 +80,11 @@ class Sampling(Rates):
     """Decided for a whole trace once its spans have come, by its errors and its duration."""
 
     services: dict[ServiceName, ServiceRates] = {}
-    """Rates of the traces whose root span is of this service, e.g. `{checkout: {rest: 100}}`. A trace without a root span
-    has the general ones."""
+    """Rates for traces whose root span is of this service, e.g. `{checkout: {rest: 100}}`. A trace without a root span
+    gets the general ones."""
     decision_wait: Span = "15s"
-    """From a trace's first span to the decision: longer than SDKs collect spans before they send them (5 s by default),
-    and than most traces take. Later spans share the decision."""
+    """Time from a trace's first span to the decision. It has to be longer than SDKs collect spans before they send them
+    (5 s by default), and than most traces take. Later spans follow the decision."""
 
     @model_validator(mode="after")
     def _each_service_is_right(self) -> Self:
@@ -120,11 +120,10 @@ class Sampling(Rates):
 
 
 class Cluster(Model):
-    """An Elasticsearch or OpenSearch that is there already. The password, if there is one, is the secret
-    `traces_password`."""
+    """An existing Elasticsearch or OpenSearch. A password is the secret `traces_password`."""
 
     url: TargetUrl
-    """As Jaeger reaches it, e.g. `https://search.example.com:9200`."""
+    """Its address as Jaeger reaches it, e.g. `https://search.example.com:9200`."""
     user: str | None = None
 
 
@@ -132,16 +131,16 @@ class SpanMetrics(Model):
     """Bounds of the metrics that are made of spans: at most `services` times `operations`, in 16 series each."""
 
     services: int = Field(100, ge=1)
-    """The one that is silent for longest makes room for a new one."""
+    """Services in the span metrics. The one that has been silent for longest makes room for a new one."""
     operations: int = Field(100, ge=1)
-    """Of one service: combinations of span name, kind and status. What exceeds them is counted together."""
+    """Combinations of span name, kind and status per service. The rest is counted together."""
 
 
 class Traces(Model):
-    """The OpenTelemetry Collector, which receives and samples, and Jaeger, which keeps."""
+    """The OpenTelemetry Collector, which receives and samples traces, and Jaeger, which keeps them."""
 
     storage: Literal["badger", "elasticsearch", "opensearch"] = "badger"
-    """`badger` is embedded in Jaeger; the other two run beside it, unless `cluster` names one that is there already."""
+    """`badger` is embedded in Jaeger. The other two run beside it, unless `cluster` names an existing one."""
     cluster: Cluster | None = None
     retention: Span = "7d"
     sampling: Sampling = Sampling()
@@ -159,9 +158,9 @@ class Traces(Model):
     and not counted, unless they are slow."""
     span_metrics: SpanMetrics = SpanMetrics()
     disk: ByteSize = ByteSize(disk_budget.TRACES)
-    """Of the host's disk, for what is stored: an alert compares with it."""
+    """Share of the host's disk for stored traces. An alert compares with it."""
     queue: ByteSize = ByteSize(disk_budget.QUEUE)
-    """On disk, for what Jaeger cannot take at the moment."""
+    """Size on disk of the queue of spans that Jaeger cannot take at the moment."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -19,9 +19,11 @@ def test_the_committed_page_is_current() -> None:
         pytest.param("| `prefix` | name | `nervous-<stack>` | Containers,", id="a default that the stack gives"),
         pytest.param("| `metrics.retention.time` | time span | `60d` |", id="a time span"),
         pytest.param("| `memory.prometheus` | size, whole MiB | `2GiB` |", id="a size"),
-        pytest.param("| `metrics.limits.samples` | number ≥ 100 | `20000` | Per scrape", id="a number with a bound"),
+        pytest.param(
+            "| `metrics.limits.samples` | number ≥ 100 | `20000` | Samples per scrape", id="a number with a bound"
+        ),
         pytest.param("| `metrics.applications.static[].targets[]` | host:port | **required** |", id="a list in a list"),
-        pytest.param("| `metrics.external_labels.<name>` | text | none | Added", id="a map"),
+        pytest.param("| `metrics.external_labels.<name>` | text | none | Labels added", id="a map"),
         pytest.param("| `exporters.postgres` | block | none | `user` needs", id="a block that is off"),
         pytest.param("| `metrics.applications.discover` | true or false | `true` |", id="a switch"),
         pytest.param("| `publish.prometheus` | address:port | `127.0.0.1:9090` |", id="something that null turns off"),
