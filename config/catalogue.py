@@ -13,7 +13,7 @@ MIB = 1024 * 1024
 
 Stack = Literal["metrics", "logs", "traces", "correlation"]
 Zone = Literal["inside", "edge", "users"]
-"""`inside`: what keeps data, and who speaks with it. `edge`: between it and the users' containers. `users`: where those are."""
+"""`inside`: the services that keep data, and their clients. `users`: your containers. `edge`: between the two."""
 
 INSIDE: tuple[Zone, ...] = ("inside",)
 OUTSIDE: tuple[Zone, ...] = ("edge", "users")
@@ -32,7 +32,7 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What holds for a service in every stack. Memory is in bytes."""
+    """One service, the same in every stack. Memory is in bytes."""
 
     name: str
     stack: Stack
@@ -51,7 +51,7 @@ class Row:
     zones: tuple[Zone, ...] = INSIDE
     """Its networks. A stack may select fewer."""
     edge_address: int | None = None
-    """Its place in the network between. Never another one: running containers would be replaced."""
+    """Its place in the network `edge`. Never change one: running containers would be replaced."""
 
 
 def _exporter(name: str, port: int, memory: int, edge_address: int) -> Row:
@@ -103,7 +103,7 @@ _ROWS = (
         least=512 * MIB,
         most=4 * GIB,
         port=3100,
-        publish={"loki": Published(note="What reads in its API, for tools like logcli.")},
+        publish={"loki": Published(note="The reading part of its API, for tools like logcli.")},
     ),
     Row(name="alloy", stack="logs", memory=384 * MIB, least=256 * MIB, port=12345, publish={"alloy": Published()}),
     Row(name="promtail", stack="logs", memory=256 * MIB, least=128 * MIB, port=9080, publish={"promtail": Published()}),
@@ -116,11 +116,11 @@ _ROWS = (
         publish={
             "otlp_grpc": Published(
                 address="127.0.0.1:4317",
-                note="Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4317` in `networks`.",
+                note="The OpenTelemetry Collector. Containers reach it as `otel-collector:4317` in `networks`.",
             ),
             "otlp_http": Published(
                 address="127.0.0.1:4318",
-                note="Of the OpenTelemetry Collector. Containers reach it as `otel-collector:4318` in `networks`.",
+                note="The OpenTelemetry Collector. Containers reach it as `otel-collector:4318` in `networks`.",
             ),
         },
         zones=OUTSIDE,
@@ -155,9 +155,7 @@ _ROWS = (
         stack="correlation",
         memory=64 * MIB,
         port=9180,
-        publish={
-            "caddy": Published(note="TLS in front of Grafana, for everybody: `0.0.0.0:443`. Needs `grafana.tls`.")
-        },
+        publish={"caddy": Published(note="TLS in front of Grafana; `0.0.0.0:443` for everybody. Needs `grafana.tls`.")},
     ),
 )
 ROWS: Mapping[str, Row] = {row.name: row for row in _ROWS}
