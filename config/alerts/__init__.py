@@ -29,9 +29,9 @@ from config.alerts import (
     shipper,
     traces,
 )
-from config.alerts.links import Addresses
 from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Topic, Watched, plain
 from config.alerts.scope import Scope
+from config.settings.addresses import Addresses
 from config.settings.logs import Logs
 from config.settings.thresholds import Thresholds
 from config.settings.traces import Traces
@@ -39,7 +39,6 @@ from config.yaml_text import dump
 
 __all__ = [
     "EVERYTHING",
-    "Addresses",
     "Alert",
     "Group",
     "Job",

@@ -4,22 +4,11 @@ They follow from the topic of the alert's group and from its label `service`. Th
 Alertmanager replaces that by the time of the alert (`config/alertmanager.py`).
 """
 
-from dataclasses import dataclass
-
 from config import links
 from config.alerts.rule import Alert, Group
+from config.settings.addresses import Addresses
 
 _ERRORS_OF_ALL = '{level=~"error|fatal"}'
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """The public addresses that alerts link to, without a slash at the end."""
-
-    runbooks: str
-    grafana: str | None = None
-    """None: alerts link to their runbooks only."""
-    jaeger: str = ""
 
 
 def annotations(alert: Alert, group: Group, to: Addresses) -> dict[str, str]:

@@ -14,10 +14,10 @@ from pydantic import (
 )
 
 from config import images
-from config.alerts.links import Addresses
 from config.catalogue import INSIDE, ROWS, SERVICES, Zone, of_stack
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.settings import disk_budget
+from config.settings.addresses import Addresses
 from config.settings.alerts import Alerts, Notifications
 from config.settings.disk import Disk
 from config.settings.docker import Docker

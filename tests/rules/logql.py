@@ -17,9 +17,10 @@ import yaml
 from tenacity import retry, stop_after_delay, wait_fixed
 
 from config import loki, loki_rules
-from config.alerts import Addresses, Thresholds, as_yaml
+from config.alerts import Thresholds, as_yaml
 from config.alerts.rule import HEADLINE
 from config.settings import Settings
+from config.settings.addresses import Addresses
 from config.settings.units import seconds
 from tests.e2e.ports import free_port
 from toolchain import images

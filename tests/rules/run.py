@@ -25,9 +25,10 @@ import yaml
 from pydantic import BaseModel
 
 from config import loki_rules
-from config.alerts import EVERYTHING, Addresses, Alert, Group, Thresholds, groups, render
+from config.alerts import EVERYTHING, Alert, Group, Thresholds, groups, render
 from config.alerts.rule import HEADLINE
 from config.settings import Settings
+from config.settings.addresses import Addresses
 from config.settings.logs import Logs
 from config.settings.traces import Traces
 from tests import dashboard_queries

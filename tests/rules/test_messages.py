@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from config import alertmanager, links
-from config.alerts import EVERYTHING, Addresses, Thresholds, as_yaml, groups
+from config.alerts import EVERYTHING, Thresholds, as_yaml, groups
+from config.settings.addresses import Addresses
 from config.settings.logs import Logs
 from config.settings.traces import Traces
 from tests.unit.conftest import settings_of

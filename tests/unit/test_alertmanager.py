@@ -10,8 +10,9 @@ import yaml
 from config import alertmanager, loki_rules
 from config.alertmanager import container, main_file
 from config.alerts import EVERYTHING as WATCHED
-from config.alerts import Addresses, Thresholds, render
+from config.alerts import Thresholds, render
 from config.settings import Settings
+from config.settings.addresses import Addresses
 from config.settings.logs import Logs
 from config.settings.traces import Traces
 from config.settings.units import seconds

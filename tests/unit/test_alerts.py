@@ -8,19 +8,8 @@ import yaml
 from pydantic import ValidationError
 
 from config import alertmanager, loki_rules, scrape
-from config.alerts import (
-    EVERYTHING,
-    Addresses,
-    Alert,
-    Group,
-    Job,
-    RecordingRule,
-    Rule,
-    Thresholds,
-    Watched,
-    groups,
-    render,
-)
+from config.alerts import EVERYTHING, Alert, Group, Job, RecordingRule, Rule, Thresholds, Watched, groups, render
+from config.settings.addresses import Addresses
 from config.settings.logs import Logs
 from config.settings.traces import Traces
 

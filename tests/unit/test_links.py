@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from config import links, loki_rules
-from config.alerts import EVERYTHING, Addresses, Alert, Thresholds, groups, render
+from config.alerts import EVERYTHING, Alert, Thresholds, groups, render
+from config.settings.addresses import Addresses
 from config.settings.logs import Logs
 from config.settings.traces import Traces
 from tests import dashboard_queries
