@@ -56,7 +56,7 @@ lint: env ## formatting, types, shell and Go sources
 	@$(python) -m toolchain lint
 
 unit: env ## components and settings, without an engine
-	@$(pytest) tests/unit
+	@$(pytest) --numprocesses 2 tests/unit
 
 policy: env ## the policy pack
 	@$(pytest) --numprocesses 2 tests/policy
