@@ -327,8 +327,8 @@ def _pages_of_grafana(settings: Settings) -> Iterator[str]:
 
 
 def _for_senders(settings: Settings) -> Iterator[str]:
-    """OTLP over HTTP, which a web page could speak. gRPC needs no such rules: the collector refuses what a browser can
-    send."""
+    """OTLP over HTTP, which a web page could speak. gRPC needs no such rules: a browser would need an answer that the
+    collector does not give."""
     yield _section(
         "frontend people.otlp from people",
         [
