@@ -170,7 +170,7 @@ def _at_its_time(annotation: str, *, began: str) -> str:
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
-    """`alertmanager.yml`. It names the files that hold the secrets."""
+    """The content of `alertmanager.yml`, which names the files that hold the secrets."""
     notifications = settings.notifications
     slack, pagerduty, deadman = (key in settings.secrets for key in ("slack_webhook", "pagerduty_key", "deadman_url"))
     everyday = "slack" if slack else _NOWHERE
@@ -237,7 +237,7 @@ def pairs() -> tuple[str, ...]:
 
 
 def inhibit_rules() -> list[dict[str, Any]]:
-    """`inhibit_rules`: which alerts mute which others that only repeat them. A label missing on both sides counts as
+    """The items of `inhibit_rules`: which alerts mute others that only repeat them. A label missing on both sides is
     equal."""
     paired = f'alertname=~"{"|".join(pairs())}"'
     return [

@@ -69,7 +69,7 @@ def _config(settings: Settings, *, with_password: bool) -> ConfigFiles:
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
-    """`jaeger.yml`."""
+    """The content of `jaeger.yml`."""
     prometheus = {"endpoint": f"http://prometheus:{METRICS['prometheus']}"}
     # The collector's naming of span metrics.
     span_metrics = {"normalize_calls": True, "normalize_duration": True, "latency_unit": "s"}

@@ -14,7 +14,8 @@ SLOW_INTERVAL = "5m"
 """For alerts that read more than the last few minutes."""
 
 MANY_SERVICES = 100
-"""Number of services for which one address may send logs by OTLP: 500 streams with all levels, a twentieth of Loki's limit."""
+"""Number of services for which one address may send logs by OTLP. With all levels these are 500 streams, a twentieth of
+Loki's limit."""
 
 # The last line of a process that crashes, or the kernel's line about it, in the usual languages.
 _LAST_WORDS = (

@@ -98,7 +98,7 @@ def _config(settings: Settings) -> ConfigFiles:
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
-    """`collector.yml`."""
+    """The content of `collector.yml`."""
     logs = "loki" in settings.services
     listens, door = settings.listens("otel_collector"), settings.edge.address("api_proxy")
     return {

@@ -79,7 +79,7 @@ def _version_rule(version: str) -> dict[str, Any]:
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
-    """`prometheus.yml`."""
+    """The content of `prometheus.yml`."""
     metrics = settings.metrics
     limits = metrics.limits
     return {

@@ -29,7 +29,7 @@ _APPLICATION = {"target_label": "job", "replacement": "application"}
 
 
 def jobs(settings: Settings) -> list[ScrapeConfig]:
-    """`scrape_configs`."""
+    """The items of `scrape_configs`."""
     limits = settings.metrics.limits
     # Limits for foreign pages. They do not apply to the stack's exporters, which repeat what they find, such as a
     # certificate with a thousand names or a mount point of a thousand characters: a refusal would lose the rest of the
