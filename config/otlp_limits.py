@@ -1,9 +1,9 @@
 """Cuts data that applications send by OTLP to the limits of the stores, with statements of the transform processor.
 
-Without this, one long text would affect everybody. Prometheus refuses a whole page for one label, so no application's
-metrics would arrive. Jaeger refuses a span with an attribute too long for a Badger key (65,000 bytes). The collector
-then resends the request for ever, and all spans behind it wait. Loki refuses a record with too many bytes of
-attributes. Searching for secrets takes a second of CPU per MiB, so the cuts come first.
+Without this, one long text would affect everybody. Prometheus refuses a whole page if one label on it is too long, so
+no application's metrics would arrive. Jaeger refuses a span with an attribute too long for a Badger key (65,000 bytes).
+The collector then resends the request for ever, and all spans behind it wait. Loki refuses a record with too many bytes
+of attributes. Searching for secrets takes a second of CPU per MiB, so the cuts come first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -168,8 +168,8 @@ def _limit(attributes: str, count: int, keep: tuple[str, ...]) -> str:
 
 
 def _cut(path: str, characters: int) -> str:
-    """Statement that cuts the text at `path` to `characters` if it is longer than four times as many bytes: a character
-    has at most four bytes, so such a text has at least so many characters."""
+    """Statement that cuts the text at `path` to `characters` if its bytes are more than four times as many: a character
+    has at most four bytes, so such a text has at least that many characters."""
     return f"set({path}, Substring({path}, 0, {characters}, true)) where Len({path}) > {4 * characters}"
 
 

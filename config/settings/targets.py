@@ -1,7 +1,7 @@
 """Refuses addresses that the stack must not request, because scrapes, probes and exporters send their requests from
 inside.
 
-Only the text of the settings is checked. A name that resolves to such an address is refused by the service that
+Only the text of the settings is checked. A name that resolves to such an address has to be refused by the service that
 connects.
 """
 
