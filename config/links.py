@@ -1,7 +1,7 @@
 """Addresses that link dashboards, logs and traces of one service at one time.
 
-All links are built here: in panels, where Grafana fills in `${…}`, and in alerts, where Prometheus or Loki fills in `{{
-… }}`. These placeholders are kept; the rest is percent-encoded.
+All links are built here. In panels, Grafana fills in `${…}`; in alerts, Prometheus or Loki fills in `{{ … }}`. These
+placeholders are kept; the rest is percent-encoded.
 """
 
 import json

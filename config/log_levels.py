@@ -63,7 +63,7 @@ def _looked_up(word: str) -> str:
 
 
 def level() -> Iterator[Stage]:
-    """Sets the label `level`: from what the line states, or from what it reports."""
+    """Stages that set the label `level`: from what the line states, or from what it reports."""
     yield match(
         f"!~ {logql(LIKE_JSON)}",
         regex(_TEXT),

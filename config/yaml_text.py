@@ -27,9 +27,11 @@ def dump(document: Any, width: int = 120) -> str:
 
 
 def dollars_doubled(node: Any, done: dict[int, Any] | None = None) -> Any:
-    """`node` with each ``$`` doubled, for services that replace ``$name`` by a variable of their environment. An
-    object that occurs twice is also shared in the result; `done` is only for that. ``{"cost": "$5"}`` → ``{"cost":
-    "$$5"}``."""
+    """`node` with each ``$`` doubled, for services that replace ``$name`` by a variable of their environment.
+
+    For example, ``{"cost": "$5"}`` → ``{"cost": "$$5"}``. An object that occurs twice is also shared in the result;
+    `done` is only for that.
+    """
     done = {} if done is None else done
     if id(node) not in done and isinstance(node, dict):
         done[id(node)] = {key: dollars_doubled(value, done) for key, value in node.items()}
