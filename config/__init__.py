@@ -1,1 +1,1 @@
-"""From what the user says to every byte that reaches the host: settings, and one module per service. No Pulumi here."""
+"""The texts of all config files: settings, and one module per service. Nothing here imports Pulumi."""

@@ -20,34 +20,34 @@ _NOWHERE = "nowhere"
 _SECRETS = f"{DIRECTORY}/secrets"  # absolute: Alertmanager reads them at every notification, from its own root
 
 SHOWN = 10
-"""Alerts that a message tells, of those that fire and of those that are over; it counts the others."""
+"""Number of firing alerts that a message lists, and of resolved ones. It counts the others."""
 _ADDRESS = 2500
-"""Letters of an address, from where on it is left out: the longest of this project's own has 2,200, of a query."""
+"""Characters. A link is left out from this length on. The longest of this project is a query with 2,200."""
 _HEADLINE = (
     'or .Annotations.headline .Annotations.summary (.Labels.Remove (stringSlice "alertname" "severity")).SortedPairs.String '
     ".Labels.alertname"
 )
-"""What an alert says: users' own rules need no annotations, and then its labels say what it is about."""
+"""Text of an alert. Your own rules need no annotations; without them the labels say what the alert is about."""
 _ONE_LINE = r'reReplaceAll "[\\s\\pC\\pZ]+" " " | printf "%.300s"'
-"""Text of others (labels, and what is made of them) has no lines of its own, and nothing that a terminal would obey."""
+"""Keeps foreign text (labels, and what is made of them) on one line, without control characters that a terminal obeys."""
 _SIGNS = 'reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
-"""What Slack would take for a link or a name (docs.slack.dev, "Escaping text")."""
+"""Escapes the characters of Slack's links and mentions (docs.slack.dev, "Escaping text")."""
 _ESCAPED = (
     f'{_ONE_LINE} | {_SIGNS} | reReplaceAll "[*]" "+" | reReplaceAll "~" "-" | reReplaceAll "`" "\'" | '
     r'reReplaceAll "(^|[^\\pL\\pN_])_" "${1}ˍ"'
 )
-"""Slack cannot be told that a sign is meant: what would be bold, struck, code or italics gets one that looks like it."""
+"""Slack has no escape for bold, strikethrough, code and italics, so their characters are replaced by similar ones."""
 _IN_LINK = " | ".join(
     f'reReplaceAll "{sign}" "%{code}"' for sign, code in {"<": "3C", ">": "3E", "[|]": "7C", r"\\s": "20"}.items()
 )
-"""What would end the address of a link."""
+"""Encodes the characters that would end the address of a link."""
 _TITLE = """\
 [{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] \
 {{ with .CommonLabels.severity }}{{ . | SHOWN_AS }} · {{ end }}{{ .CommonLabels.alertname | SHOWN_AS }}\
 {{ with .CommonLabels.service }} · {{ . | SHOWN_AS }}{{ end }}{{ with .CommonLabels.environment }} · {{ . | SHOWN_AS }}{{ end }}"""
 
-# One message for a group: what it is about in the title, one paragraph for each alert, where to look at its end. With these
-# bounds it stays below what Slack takes, 40,000 letters.
+# One message per group: the subject in the title, one paragraph per alert, links at the end. With these bounds it stays
+# below Slack's limit of 40,000 characters.
 _SLACK = """\
 {{ define "slack.title" -}}
 SLACK_TITLE
@@ -81,13 +81,13 @@ and {{ len (slice . SHOWN) }} more
 {{- end }}
 """
 _LINKS = {"dashboard_url": "Dashboard", "logs_url": "Logs", "traces_url": "Traces"}
-"""Annotation → what the link is called."""
+"""Annotation → title of its link."""
 _AROUND = 30 * 60 * 10**9
-"""Nanoseconds before and after the beginning of an alert that its links show."""
+"""Nanoseconds that a link shows before and after the start of its alert."""
 
 
 def container(settings: Settings) -> Container:
-    """Keeps silences, and what it has already told, across restarts."""
+    """Keeps silences, and the log of sent notifications, across restarts."""
     return Container(
         service="alertmanager",
         command=(
@@ -105,14 +105,14 @@ def container(settings: Settings) -> Container:
         go_memory_percent=0,
         data="/alertmanager",
         unreadable={"error creating notification log": ("nflog",), "error creating silence": ("silences",)},
-        still="stopped",  # it writes silences every quarter of an hour, and at its end
+        still="stopped",  # it writes silences every 15 minutes, and when it exits
         config=_config(settings),
     )
 
 
 def _config(settings: Settings) -> ConfigFiles:
     main, texts = main_file(settings), {"templates/slack.tmpl": templates()}
-    # A receiver that nobody uses carries the version: Alertmanager shows its receivers, but nothing of its files.
+    # An unused receiver carries the version, because Alertmanager shows its receivers but not its files.
     version = f"version-{digest({'main': dump(main), **texts})}"
     main["receivers"].append({"name": version})
     keys = ("slack_webhook", "pagerduty_key", "deadman_url")
@@ -128,7 +128,7 @@ def _config(settings: Settings) -> ConfigFiles:
 
 
 def templates() -> str:
-    """What a message says."""
+    """The message templates, `templates/slack.tmpl`."""
     text = _SLACK.replace("LINKS", "".join(_links()))
     meanings = {
         "SLACK_TITLE": _TITLE.replace("SHOWN_AS", _ESCAPED),
@@ -145,7 +145,7 @@ def templates() -> str:
 
 
 def _links() -> Iterator[str]:
-    """Templates of where to look, as Slack writes links."""
+    """Templates of the links to runbook, dashboard, logs, traces and query, in Slack's syntax."""
     addresses = {"Runbook": ".Annotations.runbook_url"}
     addresses |= {title: f".Annotations.{name}" for name, title in _LINKS.items()}
     for title, address in addresses.items():
@@ -155,12 +155,12 @@ def _links() -> Iterator[str]:
 
 
 def _if_linked(address: str) -> str:
-    # `and` of templates ends at the first that does not hold, and `match` takes texts only.
+    # `and` in templates stops at the first false value, and `match` accepts only strings.
     return f'{{{{ if and {address} (match "^https?://" {address}) (le (len {address}) {_ADDRESS}) }}}}'
 
 
 def _at_its_time(annotation: str, *, began: str) -> str:
-    """Template of an address in an annotation, which shows the time of the alert: the rules cannot know that."""
+    """Template of the address in `annotation`, changed to show the time of the alert, which the rules cannot know."""
     exact = "".join(
         f" | reReplaceAll {json.dumps(relative)} "
         f"(printf {json.dumps(form)} ($at.Add -{_AROUND}).{method} ($at.Add {_AROUND}).{method})"
@@ -170,7 +170,7 @@ def _at_its_time(annotation: str, *, began: str) -> str:
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
-    """`alertmanager.yml`. Secrets stand in files of their own, which it names."""
+    """The content of `alertmanager.yml`, which names the files that hold the secrets."""
     notifications = settings.notifications
     slack, pagerduty, deadman = (key in settings.secrets for key in ("slack_webhook", "pagerduty_key", "deadman_url"))
     everyday = "slack" if slack else _NOWHERE
@@ -180,7 +180,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "receiver": "deadman" if deadman else _NOWHERE,
             "group_wait": "0s",
             "group_interval": notifications.deadman_interval,
-            # Shorter than the interval: a note of the last ping that is a bit younger would mute every second one.
+            # Shorter than the interval: otherwise a ping recorded slightly later than sent would mute every second one.
             "repeat_interval": f"{seconds(notifications.deadman_interval) * 0.8:.0f}s",
         }
     ]
@@ -192,7 +192,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
     if pagerduty:
         routes.append({"matchers": ['severity="critical"'], "receiver": "pagerduty", "continue": True})
         receivers.append({"name": "pagerduty", "pagerduty_configs": [_pagerduty(settings)]})
-    # Named, because the route above it is only left to when no child matches, and PagerDuty's did.
+    # An explicit route: the default of the parent applies only if no child matches, and PagerDuty's did.
     routes.append({"receiver": everyday})
     if slack:
         receivers.append({"name": "slack", "slack_configs": [_slack(settings)]})
@@ -201,7 +201,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
         "templates": ["templates/*.tmpl"],
         "route": {
             "receiver": everyday,
-            # With the severity: what goes from critical to warning is the end of one message and another one.
+            # With the severity: an alert that drops from critical to warning ends one message and starts another.
             "group_by": ["alertname", "service", "severity"],
             "group_wait": notifications.group_wait,
             "group_interval": notifications.group_interval,
@@ -213,7 +213,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
     }
 
 
-# Alerts that say: this service does not answer at all. What else is wrong with it follows from that.
+# These alerts say that a service does not answer at all. Its other problems follow from that.
 _APPLICATION_GONE = "ApplicationDown|ApplicationGone"
 _GONE = "TargetDown|PostgresDown|RedisDown|NginxDown|MongodbDown|ElasticsearchDown"
 
@@ -226,15 +226,19 @@ _OF_APPLICATIONS = "|".join(
 
 
 def pairs() -> tuple[str, ...]:
-    """Names of this project's alerts that are there as a warning and as critical. Of users' own, nobody knows which labels tell
-    one object from another: the warning of one would be muted by what is critical about another."""
+    """Names of this project's alerts that exist both as a warning and as critical.
+
+    Your own alerts are left out: their labels may not tell objects apart, so a critical alert about one object would
+    mute the warning about another.
+    """
     made = (*groups(Thresholds(), EVERYTHING, Logs(), Traces()), *loki_rules.groups(Thresholds()))
     names = [rule.name for group in made for rule in group.rules if isinstance(rule, Alert)]
     return tuple(sorted({name for name in names if names.count(name) > 1}))
 
 
 def inhibit_rules() -> list[dict[str, Any]]:
-    """Which alert makes which others needless: they would only repeat it. A label missing on both sides is equal."""
+    """The items of `inhibit_rules`: which alerts mute others that only repeat them. A label missing on both sides is
+    equal."""
     paired = f'alertname=~"{"|".join(pairs())}"'
     return [
         _inhibits(
@@ -245,9 +249,10 @@ def inhibit_rules() -> list[dict[str, Any]]:
             "instance",
             "mountpoint",
         ),
-        # not the container's own alerts: they tell why
+        # not the container's own alerts: they give the reason
         _inhibits([f'alertname=~"{_GONE}"'], ['severity=~"warning|info"', 'alertname!~"Container.*"'], "service"),
-        # Who starts a container names its service: one that is called as a service of the stack mutes none of that one's.
+        # Users name their services. One that has the name of a service of the stack must not mute that service's
+        # alerts.
         _inhibits([f'alertname=~"{_APPLICATION_GONE}"'], [f'alertname=~"{_OF_APPLICATIONS}"'], "service"),
         _inhibits(['alertname="NginxDown"'], ['alertname="ApplicationTrafficDropped"']),
         _inhibits(['alertname="HostMemoryPressure"'], ['alertname=~"HostMemoryHigh|HostSwapping"'], "instance"),

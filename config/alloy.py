@@ -1,4 +1,4 @@
-"""Alloy: brings the lines of containers, files and the host to Loki."""
+"""Alloy: ships the log lines of containers, files and the host to Loki."""
 
 import hashlib
 import json
@@ -18,13 +18,13 @@ DATA = "/var/lib/alloy/data"
 
 @dataclass(frozen=True)
 class Raw:
-    """An expression that is written as it is: a reference to another component."""
+    """An expression that is written verbatim: a reference to another component."""
 
     text: str
 
 
 def container(settings: Settings) -> Container:
-    """Alloy's own user, who reads the host's logs as group adm."""
+    """Runs as Alloy's own user, and reads the host's logs as group `adm`."""
     text = config_file(settings)
     page = f"http://127.0.0.1:{PORT}"
     return Container(
@@ -35,7 +35,7 @@ def container(settings: Settings) -> Container:
             f"--storage.path={DATA}",
             f"--server.http.listen-addr=0.0.0.0:{PORT}",
             "--disable-reporting",
-            "--stability.level=experimental",  # for queue_config, and nothing else
+            "--stability.level=experimental",  # only for `queue_config`
         ),
         user=f"473:{shipper.ADM}",
         port=PORT,
@@ -50,7 +50,7 @@ def container(settings: Settings) -> Container:
             validate="/bin/alloy validate --stability.level=experimental config.alloy",
             expect={
                 f"{page}/metrics": f'sha256="{hashlib.sha256(text.encode()).hexdigest()}"',
-                # Its metric of the last load says 1 also when a component refuses its new arguments.
+                # The metric of the last load is 1 even if a component refuses its new arguments.
                 f"{page}/-/healthy": "All Alloy components are healthy",
             },
         ),
@@ -58,7 +58,7 @@ def container(settings: Settings) -> Container:
 
 
 def config_file(settings: Settings) -> str:
-    """`config.alloy`."""
+    """The text of `config.alloy`."""
     blocks = [*_sources(settings), *_sinks(settings)]
     return "\n".join(line for block in blocks for line in (*block, ""))
 
@@ -70,7 +70,7 @@ def _sources(settings: Settings) -> Iterator[list[str]]:
     yield _block('discovery.docker "containers"', running, host=host, refresh_interval=shipper.REFRESH)
     own = [_block("rule", **rule) for rule in shipper.own_stack(settings)]
     rules = [_block("rule", **rule) for rule in shipper.RELABELLING if rule["target_label"] != "stream"]
-    # A position belongs to all labels of a container: with its address among them, a restart would lose it.
+    # A position is stored under all labels of a container. If its address were one, a restart would lose the position.
     kept = _block("rule", action="labelkeep", regex="__meta_docker_container_id|container|service|source")
     targets = Raw("discovery.docker.containers.targets")
     yield _block('discovery.relabel "containers"', *own, *rules, kept, targets=targets)
@@ -105,7 +105,7 @@ _PIPELINE = [Raw("loki.process.pipeline.receiver")]
 def _sinks(settings: Settings) -> Iterator[list[str]]:
     stages = [spelled(stage) for stage in log_pipeline.stages(settings)]
     yield _block('loki.process "pipeline"', *stages, forward_to=[Raw("loki.write.loki.receiver")])
-    # A queue of one batch: whatever is in it is lost with a shipper that is killed.
+    # A queue of one batch, because a shipper that is killed loses its queue.
     queue = _block("queue_config", capacity=f"{shipper.BATCH_BYTES}B")
     endpoint = _block(
         "endpoint",
@@ -116,15 +116,15 @@ def _sinks(settings: Settings) -> Iterator[list[str]]:
         remote_timeout=shipper.TIMEOUT,
         min_backoff_period=shipper.FIRST_RETRY,
         max_backoff_period=shipper.LAST_RETRY,
-        max_backoff_retries=0,  # for ever: meanwhile nothing more is read
-        # Loki has taken the streams that it has room for. To wait with the rest would stop everybody's lines.
+        max_backoff_retries=0,  # for ever: meanwhile it reads nothing more
+        # Loki has stored the streams that it has room for. Retrying the rest would hold up the lines of all services.
         retry_on_http_429=False,
     )
     yield _block('loki.write "loki"', endpoint)
 
 
 def spelled(stage: Stage) -> list[str]:
-    """`stage` as the lines of a block in `loki.process`."""
+    """Lines of `stage` as a block inside `loki.process`."""
     return _block(f"stage.{stage.kind}", *map(spelled, stage.stages), **stage.arguments)
 
 
@@ -141,4 +141,4 @@ def _value(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(key)} = {_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)  # texts, numbers and truth are spelled as in JSON
+    return json.dumps(value, ensure_ascii=False)  # strings, numbers and booleans are written as in JSON

@@ -1,8 +1,9 @@
-"""HAProxy in front of every API of the stack that has no login: people, Grafana and the collector reach them through it.
+"""HAProxy in front of every API of the stack that has no login: people, Grafana and the collector reach them through
+it.
 
-Each of them has doors of its own here, and each door lets through what its user needs, by lists of what is allowed: an API
-that grows a path tomorrow does not grow it here. A page of a stranger's in somebody's browser reaches nothing: a name that
-leads here for an hour (DNS rebinding) is no name of ours, and what another site starts is told by the browser itself.
+Each of these clients has ports of its own, with an allow-list of what it needs. A path that a new version of an API
+adds stays closed. Foreign web pages in a browser reach nothing: a host name that points here for a while (DNS
+rebinding) is not one of the stack's names, and the browser itself marks requests that another site starts.
 """
 
 from collections.abc import Collection, Iterator
@@ -17,25 +18,25 @@ from config.settings.publish import ExternalUrls, Page
 
 PORT = METRICS["api_proxy"]
 LOKI_OTLP = "/otlp/v1/logs"
-"""Where Loki takes records by OTLP."""
+"""Path at which Loki receives log records by OTLP."""
 
 PEOPLE, GRAFANA = 10_000, 20_000
-"""What is added to a service's own port: there it is for people (and published), there for Grafana."""
+"""Added to a service's own port: the port for people (which is published), and the one for Grafana."""
 BEHIND_CADDY = GRAFANA + METRICS["grafana"]
-"""Grafana's pages for Caddy, which says who asks."""
+"""Port of Grafana's pages for Caddy, which passes on the client's address."""
 
 Querier = Literal["people", "grafana"]
 QUERIES: dict[Querier, int] = {"people": 1, "grafana": 3}
-"""Queries of one service that run at once for each; more wait, up to `_PATIENCE`. Together they take the memory that Prometheus
-has for queries on a small host (`--query.max-samples`), and leave its rules most of its places."""
+"""Concurrent queries of one service per client; more wait, up to `_PATIENCE`. Together they use the memory that
+Prometheus has for queries on a small host (`--query.max-samples`), and leave most of its query slots to rules."""
 REST = 16
-"""Anything else that one service is asked at once, what it is followed by included."""
+"""All other concurrent requests to one service, including those that follow a stream."""
 _PATIENCE = "30s"
 
 WRONG_PASSWORDS = 10
-"""In five minutes, from one address. Grafana's own bound is by user, so that strangers could lock `admin` out."""
+"""Per address, in five minutes. Grafana's own limit is per user, so strangers could lock `admin` out."""
 
-# Connections of one door at once. One costs up to two buffers of 16 KiB.
+# Concurrent connections per port. One costs up to two buffers of 16 KiB.
 _PEOPLE_AT_ONCE, _GRAFANA_AT_ONCE, _PAGES_AT_ONCE, _COLLECTOR_AT_ONCE, _SENDERS_AT_ONCE = 32, 64, 192, 64, 128
 
 _LABEL = "[A-Za-z0-9_:]+"
@@ -48,16 +49,16 @@ def _paths(*patterns: str) -> str:
 
 @dataclass(frozen=True)
 class Api:
-    """What of an API is let through: regular expressions for whole paths, as they are sent."""
+    """The allowed part of an API: regular expressions that match whole paths, as they are sent."""
 
     pages: str
-    """Read, by people only: pages, what belongs to them, and what the service tells of itself."""
+    """GET, for people only: pages, their assets, and the service's own metrics and health."""
     reads: str = ""
-    """Read, by Grafana too."""
+    """GET, for Grafana too."""
     queries: str = ""
-    """The same, by POST too, and of these only so many run at once."""
+    """GET and POST, for Grafana too. Only a few run at once (`QUERIES`)."""
     writes: tuple[tuple[str, str], ...] = ()
-    """(method, paths) that people need to change something."""
+    """Method and paths of the changes that people may make."""
 
 
 _APIS = {
@@ -104,28 +105,28 @@ _APIS = {
         pages=_paths("/(targets|service-discovery)?", "/static/[A-Za-z0-9_./-]+", "/metrics|/ready"),
     ),
 }  # fmt: skip
-# Not `/probe` and `/scrape`, by which exporters ask whatever address they are told.
+# Not `/probe` and `/scrape`: with these, an exporter requests any address that it is given.
 _EXPORTER = Api(pages=_paths("/(metrics|healthz|-/healthy|-/ready)?"))
 
 QUERIED = frozenset(service for service, api in _APIS.items() if api.queries)
 
 DATA_SOURCES = ("prometheus", "loki", "jaeger", "alertmanager")
-"""Services that Grafana asks."""
+"""Services that Grafana queries."""
 
 
 def port_inside(service: str) -> int:
-    """Where a service has its API in the network."""
+    """Port of the service's API inside the network."""
     return JAEGER_PAGES if service == "jaeger" else METRICS[service]
 
 
 def for_grafana(service: str) -> str:
-    """The address at which Grafana asks `service`: reading only."""
+    """URL at which Grafana queries `service`, read-only."""
     return f"http://api_proxy:{GRAFANA + port_inside(service)}"
 
 
 def published(settings: Settings) -> tuple[str, ...]:
-    """Services that are published here, where the settings say."""
-    own = {"caddy", "api_proxy"}  # the first one is a front of its own
+    """Services that the proxy publishes, as far as the settings publish them."""
+    own = {"caddy", "api_proxy"}  # Caddy publishes its own port
     return tuple(
         service for service in settings.services if service not in own and getattr(settings.publish, service, None)
     )
@@ -229,7 +230,7 @@ frontend metrics
 
 
 def _known(service: str, settings: Settings) -> Iterator[str]:
-    """Rules by which a request is of a page of this very service."""
+    """Rules that refuse a request unless its host name and its origin are those of `service`."""
     fix = ""
     if service in ExternalUrls.model_fields:
         url = urlsplit(settings.url(cast("Page", service)))
@@ -258,7 +259,7 @@ def _for_people(service: str, settings: Settings) -> str:
     api = _EXPORTER if service in EXPORTERS else _APIS[service]
     lines = [f"bind :{PEOPLE + port_inside(service)}", f"maxconn {_PEOPLE_AT_ONCE}", *_known(service, settings)]
     if api.writes:
-        # A form of another site cannot say this.
+        # A form on another site cannot send this content type.
         lines.append(f"{_NO_JSON} if METH_POST !{{ req.hdr(content-type) -m beg -i application/json }}")
     return _section(
         f"frontend people.{service} from people", [*lines, *_only(api, "people"), *_leads(service, "people")]
@@ -266,7 +267,7 @@ def _for_people(service: str, settings: Settings) -> str:
 
 
 def _only(api: Api, querier: Querier) -> Iterator[str]:
-    """Rules that let nothing else through."""
+    """Rules that refuse all that `api` does not allow `querier`."""
     yield from (f"acl read path -m reg '{paths}'" for paths in (api.queries, api.reads) if paths)
     allowed = ["METH_GET read"]
     if api.queries:
@@ -300,11 +301,11 @@ def _server(service: str, port: int, *more: str, host: str | None = None) -> str
 
 
 def _pages_of_grafana(settings: Settings) -> Iterator[str]:
-    """Grafana asks for a password itself; here it gets what bounds the guessing of it, by the address of who guesses."""
+    """Ports of Grafana's pages. Grafana asks for a password itself; the proxy bounds guessing, per client address."""
     yield _section("backend guesses", ["stick-table type ipv6 size 1k expire 5m store gpc0_rate(5m)"])
     doors = {"people.grafana": (PEOPLE + METRICS["grafana"], "src")} if settings.publish.grafana else {}
     if "caddy" in settings.services:
-        # What others say of who they are, Caddy does not hand on.
+        # Caddy does not pass on a client's own `X-Forwarded-For`.
         doors["caddy.grafana"] = (BEHIND_CADDY, "req.hdr_ip(x-forwarded-for,-1)")
     for name, (port, who) in doors.items():
         yield _section(
@@ -326,7 +327,8 @@ def _pages_of_grafana(settings: Settings) -> Iterator[str]:
 
 
 def _for_senders(settings: Settings) -> Iterator[str]:
-    """OTLP by HTTP, which a page could speak. By gRPC no browser can ask without what the collector does not answer."""
+    """OTLP over HTTP, which a web page could speak. gRPC needs no such rules: a browser would need an answer that the
+    collector does not give."""
     yield _section(
         "frontend people.otlp from people",
         [
@@ -342,7 +344,8 @@ def _for_senders(settings: Settings) -> Iterator[str]:
 
 
 def _for_collector(edge: str) -> Iterator[str]:
-    """`edge`: the address at which it finds its doors. What it hands on to those who keep it, from a network that has none of them: spans, and records."""
+    """Ports for the collector, at its address `edge`: it passes spans to Jaeger and records to Loki, and shares no
+    network with either."""
     yield _section(
         "frontend collector.traces",
         [

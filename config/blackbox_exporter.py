@@ -1,4 +1,4 @@
-"""blackbox exporter: tries addresses from outside the services that stand behind them."""
+"""blackbox exporter: probes addresses from outside the services behind them."""
 
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import METRICS
@@ -9,7 +9,7 @@ PORT = METRICS["blackbox_exporter"]
 
 
 def container(settings: Settings) -> Container:
-    """Runs as nobody: none of its probes needs more."""
+    """Runs as `nobody`, because its probes need no more rights."""
     address = settings.listens("blackbox_exporter")
     return Container(
         service="blackbox_exporter",
@@ -30,7 +30,7 @@ def _config(address: str) -> ConfigFiles:
         },
         "tcp_connect": {"prober": "tcp", "timeout": "8s", "tcp": {"preferred_ip_protocol": "ip4"}},
     }
-    # A module that nobody uses carries the version: the exporter shows its modules, but nothing of its file.
+    # An unused module carries the version, because the exporter shows its modules but not its file.
     version = f"version_{digest({'modules': dump(modules)})}"
     return ConfigFiles(
         files={"blackbox.yml": dump({"modules": {**modules, version: {"prober": "tcp"}}})},

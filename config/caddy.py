@@ -1,4 +1,4 @@
-"""Caddy: TLS in front of Grafana, under a domain. It gets the certificate, and renews it, by itself."""
+"""Caddy: TLS in front of Grafana, under a domain. It requests and renews the certificate itself."""
 
 from config.api_proxy import BEHIND_CADDY
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
@@ -11,11 +11,11 @@ PORT = METRICS["caddy"]
 TLS_PORT = 443
 FILE = "Caddyfile"
 DATA = "/var/lib/caddy"
-"""Certificates and their keys. Not `/data`, of which the image makes a part that is root's."""
+"""Folder of certificates and keys. Not `/data`, because a part of that belongs to root in the image."""
 
 
 def container(settings: Settings) -> Container:
-    """Needs `grafana.tls`."""
+    """Requires `grafana.tls`."""
     front = settings.grafana.tls
     assert front is not None  # noqa: S101 - settings.services
     return Container(
@@ -28,7 +28,7 @@ def container(settings: Settings) -> Container:
         environment={"XDG_DATA_HOME": DATA, "XDG_CONFIG_HOME": "/tmp"},  # noqa: S108 - in the container
         data=DATA,
         claims_data=True,
-        # The file of its binary has it, and so does not start without; it is what makes port 443 its own.
+        # The binary file carries this capability, and does not start without it. It is needed to bind port 443.
         capabilities=("CAP_NET_BIND_SERVICE",),
         config=_config(front),
     )
@@ -38,7 +38,7 @@ def _config(front: Tls) -> ConfigFiles:
     version = digest({FILE: caddyfile(front, "")})
     return ConfigFiles(
         files={FILE: caddyfile(front, version)},
-        # To know whether it could start it makes an authority, which must not be the one of root in the data.
+        # The validator creates a certificate authority. It must not be one owned by root in the data folder.
         validate=f"XDG_DATA_HOME=/tmp caddy validate --config {FILE} --adapter caddyfile",
         reload=("caddy", "reload", "--config", f"{DIRECTORY}/{FILE}", "--adapter", "caddyfile"),
         expect={f"http://127.0.0.1:{PORT}/version": version},
@@ -46,7 +46,8 @@ def _config(front: Tls) -> ConfigFiles:
 
 
 def caddyfile(front: Tls, version: str) -> str:
-    """Port 443 alone: an authority can check the domain there too, and nothing needs port 80."""
+    """The `Caddyfile`. It opens only port 443: a certificate authority can check the domain there, so port 80 is not
+    needed."""
     internal = "\n\ttls internal" if front.certificate == "internal" else ""
     return f"""\
 {{

@@ -1,4 +1,4 @@
-"""cAdvisor: what each container uses."""
+"""cAdvisor: resource usage of each container."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from config.settings.units import go_duration, seconds
 
 PORT = METRICS["cadvisor"]
 
-# Left out of what the image would collect: what nobody looks at on one host, or what costs most per container
-# (google/cadvisor issue 2523 measured 15 % of a core with the defaults, 3 % with longer housekeeping).
+# Disabled, because they are of no use on one host, or cost most per container (google/cadvisor issue 2523 measured 15 %
+# of a core with the defaults, 3 % with longer housekeeping).
 _DISABLED = "advtcp,app,cpu_topology,cpuLoad,cpuset,hugetlb,memory_numa,percpu,perf_event,process,referenced_memory,resctrl,sched,tcp,udp"
-# On the host: the engine's ends of the containers' interfaces, which are counted with the containers.
+# The host's ends of the containers' interfaces. They are already counted per container.
 _VIRTUAL_INTERFACES = "lo|veth.*|br-.*|docker.*|ifb.*|cali.*|virbr.*"
-# Served together with metrics that are used, and by nobody here: a third of all its series.
+# Unused metrics, which come with used ones: a third of all its series.
 _UNUSED = (
     "container_memory_failures_total|container_memory_failcnt|container_fs_io_.+|container_fs_sector_.+|"
     "container_fs_(reads|writes)_merged_total|container_fs_(read|write)_seconds_total|container_blkio_.+|container_tasks_state|"
@@ -24,15 +24,15 @@ _UNUSED = (
 )
 
 _HOST = "/rootfs"
-"""Where it has the host's file system, sockets included. cAdvisor itself looks for it there."""
+"""Mount point of the host's file system, sockets included. cAdvisor looks for it here."""
 
 KMSG = "/dev/kmsg"
-"""Where the kernel tells of containers that it killed for memory."""
+"""Device in which the kernel reports the containers that it killed for memory."""
 
 
 def container(settings: Settings) -> Container:
-    """Reads the host's cgroups, the engine's API and that of its containerd, which knows where the containers of images in
-    containerd's own store are; neither privileged nor in the host's namespaces."""
+    """Reads the host's cgroups, the engine's API, and that of its containerd, which knows the containers whose images
+    are in containerd's own store. It is not privileged and shares no namespace with the host."""
     interval = go_duration(seconds(settings.metrics.scrape_interval))
     return Container(
         service="cadvisor",
@@ -41,7 +41,7 @@ def container(settings: Settings) -> Container:
             f"--docker=unix://{_seen(settings.docker.socket)}",
             f"--containerd={_seen(settings.docker.containerd)}",
             "--docker_only=true",
-            # As often as it is scraped: in between nobody would see it (the default is every second).
+            # Once per scrape, because values in between would not be seen (the default is every second).
             f"--housekeeping_interval={interval}",
             f"--max_housekeeping_interval={interval}",
             "--allow_dynamic_housekeeping=false",
@@ -64,14 +64,15 @@ def container(settings: Settings) -> Container:
 
 
 def _seen(path: str) -> str:
-    """Where it sees a path of the host. `/var/run` is a link to `/run` there, which would lead to its own."""
+    """Path inside the container of a `path` on the host. `/var/run` is a link to `/run`, which inside would lead to the
+    container's own."""
     return _HOST + (path.removeprefix("/var") if path.startswith("/var/run/") else path)
 
 
 def metric_relabel_configs() -> list[dict[str, Any]]:
-    """One series per container and metric, labelled by container (`name`) and `service`."""
+    """Rules that leave one series per container and metric, labelled by container (`name`) and `service`."""
     return [
-        # cgroups that are no containers, but for the host's own network interfaces
+        # drops cgroups that are not containers, except the host's own network interfaces
         {
             "source_labels": ["__name__", "id", "name"],
             "regex": r"container_network_.+;/;",
@@ -82,9 +83,9 @@ def metric_relabel_configs() -> list[dict[str, Any]]:
         {"source_labels": ["id", "interface"], "regex": f"/;({_VIRTUAL_INTERFACES})", "action": "drop"},
         {"source_labels": ["__name__"], "regex": _UNUSED, "action": "drop"},
         *service_names.rules("name", "container_label_"),
-        # A new id at each restart would be a new series.
+        # An id changes at each restart, which would start a new series.
         {"source_labels": ["name"], "regex": ".+", "target_label": "id", "replacement": ""},
-        # Of one metric only, where dashboards look for the moment when a service got another one.
+        # Keeps `image` on one metric: dashboards read from it when a service got another image.
         {
             "source_labels": ["__name__", "image"],
             "regex": "container_start_time_seconds;([^@]+).*",

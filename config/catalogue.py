@@ -1,7 +1,7 @@
-"""A row for each service that a stack can run.
+"""The catalogue of services: one row for each service that a stack can run.
 
-The settings `images.<service>`, `memory.<service>` and `publish.<name>`, the ports, the networks and the stacks all come from
-here. The image itself is pinned in `images.yaml`, and the module of the service's name says how it runs.
+The settings `images.<service>`, `memory.<service>` and `publish.<name>`, the ports, the networks and the stacks come
+from here. `images.yaml` pins the image, and the module with the service's name says how it runs.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ MIB = 1024 * 1024
 
 Stack = Literal["metrics", "logs", "traces", "correlation"]
 Zone = Literal["inside", "edge", "users"]
-"""`inside`: the services that keep data, and their clients. `users`: your containers. `edge`: between the two."""
+"""`inside`: services that store data, and their clients. `users`: your containers. `edge`: between the two."""
 
 INSIDE: tuple[Zone, ...] = ("inside",)
 OUTSIDE: tuple[Zone, ...] = ("edge", "users")
@@ -22,12 +22,12 @@ BETWEEN: tuple[Zone, ...] = ("inside", "edge")
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A port that the stack can open on the host: a setting `publish.<name>`."""
+    """A port that the stack can open on the host, set by `publish.<name>`."""
 
     address: str | None = None
-    """`address:port`, unless the stack file says otherwise; None for not at all."""
+    """`address:port` by default; None if the port is closed by default."""
     note: str | None = None
-    """For docs/configuration.md."""
+    """Text for docs/configuration.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,21 +37,22 @@ class Row:
     name: str
     stack: Stack
     memory: int
-    """Its limit on a host of 16 GiB."""
+    """Memory limit on a host of 16 GiB."""
     least: int | None = None
-    """The limit grows with the host, down to this one (docs/performance.md has the measurements); None for one limit on all."""
+    """Minimum of a limit that grows with the host (measured, docs/performance.md); None if the limit is the same on
+    every host."""
     full_on: int = 16 * GIB
-    """The host from which on the limit is `memory`."""
+    """Size of the host from which on the limit is `memory`."""
     most: int | None = None
-    """The highest limit that a stack file may set; None for any."""
+    """Highest limit that a stack file may set; None for no bound."""
     port: int | None = None
-    """Serves its metrics, and its API where it has one: the service's own default, so that its docs apply."""
+    """Port of its metrics, and of its API if it has one. It is the service's default, so the service's own docs apply."""
     publish: Mapping[str, Published] = field(default_factory=dict)
-    """Setting below `publish` → what it opens."""
+    """Name of a setting below `publish` → the port that it opens."""
     zones: tuple[Zone, ...] = INSIDE
-    """Its networks. A stack may select fewer."""
+    """Networks that it joins. A stack may select fewer."""
     edge_address: int | None = None
-    """Its place in the network `edge`. Never change one: running containers would be replaced."""
+    """Index of its address in the network `edge`. Never change one: running containers would be replaced."""
 
 
 def _exporter(name: str, port: int, memory: int, edge_address: int) -> Row:
@@ -165,10 +166,10 @@ SERVICES = tuple(ROWS)
 
 
 def of_stack(stack: Stack) -> tuple[str, ...]:
-    """The services of one stack."""
+    """Names of the services of one stack."""
     return tuple(row.name for row in _ROWS if row.stack == stack)
 
 
 def publications() -> dict[str, Published]:
-    """The settings below `publish`."""
+    """Name of each setting below `publish` → its port."""
     return {name: published for row in _ROWS for name, published in row.publish.items()}

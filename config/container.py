@@ -1,4 +1,4 @@
-"""What a service is, before any resource of it exists: what the modules of this package return."""
+"""Descriptions of services, from which resources are made. The modules of this package return them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Mount:
-    """A path of the host, read-only inside the container."""
+    """A path on the host, mounted read-only in the container."""
 
     host: str
     inside: str
@@ -15,101 +15,105 @@ class Mount:
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret of the stack, as the text of a file."""
+    """A secret of the stack, delivered as a file."""
 
     key: str
-    """One of `settings.SECRETS`."""
+    """Name of the secret, one of `settings.SECRETS`."""
     render: Callable[[str], str] = str
-    """From the secret's value to the file's text."""
+    """Function from the secret's value to the text of the file."""
 
 
 @dataclass(frozen=True)
 class ConfigFiles:
-    """The files of one service, and how a running service takes a new set of them.
+    """The config files of one service, and how the running service loads a new set.
 
-    They stand under `DIRECTORY` in the container. They name each other by relative paths only: an absolute one would
-    make the validator look at the live set instead of the new one.
+    The files are in `DIRECTORY` in the container. They refer to each other by relative paths only: with an absolute
+    path the validator would read the live set instead of the new one.
     """
 
     files: Mapping[str, str]
     """Path below `DIRECTORY` → text."""
     validate: str | None = None
-    """The service's own validator: a command, run in the folder of the new files by the service's own image."""
+    """The service's own validator: a shell command, run by the service's image in the folder of the new files."""
     secrets: Mapping[str, "Secret"] = field(default_factory=dict)
-    """File below `secrets/` → what it holds."""
+    """File name below `secrets/` → its secret."""
     reload: Literal["SIGHUP", "restart", "poll"] | tuple[str, ...] = "SIGHUP"
-    """What makes the service read its files again; `poll`: nothing, it looks after them by itself. Or a command in its
-    container, which fails, with the reason as its output, if the service does not take them."""
+    """How the service is told to read its files again. With `poll` it notices by itself. A tuple is a command in its
+    container, which fails and prints the reason if the service refuses the files."""
     since_start: Mapping[str, str] = field(default_factory=dict)
-    """For a service that reads a part of its files only at its start: URL inside the container → text by which the page
-    tells that part. A process that does not say so is restarted, any other one keeps running."""
+    """For services that read some files only at their start: URL inside the container → text that the page shows once
+    these files are loaded. If the page does not show it, the service is restarted; otherwise it keeps running."""
     expect: Mapping[str, str] = field(default_factory=dict)
-    """URL inside the container → text that the page holds, on one line, once the service runs these very files."""
+    """URL inside the container → text, on one line, that the page shows once the service runs these files."""
 
 
 NOT_ITS_OWN = 125
-"""From this exit code on the engine, a shell or a signal tells it, and not the program (docker-run(1), "Exit Status")."""
+"""Exit codes from here on come from the engine, a shell or a signal, not from the program (docker-run(1), "Exit
+Status")."""
 MOUNT = "/config"
-"""Where a service has the volume with its config files."""
+"""Mount point of the volume with the config files."""
 DIRECTORY = f"{MOUNT}/current"
 
 
 @dataclass(frozen=True)
 class Container:
-    """One service: only what differs from the others. What every container has is in `components/service.py`."""
+    """One service, described by what differs from the others. `components/service.py` adds what all containers have."""
 
     service: str
     command: tuple[str, ...]
     user: str
-    """`uid:gid` as in the official image; config files are readable by the gid."""
+    """`uid:gid` as in the official image. The group can read the config files."""
     port: int | None
-    """Where it serves (metrics, mostly); None for who serves nothing."""
+    """Port that it listens on, mostly for metrics; None if it has no port."""
     published: Mapping[str, int] = field(default_factory=dict)
     """Field of `settings.Publish` → port inside."""
     entrypoint: tuple[str, ...] | None = None
-    """Where the image's own is not what is to run."""
+    """Replaces the entrypoint of the image; None keeps it."""
     tools: bool = True
-    """Whether the official image has busybox (a shell, wget). Where it has not, containers of the image `busybox` load
-    the service's files and ask for its pages."""
+    """Whether the official image has busybox (a shell, wget). If not, containers of the image `busybox` load the
+    service's files and request its pages."""
     health: tuple[str, ...] | None = None
-    """Command that ends with 0 when the service is well; None for images without any tool (Prometheus' `up` tells)."""
+    """Command that exits with 0 if the service is healthy; None if the image has no tool for it (Prometheus' `up` shows
+    it)."""
     grace_seconds: int = 10
-    """Between the signal to stop and the kill."""
+    """Seconds between the stop signal and the kill."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Never secrets: `docker inspect` shows it."""
+    """Environment variables. Never secrets, because `docker inspect` shows them."""
     go_memory_percent: int = 85
-    """What GOMEMLIMIT is of the container's limit: the rest is for stacks, for what the runtime does not count, and for
-    other processes. 0 where it is not set, because the service finds the limit by itself."""
+    """GOMEMLIMIT as a percentage of the container's memory limit. The rest is for stacks, for memory that the runtime
+    does not count, and for other processes. 0 leaves it unset: the service detects the limit itself."""
     data: str | None = None
-    """Where it keeps what must survive: a volume of its own."""
+    """Mount point of the volume for data that must survive; None for no volume."""
     unreadable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """For a service that does not start with damaged data: what it then says (a regular expression) → what of `data` that is,
-    where a group of the expression may be meant (`\\1`). `make up` sets it aside (`operate/damaged_data.py`)."""
+    """For services that do not start with damaged data: regular expression for the error message → the damaged paths
+    below `data`, which may refer to a group of the expression (`\\1`). `make up` sets these aside
+    (`operate/damaged_data.py`)."""
     claims_data: bool = False
-    """Whether the image lacks that folder, so that its volume is root's: the loader of the config files hands it over."""
+    """Whether the image lacks the data folder, so that root owns its volume. Then the config loader changes the owner."""
     still: Literal["paused", "stopped"] = "paused"
-    """How it is held while a backup copies what has just changed. Paused is enough for whoever comes back from a power
-    cut with all that it has; who writes some of it only at its end has to be stopped."""
+    """How a backup quiesces the service while it copies the files that changed last. Pausing is enough for services
+    that survive a power cut; those that write some of their data only when they exit must be stopped."""
     hands_on: bool = False
-    """Whether what it keeps is on its way to another service: a backup takes it first, so that nothing falls between."""
+    """Whether it forwards its data to another service. A backup copies it first, so that no data is missed in between."""
     read_only: bool = True
-    """Its root file system."""
+    """Whether its root file system is read-only."""
     mounts: tuple[Mount, ...] = ()
     empty: tuple[str, ...] = ()
     """Folders that stay empty."""
     devices: tuple[str, ...] = ()
     """Devices of the host, read-only."""
     capabilities: tuple[str, ...] = ()
-    """Added to none, with the `CAP_` prefix (without it every refresh sees a difference)."""
+    """Capabilities, with the `CAP_` prefix (without it every refresh shows a difference). All others are dropped."""
     config: ConfigFiles | None = None
     names: Mapping[str, str] = field(default_factory=dict)
-    """Name → address, for what it must not look up: in its file of hosts."""
+    """Host name → address, in its `/etc/hosts`, for names that it must not look up."""
     alias: str | None = None
-    """How the user's own containers call it in those networks."""
+    """Its host name in your containers' networks."""
     after: tuple[str, ...] = ()
-    """Services of its stack, where they run, that must be well before it starts."""
+    """Services of its stack that must be healthy before it starts, if they run."""
 
 
 def http_health(port: int, path: str = "/metrics", address: str = "127.0.0.1") -> tuple[str, ...]:
-    """A check by the wget of busybox. 127.0.0.1, because localhost may resolve to ::1 where nobody listens."""
+    """A health check with busybox' wget: the command's arguments. The default is 127.0.0.1, because localhost may
+    resolve to ::1, where nothing listens."""
     return ("wget", "-q", "-O", "/dev/null", f"http://{address}:{port}{path}")

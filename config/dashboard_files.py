@@ -1,7 +1,7 @@
-"""Reads and checks the dashboards: ours, and the user's own.
+"""Reads and checks the dashboards: the project's, and your own.
 
-Grafana refuses no dashboard: it logs that it could not read it, or shows panels without data. So this module checks all that
-can be checked without Grafana.
+Grafana refuses no dashboard: it only logs that it could not read one, or shows panels without data. So this module
+checks everything that can be checked without Grafana.
 """
 
 import json
@@ -20,7 +20,7 @@ from config.yaml_text import one_spelling
 
 OURS = Path(__file__).parent.parent / "dashboards" / "json"
 THRESHOLDS = OURS.parent / "thresholds.json"
-"""Which numbers in OURS follow alert thresholds."""
+"""Says which numbers in the dashboards of OURS follow alert thresholds."""
 
 SOURCES = ("prometheus", "loki", "jaeger", "alertmanager")
 """Uids of the data sources."""
@@ -32,13 +32,14 @@ BUILT_IN = ("grafana", "-- Grafana --", "-- Mixed --", "-- Dashboard --", "__exp
 
 
 def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, str]:
-    """Uid → JSON of every dashboard of a stack.
+    """Dashboards of a stack: uid → JSON text.
 
-    Ours show the thresholds of the stack, and no comparison with a past that the stack does not retain. Those of
-    `grafana.dashboards` are files relative to `root`, and stay as they are. `stack_key` names that setting in messages.
+    The project's dashboards show the stack's thresholds, and no comparison with a past that the stack does not retain.
+    Those of `grafana.dashboards` are paths relative to `root`, and stay unchanged. `stack_key` names that setting in
+    messages.
 
     Raises:
-        SettingsError: a file is missing or is no dashboard, a query names an unknown data source, or two dashboards share a uid.
+        SettingsError: a file is missing or is not a dashboard, a query names an unknown data source, or two share a uid.
     """
     files = {f"{file.parent.name}/{file.name}": file for file in sorted(OURS.glob("*.json"))}
     files |= {f"{stack_key}: {path}": root / path for path in settings.grafana.dashboards}
@@ -59,7 +60,8 @@ def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, str]:
 
 
 def _for_stack(dashboard: dict[str, Any], text: str, settings: Settings) -> str:
-    """One of our dashboards with the thresholds and the retention of a stack. Returns `text` if these change nothing."""
+    """One of the project's dashboards with the stack's thresholds and retention. Returns `text` if these change
+    nothing."""
     marks = json.loads(THRESHOLDS.read_text(encoding="utf-8")).get(dashboard["uid"], {})
     dashboard_thresholds.apply(_panels(dashboard), marks, settings.alerts.thresholds)
     _remove_unkept(dashboard, kept_seconds(settings))
@@ -67,7 +69,7 @@ def _for_stack(dashboard: dict[str, Any], text: str, settings: Settings) -> str:
 
 
 def kept_seconds(settings: Settings) -> dict[str, float]:
-    """Uid of a data source → how many seconds a stack retains its data."""
+    """Uid of a data source → seconds that the stack retains its data."""
     return {
         PROMETHEUS: seconds(settings.metrics.retention.time),
         LOKI: seconds(settings.logs.retention.longest),
@@ -75,14 +77,15 @@ def kept_seconds(settings: Settings) -> dict[str, float]:
 
 
 def reach_seconds(expr: str, dashboard: Mapping[str, Any]) -> float:
-    """How many seconds back a query reads when its dashboard opens: the first time range, plus ranges and offsets."""
+    """Seconds that a query reads back when its dashboard opens: the initial time range, plus ranges and offsets."""
     start = _RELATIVE.fullmatch(dashboard.get("time", {}).get("from", ""))
     lengths = [max(map(seconds, each.findall(expr)), default=0) for each in (_OFFSET, _RANGE)]
     return sum(lengths) + (seconds(start[1]) if start else 0)
 
 
 def _remove_unkept(dashboard: dict[str, Any], kept: Mapping[str, float]) -> None:
-    """Removes comparisons that reach beyond `kept`. Prometheus would return nothing, and Loki an error that the panel shows."""
+    """Removes comparisons that reach back further than `kept`. Prometheus would return nothing, and Loki an error in
+    the panel."""
     for panel in _panels(dashboard):
         for target in list(panel.get("targets", ())):
             expr, source = target.get("expr", ""), target.get("datasource", {}).get("uid")
@@ -91,7 +94,7 @@ def _remove_unkept(dashboard: dict[str, Any], kept: Mapping[str, float]) -> None
 
 
 def _problems(dashboard: Any, stem: str, others: Iterable[str]) -> Iterator[str]:
-    """Why Grafana could not show this dashboard, or not as it is."""
+    """Reasons why Grafana could not show this dashboard, or would show it changed."""
     if not isinstance(dashboard, dict) or not isinstance(dashboard.get("panels"), list):
         yield "is no dashboard: it has no panels. Export it from Grafana as JSON, not for sharing"
         return
@@ -122,19 +125,19 @@ def _name_problems(uid: Any, stem: str, others: Iterable[str]) -> Iterator[str]:
 
 
 def unknown_sources(dashboard: dict[str, Any]) -> list[str]:
-    """The data sources that a dashboard names and a stack does not have."""
+    """Data sources that the dashboard names and a stack does not have."""
     return sorted({name for name in _sources(dashboard) if not _known(name)})
 
 
 def _panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All panels, those in closed rows too."""
+    """All panels, including those in collapsed rows."""
     for panel in dashboard["panels"]:
         yield panel
         yield from panel.get("panels", [])
 
 
 def _sources(part: Any) -> Iterator[str]:
-    """The data sources named anywhere in `part`, by uid or, in older dashboards, by name."""
+    """Data sources named anywhere in `part`: by uid or, in older dashboards, by name."""
     if isinstance(part, list):
         for item in part:
             yield from _sources(item)

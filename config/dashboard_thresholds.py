@@ -1,8 +1,8 @@
 """Alert thresholds on the dashboards: a panel turns red where the stack's alert fires.
 
-The files in `dashboards/json` show the default thresholds and load into any Grafana. `dashboards/thresholds.json` says which
-of their numbers follow a setting; a deployment replaces these numbers with those of its stack. Both are written by
-`make dashboards`. One entry, for panel 4 of a dashboard, whose steps are green, orange and red::
+The files in `dashboards/json` show the default thresholds and load into any Grafana. `dashboards/thresholds.json` lists
+the numbers that follow a setting; a deployment replaces them with those of its stack. `make dashboards` writes both.
+For example, panel 4 of a dashboard has green, orange and red steps::
 
     {"overview": {"4": {"settings": ["error_ratio"], "divisors": [null, 5, 1]}}}
 """
@@ -23,21 +23,21 @@ class AlertThreshold:
     """A number on a panel that follows `alerts.thresholds`."""
 
     settings: tuple[str, ...]
-    """Names of the thresholds. With several, the lowest counts."""
+    """Names of the thresholds. If there are several, the lowest value counts."""
     divisor: float = 1
-    """The panel shows the threshold divided by this: for an earlier step, or for another unit."""
+    """Divides the threshold, for an earlier step or another unit."""
 
     def __truediv__(self, divisor: float) -> "AlertThreshold":
         return AlertThreshold(self.settings, self.divisor * divisor)
 
     def value(self, thresholds: Thresholds = DEFAULTS) -> float:
-        """In the unit of a panel: percentages as shares from 0 to 1, time spans in seconds, counts as they are."""
+        """The value in the panel's unit: percentages as ratios from 0 to 1, spans in seconds, counts unchanged."""
         values = [getattr(thresholds, name) for name in self.settings]
         lowest: float = min(seconds(value) if isinstance(value, str) else value for value in values)
         return lowest / (self.divisor * (100 if self._is_percent else 1))
 
     def sentence(self, thresholds: Thresholds = DEFAULTS) -> str:
-        """The sentence of a panel's description that names the threshold: ``Turns red at 5 %, where the alert fires.``"""
+        """The sentence in a panel's description that states the threshold: ``Turns red at 5 %, where the alert fires.``"""
         value = getattr(thresholds, self.settings[0])
         text = f"{value:g} %" if self._is_percent else f"{value:,}" if isinstance(value, int) else str(value)
         return f"Turns red at {text}, where the alert fires."
@@ -48,7 +48,7 @@ class AlertThreshold:
 
 
 def apply(panels: Iterable[dict[str, Any]], marks: Mapping[str, Mapping[str, Any]], thresholds: Thresholds) -> None:
-    """Sets the steps and the descriptions of `panels` to `thresholds`.
+    """Sets the steps and descriptions of `panels` to `thresholds`, in place.
 
     `marks`: id of a panel → its entry in `dashboards/thresholds.json`.
     """

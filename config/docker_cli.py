@@ -1,5 +1,6 @@
-"""What Docker's own tools go by: variables of the environment, and the CLI's config. Nothing here imports more than the
-standard library: `components/activate.py` starts a dozen times in one deployment.
+"""The environment variables and the CLI config that Docker's own tools follow.
+
+Imports only the standard library, because `components/activate.py` starts a dozen times in one deployment.
 """
 
 import json
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 SOCKET = "/var/run/docker.sock"
-"""Where an engine listens, unless its owner has said otherwise."""
+"""Default socket of an engine."""
 VARIABLES = (
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
@@ -20,23 +21,23 @@ VARIABLES = (
     "DOCKER_SSH_OPTS",
     "DOCKER_API_VERSION",
 )
-"""The environment by which Docker's tools and the Docker provider choose an engine and reach it; here the settings alone
-say that. Sources: `client/envvars.go` of Docker v28.5, `internal/provider/provider.go` of terraform-provider-docker v4.5,
-`provider/provider.go` of pulumi-docker 5."""
+"""Variables by which Docker's tools and the Docker provider choose an engine and connect to it. Here only the settings
+decide that. Sources: `client/envvars.go` of Docker v28.5, `internal/provider/provider.go` of terraform-provider-docker
+v4.5, `provider/provider.go` of pulumi-docker 5."""
 MISLEADING = ("DOCKER_CERT_PATH", "DOCKER_CA_MATERIAL", "DOCKER_CERT_MATERIAL", "DOCKER_KEY_MATERIAL")
-"""Those that no input of the provider can overrule: certificates for one engine are used for any other."""
+"""Variables that no input of the provider overrides: certificates for one engine would be used for every other."""
 
 
 def config_file() -> Path:
-    """The Docker CLI's config: logins to registries, the current context."""
+    """Path of the Docker CLI's config: registry logins and the current context."""
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
 
 
 def cli_config() -> dict[str, Any]:
-    """What it says.
+    """The Docker CLI's config; empty if the file does not exist.
 
     Raises:
-        ValueError: it is no JSON object, or cannot be read.
+        ValueError: the file is not a JSON object, or cannot be read.
     """
     path = config_file()
     try:

@@ -1,4 +1,4 @@
-"""Elasticsearch: one node that stores Jaeger's traces. Only this stack's network reaches it."""
+"""Elasticsearch: one node that stores Jaeger's traces. It is reachable only in this stack's network."""
 
 from config.container import Container
 from config.ports import ELASTICSEARCH
@@ -11,7 +11,7 @@ _FLOOD = 512 * MIB
 
 
 def container(settings: Settings) -> Container:
-    """Its settings are variables of its environment, which its image makes options of."""
+    """Configured by environment variables, which the image turns into options."""
     return Container(
         service="elasticsearch",
         command=(),
@@ -34,26 +34,28 @@ def container(settings: Settings) -> Container:
 
 
 def heap(limit_mib: int) -> str:
-    """Half of the container's limit: the rest is for buffers outside the heap, and for the page cache."""
+    """JVM options for a heap of half the container's limit. The rest is for buffers outside the heap and the page
+    cache."""
     return f"-Xms{limit_mib // 2}m -Xmx{limit_mib // 2}m"
 
 
 def watermarks(settings: Settings) -> dict[str, str]:
-    """What is free of the disk when a day gets no index any more (`low`), and when no trace is stored any more (`flood_stage`).
+    """Free disk space below which a new day gets no index (`low`), and below which no trace is stored (`flood_stage`).
 
-    In bytes, by the share of the traces: of a large disk 15 % are room for weeks, and the host's own alerts (`HostDiskFull`, from
-    90 % on) come before.
+    They are bytes, derived from the traces' share of the disk, because 15 % of a large disk would be room for weeks.
+    The host's own alerts (`HostDiskFull`, from 90 % on) fire earlier.
     """
     flood = max(_FLOOD, settings.traces.disk // 20) // MIB
     return {"low": f"{2 * flood}mb", "high": f"{3 * flood // 2}mb", "flood_stage": f"{flood}mb"}
 
 
 def single_node(settings: Settings) -> dict[str, str]:
-    """What Elasticsearch and OpenSearch call alike."""
+    """Settings that Elasticsearch and OpenSearch share."""
     return {
         "cluster.name": "traces",
         "discovery.type": "single-node",
-        # Mapped files need vm.max_map_count on the host, far above most hosts' value. Read ones need no setting.
+        # Memory-mapped files need a vm.max_map_count far above the value of most hosts. Files that are read need no
+        # setting.
         "node.store.allow_mmap": "false",
         **{f"cluster.routing.allocation.disk.watermark.{name}": value for name, value in watermarks(settings).items()},
     }

@@ -10,13 +10,13 @@ PORT = METRICS["elasticsearch_exporter"]
 
 
 def container(settings: Settings) -> Container:
-    """Needs `exporters.elasticsearch`, or a storage of traces to watch."""
+    """Requires `exporters.elasticsearch`, or a trace storage to watch."""
     elasticsearch = settings.watched_elasticsearch
     assert elasticsearch is not None  # noqa: S101 - settings.services
     listens = settings.listens("elasticsearch_exporter")
     config, address = None, f"--es.uri={elasticsearch.url}"
     if "elasticsearch_password" in settings.secrets and settings.exporters.elasticsearch:
-        # The exporter knows no password file, but reads any of its flags from a file (its flag library's `@file`).
+        # The exporter has no option for a password file, but reads any flag from a file (`@file` of its flag library).
         scheme, rest = elasticsearch.url.split("://", 1)
         user = quote(elasticsearch.user or "elastic", safe="")
         flag = Secret(

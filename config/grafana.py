@@ -1,8 +1,8 @@
-"""Grafana: shows metrics, logs and traces, and leads from each to the others.
+"""Grafana: shows metrics, logs and traces, and links them to each other.
 
-Tried with 10.0, the newest that can be built where no image can be pulled; the settings are those of 12 and 13 too. What
-it shows and how it is set up comes from files only: `grafana.sh` keeps an image's own settings from it. Data sources and
-dashboards change while it runs; what stands in `MAIN` needs a restart. `grafana.sh` says how.
+Tested with 10.0, the newest version that can be built where no image can be pulled; the settings also exist in 12 and
+13. Files alone define what it shows and how it is set up: `grafana.sh` keeps the image's own settings out. Data sources
+and dashboards change while it runs; a change of `MAIN` needs a restart. `grafana.sh` explains how.
 """
 
 import json
@@ -24,13 +24,13 @@ DATA = "/var/lib/grafana"
 MAIN = "grafana.ini"
 SCRIPT = Path(__file__).with_suffix(".sh")
 SECRET_KEY = f"{DATA}/secret_key"
-"""The key that the script makes where the stack has none."""
+"""File with the key that the script generates if the stack sets none."""
 FOLDER = "Nervous System"
-"""Where the dashboards are, in Grafana."""
+"""Name of the dashboards' folder in Grafana."""
 COPIES = "/tmp/dashboards"  # noqa: S108 - in the container
-"""Where the script puts the dashboards."""
+"""Folder to which the script copies the dashboards."""
 HOME = "overview"
-"""The dashboard that is shown first, if it is there."""
+"""Uid of the home dashboard, if the stack has it."""
 BUNDLED = (
     "elasticsearch",
     "grafana-postgresql-datasource",
@@ -46,18 +46,18 @@ BUNDLED = (
     "tempo",
     "zipkin",
 )
-"""Data sources that are programs of their own in the official image of 13.2.3: each one runs, used or not, and takes memory
+"""Data sources that run as processes of their own in the official image of 13.2.3: each takes memory, used or not
 (`plugins-bundled` there; `defaultPreinstallPlugins` of its `pkg/setting/setting_plugins.go` without the apps)."""
 TO_TRACE = "Open the trace"
 REVISION = "revision"
-"""Name of the hidden variable by which a dashboard that Grafana serves is known as the declared one."""
+"""Name of the hidden variable that shows whether Grafana serves the declared version of a dashboard."""
 
 
 def container(settings: Settings, dashboards: Mapping[str, str]) -> Container:
-    """`dashboards`: uid → JSON."""
+    """`dashboards`: uid → JSON text."""
     return Container(
         service="grafana",
-        # Not the image's own start script: what that does with the environment is done with files here.
+        # Replaces the image's start script: files do here what that script does with environment variables.
         entrypoint=("/bin/sh",),
         command=(f"{DIRECTORY}/{SCRIPT.name}", "start"),
         user="472:0",
@@ -65,7 +65,7 @@ def container(settings: Settings, dashboards: Mapping[str, str]) -> Container:
         health=http_health(PORT, "/api/health"),
         grace_seconds=30,
         data=DATA,
-        # Its data sources are processes beside it, which hear nothing of the limit.
+        # Its data sources are separate processes, which do not know the limit.
         go_memory_percent=60,
         config=_config(settings, dashboards),
     )
@@ -85,14 +85,14 @@ def _config(settings: Settings, dashboards: Mapping[str, str]) -> ConfigFiles:
             MAIN: _ini(main),
             SCRIPT.name: SCRIPT.read_text(),
             "provisioning/datasources/stack.yml": dump({"apiVersion": 1, "datasources": sources}),
-            # Whose folders are missing, it calls an error at every start.
+            # A missing folder would be logged as an error at every start.
             **{f"provisioning/{kind}/none.yml": "apiVersion: 1\n" for kind in ("alerting", "notifiers", "plugins")},
             "provisioning/dashboards/stack.yml": dump({"apiVersion": 1, "providers": [_provider()]}),
             **{f"dashboards/{uid}.json": text for uid, (text, _) in delivered.items()},
             "declared": "".join(f"{line}\n" for line in declared),
         },
-        # It has no validator: a dashboard that it cannot read is an entry in its log. So `dashboard_files.py` judges them,
-        # and the script asks the running one for each.
+        # Grafana has no validator, and only logs a dashboard that it cannot read. So `dashboard_files.py` checks them,
+        # and the script asks the running Grafana for each.
         secrets={key: Secret(key) for key in (GRAFANA_PASSWORD, GRAFANA_SECRET_KEY) if key in settings.secrets},
         reload=("/bin/sh", f"{DIRECTORY}/{SCRIPT.name}", "reload"),
         since_start=version,
@@ -101,7 +101,7 @@ def _config(settings: Settings, dashboards: Mapping[str, str]) -> ConfigFiles:
 
 
 def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """`grafana.ini`: what differs from the image's own defaults."""
+    """`grafana.ini`, as far as it differs from the image's defaults: section → key → value."""
     url = settings.url("grafana")
     no, yes = "false", "true"
     used = {source["type"] for source in data_sources(settings)}
@@ -115,18 +115,19 @@ def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, di
         "server": {
             "http_port": str(PORT),
             "root_url": f"{url}/",
-            "enable_gzip": no,  # 13 compresses by a library that keeps memory (upstream issue 123017)
+            "enable_gzip": no,  # version 13 compresses with a library that holds on to memory (upstream issue 123017)
         },
-        "database": {"wal": yes},  # the command that changes the password writes beside the server
+        "database": {"wal": yes},  # the command that changes the password writes while the server runs
         "security": {
             "admin_user": "admin",
             "admin_password": f"$__file{{{DIRECTORY}/secrets/{GRAFANA_PASSWORD}}}",
             "secret_key": f"$__file{{{_secret_key(settings)}}}",
-            # It is by user: strangers would lock the admin out, and with it each deployment. `api_proxy` bounds guessing.
+            # Its limit is per user, so strangers could lock out the admin, and with it each deployment. `api_proxy`
+            # bounds guessing.
             "disable_brute_force_login_protection": yes,
             "cookie_secure": yes if url.startswith("https:") else no,
-            # Not `strict`: a link in an alert would lead to the page for the password. What another site may start beside
-            # such a link, `api_proxy` refuses.
+            # Not `strict`: a link in an alert would lead to the login page. Other requests that a foreign site may
+            # start are refused by `api_proxy`.
             "cookie_samesite": "lax",
             "allow_embedding": no,
             "disable_gravatar": yes,
@@ -144,7 +145,7 @@ def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, di
         "plugins": {
             "plugin_admin_enabled": no,
             "public_key_retrieval_disabled": yes,
-            # Else it takes apps and newer data sources from the internet at every start, which nobody has pinned.
+            # Otherwise it downloads unpinned apps and newer data sources from the internet at every start.
             "preinstall_disabled": yes,
             "disable_plugins": ",".join(kind for kind in BUNDLED if kind not in used),
         },
@@ -184,8 +185,8 @@ def _provider() -> dict[str, Any]:
 
 
 def data_sources(settings: Settings) -> list[dict[str, Any]]:
-    """What dashboards and links ask, by uids that never change. `$$` is a `$` that Grafana does not take for a variable of
-    its environment."""
+    """The data sources that dashboards and links query, under fixed uids. `$$` is a literal `$`: Grafana replaces
+    variables of its environment in these files."""
     sources: list[dict[str, Any]] = [
         _source(
             "Prometheus",
@@ -236,18 +237,18 @@ def _source(name: str, url: str, **more: Any) -> dict[str, Any]:
 
 
 def _exemplar_to_trace() -> dict[str, str]:
-    """By an address: as a link of a data source it would be a query in the language of Tempo, which Jaeger's does not answer
-    (`getDataLinks` of the package @grafana/prometheus, 12.4 and 13)."""
+    """Link from an exemplar to its trace, by URL. As a link to a data source it would be a query in Tempo's language,
+    which Jaeger's data source does not answer (`getDataLinks` of the package @grafana/prometheus, 12.4 and 13)."""
     address = links.trace("${__value.raw}", *links.SHOWN)
     return {"name": "trace_id", "url": address.replace("$", "$$"), "urlDisplayLabel": TO_TRACE}
 
 
 def _line_to_trace() -> dict[str, str]:
-    """A field of its own. Called like the label it would take the label's place in tables, whose cells would then have two
-    links to the trace."""
+    """A separate field that links a log line to its trace. Under the label's name it would replace the label in tables,
+    whose cells would then have two links to the trace."""
     return {
         "name": "Trace",
-        "matcherType": "label",  # which structured metadata counts as
+        "matcherType": "label",  # structured metadata counts as labels
         "matcherRegex": "^trace_id$$",
         "url": "$${__value.raw}",
         "datasourceUid": links.JAEGER,
@@ -256,12 +257,13 @@ def _line_to_trace() -> dict[str, str]:
 
 
 _OF_SPAN = f'service=`$${{__span.tags["{links.SERVICE_TAG}"]}}`'
-"""Matcher for the service of a span. Spans from before the tag have no such value: then Grafana shows no link to logs, while
-its `__tags` would be empty, and a selector of nothing is refused. In backticks, so that a quote in a name ends nothing."""
+"""Matcher for the service of a span. Spans stored before the tag existed have no value for it, and Grafana then shows
+no link to logs; its `__tags` would be empty, and Loki refuses an empty selector. Backticks, so that a quote in a name
+does not end the string."""
 
 
 def _traces_to_logs() -> dict[str, Any]:
-    """From a span to the lines of its service that were written for its trace."""
+    """Link from a span to the log lines that its service wrote for its trace."""
     return {
         "datasourceUid": links.LOKI,
         "spanStartTimeShift": "-5m",
@@ -272,7 +274,7 @@ def _traces_to_logs() -> dict[str, Any]:
 
 
 def _traces_to_metrics() -> dict[str, Any]:
-    """From a span to what the collector counts of the spans of its service."""
+    """Link from a span to the collector's span metrics of its service."""
     calls, failed = (
         f"traces_span_metrics_calls_total{{{_OF_SPAN}{more}}}" for more in ("", ',status_code="STATUS_CODE_ERROR"')
     )
@@ -290,7 +292,7 @@ def _traces_to_metrics() -> dict[str, Any]:
 
 
 def marked(text: str) -> tuple[str, str]:
-    """A dashboard with its digest as a variable that nobody sees, and that digest."""
+    """The dashboard with its digest in a hidden variable, and the digest."""
     dashboard = json.loads(text)
     revision = digest({"": text})
     variables = dashboard.setdefault("templating", {}).setdefault("list", [])

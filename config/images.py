@@ -1,4 +1,4 @@
-"""Image references: pinned in ``images.yaml``, overridable per stack, or taken from a mirror."""
+"""Image references: pinned in ``images.yaml``, overridden per stack, or taken from a mirror."""
 
 import re
 from dataclasses import dataclass
@@ -12,21 +12,22 @@ PINS = Path(__file__).with_name("images.yaml")
 Version = tuple[int, ...]
 
 JAEGER_WITHOUT_SEARCH: Version = (2, 21, 0)
-"""The first version of Jaeger without `/api/traces?service=…`, by which Grafana's Jaeger data source searches (jaeger #9260)."""
+"""First version of Jaeger without `/api/traces?service=…`, which Grafana's Jaeger data source uses to search (jaeger
+#9260)."""
 
 
 @dataclass(frozen=True)
 class Pin:
-    """One image of ``images.yaml``."""
+    """One image in ``images.yaml``."""
 
     repository: str
     tag: str
     digest: str | None = None
-    """``sha256:…`` of the multi-arch index; None where none could be confirmed: such a service needs an override."""
+    """``sha256:…`` of the multi-arch index; None if it could not be confirmed: then the service needs an override."""
 
     @property
     def reference(self) -> str:
-        """``repository:tag@digest``: the tag is for people, the engine goes by the digest."""
+        """``repository:tag@digest``: the tag is for readers, the engine uses the digest."""
         return f"{self.repository}:{self.tag}" + (f"@{self.digest}" if self.digest else "")
 
 
@@ -37,7 +38,8 @@ def pins() -> dict[str, Pin]:
 
 
 def version(image: str) -> Version | None:
-    """The version that a reference names, by its tag or by the digest of a pin; None where neither tells."""
+    """The version in a reference, by its tag or by the digest of a pin; None if neither tells. ``jaeger:2.13.0`` gives
+    ``(2, 13, 0)``."""
     if ":" not in image.partition("@")[0].rpartition("/")[2]:
         image = next((pin.reference for pin in pins().values() if pin.digest == image.partition("@")[2]), image)
     found = re.search(r":v?(\d+)\.(\d+)(?:\.(\d+))?[^/]*$", image.partition("@")[0])
@@ -45,21 +47,21 @@ def version(image: str) -> Version | None:
 
 
 def _has_registry(reference: str) -> bool:
-    """Docker's own rule: the first component is a host when it holds a dot or a colon, or is `localhost`."""
+    """Docker's own rule: the first component is a registry if it contains a dot or a colon, or is `localhost`."""
     first, slash, _ = reference.partition("/")
     return bool(slash) and ("." in first or ":" in first or first == "localhost")
 
 
 def on_mirror(reference: str, mirror: str) -> str:
-    """The same image on `mirror` (``host[:port][/path]``), which holds it under its path without the registry."""
+    """The same image on `mirror` (``host[:port][/path]``), under its path without the registry."""
     path = reference.partition("/")[2] if _has_registry(reference) else reference
     return f"{mirror.rstrip('/')}/{path}"
 
 
 def resolve(service: str, override: str | None, mirror: str | None) -> str:
-    """Reference that goes into the container.
+    """The reference that the container uses.
 
-    An override that names its registry is taken as written. Everything else comes from the mirror, when there is one.
+    An override that names its registry is used as written. Everything else comes from the mirror, if there is one.
     """
     if override and (mirror is None or _has_registry(override)):
         return override

@@ -1,8 +1,8 @@
-"""Jaeger v2: keeps the traces that the collector sends, and shows them.
+"""Jaeger v2: stores the traces that the collector sends, and shows them.
 
-Tried with 2.13; the options are those of 2.19 to 2.21 too, or depend on the version that the image's tag names. Indices have
+Tested with 2.13. The options also exist in 2.19 to 2.21, or depend on the version in the image's tag. Indices set
 neither `rotation`, which came with 2.20, nor the older options, which 2.20 and later refuse: the default of both is one
-index a day.
+index per day.
 """
 
 from typing import Any
@@ -23,13 +23,14 @@ _DAMAGED = (
     "initialize storage '[^']+': (manifest has (bad magic|checksum mismatch|unsupported version: [0-9]{2})|.*might be corrupted"
     "|file does not exist for table|Encryption key mismatch)"  # nothing is encrypted here
 )
-"""Badger 4.8, of a damaged manifest, key registry, or a table that is gone. The versions of manifests have one digit."""
+"""Errors of Badger 4.8 for a damaged manifest or key registry, or a missing table. Versions of manifests have one
+digit."""
 STORAGE, METRIC_STORAGE = "traces", "spans"
-"""What its config calls the two."""
+"""Names of the two storages in its config."""
 
 
 def container(settings: Settings) -> Container:
-    """Its data is its own with `badger` only."""
+    """Has a data volume only with `badger`."""
     embedded = settings.traces.storage == "badger"
     has_password = "traces_password" in settings.secrets and settings.traces.cluster is not None
     return Container(
@@ -39,19 +40,19 @@ def container(settings: Settings) -> Container:
         port=PORT,
         health=http_health(JAEGER_STATUS, "/status"),
         grace_seconds=30,
-        environment={"OTEL_TRACES_SAMPLER": "always_off"},  # else it stores a trace of each query that it answers
+        environment={"OTEL_TRACES_SAMPLER": "always_off"},  # otherwise it stores a trace of each query that it answers
         data=BADGER if embedded else None,
-        unreadable={_DAMAGED: ("keys", "values")},  # of Badger's files none is of use without the others
-        still="stopped",  # it cuts files of 2 GiB, mostly holes, to their length at its end
+        unreadable={_DAMAGED: ("keys", "values")},  # Badger's files are useless without each other
+        still="stopped",  # when it exits, it truncates sparse files of 2 GiB to their length
         claims_data=embedded,
         config=_config(settings, with_password=has_password),
         names=scrape_proxy.cluster_names(settings),
-        after=("elasticsearch", "opensearch"),  # without its storage it does not start
+        after=("elasticsearch", "opensearch"),  # it does not start without its storage
     )
 
 
 def version(settings: Settings) -> str:
-    """Digest of the files, which the running Jaeger shows as a label."""
+    """Digest of the files. The running Jaeger exposes it as a label."""
     return digest({MAIN: dump(main_file(settings))})
 
 
@@ -62,15 +63,15 @@ def _config(settings: Settings, *, with_password: bool) -> ConfigFiles:
         files={MAIN: dump(dollars_doubled(main))},
         validate=f"/cmd/jaeger/jaeger-linux validate --config={MAIN}",
         secrets={"traces_password": Secret("traces_password")} if with_password else {},
-        reload="restart",  # the collector's queue holds what comes meanwhile
+        reload="restart",  # the collector queues spans meanwhile
         expect={f"http://127.0.0.1:{PORT}/metrics": f'config_version="{running}"'},
     )
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
-    """`jaeger.yml`."""
+    """The content of `jaeger.yml`."""
     prometheus = {"endpoint": f"http://prometheus:{METRICS['prometheus']}"}
-    # As the collector names its span metrics.
+    # The collector's naming of span metrics.
     span_metrics = {"normalize_calls": True, "normalize_duration": True, "latency_unit": "s"}
     return {
         "extensions": {
@@ -88,7 +89,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
         "exporters": {"jaeger_storage_exporter": {"trace_storage": STORAGE}},
         "service": {
             "extensions": ["healthcheckv2", "jaeger_storage", "jaeger_query"],
-            # No batch between: the collector is told of a span only when it is stored, and keeps it until then.
+            # No batch processor: a span is acknowledged only once it is stored, and the collector keeps it until then.
             "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["jaeger_storage_exporter"]}},
             "telemetry": {
                 "resource": {"service.name": "jaeger"},
@@ -112,12 +113,12 @@ def _backend(settings: Settings) -> dict[str, Any]:
     if traces.cluster and traces.cluster.user:
         password = f"{DIRECTORY}/secrets/traces_password"
         authentication = {"auth": {"basic": {"username": traces.cluster.user, "password_file": password}}}
-    once = {"shards": 1, "replicas": 0}  # the defaults are 5 and 1: a single node would be yellow for ever
+    once = {"shards": 1, "replicas": 0}  # the defaults are 5 and 1: a single node would stay yellow for ever
     return {
         "server_urls": [storage_url(settings)],
         **authentication,
         **_waits_for_storage(settings.image("jaeger")),
-        # Its default is three days: older traces would be there, and not be found.
+        # The default, three days, would hide older traces that are still stored.
         "max_span_age": go_duration(retention + DAY_SECONDS),
         "indices": dict.fromkeys(("spans", "services", "dependencies", "sampling"), once),
     }
@@ -127,11 +128,12 @@ _WRITE_MODE_SINCE = (2, 21, 0)
 
 
 def _waits_for_storage(image: str) -> dict[str, str]:
-    """Makes the collector hear of a write that failed, so that it keeps the spans.
+    """Options that report a failed write to the collector, so that it keeps the spans.
 
-    Up to 2.19 it takes nothing while its storage is away. 2.20 says yes and loses the spans: it has a writer in bulk that
-    gives up what failed (`BulkIndexer` of its `esclient/bulk.go`), and no other. Later ones write at once if they are told
-    to; a document that is refused for good is given up then, or it would be tried for ever.
+    Up to 2.19, Jaeger accepts nothing while its storage is away. 2.20 accepts the spans and loses them: its only writer
+    is a bulk writer that drops failed writes (`BulkIndexer` of its `esclient/bulk.go`). Later versions can write
+    synchronously. They then drop a document that the storage refuses for good, which would otherwise be retried for
+    ever.
     """
     found = images.version(image)
     if found and found < _WRITE_MODE_SINCE:
@@ -140,6 +142,6 @@ def _waits_for_storage(image: str) -> dict[str, str]:
 
 
 def storage_url(settings: Settings) -> str:
-    """Of Elasticsearch or OpenSearch."""
+    """URL of Elasticsearch or OpenSearch."""
     cluster = settings.traces.cluster
     return cluster.url if cluster else f"http://{settings.traces.storage}:{ELASTICSEARCH}"

@@ -1,6 +1,6 @@
-"""Retention of traces in Elasticsearch and OpenSearch: Jaeger itself never deletes an index.
+"""Retention of traces in Elasticsearch and OpenSearch, because Jaeger itself never deletes an index.
 
-Jaeger's own cleaner runs once an hour. When it last did its work goes to the collector, as a metric.
+Runs Jaeger's own cleaner once an hour. The time of the last success goes to the collector as a metric.
 """
 
 import json
@@ -38,7 +38,7 @@ done
 
 
 def container(settings: Settings) -> Container:
-    """The cleaner has no loop of its own: a script of the image's shell is its entrypoint."""
+    """The cleaner has no loop of its own, so its entrypoint is a script for the image's shell."""
     has_password = settings.traces.cluster is not None and "traces_password" in settings.secrets
     return Container(
         service="jaeger_es_index_cleaner",
@@ -58,8 +58,8 @@ def container(settings: Settings) -> Container:
 
 
 def script(settings: Settings, *, with_password: bool) -> str:
-    """`clean.sh`. An index holds a day and goes when its first span is a day older than the retention: so the last one
-    has had its time."""
+    """The text of `clean.sh`. An index holds one day. It is deleted one day after its first span has reached the
+    retention, so that its last span has reached it too."""
     cluster = settings.traces.cluster
     password = ""
     if with_password and cluster:
@@ -77,7 +77,7 @@ def script(settings: Settings, *, with_password: bool) -> str:
 
 
 def _metric() -> str:
-    """Request of OTLP, with the shell's variables in it."""
+    """OTLP request in JSON, with shell variables in it."""
     point = {"timeUnixNano": "'$now'000000000", "asDouble": "'$last'"}
     gauge: dict[str, Any] = {"name": RETENTION_SUCCESS, "gauge": {"dataPoints": [point]}}
     service = {"key": "service.name", "value": {"stringValue": "jaeger_es_index_cleaner"}}

@@ -1,4 +1,4 @@
-"""What a line says of itself in the fields of JSON and logfmt, and in the usual places of a text."""
+"""Fields of log lines: extracted from JSON and logfmt, and from the usual places in text."""
 
 from collections.abc import Iterator
 
@@ -32,19 +32,19 @@ _FIELDS = {
     ),
     "request": ("request", "http.request"),
 }  # fmt: skip
-"""What is looked for in JSON and logfmt → the names it goes by. All that are found are listed in this order, for the first
-of them may say nothing. A dot stands for itself or for an object in an object."""
+"""Field → the names that it has in JSON and logfmt. All names that are present are listed in this order, because the
+first one may hold no usable value. A dot stands for itself or for a nested object."""
 
 LIKE_JSON = r"^\W{0,4}\{"
-"""Also what is JSON but for a NaN, its end, or a mark of the byte order before it; and what Python prints of a dict."""
+"""Also matches broken JSON (a NaN, a missing end, a byte order mark in front), and a Python dict as printed."""
 _LOGFMT = r"""^[A-Za-z_@][\w.@-]*=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)(?:\s|$)"""
 _METHOD = "GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT"
 
 
 def parse() -> Iterator[Stage]:
-    """Extracts `<what>_in_json`, each name of logfmt, and `<what>_in_text`."""
+    """Extracts `<field>_in_json`, each name of logfmt, and `<field>_in_text`."""
     expressions = {f"{what}_in_json": _all_of(names) for what, names in _FIELDS.items()}
-    # Where the line is no JSON, the level is looked for in its text.
+    # If the line is not valid JSON, the level is searched in its text.
     level = regex(
         r"""["']@?(?:log[_.]?)?(?i:level|lvl|severity|levelname|level_name)["']\s*:\s*["']?(?P<level_in_broken>\w+)"""
     )
@@ -53,7 +53,7 @@ def parse() -> Iterator[Stage]:
     yield match(f"|~ {logql(_LOGFMT)}", stage("logfmt", mapping=names), regex("^(?P<is_logfmt>.)"))
     request = rf'"(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) HTTP/[\d.]+"(?:(?: from \S+ -)? (?P<status_in_text>\d{{3}})\b)?'
     haproxy = regex(r" -?\d+(?:/-?\d+){3}/\+?\d+ (?P<status_in_text>\d{3}) ")
-    columns = r"\| +(?P<status_in_text>\d{3}) +\|"  # of Gin and Fiber
+    columns = r"\| +(?P<status_in_text>\d{3}) +\|"  # as written by Gin and Fiber
     rest = rf"(?:.*\| +(?P<method_in_text>{_METHOD}) +\|? *\"?(?P<path_in_text>[^\s\"]+))?"
     morgan = rf"^(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) (?P<status_in_text>\d{{3}})\b"
     rails = r"\bCompleted (?P<status_in_text>\d{3}) [A-Z]"
@@ -67,7 +67,7 @@ def parse() -> Iterator[Stage]:
 
 
 def _all_of(names: tuple[str, ...]) -> str:
-    """JMESPath: the values of all `names` that are there, as texts with `\\x01` between them."""
+    """JMESPath expression for the values of all `names` that are present, as text joined by `\\x01`."""
     return f"join('\x01', map(&to_string(@), [{', '.join(map(_jmespath, names))}][?@]))"
 
 
@@ -77,15 +77,16 @@ def _jmespath(name: str) -> str:
 
 
 def _logfmt(name: str) -> str:
-    """The name under which a field of logfmt is extracted: templates know no dots in names."""
+    """Name under which a logfmt field is extracted, because names in templates cannot have dots: `log.level` →
+    `f_log_2elevel`."""
     return "f_" + "".join(letter if letter.isalnum() else f"_{ord(letter):x}" for letter in name)
 
 
 def first(what: str, variable: str, body: str, *more: str) -> str:
-    """Template: `body` for each text that may be `what`, the likelier first, until it has set `variable`. `more` are names
-    that were extracted.
+    """Template that runs `body` for each candidate for `what`, the likeliest first, until it has set `variable`.
 
-    To look at a name costs as much whether it is there or not, so the many of logfmt are left out of other lines.
+    `more` are further extracted names. Looking up a name costs the same whether it is present or not, so the many
+    logfmt names are only looked up in logfmt lines.
     """
     each = f"{{{{ if and . (not {variable}) }}}}{body}{{{{ end }}}}{{{{ end }}}}"
     of_json = rf'{{{{ with .{what}_in_json }}}}{{{{ range splitList "\x01" . }}}}{each}{{{{ end }}}}'

@@ -1,4 +1,4 @@
-"""The level of a line, whatever logger wrote it."""
+"""The level of a log line, whichever logger wrote it."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +13,7 @@ LEVELS: Mapping[Level, str] = {
     "error": "error err erro eror e severe fail failure 3 50 400",
     "fatal": "fatal ftl fata f critical crit c panic pani dpanic alert emerg emergency 0 1 2 60 500 550 600",
 }
-"""How services spell their levels. Numbers: syslog's severities (0 to 7), those of pino and bunyan (10 to 60), and Monolog's
+"""Level → its spellings. Numbers are the severities of syslog (0 to 7), of pino and bunyan (10 to 60), and of Monolog
 (100 to 600)."""
 _ALSO: Mapping[Level, str] = {
     "info": "success system strict",
@@ -26,14 +26,14 @@ _WORDS = "|".join(word for words in LEVELS.values() for word in words.split() if
 _REDIS = {".": "debug", "-": "debug", "*": "info", "#": "warn"}
 
 ALIGNED = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL)\b"
-"""Levels that loggers align to the right, so that their lines begin with blanks."""
+"""Levels that loggers right-align, so that their lines begin with blanks."""
 
 _TEXT = "|".join((
     rf"^[\[\s]*\d[\s\d:.,TZ+/\]-]*\s(?P<level_stamped>(?i:{_WORDS}))\b",
     rf"^(?P<level_first>(?i:{_WORDS}))(?::|\[\d)",
     r"^\[(?P<level_tornado>[DIWEC]) \d{6} ",
     r"^(?P<level_klog>[IWEF])\d{4}(?:\d{4})? \d\d:\d\d:\d\d",
-    # Not beyond a quote: in a request, TRACE is a method.
+    # Stops at a quote, because TRACE in a request is a method.
     (rf'^[^\n"]{{0,200}}?(?:[\[(<|]\s*(?:[\w-]+:)?(?P<level_bracketed>(?i:{_WORDS}|success|system))\s*[\])>|]'
     rf"|PHP (?P<level_php>Fatal|Parse|Recoverable|Warning|Notice|Deprecated|Strict)\b|\b(?P<level_capital>{_WORDS.upper()})\b)"),
 ))  # fmt: skip
@@ -54,7 +54,8 @@ _FIRST_WORD = (
 
 
 def _looked_up(word: str) -> str:
-    """Sets `$level` to what `$table` says of `word`: a text is searched in a tenth of the time that a map is made in."""
+    """Template that sets `$level` to the entry of `word` in `$table`. Searching a text takes a tenth of the time of
+    building a map."""
     return (
         f'{{{{ $parts := splitList (printf " %s=" {word}) $table }}}}'
         '{{ if eq (len $parts) 2 }}{{ $level = index (splitList " " (index $parts 1)) 0 }}{{ end }}'
@@ -62,7 +63,7 @@ def _looked_up(word: str) -> str:
 
 
 def level() -> Iterator[Stage]:
-    """The label `level`: what a line says of itself, and of what it tells."""
+    """Stages that set the label `level`: from what the line states, or from what it reports."""
     yield match(
         f"!~ {logql(LIKE_JSON)}",
         regex(_TEXT),
@@ -72,7 +73,7 @@ def level() -> Iterator[Stage]:
     spelled = [(word, level) for words in (LEVELS, _ALSO) for level, text in words.items() for word in text.split()]
     table = " ".join(("", *(f"{word}={level}" for word, level in spelled), ""))
     redis = " ".join(f'"{mark}" "{level}"' for mark, level in _REDIS.items())
-    # ERROR+2, D1, or with the colours of a terminal.
+    # ERROR+2, D1, or with terminal colours.
     said = f"{_looked_up('(ToLower .)')}{{{{ if not $level }}}}{_looked_up(_FIRST_WORD)}{{{{ end }}}}"
     of_text = ("of_journal", "klog", "tornado", "stamped", "first", "php", "bracketed")
     of_status = '{{ if eq (len .) 3 }}{{ $level = ternary "error" "info" (hasPrefix "5" .) }}{{ end }}'
@@ -80,7 +81,7 @@ def level() -> Iterator[Stage]:
         "level",
         f'{{{{ $level := "" }}}}{{{{ $table := "{table}" }}}}'
         + first("level", "$level", said, *(f"level_{name}" for name in of_text))
-        # Whatever the line before a trace says of itself, together they are an error.
+        # A line joined with a stack trace is an error, unless it states warn or fatal.
         + '{{ if .fatal }}{{ $level = "fatal" }}'
         '{{ else if and .failed (not (has $level (list "warn" "fatal"))) }}{{ $level = "error" }}'
         "{{ else if not $level }}"

@@ -1,4 +1,4 @@
-"""How the shippers mask: the catalogue of `config/masking.py` as stages of their pipeline."""
+"""Masking in the shippers: the catalogue of `config/masking.py` as stages of their pipeline."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from config import masking
 from config.log_stages import Stage, logql, match, stage, template
 from config.settings import Settings
 
-SECRET = "<secret>"  # noqa: S105 - what stands in its place
+SECRET = "<secret>"  # noqa: S105 - the replacement
 
 _LUHN = (
     '{{ $digits := regexReplaceAll "[^0-9]" .Value "" }}{{ $count := len $digits }}{{ $sum := 0 }}'
@@ -20,12 +20,16 @@ _LUHN = (
     "{{ $sum = add $sum $digit }}{{ end }}"
     "{{ if eq (mod $sum 10) 0 }}<card>{{ else }}{{ .Value }}{{ end }}"
 )
-"""The card's check digit decides."""
+"""Masks a number only if its check digit is that of a card."""
 
 
 def masks(settings: Settings) -> Iterator[Stage]:
-    """Regular expressions are slow, so lines that cannot hold anything to mask pass by: words are looked for first, all in
-    one template. It finds a letter for each kind that a line may hold, and the label with these letters selects."""
+    """Stages that mask secrets, e-mail addresses, card numbers and the stack's own expressions.
+
+    Regular expressions are slow, so lines that cannot hold anything to mask skip them. One template searches for all
+    words. It prints a letter for each kind of secret that a line may hold, and a label with these letters selects the
+    expressions.
+    """
     kinds = [(words, list(of_kind)) for words, of_kind in groupby(masking.SECRETS, lambda mask: mask.words)]
     kinds.append((masking.EMAIL.words, [masking.EMAIL]))
     letters = ascii_lowercase[: len(kinds)]
@@ -48,12 +52,12 @@ def masks(settings: Settings) -> Iterator[Stage]:
 _HINTS = (
     "a_", "ox", "t_", "w", "&", "@", "gh", "den", "ey", "hv", "pr", "pi", "40", "si", "aut", "ss", "k", "_", "-", "re",
 )  # fmt: skip
-"""Words are looked for only in lines that hold the first of these that is in the word: with these, a third of the looks that
-there were with none, at lines of web services. Whatever stands here, the same is found."""
+"""Words are searched only in lines that contain the first of these that is part of the word. For lines of web services,
+this needs a third of the searches. The choice of hints does not change what is found."""
 
 
 def _looks(words: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Template that prints the letter of each word that is in `$line`, maybe more than once."""
+    """Template that prints the letter of each word that `$line` contains, possibly more than once."""
     by_hint: dict[str, dict[str, list[str]]] = {}
     for word, letter in words:
         hint = next((hint for hint in _HINTS if hint in word), "")
@@ -64,7 +68,7 @@ def _looks(words: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _either(words: Iterable[str], then: str) -> str:
-    """`then` where one of `words` is in the line."""
+    """Template for `then` if the line contains one of `words`."""
     looks = [f"contains {json.dumps(word)} $line" for word in words]
     either = looks[0] if len(looks) == 1 else "or " + " ".join(f"({look})" for look in looks)
     return f"{{{{ if {either} }}}}{then}{{{{ end }}}}"

@@ -1,11 +1,12 @@
-"""What becomes of a log line on its way to Loki: one description for both shippers.
+"""The pipeline of a log line on its way to Loki, described once for both shippers.
 
-Promtail and Alloy know the same stages by nearly the same names: `config/promtail.py` and `config/alloy.py` only spell
-them. A stage works on a line and on what stages before it have extracted from it, a map of names that no label shows.
+Promtail and Alloy have the same stages under almost the same names; `config/promtail.py` and `config/alloy.py` only
+spell them. A stage works on the line, and on the values that earlier stages have extracted from it, which are not
+labels.
 
-Every line leaves with the labels `service`, `level` and `source` (docker, file or system), of few values each; what has many (trace and
-span id, container, file) is structured metadata. Lines of one container keep its name and stream as labels until the
-end: stack traces are joined by them.
+Every line leaves with the labels `service`, `level` and `source` (docker, file or system), which have few values each.
+Fields with many values (trace id, span id, container, file) become structured metadata. Lines of a container keep its
+name and stream as labels until the end, because stack traces are joined by them.
 """
 
 from collections.abc import Iterator
@@ -18,19 +19,19 @@ from config.log_times import times
 from config.settings import Settings
 
 LABELS = ("service", "level", "source")
-"""All that a line may have: anything else that finds its way into the labels is removed."""
+"""The only labels that a line may have. All others are removed."""
 
 HEALTH_CHECK = "health_check"
-"""`reason` in the shippers' metric of dropped lines."""
+"""Value of `reason` in the shippers' metric of dropped lines."""
 
 JOIN_LINES = 256
-"""A block longer than this is cut in two: Java's longest traces have about 200 lines."""
+"""A longer block is split. Java's longest stack traces have about 200 lines."""
 JOIN_WAIT = "1s"
-"""How long the end of a block is waited for: a process writes its trace within milliseconds."""
+"""How long a block waits for its next line. A process writes its stack trace within milliseconds."""
 
 
 def stages(settings: Settings) -> list[Stage]:
-    """The whole pipeline, in its order."""
+    """The whole pipeline, in order."""
     return [
         stage("decolorize"),
         *_file_service(settings),
@@ -47,7 +48,7 @@ def stages(settings: Settings) -> list[Stage]:
 
 
 def _file_service(settings: Settings) -> Iterator[Stage]:
-    """`<folder>/<service>/….log` or `<folder>/<service>.log`."""
+    """Sets `service` from the path: `<folder>/<service>/….log` or `<folder>/<service>.log`."""
     folder = settings.logs.files.rstrip("/").replace(".", r"\.")
     service = stage("regex", source="filename", expression=rf"^{folder}/(?P<service>[^/]+?)(?:/.*|\.log)$")
     yield match('{source="file"}', service, stage("labels", values={"service": "service"}))
@@ -56,7 +57,7 @@ def _file_service(settings: Settings) -> Iterator[Stage]:
 # Blocks of lines.
 
 _CONTINUES = (
-    r"\s",  # frames of Python, Java, Node and Go, and anything else that is indented
+    r"\s",  # stack frames of Python, Java, Node and Go, and all other indented lines
     r"$",
     r"[\]})>]+[,;]?$",  # the end of an indented structure
     r"Traceback \(most recent call last\):",
@@ -66,10 +67,10 @@ _CONTINUES = (
     r"\.\.\. \d+ (?:more|common frames)",
     r"(?:[a-z_][\w$]*\.)+[A-Z][\w$]*(?:Exception|Error|Throwable)\b",  # java.io.IOException: …
     r"(?:[A-Za-z_]\w*\.)+_?[A-Z]\w*[a-z]\w*(?:: |$)",  # shop.models.Order.DoesNotExist: …
-    r"(?:DETAIL|HINT|CONTEXT|QUERY|LINE \d+): ",  # what PostgreSQL adds to its errors, and SQLAlchemy
+    r"(?:DETAIL|HINT|CONTEXT|QUERY|LINE \d+): ",  # added to errors by PostgreSQL and SQLAlchemy
     r"\[(?:SQL|parameters): ",
     r"\(Background on this error at",
-    r"(?:note: run with|stack backtrace:|Node\.js v\d)",  # the ends of Rust and Node
+    r"(?:note: run with|stack backtrace:|Node\.js v\d)",  # last lines of Rust and Node
     r"[A-Za-z0-9+/]{60,}$",  # a key in PEM
     r"[A-Za-z0-9+/]+={1,2}$",
     r"-----END ",
@@ -80,36 +81,34 @@ _CONTINUES = (
     r"panic\([\w{}, .?]*\)$",  # frames of Go: package.function(arguments in hex)
     r"[\w./-]+\.[\w.()*\[\]-]+\([\w{}, .?]*\)$",
 )
-"""How lines begin that belong to the one before."""
+"""Beginnings of lines that belong to the line before."""
 
 _MARK = "\x01"
 _BLANK = r"[^\S\n]"
 _OWN = rf"\[?(?:{ALIGNED}|(?:\d{{4}}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d\b|\d{{4}}-\d\d-\d\d[T ]\d\d:)|\* [A-Z]"
-"""How lines go on that begin with a blank and are entries of their own: levels and times aligned to the right, Flask's words."""
+"""Indented lines that are entries of their own: right-aligned levels and times, and Flask's messages."""
 _PYTHON_ERROR = r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|Iteration|Timeout)"
 
 
 def _join() -> Iterator[Stage]:
-    """Makes one entry of a stack trace and the line that announces it.
+    """Joins a stack trace with the line that announces it.
 
-    The last line of Python's traces (`ValueError: …`) looks like the first one of Node's. So the first step leaves it
-    alone, and the second, which sees nothing but such lines and traces that wait for theirs, brings them together.
+    The last line of a Python traceback (`ValueError: …`) looks like the first line of one from Node. So the first step
+    leaves it alone. The second step sees only such lines and the tracebacks that lack theirs, and joins them.
     """
-    # RE2 cannot say "begins with none of these", so what does begin so is marked until it has been joined.
+    # RE2 has no negative lookahead, so lines that continue a block are marked until they have been joined.
     yield stage("replace", expression=rf"^()(?:{'|'.join(_CONTINUES)})", replace=_MARK)
     own = rf"[^{_MARK}]|{_MARK}{_BLANK}{{1,9}}(?:{_OWN})"
     yield stage("multiline", firstline=f"^(?:{own})", max_lines=JOIN_LINES, max_wait_time=JOIN_WAIT)
-    # With the marks go empty lines, of which Alloy sees none, so that both shippers make the same block.
+    # Also removes empty lines, which Alloy does not see, so that both shippers build the same block.
     yield stage("replace", expression=rf"(?:^|\n)({_MARK}(?:\n{_MARK})*)", replace="")
     yield stage("replace", expression=r"(\n+)$", replace="")
-    invalid = (
-        r"[\w.]*ValidationError: \d+ validation error[^\n]*"  # of pydantic, which goes on with a field of any name
-    )
-    # From the beginning on, as an expression that may match anywhere is tried at each letter of each line.
+    invalid = r"[\w.]*ValidationError: \d+ validation error[^\n]*"  # pydantic: the next line is a field of any name
+    # Anchored, because an expression without an anchor is tried at every character of every line.
     begins = r"^(?:[^\n]*\n(?:[\s\]})][^\n]*\n)*)?(?:  \+ Exception Group )?Traceback \("
     waiting = rf"{begins}most recent call last\):(?s:.*)\n(?:{_BLANK}[^\n]*|{invalid})$"
     last = rf"^{_PYTHON_ERROR}(?:: [^\n]*)?(?:$|\n(?:During handling |The above ))|^[\w.\[\]-]+\n  [A-Z][^\n]*\[type="
-    # Longer, because the step before may keep the last line for as long as it waits.
+    # Longer, because the previous step may hold the last line for its whole wait.
     both = stage("multiline", firstline=begins, max_lines=JOIN_LINES, max_wait_time="3s")
     yield match(f"|~ {logql(f'{waiting}|{last}')}", both)
 
@@ -118,8 +117,8 @@ def _join() -> Iterator[Stage]:
 
 
 def _trace() -> Iterator[Stage]:
-    """`trace_id` and `span_id` in small hex digits, whatever they are called and wherever they stand in the line."""
-    # Not with a word before it: the parent's span is another one.
+    """Sets `trace_id` and `span_id` in lowercase hex, whatever their names and wherever they are in the line."""
+    # No word may precede it: the parent's span id is another one.
     anywhere = (
         r"""(?i)(?:^|[^\w.-])(?:otel[_.]?|dd[_.]|context[_.]|x-b3-)?%s[_.-]?id["'\\]*\s*[=:]\s*["'\\]*"""
         r"""(?P<%s_in_text>[0-9a-f]{8}-?(?:[0-9a-f-]{8,28}))"""
@@ -140,7 +139,7 @@ def _trace() -> Iterator[Stage]:
                 what,
                 "$id",
                 '{{ $id = base . | ToLower | replace "-" "" }}'
-                # All zeros is what a logger writes outside of any span.
+                # Loggers write all zeros outside of a span.
                 f'{{{{ if or (not (eq (len $id) {lengths})) (trimAll "0123456789abcdef" $id) (not (trimAll "0" $id)) }}}}'
                 '{{ $id = "" }}{{ end }}',
                 f"{what}_of_spring",
@@ -161,11 +160,12 @@ _HEALTH_PATH = (
     r"|(?:-/)?(?:readyz?|readiness|livez?|liveness|ping)"
     r")/?(?:\?\S*)?"
 )
-"""The path itself: `/category/health` is a page."""
+"""Matches the whole path: `/category/health` is an ordinary page."""
 
 
 def _health_checks() -> Iterator[Stage]:
-    """Drops those that succeeded: one that failed is the very line that is looked for, and so is what others were joined to."""
+    """Drops successful health checks. A failed one is kept, because you will look for it, and so is a line that others
+    were joined to."""
     yield template(
         "answered",
         '{{ $path := "" }}{{ $method := "" }}{{ $status := "" }}'
@@ -178,7 +178,7 @@ def _health_checks() -> Iterator[Stage]:
             "{{ $method = index $parts 0 }}{{ $path = index $parts 1 }}{{ end }}",
         )
         + "{{ end }}"
-        # Most lines tell of no request, and to look for more of it costs.
+        # Most lines are not about a request, and further lookups cost time.
         "{{ if $path }}"
         + first("method", "$method", "{{ $method = ToUpper . }}", "method_in_text")
         + first("status", "$status", "{{ if eq (len .) 3 }}{{ $status = . }}{{ end }}", "status_in_text")
@@ -196,9 +196,11 @@ def _fuse(settings: Settings) -> Iterator[Stage]:
 
 
 def _labels() -> Iterator[Stage]:
-    """Moves what is not in `LABELS` to the structured metadata, each by a stage: together, their order would be anyone's."""
+    """Moves labels that are not in `LABELS` to structured metadata. Each has a stage of its own, because the order
+    within one stage is undefined."""
     for name in ("container", "stream", "filename", "unit"):
-        # By another name, or Promtail would take it twice: as a label, and as what it has extracted from the labels.
+        # Under another name, otherwise Promtail would take it twice: as a label, and as a value extracted from the
+        # labels.
         yield stage("regex", source=name, expression=f"^(?P<of_{name}>.+)$")
         yield stage("structured_metadata", values={name: f"of_{name}"})
     yield stage("label_keep", values=list(LABELS))

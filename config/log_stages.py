@@ -1,4 +1,4 @@
-"""A stage of the shippers' pipeline, in Alloy's words, and how the usual ones are made."""
+"""Stages of the shippers' pipeline, in Alloy's terms, and functions that make the usual ones."""
 
 import json
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Stage:
-    """One step, in Alloy's words."""
+    """One step, in Alloy's terms."""
 
     kind: str
     arguments: Mapping[str, Any]
     stages: tuple["Stage", ...] = ()
-    """What a `match` does to the lines that its selector finds."""
+    """Stages inside a `match`, for the lines that its selector finds."""
 
 
 def stage(kind: str, *, stages: tuple[Stage, ...] = (), **arguments: Any) -> Stage:
@@ -21,13 +21,13 @@ def stage(kind: str, *, stages: tuple[Stage, ...] = (), **arguments: Any) -> Sta
 
 
 def match(condition: str, *stages: Stage) -> Stage:
-    """`stages` for the lines that satisfy `condition`: LogQL, label matchers and line filters."""
+    """A stage that runs `stages` on the lines that satisfy `condition`: LogQL, label matchers and line filters."""
     selector = condition if condition.startswith("{") else f'{{source=~".+"}} {condition}'
     return stage("match", selector=selector, stages=stages)
 
 
 def logql(text: str) -> str:
-    """`text` as a LogQL string: in double quotes, the only ones that the shippers' own parser knows."""
+    """`text` as a LogQL string, in double quotes: the shippers' own parser supports no others."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -36,5 +36,5 @@ def regex(expression: str) -> Stage:
 
 
 def template(name: str, template: str) -> Stage:
-    """Extracts `name`, which is removed where the template gives nothing."""
+    """A stage that extracts `name`, and removes it if the template's result is empty."""
     return stage("template", source=name, template=template)

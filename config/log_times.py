@@ -1,8 +1,9 @@
-"""At which time Loki has a line: its own, where Loki takes that and a reader finds it there, else the time at which it was got.
+"""The timestamp under which Loki stores a line: the line's own time if Loki accepts it and readers find it there,
+otherwise the time of arrival.
 
-Loki refuses a line that is an hour (half of `max_chunk_age`, 2h) behind the newest of its stream, and one that is 10
-minutes ahead of its clock. Nobody finds a line of a time to come, nor looks hours back for one that has just been
-written. What a line tells is never lost: where it is not its time in Loki, it is metadata.
+Loki refuses a line that is an hour (half of `max_chunk_age`, 2h) behind the newest of its stream, or 10 minutes ahead
+of Loki's clock. Readers do not look for lines in the future, nor hours back for a line that was just written. The
+line's own time is never lost: if it is not the timestamp in Loki, it is metadata.
 """
 
 from collections.abc import Iterator
@@ -11,24 +12,25 @@ from config.log_fields import first
 from config.log_stages import Stage, match, regex, stage, template
 
 LATE_SECONDS = 50 * 60
-"""No own time that is longer ago: ten minutes of Loki's hour are for the way. The socket proxy reads no older log for the
-same reason (`LATE` in `socket_proxy.lua`)."""
+"""Own times older than this are not used. Ten minutes of Loki's hour are left for the delivery. For the same reason the
+socket proxy reads no older log (`LATE` in `socket_proxy.lua`)."""
 EARLY_SECONDS = 2
-"""No own time that is to come by more. The socket proxy trusts that no line is later than it was read."""
+"""Own times further in the future than this are not used. The socket proxy relies on no line being later than the time
+it was read."""
 OWN_TIME = "own_time"
-"""Metadata of a line that Loki has at another time than its own."""
+"""Metadata of a line whose timestamp in Loki is not its own time."""
 
 _LAYOUTS = (
     "2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700",
     "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 UTC", "02/Jan/2006:15:04:05 -0700",
     "Mon, 02 Jan 2006 15:04:05 GMT", "Mon, 02 Jan 2006 15:04:05 -0700",
 )  # fmt: skip
-"""Layouts of Go's `time` package, which reads a fraction of any length with each. All have a time zone: without one, a time may be
-off by hours."""
+"""Layouts of Go's `time` package, which accepts a fraction of any length with each. All have a time zone, because a
+time without one may be off by hours."""
 
 _SECONDS = (
     '{{ if not (trimAll "0123456789." .) }}'
-    # Since 1970, in s, ms, µs or ns, maybe with a fraction → seconds with a fraction.
+    # Unix time in s, ms, µs or ns, possibly with a fraction → seconds with a fraction.
     '{{ $digits := index (splitList "." .) 0 }}'
     "{{ if eq (len $digits) 10 }}{{ $time = . }}"
     "{{ else if eq (len $digits) 13 16 19 }}"
@@ -39,14 +41,15 @@ _SECONDS = (
     '{{ $time = printf "%d.%09d" $moment.Unix $moment.Nanosecond }}'
     "{{ end }}{{ end }}{{ end }}{{ end }}"
 )
-"""Template that sets `$time` to the seconds since 1970 of a text, if it is a time."""
+"""Template that sets `$time` to the Unix time in seconds that a text stands for, if it is a time."""
 
 
 def times() -> Iterator[Stage]:
-    """For the shippers.
+    """Stages that set the timestamp, for the shippers.
 
-    The engine stamps each line with nanoseconds. A time of whole seconds says less, and would make one of equal lines:
-    Loki keeps one of those that have the same time. So it only counts in files, which are read without any stamp.
+    The engine stamps each line with nanoseconds. A time in whole seconds is less exact, and would merge equal lines:
+    Loki keeps only one of equal lines with the same timestamp. So whole seconds count only in files, whose lines have
+    no stamp.
     """
     stamp = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z| UTC| ?[+-]\d\d:?\d\d)"
     common = r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
@@ -66,7 +69,8 @@ def times() -> Iterator[Stage]:
 
 
 def of_record() -> list[str]:
-    """The same for the collector, as statements. A record without a time has that at which its SDK or a collector saw it."""
+    """The same as statements for the collector. A record without a time has the one at which its SDK or a collector
+    observed it."""
     own, unknown = "log.time", "log.time_unix_nano == 0"
     taken = f'{own} >= Now() - Duration("{LATE_SECONDS}s") and {own} <= Now() + Duration("{EARLY_SECONDS}s")'
     text = f'FormatTime({own}, "%Y-%m-%dT%H:%M:%S.%fZ")'

@@ -1,7 +1,7 @@
-"""Loki as a single binary: keeps the logs, deletes them when their time is over, and raises alerts from them.
+"""Loki as a single binary: stores logs, deletes them after their retention, and evaluates alerts on them.
 
-Tried with 3.7.8. What can change without a restart stands in files that Loki polls: limits and retention in `LIMITS`, the
-log alerts in `RULES`. Only `MAIN` needs one.
+Tested with 3.7.8. Loki polls two files, so that they change without a restart: `LIMITS` with limits and retention, and
+`RULES` with the log alerts. Only a change of `MAIN` needs a restart.
 """
 
 from collections.abc import Mapping
@@ -18,34 +18,35 @@ from config.yaml_text import digest, dump
 PORT = METRICS["loki"]
 DATA = "/loki"
 TENANT = "fake"
-"""What Loki calls its only tenant when there is no authentication."""
+"""Loki's name for its only tenant if there is no authentication."""
 
 MAIN = "loki.yml"
 LIMITS = "limits.yml"
 RULES = f"rules/{TENANT}/logs.yml"
 
 POLL = "5s"
-"""How often the polled files are looked at."""
+"""Interval at which Loki reads the polled files."""
 COMPACTION_INTERVAL = "10m"
-"""How often the index is compacted and what is too old goes from it."""
+"""Interval at which the index is compacted and expired entries are removed from it."""
 DELETE_DELAY = "2h"
-"""From then until the chunks go: a query that is under way still finds what it has seen in the index."""
+"""Time between the removal from the index and the deletion of the chunks, so that running queries still find theirs."""
 CHECKPOINT_INTERVAL = "5m"
 
 OTLP_STREAMS = 10
-"""How many times as many streams may come by OTLP as from the shipper, which loses what is beyond; the collector waits with it,
-and all that comes by OTLP with that. One with a line in it takes 4 kB (Loki 3.7: 16,000 of them are 66 MB)."""
+"""Limit of streams by OTLP, as a multiple of the limit for the shipper. Beyond its limit the shipper loses lines, while
+the collector waits, and with it all that comes by OTLP. A stream with one line takes 4 kB (Loki 3.7: 16,000 of them are
+66 MB)."""
 
 S3_CREDENTIALS = "s3_credentials"
 
 
 def container(settings: Settings) -> Container:
-    """Its image has no shell: `busybox` loads the files and asks for the pages."""
+    """The image has no shell, so `busybox` loads the files and requests the pages."""
     has_key = settings.logs.s3 is not None and S3_CREDENTIALS in settings.secrets
     return Container(
         service="loki",
         command=(
-            # The exporter of overrides tells which limits are in force.
+            # The overrides exporter shows the limits that are in force.
             "-target=all,overrides-exporter",
             f"-config.file={DIRECTORY}/{MAIN}",
             f"-runtime-config.file={DIRECTORY}/{LIMITS}",
@@ -55,7 +56,7 @@ def container(settings: Settings) -> Container:
         port=PORT,
         tools=False,
         health=("/usr/bin/loki", "-health", f"-health.url=http://127.0.0.1:{PORT}/ready"),
-        grace_seconds=60,  # what is in memory is written at every stop
+        grace_seconds=60,  # at every stop, it writes what it has in memory
         environment={"AWS_SHARED_CREDENTIALS_FILE": f"{DIRECTORY}/secrets/{S3_CREDENTIALS}"} if has_key else {},
         data=DATA,
         config=_config(settings, with_key=has_key),
@@ -65,12 +66,13 @@ def container(settings: Settings) -> Container:
 def _config(settings: Settings, *, with_key: bool) -> ConfigFiles:
     limits, main, rules = limits_of(settings), main_file(settings), loki_rules.rule_file(settings)
     of_main, of_limits, of_rules = (f"version-{digest({'': dump(document)})}" for document in (main, limits, rules))
-    # Loki shows its main file, but not the polled ones: each version hangs on something that shows and does nothing.
-    main["memberlist"] = {"cluster_label": of_main}  # one process gossips with nobody
-    # The validator knows the main file only, so it gets the limits there too. In force are the polled ones, always. A map that
-    # stands in both ends Loki at its start: it reads the second into a copy of the first, and calls its keys doubled.
+    # Loki shows its main file, but not the polled ones. So each version is attached to something that Loki shows and
+    # that has no effect.
+    main["memberlist"] = {"cluster_label": of_main}  # a single process does not gossip
+    # The validator reads only the main file, so that gets the limits too; the polled ones are always in force. A map in
+    # both files would end Loki at its start: it reads the second into a copy of the first, and reports duplicate keys.
     main["limits_config"] = {name: value for name, value in limits.items() if name not in streams_by_way(0)}
-    overrides = {TENANT: limits, of_limits: {"max_concurrent_tail_requests": 1}}  # a tenant that nobody is
+    overrides = {TENANT: limits, of_limits: {"max_concurrent_tail_requests": 1}}  # an unused tenant
     rules["groups"].append({"name": of_rules, "rules": []})
     metrics = f"http://127.0.0.1:{PORT}/metrics"
     return ConfigFiles(
@@ -79,7 +81,7 @@ def _config(settings: Settings, *, with_key: bool) -> ConfigFiles:
         secrets={S3_CREDENTIALS: Secret(S3_CREDENTIALS, credentials_file)} if with_key else {},
         reload="poll",
         since_start={f"http://127.0.0.1:{PORT}/config": f"cluster_label: {of_main}"},
-        expect={  # one page, asked for several things
+        expect={  # one page for several checks
             f"{metrics}?limits": f'user="{of_limits}"',
             f"{metrics}?rules": f';{of_rules}"',
             f"{metrics}?reload": 'loki_runtime_config_last_reload_successful{config="loki"} 1',
@@ -88,7 +90,8 @@ def _config(settings: Settings, *, with_key: bool) -> ConfigFiles:
 
 
 def metric_relabel_configs() -> list[dict[str, Any]]:
-    """The versions are for `expect`; in Prometheus each would be a value of a label for good."""
+    """Rules that drop the version metrics: they are for `expect`, and in Prometheus each version would stay a label
+    value."""
     return [
         {"source_labels": ["user"], "regex": "version-.*", "action": "drop"},
         {"source_labels": ["rule_group"], "regex": ".*;version-.*", "action": "drop"},
@@ -96,7 +99,11 @@ def metric_relabel_configs() -> list[dict[str, Any]]:
 
 
 def credentials_file(secret: str) -> str:
-    """`<access key id>:<secret access key>` in the form that every AWS client reads."""
+    """Turns `<access key id>:<secret access key>` into an AWS credentials file.
+
+    Raises:
+        ValueError: the secret does not have this form.
+    """
     key, colon, value = secret.strip().partition(":")
     if not (key and colon and value):
         msg = f"the secret {S3_CREDENTIALS} is not of the form <access key id>:<secret access key>"
@@ -105,9 +112,9 @@ def credentials_file(secret: str) -> str:
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
-    """`loki.yml` without limits. All sizes in memory are shares of the container's limit."""
+    """`loki.yml` without limits. Sizes in memory are fractions of the container's limit."""
     memory = settings.memory_mib("loki") * MIB
-    chunk = memory // 2048  # 1 MiB of 2 GiB: a thousand open chunks take half of it
+    chunk = memory // 2048  # 1 MiB if the limit is 2 GiB: a thousand open chunks take half of it
     store = "s3" if settings.logs.s3 else "filesystem"
     return {
         "auth_enabled": False,
@@ -115,11 +122,11 @@ def main_file(settings: Settings) -> dict[str, Any]:
         "tracing": {"enabled": False},
         "server": {
             "http_listen_port": PORT,
-            # Its own log is shipped too: at `info` every query would write lines that the next one reads.
+            # Its own log is shipped too: at `info`, every query would add lines for the next query to read.
             "log_level": "warn",
             "http_server_read_timeout": "75s",  # longer than `query_timeout`
             "http_server_write_timeout": "75s",
-            # The parts of one process speak gRPC too: the longest answer to a query.
+            # Also applies between the parts of this process: bounds the longest answer to a query.
             "grpc_server_max_recv_msg_size": memory // 32,
             "grpc_server_max_send_msg_size": memory // 32,
         },
@@ -131,16 +138,16 @@ def main_file(settings: Settings) -> dict[str, Any]:
         },
         "storage_config": _storage(settings.logs.s3),
         "schema_config": {"configs": _schema(settings.logs.s3)},
-        # Unpacked, a request takes several times its size, and one alone could be more than the limit.
+        # An unpacked request takes several times its size; without a bound, one could exceed the memory limit.
         "distributor": {
             "max_recv_msg_size": max(memory // 128, 2 * int(settings.logs.limits.line_size)),
             "max_decompressed_size": max(memory // 32, 2 * int(settings.logs.limits.line_size)),
         },
         "ingester": {
-            "chunk_encoding": "snappy",  # gzip, the default, makes them smaller by a third and costs CPU
+            "chunk_encoding": "snappy",  # gzip, the default, makes them a third smaller and costs CPU
             "chunk_target_size": chunk,
             "chunk_block_size": chunk // 4,
-            "lifecycler": {"min_ready_duration": "0s"},  # waits for other instances
+            "lifecycler": {"min_ready_duration": "0s"},  # the wait would be for other instances
             "wal": {
                 "flush_on_shutdown": True,
                 "checkpoint_duration": CHECKPOINT_INTERVAL,
@@ -157,7 +164,8 @@ def main_file(settings: Settings) -> dict[str, Any]:
         },
         "querier": {
             "max_concurrent": 4,
-            # What is in memory is found whatever its time. The default, 3h, hides an older line until its chunk is written.
+            # Queries always include data in memory. The default, 3h, would hide an older line until its chunk is
+            # written.
             "query_ingesters_within": "0s",
         },
         "query_scheduler": {"max_outstanding_requests_per_tenant": 1024},
@@ -168,7 +176,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "chunk_cache_config": {"embedded_cache": {"enabled": True, "max_size_mb": memory // MIB // 16}}
         },
         "runtime_config": {"period": POLL},
-        # What Loki tells of the limits in force, for the check after a deployment.
+        # Limits that Loki exposes, for the check after a deployment.
         "tenant_limits_allow_publish": ["retention_period", "retention_stream", "max_global_streams_per_user"],
         "ruler": {
             "alertmanager_url": f"http://alertmanager:{METRICS['alertmanager']}",
@@ -188,7 +196,7 @@ def _storage(s3: S3 | None) -> dict[str, Any]:
 
 
 def _schema(s3: S3 | None) -> list[dict[str, Any]]:
-    """Where the logs of which days are: a day that has begun stays where it is."""
+    """Where each day's logs are stored. A day that has begun keeps its store."""
 
     def since(day: str, store: str) -> dict[str, Any]:
         index = {"prefix": "index_", "period": "24h"}  # retention works on tables of a day
@@ -203,7 +211,7 @@ def _schema(s3: S3 | None) -> list[dict[str, Any]]:
 
 
 def limits_of(settings: Settings) -> dict[str, Any]:
-    """Retention, and what a noisy or a careless sender runs into."""
+    """Retention, and the limits for noisy or careless senders."""
     logs = settings.logs
     rate, burst = logs.limits.rate, 2 * (logs.limits.rate + logs.limits.line_size)
     return {
@@ -212,10 +220,10 @@ def limits_of(settings: Settings) -> dict[str, Any]:
         "reject_old_samples_max_age": "7d",
         "max_query_lookback": f"{seconds(logs.retention.longest):.0f}s",
         "max_query_length": "0s",
-        # What comes beyond these is lost. A shipper is slower than the default, also with an outage to make up for.
+        # Data beyond these is lost. A shipper stays below the default, even when it catches up after an outage.
         "ingestion_rate_mb": rate / MIB,
         "ingestion_burst_size_mb": burst / MIB,
-        "per_stream_rate_limit": prometheus_size(rate),  # one service is held by the shipper's fuse, and not here
+        "per_stream_rate_limit": prometheus_size(rate),  # the shipper's fuse, not this, limits a single service
         "per_stream_rate_limit_burst": prometheus_size(burst),
         "max_global_streams_per_user": logs.limits.streams,
         **streams_by_way(logs.limits.streams),
@@ -223,14 +231,14 @@ def limits_of(settings: Settings) -> dict[str, Any]:
         "max_line_size_truncate": True,
         "max_label_names_per_series": 6,
         "max_label_name_length": 64,
-        "max_label_value_length": settings.metrics.limits.label_value_length,  # a service has one name everywhere
+        "max_label_value_length": settings.metrics.limits.label_value_length,  # a service has the same name everywhere
         "max_structured_metadata_size": prometheus_size(otlp_limits.LOKI["size"]),
         "max_structured_metadata_entries_count": otlp_limits.LOKI["entries"],
-        # The shipper sets both, and another label would only say the same.
+        # The shipper sets both; a second label would only repeat them.
         "discover_service_name": [],
         "discover_log_levels": False,
-        # OTLP: these become labels, everything else structured metadata. The collector sets them (`config/otel_collector.py`),
-        # and what it has made `service` of would only say the same.
+        # OTLP: these become labels, everything else structured metadata. The collector sets them
+        # (`config/otel_collector.py`). `service.name` is dropped, because `service` is made of it.
         "otlp_config": {
             "resource_attributes": {
                 "ignore_defaults": True,
@@ -241,7 +249,7 @@ def limits_of(settings: Settings) -> dict[str, Any]:
             },
             "log_attributes": [{"action": "index_label", "attributes": ["level"]}],
         },
-        # `disabled` would say so at every query, as an error. This one deletes nothing for anybody who asks.
+        # `disabled` would log an error at every query. This mode deletes nothing on request.
         "deletion_mode": "filter-only",
         "query_timeout": "1m",
         "max_entries_limit_per_query": 5000,
@@ -253,9 +261,9 @@ def limits_of(settings: Settings) -> dict[str, Any]:
 
 
 def streams_by_way(streams: int) -> dict[str, Any]:
-    """A bound for the shipper's streams, and another one for those that come by OTLP, where a sender names its service as it
-    likes: full of one way's, Loki takes new ones of the other. (Loki 3.6 and later; `policy_override_limits` is in its source,
-    `pkg/validation/limits.go`, and not in its documentation.)"""
+    """Separate stream limits for the shipper and for OTLP, where senders choose the names of their services. If one
+    reaches its limit, Loki still accepts new streams of the other. Needs Loki 3.6; `policy_override_limits` is in its
+    source, `pkg/validation/limits.go`, but not in its documentation."""
     bounds = {
         "shipped": ('{service=~".+",source!="otlp"}', streams),
         "otlp": ('{source="otlp"}', OTLP_STREAMS * streams),
@@ -265,13 +273,14 @@ def streams_by_way(streams: int) -> dict[str, Any]:
             way: [{"selector": selector, "priority": 1}] for way, (selector, _) in bounds.items()
         },
         "policy_override_limits": {way: {"max_global_streams_per_user": most} for way, (_, most) in bounds.items()},
-        # Else the streams of all policies together are held against the bound of each.
+        # Otherwise each limit would apply to the streams of all policies together.
         "use_owned_stream_count": True,
     }
 
 
 def retention(settings: Settings) -> dict[str, Any]:
-    """Of the selectors that match a stream, Loki follows the one of the highest priority."""
+    """Retention of all streams, and of single levels and services. If several selectors match, the one with the highest
+    priority applies."""
     kept = settings.logs.retention
     by_label: dict[str, Mapping[Any, str]] = {"level": kept.levels, "service": kept.services}
     streams = [

@@ -1,4 +1,4 @@
-"""Alerts on the content of logs. Loki evaluates them in LogQL and sends them to Alertmanager, as Prometheus does with its own.
+"""Alerts on the content of logs. Loki evaluates them in LogQL and sends them to Alertmanager, as Prometheus does.
 
 Write and document an alert as in `config/alerts/`. Its test cases are in `tests/rules/logs.logql.yml`.
 """
@@ -11,10 +11,11 @@ from config.settings.units import seconds
 
 INTERVAL = "1m"
 SLOW_INTERVAL = "5m"
-"""For alerts that read more than the last minutes."""
+"""For alerts that read more than the last few minutes."""
 
 MANY_SERVICES = 100
-"""Number of services for which one address may send logs by OTLP: 500 streams with all levels, a twentieth of Loki's limit."""
+"""Number of services for which one address may send logs by OTLP. With all levels these are 500 streams, a twentieth of
+Loki's limit."""
 
 # The last line of a process that crashes, or the kernel's line about it, in the usual languages.
 _LAST_WORDS = (
@@ -112,12 +113,12 @@ def _senders() -> Group:
 
 
 _HALF_AN_HOUR = 1800
-"""Seconds. A service that logs steadily has logged half of its lines in each half of the hour before. A start with a hundred
-lines, or a job that logs much and ends, falls into one half only."""
+"""Seconds. A service that logs steadily writes half of its lines in each half of the previous hour. A start with a
+hundred lines, or a job that logs much and ends, falls into only one half."""
 
 
 def _silence(limits: Thresholds) -> Group:
-    # By source: anybody can send logs by OTLP under a service's name. That must not hide that its container is silent.
+    # By source, because anybody can send logs by OTLP under a service's name. These must not hide a silent container.
     silent = int(seconds(limits.log_silence))
     before = [
         f'sum by (service, source) (count_over_time({{service=~".+"}}[30m] offset {ago}s)) >= {limits.log_steady / 2:g}'
@@ -146,7 +147,7 @@ def _silence(limits: Thresholds) -> Group:
 
 
 def rule_file(settings: Settings) -> dict[str, Any]:
-    """Loki's rule file. Its alerts have the labels that Prometheus adds to its own alerts as external labels."""
+    """Loki's rule file. Its alerts get the labels that Prometheus adds to its own alerts as external labels."""
     external = {"environment": settings.environment}
     for name, value in settings.metrics.external_labels.items():  # Loki would expand a template in a label
         external[name] = value.replace("{{", '{{ "{{" }}')

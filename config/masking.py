@@ -1,7 +1,8 @@
-"""What must not be stored, wherever it comes from: secrets, and data about people. One catalogue for lines and for OTLP.
+"""Expressions for data that must not be stored, from any source: secrets and personal data. One catalogue for log lines
+and OTLP.
 
-The shipper replaces what is in the groups of an expression, the collector the whole match. All are RE2, which looks neither
-ahead nor back: what is no secret is left out of the expression itself.
+The shipper replaces the groups of an expression, the collector the whole match. All are RE2, which has no lookahead or
+lookbehind, so the expressions themselves exclude what is not a secret.
 """
 
 import string
@@ -13,18 +14,18 @@ from dataclasses import dataclass
 class Mask:
     expression: str
     words: tuple[str, ...]
-    """A text with none of them, in small or capital letters, holds nothing to mask."""
+    """A text that contains none of these, in any case, holds nothing to mask."""
 
 
 def _other_than(words: Collection[str], more: str = "") -> str:
-    """Expression for any text of letters, and of what is in the character class `more`, but for `words`."""
+    """Expression for any text of letters, and of the characters in the class `more`, except `words`."""
     firsts = sorted({word[0] for word in words if word})
     if not firsts:
         return f"[a-z{more}]+" if words else f"[a-z{more}]*"
     others = "".join(letter for letter in string.ascii_lowercase if letter not in firsts)
     ways = [f"[{others}{more}][a-z{more}]*"]
     ways += [first + _other_than([word[1:] for word in words if word[:1] == first], more) for first in firsts]
-    return f"(?:{'|'.join(ways)})" + ("" if "" in words else "?")  # a whole text that is a word's beginning is none
+    return f"(?:{'|'.join(ways)})" + ("" if "" in words else "?")  # the beginning of a word is not that word
 
 
 # Names.
@@ -37,7 +38,7 @@ _NAME = (
     rf"authorization|cookie|jwt|{_SESSION}|x-amz-signature|connect\.sid)"
     r"(?:[_-]?(?:access[_-]?key|key[_-]?base|key|hash|confirm(?:ation)?|again|old|new|value)|_?\d+)?"
 )
-"""How names of secrets end, e.g. `DB_PASSWORD`, `clientSecret` or `SECRET_KEY_BASE`; `max_tokens` does not."""
+"""Endings of names of secrets, e.g. `DB_PASSWORD`, `clientSecret` or `SECRET_KEY_BASE`; `max_tokens` does not match."""
 _NAME_WORDS = (
     "passw", "passphrase", "passcode", "_pass", "-pass", ".pass", "dbpass", "userpass", "authpass", "smtppass", "mailpass", "rootpass",
     "adminpass", "requirepass", "_key", "-key", " key", "apikey", "appkey", "accesskey", "accountkey", "privatekey", "authkey",
@@ -53,30 +54,31 @@ KEYS = (rf"(?i)(?:^|[^a-z])pwd$|(?:^pass|{_NAME})$",)
 _IS = r"""["'\]\\]*\s*(?:=>|:=|[:=])\s*(?:string\(\d+\)\s*)?[bu]?"""
 """Between a name and its value, in JSON, Python, Ruby, PHP, YAML, or a query."""
 _DOUBLE = r"""(?:[^"\\,}\]) ]|\\.)(?:[^"\\]|\\.)*"""
-"""Inside of double quotes, that need not be closed. Not like what follows a quote that ends something."""
+"""Content of double quotes, which need not be closed. Excludes characters that follow a closing quote."""
 _SINGLE = r"""(?:[^'\\,}\]) ]|\\.)(?:[^'\\]|\\.|'')*"""
 
 _LETTERS = r"À-žƀ-ɏ\x{1e00}-\x{1eff}\p{Lo}\p{M}\p{Greek}\p{Cyrillic}\p{Armenian}\p{Georgian}"
-"""Letters of other alphabets, without the long s, which (?i) would take for an s. They are named by script: Go looks up the
-case of every letter in a range, and with ranges up to Korean a shipper or collector took one more second of CPU to start."""
+"""Letters of other alphabets, without the long s, which (?i) would match as an s. They are named by script: Go looks up
+the case of every letter in a range, and with ranges up to Korean a shipper or collector took one more second of CPU to
+start."""
 _SIGNS = r"!#$%*+./:?@^`~\-" + _LETTERS
 _INSIDE = r"[()\[\]{}|=]+"
-"""What may stand in a value without quotes, but not at its end."""
+"""Characters that may be inside a value without quotes, but not at its end."""
 _NO_SECRET = ("true", "false", "null", "none", "nil", "undefined", "yes", "no", "on", "off")
 _BARE = rf"{_other_than(('', *_NO_SECRET), '0-9_' + _SIGNS)}(?:\b|[{_SIGNS}])(?:{_INSIDE}[\w{_SIGNS}]+)*=*"
 _TOLD = rf"[a-z]*(?:[0-9_!#$%*+/@^~-]|[.:?]\w)[\w{_SIGNS}=]*|[a-z]{{3,}}[ \t]*(?:$|[,;&}}])"
-"""After a colon: no word of a sentence such as "reset your password: click below"."""
+"""After a colon. Excludes words of a sentence such as "reset your password: click below"."""
 
 _ASSIGNED = (
     rf"""(?im){_NAME}(?:{_IS}(?:"({_DOUBLE})|\\*'({_SINGLE})|\[([^\]\n]+)|\\+"([^"\\,}}\]) ][^"\\]*))"""
     r"""|["\\]+\s*:\s*(\d[\w.+-]*)"""  # a number in JSON
     rf"""|["'\\]*\s*=\s*({_BARE})"""
-    r"""|["']?\]\s*=>[ \t]*([^\s"'<\\]+)[ \t]*(?:$|\\*["'])"""  # of PHP
+    r"""|["']?\]\s*=>[ \t]*([^\s"'<\\]+)[ \t]*(?:$|\\*["'])"""  # as printed by PHP
     r"""|(?:%22|%27)*%3[ad](?:%20|\+)*(?:%22|%27)*([^\s"'&;%]+)"""
-    # As the items of a list, or the attributes of a thing.
+    # Name and value as items of a list or attributes of an object.
     r"""|\\*["']?\s*[,:]?\s*\\*["']?value\\*["']?\s*[:=]\s*(?:\\*["']([^"'\\]+)|([^\s"'\\,}]+)))"""
 )
-"""All in one: what is slow is to look for a name."""
+"""One expression for all forms, because searching the name is the slow part."""
 _COLON = rf"""(?im)(?:{_PASSWORD}|[._-]pass|{_KEY}|secret|credentials?|jwt|{_SESSION})["']?:[ \t]*({_TOLD})"""
 _HEADERS = (
     r"""(?i)-(?:token|key):\s*([^\s"'\\,;]{4,})""",  # X-Auth-Token, X-Api-Key
@@ -85,7 +87,7 @@ _HEADERS = (
 )
 _ELEMENT = rf"(?i)(?:<|&lt;)[\w:.-]*{_NAME}(?:\s[^<>]*)?(?:>|&gt;)([^<&]+)(?:</|&lt;/|$)"
 _COOKIE = r"""(?i)cookie["'\\]*\s*(?:=>|[:=])\s*[b"'\\\[]*([\w.$%+!#-]+=[^\n"'\\\]]*)"""
-"""All of a header, of which the second may be the secret."""
+"""The whole header, because the secret may be its second cookie."""
 _SCHEMES = "basic|bearer|digest|token|apikey|negotiate|ntlm|hmac|aws4-hmac-sha256"
 _AUTHORIZATION = (
     rf"""(?i)authorization["'\\]*\s*(?:=>|[:=])\s*[b"'\\\[]*("""
@@ -93,13 +95,13 @@ _AUTHORIZATION = (
 )
 _BEARER = r"(?i)\b(?:bearer|basic)\s+((?-i:[\w.~+/-]*(?:[a-z+/][A-Z]|\d)[\w.~+/-]{3,}|[\w.~+/-]{6,}\d)[\w.~+/-]*=*)"
 _PWD = r"""(?i)pwd["'\]\\]*\s*(?:=>|=|["']\s*:)\s*["'\\]*([^\s"'\\&,;<>/~=][^\s"'\\&,;<>]*)"""  # noqa: S105 - a pattern
-"""Not the directory that shells call `PWD`."""
+"""Excludes the directory that shells call `PWD`."""
 _SQL = (
     r"""(?i)\bidentified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?\\*['"]((?:[^'"\\]|\\[^"]|'')+)""",
     r"""(?i)\bpassword(?:\s+|\s*\(\s*)\\*['"]([^'"\\,][^'"\\]*)""",
 )
 _OPTION = r"""(?:\s+\\*["']?|\\*["'],\s*\\*["'])"""
-"""Between an option and its value: in a command, or in the list that a command is."""
+"""Between an option and its value, in a command line or in an argument list."""
 _COMMANDS = (
     rf"""(?i)(?:^|[\s"'])--?(?:[\w-]*-)?(?:{_NAME}|pass|passin|passout){_OPTION}([^\s"'-][^\s"']*)""",
     rf"""(?i)\bcurl\b[^\n]*?[\s"'](?:-u|--user|-U|--proxy-user)(?:{_OPTION}|=)?[^\s:"']*:([^\s"']+)""",
@@ -112,10 +114,10 @@ _COMMANDS = (
 _TOOLS = (" -u", " -p", " -a", " -w", "--user", "--proxy-user", '-u"', '-p"', "requirepass ", "masterauth ", '"auth"')
 _HOST = r"[\w.\[\]:-]"
 _URLS = (
-    # In a password a slash may stand, but not after digits alone, which are a port.
+    # A password may contain a slash, but not after digits alone, which are a port.
     r"""(?i):(?:\\*/){2}[^/:@"'<>?#\n]{0,64}:([^/?#\s"'<>\\]+|\d*[^\d/?#\s"'<>\\][^\s"'<>\\]*)@""",
     r"""(?i)%3a%2f%2f[^\s%]*%3a([^\s&"']+?)%40""",
-    r"""[\w.-]+:([^\s"'<>]+)@(?:tcp|udp|unix)\w?\(""",  # Go's driver of MySQL
+    r"""[\w.-]+:([^\s"'<>]+)@(?:tcp|udp|unix)\w?\(""",  # Go's MySQL driver
     rf"""(?:^|[\s"'=,])[\w.-]+:([^\s:"'<>/,@]+)@(?:{_HOST}*[a-zA-Z\]])?{_HOST}*:\d{{2,5}}\b""",  # without a scheme
 )
 _BY_VENDOR = {
@@ -133,12 +135,12 @@ _BY_VENDOR = {
     r"\b(SG\.[\w-]{16,}\.[\w-]{16,}|pypi-AgE[\w-]{16,}|hv[sbr]\.[\w-]{16,}|dapi[0-9a-f]{32}|lin_api_\w{16,}|AGE-SECRET-KEY-\w+)": (
         "sg. pypi-age hvs. hvb. hvr. dapi lin_api_ age-secret-key-"
     ),
-    r"\b(\d{8,10}:AA[\w-]{30,})": ":aa",  # bot of Telegram
+    r"\b(\d{8,10}:AA[\w-]{30,})": ":aa",  # Telegram bot
     r"(?s)-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(.+?)(?:-----END|$)": "private key",
 }
 
 _NAMED = (
-    Mask(_ELEMENT, ("</", "&lt;/")),  # first: what the shipper puts in place of a secret looks like one
+    Mask(_ELEMENT, ("</", "&lt;/")),  # first, because the shipper's replacement of a secret looks like an element
     Mask(_COOKIE, ("cookie",)),
     Mask(_AUTHORIZATION, ("authorization",)),
     *(Mask(expression, _NAME_WORDS) for expression in (_ASSIGNED, _COLON, *_HEADERS, _COMMANDS[0])),
@@ -149,16 +151,16 @@ _NAMED = (
     *(Mask(expression, ("@", "%40")) for expression in _URLS),
 )
 VENDORS = tuple(Mask(expression, tuple(words.split())) for expression, words in _BY_VENDOR.items())
-"""Secrets that need no name: their own look tells."""
+"""Secrets that are recognised by their own form, without a name."""
 SECRETS = (*_NAMED, *VENDORS)
 
 # People.
 
 _UNITS = ("service", "socket", "timer", "mount", "automount", "slice", "scope", "target", "path", "device", "swap")
-"""Kinds of systemd's units, e.g. `getty@tty1.service`."""
+"""Types of systemd units, e.g. `getty@tty1.service`."""
 _USER = rf"{_other_than(('', 'git', 'hg', 'svn'), '0-9_.%+' + _LETTERS + '-')}"
 _LABEL = rf"[0-9-]*[a-z{_LETTERS}][a-z0-9{_LETTERS}-]*\."
-"""A part of a host name: it has a letter, or `next@15.0.0-canary.abc` would be an address."""
+"""A part of a host name. It has a letter, otherwise `next@15.0.0-canary.abc` would be an address."""
 _ADDRESS = rf"(?i)(?:\\[nrt]|\b|[{_LETTERS}])({_USER}(?:@|%(?:25)?40|\\u0040|&#64;)(?:[0-9-]+\.(?:{_LABEL})*|(?:{_LABEL})+){_other_than(('', *_UNITS), _LETTERS)})(?:\b|_|$|[^a-z0-9_])"
 EMAIL = Mask(_ADDRESS, ("@", "%40", "%2540", "u0040", "&#64;"))
 
@@ -166,7 +168,8 @@ _GAP = "[ .\u00a0-]"
 _BEFORE = r"(?:^|[^\w.]|\\[nrt]|%[Bb])"
 CARD_GUARD = rf"(?:^|[^\w.]|[nrtBb])[2-689]\d{{3}}{_GAP}?\d{{4}}{_GAP}?\d\d"
 CARDS = (
-    # By groups: with more than 16 digits first, for what is no card together with the next number may be one without.
+    # Digits in groups, more than 16 first: if a number and the one after it are no card together, the next expression
+    # tries the first alone.
     rf"{_BEFORE}([2-689]\d{{3}}(?:{_GAP}\d{{4}}){{3}}{_GAP}\d{{1,3}})\b",
     (
         rf"{_BEFORE}([2-689]\d{{3}}(?:{_GAP}\d{{4}}){{3}}|3\d{{3}}{_GAP}\d{{6}}{_GAP}\d{{4,5}}|6\d{{5}}{_GAP}\d{{13}}|"
@@ -174,9 +177,9 @@ CARDS = (
         r"3[47]\d{13}|3[0689]\d{12}|4\d{12}|(?:5[0678]|6\d)\d{10,13}|[2-689]\d{15,18})\b"
     ),
 )
-"""Digits as many as a card has, and beginning like one of any network; the check digit decides. After a point they are a
-fraction."""
+"""As many digits as a card has, with the prefix of any network; the check digit decides. After a decimal point they are
+a fraction."""
 
 NAMED = (*_NAMED, EMAIL)
 VALUES = (*(mask.expression for mask in SECRETS), EMAIL.expression)
-"""What is masked wherever it stands in a value, in this order: what is left of a password may look like an address."""
+"""Masked anywhere in a value, in this order, because the rest of a masked password may look like an e-mail address."""

@@ -8,7 +8,7 @@ PORT = METRICS["mongodb_exporter"]
 
 
 def container(settings: Settings) -> Container:
-    """Needs `exporters.mongodb`. The image holds nothing but the exporter, so nothing inside could check it."""
+    """Requires `exporters.mongodb`. The image contains only the exporter, so no command inside could check its health."""
     mongodb = settings.exporters.mongodb
     assert mongodb is not None  # noqa: S101 - settings.services
     return Container(

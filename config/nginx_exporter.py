@@ -1,4 +1,4 @@
-"""nginx exporter: connections and requests of one Nginx."""
+"""nginx exporter: connections and requests of one Nginx server."""
 
 from config.container import Container
 from config.ports import METRICS
@@ -8,7 +8,7 @@ PORT = METRICS["nginx_exporter"]
 
 
 def container(settings: Settings) -> Container:
-    """Needs `exporters.nginx`. The image holds nothing but the exporter, so nothing inside could check it."""
+    """Requires `exporters.nginx`. The image contains only the exporter, so no command inside could check its health."""
     nginx = settings.exporters.nginx
     assert nginx is not None  # noqa: S101 - settings.services
     return Container(

@@ -1,4 +1,4 @@
-"""node_exporter: the host's processors, memory, disks and clock."""
+"""node_exporter: the host's CPUs, memory, disks and clock."""
 
 import re
 from typing import Any
@@ -9,8 +9,8 @@ from config.settings import Settings
 
 PORT = METRICS["node_exporter"]
 
-# In the host's network it would be reachable from outside, so it stays in the stack's; the collectors that would then
-# tell of the container's network instead of the host's are left out. The host's interfaces come from cAdvisor.
+# It stays in the stack's network, because in the host's it would be reachable from outside. Collectors that would
+# report the container's network instead of the host's are left out. The host's interfaces come from cAdvisor.
 _COLLECTORS = (
      "cpu", "diskstats", "edac", "filefd", "filesystem", "hwmon", "loadavg", "mdadm", "meminfo", "os",
     "pressure", "stat", "textfile", "time", "timex", "uname", "vmstat", "zfs",
@@ -21,18 +21,18 @@ _PSEUDO_FILESYSTEMS = (
 )
 
 _TEXTFILES = "/var/lib/node_exporter"
-"""The host's folder for `*.prom` files of the user."""
+"""Folder on the host for your own `*.prom` files."""
 
 
 def _layers(settings: Settings) -> str:
-    """What the engine and its containerd mount for each container and layer, as a pattern. A disk of its own for volumes, or for
-    all layers together, is none of them."""
+    """Pattern for what the engine and its containerd mount per container and layer. It does not match a separate disk
+    for volumes or for all layers."""
     stores = r"(aufs|btrfs|containers|devicemapper|fuse-overlayfs|overlay2?|plugins|rootfs|vfs|zfs)/.+"
     return rf"{re.escape(settings.docker.data_root)}/{stores}|/.*/io\.containerd\.[^/]+/.+"
 
 
 def container(settings: Settings) -> Container:
-    """Sees the host's file systems read-only; neither the host's network nor its processes."""
+    """Reads the host's file systems, and has no access to the host's network or processes."""
     return Container(
         service="node_exporter",
         command=(
@@ -45,8 +45,9 @@ def container(settings: Settings) -> Container:
             f"--collector.filesystem.fs-types-exclude=^({_PSEUDO_FILESYSTEMS})$",
             f"--collector.filesystem.mount-points-exclude=^(/(dev|proc|run|sys|boot/efi|snap/.+)($|/)|{_layers(settings)})",
             "--collector.diskstats.device-exclude=^(z?ram|loop|fd|dm-|(h|s|v|xv)d[a-z]+|nvme\\d+n\\d+p)\\d+$",
-            # A pattern that always finds a folder: the host's if there is one, beside an empty one. By its name, a missing one
-            # would be an error at each scrape, and no file that cannot be read would be told from it.
+            # This pattern always matches: the host's folder if it exists, and an empty one beside it. With a plain
+            # name, a missing folder would be an error at each scrape, and could not be told from a file that cannot be
+            # read.
             f"--collector.textfile.directory=/*{_TEXTFILES}",
             "--web.disable-exporter-metrics",
         ),
@@ -59,7 +60,7 @@ def container(settings: Settings) -> Container:
 
 
 def metric_relabel_configs() -> list[dict[str, Any]]:
-    """ZFS has several hundred series; two are kept, which say how much of its cache gives way."""
+    """Rules that keep two of several hundred ZFS series: those that show how much memory its cache can release."""
     return [
         {
             "source_labels": ["__name__"],

@@ -1,4 +1,4 @@
-"""OpenSearch: one node that stores Jaeger's traces. Only this stack's network reaches it."""
+"""OpenSearch: one node that stores Jaeger's traces. It is reachable only in this stack's network."""
 
 from config import elasticsearch
 from config.container import Container
@@ -7,7 +7,7 @@ from config.settings import Settings
 
 
 def container(settings: Settings) -> Container:
-    """Its settings are variables of its environment, which its image makes options of."""
+    """Configured by environment variables, which the image turns into options."""
     return Container(
         service="opensearch",
         command=(),
@@ -18,10 +18,10 @@ def container(settings: Settings) -> Container:
         go_memory_percent=0,
         environment={
             "OPENSEARCH_JAVA_OPTS": elasticsearch.heap(settings.memory_mib("opensearch")),
-            # Else its image demands a password for an admin, and makes certificates of its own.
+            # Otherwise the image requires an admin password, and creates its own certificates.
             "DISABLE_SECURITY_PLUGIN": "true",
             "DISABLE_INSTALL_DEMO_CONFIG": "true",
-            # Else its image starts a second JVM, which counts within the limit.
+            # Otherwise the image starts a second JVM, which counts towards the limit.
             "DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI": "true",
             **elasticsearch.single_node(settings),
         },

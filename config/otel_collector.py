@@ -1,7 +1,7 @@
-"""OpenTelemetry Collector: takes what applications send by OTLP, keeps the traces that tell something, and counts all.
+"""OpenTelemetry Collector: receives OTLP from applications, derives metrics from their spans, and samples the traces.
 
-    otlp ─▶ cut ─┬─▶ what may hold a secret ─▶ mask ─┬─▶ traces, metrics, logs
-                 └─▶ the rest ───────────────────────┘
+    otlp ─▶ cut ─┬─▶ may hold a secret ─▶ mask ─┬─▶ traces, metrics, logs
+                 └─▶ the rest ──────────────────┘
 
     traces ─┬─▶ without health checks ─▶ span metrics, service graph ─▶ Prometheus
             └─▶ tail sampling ─┬─▶ queue on disk ─▶ Jaeger
@@ -9,8 +9,8 @@
     metrics ─▶ Prometheus
     logs ─▶ labels ─▶ queue on disk ─▶ Loki
 
-Tried with contrib 0.161; the options are those of 0.162 too. Prometheus scrapes what goes to it, so that `le` is written as
-everywhere else.
+Tested with contrib 0.161; the options also exist in 0.162. Prometheus scrapes the collector, which does not push, so
+that `le` is written as everywhere else.
 """
 
 from collections.abc import Mapping
@@ -29,17 +29,17 @@ PORT = METRICS["otel_collector"]
 MAIN = "collector.yml"
 QUEUE = "/var/lib/otelcol"
 QUEUES = ("exporter_otlp_grpc_jaeger_traces", "exporter_otlp_http_loki_logs")
-"""Its files there."""
+"""Files of the queues in that folder."""
 ALIAS = "otel-collector"
-"""In the users' networks. A hyphen, because several HTTP clients refuse a host with an underscore."""
+"""Host name in your containers' networks. A hyphen, because several HTTP clients refuse a host name with an underscore."""
 
 BUCKETS = ("5ms", "10ms", "25ms", "50ms", "100ms", "250ms", "500ms", "1s", "2500ms", "5s", "10s")
 TRACES_PER_MIB = 20
-"""How many wait for their decision in one MiB of the container's limit. Twenty spans of 1.3 kB (docs/performance.md) are
-25 kB: that is half of the limit, and traces of other sizes are for the memory limiter."""
+"""Traces that may wait for their decision per MiB of the container's limit. A trace of twenty spans of 1.3 kB
+(docs/performance.md) takes 25 kB, so they fill half of the limit. The memory limiter covers larger traces."""
 ATTEMPT = "10s"
 BATCH = {"min_size": 200_000, "max_size": 1_000_000}
-"""Bytes of a request to Jaeger or Loki. A single span or record that is larger is lost, with a line in the collector's log."""
+"""Size of a request to Jaeger or Loki, in bytes. A single larger span or record is lost, and the collector logs it."""
 SEVERITIES: Mapping[Level, tuple[int, int]] = {
     "debug": (1, 8),
     "info": (9, 12),
@@ -47,24 +47,26 @@ SEVERITIES: Mapping[Level, tuple[int, int]] = {
     "error": (17, 20),
     "fatal": (21, 24),
 }
-"""Level of a log → OpenTelemetry's severity numbers, of which 1 to 4 are called TRACE (logs data model, `SeverityNumber`)."""
+"""Log level → range of OpenTelemetry's severity numbers, of which 1 to 4 are called TRACE (logs data model,
+`SeverityNumber`)."""
 
 
 def container(settings: Settings) -> Container:
-    """Its image has nothing but the binary."""
+    """The image contains only the binary."""
     return Container(
         service="otel_collector",
         command=(f"--config={DIRECTORY}/{MAIN}",),
         user="10001:10001",
         port=PORT,
-        published={"otlp_grpc": OTLP_GRPC},  # by HTTP: config/api_proxy.py
+        published={"otlp_grpc": OTLP_GRPC},  # OTLP over HTTP: config/api_proxy.py
         tools=False,
-        grace_seconds=30,  # undecided traces are decided, and what is kept goes into the queue
+        grace_seconds=30,  # at exit it decides on waiting traces and queues those it keeps
         data=QUEUE,
         hands_on=True,
         claims_data=True,
-        # Both queues: it does not say which. `recreate` of `file_storage` was tried with ten ways to damage one, and helped
-        # with none: bbolt panics where nobody can catch it, or gives an error, which is not a panic.
+        # Both queues, because the error does not name one. `recreate` of `file_storage` was tried with ten kinds of
+        # damage and helped with none: bbolt panics in a place where the panic cannot be caught, or returns an error,
+        # which is not a panic.
         unreadable={
             r"(?s)(panic: |fatal error: fault).{0,3000}go\.etcd\.io/bbolt": QUEUES,
             "exporter: (invalid database|file size too small|checksum error|version mismatch)": QUEUES,
@@ -75,7 +77,7 @@ def container(settings: Settings) -> Container:
 
 
 def version(settings: Settings) -> str:
-    """Digest of the files, which the running collector shows as a label."""
+    """Digest of the files. The running collector exposes it as a label."""
     return digest({MAIN: dump(main_file(settings))})
 
 
@@ -96,15 +98,15 @@ def _config(settings: Settings) -> ConfigFiles:
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
-    """`collector.yml`."""
+    """The content of `collector.yml`."""
     logs = "loki" in settings.services
     listens, door = settings.listens("otel_collector"), settings.edge.address("api_proxy")
     return {
         "extensions": {
-            # After an outage the file shrinks again, else it would stay as large as it ever was.
+            # The file shrinks again after an outage; otherwise it would keep its largest size.
             "file_storage": {
                 "directory": QUEUE,
-                "create_directory": True,  # it is there, but not where the config is validated
+                "create_directory": True,  # exists, but not where the config is validated
                 "compaction": {"on_start": True, "on_rebound": True, "directory": QUEUE},
             }
         },
@@ -187,7 +189,7 @@ def _pipelines(settings: Settings, *, logs: bool) -> dict[str, Any]:
 
 
 def _received(signal: str, settings: Settings) -> dict[str, Any]:
-    """Pipelines up to where nothing is in it any more that must not be stored."""
+    """Pipelines that receive one signal, up to the point where it contains no data that must not be stored."""
     own = _masks("redaction/own") if settings.logs.mask else ()
     processors = {
         "suspect": ["filter/suspect", *_masks("redaction")],
@@ -220,8 +222,8 @@ def _masks(redaction: str) -> tuple[str, str, str]:
 
 
 def own_metrics(port: int, host: str = "0.0.0.0") -> dict[str, Any]:  # noqa: S104 - inside
-    """A reader for Prometheus. Jaeger is made of the same parts, and which names are the default depends on the version:
-    so each of them is asked for Prometheus' own."""
+    """A metrics reader for Prometheus. Jaeger consists of the same parts, and their version decides the default names,
+    so Prometheus' own names are set explicitly."""
     named = {"without_type_suffix": False, "without_units": False, "without_scope_info": True}
     return {"pull": {"exporter": {"prometheus": {"host": host, "port": port, **named}}}}
 
@@ -236,7 +238,7 @@ def _processors(settings: Settings) -> dict[str, Any]:
         "blocked_values": [*masking.VALUES, *own],
     }
     return {
-        # Refuses from 60 % of the container's limit on, and collects garbage by force from 80 % on.
+        # Refuses data from 60 % of the container's limit on, and forces garbage collection from 80 % on.
         "memory_limiter": {
             "check_interval": "500ms",
             "limit_mib": memory * 80 // 100,
@@ -247,7 +249,7 @@ def _processors(settings: Settings) -> dict[str, Any]:
             **catalogue,
             "ignored_key_patterns": [otlp_masks.IGNORED],
         },
-        # A stack's own expressions have no words that tell where to look.
+        # The stack's own expressions have no words, so all data is searched.
         **({"redaction/own": {**_REDACTION, "blocked_values": own}} if own else {}),
         **otlp_masks.filters(),
         "transform/received": otlp_limits.received(
@@ -258,7 +260,7 @@ def _processors(settings: Settings) -> dict[str, Any]:
         "transform/masked": otlp_masks.after(),
         "transform/aside": otlp_masks.aside(),
         "transform/back": otlp_masks.back(),
-        # What has no id is no part of any trace, and all of it would be one.
+        # Spans without a trace id would all form one trace.
         "filter/nameless": {"error_mode": "ignore", "traces": {"span": [f"span.trace_id == TraceID(0x{'00' * 16})"]}},
         "filter/health": {
             "error_mode": "ignore",
@@ -267,9 +269,9 @@ def _processors(settings: Settings) -> dict[str, Any]:
         "tail_sampling": {
             "decision_wait": traces.sampling.decision_wait,
             "num_traces": memory * TRACES_PER_MIB,
-            # A single trace that never ends would fill the memory alone.
+            # Without a bound, one endless trace would fill the memory.
             "maximum_trace_size_bytes": memory * 2**20 // 20,
-            # For spans that come later than the decision: their trace is kept or dropped whole.
+            # For spans that arrive after the decision: a trace is kept or dropped as a whole.
             "decision_cache": {
                 "sampled_cache_size": memory * TRACES_PER_MIB * 5,
                 "non_sampled_cache_size": memory * TRACES_PER_MIB * 5,
@@ -279,7 +281,7 @@ def _processors(settings: Settings) -> dict[str, Any]:
         "transform/senders": otlp_senders.metrics(settings.metrics.limits),
         "transform/lengths": otlp_limits.labels(settings.metrics.limits),
         "transform/named": _named(),
-        # The exporter would join namespace and name by a slash in `job`, where a slash in the name looks the same.
+        # The exporter would set `job` to namespace, slash and name, which a name with a slash could imitate.
         "transform/job": {
             "error_mode": "ignore",
             "metric_statements": ['delete_key(resource.attributes, "service.namespace")'],
@@ -289,16 +291,17 @@ def _processors(settings: Settings) -> dict[str, Any]:
 
 
 _REDACTION = {"allow_all_keys": True, "redact_all_types": True, "summary": "silent"}
-"""Values of all types are looked at, because headers are lists of texts."""
+"""Searches values of all types, because headers are lists of strings."""
 
 
 def _service(attribute: str) -> str:
-    """Statement that gives a resource the name of its service under another attribute."""
+    """Statement that copies the service's name to the resource attribute `attribute`."""
     return f'set(resource.attributes["{attribute}"], resource.attributes["service.name"])'
 
 
 def _named() -> dict[str, Any]:
-    """Spans get what links are made of. One's own attribute of that name would be a second value for it."""
+    """Sets the attribute that links use. An application's own attribute of that name is deleted, because it would be a
+    second value."""
     return {
         "error_mode": "ignore",
         "trace_statements": [
@@ -309,7 +312,8 @@ def _named() -> dict[str, Any]:
 
 
 def _labels(settings: Settings) -> dict[str, Any]:
-    """Logs get what Loki takes for labels (`otlp_config` in `config/loki.py`): the same ones that the shipper's lines have."""
+    """Sets the attributes that Loki turns into labels (`otlp_config` in `config/loki.py`): the labels of the shipper's
+    lines."""
     level = 'set(log.attributes["level"], {}) where {}'
     unsaid = "log.severity_number == SEVERITY_NUMBER_UNSPECIFIED"
     statements = [
@@ -338,15 +342,15 @@ def _connectors(settings: Settings) -> dict[str, Any]:
         "aggregation_cardinality_limit": traces.span_metrics.operations,
         "resource_metrics_cache_size": traces.span_metrics.services,
         "resource_metrics_key_attributes": ["service.name"],
-        "series_expiration": "1h",  # else a name that was used once would take its place for ever
+        "series_expiration": "1h",  # otherwise a name that was used once would take its place for ever
     }
-    own_name = "collector.instance.id"  # another one after each reload
+    own_name = "collector.instance.id"  # changes at each reload
     return {
         "forward/received": {},
         "forward/masked": {},
         "forward/counted": {},
         "forward/sampled": {},
-        # Before sampling: rates and errors of everything. After it: the exemplars, whose traces can be looked at.
+        # Before sampling: rates and errors of all spans. After it: exemplars, whose traces are stored.
         "span_metrics": {
             "namespace": "traces.span.metrics",
             **of_spans,
@@ -357,17 +361,17 @@ def _connectors(settings: Settings) -> dict[str, Any]:
             "namespace": "traces.kept",
             **of_spans,
             "exclude_dimensions": [own_name, "span.name"],
-            # The first so many of a series between two flushes, whatever their bucket: with few (the default is 5) the
-            # quick ones take all places, and the slow ones that people look for have none.
+            # The first exemplars of a series between two flushes, of any bucket. With few (the default is 5), fast
+            # spans would take all places, and the slow ones that people look for would have none.
             "exemplars": {"enabled": True, "max_per_data_point": 500},
-            # An exemplar is there until the next flush: it must not come and go between two scrapes.
+            # An exemplar lasts until the next flush, so it must not appear and disappear between two scrapes.
             "metrics_flush_interval": go_duration(2 * scrape),
         },
         "service_graph": {
             "latency_histogram_buckets": list(BUCKETS),
-            # A database sends no span of its own: a call of it is known by the present attribute, or the one before it.
+            # A database sends no spans. A call to one is recognised by the current attribute or its predecessor.
             "database_name_attributes": ["db.system.name", "db.system"],
-            # Both sides of a call come within the time that a trace is waited for.
+            # Both spans of a call arrive within the time that a trace waits for its decision.
             "store": {"ttl": traces.sampling.decision_wait, "max_items": settings.memory_mib("otel_collector") * 10},
             "metrics_flush_interval": go_duration(scrape),
         },
@@ -375,7 +379,7 @@ def _connectors(settings: Settings) -> dict[str, Any]:
 
 
 def _queue(settings: Settings) -> dict[str, Any]:
-    """What could not be delivered waits on disk, and is tried again for ever."""
+    """Undelivered data waits on disk, and is retried for ever."""
     return {
         "timeout": ATTEMPT,
         "sending_queue": {

@@ -1,20 +1,21 @@
-"""A span that has failed says so, also where its library left the status unset: nginx's module and Envoy do.
+"""Error status for failed spans whose library leaves it unset, as nginx's module and Envoy do.
 
-Sampling, rates of errors, and Jaeger's pages know an error by its status alone.
+Sampling, error rates and Jaeger's pages recognise an error only by the status.
 """
 
 from collections.abc import Iterator
 
 HTTP_STATUS = ("http.response.status_code", "http.status_code")
-"""The present attribute, and the one before it (semantic conventions for HTTP spans)."""
+"""The current attribute and its predecessor (semantic conventions for HTTP spans)."""
 GRPC_STATUS = ("rpc.grpc.status_code", "rpc.response.status_code", "grpc.status_code")
-"""The one that most libraries send, the present one, Envoy's."""
+"""The attribute that most libraries send, the current one, and Envoy's."""
 _SERVER_ERROR = 500
-"""The least. What is below is the client's mistake, and no error of a server (semantic conventions, HTTP spans, status)."""
+"""Lowest status of a server error. Lower ones are the client's mistake (semantic conventions, HTTP spans, status)."""
 _GRPC_OF_A_SERVER = {
     2: "UNKNOWN", 4: "DEADLINE_EXCEEDED", 12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE", 15: "DATA_LOSS",
 }  # fmt: skip
-"""Those that are errors of a server too; for a client all but OK are (semantic conventions, gRPC spans)."""
+"""Status codes that are errors on a server's span. On a client's span, all but OK are (semantic conventions, gRPC
+spans)."""
 
 
 def of_span() -> Iterator[str]:
@@ -29,5 +30,5 @@ def of_span() -> Iterator[str]:
         names = "|".join(_GRPC_OF_A_SERVER.values())
         word = f'IsMatch({value}, "^[A-Z_]+$") and {value} != "OK"'
         yield f'{error}IsString({value}) and (IsMatch({value}, "^({names})$") or ({client} and {word}))'
-    value = 'span.attributes["error"]'  # of OpenTracing
+    value = 'span.attributes["error"]'  # OpenTracing's tag
     yield f'{error}({value} == true or {value} == "true")'

@@ -1,9 +1,9 @@
-"""What applications send by OTLP is cut to what those can take who keep it, as statements of the transform processor.
+"""Cuts data that applications send by OTLP to the limits of the stores, with statements of the transform processor.
 
-One text that is too long would be everybody's trouble. Prometheus refuses the whole page on which one label is, so nobody's
-metrics would come through. Jaeger refuses a span with an attribute that is no key for Badger (65,000 bytes), which the
-collector then sends again without end, with all that is in the same request, and nothing gets past it. Loki refuses a record
-whose attributes are too long. And to look for secrets takes a second of CPU for each MiB, so all of this comes first.
+Without this, one long text would affect everybody. Prometheus refuses a whole page if one label on it is too long, so
+no application's metrics would arrive. Jaeger refuses a span with an attribute too long for a Badger key (65,000 bytes).
+The collector then resends the request for ever, and all spans behind it wait. Loki refuses a record with too many bytes
+of attributes. Searching for secrets takes a second of CPU per MiB, so the cuts come first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,56 +16,57 @@ from config.otlp_masks import CONTEXTS, suspect
 from config.settings.metrics import ScrapeLimits
 
 KEY = 256
-"""Bytes of an attribute's name, where it is looked at."""
+"""Attributes with names of this length or more are removed, if all attributes together exceed `Room.whole`. `Room.most`
+counts it as bytes."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """For the attributes of one thing, in bytes."""
+    """Limits for the attributes of one object. Sizes are in bytes."""
 
     whole: int
-    """All attributes together may be this long. If they are longer, each is cut to `value`, and only `count` are kept."""
+    """Total size up to which attributes stay unchanged. Beyond it, each is cut to `value`, and only `count` are kept."""
     value: int
     count: int
     least: int | None = None
-    """Attributes that are longer than `whole` even then are cut to this."""
+    """If they are longer than `whole` even then, each is cut to this."""
 
     @property
     def most(self) -> int:
-        """What is left at most."""
+        """Maximum size of the result."""
         return max(self.whole, self.count * ((self.least or self.value) + KEY))
 
 
 TRACE = Room(whole=32 * 1024, value=4096, count=128)
-"""One attribute as long as all may be is a key for Badger still. So many as an SDK keeps by default (OpenTelemetry
-specification, attribute limits) fit in one request to Jaeger."""
+"""An attribute of `whole` bytes still fits a Badger key. An SDK's default number of attributes (OpenTelemetry
+specification, attribute limits) fits in one request to Jaeger."""
 LOG: Mapping[str, Room] = {
     "resource": Room(whole=8 * 1024, value=1024, count=28, least=128),
     "scope": Room(whole=4 * 1024, value=256, count=8),
     "log": Room(whole=32 * 1024, value=4096, count=88, least=128),
 }
-"""A stack trace of some 200 frames stays whole."""
+"""Context → its limits in a record. A stack trace of some 200 frames stays whole."""
 LOKI = {"size": 64 * 1024, "entries": 160}
-"""What Loki is told to take of all that is not a label of one record; the first is its default."""
+"""Loki's limits for all fields of a record that are not labels. The size is Loki's default."""
 IDENTITY = ("service.name", "service.instance.id")
-"""Of a resource: they become the labels `service` and `instance`."""
+"""Resource attributes that become the labels `service` and `instance`."""
 PEERS = ("peer.service", "db.name", "db.system", "db.system.name")
-"""Of a span: the service graph calls by them who sends no spans."""
+"""Span attributes by which the service graph names an uninstrumented peer."""
 _TEXTS = {
     "scope": ("name", "version"),
     "span": ("name", "status.message", "trace_state"),
     "spanevent": ("name",),
     "log": ("event_name", "severity_text"),
 }
-"""Context → its texts that are no attributes."""
+"""Context → its texts that are not attributes."""
 SCOPE_LABELS = 4
-"""Attributes of a scope, each of which is a label of its metrics."""
+"""Maximum number of attributes of a scope. Each becomes a label of its metrics."""
 OTHER_LABELS = 9
-"""Name, job, instance, service, `le`, and what names the scope (three): beside the attributes. One to spare."""
+"""Labels that are not attributes: name, job, instance, service, `le`, three for the scope, and one to spare."""
 
 
 def labels(limits: ScrapeLimits) -> dict[str, Any]:
-    """What becomes a label in Prometheus: at most as long as a label may be, and as many as there may be."""
+    """Transform processor that bounds the length and the number of labels in Prometheus."""
     length = limits.label_value_length
     characters = length // 4
     resource = _context("resource", *identity(limits))
@@ -89,13 +90,15 @@ def labels(limits: ScrapeLimits) -> dict[str, Any]:
 
 
 def identity(limits: ScrapeLimits) -> list[str]:
-    """The name of a service as a label, the same in Prometheus, in Loki and in Jaeger."""
+    """Statements that cut a service's name and instance to the same length for Prometheus, Loki and Jaeger."""
     return [_cut_attribute("resource", key, limits.label_value_length // 4) for key in IDENTITY]
 
 
 def received(line: int, own: str) -> dict[str, Any]:
-    """What stands before all others: nothing is lost by it that would be kept. `line`: bytes of the text of a record; `own`: the
-    address of the stack's own sender."""
+    """Transform processor that runs before all others, and cuts nothing that would be stored.
+
+    `line`: maximum size of a record's text in bytes. `own`: address of the stack's own sender.
+    """
     parts = {
         "trace": [
             _context("resource", *otlp_names.of_resource(own)),
@@ -117,12 +120,12 @@ def received(line: int, own: str) -> dict[str, Any]:
         ]
         for signal, contexts in CONTEXTS.items()
     }
-    return {"error_mode": "silent", **groups}  # an error is how numbers are found that JSON does not know
+    return {"error_mode": "silent", **groups}  # an error shows a number that JSON cannot represent
 
 
 @cache
 def _received(context: str, *, of_log: bool) -> dict[str, Any]:
-    """The same object for whoever shares it: the file has it once."""
+    """Cached, so that all users share one object, which the file then contains once."""
     return _context(context, *_bounded(context, of_log=of_log))
 
 
@@ -142,7 +145,7 @@ def _bounded(context: str, *, of_log: bool) -> Iterator[str]:
 
 
 def _body(length: int) -> Iterator[str]:
-    """The text of a log record: as Loki would cut it, but that it fits in one request."""
+    """Cuts the text of a log record as Loki would, but so that it fits in one request."""
     yield f"set(log.body, Substring(log.body, 0, {length}, true)) where IsString(log.body) and Len(log.body) > {length}"
     text = "String(log.body)"
     yield f"set(log.body, Substring({text}, 0, {length}, true)) where not IsString(log.body) and Len({text}) > {length}"
@@ -153,7 +156,8 @@ def _context(name: str, *statements: str) -> dict[str, Any]:
 
 
 def _few(context: str, length: int, count: int, keep: tuple[str, ...] = ()) -> list[str]:
-    """Attributes are texts (a list is one in a label anyway), none longer than `length`, and no more than `count`."""
+    """Statements that turn attributes into texts (a list becomes one in a label anyway), cut each to `length` bytes,
+    and keep `count` of them."""
     attributes = f"{context}.attributes"
     return [f"stringify_all({attributes})", f"truncate_all({attributes}, {length})", _limit(attributes, count, keep)]
 
@@ -164,7 +168,8 @@ def _limit(attributes: str, count: int, keep: tuple[str, ...]) -> str:
 
 
 def _cut(path: str, characters: int) -> str:
-    """Four bytes are the longest character: of a text with more bytes than four times `characters`, so many are there."""
+    """Statement that cuts the text at `path` to `characters` if its bytes are more than four times as many: a character
+    has at most four bytes, so such a text has at least that many characters."""
     return f"set({path}, Substring({path}, 0, {characters}, true)) where Len({path}) > {4 * characters}"
 
 

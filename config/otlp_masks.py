@@ -1,8 +1,9 @@
-"""How the collector masks: what holds none of the catalogue's words passes by, the rest goes through its redaction processor.
+"""Masking in the collector: data with none of the catalogue's words passes, the rest goes through the redaction
+processor.
 
-That processor looks at each value with each expression, which takes ten times as long as all else that the collector does. It
-knows attributes and the bodies of logs, and no check digit. So before it, a span's other texts become attributes, and after it
-what they were; and cards are found by statements of the transform processor.
+That processor tries each expression on each value, which takes ten times as long as everything else in the collector.
+It handles attributes and log bodies, and no check digits. So before it, a span's other texts are moved to attributes,
+and moved back afterwards. Statements of the transform processor find the card numbers.
 """
 
 import json
@@ -19,7 +20,7 @@ _MOVED = {
     "spanevent": {"name": "spanevent.name"},
     "log": {"event": "log.event_name", "severity": "log.severity_text"},
 }
-"""Context → the attribute that a text becomes meanwhile, its path."""
+"""Context → temporary attribute of a text → path of the text."""
 CONTEXTS = {
     "trace": ("resource", "scope", "span", "spanevent"),
     "metric": ("resource", "scope", "datapoint"),
@@ -27,19 +28,19 @@ CONTEXTS = {
 }
 _OWNERS = ("resource", "scope")
 SUSPECT = "masked.suspect"
-"""An attribute that only what is to be masked has, and only until it is."""
+"""Temporary attribute that marks data to be masked."""
 _ASIDE = "masked.aside"
 IGNORED = f"^{re.escape(_ASIDE)}"
-"""Names of attributes that are not looked at."""
+"""Pattern for attributes that are not searched."""
 _PARTS = {"traces": ("span", "span"), "metrics": ("datapoint", "datapoint"), "logs": ("log_record", "log")}
-"""Signal → its part, as the filter processor calls it, and the context of it."""
+"""Signal → its part, as named by the filter processor, and the context of that part."""
 _CARDS_OF_A_TEXT = (1, 6)
-"""How many of each of `masking.CARDS` are looked at in the attributes of a thing, together with a body."""
+"""Maximum number of matches of each of `masking.CARDS` in the attributes of an object, including its body."""
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
 
 def suspect(context: str, text: str) -> Iterator[str]:
-    """Statements that tell what is to be masked. `text`: the path of all attributes as JSON."""
+    """Statements that mark data to be masked. `text`: path of all attributes as JSON."""
     seen, low = f'{context}.cache["seen"]', f'{context}.cache["low"]'
     texts = [text, *_MOVED.get(context, {}).values()]
     if context == "log":
@@ -50,7 +51,7 @@ def suspect(context: str, text: str) -> Iterator[str]:
     yield f"{mark} where {seen} == nil or IsMatch({seen}, {quoted(masking.CARD_GUARD)})"
     yield f"set({low}, ToLowerCase({seen}))"
     yield f"{mark} where {_any_of(low, _words(masking.NAMED))}"
-    for mask in masking.VENDORS:  # of their words many are a part of others
+    for mask in masking.VENDORS:  # many of their words are parts of other words
         yield f"{mark} where ({_any_of(low, mask.words)}) and IsMatch({seen}, {quoted(mask.expression)})"
 
 
@@ -59,7 +60,7 @@ def _any_of(text: str, words: Iterable[str]) -> str:
 
 
 def _words(masks: Iterable[masking.Mask]) -> list[str]:
-    """As they stand in JSON, and none that has another one in it."""
+    """Words as JSON spells them, without those that contain another."""
     written = {json.dumps(word)[1:-1] for mask in masks for word in mask.words}
     written |= {_escaped(word) for word in written}
     written.add(json.dumps("pass"))
@@ -71,8 +72,8 @@ def _escaped(word: str) -> str:
 
 
 def filters() -> dict[str, Any]:
-    """Processors: `filter/suspect` leaves what is to be masked, `filter/owned` what is not but its resource or scope is, and
-    `filter/unsuspected` the rest."""
+    """Filter processors: `filter/suspect` keeps data to be masked, `filter/owned` data of which only the resource or
+    scope is, and `filter/unsuspected` the rest."""
     return {
         f"filter/{name}": {
             "error_mode": "propagate",
@@ -90,7 +91,8 @@ def _marked(*contexts: str) -> str:
 
 
 def aside() -> dict[str, Any]:
-    """Leaves nothing to look at but resources and scopes: a command line with a password is no reason to look at each span."""
+    """Transform processor that leaves only resources and scopes to search: a password in a resource's command line is
+    no reason to search every span."""
     made = _statements(_put_aside)
     for signal, groups in made.items():
         if signal.endswith("_statements"):
@@ -139,7 +141,7 @@ def _statements(*kinds: Callable[[str], Iterator[str]]) -> dict[str, Any]:
 
 @cache
 def _group(context: str, kind: Callable[[str], Iterator[str]]) -> tuple[dict[str, Any], ...]:
-    """The same object whoever asks: many are long, and the file has each once."""
+    """Cached, because many groups are long, and the file contains a shared object only once."""
     statements = list(kind(context))
     condition = f"IsMatch(String({context}.attributes), {quoted(masking.CARD_GUARD)})"
     conditions = {"conditions": [condition]} if kind is _cards else {}
@@ -163,7 +165,7 @@ def _restored(context: str) -> Iterator[str]:
 
 
 def _cards(context: str) -> Iterator[str]:
-    """Those with a right check digit. A value that is no text, but a number or a list, becomes one if there is a card in it."""
+    """Statements that mask card numbers with a valid check digit. A number or list that contains one becomes text."""
     attributes = f"{context}.attributes"
     digits, found = f'{context}.cache["digits"]', f'{context}.cache["found"]'
     for expression, count in zip(masking.CARDS, _CARDS_OF_A_TEXT, strict=True):

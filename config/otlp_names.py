@@ -1,7 +1,7 @@
-"""Names that mean something to others get another one where an application gives them to its own things.
+"""Renames applications' labels and services whose names have a meaning for the stack.
 
-What the collector shows is one page for all applications, and Prometheus refuses it where a label is there twice. The name of a
-service is a label everywhere, and stands in what people are sent. (Names of metrics: `OWN_METRICS` in `config/scrape.py`.)
+The collector has one page for all applications, and Prometheus refuses a page with a duplicate label. The name of a
+service is a label everywhere, and appears in notifications. (Names of metrics: `OWN_METRICS` in `config/scrape.py`.)
 """
 
 import re
@@ -12,20 +12,20 @@ from config.sampling import quoted
 from config.service_names import CHARACTERS, LENGTH
 
 LABELS = "^(le|quantile|job|instance|service|exported_(?:job|instance|service)|otel_scope_.*|_name_)$"
-"""Those that Prometheus, its exporter, or the scrape config of this stack (`config/scrape.py`) sets."""
+"""Labels that Prometheus, its exporter or this stack's scrape config (`config/scrape.py`) sets."""
 NO_UTF_8 = r"\x{FFFD}"
-"""What Go's expressions take a byte for that is no part of a character."""
+"""Go's expressions read an invalid byte as this character."""
 
 
 STACK = ("host", *SERVICES)
-"""What is called so is watched by this stack's own alerts, which nobody else's lines and series shall belong to."""
+"""Names that this stack's own alerts watch. No line or series of an application may use one."""
 
 
 def of_attributes(context: str) -> Iterator[str]:
-    """Statements for a data point or a resource: `le` becomes `attribute_le`. If two keys would become the same label, the
-    last one is kept."""
+    """Statements for a data point or a resource: `le` becomes `attribute_le`. If two keys would become the same label,
+    the last one is kept."""
     attributes = f"{context}.attributes"
-    if context == "datapoint":  # a resource is known by keys with a dot
+    if context == "datapoint":  # a resource needs keys with dots, such as `service.name`
         yield f'replace_all_patterns({attributes}, "key", "[^a-zA-Z0-9]+", "_")'
         yield f'replace_all_patterns({attributes}, "key", "^_?$", "attribute")'
     yield f'replace_all_patterns({attributes}, "key", {quoted(LABELS)}, "attribute_${{1}}")'
@@ -33,13 +33,15 @@ def of_attributes(context: str) -> Iterator[str]:
 
 
 def of_resource(own: str) -> Iterator[str]:
-    """`own`: the address of the one service of the stack that sends by OTLP, and may be called what it is.
+    """Statements that give a resource a valid `service.name`, the same in every store.
 
-    One name of a service wherever it is stored; without it Jaeger has one of its own, and spans are not counted. What is no
-    character of a name becomes `_`, and so do two slashes, which would begin an address; `loki` becomes `application_loki`."""
+    Without a name, Jaeger would use its own, and spans would not be counted. Characters that a name may not have become
+    `_`, and so do two slashes, which would begin an address. `loki` becomes `application_loki`, unless it comes from
+    `own`: the address of the one service of the stack that sends by OTLP.
+    """
     name = 'resource.attributes["service.name"]'
     yield f"set({name}, String({name})) where not IsString({name})"
-    yield f'set({name}, "unknown_service") where {name} == nil or {name} == ""'  # as OpenTelemetry's SDKs do
+    yield f'set({name}, "unknown_service") where {name} == nil or {name} == ""'  # as in OpenTelemetry's SDKs
     yield f'replace_pattern({name}, {quoted(f"[^{CHARACTERS}]|//+")}, "_")'
     yield f'replace_pattern({name}, "^(.{{{LENGTH}}}).+$", "${{1}}")'
     not_own = f"not IsMatch(otelcol.client.addr, {quoted('^' + re.escape(own) + '(:|$)')})"
@@ -47,5 +49,5 @@ def of_resource(own: str) -> Iterator[str]:
 
 
 def of_span() -> Iterator[str]:
-    """Its name and that of its service are labels too."""
+    """Statements for a span's name, which is a label too."""
     yield f'replace_pattern(span.name, {quoted(NO_UTF_8)}, "?")'

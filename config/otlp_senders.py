@@ -1,8 +1,8 @@
-"""What each sender of OTLP has of its own: its series, and a bound on them.
+"""Bounds the series of each sender of OTLP.
 
-The collector remembers nothing between two requests, and its page is one for all senders. So what one of them may have is
-bounded twice: a metric with too many points is made one point here, and Prometheus reads the page in parts
-(`config/scrape.py`), each with the bound of one target.
+The collector keeps no state between two requests, and has one page for all senders. So two bounds apply: a metric with
+too many points becomes one point here, and Prometheus reads the page in parts (`config/scrape.py`), each with the
+bounds of one target.
 """
 
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from typing import Any
 from config.settings.metrics import ScrapeLimits
 
 OVERFLOW = "otel.metric.overflow"
-"""Attribute of a point that stands for all (OpenTelemetry specification, metrics SDK, overflow attribute)."""
+"""Attribute of a point that stands for all points (OpenTelemetry specification, metrics SDK, overflow attribute)."""
 PARTS = 16
-"""The page of what applications send is read in so many parts. Which part a service is in hangs on its name."""
+"""Number of parts in which the page of applications' metrics is read. A service's name decides its part."""
 
 
 _OVER = 'metric.metadata["overflow"]'
 
 
 def metrics(limits: ScrapeLimits) -> dict[str, Any]:
-    """A transform processor for metrics, before what cuts labels."""
+    """Transform processor for metrics. It runs before the one that cuts labels."""
     groups = {
         "resource": _instance(),
         "metric": _marked(limits),
-        # Points are added up only if all else is the same.
+        # Points are added up only if everything else is equal.
         "datapoint": (
             f'set(datapoint.attributes["{OVERFLOW}"], "true") where {_OVER} != nil',
             f"set(datapoint.time_unix_nano, {_OVER}) where {_OVER} != nil",
@@ -38,22 +38,23 @@ def metrics(limits: ScrapeLimits) -> dict[str, Any]:
 
 
 def points(limits: ScrapeLimits) -> tuple[int, int]:
-    """How many points one process may send of a counter or a gauge, and of a histogram, whose point is some 15 series.
+    """Maximum number of points that a process may send: of a counter or gauge, and of a histogram, whose point is some
+    15 series.
 
-    Of the default for `samples` (20,000) the first is 2,000: as many as an SDK itself sends of one metric (OpenTelemetry
-    specification, metrics SDK, cardinality limits).
+    With the default for `samples` (20,000) the first is 2,000, as many as an SDK itself sends of one metric
+    (OpenTelemetry specification, metrics SDK, cardinality limits).
     """
     return limits.samples // 10, limits.samples // 40
 
 
 def address(cache: str) -> Iterator[str]:
-    """Statements that put the sender's address into `cache`, without its port."""
+    """Statements that set `cache` to the sender's address, without its port."""
     yield f"set({cache}, otelcol.client.addr)"
     yield rf'replace_pattern({cache}, "^\\[?(.*?)\\]?(:\\d+)?$", "${{1}}")'
 
 
 def _instance() -> Iterator[str]:
-    """Who does not say which process it is gets the name of what can be known of it: two of them must not be one series."""
+    """Statements that name an unnamed process by what is known of it, because two processes must not be one series."""
     instance, host, process = (
         f'resource.attributes["{key}"]' for key in ("service.instance.id", "host.name", "process.pid")
     )
@@ -66,7 +67,7 @@ def _instance() -> Iterator[str]:
 
 
 def _marked(limits: ScrapeLimits) -> Iterator[str]:
-    """A metric with too many points; the mark is a time for all of them."""
+    """Statements that mark metrics with too many points. The mark is the timestamp of the resulting point."""
     plain, histogram = points(limits)
     kinds = {"SUM": plain, "GAUGE": plain, "HISTOGRAM": histogram, "EXPONENTIAL_HISTOGRAM": histogram}
     for kind, most in kinds.items():
@@ -75,7 +76,7 @@ def _marked(limits: ScrapeLimits) -> Iterator[str]:
 
 
 def _added_up() -> Iterator[str]:
-    """It becomes one point: the sum of all, of a gauge the highest."""
+    """Statements that reduce a marked metric to one point: the sum, or the maximum of a gauge."""
     for function, comparison in (("max", "=="), ("sum", "!=")):
         kind = f"metric.type {comparison} METRIC_DATA_TYPE_GAUGE"
         yield f'aggregate_on_attributes("{function}", ["{OVERFLOW}"]) where {_OVER} != nil and {kind}'

@@ -1,23 +1,23 @@
-"""Where each service listens inside the stack's network: its own default port, so that its docs apply."""
+"""Ports inside the stack's network. Each service has its own default port, so the service's own docs apply."""
 
 from config.catalogue import ROWS
 
 METRICS = {service: row.port for service, row in ROWS.items() if row.port}
-"""Service → the port that serves its metrics, and its API where it has one. Who has no metrics is not in it."""
+"""Service → port of its metrics, and of its API if it has one. Services without metrics are missing."""
 
 OTLP_GRPC, OTLP_HTTP = 4317, 4318
-"""Of the OpenTelemetry Collector; the first one also of Jaeger."""
+"""The OpenTelemetry Collector's; Jaeger uses the first one too."""
 
 SPAN_METRICS, OTLP_METRICS = 8889, 8890
-"""Of the OpenTelemetry Collector: metrics made of spans, and metrics that were sent to it."""
+"""The OpenTelemetry Collector's: metrics made from spans, and metrics that applications sent."""
 
 JAEGER_PAGES, JAEGER_STATUS = 16686, 13133
 
 ELASTICSEARCH = 9200
-"""Of Elasticsearch and OpenSearch."""
+"""The port of Elasticsearch and OpenSearch."""
 
 SCRAPES = 8080
-"""Of the scrape proxy."""
+"""The scrape proxy's port."""
 
 DOCKER_API = 2375
-"""Of the socket proxy."""
+"""The socket proxy's port."""

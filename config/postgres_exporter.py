@@ -7,18 +7,19 @@ from config.settings import Settings
 PORT = METRICS["postgres_exporter"]
 
 NO_BLANK = "the secret postgres_password has a blank, which postgres_exporter cannot take: set another password"
-"""It splits its connection string at blanks, encoded or quoted, to name the server (0.17 to 0.20: `parseFingerprint`), and
-then writes all of the string, password included, to its log."""
+"""postgres_exporter splits its connection string at blanks, encoded or quoted, to name the server (0.17 to 0.20:
+`parseFingerprint`), and then logs the whole string, password included."""
 
 
 def container(settings: Settings) -> Container:
-    """Needs `exporters.postgres`."""
+    """Requires `exporters.postgres`."""
     postgres = settings.exporters.postgres
     assert postgres is not None  # noqa: S101 - settings.services
     address = settings.listens("postgres_exporter")
     environment = {
         "DATA_SOURCE_URI": f"{postgres.address}?sslmode={postgres.sslmode}",
-        # Read by its driver, lib/pq. In the connection string a blank or a percent sign of theirs would have the same end.
+        # Read by its driver, lib/pq. In the connection string, a blank or a percent sign in these would have the same
+        # effect.
         "PGUSER": postgres.user,
         "PGDATABASE": postgres.database,
     }

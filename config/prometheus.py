@@ -1,4 +1,4 @@
-"""Prometheus: scrapes, keeps and judges the metrics."""
+"""Prometheus: scrapes and stores metrics, and evaluates alert rules."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,11 @@ from config.yaml_text import digest, dollars_doubled, dump
 PORT = METRICS["prometheus"]
 VERSION_RULES = "rules/version.yml"
 CONNECTIONS = 32
-"""To Prometheus at a time: health check, itself, and who asks."""
+"""Concurrent connections to Prometheus: the health check, its scrape of itself, and clients."""
 
 
 def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
-    """`own_rules`: file name → text of the user's own rule files."""
+    """`own_rules`: file name → text of your own rule files."""
     return Container(
         service="prometheus",
         command=(
@@ -26,27 +26,27 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
             "--enable-feature=exemplar-storage",
             f"--web.external-url={settings.url('prometheus')}",
             "--web.route-prefix=/",
-            # Without it any page in a browser may read what this one answers.
+            # Without it, any web page in a browser may read Prometheus' answers.
             "--web.cors.origin=-",
             # 5 million samples are about 80 MB for one query (16 bytes each). The default is 800 MB.
             "--query.max-samples=5000000",
             "--query.timeout=30s",
-            # Rules wait in one queue with all who ask (promql/engine.go, `queueActive`). Who asks needs a connection: so half of
-            # the places are for rules alone, whatever is asked. How many are asked at once is bounded before Prometheus.
+            # Rules and queries share one queue (promql/engine.go, `queueActive`). A query needs a connection, so half
+            # of the places are always free for rules. `api_proxy` bounds the number of queries.
             f"--query.max-concurrency={2 * CONNECTIONS}",
             f"--web.max-connections={CONNECTIONS}",
-            # Nobody in the stack reads so, and it cannot be switched off.
+            # Remote read is unused in the stack, and cannot be switched off.
             "--storage.remote.read-concurrent-limit=1",
             "--storage.remote.read-sample-limit=10000",
             "--storage.remote.read-max-bytes-in-frame=65536",
-            # Prometheus finds the container's limit by itself; the rest is for the page cache of its blocks.
+            # Prometheus detects the container's limit. The rest is for the page cache of its blocks.
             "--auto-gomemlimit.ratio=0.85",
-            "--auto-gomemlimit.refresh-interval=15s",  # a new limit is set while it runs
+            "--auto-gomemlimit.refresh-interval=15s",  # the limit may change while it runs
         ),
         user="65534:65534",
         port=PORT,
         health=http_health(PORT, "/-/ready"),
-        grace_seconds=60,  # the head is written to the log at every stop
+        grace_seconds=60,  # at every stop, the head is written to the log
         go_memory_percent=0,
         data="/prometheus",
         config=_config(settings, own_rules),
@@ -64,7 +64,7 @@ def _config(settings: Settings, own_rules: Mapping[str, str]) -> ConfigFiles:
     return ConfigFiles(
         files=files,
         validate="promtool check config prometheus.yml",
-        reload="SIGHUP",  # not the lifecycle URL: any page in a browser could post its /-/quit to a loopback port
+        reload="SIGHUP",  # not the lifecycle URL: any web page could post to its /-/quit on a loopback port
         expect={
             f"http://127.0.0.1:{PORT}/api/v1/rules": f'"version":"{version}"',
             f"http://127.0.0.1:{PORT}/metrics": "prometheus_config_last_reload_successful 1",
@@ -73,13 +73,13 @@ def _config(settings: Settings, own_rules: Mapping[str, str]) -> ConfigFiles:
 
 
 def _version_rule(version: str) -> dict[str, Any]:
-    """A rule that says which files are live: Prometheus tells of loaded rules, but not of the files they came from."""
+    """A rule that shows which files are live, because Prometheus shows loaded rules but not their files."""
     rule = {"record": "nervous_system_config_info", "expr": "vector(1)", "labels": {"version": version}}
     return {"groups": [{"name": "version", "rules": [rule]}]}
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
-    """`prometheus.yml`."""
+    """The content of `prometheus.yml`."""
     metrics = settings.metrics
     limits = metrics.limits
     return {
@@ -88,8 +88,8 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "scrape_timeout": metrics.scrape_timeout,
             "evaluation_interval": metrics.evaluation_interval,
             "external_labels": dollars_doubled({"environment": settings.environment, **metrics.external_labels}),
-            # Both forms are kept: classic buckets for exemplars and simple queries, native ones where an
-            # application serves them.
+            # Keeps both forms: classic buckets for exemplars and simple queries, native ones if an application serves
+            # them.
             "scrape_native_histograms": True,
             "always_scrape_classic_histograms": True,
             "body_size_limit": prometheus_size(limits.body_size),
@@ -98,7 +98,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
         },
         "storage": {
             "tsdb": {
-                # In the file and not as flags, so that a change needs no restart (Prometheus >= 3.11).
+                # In the file instead of flags, so that a change needs no restart (Prometheus >= 3.11).
                 "retention": {"time": metrics.retention.time, "size": prometheus_size(metrics.retention.size)},
                 "out_of_order_time_window": "10m",
             },

@@ -1,4 +1,4 @@
-"""Promtail: the shipper of those who still have to use it. Its maker has ended it."""
+"""Promtail: the shipper for hosts that still need it. Grafana Labs has ended its support."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,9 +15,9 @@ DATA = "/promtail"
 
 
 def container(settings: Settings) -> Container:
-    """Root without any capability: no more than its own volume is root's; the host's logs are read as group adm."""
+    """Runs as root without capabilities: root owns only its own volume. It reads the host's logs as group `adm`."""
     config = _config(settings)
-    # Promtail shows the config that it runs, but nothing of its file: a job that reads nothing carries the version.
+    # Promtail shows its running config but not its file, so a job without targets carries the version.
     version = f"version-{digest({'config': dump(config)})}"
     config["scrape_configs"].append({"job_name": version, "static_configs": []})
     return Container(
@@ -33,7 +33,7 @@ def container(settings: Settings) -> Container:
         config=ConfigFiles(
             files={"promtail.yml": dump(config, width=1_000_000)},
             validate="/usr/bin/promtail -config.file=promtail.yml -check-syntax",
-            # A reload that fails leaves it without any target, and the next one makes it panic (3.5.0).
+            # A failed reload leaves it without targets, and the next one makes it panic (3.5.0).
             reload="restart",
             expect={f"http://127.0.0.1:{PORT}/config": version},
         ),
@@ -52,12 +52,13 @@ def _config(settings: Settings) -> dict[str, Any]:
                 "batchsize": shipper.BATCH_BYTES,
                 "batchwait": shipper.BATCH_WAIT,
                 "timeout": shipper.TIMEOUT,
-                # Loki has taken the streams that it has room for. To wait with the rest would stop everybody's lines.
+                # Loki has stored the streams that it has room for. Retrying the rest would hold up the lines of all
+                # services.
                 "drop_rate_limited_batches": True,
                 "backoff_config": {
                     "min_period": shipper.FIRST_RETRY,
                     "max_period": shipper.LAST_RETRY,
-                    "max_retries": 0,  # for ever: meanwhile nothing more is read
+                    "max_retries": 0,  # for ever: meanwhile it reads nothing more
                 },
             }
         ],

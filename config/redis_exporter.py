@@ -11,7 +11,7 @@ PORT = METRICS["redis_exporter"]
 
 
 def container(settings: Settings) -> Container:
-    """Needs `exporters.redis`."""
+    """Requires `exporters.redis`."""
     redis = settings.exporters.redis
     assert redis is not None  # noqa: S101 - settings.services
     address = settings.listens("redis_exporter")
@@ -21,12 +21,12 @@ def container(settings: Settings) -> Container:
         "--include-system-metrics",
     ]
     if redis.user:
-        # Not in the address: its driver (redigo) takes a user without a password there for the password.
+        # Not in the address, because its driver (redigo) would take a user without a password for the password.
         command.append(f"--redis.user={redis.user}")
     config = None
     if "redis_password" in settings.secrets:
         command.append(f"--redis.password-file={DIRECTORY}/secrets/passwords.json")
-        # It looks for the address with the user in it, as Go spells one (net/url, `encodeUserPassword`).
+        # It looks up the address including the user, escaped as in Go (net/url, `encodeUserPassword`).
         user = f"{quote(redis.user, safe='$&+,;=')}@" if redis.user else ""
         password = Secret("redis_password", lambda value: json.dumps({f"redis://{user}{redis.address}": value}))
         config = ConfigFiles(files={}, secrets={"passwords.json": password}, reload="restart")

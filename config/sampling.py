@@ -1,8 +1,8 @@
-"""Which traces are kept: the policies of the collector's tail sampling.
+"""Policies of the collector's tail sampling: which traces are kept.
 
-A trace is kept if one policy says so, and dropped whatever the others say if a `drop` policy says so. All probabilities
-hash the same trace id in the same way, so a trace that is kept at 10 % is kept at 50 % too: a trace that falls into several
-classes is kept at the highest rate of them, and not more often.
+A trace is kept if any policy keeps it, unless a `drop` policy matches. All probabilities hash the same trace id in the
+same way, so a trace that is kept at 10 % is also kept at 50 %. A trace in several classes is therefore kept at the
+highest of their rates, and not more often.
 """
 
 import json
@@ -17,11 +17,11 @@ Policy = dict[str, Any]
 
 EVERYTHING = 100
 _METHOD = ("http.request.method", "http.method")
-"""The present attribute, and the one before it."""
+"""The current attribute and its predecessor."""
 
 
 def policies(traces: Traces) -> list[Policy]:
-    """`processors.tail_sampling.policies`. Two of one class and service never exist."""
+    """`processors.tail_sampling.policies`. Each class of each service has at most one policy."""
     services = traces.sampling.services
     made = [_health(traces)] if traces.health_paths else []
     others = [_not_begun_in(sorted(services))] if services else []
@@ -32,7 +32,7 @@ def policies(traces: Traces) -> list[Policy]:
 
 
 def _kept(prefix: str, rates: Rates, whose: Sequence[Policy]) -> list[Policy]:
-    """One policy for each class of `whose` traces that is kept at all."""
+    """One policy for each class of traces selected by `whose` that has a rate above 0."""
     classes: tuple[tuple[str, float, list[Policy]], ...] = (
         ("errors", rates.errors, [_policy("errors", "status_code", status_codes=["ERROR"])]),
         ("slow", rates.slow.keep, [_longer_than(rates.slow.over)]),
@@ -42,7 +42,8 @@ def _kept(prefix: str, rates: Rates, whose: Sequence[Policy]) -> list[Policy]:
 
 
 def _longer_than(span: str) -> Policy:
-    """Whole milliseconds are compared, and more than the threshold is asked for: 1000.9 ms would not be over 1000."""
+    """Selects traces longer than `span`. The processor compares whole milliseconds with "greater than": 1000.9 ms would
+    not be over 1000, so the threshold is one lower."""
     return _policy("slow", "latency", threshold_ms=round(seconds(span) * 1000) - 1)
 
 
@@ -83,7 +84,7 @@ def _policy(name: str, kind: str, **what: Any) -> Policy:
 
 
 def health_condition(traces: Traces) -> str:
-    """OTTL that is true for a span that has answered a health check well, and in time."""
+    """OTTL condition that is true for a span of a health check that succeeded and was fast."""
     path = "^(?:" + "|".join(text.replace(".", "[.]") for text in traces.health_paths) + r")/?(?:[?].*)?$"
     of_http = " or ".join(f'IsMatch(span.attributes["{key}"], {quoted(path)})' for key in ("url.path", "http.target"))
     of_grpc = 'span.attributes["rpc.service"] == "grpc.health.v1.Health"'
@@ -97,5 +98,5 @@ def health_condition(traces: Traces) -> str:
 
 
 def quoted(text: str) -> str:
-    """`text` as a string of OTTL, which has JSON's escapes."""
+    """`text` as an OTTL string, which uses JSON's escapes."""
     return json.dumps(text, ensure_ascii=False)

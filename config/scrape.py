@@ -1,4 +1,4 @@
-"""What Prometheus scrapes. Every target carries `job`, `instance` and `service`."""
+"""Prometheus' scrape jobs. Every target has the labels `job`, `instance` and `service`."""
 
 import re
 from typing import Any
@@ -13,35 +13,38 @@ from config.settings.traces import RETENTION_SUCCESS
 ScrapeConfig = dict[str, Any]
 
 LABEL = "observability"
-"""Containers speak to this stack by labels `observability.scrape`, `.port`, `.path`, `.scheme` and `.service`."""
+"""Prefix of the container labels that this stack reads: `observability.scrape`, `.port`, `.path`, `.scheme` and
+`.service`."""
 
 
 OWN_METRICS = r"up|scrape_.+|ALERTS.*|nervous_system_.+|.*:.*"
-"""Metrics that Prometheus and this stack's rules make: alerts trust them. Where somebody else's page has one, also as the collector
-writes what came by OTLP, it becomes `application_up` and so on."""
+"""Metrics that Prometheus and this stack's rules create, and that alerts trust. The same name on another page, or in
+metrics sent by OTLP, becomes `application_up` and so on."""
 
 PARAMETERS = 5
-"""How many parameters behind a `?` in the label `.path` reach the container. Written plainly there, not percent-encoded."""
+"""Maximum number of query parameters that the label `.path` may pass to the container. They are written there without
+percent-encoding."""
 
 _APPLICATION = {"target_label": "job", "replacement": "application"}
 
 
 def jobs(settings: Settings) -> list[ScrapeConfig]:
-    """`scrape_configs`."""
+    """The items of `scrape_configs`."""
     limits = settings.metrics.limits
-    # What others write is held to them. An exporter of the stack's own repeats what it finds in the world, a certificate with
-    # a thousand names or a mount point of a thousand letters: refused, all the rest of its page would be lost with it.
+    # Limits for foreign pages. They do not apply to the stack's exporters, which repeat what they find, such as a
+    # certificate with a thousand names or a mount point of a thousand characters: a refusal would lose the rest of the
+    # page.
     of_others = {
         "label_limit": limits.labels,
         "label_value_length_limit": limits.label_value_length,
         "target_limit": limits.targets,
-        # A page without a content type, or with that of HTML, is read as Prometheus 2 read it.
+        # A page without a content type, or with that of HTML, is parsed as in Prometheus 2.
         "fallback_scrape_protocol": "PrometheusText0.0.4",
     }
     others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
     own = [*_own(settings), _containers(), *_probes(settings)]
     every = [*own, *({**job, **of_others, **_renamed(job)} for job in others)]
-    # Who is scraped does not say where Prometheus goes next.
+    # A target must not redirect Prometheus elsewhere.
     return [{**job, "follow_redirects": False} for job in every]
 
 
@@ -54,7 +57,7 @@ def _renamed(job: ScrapeConfig) -> ScrapeConfig:
     }
     rules = [*job.get("metric_relabel_configs", ()), own]
     if job["job_name"] == Job.OTLP:
-        # The stack's one sender of its own: only it may be called so (`config/otlp_names.py`).
+        # The stack's only sender of its own, and the only one that may have this name (`config/otlp_names.py`).
         rules.append(
             {
                 "source_labels": ["service", "__name__"],
@@ -67,7 +70,7 @@ def _renamed(job: ScrapeConfig) -> ScrapeConfig:
 
 
 def watched(settings: Settings) -> Watched:
-    """The jobs that the alert rules may speak of."""
+    """Jobs that alert rules may use."""
     jobs = {Job(service) for service in settings.services if service in METRICS} | {Job.CONTAINERS}
     if "otel_collector" in settings.services:
         jobs |= {Job.SPANS, Job.OTLP}
@@ -81,7 +84,7 @@ def watched(settings: Settings) -> Watched:
 
 
 def _watched_service(service: str, settings: Settings) -> str:
-    """Whose metrics `service` serves: an exporter speaks for its database."""
+    """The service that the metrics of `service` are about: an exporter's is its database."""
     exporters = settings.exporters
     speaks_for = {
         "postgres_exporter": exporters.postgres,
@@ -102,7 +105,7 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
         target = _of_service(settings, service, METRICS[service], service=_watched_service(service, settings))
         job: ScrapeConfig = {"job_name": service, "static_configs": [target]}
         if service == "cadvisor":
-            # cAdvisor gives its samples times of its own: without this a removed container lives on for five minutes.
+            # cAdvisor sets timestamps: without this, a removed container would remain for five minutes.
             job["track_timestamps_staleness"] = True
             job["metric_relabel_configs"] = cadvisor.metric_relabel_configs()
         if service == "node_exporter":
@@ -110,7 +113,7 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
         if service == "loki":
             job["metric_relabel_configs"] = loki.metric_relabel_configs()
         if service == "elasticsearch_exporter":
-            # One index a day: each would be a new value of a label, for ever.
+            # One index per day: each would stay a label value for ever.
             of_jaeger = {"source_labels": ["index"], "regex": r"jaeger-.+-\d{4}-\d\d-\d\d", "action": "drop"}
             job["metric_relabel_configs"] = [of_jaeger]
         jobs.append(job)
@@ -118,7 +121,7 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
 
 
 def _of_service(settings: Settings, service: str, port: int, /, **labels: str) -> dict[str, Any]:
-    """`instance` is the same wherever the service is."""
+    """Target of a service. `instance` does not depend on its host."""
     return {
         "targets": [f"{settings.host(service)}:{port}"],
         "labels": {"instance": f"{service}:{port}", "service": service, **labels},
@@ -126,7 +129,7 @@ def _of_service(settings: Settings, service: str, port: int, /, **labels: str) -
 
 
 def _containers() -> ScrapeConfig:
-    """What the engine says of each container, whose service its page names."""
+    """Job for the engine's view of each container. The page sets the label `service`."""
     target = {"targets": [f"socket_proxy:{socket_proxy.PORT}"], "labels": {"service": "socket_proxy"}}
     return {
         "job_name": str(Job.CONTAINERS),
@@ -137,19 +140,20 @@ def _containers() -> ScrapeConfig:
 
 
 def _through_collector(settings: Settings) -> list[ScrapeConfig]:
-    """What the collector makes of spans, and what applications send to it. Each series is the application's."""
+    """Jobs for the metrics that the collector makes from spans, and those that applications send. Their series carry
+    the application's labels."""
     if "otel_collector" not in settings.services:
         return []
     bounds = settings.traces.span_metrics
-    # Counted, timed, and timed again without names; and what calls what.
+    # Counts, durations, durations without span names, and the service graph.
     samples = max(settings.metrics.limits.samples, bounds.services * bounds.operations * 40)
     spans = _of_collector(Job.SPANS, [_collector_page(settings, SPAN_METRICS)], [])
     return [{**spans, "sample_limit": samples}, _of_senders(settings)]
 
 
 def _of_senders(settings: Settings) -> ScrapeConfig:
-    """What applications send. One page for all of them, read once for each part of it: too many series of one service fail
-    the scrape of its part, and not those of the others."""
+    """Job for the metrics that applications send. Their page is read once per part, so too many series of one service
+    fail only the scrape of its part."""
     targets = [_collector_page(settings, OTLP_METRICS, otlp_part=str(part)) for part in range(otlp_senders.PARTS)]
     only_its_part: list[ScrapeConfig] = [
         {
@@ -170,7 +174,7 @@ def _collector_page(settings: Settings, port: int, **labels: str) -> dict[str, A
 
 def _of_collector(job: Job, targets: list[dict[str, Any]], first: list[ScrapeConfig]) -> ScrapeConfig:
     relabel: list[ScrapeConfig] = [
-        # One series for each process that ever ran, with all that it said of itself as labels.
+        # One series per process that ever ran, with all its resource attributes as labels.
         {"source_labels": ["__name__"], "regex": "target_info", "action": "drop"},
         *first,
         {"source_labels": ["exported_job"], "regex": "(.+)", "target_label": "service"},
@@ -191,7 +195,8 @@ def _haproxy(settings: Settings) -> list[ScrapeConfig]:
 
 
 def _path_and_parameters(path: str) -> tuple[str, dict[str, Any]]:
-    """Path and query as Prometheus takes them: apart, and not percent-encoded yet."""
+    """Path and query parameters, separate and decoded, as Prometheus expects them: `/metrics?format=prometheus` →
+    `("/metrics", {"params": {"format": ["prometheus"]}})`."""
     parts = urlsplit(path)
     return unquote(parts.path), {"params": parse_qs(parts.query, keep_blank_values=True)} if parts.query else {}
 
@@ -234,7 +239,7 @@ def _applications(settings: Settings) -> list[ScrapeConfig]:
             "targets": list(app.targets),
             "labels": {"service": app.service, "__metrics_path__": path, "__scheme__": app.scheme},
         }
-        # Prometheus takes parameters by the job only.
+        # Prometheus supports parameters only per job.
         name = "application" + app.path[app.path.find("?") :] if parameters else "application"
         job = {
             "job_name": name,
@@ -247,9 +252,9 @@ def _applications(settings: Settings) -> list[ScrapeConfig]:
 
 
 def _discovery(settings: Settings) -> ScrapeConfig:
-    """Containers that ask for it by a label, seen through the read-only proxy of the Docker socket."""
+    """Job for containers that request it by a label, found through the read-only proxy of the Docker socket."""
     label = f"__meta_docker_container_label_{LABEL}"
-    # Older engines take any name; Python escapes no letter, and any other character may be escaped in RE2.
+    # Older engines allow any name. Python does not escape letters, and RE2 allows any other character to be escaped.
     networks = "|".join(re.escape(network) for network in settings.users_networks)
     return {
         "job_name": "application-containers",
@@ -257,22 +262,24 @@ def _discovery(settings: Settings) -> ScrapeConfig:
             {
                 "host": f"tcp://socket_proxy:{DOCKER_API}",
                 "refresh_interval": settings.metrics.scrape_interval,
-                # A container in several networks is listed once for each: the relabelling keeps the shared one.
+                # A container in several networks is listed once for each; relabelling keeps the shared one.
                 "match_first_network": False,
                 "filters": [{"name": "label", "values": [f"{LABEL}.scrape=true"]}],
             }
         ],
         "relabel_configs": [
             {"source_labels": ["__meta_docker_network_name"], "action": "keep", "regex": networks},
-            # One that is restarting has no address: Prometheus would ask itself.
+            # A restarting container has no address: Prometheus would scrape itself.
             {"source_labels": ["__meta_docker_network_ip"], "action": "keep", "regex": ".+"},
-            # `docker compose run` gives a migration the labels of its service, which it does not serve.
+            # `docker compose run` gives a one-off container, such as a migration, the labels of a service that it does
+            # not serve.
             {
                 "source_labels": ["__meta_docker_container_label_com_docker_compose_oneoff"],
                 "action": "drop",
                 "regex": "(?i:true)",
             },
-            # Of several that are shared, the one that the container was started in: one target and not one for each.
+            # Of several shared networks, keeps the one in which the container was started: one target instead of one
+            # per network.
             {"source_labels": ["__meta_docker_network_name"], "target_label": "__tmp_network"},
             {
                 "source_labels": ["__meta_docker_container_network_mode"],
@@ -284,15 +291,16 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "action": "keepequal",
                 "target_label": "__tmp_network",
             },
-            # With a port label all ports of a container become the same target, which Prometheus scrapes once.
+            # With a port label, all ports of a container become the same target, which Prometheus scrapes once.
             {
                 "source_labels": ["__meta_docker_network_ip", f"{label}_port"],
                 "separator": ":",
                 "regex": r"(.+:\d+)",
                 "target_label": "__address__",
             },
-            # Started in none of those, it has an address in each. Asked by the name that the engine's DNS has for it in all of
-            # them, it is one target. The name of one in another container's network is that container's id.
+            # A container started in none of these has an address in each. Its name in the engine's DNS is the same in
+            # all of them, so by name it is one target. The name of a container in another container's network is that
+            # container's id.
             {
                 "source_labels": ["__meta_docker_container_network_mode"],
                 "regex": networks,
@@ -322,7 +330,7 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 for before in range(PARAMETERS)
             ),
             {"source_labels": [f"{label}_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
-            # The name and not the address: addresses change at every restart, and each would be a new series.
+            # By name, because an address changes at every restart and each would be a new series.
             {
                 "source_labels": ["__meta_docker_container_name", "__address__"],
                 "separator": ";",
@@ -338,7 +346,8 @@ def _discovery(settings: Settings) -> ScrapeConfig:
 
 
 def _by_proxy(settings: Settings) -> list[ScrapeConfig]:
-    """The target as a path of the proxy in the users' networks: `/<scheme>/<host>:<port>/<path>`."""
+    """Rules that turn the target into a path of the proxy in your containers' networks:
+    `/<scheme>/<host>:<port>/<path>`."""
     return [
         {"source_labels": ["instance", "__address__"], "regex": ";(.+)", "target_label": "instance"},
         {

@@ -1,4 +1,5 @@
-"""HAProxy in the users' networks: Prometheus, which keeps data, scrapes their containers through it and is in none of them."""
+"""HAProxy in your containers' networks: Prometheus scrapes the containers through it, and stays out of their networks,
+because it stores data."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -9,14 +10,14 @@ from config.settings import Settings
 
 PORT = METRICS["scrape_proxy"]
 CONNECTIONS = 16
-"""For each MiB of the container's limit. One of HAProxy's costs two buffers of 16 KiB."""
+"""Connections per MiB of the container's limit. One needs two buffers of 16 KiB in HAProxy."""
 REFUSED = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
-"""Addresses that are nobody's services: its own, the links' (a provider's metadata), groups'."""
+"""Addresses that are never your services: its own, link-local ones (a provider's metadata), and multicast."""
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def container(settings: Settings) -> Container:
-    """As the image's own user, with no capability."""
+    """Runs as the image's own user, without capabilities."""
     address = settings.listens("scrape_proxy")
     return Container(
         service="scrape_proxy",
@@ -35,13 +36,14 @@ def container(settings: Settings) -> Container:
 
 
 def cluster_names(settings: Settings) -> dict[str, str]:
-    """For Jaeger and its cleaner, whose cluster is the user's: its name leads to this proxy, and its certificate still fits."""
+    """Host name of your own cluster → address of this proxy, for Jaeger and its cleaner. Its name still matches its
+    certificate. Empty if there is no such cluster."""
     host = _cluster(settings)[0]
     return {host: settings.edge.address("scrape_proxy")} if host else {}
 
 
 def _cluster(settings: Settings) -> tuple[str, int]:
-    """Host and port of the user's cluster; an address in numbers is no name, and is asked without the proxy."""
+    """Host and port of your own cluster. `("", 0)` if there is none, or if it is an IP address, which needs no proxy."""
     cluster = settings.traces.cluster
     if cluster is None:
         return "", 0

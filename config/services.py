@@ -1,4 +1,4 @@
-"""Which services make up each stack, as descriptions."""
+"""The services of each stack, as descriptions."""
 
 from collections.abc import Mapping
 
@@ -63,7 +63,7 @@ def describe(
     own_rules: Mapping[str, str] | None = None,
     dashboards: Mapping[str, str] | None = None,
 ) -> Container:
-    """One service. `own_rules`: file name → text of the user's own rule files; `dashboards`: uid → text."""
+    """Description of one service. `own_rules`: file name → text of your own rule files; `dashboards`: uid → JSON text."""
     if service == "prometheus":
         return prometheus.container(settings, own_rules or {})
     if service == "grafana":
@@ -78,7 +78,7 @@ def of_stack(
     own_rules: Mapping[str, str] | None = None,
     dashboards: Mapping[str, str] | None = None,
 ) -> tuple[Container, ...]:
-    """The services of one stack that the settings select; arguments as of `describe`."""
+    """Descriptions of the services of one stack that the settings select; arguments as in `describe`."""
     selected = (service for service in settings.services if ROWS[service].stack == stack)
     return tuple(describe(service, settings, own_rules=own_rules, dashboards=dashboards) for service in selected)
 
@@ -87,14 +87,14 @@ KEEPING: tuple[Stack, ...] = ("metrics", "traces", "correlation", "logs")
 
 
 def keepers(settings: Settings) -> tuple[Container, ...]:
-    """The services that keep what must survive; those first that hand it on to others.
+    """Services with data that must survive, in the order of a backup: those that forward their data come first.
 
-    Loki comes last: what a shipper has read by its place on disk is in Loki seconds later, and not at once.
+    Loki comes last, because a line is in Loki only seconds after the shipper has recorded its position on disk.
     """
     containers = [one for stack in KEEPING for one in of_stack(stack, settings)]
     return tuple(sorted((one for one in containers if one.data), key=lambda one: not one.hands_on))
 
 
 def data_volumes(settings: Settings) -> tuple[str, ...]:
-    """The volumes that hold what must survive."""
+    """Names of the volumes with data that must survive."""
     return tuple(f"{settings.prefix}-{container.service}" for container in keepers(settings))

@@ -1,4 +1,4 @@
-"""What both shippers have in common: where they read, and how they send."""
+"""Settings that both shippers share: what they read, and how they send."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -13,21 +13,21 @@ from config.settings import Settings
 PUSH_URL = f"http://loki:{METRICS['loki']}/loki/api/v1/push"
 
 BATCH_BYTES = 128 * 1024
-"""What one request to Loki holds. Small, because it bounds what is lost with a shipper that is killed."""
+"""Maximum size of a request to Loki. It is small, because a shipper that is killed loses up to one request."""
 BATCH_WAIT = "1s"
 TIMEOUT = "30s"
 FIRST_RETRY = "500ms"
 LAST_RETRY = "10s"
 
 REFRESH = "5s"
-"""How often containers are looked for. The engine keeps the log of one that has ended meanwhile, unless it was removed. Both
-shippers take over what they have found no more often than this (`MaxUpdateFrequency` in Alloy), so that a shorter time
-would cost the engine more (up to 12 ms of CPU each, with 30 containers on a busy machine) than it brings."""
+"""Interval at which containers are discovered. The engine keeps the log of a container that ended meanwhile, unless it
+was removed. Both shippers apply discovered targets only this often (`MaxUpdateFrequency` in Alloy), so a shorter
+interval would cost the engine CPU (up to 12 ms each time, with 30 containers on a busy machine) for little gain."""
 STATES = ("running", "paused", "restarting", "removing", "exited", "dead")
-"""All that may have a log: without a filter, the engine lists only those that run."""
+"""All states in which a container may have a log. Without a filter, the engine lists only running containers."""
 
 ADM = 4
-"""Group that may read the host's logs, on Debian and Ubuntu."""
+"""Id of the group that may read the host's logs, on Debian and Ubuntu."""
 JOURNAL = "/var/log/journal"
 JOURNAL_AGE = "12h"
 HOST: Mapping[str, str] = {"source": "system", "service": "host"}
@@ -40,13 +40,13 @@ RELABELLING = (
     {"target_label": "source", "replacement": "docker"},
     {"source_labels": [f"{_META}_log_stream"], "regex": "(.+)", "target_label": "stream"},
 )
-"""Labels of a container's lines: rules in Prometheus' words, the later one winning."""
+"""Rules for the labels of a container's lines, in Prometheus' terms; a later one overrides an earlier one."""
 
 
 def own_stack(settings: Settings) -> tuple[dict[str, Any], ...]:
-    """Rules that leave out the services of other stacks on the same engine: those have shippers of their own.
+    """Rules that exclude the services of other stacks on the same engine, because those have their own shippers.
 
-    Promtail has no way to do so: it relabels lines, not containers.
+    Promtail cannot do this: it relabels lines, not containers.
     """
     return (
         {"target_label": "__tmp_stack", "replacement": settings.prefix},
@@ -63,14 +63,15 @@ JOURNAL_RELABELLING = (
 
 
 def files(settings: Settings) -> Iterator[tuple[str, dict[str, str]]]:
-    """Glob of the files that are read → their labels."""
+    """Glob of log files, and the labels of their lines."""
     yield f"{settings.logs.files.rstrip('/')}/**/*.log", {"source": "file"}
     if settings.logs.system == "syslog":
         yield "/var/log/syslog", dict(HOST)
 
 
 def mounts(settings: Settings) -> tuple[Mount, ...]:
-    """Folders and not files, whose rotation would not be seen. `/var/log` is there on every host, what is below may not be."""
+    """Folders, because the rotation of a mounted file would go unnoticed. `/var/log` exists on every host, folders
+    below it may not."""
     folders = {settings.logs.files.rstrip("/")}
     if settings.logs.system != "off":
         folders.add("/var/log")

@@ -1,4 +1,4 @@
-"""HAProxy in front of the Docker socket: lets through what is needed to see containers, and nothing that changes any."""
+"""HAProxy in front of the Docker socket: passes the requests that read containers, and none that change anything."""
 
 from pathlib import Path
 
@@ -8,21 +8,22 @@ from config.settings import Settings
 
 PORT = METRICS["socket_proxy"]
 CONTAINERS = "/containers"
-"""Path of the page that tells Prometheus of the engine's containers."""
+"""Path of the page with the engine's containers, for Prometheus."""
 
 _CONTAINER = "containers/[a-zA-Z0-9][a-zA-Z0-9_.-]*"
-# What Prometheus and the log shipper ask for.
+# Requests of Prometheus and the log shipper.
 _ALLOWED = f"^(/v[0-9.]+)?/(_ping|version|networks|containers/json|{_CONTAINER}/(json|logs))$"
 
 ONE_CLIENT, ALL_CLIENTS = 8, 20
-"""Connections for each MiB of the container's limit. One costs 21 KiB (HAProxy 2.6, logs being followed), and the shipper
-holds one for each container whose log it follows. So two clients together cannot keep others out."""
+"""Connections per MiB of the container's limit. One costs 21 KiB (HAProxy 2.6, while following logs), and the shipper
+holds one for each container whose log it follows. Two clients together cannot shut out the others."""
 
 LUA = Path(__file__).with_suffix(".lua")
 
 
 def container(settings: Settings) -> Container:
-    """Root inside, because the socket belongs to root. Beside it only cAdvisor, which serves no such API, has the socket."""
+    """Runs as root inside, because the socket belongs to root. Only cAdvisor has the socket too, and it serves no such
+    API."""
     files = {"haproxy.cfg": _haproxy_cfg(settings.memory_mib("socket_proxy")), LUA.name: LUA.read_text()}
     return Container(
         service="socket_proxy",

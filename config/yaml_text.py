@@ -1,4 +1,4 @@
-"""YAML as a person would write it: keys in the order given, long texts as blocks."""
+"""YAML that is readable for people: keys in the given order, long texts as blocks."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import yaml
 
 
 class _Dumper(yaml.CSafeDumper):
-    """By libyaml: the dumper in Python takes twenty times as long, a third of a second for the collector's file."""
+    """Uses libyaml. The dumper in Python takes twenty times as long, a third of a second for the collector's file."""
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
@@ -21,14 +21,17 @@ _Dumper.add_representer(str, _text)
 
 
 def dump(document: Any, width: int = 120) -> str:
-    """`document` as YAML text, its lines folded after `width` characters. A list that is in it twice (the same object) is
-    written once, with an alias."""
+    """`document` as YAML text, with lines folded after `width` characters. A list that occurs twice (the same object)
+    is written once, with an alias."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=width, allow_unicode=True)
 
 
 def dollars_doubled(node: Any, done: dict[int, Any] | None = None) -> Any:
-    """`node` for who takes ``$name`` for a variable of its environment, and ``$$`` for a dollar. What is in it twice (the same
-    object) is so in the result; `done` is for that alone."""
+    """`node` with each ``$`` doubled, for services that replace ``$name`` by a variable of their environment.
+
+    For example, ``{"cost": "$5"}`` → ``{"cost": "$$5"}``. An object that occurs twice is also shared in the result;
+    `done` is only for that.
+    """
     done = {} if done is None else done
     if id(node) not in done and isinstance(node, dict):
         done[id(node)] = {key: dollars_doubled(value, done) for key, value in node.items()}
@@ -40,11 +43,11 @@ def dollars_doubled(node: Any, done: dict[int, Any] | None = None) -> Any:
 
 
 def one_spelling(text: str) -> str:
-    """`text` as it arrives: on its way to the engine the provider spells each text anew (NFC). In another spelling, which
-    looks the same, a service would never say that it runs the files of this digest."""
+    """`text` in Unicode normalization form NFC, in which the provider sends it to the engine. With another form, which
+    looks the same, the service would never report the digest of its files."""
     return unicodedata.normalize("NFC", text)
 
 
 def digest(files: Mapping[str, str]) -> str:
-    """Twelve hex digits that stand for a set of files."""
+    """Twelve hex digits that identify a set of files. `files`: path → text."""
     return hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:12]

@@ -1,6 +1,6 @@
-"""What a stack may say, with its defaults: a module per topic, and here the whole with the rules across topics.
+"""The settings of a stack, with their defaults. Each topic has a module; the whole, and rules across topics, are here.
 
-The defaults fit the host in the README (16 GB, 8 cores, 200 GB). A stack file says only what differs.
+The defaults fit the host in the README (16 GB, 8 cores, 200 GB). A stack file contains only what differs.
 """
 
 import ipaddress
@@ -86,7 +86,7 @@ class Settings(Model):
 
     @property
     def services(self) -> tuple[str, ...]:
-        """The services this stack runs, in the order of `SERVICES`."""
+        """Services that this stack runs, in the order of `SERVICES`."""
         exporters = self.exporters
         optional = {
             "postgres_exporter": exporters.postgres,
@@ -107,24 +107,24 @@ class Settings(Model):
 
     @property
     def edge(self) -> Edge:
-        """The network between what keeps data and the users' containers."""
+        """The network between the services that store data and your containers."""
         subnet = ipaddress.IPv4Network(self.edge_subnet) if self.edge_subnet else subnet_of(self.prefix)
         return Edge(own_networks(self.prefix)[1], subnet)
 
     @property
     def apps_network(self) -> str:
-        """The network that the stack makes for the users' containers."""
+        """Name of the network that the stack creates for your containers."""
         return own_networks(self.prefix)[2]
 
     @property
     def users_networks(self) -> tuple[str, ...]:
-        """All networks of the users' containers."""
+        """Names of all networks of your containers."""
         return (self.apps_network, *sorted(self.networks))
 
     def joins(self, service: str) -> tuple[Zone, ...]:
-        """The networks that `service` is in."""
+        """Networks that `service` joins."""
         needs_none_of_the_users = {
-            "elasticsearch_exporter": self.exporters.elasticsearch is None,  # it watches the stack's own
+            "elasticsearch_exporter": self.exporters.elasticsearch is None,  # watches the stack's own
             "jaeger": self.traces.cluster is None,
         }
         if needs_none_of_the_users.get(service):
@@ -132,21 +132,23 @@ class Settings(Model):
         return ROWS[service].zones
 
     def host(self, service: str) -> str:
-        """How Prometheus and other services that are inside call `service`."""
+        """Host name of `service` for Prometheus and other services in the network `inside`."""
         return service if "inside" in self.joins(service) else f"{self.prefix}-{service}"
 
     def listens(self, service: str) -> str:
-        """The address inside the container of `service` at which it listens: nobody reaches it from a users' network."""
+        """Address on which `service` listens inside its container. It is not reachable from your containers' networks."""
         return self.edge.address(service) if "users" in self.joins(service) else "0.0.0.0"  # noqa: S104 - inside
 
     @property
     def own_storage(self) -> str | None:
-        """The service that Jaeger stores its traces in; None for a storage that is embedded, or not this stack's."""
+        """The service that stores Jaeger's traces; None if the storage is embedded in Jaeger, or not part of this
+        stack."""
         return None if self.traces.storage == "badger" or self.traces.cluster else self.traces.storage
 
     @property
     def watched_elasticsearch(self) -> ElasticsearchExporter | None:
-        """What elasticsearch_exporter watches: what it is told to, else the stack's own storage."""
+        """The cluster that elasticsearch_exporter watches: the configured one, else the stack's own storage; None for
+        neither."""
         own = self.own_storage
         if self.exporters.elasticsearch or not own:
             return self.exporters.elasticsearch
@@ -209,7 +211,7 @@ class Settings(Model):
 
     @property
     def disk_shares(self) -> dict[str, int]:
-        """Setting → bytes of the host's disk that it stands for; what is kept elsewhere takes none."""
+        """Setting → bytes of the host's disk. Data stored elsewhere has no share."""
         shares: dict[str, int] = {
             "metrics.retention.size": self.metrics.retention.size,
             "traces.queue": self.traces.queue,
@@ -254,7 +256,7 @@ class Settings(Model):
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What the user should know of a choice that is allowed."""
+        """Warnings about choices that are allowed."""
         notices = []
         if self.logs.shipper == "promtail":
             notices.append(
@@ -276,29 +278,29 @@ class Settings(Model):
 
     @property
     def image_names(self) -> tuple[str, ...]:
-        """The images that this stack uses: one for each service, and the shell that some need."""
+        """Names of the images that this stack uses: one per service, and `busybox`, which some services need."""
         return (*self.services, "busybox")
 
     def image(self, name: str) -> str:
-        """The literal reference of the image of this name: that of a service, or `busybox`."""
+        """Image reference for the name of a service, or for `busybox`."""
         return images.resolve(name, getattr(self.images, name), self.images.registry)
 
     def memory_mib(self, service: str) -> int:
-        """Hard limit of `service`, in MiB."""
+        """Memory limit of `service`, in MiB."""
         return mib(getattr(self.memory, service))
 
     @property
     def grafana_url(self) -> str | None:
-        """Of the stack's Grafana, or the user's own; None where there is neither."""
+        """URL of the stack's Grafana, or of your own; None if there is neither."""
         return self.url("grafana") if "grafana" in self.services else self.external_urls.grafana
 
     @property
     def addresses(self) -> Addresses:
-        """Where alerts link to."""
+        """Addresses that alerts link to."""
         return Addresses(self.alerts.runbooks, self.grafana_url, self.url("jaeger"))
 
     def url(self, service: Page) -> str:
-        """The address of `service` for people: what they said, else where it is published, else inside the network."""
+        """Public URL of `service`: the configured one, else where it is published, else the address inside the network."""
         if service == "grafana" and self.grafana.tls and self.publish.caddy:
             port = self.publish.caddy.rsplit(":", 1)[1]
             return f"https://{self.grafana.tls.domain}{'' if port == '443' else f':{port}'}"

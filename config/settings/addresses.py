@@ -1,4 +1,4 @@
-"""Where the links in alerts lead."""
+"""Addresses that alerts link to."""
 
 from dataclasses import dataclass
 

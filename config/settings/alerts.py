@@ -1,4 +1,4 @@
-"""Alerts, and who hears of them."""
+"""Settings of alerts and of their receivers."""
 
 from typing import Self
 

@@ -1,4 +1,4 @@
-"""The disk that the stack may fill."""
+"""Setting of the disk space that the stack may use."""
 
 from pydantic import (
     ByteSize,

@@ -1,7 +1,7 @@
-"""The disk budget, and who gets how much of it: all out of one number, as with memory.
+"""The disk budget and its shares, all derived from one number, as with memory.
 
-The arithmetic: each share is `default x budget / 100 GiB`, unless it is set; what is left of the budget (4 of 100 GiB) is for
-what has no share: Grafana, places in files that are being read, and files that are written anew before the old ones go.
+Each share is `default x budget / 100 GiB`, unless it is set. The rest of the budget (4 of 100 GiB) is for data without
+a share: Grafana, positions in log files, and files that are rewritten before the old ones are deleted.
 """
 
 import copy
@@ -33,7 +33,8 @@ LOG_FILE = 10 * MIB
 
 
 def with_shares(values: Mapping[str, Any], budget: int) -> dict[str, Any]:
-    """Stack config `values` with the shares of `budget` that they do not set; what is no mapping is left alone."""
+    """Stack config `values`, with the shares of `budget` (bytes) filled in where they are not set. Values that should
+    be mappings but are not stay unchanged."""
     filled = copy.deepcopy(dict(values))
     for path, default in SHARES.items():
         place: Any = filled

@@ -1,4 +1,4 @@
-"""The engine that a stack is put on, and how it is reached."""
+"""The Docker engine of a stack, and how to reach it."""
 
 import posixpath
 import re
@@ -35,7 +35,7 @@ class Ssh(Model):
 
     @property
     def options(self) -> list[str]:
-        """For the ssh client: a host whose key is not known is refused, and nobody is asked."""
+        """Options of the ssh client. It refuses a host whose key is unknown, and never asks."""
         values = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=15", "ServerAliveInterval=15"]
         if self.key:
             values += [f"IdentityFile={self.key}", "IdentitiesOnly=yes"]
@@ -66,22 +66,24 @@ class Docker(Model):
 
     @property
     def socket(self) -> str:
-        """Where the engine listens on its own host."""
+        """Path of the engine's socket on its host."""
         return posixpath.normpath(urlsplit(self.host).path.rstrip("/") or SOCKET)
 
     @property
     def asked_at_previews(self) -> bool:
-        """Whether the Docker provider asks the engine at a preview already: not over ssh (`Configure` of pulumi-docker 5)."""
+        """Whether the Docker provider contacts the engine during previews. It does, except over ssh (`Configure` of
+        pulumi-docker 5)."""
         return not self.host.startswith("ssh://")
 
     @property
     def provider_host(self) -> str:
-        """For the Docker provider. Without the path its `docker system dial-stdio` would go where the environment or the
-        current context over there leads. Source: `cli/connhelper/connhelper.go` of the Docker CLI v28.5."""
+        """Host for the Docker provider. It includes the path of the socket: without it, `docker system dial-stdio`
+        would follow the environment or current context on that host. Source: `cli/connhelper/connhelper.go` of the
+        Docker CLI v28.5."""
         return f"ssh://{urlsplit(self.host).netloc}{self.socket}" if self.host.startswith("ssh://") else self.host
 
     def seen_from(self, way_back: str) -> "Docker":
-        """The same engine for a program in another folder, from which `way_back` leads to the project."""
+        """The same engine for a program in another folder. `way_back` leads from there to the project."""
         ssh = self.ssh and self.ssh.model_copy(
             update={"key": _behind(way_back, self.ssh.key), "known_hosts": _behind(way_back, self.ssh.known_hosts)}
         )
@@ -123,7 +125,7 @@ class Docker(Model):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def ssh_options(self) -> list[str]:
-        """What every ssh client is started with that speaks to this engine; empty for other hosts."""
+        """Options for every ssh client that connects to this engine; empty for other hosts."""
         if not self.host.startswith("ssh://"):
             return []
         ssh = self.ssh or Ssh()
@@ -132,7 +134,7 @@ class Docker(Model):
             user, _, host = ssh.jump.rpartition("@")
             host, _, port = host.partition(":")
             words = ["ssh", *ssh.options, "-W", "'[%h]:%p'", *(["-l", user] if user else []), "-p", port or "22", host]
-            # Not ProxyJump: its ssh would not be told the options.
+            # Not ProxyJump, because its ssh would not get these options.
             jump = [f"-oProxyCommand={' '.join(words)}"]
         return [*ssh.options, *(f"-o{value}" for value in ONE_CONNECTION), *jump]
 

@@ -1,4 +1,4 @@
-"""Databases and pages to watch."""
+"""Settings of databases and pages to watch."""
 
 import re
 from typing import Annotated, Literal, Self

@@ -1,4 +1,4 @@
-"""Grafana."""
+"""Settings of Grafana."""
 
 from typing import Literal, Self
 

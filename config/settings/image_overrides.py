@@ -1,4 +1,4 @@
-"""Images that a stack takes from elsewhere."""
+"""Settings of images from another source."""
 
 import re
 from typing import Annotated, Any

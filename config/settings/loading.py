@@ -1,4 +1,4 @@
-"""From stack config to settings, or to one message that names every wrong key."""
+"""Turns stack config into settings, or into one message that names every wrong key."""
 
 import difflib
 import json
@@ -26,12 +26,14 @@ class SettingsError(Exception):
 
 
 def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str) -> Settings:
-    """Settings of `stack` from its config as Pulumi hands it over (`project:key` → text; objects as JSON).
+    """Settings of `stack` from its config as Pulumi passes it (`project:key` → text; objects as JSON).
+
+    For example, ``{"nervous-system:prefix": "obs"}`` sets `prefix`.
 
     Raises:
-        SettingsError: names every wrong key, the file it stands in, and what would be right.
+        SettingsError: names every wrong key, its file, and how to correct it.
     """
-    mine = f"{project}:"  # an empty value is Pulumi.yaml's way to declare a key without setting it
+    mine = f"{project}:"  # an empty value declares a key in Pulumi.yaml without setting it
     given = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
     own = {key: value if key in SECRETS else one_spelling(value) for key, value in given.items()}
     values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
@@ -59,7 +61,7 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
 
 
 def _wrong_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every text below `values`, key or value, that no setting may hold: (key, what is wrong)."""
+    """Texts below `values`, keys or values, that no setting may contain: (key, what is wrong)."""
     rest: list[tuple[str, Any]] = [(key, value) for key, value in values.items() if key != "secrets"]
     while rest:
         path, value = rest.pop()
@@ -77,12 +79,12 @@ def _wrong_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _beside(key: str, refused: str) -> bool:
-    """Whether what is said of `key` would repeat a text that is refused in any case."""
+    """Whether a message about `key` would repeat a text that is refused anyway."""
     return f"{key}.".startswith(f"{refused}.") or refused.startswith(f"{key}.")
 
 
 def _strangers(config: Mapping[str, str], project: str, stack: str) -> Iterator[str]:
-    """What is wrong with keys that nobody reads, though somebody meant this project. Those of others are theirs."""
+    """Messages about unread keys that were meant for this project. Keys of other projects are ignored."""
     for key in config:
         name, _, rest = key.partition(":")
         if name == "docker":
@@ -95,10 +97,10 @@ def _strangers(config: Mapping[str, str], project: str, stack: str) -> Iterator[
 
 
 def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str) -> None:
-    """Looks at the values of the secrets, which only the program of `stack` has in clear.
+    """Checks the values of secrets. Only the program of `stack` has them in plain text.
 
     Raises:
-        SettingsError: names every secret that cannot be right, and never what it holds.
+        SettingsError: names every secret that cannot be right, and never its value.
     """
     problems = []
     for key in SECRETS:
@@ -107,7 +109,7 @@ def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], pr
         value, fix = config[f"{project}:{key}"].strip(), f"set it with  pulumi config set --secret {key}"
         if not value:
             problems.append((key, f"the secret is blank: {fix}  (or remove it:  pulumi config rm {key})"))
-        elif key in WEBHOOKS and not is_url(value):  # unlike a `Url` of the settings it may have a user and a password
+        elif key in WEBHOOKS and not is_url(value):  # unlike a `Url`, it may contain a user and a password
             problems.append((key, f"the secret is no URL with http:// or https://: {fix}"))
         elif any(unicodedata.category(sign) == "Cc" for sign in value):
             problems.append((key, f"the secret has a line break, or another sign that does not print: {fix}"))
@@ -128,13 +130,13 @@ def _parsed(value: str) -> Any:
     value = _DAY.sub(r"\1", value)
     try:
         return json.loads(value) if value[:1] in "{[" else value
-    except (ValueError, RecursionError):  # the latter of one that is nested thousands deep
+    except (ValueError, RecursionError):  # RecursionError if it is nested thousands deep
         return value
 
 
 SHOWN = 200
 """Characters of a wrong value that a message repeats."""
-# pydantic speaks of Python's types; the stack file is YAML.
+# pydantic's messages name Python types, but the stack file is YAML.
 _PLAIN = {
     "model_type": "must be a mapping of keys, as YAML or JSON",
     "dict_type": "must be a mapping of keys, as YAML or JSON",
@@ -145,7 +147,7 @@ _PLAIN = {
 
 
 def _explained(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """(key, what is wrong) for each of pydantic's findings, in the words of the stack file."""
+    """(key, what is wrong) for each of pydantic's errors, in terms of the stack file."""
     for item in error.errors():
         path = [str(part) for part in item["loc"]]
         what = item["msg"].removeprefix("Value error, ")
@@ -165,7 +167,7 @@ _SECRET = re.compile(r":[^:@\s]*@|SECRET|PRIVATE|PASSWORD|TOKEN|hooks\.", re.IGN
 
 
 def _shown(value: Any) -> str:
-    """A wrong value, as a message repeats it; nothing where it might be a secret that stands in the wrong place."""
+    """A wrong value for a message; empty if it might be a misplaced secret."""
     shown = json.dumps(value, default=str)
     if _SECRET.search(shown):
         return ""
@@ -173,7 +175,7 @@ def _shown(value: Any) -> str:
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the model at the parent of `location` knows."""
+    """Keys of the model at the parent of `location`."""
     model: Any = Settings
     for part in location[:-1]:
         if isinstance(part, str) and part in model.model_fields:

@@ -1,4 +1,4 @@
-"""What a stack may say of its logs."""
+"""Settings of logs."""
 
 import re
 from datetime import date
@@ -46,7 +46,7 @@ class LogRetention(Model):
 
     @property
     def longest(self) -> Span:
-        """After this nothing is kept."""
+        """The longest of these retentions. Nothing is stored longer."""
         return max((self.time, *self.levels.values(), *self.services.values()), key=seconds)
 
 

@@ -1,4 +1,4 @@
-"""Memory limits of the services."""
+"""Settings of the services' memory limits."""
 
 from typing import Any, Self
 

@@ -1,4 +1,4 @@
-"""Metrics: what is scraped, and how long it is kept."""
+"""Settings of metrics: what is scraped, and how long it is stored."""
 
 from typing import Literal, Self
 

@@ -1,4 +1,4 @@
-"""What the settings of every stack are made of: their base, and the types of their fields."""
+"""The base class of all settings, and the types of their fields."""
 
 import ipaddress
 import re
@@ -34,10 +34,11 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def wrong_text(text: str) -> str:
-    """Why no setting may hold `text`: it would be more than a text in a file, a command line or a message. Empty for nothing."""
+    """Why no setting may contain `text`, because a file, a command line or a message would interpret it; empty if it is
+    allowed."""
     if any(unicodedata.category(sign) in _UNPRINTABLE or sign in _TURNING for sign in text):
         return "has a line break, or another sign that does not print: write it on one line, without | or > of YAML"
-    if "{{" in text:  # for Alertmanager, Prometheus, Loki, Promtail; dollars are doubled where they stand for something
+    if "{{" in text:  # Alertmanager, Prometheus, Loki and Promtail; dollars are doubled where they have a meaning
         return "has {{, with which a template begins: leave it out (in a regular expression write [{] for {)"
     return ""
 
@@ -75,11 +76,11 @@ _HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+")
 
 
 def is_url(text: str) -> bool:
-    """Whether `text` is a URL for Go's `url.Parse` too: what that refuses is shown in a log with the password in it."""
+    """Whether `text` is a URL for Go's `url.Parse` too. If that refuses one, a service logs it with the password in it."""
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError:  # its message has the text
+    except ValueError:  # its message contains the text
         return False
     host = parts.hostname or ""
     return parts.scheme in {"http", "https"} and port != 0 and bool(_WRITTEN.fullmatch(text) and _HOST.fullmatch(host))
@@ -97,7 +98,7 @@ def _base_url(text: str) -> str:
     if parts.query or parts.fragment:
         msg = "has something behind a ? or #, and paths are added at its end"
         raise ValueError(msg)
-    if special := re.search(r"[{}<>\"|\\^`$]", text):  # in templates of alerts, in Slack, in Grafana's own file
+    if special := re.search(r"[{}<>\"|\\^`$]", text):  # special in alert templates, in Slack, in Grafana's own file
         msg = f"has a {special[0]}, which stands for something else in a template: write it as %{ord(special[0]):02X}"
         raise ValueError(msg)
     return text.rstrip("/")
@@ -122,13 +123,13 @@ def _subnet(text: str) -> str:
 
 
 def asked_address(text: str) -> str:
-    """`host:port` of something that is asked."""
+    """Checks `text` as `host:port` of a target that the stack requests."""
     targets.judge(host_port(text).rpartition(":")[0])
     return text
 
 
 def asked_page(text: str) -> str:
-    """The URL of something that is asked."""
+    """Checks `text` as the URL of a page that the stack requests."""
     targets.judge(urlsplit(page_url(text)).hostname or "")
     return text
 
@@ -203,7 +204,7 @@ def _network(text: str) -> str:
     if text.partition(":")[0] in OF_DOCKER or text in OF_DOCKER:
         msg = f"{text} is no network of yours but one of Docker's own: make one (docker network create …), and start your services in it"
         raise ValueError(msg)
-    if not text.strip() or re.search(r"[/:\x00-\x1f\x7f]", text):  # engines before 28 take all the rest
+    if not text.strip() or re.search(r"[/:\x00-\x1f\x7f]", text):  # engines before 28 accept all others
         msg = "is no name of a network: it is empty, or has a slash, a colon or a line break (docker network ls shows the names)"
         raise ValueError(msg)
     return text

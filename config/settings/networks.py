@@ -1,7 +1,7 @@
-"""The networks of a stack, and the addresses in the one between what keeps data and the users' containers.
+"""Networks of a stack, and the addresses in the one between the services that store data and your containers.
 
-What is in the users' networks as well would have two networks to look names up in, and any container may be called as it likes
-there: so in the network between, everyone has an address that is known before it starts, and listens on that one only.
+A service that is also in your networks would look up names in both, and any container there may choose its name. So in
+the network between, each service has an address that is known before it starts, and listens only on that one.
 """
 
 import ipaddress
@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from config.catalogue import ROWS
 
-_FIRST = 2  # the engine's own is the first
+_FIRST = 2  # the first is the engine's own
 SIZE = 26
 """Bits of the network's part: 62 addresses, of which the upper half is for who has none of its own (a probe of the check)."""
 _POOL = ipaddress.IPv4Network("198.18.0.0/15")
@@ -18,7 +18,7 @@ _POOL = ipaddress.IPv4Network("198.18.0.0/15")
 
 
 def own_networks(prefix: str) -> tuple[str, str, str]:
-    """Names of the networks that the stack itself makes: inside, edge, users'."""
+    """Names of the networks that the stack creates: `inside`, `edge`, and the one for your containers."""
     return prefix, f"{prefix}-edge", f"{prefix}-apps"
 
 
@@ -30,10 +30,10 @@ class Edge:
     subnet: ipaddress.IPv4Network
 
     def address(self, service: str) -> str:
-        """Of a service that is in this network.
+        """Address of a service in this network.
 
         Raises:
-            KeyError: the service is not (`config/catalogue.py`).
+            KeyError: the service is not in this network (`config/catalogue.py`).
         """
         place = ROWS[service].edge_address
         if place is None:
@@ -42,12 +42,13 @@ class Edge:
 
     @property
     def given_out(self) -> str:
-        """The part that the engine gives addresses out of."""
+        """The range from which the engine assigns addresses."""
         return str(list(self.subnet.subnets(prefixlen_diff=1))[1])
 
 
 def subnet_of(prefix: str) -> ipaddress.IPv4Network:
-    """One of the pool's 2048, by the stack's prefix: two stacks on one engine want the same once in so many times."""
+    """One of the pool's 2048 subnets, chosen by the stack's prefix: two stacks on one engine collide once in 2048
+    cases."""
     number = int.from_bytes(sha256(prefix.encode()).digest()[:4]) % 2 ** (SIZE - _POOL.prefixlen)
     first = int(_POOL.network_address) + number * 2 ** (32 - SIZE)
     return ipaddress.IPv4Network((first, SIZE))

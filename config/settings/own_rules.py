@@ -1,4 +1,4 @@
-"""The user's own rule files, which stand beside the ones of this project."""
+"""Reads your own rule files, which are loaded beside the project's."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,18 +14,22 @@ LARGEST = MIB
 
 
 def must_be_inside(root: Path, file: Path, key: str) -> None:
-    """Raises SettingsError for a link that leads out of `root`: what it leads to would stand in the previews of everybody."""
+    """Refuses a link that leads out of `root`, because previews would show its content to everybody.
+
+    Raises:
+        SettingsError: `file` is outside of `root`. The message begins with `key`.
+    """
     if not file.resolve().is_relative_to(root.resolve()):
         raise SettingsError(f"{key}: is a link that leads out of the project: put the file itself there")
 
 
 def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
-    """File name → text, of files named relative to `root`. What the rules mean is judged by promtool later.
+    """File name → text, for files named relative to `root`. Their rules are checked by promtool later.
 
-    `stack_key` is how messages call the setting that lists them.
+    `stack_key` names the setting that lists them, for messages.
 
     Raises:
-        SettingsError: a file is missing, too large, or no rule file, or two share a name.
+        SettingsError: a file is missing, too large or not a rule file, or two share a name.
     """
     texts: dict[str, str] = {}
     for path in paths:

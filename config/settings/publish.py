@@ -1,4 +1,4 @@
-"""Where services listen on the host, and under which addresses people reach them."""
+"""Settings of the ports on the host, and of the public addresses of services."""
 
 from typing import Any, Literal, Self
 

@@ -1,8 +1,8 @@
-"""`docs/configuration.md`, made from the settings' own types, defaults and docstrings.
+"""Writes `docs/configuration.md` from the settings' types, defaults and docstrings.
 
     .venv/bin/python -m config.settings.reference
 
-writes it; a unit test tells when that was forgotten.
+A unit test fails if the page is out of date.
 """
 
 import inspect
@@ -90,7 +90,7 @@ SIZES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
 
 
 def render() -> str:
-    """The whole page."""
+    """The whole page, as Markdown."""
     tables: dict[str, list[str]] = {}
     for name in Settings.model_fields:
         if name != "secrets":
@@ -117,7 +117,7 @@ def _section(
 
 
 def _rows(owner: type[BaseModel], name: str, path: str) -> Iterator[str]:
-    """The row of one field, and of all below it."""
+    """The row of one field, and the rows below it."""
     field, hint = owner.model_fields[name], _hints(owner)[name]
     model = _model(hint)
     kind = "block" if model else _kind(hint, field)
@@ -127,13 +127,13 @@ def _rows(owner: type[BaseModel], name: str, path: str) -> Iterator[str]:
     if not model or is_list or is_map or _is_optional(hint):
         yield f"| `{shown}` | {kind} | {_default(field, path)} | {_text(about)} |"
     elif path == name:
-        yield ""  # a section of its own: its title and introduction say it
+        yield ""  # it has its own section with title and introduction
     for inner in model.model_fields if model else ():
         yield from _rows(typing.cast("type[BaseModel]", model), inner, f"{shown}.{inner}")
 
 
 def _hints(owner: type[BaseModel]) -> dict[str, Any]:
-    """Field → type as written, with what is annotated to it."""
+    """Field → its type with annotations, as written."""
     return typing.get_type_hints(owner, include_extras=True)
 
 
@@ -142,14 +142,14 @@ def _is_optional(hint: Any) -> bool:
 
 
 def _required(hint: Any) -> Any:
-    """`hint` without its None."""
+    """`hint` without None."""
     if _is_optional(hint):
         return next(part for part in typing.get_args(hint) if part is not type(None))
     return hint
 
 
 def _model(hint: Any) -> type[BaseModel] | None:
-    """The model whose fields stand below a key of this type."""
+    """Model whose fields are below a key of this type; None if there is none."""
     hint = _required(hint)
     if typing.get_origin(hint) in {tuple, dict}:
         hint = typing.get_args(hint)[-1 if typing.get_origin(hint) is dict else 0]
@@ -199,7 +199,7 @@ def _default(field: FieldInfo, path: str) -> str:
 
 
 def _text(docstring: str) -> str:
-    """A docstring as one cell."""
+    """A docstring as one table cell."""
     return " ".join(docstring.split()).replace("``", "`").replace("|", "\\|")
 
 

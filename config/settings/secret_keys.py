@@ -1,4 +1,4 @@
-"""The settings that are secret. Their values never enter the settings."""
+"""Names of the secret settings. Their values never enter the settings."""
 
 SECRETS = {
     "slack_webhook": "incoming-webhook URL: its presence turns Slack on",

@@ -1,6 +1,8 @@
-"""Which addresses the stack asks nothing of, whoever names them: a scrape, a probe or an exporter asks from inside.
+"""Refuses addresses that the stack must not request, because scrapes, probes and exporters send their requests from
+inside.
 
-Judged is what stands in the settings. A name that leads to such an address is for whoever connects to refuse.
+Only the text of the settings is checked. A name that resolves to such an address has to be refused by the service that
+connects.
 """
 
 import ipaddress
@@ -30,15 +32,19 @@ _NOWHERE = ipaddress.ip_network("0.0.0.0/8")
 
 
 def judge(host: str) -> None:
-    """Raises ValueError when nothing may be asked of `host`: a name, or an address, with or without brackets."""
-    plain = unicodedata.normalize("NFKC", host).strip("[]").rstrip(".").casefold()  # as Go's HTTP client reads a name
+    """Checks `host`, which is a name, or an address with or without brackets.
+
+    Raises:
+        ValueError: the stack must not request this host.
+    """
+    plain = unicodedata.normalize("NFKC", host).strip("[]").rstrip(".").casefold()  # like Go's HTTP client
     if wrong := _wrong(plain):
         msg = f"{wrong}: name the service as its network knows it"
         raise ValueError(msg)
 
 
 def _wrong(host: str) -> str:
-    """What is wrong with the host; empty for nothing."""
+    """What is wrong with the host; empty if nothing is."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -49,7 +55,7 @@ def _wrong(host: str) -> str:
 
 
 def _inside(address: _Address) -> list[_Address]:
-    """The IPv4 addresses that an IPv6 one stands for."""
+    """IPv4 addresses that an IPv6 address contains."""
     if isinstance(address, ipaddress.IPv4Address):
         return []
     found = [address.ipv4_mapped, address.sixtofour]
@@ -59,7 +65,7 @@ def _inside(address: _Address) -> list[_Address]:
 
 
 def _what(address: _Address) -> str:
-    """What is there that is not for the stack to ask; empty for nothing."""
+    """Why the stack must not request this address; empty if it may."""
     if address in _METADATA or address.is_link_local:
         return f"{'link-local addresses, ' if address.is_link_local else ''}{_CREDENTIALS}"
     if address.is_loopback or address.is_unspecified or address in _NOWHERE:

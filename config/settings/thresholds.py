@@ -1,6 +1,7 @@
-"""The thresholds of the alerts: every number that a user may want to change, in one place.
+"""Thresholds of the alerts: every number that you may want to change, in one place.
 
 A percentage is a plain number (``80``), a span is written as in Prometheus (``2m``).
+
 The first seven defaults come from the project's specification. The others name their source.
 """
 

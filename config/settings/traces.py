@@ -1,4 +1,4 @@
-"""What a stack may say of its traces."""
+"""Settings of traces."""
 
 from typing import Annotated, Literal, Self
 
@@ -38,7 +38,7 @@ class Slow(Model):
     @field_validator("over")
     @classmethod
     def _at_least_a_millisecond(cls, over: str) -> str:
-        if seconds(over) < 0.001:  # noqa: PLR2004 - what the collector counts in
+        if seconds(over) < 0.001:  # noqa: PLR2004 - the collector counts in milliseconds
             msg = f"{over} is shorter than 1ms, which every trace takes: say so with rest: 100"
             raise ValueError(msg)
         return over
@@ -105,7 +105,7 @@ class Sampling(Rates):
         return wait
 
     def rates_of(self, service: str) -> Rates:
-        """What holds for the traces that begin in `service`."""
+        """Rates for traces that begin in `service`."""
         own = self.services.get(service, ServiceRates())
         return Rates.model_validate(
             {

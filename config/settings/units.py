@@ -1,4 +1,4 @@
-"""Time spans and sizes as the user writes them, and as the services want to read them."""
+"""Time spans and sizes: as you write them, and as services read them."""
 
 import re
 from typing import Annotated
@@ -24,14 +24,14 @@ Span = Annotated[str, AfterValidator(_span)]
 
 
 def seconds(span: str) -> float:
-    """Length of a `Span` in seconds (a year has 365 days, as in Prometheus)."""
+    """Length of a `Span` in seconds (a year has 365 days, as in Prometheus): ``1h30m`` → 5400."""
     return float(durationpy.from_str(span).total_seconds())
 
 
 def go_duration(length: float) -> str:
     """Seconds in Go's canonical spelling (``90`` → ``1m30s``, ``3600`` → ``1h0m0s``).
 
-    The Docker provider reads durations back in this spelling: any other is a difference at every `pulumi up`.
+    The Docker provider returns durations in this spelling; any other would be a difference at every `pulumi up`.
     """
     minutes, rest = divmod(length, 60)
     hours, minutes = divmod(int(minutes), 60)
@@ -50,12 +50,12 @@ Memory = Annotated[ByteSize, AfterValidator(_whole_mib)]
 
 
 def mib(size: int) -> int:
-    """Bytes → MiB."""
+    """`size` in bytes as MiB."""
     return size // MIB
 
 
 def prometheus_size(size: int) -> str:
-    """Bytes in Prometheus' spelling, whose units are powers of 1024 whatever their names say (``45GB`` is 45 GiB)."""
+    """Bytes in Prometheus' spelling. Its units are powers of 1024, whatever their names say (``45GB`` is 45 GiB)."""
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "KB")):
         if size and size % 1024**power == 0:
             return f"{size // 1024**power}{unit}"
