@@ -25,12 +25,15 @@ TRY = """for address in "$@"; do
 done; wait
 """
 PATIENCE_SECONDS = 60
+"""Limit for the container that tries the ports."""
 
 Address = tuple[str, str, int]
 """Service, IP address, port."""
 
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
+    """Yields three: the stack's own networks hold no other containers, users' networks reach only OTLP, and the edge
+    network reaches nothing inside."""
     yield _strangers(client, settings)
     addresses = _addresses(client, settings)
     inside, edge, *users = *own_networks(settings.prefix)[:2], *settings.users_networks

@@ -67,6 +67,7 @@ class Order:
     health: Sequence[str] = ()
     """Command that exits with 0 when the service is healthy. If it is empty, the service only has to keep running."""
     grace_seconds: int = 10
+    """Seconds between the signal to stop and the kill, for a restart."""
     revision: str | None = None
     """Container id of the loader that put the files into the volume; None for a service without files."""
     reload: Literal["SIGHUP", "restart", "poll"] | Sequence[str] = "SIGHUP"

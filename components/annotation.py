@@ -27,6 +27,7 @@ INFO = 9
 """OpenTelemetry's severity number for INFO. It becomes the label `level`."""
 LOGS = f"http://otel_collector:{OTLP_HTTP}/v1/logs"
 PATIENCE_SECONDS = 30
+"""How long to try again if the collector does not take the line."""
 NOT_TOLD = "this deployment is not marked on the dashboards yet, but with the next change: the collector does not take its mark:"
 
 Running = Mapping[str, Mapping[str, str]]

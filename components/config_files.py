@@ -5,8 +5,8 @@
     components/activate.py:  current ──▶ <revision>, reload, read back; if refused, current ──▶ <previous revision>
 
 The loader is a container of the service's own image that runs once for each set of files. If that image has no shell, a
-validator of the service's image and then a loader of the image `busybox` share its work. The revision is the loader's
-container id, so no hash of a secret shows anywhere. The service mounts the volume read-only and reads
+validator of the service's image checks the files, and then a loader of the image `busybox` loads them. The revision is
+the loader's container id, so no hash of a secret shows anywhere. The service mounts the volume read-only and reads
 `/config/current/…`; its inputs do not change with its config.
 """
 
@@ -21,7 +21,9 @@ from config import container as spec
 from config.container import MOUNT, NOT_ITS_OWN
 
 INCOMING = "/incoming"
+"""Folder in the loader and the validator to which the new files are uploaded."""
 VAULT = "/vault"
+"""Folder in which the loader sees the secrets."""
 MEMORY_MIB = 512
 """Memory limit of the validator and the loader. A validator is the whole program of its service. The largest of those
 built here, Loki's, took 120 MB; the official collector and Alloy have several times as much code. It runs once, so the
@@ -82,7 +84,8 @@ class ConfigFiles(pulumi.ComponentResource):
             adds: Sequence[str] = (),
             **arguments: Any,
         ) -> docker.Container:
-            """A container that never stays. Its files belong to root, and only the service's group can read them."""
+            """A container that does not keep running. Its files belong to root, and only the service's group can read
+            them."""
             return docker.Container(
                 f"{name}-{role}",
                 name=f"{prefix}-{name}-{role}",

@@ -22,9 +22,9 @@ from components.preflight import Engine, judge
 from config.docker_cli import SOCKET, config_file
 
 LIMITED = ("timeout", "10")
-"""Prefix of a command that asks a service inside a container. A service that is paused (`docker pause`) or hangs
-accepts connections but does not answer: without a limit, the command would wait for ever. `-T` of wget is no way:
-Debian's busybox ends in a segmentation fault with it."""
+"""Prefix of a command that asks a service from inside its container, with a limit of 10 s. A service that is paused
+(`docker pause`) or hangs accepts connections but does not answer: without a limit, the command would wait for ever.
+wget's own `-T` does not help: Debian's busybox ends in a segmentation fault with it."""
 WGET = (*LIMITED, "wget", "-q")
 STDERR = 2
 """Number of stderr in the engine's frames."""

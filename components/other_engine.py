@@ -18,6 +18,7 @@ class Named:
     """An engine, and what names it."""
 
     by: str
+    """What names it, for messages: `DOCKER_HOST`, or `the context colima of the Docker CLI`."""
     host: str
     certificates: Path | None = None
 

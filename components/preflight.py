@@ -71,18 +71,22 @@ class Engine:
 
     @property
     def name(self) -> str:
+        """`Docker` or `Podman`."""
         return "Podman" if self.is_podman else "Docker"
 
     @property
     def number(self) -> str:
+        """Its version: `28.5.1`."""
         return str(self.info.get("ServerVersion") or self.version.get("Version") or "of unknown version")
 
     @property
     def api(self) -> str:
+        """Version of its API: `1.51`."""
         return str(self.version.get("ApiVersion") or "unknown")
 
     @property
     def driver(self) -> str:
+        """Its storage driver, or its snapshotter if its images are in containerd."""
         return str(self.info.get("Driver") or "unknown")
 
     @property
@@ -113,6 +117,7 @@ class Engine:
         )
 
     def is_older_than(self, api: tuple[int, int]) -> bool:
+        """Whether its API is older than `api`, such as (1, 41)."""
         return _numbers(self.version.get("ApiVersion")) < api
 
 

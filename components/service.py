@@ -15,7 +15,7 @@ HEALTH_INTERVAL_SECONDS = 30
 """Each check is a process that the engine starts in the container. More checks would cost more than they tell."""
 
 PROVIDER_MISSES = ["healthcheck", "tmpfs", "init"]
-"""Inputs whose change the provider reports as done without doing it (upstream handles no update of them)."""
+"""Inputs that the provider reports as changed without changing them (upstream handles no update of them)."""
 
 
 class Service(pulumi.ComponentResource):

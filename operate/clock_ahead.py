@@ -24,10 +24,11 @@ EXEMPLARS = "/api/v1/query_exemplars?query=traces_kept_duration_seconds_bucket&s
 """Exemplars of the collector, which carry the time of its own clock. An application whose clock is ahead harms no
 other."""
 FAR_SECONDS = 10 * 365 * 86_400
+"""How far into the future exemplars are searched for: ten years."""
 IN_NO_BLOCK = ("wal", "wbl", "chunks_head")
 """Parts of Prometheus' data that are in no block yet: the last two to three hours."""
 SENDER = "otel_collector"
-"""Service that sends Prometheus the exemplars with the wrong time again and again. It forgets them when it restarts."""
+"""Service that shows Prometheus the exemplars with the wrong time again and again. It forgets them when it restarts."""
 
 
 def set_aside(settings: Settings, client: DockerClient) -> None:

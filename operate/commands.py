@@ -24,7 +24,7 @@ from toolchain import engine, images, paths, pulumi_cli
 from toolchain.report import Step, ToolchainError, console, note
 
 WITH_PAGES = ("prometheus", "jaeger", "grafana")
-"""Services whose official images have web pages that cannot be built from their Go modules."""
+"""Services with web pages in their official images that cannot be built from their Go modules."""
 
 
 def up(stack: Name = "dev") -> None:

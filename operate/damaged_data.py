@@ -23,7 +23,7 @@ from toolchain.report import ToolchainError, note
 SETTLED_SECONDS = 10
 """A service that has run this long has read its data."""
 TRIES = 5
-"""For each service, because it names one file at a time."""
+"""Attempts for each service, because it names one file at a time."""
 
 
 def set_aside(settings: Settings, client: DockerClient) -> None:

@@ -12,6 +12,7 @@ from toolchain import paths
 from toolchain.report import ToolchainError
 
 OF_EVERY_POLICY = ("enforcementLevel",)
+"""Keys that every policy has."""
 ALL = "all"
 """Stands for every policy (Pulumi's documentation, configuration of policy packs)."""
 

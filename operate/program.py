@@ -25,14 +25,22 @@ class Program:
         self._pulumi = pulumi_cli.ensure()
 
     def pulumi(self, *arguments: str) -> None:
-        """Runs the CLI in your terminal. Ends this program with the CLI's exit code if that is not 0."""
+        """Runs the CLI in your terminal.
+
+        Raises:
+            typer.Exit: the CLI's exit code is not 0; it becomes that of this program.
+        """
         command = [str(self._pulumi.cli), *arguments, "--stack", self.name]
         done = subprocess.run(command, cwd=self.folder, env=environment(self._pulumi), check=False)
         if done.returncode:
             raise typer.Exit(done.returncode)
 
     def passes(self, *arguments: str) -> None:
-        """Runs the CLI as `pulumi` does, but shows its output only if the exit code is not 0."""
+        """Runs the CLI as `pulumi` does, but shows its output only if it fails.
+
+        Raises:
+            typer.Exit: as `pulumi`.
+        """
         color = "always" if console.is_terminal else "never"
         command = [str(self._pulumi.cli), *arguments, "--stack", self.name, "--non-interactive", f"--color={color}"]
         done = subprocess.run(

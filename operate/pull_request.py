@@ -55,6 +55,7 @@ class Previewed:
 
     resources: Resources
     refusal: str = ""
+    """The words of the program or of a policy that refuses it; else empty."""
 
 
 def pull_request(

@@ -51,7 +51,8 @@ for _kind, _expression in _PLAIN.items():
 
 
 def config(file: Path, project: str) -> dict[str, Any]:
-    """Key, with the project's name → value: `{"nervous-system:environment": "prod"}`. Empty if the file sets nothing.
+    """The config in the file: key, with the project's name → value, as in `{"nervous-system:environment": "prod"}`.
+    Empty if the file sets nothing.
 
     Raises:
         ToolchainError: the file cannot be read, or the CLI would not understand it, or would understand something else.

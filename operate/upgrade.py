@@ -37,6 +37,7 @@ from toolchain.report import Step, ToolchainError, console, note
 
 IMAGE = "docker:index/remoteImage:RemoteImage"
 FILES = "nervous-system:index:ConfigFiles"
+"""Type of `components.config_files.ConfigFiles`."""
 
 SETTLED_SECONDS = 45
 """Limit for a service to become healthy. The engine runs the first health check after 30 s."""

@@ -1,4 +1,4 @@
-"""From which version of a service another version may take over its data.
+"""Says from which version of a service another version may take over its data.
 
 What is refused, and where the services' vendors say so:
 

@@ -17,6 +17,7 @@ from toolchain.report import ToolchainError
 DATA = "/data"
 """Where the container has the volume."""
 MEMORY = "256m"
+"""Memory limit of the container."""
 
 
 def image(client: DockerClient, reference: str) -> str:

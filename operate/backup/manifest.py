@@ -34,6 +34,7 @@ class Kept(_Part):
 
     @property
     def bytes(self) -> int:
+        """Sum of the sizes of the archives, as they are stored."""
         return sum(file.bytes for file in self.files)
 
 
@@ -56,10 +57,12 @@ class Manifest(_Part):
 
     @property
     def files(self) -> tuple[Stored, ...]:
+        """All files of the backup, except the manifest itself."""
         return (self.state, self.stack_file, *(file for kept in self.volumes.values() for file in kept.files))
 
     @property
     def age(self) -> str:
+        """Its age in words: `3.2 hours old`."""
         hours = (datetime.now(UTC) - self.taken).total_seconds() / 3600
         return f"{hours:.1f} hours old"
 

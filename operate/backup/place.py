@@ -22,6 +22,7 @@ from operate.backup.keys import S3
 from toolchain.report import ToolchainError
 
 PIECE = 2**20
+"""Bytes that are read or encrypted at a time."""
 SMALL = 16 * PIECE
 """Limit in bytes for files that are read into memory as a whole."""
 

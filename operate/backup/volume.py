@@ -30,7 +30,9 @@ from toolchain.report import ToolchainError
 MARGIN_SECONDS = 2
 """Times of change are as fine as the ticks of the kernel's clock; the script compares whole seconds."""
 HOLES_FROM_BYTES = 2**20
+"""Size from which a file that is mostly holes waits for the second copy."""
 TRIES = 3
+"""Attempts to copy one volume."""
 
 _COMMON = f"""set -u -o pipefail; cd /
 files() {{ find data ! -type d -exec stat -c '%Z %b %s %n' {{}} + | awk -v began="$(cat /tmp/began)" '
@@ -54,6 +56,7 @@ find data | sort -r | awk 'NR == FNR {{ kept[$0]; next }} !($0 in kept)' /tmp/na
 tr '\\n' '\\0' </tmp/gone | xargs -0 -r -n 200 sh -c 'for one; do rmdir "$one" 2>/dev/null || rm -f "$one" || exit; done' rm
 """
 ARCHIVES = ("at-rest.tar.gz", "changed.tar.gz", "names.gz")
+"""Names of the archives of a volume, after the name of its service: `loki.at-rest.tar.gz`."""
 
 
 def at_rest(volume: Container) -> Iterator[bytes]:
