@@ -1,4 +1,4 @@
-"""One stack: settings, the engine, and what is put on it."""
+"""The Pulumi program: reads the settings of one stack, and declares its resources on the engine."""
 
 import os
 import signal
@@ -18,7 +18,8 @@ from config.settings import loading
 from config.settings import own_rules as rule_files
 from config.settings.units import mib
 
-# The language host interrupts the program at Ctrl-C and when a resource fails: a traceback would hide what the CLI says.
+# The language host interrupts the program on Ctrl-C and when a resource fails. A traceback would hide what the CLI
+# says.
 signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
 
 stack_file = f"Pulumi.{pulumi.get_stack()}.yaml: {pulumi.get_project()}"
@@ -33,10 +34,10 @@ try:
     own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
     dashboards = dashboard_files.read(settings, Path(), stack_key=f"{stack_file}:grafana.dashboards")
     must_be_clear(settings.docker, f"Pulumi.{pulumi.get_stack()}.yaml")
-    # An update without an engine would fail resource by resource.
+    # Without an engine, an update would fail resource by resource.
     if settings.docker.asked_at_previews or not pulumi.runtime.is_dry_run():
         must_serve(settings.docker.model_dump())
-    if pulumi.runtime.is_dry_run():  # and not once more at the update that follows
+    if pulumi.runtime.is_dry_run():  # not again in the update that follows
         for notice in settings.notices:
             pulumi.warn(notice)
 except loading.SettingsError as error:
@@ -70,5 +71,5 @@ pulumi.export("jaeger", settings.url("jaeger"))
 if "grafana" in settings.services:
     pulumi.export("grafana", settings.url("grafana"))
 pulumi.export("memory_ceiling_mib", mib(settings.memory.ceiling))  # the policy pack reads it
-pulumi.export("disk_budget_mib", mib(settings.disk.budget))  # and this
+pulumi.export("disk_budget_mib", mib(settings.disk.budget))  # and this one
 pulumi.export("data_volumes", [s.data.name for stack in stacks for s in stack.services.values() if s.data])

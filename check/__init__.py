@@ -1,4 +1,4 @@
-"""The post-deploy check: what the settings promise, read back from the engine and from the running services."""
+"""The post-deploy check: compares what the settings promise with what the engine and the services report."""
 
 import re
 import time
@@ -17,8 +17,8 @@ from config.settings.units import seconds
 __all__ = ["PATIENCE_SECONDS", "Finding", "run", "show"]
 
 PATIENCE_SECONDS = 90
-"""For what is on its way: the first scrapes and evaluations after 15 s.
-A trace takes as long as its decision waits, besides."""
+"""Seconds for what is still on its way after a deployment: the first scrapes and evaluations come after 15 s. The time
+that a trace waits for its sampling decision is added."""
 
 
 def run(
@@ -28,9 +28,13 @@ def run(
     *,
     dashboards: Mapping[str, str] | None = None,
 ) -> list[Finding]:
-    """All findings; waits up to `patience` seconds for the ones that are not kept yet.
+    """Checks every promise, and waits up to `patience` seconds for those that are not kept yet. Returns all findings.
 
-    `own_rules`: file name → text of the user's own rule files; `dashboards`: uid → JSON. Nothing is changed; what is left is `request.Probe`.
+    The check changes nothing, and leaves only `request.Probe` behind.
+
+    Args:
+        own_rules: file name → text of the user's own rule files.
+        dashboards: uid → JSON.
     """
     client = connect(settings.docker.model_dump())
     deadline = time.monotonic() + patience + seconds(settings.traces.sampling.decision_wait)
@@ -47,7 +51,7 @@ def run(
         lambda: request.findings(client, settings, probe),
     ]
     found = [list(subject()) for subject in subjects]
-    # What is kept is not read again: a round costs the host seconds of CPU, and a trace may be what is waited for.
+    # Kept promises are not checked again: a round costs the host seconds of CPU, and the wait may be for a trace.
     while waiting := [number for number, of_subject in enumerate(found) if not _kept(of_subject)]:
         if time.monotonic() > deadline:
             break
@@ -62,7 +66,7 @@ def _kept(found: list[Finding]) -> bool:
 
 
 def show(found: list[Finding], console: Console) -> None:
-    """The report for people."""
+    """Prints the findings as a table, and how many promises are broken."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in found:
         what, detail = _plain(finding.what), _plain(finding.detail)
@@ -73,5 +77,6 @@ def show(found: list[Finding], console: Console) -> None:
 
 
 def _plain(text: str) -> str:
-    """Names and errors come from services: nothing in them that a terminal would obey, and no markup of the report's own."""
+    """The text without characters that a terminal would obey, and with the report's markup escaped: names and errors
+    come from services."""
     return escape(re.sub(r"[^\n\t -~\u00a1-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\U0010ffff]", " ", text))

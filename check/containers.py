@@ -1,4 +1,4 @@
-"""Every container runs, is well, and is held by the limit that the settings give it."""
+"""Checks that every container runs, is healthy, and has the memory limit that the settings give it."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from config.settings import Settings
 from config.settings.units import MIB
 
 SETTLED_SECONDS = 60
-"""A container that has run for so long since it was killed for memory has come through its start."""
+"""A container that has run this long since it was killed for memory has survived its start."""
 
 
 def container(client: DockerClient, settings: Settings, service: str) -> Container:
@@ -27,7 +27,7 @@ def container(client: DockerClient, settings: Settings, service: str) -> Contain
 
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
-    """Two for each service: its state, and its memory limit."""
+    """Yields two for each service, its state and its memory limit; only the state if there is no container."""
     for service in settings.services:
         try:
             running = container(client, settings, service)
@@ -55,7 +55,8 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
 
 
 def _killed_lately(state: Mapping[str, Any]) -> bool:
-    """The engine remembers how the run before this one ended as long as the container is there, however well it runs now."""
+    """Whether the container was killed for memory, and does not run or has run for less than `SETTLED_SECONDS` since.
+    The engine keeps the flag of an earlier run as long as the container exists, however well it runs now."""
     if not state.get("OOMKilled"):
         return False
     began = datetime.fromisoformat(state["StartedAt"])
@@ -63,8 +64,9 @@ def _killed_lately(state: Mapping[str, Any]) -> bool:
 
 
 def _not_asked_yet(state: Mapping[str, Any]) -> bool:
-    """The engine asks after 30 s for the first time, and calls a container unhealthy, which has failed nothing, when it was
-    paused (for a backup): until it asks, its question is asked from here."""
+    """Whether the engine has no result of its health check yet; then the check is run from here. The engine runs it
+    after 30 s for the first time. It calls a container that was paused (for a backup) unhealthy although no check has
+    failed."""
     health = state.get("Health", {})
     return health.get("Status") == "starting" or (health.get("Status") == "unhealthy" and not health["FailingStreak"])
 

@@ -1,4 +1,4 @@
-"""The engine itself: what it is, and whether it can run the stack."""
+"""Checks the engine itself: what it is, and whether it can run the stack."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,8 @@ from config.settings import Settings
 
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
-    """One, which names the engine; what the stack loses on it is told there, and breaks no promise."""
+    """Yields one, which names the engine. It also lists what the stack loses on that engine, which breaks no
+    promise."""
     engine, said = Engine.ask(client), settings.docker
     verdict = judge(engine)
     places = elsewhere(engine, data_root=said.data_root, containerd=said.containerd)

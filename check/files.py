@@ -1,4 +1,5 @@
-"""Every service has the files that the settings make, to the byte: what was changed by hand is named."""
+"""Checks that every service has the files that the settings make, byte for byte, and names those that were changed by
+hand."""
 
 import io
 import tarfile
@@ -18,7 +19,7 @@ from config.settings import Settings
 def findings(
     client: DockerClient, settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """One for each service that has files. The files of its secrets are not looked at."""
+    """Yields one for each service that has files. Files with secrets are not compared."""
     for service in settings.services:
         config = services.describe(service, settings, own_rules=own_rules, dashboards=dashboards).config
         if config is None:
@@ -26,7 +27,7 @@ def findings(
         try:
             running = container(client, settings, service)
         except NotFound:
-            continue  # which is complained of already
+            continue  # `containers` reports that
         other = [name for name, text in config.files.items() if text_of(running, f"{DIRECTORY}/{name}") != text]
         yield Finding(
             f"the files of {service} are as declared",
@@ -38,7 +39,8 @@ def findings(
 
 
 def text_of(running: Container, path: str) -> str | None:
-    """A file inside a container, which may be stopped and needs no tools; None if it is not there."""
+    """The text of a file inside a container; None if there is no such file. The container may be stopped, and needs no
+    tools."""
     try:
         stream, _ = running.get_archive(path)
     except NotFound:

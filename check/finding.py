@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of one check."""
 
 from dataclasses import dataclass
 

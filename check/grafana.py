@@ -1,4 +1,4 @@
-"""Grafana shows what is declared, and every data source that a dashboard names answers."""
+"""Checks that Grafana shows what is declared, and that every data source that a dashboard names answers."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,14 +17,14 @@ from config.settings import Settings
 PROBES = {
     "prometheus": "/api/v1/query?query=up",
     "loki": "/loki/api/v1/labels",
-    "jaeger": "/api/v3/services",  # 2.21 has no /api/services any more
+    "jaeger": "/api/v3/services",  # 2.21 no longer has /api/services
     "alertmanager": "/api/v2/status",
 }
-"""Uid of a data source → what it is asked for."""
+"""Uid of a data source → path that it is asked for."""
 
 
 def findings(client: DockerClient, settings: Settings, dashboards: Mapping[str, str]) -> Iterator[Finding]:
-    """What Grafana answers its admin. `dashboards`: uid → JSON, as declared."""
+    """Yields what Grafana shows its admin. `dashboards`: uid → JSON, as declared."""
     if "grafana" not in settings.services:
         return
     try:
@@ -36,7 +36,7 @@ def findings(client: DockerClient, settings: Settings, dashboards: Mapping[str, 
 
 
 def _ask(client: DockerClient, settings: Settings, path: str) -> Any:
-    """JSON that Grafana answers inside its container, where its password is.
+    """The JSON that Grafana answers at `path`, asked inside its container, where its password is.
 
     Raises:
         LookupError: no container, or no answer.

@@ -1,4 +1,4 @@
-"""Loki keeps, limits and judges the logs as the settings say, and the shipper brings them."""
+"""Checks that Loki keeps, limits and evaluates logs as the settings say, and that the shipper sends them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,13 +13,13 @@ from config.settings import Settings
 from config.settings.units import seconds
 
 MOST_VALUES = 100
-"""Of one label: more are no kinds of something any more."""
+"""Values of one label. Above this, a label is no longer low-cardinality."""
 
 _SENT = {"alloy": "loki_write_sent_entries_total", "promtail": "promtail_sent_entries_total"}
 
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
-    """What Loki and the shipper say of themselves."""
+    """Yields what Loki and the shipper report about themselves."""
     try:
         yield _retention(client, settings)
         yield _limits(client, settings)
@@ -37,7 +37,8 @@ def _in_force(client: DockerClient, settings: Settings) -> dict[str, Any]:
 
 
 def _retention(client: DockerClient, settings: Settings) -> Finding:
-    """Of Loki's limits and of its main file: without the compactor's part nothing would be deleted."""
+    """Compares Loki's limits with the settings, and reads its main file: without the compactor, nothing would be
+    deleted."""
     limits, main = _in_force(client, settings), yaml.safe_load(page(client, settings, "loki", "/config"))
     wanted = loki.retention(settings)
     deletes = main["compactor"]["retention_enabled"]
@@ -51,7 +52,8 @@ def _retention(client: DockerClient, settings: Settings) -> Finding:
 
 
 def _spans(limits: dict[str, Any]) -> dict[str, float]:
-    """Selector → seconds; Loki shows spans in another spelling than it was given."""
+    """Priority and selector → seconds: `{"all": 2592000.0, '1 {level="debug"}': 86400.0}`. Loki shows durations in
+    another spelling than it was given."""
     streams = limits.get("retention_stream") or []
     return {"all": seconds(limits["retention_period"])} | {
         f"{stream['priority']} {stream['selector']}": seconds(stream["period"]) for stream in streams

@@ -1,4 +1,4 @@
-"""Prometheus scrapes, keeps, judges and tells what the settings say."""
+"""Checks that Prometheus scrapes, keeps, evaluates and reports what the settings say."""
 
 import urllib.parse
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from config.settings import Settings
 from config.settings.units import seconds
 
 MOST_VALUES = 100
-"""Of a label of an application's metric: more are no kinds of something any more."""
+"""Values of one label of applications' metrics. Above this, a label is no longer low-cardinality."""
 OF_MANY = {"__name__", "instance", "le"}
 """Labels that have as many values as there are metrics, containers and buckets."""
 
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
-    """What Prometheus and Alertmanager say of themselves."""
+    """Yields what Prometheus and Alertmanager report about themselves."""
     try:
         yield from _targets(client, settings)
         yield _retention(client, settings)
@@ -35,7 +35,7 @@ def _targets(client: DockerClient, settings: Settings) -> Iterator[Finding]:
     for job in sorted(scrape.watched(settings)):
         targets = [target for target in active if target["labels"]["job"] == job]
         if job == "application" and not targets:
-            continue  # nobody asks to be scraped
+            continue  # no container asks to be scraped
         down = [f"{target['labels']['instance']}: {target['lastError'] or target['health']}" for target in targets
                 if target["health"] != "up"]  # fmt: skip
         yield Finding(
@@ -52,7 +52,7 @@ def _retention(client: DockerClient, settings: Settings) -> Finding:
 
 
 def _human(size: int) -> str:
-    """Bytes as Prometheus reports them."""
+    """Bytes as Prometheus reports them: 1073741824 → `1GiB`."""
     for unit, power in (("TiB", 4), ("GiB", 3), ("MiB", 2), ("KiB", 1)):
         if size % 1024**power == 0:
             return f"{size // 1024**power}{unit}"
@@ -74,7 +74,8 @@ def _alerting(client: DockerClient, settings: Settings) -> Iterator[Finding]:
 
 
 def _containers_seen(client: DockerClient, settings: Settings) -> Finding:
-    """cAdvisor that sees no container looks healthy otherwise (google/cadvisor 3749: after an engine's upgrade)."""
+    """Checks that cAdvisor sees all containers. One that sees none looks healthy otherwise (google/cadvisor 3749: after
+    an engine's upgrade)."""
     query = "/api/v1/query?query=container_memory_working_set_bytes"
     series = ask(client, settings, "prometheus", query)["data"]["result"]
     seen = {sample["metric"].get("name") for sample in series}
@@ -87,7 +88,8 @@ def _containers_seen(client: DockerClient, settings: Settings) -> Finding:
 
 
 def _labels(client: DockerClient, settings: Settings) -> Finding:
-    """Of what applications send or show. The stack's own metrics are bounded where they are made."""
+    """Counts the label values of metrics that applications send or expose. The stack's own metrics are bounded where
+    they are made."""
     counts = ask(client, settings, "prometheus", "/api/v1/status/tsdb?limit=1000")["data"]["labelValueCountByLabelName"]
     suspects = [label["name"] for label in counts if label["value"] > MOST_VALUES and label["name"] not in OF_MANY]
     match = urllib.parse.quote('{job=~"application|otlp|spans"}')

@@ -1,4 +1,4 @@
-"""What the services of a stack say of themselves."""
+"""Fetches what the services of a stack report about themselves."""
 
 import json
 import re
@@ -15,10 +15,11 @@ from config.settings import Settings
 
 
 def asker(client: DockerClient, settings: Settings) -> Container:
-    """Prometheus' container has the tools, and reaches every service: no port must be reachable from here.
+    """The container that sends the requests: Prometheus' one, which has the tools and reaches every service, so no port
+    must be reachable from here.
 
     Raises:
-        LookupError: there is none.
+        LookupError: it does not exist.
     """
     try:
         return container(client, settings, "prometheus")
@@ -27,7 +28,7 @@ def asker(client: DockerClient, settings: Settings) -> Container:
 
 
 def page(client: DockerClient, settings: Settings, service: str, path: str, *headers: str) -> str:
-    """What `service` answers at `path`.
+    """The text that `service` answers at `path`.
 
     Raises:
         LookupError: no answer.
@@ -39,13 +40,21 @@ def page(client: DockerClient, settings: Settings, service: str, path: str, *hea
 
 
 def metric(client: DockerClient, settings: Settings, service: str, name: str) -> float:
-    """Sum over all series of a metric that `service` shows."""
+    """The sum of a metric over all its series on the page `/metrics` of `service`.
+
+    Raises:
+        LookupError: no answer.
+    """
     text = page(client, settings, service, "/metrics")
     return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
 
 
 def ask(client: DockerClient, settings: Settings, service: str, path: str) -> Any:
-    """The same, where it is JSON; anything else counts as no answer."""
+    """The JSON that `service` answers at `path`.
+
+    Raises:
+        LookupError: no answer, or no JSON.
+    """
     text = page(client, settings, service, path)
     try:
         return json.loads(text)
@@ -54,7 +63,7 @@ def ask(client: DockerClient, settings: Settings, service: str, path: str) -> An
 
 
 def inside(client: DockerClient, settings: Settings, url: str) -> Any:
-    """The JSON at any URL, asked by the same container.
+    """The JSON at any URL, fetched by the same container.
 
     Raises:
         LookupError: no answer, or no JSON.

@@ -1,4 +1,5 @@
-"""A failed request that the check makes up is found again as a trace, as a log and in a metric, which lead to each other.
+"""Checks that a made-up failed request is found again as a trace, as a log line and in a metric, and that these lead to
+each other.
 
 It is the only thing that a check leaves behind: one trace, one line, and the count of a service of its own.
 """
@@ -20,14 +21,14 @@ from config.ports import JAEGER_PAGES, METRICS, OTLP_HTTP
 from config.settings import Settings
 
 SERVICE = "nervous-system-check"
-"""Who seems to have made it."""
+"""Name of the service that seems to have made the request."""
 LATEST_SECONDS = 600
-"""How long after it was sent it is looked for."""
+"""How far back the check looks for the request."""
 
 
 @dataclass
 class Probe:
-    """The request: it is sent once, and looked for until it is found."""
+    """The request. It is sent once, and looked for until it is found."""
 
     trace: str = field(default_factory=lambda: secrets.token_hex(16))
     span: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -35,7 +36,7 @@ class Probe:
 
 
 def findings(client: DockerClient, settings: Settings, probe: Probe) -> Iterator[Finding]:
-    """Sends it if that is still to be done; then what has become of it."""
+    """Sends the request if it has not been sent yet; otherwise yields where it was found."""
     try:
         if not probe.sent:
             yield _sent(client, settings, probe)
@@ -62,7 +63,7 @@ def _sent(client: DockerClient, settings: Settings, probe: Probe) -> Finding:
         "endTimeUnixNano": str(now),
         "status": {"code": 2, "message": "made up by the post-deploy check"},
     }
-    # Not as an error, which alerts count.
+    # Not at the level of an error: alerts count errors.
     line = {**ids, "timeUnixNano": str(now), "severityNumber": 9, "body": {"stringValue": "made up by the check"}}
     bodies = {
         "traces": {"resourceSpans": [{**resource, "scopeSpans": [{"spans": [span]}]}]},
@@ -94,7 +95,7 @@ def _as_log(client: DockerClient, settings: Settings, probe: Probe) -> Finding:
 
 
 def _as_exemplar(client: DockerClient, settings: Settings, probe: Probe) -> Finding:
-    """An exemplar is both: the metric has the request, and leads to its trace."""
+    """Looks for an exemplar, which proves both: the metric counts the request, and leads to its trace."""
     now = time.time()
     query = {
         "query": f'traces_kept_duration_seconds_bucket{{service="{SERVICE}"}}',

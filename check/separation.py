@@ -1,6 +1,6 @@
-"""Users' containers and what keeps data are apart: tried by a container in each network, which asks for every port.
+"""Checks that users' containers cannot reach what keeps data. A container in each network tries every port.
 
-It is gone again at the end. What is refused answers at once; what the engine drops is waited for a second.
+The container is removed at the end. A refused connection answers at once; one that the engine drops takes a second.
 """
 
 import contextlib
@@ -17,20 +17,23 @@ from config.settings import Settings
 from config.settings.networks import own_networks
 
 PORTS = tuple(sorted({*ports.METRICS.values(), *(n for n in vars(ports).values() if isinstance(n, int))}))
-"""Everything that any service of a stack listens on."""
+"""All ports on which any service of a stack listens."""
 OPEN = frozenset({("otel_collector", ports.OTLP_GRPC), ("otel_collector", ports.OTLP_HTTP)})
-"""What users' containers may reach."""
+"""Services and ports that users' containers may reach."""
 TRY = """for address in "$@"; do
   (nc -w 1 "${address%:*}" "${address#*:}" -e true > /dev/null 2>&1 < /dev/null && echo "$address") &
 done; wait
 """
 PATIENCE_SECONDS = 60
+"""Limit for the container that tries the ports."""
 
 Address = tuple[str, str, int]
-"""Service, address, port."""
+"""Service, IP address, port."""
 
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
+    """Yields three: the stack's own networks hold no other containers, users' networks reach only OTLP, and the edge
+    network reaches nothing inside."""
     yield _strangers(client, settings)
     addresses = _addresses(client, settings)
     inside, edge, *users = *own_networks(settings.prefix)[:2], *settings.users_networks
@@ -44,7 +47,8 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
 
 
 def _strangers(client: DockerClient, settings: Settings) -> Finding:
-    """A container that joined these networks by hand, or before they were the stack's alone, is behind all doors."""
+    """Looks for containers that joined the stack's own networks by hand, or before these were the stack's alone.
+    Nothing separates them from the services."""
     found = []
     for name in own_networks(settings.prefix)[:2]:
         with contextlib.suppress(NotFound):
@@ -57,8 +61,8 @@ def _strangers(client: DockerClient, settings: Settings) -> Finding:
 
 
 def _addresses(client: DockerClient, settings: Settings) -> dict[str, list[Address]]:
-    """Network → what of each service in it is tried: every port where it listens on one address only; else its own, for what
-    the engine drops it drops for all ports."""
+    """Network → the addresses to try in it. In users' networks, where a service listens on one address only, that is
+    every port; elsewhere the service's own port, because the engine drops connections to all ports alike."""
     found: dict[str, list[Address]] = {}
     for service in settings.services:
         with contextlib.suppress(NotFound):
@@ -89,9 +93,9 @@ def _apart(
 
 
 def _tried(client: DockerClient, settings: Settings, networks: Sequence[str], addresses: list[str]) -> list[str]:
-    """Those of `addresses` (`host:port`) that can be connected to from a container in all of `networks`."""
+    """The `addresses` (`host:port`) that accept a connection from a container in all of `networks`."""
     name = f"{settings.prefix}-separation"
-    with contextlib.suppress(NotFound):  # of a check that was killed
+    with contextlib.suppress(NotFound):  # left by a check that was killed
         client.containers.get(name).remove(force=True, v=True)
     options: dict[str, Any] = {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"], "read_only": True}
     probe = client.containers.create(

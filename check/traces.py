@@ -1,4 +1,4 @@
-"""The collector samples and Jaeger keeps as the settings say."""
+"""Checks that the collector samples and Jaeger keeps traces as the settings say."""
 
 import re
 import time
@@ -14,11 +14,11 @@ from config.settings.traces import RETENTION_SUCCESS
 from config.settings.units import seconds
 
 LATE_SECONDS = 2 * 3600
-"""The retention of indices runs once an hour."""
+"""Age from which the last deletion of indices counts as late. The job runs once an hour."""
 
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
-    """What collector, Jaeger and storage say of themselves."""
+    """Yields what the collector, Jaeger and the storage report about themselves."""
     try:
         yield _sampling(client, settings)
         yield _retention(client, settings)
@@ -29,7 +29,7 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
 
 
 def _version(client: DockerClient, settings: Settings, service: str) -> str:
-    """Digest of the files that a process runs, which it shows among its metrics."""
+    """Digest of the files that the process runs, as it shows it among its metrics."""
     found = re.search(
         r'^target_info\{.*config_version="([0-9a-f]+)"', page(client, settings, service, "/metrics"), re.M
     )
@@ -48,7 +48,8 @@ def _sampling(client: DockerClient, settings: Settings) -> Finding:
 
 
 def _retention(client: DockerClient, settings: Settings) -> Finding:
-    """Badger's is in the files that Jaeger runs; indices are deleted by a job, which tells when it last did."""
+    """Badger's retention is in the files that Jaeger runs. Indices are deleted by a job, which reports when it last
+    did."""
     traces = settings.traces
     what = f"traces are kept {traces.retention}"
     running, wanted = _version(client, settings, "jaeger"), jaeger.version(settings)
@@ -62,7 +63,8 @@ def _retention(client: DockerClient, settings: Settings) -> Finding:
 
 
 def _indices(client: DockerClient, settings: Settings) -> Finding:
-    """No index is older than the job leaves it: a day more than the retention, and an hour until it runs."""
+    """Checks that no index is older than the job leaves it: a day more than the retention, and an hour until the job
+    runs."""
     url = f"{jaeger.storage_url(settings)}/_cat/indices/jaeger-*?h=index,creation.date&format=json"
     indices = inside(client, settings, url)
     oldest = seconds(settings.traces.retention) + jaeger.DAY_SECONDS + LATE_SECONDS

@@ -1,1 +1,2 @@
-"""From descriptions to resources on the engine. Nothing is rendered here: texts and flags come from `config`."""
+"""Pulumi resources made from the descriptions of services. Nothing is rendered here: texts and flags come from
+`config`."""

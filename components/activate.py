@@ -1,7 +1,7 @@
-"""Makes a running service take its new config files, and proves that it did and is well.
+"""Makes a running service load its new config files, and proves that it runs them and is healthy.
 
-Run by a Pulumi command as ``python -m components.activate`` with the order as JSON in ``ORDER`` (see `Order`). It uses
-nothing but the Docker API, so unix, tcp and ssh hosts are alike. It imports no Pulumi: it starts in a blink.
+A Pulumi command runs it as ``python -m components.activate`` with the order as JSON in ``ORDER`` (see `Order`). It uses
+only the Docker API, so unix, tcp and ssh hosts work alike. It does not import Pulumi, so it starts fast.
 """
 
 import calendar
@@ -23,17 +23,18 @@ from components.engine import LIMITED, connect, execute, fetch
 from config.container import MOUNT
 
 PATIENCE_SECONDS = 120
-"""For the whole: a Prometheus that replays a large log takes a minute."""
+"""Limit for one activation. A Prometheus that replays a large log takes a minute."""
 
 REFUSED_SECONDS = 10
-"""How long a service may say that its last reload failed before it is believed."""
+"""How long a service may report a failed reload before that counts as a refusal."""
 
 START_SECONDS = 30
-"""How long a service may be silent before it is signalled all the same. The collector (0.161) with a stack's file still ended by a
-signal two seconds after its start, on a machine with two busy cores."""
+"""How long to wait for a silent service before it gets its signal anyway. The collector (0.161) with a stack's file was
+still killed by a signal two seconds after its start, on a machine with two busy cores."""
 
 CRASH_LOOP_RESTARTS = 3
-"""The engine waits twice as long before each restart: waiting for many would take minutes."""
+"""Restarts after which a service counts as crash-looping. The engine doubles its wait before each restart, so more of
+them would take minutes."""
 
 FLIP = """set -eu; cd {mount}; readlink current || true
 ln -sfn "{revision}" .next; mv -fT .next current
@@ -41,8 +42,8 @@ ln -sfn "{revision}" .next; mv -fT .next current
 PRUNE = """set -eu; cd {mount}
 for old in *; do case "$old" in current|"{revision}") ;; *) rm -rf "$old" ;; esac; done
 """
-# grep reads to the end: a page that is not taken whole is an error in the log of the service. Seven questions to a service
-# that is silent take less than the minute for which the engine's answer is waited.
+# grep reads to the end: a page that is not read whole is an error in the service's log. Seven requests to a silent
+# service take 56 s, less than the 60 s for which `connect` lets a client wait for the engine's answer.
 ASK = """missing=0 bit=1
 while [ $# -gt 0 ]; do
   timeout 8 wget -q -O - "$1" | grep -cF -- "$2" > /dev/null || missing=$((missing | bit))
@@ -53,37 +54,40 @@ exit $missing
 
 
 class RefusedError(Exception):
-    """The service would not run with these files, or is not well."""
+    """The service does not run with these files, or is not healthy."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What `components/service.py` asks for."""
+    """One activation, as `components/service.py` orders it."""
 
     docker: Mapping[str, Any]
-    """`settings.Docker`."""
+    """The fields of `settings.Docker`."""
     container: str
     health: Sequence[str] = ()
-    """Command that ends with 0 when the service is well; empty: it only has to keep running."""
+    """Command that exits with 0 when the service is healthy. If it is empty, the service only has to keep running."""
     grace_seconds: int = 10
+    """Seconds between the signal to stop and the kill, for a restart."""
     revision: str | None = None
-    """Id of the loader that put the files into the volume; None for a service without files."""
+    """Container id of the loader that put the files into the volume; None for a service without files."""
     reload: Literal["SIGHUP", "restart", "poll"] | Sequence[str] = "SIGHUP"
     """As in `config.container.ConfigFiles`."""
     since_start: Mapping[str, str] = field(default_factory=dict)
-    """URL inside the container → text of the page of a process that was started with these files, as far as only a start
-    reads them; one that does not say so is restarted."""
+    """URL inside the container → text that the page holds if the process was started with these files. It covers only
+    what a service reads at its start. A process whose page lacks the text is restarted."""
     expect: Mapping[str, str] = field(default_factory=dict)
-    """URL inside the container → text of the page once the files are live."""
+    """URL inside the container → text that the page holds once the files are live."""
     tools: bool = True
-    """Whether the service's image can ask for its pages; else the loader's image does, in the service's network."""
+    """Whether the service's image has the tools to fetch its pages. If not, a container of the loader's image fetches
+    them, in the service's network."""
 
 
 def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
-    """Carries out `order`; returns one line for the log.
+    """Carries out `order`. Returns one line for the log: `live after 1.4 s`.
 
     Raises:
-        RefusedError: with the service's own words. The files that were live before are live again.
+        RefusedError: the service refuses the files or is not healthy; the message quotes the service. The previous
+            files are live again.
     """
     client = connect(order.docker)
     service = client.containers.get(order.container)
@@ -93,7 +97,7 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
         return f"well after {time.monotonic() - begun:.1f} s"
     loader = client.containers.get(order.revision)
     revision, before = order.revision[:12], _current(service)
-    if before != revision:  # the volume knows better than a service that may be down
+    if before != revision:  # a service that is down cannot tell, the volume can
         before = _in_volume(client, loader, FLIP, revision) or None
     inside = _Inside(client, service, loader, tools=order.tools)
     restarted = False
@@ -104,7 +108,7 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
     except (RefusedError, DockerException, OSError):
         if before not in {None, revision}:
             _in_volume(client, loader, FLIP, str(before))
-            with contextlib.suppress(RefusedError, DockerException, OSError):  # the first one is what to tell
+            with contextlib.suppress(RefusedError, DockerException, OSError):  # report the first error
                 _reload(inside, order, restart=restarted)
                 _take_over(service, order, time.monotonic() + patience)
         raise
@@ -113,13 +117,17 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
 
 
 def _current(service: Container) -> str | None:
-    """The revision that the service's volume points to."""
+    """The revision that `current` in the service's volume points to; None if the service cannot tell."""
     code, out = execute(service, ["readlink", f"{MOUNT}/current"])
     return out.strip() if code == 0 else None
 
 
 def _in_volume(client: docker.DockerClient, loader: Container, script: str, revision: str) -> str:
-    """Runs `script` beside the volume: the service itself may only read it. Returns what it prints."""
+    """Runs `script` in a container that may write to the volume (the service may only read it). Returns what it prints.
+
+    Raises:
+        RefusedError: the script fails.
+    """
     volume = next(mount["Name"] for mount in loader.attrs["Mounts"] if mount["Destination"] == MOUNT)
     code, out = _run_once(
         client,
@@ -137,12 +145,12 @@ def _in_volume(client: docker.DockerClient, loader: Container, script: str, revi
 def _run_once(
     client: docker.DockerClient, loader: Container, role: str, script: Sequence[str], **where: Any
 ) -> tuple[int, str]:
-    """Exit code and output of a shell script in a container like the loader, which can do nothing else.
+    """Runs a shell script in a container like the loader, which can do nothing else. Returns exit code and output.
 
-    Its name is fixed, because every name that cAdvisor sees becomes a label's value for good.
+    The container's name is fixed, because each name that cAdvisor sees becomes a label value for good.
     """
     name = f"{loader.name}-{role}"
-    with contextlib.suppress(NotFound):  # of an update that was killed
+    with contextlib.suppress(NotFound):  # left by an update that was killed
         client.containers.get(name).remove(v=True, force=True)
     where.setdefault("user", loader.attrs["Config"]["User"])
     helper = client.containers.run(
@@ -160,12 +168,12 @@ def _run_once(
     try:
         return helper.wait()["StatusCode"], _log(helper)
     finally:
-        helper.remove(v=True, force=True)  # with the volumes that the image declares, else each run leaves some behind
+        helper.remove(v=True, force=True)  # v: each run would leave behind the volumes that the image declares
 
 
 @dataclass(frozen=True)
 class _Inside:
-    """A service, spoken to where it runs: no port must be reachable from here."""
+    """A service, asked from inside its container, so no port must be reachable from here."""
 
     client: docker.DockerClient
     service: Container
@@ -173,7 +181,7 @@ class _Inside:
     tools: bool
 
     def missing(self, expected: Mapping[str, str]) -> dict[str, str]:
-        """Of `expected` (URL → text), what the running service does not say."""
+        """The entries of `expected` (URL → text) that the service does not show; all of them if it does not run."""
         self.service.reload()
         if self.service.status != "running":
             return dict(expected)
@@ -183,7 +191,8 @@ class _Inside:
         return self._asked_from_beside(expected)
 
     def _asked_from_beside(self, expected: Mapping[str, str]) -> dict[str, str]:
-        """One container for all questions, at most seven. It prints nothing: its output would be shipped as a log."""
+        """As `missing`, asked by one container in the service's network: at most seven entries, one bit of its exit
+        code each. It prints nothing, because its output would be shipped as a log."""
         if not expected:
             return {}
         questions = [part for pair in expected.items() for part in pair]
@@ -191,15 +200,15 @@ class _Inside:
             missing, _ = _run_once(
                 self.client, self.loader, "ask", [ASK, "sh", *questions], network_mode=f"container:{self.service.id}"
             )
-        except (APIError, RequestException):  # it has stopped meanwhile, or hangs
+        except (APIError, RequestException):  # the service has stopped meanwhile, or hangs
             return dict(expected)
         return {url: text for bit, (url, text) in enumerate(expected.items()) if missing >> bit & 1}
 
     def signalled(self, signal: str) -> bool:
-        """Sends a signal to the main process; tells whether it has arrived.
+        """Sends a signal to the main process. Returns whether it was delivered.
 
-        One that the engine sends counts for it as a stop by hand: it would start the service neither after a crash nor with
-        the host again (moby/moby 41302).
+        A process in the container, or in its pid namespace, sends it. The engine counts a signal that it sends itself
+        as a stop by hand: it would start the service again neither after a crash nor with the host (moby/moby 41302).
         """
         words = ["kill", "-s", signal.removeprefix("SIG"), "1"]
         if self.tools:
@@ -210,7 +219,7 @@ class _Inside:
                 self.loader,
                 "signal",
                 [" ".join(words)],
-                user=self.service.attrs["Config"]["User"],  # nobody else may without capabilities
+                user=self.service.attrs["Config"]["User"],  # without capabilities, only the same user may send it
                 pid_mode=f"container:{self.service.id}",
                 network_mode="none",
             )
@@ -220,10 +229,10 @@ class _Inside:
 
 
 def _reload(inside: _Inside, order: Order, *, restart: bool) -> bool:
-    """Tells the service that its files are others; returns whether that took a restart."""
+    """Makes the service reload its files. Returns whether that took a restart."""
     service = inside.service
     service.reload()
-    # A signal reaches nothing that does not run.
+    # A service that does not run gets no signal.
     restart = restart or order.reload == "restart" or service.status != "running"
     if not restart and isinstance(order.reload, str) and order.reload != "poll":
         if _was_starting(inside, order) and not inside.missing(order.expect):
@@ -235,8 +244,10 @@ def _reload(inside: _Inside, order: Order, *, restart: bool) -> bool:
 
 
 def _was_starting(inside: _Inside, order: Order) -> bool:
-    """Waits until the service answers, and tells whether it did not at first. A signal ends a process that does not wait for
-    one yet: the collector does so only when all of it has started."""
+    """Waits until the service answers, at most `START_SECONDS`. Returns whether it did not answer at first.
+
+    A signal kills a process that does not handle it yet. The collector handles it only once all of it has started.
+    """
     any_page = dict.fromkeys(order.expect, "")
     begun = time.monotonic()
     waited = False
@@ -247,7 +258,7 @@ def _was_starting(inside: _Inside, order: Order) -> bool:
 
 
 def _take_over(service: Container, order: Order, deadline: float) -> None:
-    """Runs the service's own command for it, once the service is well. What has been taken is taken again unharmed."""
+    """Runs the service's own reload command in it, once the service is healthy. Running it again does no harm."""
     if isinstance(order.reload, str):
         return
     _wait_until_well(service, order, deadline)
@@ -268,7 +279,7 @@ def _wait_until_live(service: Container, order: Order, inside: _Inside, deadline
 
 
 def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
-    """Until the health command ends well; without one, until the container has run for three seconds."""
+    """Waits until the health command exits with 0; without one, until the container has run for three seconds."""
     health = (*LIMITED, *order.health) if order.tools else order.health
     while True:
         service.reload()
@@ -286,7 +297,7 @@ def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
 
 
 def _started(service: Container) -> float:
-    """When the container was started, as a Unix time."""
+    """Start of the container, as Unix time in seconds."""
     text = service.attrs["State"]["StartedAt"].split(".")[0].removesuffix("Z")
     return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
 
@@ -298,7 +309,7 @@ def _log(service: Container) -> str:
 def main() -> None:
     try:
         print(activate(Order(**json.loads(os.environ["ORDER"]))))
-    except (RefusedError, DockerException, OSError) as error:  # what requests raises is an OSError
+    except (RefusedError, DockerException, OSError) as error:  # exceptions of requests are OSErrors
         sys.exit(str(error))
 
 

@@ -1,11 +1,11 @@
-"""Tells of each deployment that changed something: a line in Loki, which the dashboards show as an annotation.
+"""Writes one line to Loki for each deployment that changed something. The dashboards show it as an annotation.
 
-It is written when all services have been proved well. Loki keeps it, so it outlives Grafana and its volume. It goes by the
-collector, whose queue on disk waits for a Loki that is away. When the collector is away too, a line says so, the deployment
-ends well, and what changed is told with the next one that changes something.
+The line is written once all services are proven healthy. Loki keeps it, so it outlives Grafana and its volume. It goes
+through the collector, whose queue on disk holds it while Loki is away. If the collector is away too, a line says so,
+the deployment still succeeds, and the next deployment that changes something reports these changes too.
 
-Run by a Pulumi command as ``python -m components.annotation`` with the order as JSON in ``ORDER``; what the last run printed
-says what has been told before. It imports no Pulumi: it starts in a blink.
+A Pulumi command runs it as ``python -m components.annotation`` with the order as JSON in ``ORDER``. The output of the
+last run says what has been reported already. It does not import Pulumi, so it starts fast.
 """
 
 import json
@@ -22,31 +22,33 @@ from components.engine import WGET, connect, execute
 from config.ports import OTLP_HTTP
 
 SERVICE = "deployments"
-"""Label `service` of the lines."""
+"""Value of the lines' label `service`."""
 INFO = 9
-"""OpenTelemetry's severity number, which becomes the label `level`."""
+"""OpenTelemetry's severity number for INFO. It becomes the label `level`."""
 LOGS = f"http://otel_collector:{OTLP_HTTP}/v1/logs"
 PATIENCE_SECONDS = 30
+"""How long to try again if the collector does not take the line."""
 NOT_TOLD = "this deployment is not marked on the dashboards yet, but with the next change: the collector does not take its mark:"
 
 Running = Mapping[str, Mapping[str, str]]
-"""Service → what of it may change."""
+"""Service → what a deployment can change about it: `image`, `memory`, `files`, `container`."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What `components/stack.py` asks for."""
+    """One annotation, as `components/stack.py` orders it."""
 
     docker: Mapping[str, Any]
-    """`settings.Docker`."""
+    """The fields of `settings.Docker`."""
     asker: str
-    """A container that has wget and reaches the collector."""
+    """Name of a container that has wget and reaches the collector."""
     environment: str
     services: Running
 
 
 def changes(before: Running, now: Running) -> dict[str, str]:
-    """Service → what has changed, in words."""
+    """Service → its change in words: `memory 64 MiB → 96 MiB, files or secrets`. Services without a change are left
+    out."""
     told = {}
     for service in sorted({*before, *now}):
         if service not in now:
@@ -68,10 +70,10 @@ def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
 
 
 def annotate(order: Order, before: Running) -> None:
-    """Writes the line.
+    """Sends the line to the collector; does nothing if nothing has changed.
 
     Raises:
-        RuntimeError: the collector does not take it.
+        RuntimeError: the collector does not take it within `PATIENCE_SECONDS`.
     """
     told = changes(before, order.services)
     if not told:

@@ -1,13 +1,13 @@
-"""The one place that delivers files to a service, without restarting it.
+"""Delivers files to a service without restarting it.
 
-    files ──uploads──▶ loader (own file system) ──validator──▶ volume/<revision>      nothing unchecked gets further
+    files ──uploads──▶ loader (own file system) ──validator──▶ volume/<revision>      only checked files get here
                                                                      │
-    components/activate.py:  current ──▶ <revision>, reload, read back; on refusal current ──▶ <the one before>
+    components/activate.py:  current ──▶ <revision>, reload, read back; if refused, current ──▶ <previous revision>
 
-The loader is a container of the service's own image that runs once for each set of files. Where that image has no shell,
-a validator of the service's image and then a loader of the image `busybox` share its work. The revision is the loader's
-container id, so that no hash of a secret shows anywhere. The service mounts the volume read-only and reads
-`/config/current/…`; its own inputs never change with its config.
+The loader is a container of the service's own image that runs once for each set of files. If that image has no shell, a
+validator of the service's image checks the files, and then a loader of the image `busybox` loads them. The revision is
+the loader's container id, so no hash of a secret shows anywhere. The service mounts the volume read-only and reads
+`/config/current/…`; its inputs do not change with its config.
 """
 
 import shlex
@@ -21,12 +21,15 @@ from config import container as spec
 from config.container import MOUNT, NOT_ITS_OWN
 
 INCOMING = "/incoming"
+"""Folder in the loader and the validator to which the new files are uploaded."""
 VAULT = "/vault"
+"""Folder in which the loader sees the secrets."""
 MEMORY_MIB = 512
-"""A validator is the whole program of its service. The largest of those built here, Loki's, took 120 MB; the official
-collector and Alloy have several times the code of those. It runs once, so the limit costs nothing."""
+"""Memory limit of the validator and the loader. A validator is the whole program of its service. The largest of those
+built here, Loki's, took 120 MB; the official collector and Alloy have several times as much code. It runs once, so the
+limit costs nothing."""
 
-# The volume's own link is made only where there is none yet: later ones are moved by activate.py.
+# The loader makes the link only if there is none yet. Later activate.py moves it.
 _LOAD = """set -eu; umask 027; {claim}cd {incoming}
 if [ -d {vault} ]; then cp -r {vault} secrets; fi
 {validate}
@@ -39,7 +42,7 @@ rm -rf "$new"; cp -r {incoming} "$new"
 class ConfigFiles(pulumi.ComponentResource):
     """The config files and secrets of one service, validated, in a volume of their own.
 
-    The service mounts `mounted` and depends on `loaded`; `order` is for `components/activate.py`.
+    The service mounts `mounted` and depends on `loaded`; `components/activate.py` gets `order`.
     """
 
     def __init__(
@@ -56,10 +59,16 @@ class ConfigFiles(pulumi.ComponentResource):
         claims: docker.ContainerVolumeArgs | None = None,
         capabilities: Sequence[str] = (),
     ) -> None:
-        """`image` is the service's, with the validator; `shell` the one that loads, the same where it has a shell.
-        `claims` is a data volume that the service may not write to yet. `capabilities` are the service's own: the kernel
-        starts no program that has more in its file, so the container with the validator has them too."""
-        # As inputs of the component the texts make a readable diff; those of the uploads pair wrong files.
+        """Declares the volume, and the containers that fill it.
+
+        Args:
+            image: the service's image, which has the validator.
+            shell: the image that loads the files; the same as `image` if that has a shell.
+            claims: a data volume that the service may not write to yet.
+            capabilities: the service's own. The kernel starts no program whose file has more capabilities than its
+                container, so the container with the validator gets them too.
+        """
+        # As inputs of the component, the texts make a readable diff. The diff of the uploads pairs wrong files.
         super().__init__("nervous-system:index:ConfigFiles", name, {"files": dict(config.files)}, opts)
         self._name = name
         gid = user.split(":")[1]
@@ -75,7 +84,8 @@ class ConfigFiles(pulumi.ComponentResource):
             adds: Sequence[str] = (),
             **arguments: Any,
         ) -> docker.Container:
-            """A container that never stays: files belong to root, and are readable by the service's group only."""
+            """A container that does not keep running. Its files belong to root, and only the service's group can read
+            them."""
             return docker.Container(
                 f"{name}-{role}",
                 name=f"{prefix}-{name}-{role}",
@@ -93,14 +103,14 @@ class ConfigFiles(pulumi.ComponentResource):
                     parent=self,
                     depends_on=after,
                     delete_before_replace=True,
-                    custom_timeouts=pulumi.CustomTimeouts(create="2m"),  # a validator that hangs
+                    custom_timeouts=pulumi.CustomTimeouts(create="2m"),  # for a validator that hangs
                 ),
                 **arguments,
             )
 
         volumes = [docker.ContainerVolumeArgs(volume_name=self.volume.name, container_path=MOUNT)]
         if config.secrets:
-            # Apart from the other files: one secret in a list hides the whole list in every preview.
+            # Separate from the other files: one secret in a list hides the whole list in every preview.
             vault = run_once(
                 "vault",
                 start=False,
@@ -114,10 +124,10 @@ class ConfigFiles(pulumi.ComponentResource):
             )
             volumes.append(docker.ContainerVolumeArgs(from_container=vault.id, read_only=True))
         claim = ""
-        if claims:  # root without capabilities may give what it owns to its own group
+        if claims:  # root without capabilities may give its own files to its own group
             volumes.append(claims)
             claim = f"chgrp {gid} {claims.container_path}; chmod 0770 {claims.container_path}; "
-        incoming = config.files or {".keep": "\n"}  # with a content: the provider refuses an upload without
+        incoming = config.files or {".keep": "\n"}  # not empty: the provider refuses an upload without content
         uploads = [
             docker.ContainerUploadArgs(file=f"{INCOMING}/{path}", content=text)
             for path, text in sorted(incoming.items())
@@ -162,7 +172,8 @@ class ConfigFiles(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _outcome(self, container: docker.Container) -> pulumi.Output[str]:
-        """Its id. The provider only notes how it ended; this fails the update with the validator's words."""
+        """The container's id, once it has exited with 0. The provider only records how it ended; this fails the update
+        with the validator's words."""
 
         def accepted(result: Sequence[Any]) -> str:
             identifier, exit_code, words = result

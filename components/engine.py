@@ -1,4 +1,4 @@
-"""The engine as the settings name it, spoken to by the Docker API alone: unix, tcp and ssh hosts are alike."""
+"""Talks to the engine that the settings name, through the Docker API alone: unix, tcp and ssh hosts work alike."""
 
 import functools
 import os
@@ -22,19 +22,20 @@ from components.preflight import Engine, judge
 from config.docker_cli import SOCKET, config_file
 
 LIMITED = ("timeout", "10")
-"""Before a command inside a container that asks a service. One that is held (`docker pause`) or hangs takes connections, and is
-silent: without a limit, who asks would wait for ever. Not by `-T` of wget: Debian's busybox ends in a segmentation fault by it."""
+"""Prefix of a command that asks a service from inside its container, with a limit of 10 s. A service that is paused
+(`docker pause`) or hangs accepts connections but does not answer: without a limit, the command would wait for ever.
+wget's own `-T` does not help: Debian's busybox ends in a segmentation fault with it."""
 WGET = (*LIMITED, "wget", "-q")
 STDERR = 2
-"""As the engine marks its frames."""
+"""Number of stderr in the engine's frames."""
 CUT_OFF = "the engine's answer ended in the middle"
 
 
 def connect(settings: Mapping[str, Any], timeout: int = 60) -> docker.DockerClient:
-    """The engine that `settings.Docker` names.
+    """A client of the engine that `settings.Docker` names. It waits `timeout` seconds for each answer.
 
     Raises:
-        ConnectionError: an ssh host lets nobody in, or is not the one whose key is known; a certificate is missing; the
+        ConnectionError: an ssh host refuses the login, or its key is not the known one; a certificate is missing; the
             Docker CLI's config cannot be read.
     """
     tls: Any = None
@@ -56,11 +57,11 @@ def connect(settings: Mapping[str, Any], timeout: int = 60) -> docker.DockerClie
 
 
 class UnreadableConfigError(ConnectionError):
-    """The file with the logins of `docker login` is broken."""
+    """The Docker CLI's config, the file with the logins of `docker login`, is broken."""
 
 
 class _Certificates(TLSConfig):
-    """Those of the settings: `requests` would rather believe a REQUESTS_CA_BUNDLE of the environment."""
+    """The certificates of the settings. Otherwise `requests` would prefer a REQUESTS_CA_BUNDLE of the environment."""
 
     def configure_client(self, client: Any) -> None:
         super().configure_client(client)
@@ -69,7 +70,7 @@ class _Certificates(TLSConfig):
 
 @dataclass(frozen=True)
 class _Tunnel:
-    """A socket here that leads to an engine elsewhere, as long as this process holds it."""
+    """A local socket that leads to a remote engine, as long as this process holds it."""
 
     folder: tempfile.TemporaryDirectory[str]
     ssh: subprocess.Popen[bytes]
@@ -81,7 +82,8 @@ class _Tunnel:
 
 @functools.cache
 def _tunnel(host: str, *options: str) -> _Tunnel:
-    """One login for all that this process asks: docker-py's own ssh logs in for each request, and takes no options."""
+    """One login for all requests of this process. docker-py's own ssh logs in for each request, and takes no
+    options."""
     _room_for_control_socket()
     parts = urlsplit(host)
     user = ["-l", parts.username] if parts.username else []
@@ -90,8 +92,8 @@ def _tunnel(host: str, *options: str) -> _Tunnel:
     folder = tempfile.TemporaryDirectory(prefix="nervous-")
     with tempfile.TemporaryFile() as complaints:
         ssh = subprocess.Popen(
-            # Not over the shared connection, which carries ten sessions and falls back when it has them. The last word
-            # ends with this process, however that ends.
+            # Not over the shared connection, which carries ten sessions and falls back when it is full. `cat` ends with
+            # this process, however that ends.
             ["ssh", "-T", "-oControlPath=none", "-oControlPersist=no", *options, "-oExitOnForwardFailure=yes", f"-L{folder.name}/docker.sock:{socket}", *to,
              "echo open && exec cat"],
             stdin=subprocess.PIPE,
@@ -105,12 +107,13 @@ def _tunnel(host: str, *options: str) -> _Tunnel:
 
 
 def _room_for_control_socket() -> None:
-    """The ssh client, which asks the user database and not HOME, makes its folder only when it has learned a key."""
+    """Makes `~/.ssh`, where ssh puts its control socket. ssh itself makes that folder only when it has learned a key.
+    It takes the home folder from the user database, not from HOME."""
     Path(pwd.getpwuid(os.getuid()).pw_dir, ".ssh").mkdir(mode=0o700, exist_ok=True)
 
 
 def _reason(complaints: str) -> str:
-    """What ssh said, in one line."""
+    """The complaints of ssh, in one line."""
     if "Host key verification failed" in complaints:
         changed = "IDENTIFICATION HAS CHANGED" in complaints
         return (
@@ -124,8 +127,11 @@ def _reason(complaints: str) -> str:
 
 
 def must_serve(settings: Mapping[str, Any]) -> None:
-    """Raises ConnectionError, in one line, when the engine that `settings.Docker` names does not answer, or cannot run the
-    stack."""
+    """Checks that the engine that `settings.Docker` names answers and can run the stack.
+
+    Raises:
+        ConnectionError: it does not, or cannot; in one line.
+    """
     try:
         asked = Engine.ask(connect(settings, timeout=15))
     except (DockerException, OSError) as error:
@@ -135,7 +141,8 @@ def must_serve(settings: Mapping[str, Any]) -> None:
 
 
 def execute(service: Container, command: Sequence[str]) -> tuple[int, str]:
-    """Exit code and output of `command` inside `service`; 1 when it stopped meanwhile, or did not come to an end."""
+    """Runs `command` inside `service`. Returns exit code and output; code 1 if the service stopped meanwhile, or the
+    command did not end."""
     try:
         code, out = run_inside(service, list(command))
     except (APIError, RequestException) as error:
@@ -144,20 +151,22 @@ def execute(service: Container, command: Sequence[str]) -> tuple[int, str]:
 
 
 def run_inside(service: Container, command: list[str]) -> tuple[int, bytes]:
-    """As `Container.exec_run`, which on a busy host loses what arrives together with the head of the engine's answer.
+    """Runs `command` inside `service`. Returns exit code and output. On a busy host `Container.exec_run` loses output
+    that arrives together with the head of the engine's answer.
 
-    docker-py reads past the buffer of its HTTP client (its issue 3332). Asked without `Upgrade`, the engine sends the
-    same stream as the body of an ordinary answer.
+    docker-py reads past the buffer of its HTTP client (its issue 3332). Without `Upgrade` in the request, the engine
+    sends the same stream as the body of an ordinary answer.
     """
     answer, ended = _begun(service, command)
     return ended(), b"".join(frames(answer.content))
 
 
 def output(service: Container, command: list[str], complaints: list[bytes]) -> Iterator[bytes]:
-    """What `command` writes inside `service`, as it comes: for what is too long to be held. Its complaints are collected.
+    """Yields what `command` writes inside `service`, as it comes, for output that is too long for memory. Its stderr is
+    appended to `complaints`.
 
     Raises:
-        ChildProcessError: it ended with another exit code than 0, or in the middle.
+        ChildProcessError: its exit code is not 0, or its output breaks off.
     """
     answer, ended = _begun(service, command, stream=True)
     stream = answer.raw
@@ -176,7 +185,8 @@ def output(service: Container, command: list[str], complaints: list[bytes]) -> I
 
 
 def _begun(service: Container, command: list[str], **how: bool) -> tuple[Any, Callable[[], int]]:
-    """The engine's answer, whose body is what `command` writes, and what asks for the exit code once it has ended."""
+    """Starts `command`. Returns the engine's answer, whose body is what the command writes, and a function that returns
+    the exit code once the command has ended."""
     client: Any = service.client
     api = client.api
     run = api.exec_create(service.id, command)["Id"]
@@ -192,7 +202,11 @@ def _begun(service: Container, command: list[str], **how: bool) -> tuple[Any, Ca
 
 
 def _exactly(stream: Any, length: int) -> bytes:
-    """So much of the stream; nothing at its end."""
+    """`length` bytes of the stream; empty at its end.
+
+    Raises:
+        ChildProcessError: the stream breaks off.
+    """
     parts: list[bytes] = []
     while (missing := length - sum(map(len, parts))) and (part := stream.read(missing)):
         parts.append(part)
@@ -202,7 +216,8 @@ def _exactly(stream: Any, length: int) -> bytes:
 
 
 def frames(stream: bytes) -> Iterator[bytes]:
-    """What a command wrote, out of the engine's frames: a head of 8 bytes, whose last four are the length, and the text."""
+    """Yields the texts in a stream of the engine's frames. A frame is a head of 8 bytes, whose last four are the length
+    of the text, and the text."""
     while stream:
         (length,) = struct.unpack_from(">4xL", stream)
         yield stream[8 : 8 + length]
@@ -210,5 +225,5 @@ def frames(stream: bytes) -> Iterator[bytes]:
 
 
 def fetch(service: Container, url: str, *headers: str) -> tuple[int, str]:
-    """Exit code and page of `url`, asked inside `service`: no port must be reachable from here."""
+    """Exit code and page of `url`, fetched inside `service`, so no port must be reachable from here."""
     return execute(service, [*WGET, "-O", "-", *(f"--header={header}" for header in headers), url])

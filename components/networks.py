@@ -10,7 +10,7 @@ from config.settings import Settings
 
 
 def networks(settings: Settings, engine: docker.Provider) -> Mapping[Zone, docker.Network]:
-    """Those that this stack makes; the users' own are there already."""
+    """Zone → the network that this stack makes for it. Your own networks exist already."""
     opts = pulumi.ResourceOptions(provider=engine, delete_before_replace=True)
     edge = settings.edge
     addresses = docker.NetworkIpamConfigArgs(

@@ -1,4 +1,4 @@
-"""The engine that Docker's own tools would use, where the settings name none: it may be another one than the default."""
+"""Finds the engine that Docker's own tools would use if the settings name none. It may not be the default one."""
 
 import hashlib
 import json
@@ -18,21 +18,23 @@ class Named:
     """An engine, and what names it."""
 
     by: str
+    """What names it, for messages: `DOCKER_HOST`, or `the context colima of the Docker CLI`."""
     host: str
     certificates: Path | None = None
 
     @property
     def setting(self) -> str:
-        """The value of the key `docker` that names this engine too."""
+        """The value of the key `docker` in a stack file that names this engine: `{host: "tcp://10.0.0.5:2376",
+        certificates: /home/me/.docker}`."""
         folder = f", certificates: {self.certificates}" if self.certificates else ""
         return f"{{host: {json.dumps(self.host)}{folder}}}"
 
 
 def named() -> Named | None:
-    """The engine that the environment or the Docker CLI's current context names.
+    """The engine that the environment or the Docker CLI's current context names; None if they name none.
 
     Raises:
-        ValueError: the CLI's config cannot be read, or names a context that there is not.
+        ValueError: the CLI's config cannot be read, or names a context that does not exist.
     """
     if host := os.environ.get("DOCKER_HOST"):
         certificates = os.environ.get("DOCKER_CERT_PATH") if host.startswith("tcp://") else None
@@ -45,10 +47,10 @@ def named() -> Named | None:
 
 
 def differs(docker: Docker) -> Named | None:
-    """The engine that Docker's tools mean, where `docker` names none and they mean another one than its default.
+    """The engine that Docker's tools would use, if `docker` names none and theirs is not its default; else None.
 
     Raises:
-        ValueError: as `named`.
+        ValueError: see `named`.
     """
     if "host" in docker.model_fields_set:
         return None
@@ -57,9 +59,9 @@ def differs(docker: Docker) -> Named | None:
 
 
 def question(docker: Docker, file: str) -> tuple[str, str] | None:
-    """What is unclear about the engine of the stack file `file`, and what to do; None where nothing is.
+    """What is unclear about the engine of the stack file `file`, and how to fix it; None if nothing is.
 
-    To take the default in silence would put a stack on an engine that nobody meant.
+    Taking the default silently would put a stack on an engine that nobody meant.
     """
     try:
         other = differs(docker)
@@ -76,7 +78,7 @@ def question(docker: Docker, file: str) -> tuple[str, str] | None:
 
 
 def must_be_clear(docker: Docker, file: str) -> None:
-    """For `pulumi up` by hand.
+    """Refuses an unclear engine when you run `pulumi up` by hand.
 
     Raises:
         ConnectionError: it is not clear which engine is meant, or the environment would mislead the provider.
@@ -88,9 +90,10 @@ def must_be_clear(docker: Docker, file: str) -> None:
 
 
 def sockets() -> Iterator[Path]:
-    """Where engines of one user listen: rootless Docker, Docker Desktop, colima, Rancher Desktop, OrbStack, podman.
+    """Yields the existing sockets of one user's engines: rootless Docker, Docker Desktop, colima, Rancher Desktop,
+    OrbStack, podman.
 
-    As their manuals say, November 2026.
+    The paths are from their manuals, November 2026.
     """
     home = Path.home()
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
@@ -109,7 +112,12 @@ def sockets() -> Iterator[Path]:
 
 
 def _context(name: str, by: str) -> Named | None:
-    """An engine as the Docker CLI keeps it. docker-py looks for its folder only where there is a config.json."""
+    """The engine of a context of the Docker CLI; None for the context `default`. docker-py looks for the folder of
+    contexts only if there is a config.json.
+
+    Raises:
+        ValueError: there is no such context.
+    """
     if name == "default":
         return None
     folder, identifier = config_file().parent / "contexts", hashlib.sha256(name.encode()).hexdigest()
@@ -122,6 +130,6 @@ def _context(name: str, by: str) -> Named | None:
 
 
 def _place(host: str) -> str:
-    """The same for two names of one socket."""
+    """The address, in a form that is the same for two names of one socket."""
     scheme, _, path = host.partition("://")
     return os.path.realpath(path) if scheme == "unix" else host.rstrip("/")

@@ -1,6 +1,7 @@
-"""Whether an engine can run this stack, judged by what it tells of itself (`docker info`, `docker version`).
+"""Judges whether an engine can run this stack, by what it reports about itself (`docker info`, `docker version`).
 
-What the stack cannot live with is refused before anything changes; of what it only loses there is one note each.
+An engine that cannot run the stack is refused before anything changes. Each thing that the stack only loses gets one
+note.
 """
 
 import posixpath
@@ -9,25 +10,29 @@ from dataclasses import dataclass
 from typing import Any
 
 OLDEST_API = (1, 40)
-"""The API of Docker 19.03. Prometheus, Alloy and cAdvisor are made with moby/client, which speaks nothing older (its
-MinAPIVersion); what this project is tested on is told in docs/toolchain.md."""
+"""The API of Docker 19.03. Prometheus, Alloy and cAdvisor are built with moby/client, which speaks no older one (its
+MinAPIVersion). docs/toolchain.md says which versions this project is tested on."""
 NEWEST_API = (1, 51)
-"""What Pulumi's Docker provider speaks (docker/docker 28.5 in its go.mod): an engine may be newer, but must take that."""
+"""The API that Pulumi's Docker provider speaks (docker/docker 28.5 in its go.mod). An engine may be newer, but must
+accept this one."""
 DUAL_LOGGING_API = (1, 41)
-"""Since Docker 20.10 the engine keeps a copy of what it sends elsewhere, so that it can be read back."""
+"""The API of Docker 20.10. Since then the engine keeps a copy of the logs that it sends elsewhere, so they can be read
+back."""
 READABLE_LOGS = {"json-file", "local", "journald"}
-"""Log drivers that the engine can read back by themselves. https://docs.docker.com/engine/logging/dual-logging/"""
+"""Log drivers whose logs the engine can read back without such a copy.
+https://docs.docker.com/engine/logging/dual-logging/"""
 SNAPSHOTTER = "io.containerd.snapshotter.v1"
-"""How an engine marks that its images are in containerd's own store (`DriverStatus`)."""
+"""Marks an engine that keeps its images in containerd's own store (`DriverStatus`)."""
 READ_BY_CADVISOR = "overlayfs"
-"""The only one of containerd's snapshotters that cAdvisor asks containerd about (its container/docker/factory.go)."""
+"""The only snapshotter of containerd that cAdvisor asks containerd about (its container/docker/factory.go)."""
 GRAPH_DRIVERS_UNMEASURED = {"btrfs", "windowsfilter"}
-"""Drivers of which cAdvisor does not know where a container's files are (`DetermineDeviceStorage` in its handler.go)."""
+"""Storage drivers with which cAdvisor does not know where a container's files are (`DetermineDeviceStorage` in its
+handler.go)."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What an engine cannot do, and what to do about it."""
+    """What an engine cannot do, and how to fix it."""
 
     what: str
     fix: str
@@ -38,55 +43,60 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong with an engine, if anything."""
+    """The problems of an engine, if it has any."""
 
     refused: tuple[Problem, ...] = ()
-    """The stack cannot live with it."""
+    """With these, the stack cannot run."""
     lost: tuple[Problem, ...] = ()
-    """The stack runs, and does less."""
+    """With these, the stack runs and does less."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What an engine tells of itself. Podman and engines of other ages leave fields out."""
+    """What an engine reports about itself. Podman, and older or newer engines, leave fields out."""
 
     info: Mapping[str, Any]
     version: Mapping[str, Any]
 
     @classmethod
     def ask(cls, client: Any) -> "Engine":
-        """`client`: a `docker.DockerClient`."""
+        """Asks an engine. `client` is a `docker.DockerClient`."""
         return cls(client.info(), client.version())
 
     def __str__(self) -> str:
-        """In one line: what it is, and what decides how it behaves."""
+        """One line with what it is and what decides how it behaves: `Docker 28.5.1, API 1.51, images in overlay2,
+        cgroup v2`."""
         store = f"containerd ({self.driver})" if self.images_in_containerd else self.driver
         return f"{self.name} {self.number}, API {self.api}, images in {store}, cgroup v{self.info.get('CgroupVersion') or 1}"
 
     @property
     def name(self) -> str:
+        """`Docker` or `Podman`."""
         return "Podman" if self.is_podman else "Docker"
 
     @property
     def number(self) -> str:
+        """Its version: `28.5.1`."""
         return str(self.info.get("ServerVersion") or self.version.get("Version") or "of unknown version")
 
     @property
     def api(self) -> str:
+        """Version of its API: `1.51`."""
         return str(self.version.get("ApiVersion") or "unknown")
 
     @property
     def driver(self) -> str:
+        """Its storage driver, or its snapshotter if its images are in containerd."""
         return str(self.info.get("Driver") or "unknown")
 
     @property
     def root(self) -> str:
-        """Where it keeps its data."""
+        """The folder in which it keeps its data; empty if unknown."""
         return str(self.info.get("DockerRootDir") or "")
 
     @property
     def containerd(self) -> str:
-        """Socket of its containerd; empty where it does not tell (before API 1.46, Docker 27)."""
+        """Socket of its containerd; empty if it does not report one (before API 1.46, Docker 27)."""
         return str((self.info.get("Containerd") or {}).get("Address") or "")
 
     @property
@@ -95,44 +105,48 @@ class Engine:
 
     @property
     def images_in_containerd(self) -> bool:
-        """Docker's default since version 29; before, an engine keeps them itself (`overlay2`)."""
+        """Whether its images are in containerd's store, which is Docker's default since version 29. Otherwise the
+        engine keeps them itself (`overlay2`)."""
         return any(list(pair)[1:] == [SNAPSHOTTER] for pair in self.info.get("DriverStatus") or ())
 
     def secured_by(self, name: str) -> bool:
-        """Whether one of its security options has this name: `name=userns`, `name=seccomp,profile=default`."""
+        """Whether it has a security option of this name. Options look like `name=userns` or
+        `name=seccomp,profile=default`."""
         return any(
             str(option).split(",")[0].removeprefix("name=") == name for option in self.info.get("SecurityOptions") or ()
         )
 
     def is_older_than(self, api: tuple[int, int]) -> bool:
+        """Whether its API is older than `api`, such as (1, 41)."""
         return _numbers(self.version.get("ApiVersion")) < api
 
 
 def _numbers(version: object) -> tuple[int, ...]:
-    """`1.41` → (1, 41). What is no version is not judged by its age."""
+    """`1.41` → (1, 41). Anything that is no version counts as `OLDEST_API`, so it is not judged by its age."""
     parts = str(version or "").split(".")
     return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else OLDEST_API
 
 
 Test = Callable[[Engine], str | None]
-"""What is wrong, in the end of a sentence; None for nothing."""
+"""Returns what is wrong, as the end of a sentence; None if nothing is."""
 
 
 def judge(engine: Engine) -> Verdict:
-    """What of this stack the engine cannot run, and what the stack loses on it."""
+    """Judges what of this stack the engine cannot run, and what the stack loses on it."""
     return Verdict(_found(engine, _REFUSED), _found(engine, _LOST))
 
 
 def elsewhere(engine: Engine, *, data_root: str, containerd: str) -> dict[str, str]:
-    """Key in the stack file below `docker` → path, of what the engine has in another place than the settings say."""
+    """Paths that the engine reports and the settings do not have: key below `docker` in the stack file → path, as in
+    `{"data_root": "/mnt/docker"}`."""
     places = {"data_root": (data_root, engine.root)}
-    if engine.images_in_containerd:  # else nobody asks it
+    if engine.images_in_containerd:  # else no service asks it
         places["containerd"] = (containerd, engine.containerd)
     return {key: told for key, (said, told) in places.items() if told and _place(said) != _place(told)}
 
 
 def _place(path: str) -> str:
-    """Every Linux has `/var/run` as a link to `/run`."""
+    """The path, normalised. Every Linux has `/var/run` as a link to `/run`."""
     path = posixpath.normpath(path)
     return path.removeprefix("/var") if path.startswith("/var/run/") else path
 
@@ -141,7 +155,7 @@ def _found(engine: Engine, rules: Sequence[tuple[Test, str]]) -> tuple[Problem, 
     return tuple(Problem(what, fix) for test, fix in rules if (what := test(engine)))
 
 
-# What the stack cannot live with
+# Problems with which the stack cannot run
 
 
 def _is_too_old(engine: Engine) -> str | None:
@@ -217,7 +231,7 @@ _REFUSED: tuple[tuple[Test, str], ...] = (
 )
 
 
-# What the stack only loses
+# Problems with which the stack does less
 
 
 def _copies_layers(engine: Engine) -> str | None:

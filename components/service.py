@@ -1,4 +1,4 @@
-"""The one place that makes a long-running container: what every service of every stack has."""
+"""Declares the long-running containers: the one place for what every service of every stack has."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,24 +12,25 @@ from config.settings import Settings, disk_budget
 from config.settings.units import go_duration, mib
 
 HEALTH_INTERVAL_SECONDS = 30
-"""Each check is a process that the engine starts in the container: more often would cost more than it tells."""
+"""Each check is a process that the engine starts in the container. More checks would cost more than they tell."""
 
 PROVIDER_MISSES = ["healthcheck", "tmpfs", "init"]
-"""Inputs whose change the provider reports as done without doing it (upstream handles no update of them)."""
+"""Inputs that the provider reports as changed without changing them (upstream handles no update of them)."""
 
 
 class Service(pulumi.ComponentResource):
     """One container with its image, its data volume, its config files, and the proof that it runs with them.
 
-    A change of memory is made in the running container, where the service finds its limit by itself; one that must be
-    told (`go_memory_percent`) is replaced. A change of config files reaches it without a restart. Any other change
-    replaces it, the old one being stopped first with the time it needs.
+    A changed memory limit is applied to the running container if the service finds its limit by itself. A service that
+    must be told its limit (`go_memory_percent`) is replaced. Changed config files reach the service without a restart.
+    Any other change replaces the container; the old one is stopped first, and gets its grace period.
     """
 
     container: docker.Container
     data: docker.Volume | None = None
     running: Mapping[str, pulumi.Input[str]]
-    """What of it a deployment may change, as the annotation of that deployment tells it."""
+    """What a deployment can change about the service (`components.annotation.Running`). The deployment's annotation
+    reports it."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Service(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions,
         after: Sequence[pulumi.Resource] = (),
     ) -> None:
-        """`after`: the proofs of other services, which must be well before this one starts."""
+        """`after`: the proofs of other services, which must be healthy before this one starts."""
         name = spec.service
         super().__init__("nervous-system:index:Service", name, None, opts)
         full_name = f"{settings.prefix}-{name}"
@@ -52,7 +53,7 @@ class Service(pulumi.ComponentResource):
             self.data = docker.Volume(
                 name,
                 name=full_name,
-                # Kept by destroy, and by a replacement; the next deployment finds it by its name.
+                # `destroy` and a replacement keep it; the next deployment finds it by its name.
                 opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
             )
             volumes.append(docker.ContainerVolumeArgs(volume_name=self.data.name, container_path=spec.data))
@@ -83,8 +84,8 @@ class Service(pulumi.ComponentResource):
             envs=[f"{key}={value}" for key, value in sorted(environment.items())],
             labels=_labels({"observability.service": name, "observability.stack": settings.prefix}),
             memory=memory,
-            memory_swap=memory,  # no swap: the limit means what it says
-            cpu_shares=512,  # half of what the user's own services have by default
+            memory_swap=memory,  # no swap, so the limit is the limit
+            cpu_shares=512,  # half the default, which your own services have
             restart="unless-stopped",
             must_run=True,
             destroy_grace_seconds=spec.grace_seconds,
@@ -97,7 +98,7 @@ class Service(pulumi.ComponentResource):
             hosts=[docker.ContainerHostArgs(host=name, ip=address) for name, address in spec.names.items()],
             sysctls={"net.ipv4.ip_forward": "0"}
             if len(settings.joins(name)) > 1
-            else None,  # no way from one to another
+            else None,  # no route between its networks
             ports=_ports(spec, settings),
             volumes=volumes,
             mounts=[_bind(mount) for mount in spec.mounts],
@@ -111,7 +112,7 @@ class Service(pulumi.ComponentResource):
             security_opts=["no-new-privileges:true"],
             opts=pulumi.ResourceOptions(
                 parent=self,
-                delete_before_replace=True,  # its name and its ports are taken by the old one
+                delete_before_replace=True,  # the old one holds its name and its ports
                 replace_on_changes=PROVIDER_MISSES,
                 depends_on=[*images, *([files.loaded] if files else []), *after],
             ),
@@ -134,9 +135,9 @@ class Service(pulumi.ComponentResource):
         )
 
     def _prove(self, spec: Container, settings: Settings, files: ConfigFiles | None) -> command.local.Command:
-        """A command that ends well once this very container is well and runs these very files.
+        """A command that succeeds once this very container is healthy and runs these very files.
 
-        The provider's own `wait` turns green at the next update, well or not; a failed command is run again.
+        The provider's own `wait` turns green at the next update, healthy or not. A failed command is run again.
         """
         order = {
             "docker": settings.docker.model_dump(),
@@ -154,7 +155,8 @@ class Service(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.container],
-                # Beyond what it gives itself, with the way back to the old files on a slow host: killed, it would leave the new.
+                # More than its own limit plus the way back to the old files on a slow host. If it were killed, the new
+                # files would stay live.
                 custom_timeouts=pulumi.CustomTimeouts(create="15m", update="15m"),
             ),
         )
@@ -177,13 +179,14 @@ def _healthcheck(test: Sequence[str] | None) -> docker.ContainerHealthcheckArgs 
 
 
 def _in_memory(spec: Container) -> dict[str, str] | None:
-    """Folder → options of the file system in memory that is there."""
+    """Folder → options of the tmpfs that is mounted there."""
     scratch = {"/tmp": "size=64m,mode=1777"} if spec.read_only else {}  # noqa: S108 - inside the container
     return {**scratch, **dict.fromkeys(spec.empty, "size=4k,mode=0555")} or None
 
 
 def _bind(mount: Mount) -> docker.ContainerMountArgs:
-    """A host path; what is mounted below it later shows up too (a disk that nobody saw would raise no alert)."""
+    """A host path, read-only. What is mounted below it later shows up too: a disk that nobody sees would raise no
+    alert."""
     return docker.ContainerMountArgs(
         type="bind",
         source=mount.host,

@@ -1,4 +1,4 @@
-"""What the stacks have in common: each is a component above its services."""
+"""The stacks: each is a component above its services."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,8 @@ from config.settings import Settings
 
 
 class Stack(pulumi.ComponentResource):
-    """The services that `specs` describe, in `networks` (`config/settings/networks.py`). A subclass is called as its type token ends."""
+    """The services that `specs` describe, in `networks` (`config/settings/networks.py`). The name of a subclass is the
+    last part of its type token."""
 
     services: dict[str, Service]
 
@@ -28,7 +29,7 @@ class Stack(pulumi.ComponentResource):
     ) -> None:
         super().__init__(f"nervous-system:index:{type(self).__name__}", name, None, opts)
         self.services = {}
-        for spec in specs:  # who comes after others stands behind them
+        for spec in specs:  # a service comes after those that it waits for
             self.services[spec.service] = Service(
                 spec,
                 settings=settings,
@@ -53,11 +54,11 @@ class TraceStack(Stack):
 
 
 class Correlation(Stack):
-    """Grafana and what is in front of it, where the settings select them."""
+    """Grafana and what is in front of it, if the settings select them."""
 
 
 def annotation(stacks: Iterable[Stack], settings: Settings) -> command.local.Command:
-    """A command that tells of each deployment that changes a service, once all are proved well."""
+    """A command that reports each deployment that changes a service, once all services are proven healthy."""
     services = {name: service for stack in stacks for name, service in stack.services.items()}
     order = {
         "docker": settings.docker.model_dump(),
@@ -78,5 +79,5 @@ def annotation(stacks: Iterable[Stack], settings: Settings) -> command.local.Com
             pulumi.warn(words, told)
 
     if not pulumi.runtime.is_dry_run():
-        told.stderr.apply(show)  # the provider's own lines are gone when the command ends
+        told.stderr.apply(show)  # the lines that the provider shows vanish when the command ends
     return told

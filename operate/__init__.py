@@ -1,1 +1,1 @@
-"""Operates stacks: deploys, checks, backs up, restores, upgrades and removes them. docs/operations.md is for who does it."""
+"""Operates stacks: deploys, checks, backs up, restores, upgrades and removes them. The manual is docs/operations.md."""

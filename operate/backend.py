@@ -1,4 +1,5 @@
-"""Where Pulumi keeps the stacks, and what opens their secrets: the user's own, or else a folder of this machine."""
+"""Where Pulumi keeps the stacks, and what opens their secrets: your own backend and passphrase, or else a folder of
+this machine."""
 
 import contextlib
 import json
@@ -13,7 +14,8 @@ from toolchain.report import ToolchainError
 
 
 def environment(pulumi: pulumi_cli.Pulumi) -> dict[str, str]:
-    """The user's own backend and passphrase where they have them; else a local backend with a generated one."""
+    """The environment for the CLI, with your own backend and passphrase if you have them; else with a local backend and
+    a generated passphrase."""
     found = pulumi.environment()
     if not found.get("PULUMI_BACKEND_URL") and not _has_one(os.environ):
         found["PULUMI_BACKEND_URL"] = paths.backend_url()
@@ -23,11 +25,11 @@ def environment(pulumi: pulumi_cli.Pulumi) -> dict[str, str]:
 
 
 def _has_one(environment: Mapping[str, str]) -> bool:
-    """Whether the CLI would find the user's stacks by itself, in any of the ways that it knows.
+    """Whether the CLI would find your stacks by itself, in any of the ways that it knows.
 
-    After PULUMI_BACKEND_URL it asks the project's file, the file of `pulumi login`, PULUMI_API and PULUMI_ACCESS_TOKEN
-    (`pkg/workspace/creds.go` and `pkg/backend/httpstate/backend.go` of v3.256.0). An empty backend of our own beside those
-    would be deployed to as if nothing were there.
+    After PULUMI_BACKEND_URL it reads the project's file, the file of `pulumi login`, PULUMI_API and PULUMI_ACCESS_TOKEN
+    (`pkg/workspace/creds.go` and `pkg/backend/httpstate/backend.go` of v3.256.0). If this missed one of those, a
+    deployment would go to an empty local backend, as if nothing were deployed.
     """
     if environment.get("PULUMI_ACCESS_TOKEN") or environment.get("PULUMI_API"):
         return True
@@ -44,11 +46,11 @@ def _has_one(environment: Mapping[str, str]) -> bool:
 
 
 def _passphrase() -> str:
-    """File with the generated passphrase of the local stacks, made once.
+    """Path of the file with the generated passphrase of the local stacks. It is made once.
 
     Raises:
-        ToolchainError: it cannot be written, or is empty, as a full disk leaves it: it would open nothing that another
-            one has encrypted.
+        ToolchainError: it cannot be written, or is empty, as a full disk leaves it. A new passphrase would open nothing
+            that the old one has encrypted.
     """
     path = paths.passphrase_file()
     if not path.exists():
@@ -58,7 +60,7 @@ def _passphrase() -> str:
                 file.write(secrets.token_urlsafe(32))
                 file.flush()
                 os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):  # another command has been quicker
+            with contextlib.suppress(FileExistsError):  # another command was faster
                 os.link(aside, path)
         except OSError as error:
             raise ToolchainError(f"{path}, the passphrase of the local stacks, cannot be written: {error}") from None

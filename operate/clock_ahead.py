@@ -1,7 +1,7 @@
-"""What Prometheus has by a clock that was ahead, set aside before a deployment.
+"""Sets aside, before a deployment, what Prometheus has stored by a clock that was ahead.
 
-Of each series it takes nothing older than what it has, so it would be blind until that time has come. Nothing is removed: it
-stays in the volume, in a folder of its own.
+Prometheus takes no sample of a series that is older than the newest one it has, so it would be blind until that time
+has come. Nothing is removed: the data stay in the volume, in a folder of their own.
 """
 
 from datetime import UTC, datetime
@@ -15,24 +15,28 @@ from operate import volume_helper
 from toolchain.report import ToolchainError, note
 
 AHEAD_SECONDS = 15 * 60
-"""What is less is over sooner than anybody would see to it, and Prometheus takes samples that are 10 minutes late
+"""A smaller lead is over sooner than anybody would react to it, and Prometheus takes samples that are 10 minutes late
 (`out_of_order_time_window`)."""
 NEWEST_SAMPLE = "prometheus_tsdb_head_max_time_seconds"
-"""As a Unix time. Of exemplars there is a metric of the oldest only."""
+"""Metric with the time of the newest sample, as Unix time in seconds. For exemplars there is only a metric of the
+oldest."""
 EXEMPLARS = "/api/v1/query_exemplars?query=traces_kept_duration_seconds_bucket&start={start}&end={end}"
-"""The collector's, which have the time of its own clock. An application whose clock is ahead spoils no one else's."""
+"""Exemplars of the collector, which carry the time of its own clock. An application whose clock is ahead harms no
+other."""
 FAR_SECONDS = 10 * 365 * 86_400
+"""How far into the future exemplars are searched for: ten years."""
 IN_NO_BLOCK = ("wal", "wbl", "chunks_head")
-"""Parts of Prometheus' data: what it got within the last two to three hours."""
+"""Parts of Prometheus' data that are in no block yet: the last two to three hours."""
 SENDER = "otel_collector"
-"""Shows Prometheus the exemplars that it got by the wrong clock, again and again: it forgets them by a start."""
+"""Service that shows Prometheus the exemplars with the wrong time again and again. It forgets them when it restarts."""
 
 
 def set_aside(settings: Settings, client: DockerClient) -> None:
-    """Lets Prometheus begin anew where it has something of a time to come; does nothing while it does not run.
+    """Sets the data aside if Prometheus has some from the future, and lets it begin anew. Does nothing while Prometheus
+    does not run.
 
     Raises:
-        ToolchainError: it cannot be moved.
+        ToolchainError: the data cannot be moved.
     """
     now = datetime.fromisoformat(client.info()["SystemTime"]).timestamp()  # the engine's clock is the host's
     try:
@@ -60,7 +64,8 @@ def set_aside(settings: Settings, client: DockerClient) -> None:
 
 
 def _newest(settings: Settings, client: DockerClient, since: float) -> float:
-    """Time of the newest sample that Prometheus has in no block yet, or of the newest exemplar, where that is later than `since`."""
+    """Unix time of the newest sample that is in no block yet, or of the newest exemplar later than `since`, whichever
+    is later."""
     path = EXEMPLARS.format(start=since, end=since + FAR_SECONDS)
     series = pages.ask(client, settings, "prometheus", path)["data"]
     exemplars: list[float] = [exemplar["timestamp"] for one in series for exemplar in one["exemplars"]]

@@ -1,4 +1,4 @@
-"""The commands for one stack: what `make up`, `preview`, `check`, `down` and `drift` run."""
+"""The commands for one stack, which `make up`, `preview`, `check`, `down` and `drift` run."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ from toolchain import engine, images, paths, pulumi_cli
 from toolchain.report import Step, ToolchainError, console, note
 
 WITH_PAGES = ("prometheus", "jaeger", "grafana")
-"""Services whose official images have web pages that cannot be built from their Go modules."""
+"""Services with web pages in their official images that cannot be built from their Go modules."""
 
 
 def up(stack: Name = "dev") -> None:
@@ -33,7 +33,7 @@ def up(stack: Name = "dev") -> None:
 
 
 def deploy(stack: str, *options: str) -> None:
-    """As `up`, with more options of `pulumi up`."""
+    """Deploys as `up` does, with more options of `pulumi up`."""
     deployed, pack = Stack(stack), policies(stack)
     deployed.must_keep_password()
     client = engine.ensure(deployed.settings.docker)
@@ -59,7 +59,7 @@ def deploy(stack: str, *options: str) -> None:
 
 
 def preview(stack: Name = "dev") -> None:
-    """What `up` would change, judged by the policy pack: as a pull request does."""
+    """Shows what `up` would change, judged by the policy pack, as for a pull request."""
     previewed, pack = Stack(stack), policies(stack)
     if previewed.settings.docker.asked_at_previews:
         previewed.must_answer()
@@ -68,7 +68,7 @@ def preview(stack: Name = "dev") -> None:
 
 
 def findings(stack: str, patience: float) -> list[check.Finding]:
-    """What the check has found of `stack`, wherever its engine is.
+    """Runs the check of `stack`, wherever its engine is, and returns its findings. `patience` is in seconds.
 
     Raises:
         ToolchainError: the stack's file is missing or wrong, or its engine does not answer.
@@ -83,7 +83,7 @@ def findings(stack: str, patience: float) -> list[check.Finding]:
         raise ToolchainError(str(error)) from None
     try:
         return check.run(settings, own_rules, patience, dashboards=dashboards)
-    except (DockerException, OSError) as error:  # it has ceased to answer; what requests raises is an OSError
+    except (DockerException, OSError) as error:  # the engine stopped answering; exceptions of requests are OSErrors
         raise engine.EngineUnreachableError(settings.docker.host, error) from None
 
 
@@ -94,7 +94,7 @@ def check_stack(
         float, typer.Option(envvar="PATIENCE", help="Seconds for what is on its way after a deployment.")
     ] = check.PATIENCE_SECONDS,
 ) -> None:
-    """Reads back from the engine and the services what the settings promise."""
+    """Checks that the engine and the services do what the settings promise."""
     found = findings(stack, patience)
     if as_json:
         print(json.dumps([vars(finding) for finding in found], indent=2))
@@ -108,7 +108,7 @@ def down(
     stack: Name = "dev",
     purge: Annotated[bool, typer.Option(envvar="PURGE", help="The data volumes too, and the stack's state.")] = False,  # noqa: FBT002
 ) -> None:
-    """Removes everything; what was measured stays, unless purged."""
+    """Removes the stack. Its data volumes stay, unless you purge them."""
     removed = Stack(stack)
     deployed, volumes = removed.exists(), data_volumes(removed.settings) if purge else []
     if not (deployed or purge):
@@ -128,7 +128,7 @@ def down(
 
 
 def pulumi(context: typer.Context) -> None:
-    """Run the Pulumi CLI with the backend and passphrase of the other commands: `pulumi config set …`."""
+    """Runs the Pulumi CLI with the backend and passphrase of the other commands: `pulumi config set …`."""
     found = pulumi_cli.ensure()
     if context.args:
         done = subprocess.run([str(found.cli), *context.args], env=environment(found), check=False)
@@ -136,10 +136,10 @@ def pulumi(context: typer.Context) -> None:
 
 
 def drift(stack: Name = "dev") -> None:
-    """Fails when something would change, or was changed by hand on the engine."""
+    """Fails if a deployment would change something, or if something was changed by hand on the engine."""
     watched = Stack(stack)
     watched.must_exist()
     watched.must_answer()
-    # Its diff begins with what the provider fills in at every refresh: of interest only beside a change.
+    # The diff begins with what the provider fills in at every refresh, so it is shown only if something would change.
     with Step(f"{stack}: nothing would change, nothing was changed by hand"):
         watched.passes("preview", "--refresh", "--diff", "--expect-no-changes")

@@ -1,7 +1,7 @@
-"""Data that a service cannot read any more, set aside before a deployment, so that the service starts without it.
+"""Sets aside, before a deployment, data that a service can no longer read, so that the service starts without it.
 
-A file that is damaged by a power cut or a bad disk keeps some services from starting for ever. What is damaged is their own
-word, and nothing is removed: it stays in the volume, under another name.
+A file that was damaged by a power cut or a bad disk keeps some services from ever starting. The services themselves say
+what is damaged. Nothing is removed: the data stay in the volume, under another name.
 """
 
 import re
@@ -21,16 +21,16 @@ from operate import volume_helper
 from toolchain.report import ToolchainError, note
 
 SETTLED_SECONDS = 10
-"""A service that has run for so long has read its data."""
+"""A service that has run this long has read its data."""
 TRIES = 5
-"""For one service: it names one file at a time."""
+"""Attempts for each service, because it names one file at a time."""
 
 
 def set_aside(settings: Settings, client: DockerClient) -> None:
-    """Sets aside what keeps services of the stack from starting, and starts them.
+    """Sets aside the data that keep services of the stack from starting, and starts these services.
 
     Raises:
-        ToolchainError: it cannot be moved.
+        ToolchainError: the data cannot be moved.
     """
     for service in services.keepers(settings):
         for _ in range(TRIES):
@@ -41,7 +41,8 @@ def set_aside(settings: Settings, client: DockerClient) -> None:
 
 
 def last_words(client: DockerClient, name: str) -> str:
-    """What a container said in its last run, when that did not last and the engine starts it again and again; else nothing."""
+    """The log of a container's last run, if that run was short and the engine keeps restarting the container; else
+    empty."""
     try:
         container = client.containers.get(name)
     except NotFound:
@@ -65,7 +66,8 @@ def _began(container: Container) -> datetime:
 
 
 def _named(service: Description, words: str) -> Iterator[str]:
-    """Parts of the data that a service says it cannot read. None leads out of its folder."""
+    """Yields the parts of the data that a service says it cannot read. Paths that lead out of its folder are left
+    out."""
     for pattern, parts in service.unreadable.items():
         if found := re.search(pattern, words):
             yield from (path for part in parts if ".." not in (path := found.expand(part)).split("/"))

@@ -1,4 +1,4 @@
-"""The networks of a stack on its engine, judged before anything changes: those of the user's, and its own."""
+"""Checks the networks of a stack on its engine before anything changes: your own ones, and those of the stack."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -12,8 +12,12 @@ from toolchain.report import ToolchainError
 
 
 def must_find(client: DockerClient, wanted: Iterable[str], key: str) -> None:
-    """Raises ToolchainError, which begins with `key`, where the engine lacks one of the user's networks, or a service cannot
-    join it: it would be removed for one that cannot start."""
+    """Checks that the engine has the networks `wanted`, and that services can join them. Otherwise a running service
+    would be removed for one that cannot start.
+
+    Raises:
+        ToolchainError: a network is missing, or cannot be joined. The message begins with `key`.
+    """
     there = {network.name: network.attrs for network in client.networks.list()}
     if missing := [name for name in wanted if name not in there]:
         raise ToolchainError(
@@ -29,7 +33,7 @@ def must_find(client: DockerClient, wanted: Iterable[str], key: str) -> None:
 
 
 def _wrong(network: Mapping[str, Any]) -> str:
-    """Why no container of ours can join this network; empty where it can."""
+    """Why no container of the stack can join this network; empty if one can."""
     driver, options = network.get("Driver"), network.get("Options") or {}
     if driver in {"host", "null"} or options.get("com.docker.network.bridge.default_bridge") == "true":
         return "is one of Docker's own, in which names lead nowhere"
@@ -41,11 +45,15 @@ def _wrong(network: Mapping[str, Any]) -> str:
 
 
 def must_be_free(client: DockerClient, prefix: str, volumes: Collection[str]) -> None:
-    """Raises ToolchainError, before anything is removed, where containers that are not the stack's are in one of its networks
-    or have one of these volumes: it names them."""
+    """Checks, before anything is removed, that only the stack's own containers are in its networks and use these
+    volumes.
+
+    Raises:
+        ToolchainError: other containers are or do. The message names them.
+    """
     found: dict[str, list[str]] = {}
     for network in client.networks.list(names=list(own_networks(prefix))):
-        if network.name in own_networks(prefix):  # the filter takes parts of names
+        if network.name in own_networks(prefix):  # the filter also matches parts of names
             network.reload()
             for identifier in network.attrs["Containers"] or {}:
                 _note(found, client, identifier, prefix, f"the network {network.name}")
@@ -66,7 +74,7 @@ def must_be_free(client: DockerClient, prefix: str, volumes: Collection[str]) ->
 def _note(found: dict[str, list[str]], client: DockerClient, identifier: str, prefix: str, used: str) -> None:
     try:
         container = client.containers.get(identifier)
-    except NotFound:  # gone meanwhile, or no container: a swarm has ends of its own
+    except NotFound:  # gone meanwhile, or not a container: a swarm has endpoints of its own
         return
     if container.labels.get(STACK_LABEL) != prefix:
         found.setdefault(str(container.name), []).append(used)

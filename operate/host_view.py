@@ -1,4 +1,5 @@
-"""Whether the engine's host can be seen as node_exporter and cAdvisor see it: an engine does not tell, so it is tried."""
+"""Tests whether containers see the engine's host as node_exporter and cAdvisor need it. The engine does not report
+this, so a container tries it."""
 
 import contextlib
 import re
@@ -15,14 +16,16 @@ from operate import interrupts
 from toolchain.report import ToolchainError
 
 PRIVATE = re.compile(r"mounted on (\S+) but it is not a shared or slave mount")
-"""What an engine says (Docker 20.10 to 29) of a mount that tells nobody what is mounted below it later."""
+"""An engine's message (Docker 20.10 to 29) about a mount that does not show what is mounted below it later."""
 
 
 def lacks_kmsg(client: DockerClient, settings: Settings) -> bool:
-    """Whether the settings ask for a `/dev/kmsg` that the host has not. Where cAdvisor runs, all is there.
+    """Whether the settings ask for a `/dev/kmsg` that the host does not have. If cAdvisor runs, the host has
+    everything.
 
     Raises:
-        ToolchainError: of a folder that is mounted for a service, the engine cannot show what is mounted below it later.
+        ToolchainError: a folder that a service mounts is a private mount: the engine cannot show what is mounted below
+            it later.
     """
     with contextlib.suppress(NotFound):
         if client.containers.get(f"{settings.prefix}-cadvisor").status == "running":
@@ -43,12 +46,12 @@ def lacks_kmsg(client: DockerClient, settings: Settings) -> bool:
 
 
 def _complaint(client: DockerClient, settings: Settings, **sees: Any) -> str:
-    """What the engine says when it shall start a container that `sees` something; empty when it does.
+    """The engine's message if it cannot start a container that `sees` something; empty if it can.
 
-    Its name is fixed: each that a cAdvisor sees becomes a label's value for good.
+    The container's name is fixed, because each name that cAdvisor sees becomes a label value for good.
     """
     name, tried = f"{settings.prefix}-trial", None
-    with contextlib.suppress(NotFound):  # of a command that was killed
+    with contextlib.suppress(NotFound):  # left by a command that was killed
         client.containers.get(name).remove(force=True)
     try:
         with interrupts.put_off():

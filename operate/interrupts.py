@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM: they end a command as an exception does, and not in the middle of what must be done whole."""
+"""Ctrl-C and SIGTERM: both end a command as an exception does, but never in the middle of a step that must be
+completed."""
 
 import signal
 import sys
@@ -8,10 +9,12 @@ from contextlib import contextmanager
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does: what is held is let go."""
+    """Within this block, SIGTERM ends the command as Ctrl-C does: paused and stopped services are released."""
 
     def end(number: int, _: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # make hands its own on: a second one would break that off
+        signal.signal(
+            signal.SIGTERM, signal.SIG_IGN
+        )  # make forwards its own SIGTERM: a second one would break off the release
         sys.exit(128 + number)
 
     before = signal.signal(signal.SIGTERM, end)
@@ -24,10 +27,10 @@ def ended_by_sigterm() -> Iterator[None]:
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """Either of them waits until this is over.
+    """Delays both signals until the end of this block.
 
-    What the engine has been asked for it does, also when who asked is gone: an exception in between would hide what that
-    was, and nobody would undo it.
+    The engine carries out a request even if the client is gone. An exception in between would lose track of what was
+    made, and nothing would undo it.
     """
     came: list[int] = []
     before = {

@@ -1,4 +1,4 @@
-"""One stack of this project: what has to be right before an update, and what an update leaves."""
+"""One stack of this project: what must be right before an update, and what an update leaves behind."""
 
 import os
 import secrets
@@ -19,28 +19,32 @@ from toolchain.report import ToolchainError, note
 
 
 class Stack(Program):
-    """A stack of this project whose file is right."""
+    """A stack of this project with a valid file. `settings` is read from that file.
+
+    Raises:
+        ToolchainError: the file is missing or wrong.
+    """
 
     def __init__(self, name: str) -> None:
         self.settings = load_settings(name)
         super().__init__(name, paths.REPOSITORY)
 
     def must_exist(self) -> None:
-        """Raises ToolchainError for a stack that was never deployed from here."""
+        """Raises ToolchainError if the stack was never deployed from here."""
         if not self.exists():
             backend = environment(self._pulumi).get("PULUMI_BACKEND_URL", "the backend of `pulumi login`")
             raise ToolchainError(f"no stack {self.name} in {backend}", fix=f"make up STACK={self.name} deploys it")
 
     def must_answer(self) -> None:
-        """Raises ToolchainError when its engine cannot be reached: the CLI would say so resource by resource."""
+        """Raises ToolchainError if the engine cannot be reached. The CLI would report that resource by resource."""
         engine.connect(self.settings.docker)
 
     def must_find_networks(self, client: DockerClient) -> None:
-        """Raises ToolchainError when the engine lacks one of `networks`, or no service could join it."""
+        """Raises ToolchainError if the engine lacks one of `networks`, or no service could join it."""
         engine_networks.must_find(client, self.settings.networks, f"{stack_file(self.name).name}: {PROJECT}:networks")
 
     def find_places(self, client: DockerClient) -> None:
-        """Says in the stack file where the engine keeps what the stack reads, when that is elsewhere."""
+        """Writes into the stack file where the engine keeps what the stack reads, if the file says otherwise."""
         said, asked = self.settings.docker, preflight.Engine.ask(client)
         places = preflight.elsewhere(asked, data_root=said.data_root, containerd=said.containerd)
         for key, path in places.items():
@@ -50,10 +54,10 @@ class Stack(Program):
             self.settings = load_settings(self.name)
 
     def find_kmsg(self, client: DockerClient) -> None:
-        """Says in the stack file where the engine's host has no `/dev/kmsg`.
+        """Writes into the stack file that the engine's host has no `/dev/kmsg`, if that is so.
 
         Raises:
-            ToolchainError: its file system cannot be mounted as the exporters need it.
+            ToolchainError: the host's file system cannot be mounted as the exporters need it.
         """
         if host_view.lacks_kmsg(client, self.settings):
             self.ask("config", "set", "--path", "docker.kmsg", "false", "--stack", self.name)
@@ -65,12 +69,12 @@ class Stack(Program):
 
     @property
     def _backend(self) -> str:
-        """Where the state is; empty for where `pulumi login` has been."""
+        """URL of the backend with the state; empty for the one of `pulumi login`."""
         return environment(self._pulumi).get("PULUMI_BACKEND_URL", "")
 
     def mend(self, *, data: bool = True) -> tuple[str, ...]:
-        """Clears what is in the way of a deployment, also of the `data`; returns the options of `pulumi up` that bring back
-        what is gone."""
+        """Clears what is in the way of a deployment, including damaged data if `data` is set. Returns the options of
+        `pulumi up` that bring back what is gone."""
         client = engine.connect(self.settings.docker)
         if data:
             damaged_data.set_aside(self.settings, client)
@@ -78,7 +82,7 @@ class Stack(Program):
         return recovery.mend(self, self._backend, self.settings.prefix, client)
 
     def create(self) -> None:
-        """As any program; a damaged state is restored before."""
+        """Creates the stack as any program, after restoring a damaged state."""
         recovery.restore_state(self._backend, PROJECT, self.name)
         super().create()
 
@@ -87,7 +91,7 @@ class Stack(Program):
         return self.settings.grafana.enabled and GRAFANA_PASSWORD not in self.settings.secrets
 
     def must_keep_password(self) -> None:
-        """Raises ToolchainError where a password would be made up in a checkout that is thrown away."""
+        """Raises ToolchainError if a password would be generated in a checkout that is thrown away (in CI)."""
         if self._lacks_password and os.environ.get("CI", "").lower() not in {"", "0", "false"}:
             raise ToolchainError(
                 f"{stack_file(self.name).name} has no {GRAFANA_PASSWORD}, and one that is made up in CI is lost with its checkout",
@@ -96,7 +100,7 @@ class Stack(Program):
             )
 
     def make_up_password(self) -> None:
-        """Sets Grafana's password where none is set, encrypted in the stack file."""
+        """Generates Grafana's password if none is set, and stores it encrypted in the stack file."""
         if not self._lacks_password:
             return
         password = secrets.token_urlsafe(24)
@@ -105,8 +109,8 @@ class Stack(Program):
         note(f"Grafana's password is made up, and encrypted in {stack_file(self.name).name}")
 
     def fetch_images(self) -> None:
-        """Pulls the images that the engine lacks, and builds those that cannot be pulled, which the stack file then names:
-        `pulumi up` finds them, too."""
+        """Pulls the images that the engine lacks, and builds those that cannot be pulled. The stack file then names the
+        built ones, so `pulumi up` finds them too."""
         overrides = {service: getattr(self.settings.images, service) for service in self.settings.image_names}
         before = {service: image for service, image in overrides.items() if image and image.startswith(images.LOCAL)}
         wanted = {
@@ -123,7 +127,7 @@ class Stack(Program):
             note(
                 f"{stack_file(self.name).name} names them now, so that `pulumi up` finds them too; no need to commit that"
             )
-        for service in before.keys() - built.keys():  # its registry can be reached by now
+        for service in before.keys() - built.keys():  # its registry can be reached again
             self.ask("config", "rm", "--path", f"images.{service}", "--stack", self.name)
         pulling.pull(
             engine.connect(self.settings.docker), {wanted[service] for service in wanted.keys() - built.keys()}

@@ -1,4 +1,4 @@
-"""The config of the policies that stands beside a stack file: wrong words in it are told by name, which the CLI does not."""
+"""Checks the policies' config beside a stack file. Unknown words are reported by name, which the CLI does not do."""
 
 import difflib
 import json
@@ -12,12 +12,17 @@ from toolchain import paths
 from toolchain.report import ToolchainError
 
 OF_EVERY_POLICY = ("enforcementLevel",)
+"""Keys that every policy has."""
 ALL = "all"
 """Stands for every policy (Pulumi's documentation, configuration of policy packs)."""
 
 
 def judge(file: Path) -> None:
-    """Raises ToolchainError unless this is JSON that speaks of policies and keys that there are. Values are the CLI's to judge."""
+    """Checks that the file is JSON with only policies and keys that exist. The CLI judges the values.
+
+    Raises:
+        ToolchainError: it is not.
+    """
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -29,7 +34,7 @@ def judge(file: Path) -> None:
 
 
 def _known() -> Mapping[str, Collection[str]]:
-    """In a process of its own: importing the policies takes a second."""
+    """Policy → its config keys. A process of its own lists them: importing the policies takes a second."""
     command = [sys.executable, "-m", "policies.pack"]
     done = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=True)
     known: dict[str, list[str]] = json.loads(done.stdout)
@@ -42,7 +47,7 @@ def _unknown(config: Mapping[str, Any], known: Mapping[str, Collection[str]]) ->
             yield f"{policy}: no policy is called so{_close(policy, known)}"
             continue
         keys = {*known.get(policy, ()), *OF_EVERY_POLICY}
-        for key in said if isinstance(said, dict) else ():  # else the level alone
+        for key in said if isinstance(said, dict) else ():  # else only the level
             if key not in keys:
                 yield f"{policy}.{key}: unknown key{_close(key, keys)}"
 
@@ -53,10 +58,10 @@ def _close(word: str, known: Collection[str]) -> str:
 
 
 def policies(stack: str) -> tuple[str, ...]:
-    """What tells the CLI to apply the policy pack, with the config in `policies.<stack>.json` where there is one.
+    """The options that make the CLI apply the policy pack, with the config in `policies.<stack>.json` if there is one.
 
     Raises:
-        ToolchainError: that is wrong.
+        ToolchainError: that config is wrong.
     """
     pack, config = ("--policy-pack", str(paths.REPOSITORY / "policies")), paths.REPOSITORY / f"policies.{stack}.json"
     if not config.exists():

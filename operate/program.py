@@ -13,7 +13,7 @@ from toolchain import pulumi_cli
 from toolchain.report import Step, ToolchainError, console
 
 OWN = f"organization/{PROJECT}/"
-"""What a backend in a folder or a bucket puts before the names of this project's stacks, where it says them in full."""
+"""Prefix of this project's stacks in a backend in a folder or a bucket, where it lists them by their full names."""
 
 
 class Program:
@@ -25,14 +25,22 @@ class Program:
         self._pulumi = pulumi_cli.ensure()
 
     def pulumi(self, *arguments: str) -> None:
-        """Runs the CLI in the user's terminal; ends this program with its exit code when that is not 0."""
+        """Runs the CLI in your terminal.
+
+        Raises:
+            typer.Exit: the CLI's exit code is not 0; it becomes that of this program.
+        """
         command = [str(self._pulumi.cli), *arguments, "--stack", self.name]
         done = subprocess.run(command, cwd=self.folder, env=environment(self._pulumi), check=False)
         if done.returncode:
             raise typer.Exit(done.returncode)
 
     def passes(self, *arguments: str) -> None:
-        """As `pulumi`, but shows what the CLI prints only when its exit code is not 0."""
+        """Runs the CLI as `pulumi` does, but shows its output only if it fails.
+
+        Raises:
+            typer.Exit: as `pulumi`.
+        """
         color = "always" if console.is_terminal else "never"
         command = [str(self._pulumi.cli), *arguments, "--stack", self.name, "--non-interactive", f"--color={color}"]
         done = subprocess.run(
@@ -49,10 +57,10 @@ class Program:
             raise typer.Exit(done.returncode)
 
     def ask(self, *arguments: str, stdin: str | None = None) -> str:
-        """What the CLI prints.
+        """Runs the CLI, and returns what it prints.
 
         Raises:
-            ToolchainError: in the CLI's words.
+            ToolchainError: the CLI failed; the message is its own.
         """
         command = [str(self._pulumi.cli), *arguments, "--non-interactive"]
         done = subprocess.run(
@@ -72,7 +80,8 @@ class Program:
         """Whether the backend knows the stack.
 
         Raises:
-            ToolchainError: Pulumi Cloud has it in another organisation than the one in which it would be made.
+            ToolchainError: Pulumi Cloud has it in another organisation than your default one, where it would be
+                created.
         """
         names = {stack["name"].removeprefix(OWN) for stack in json.loads(self.ask("stack", "ls", "--json"))}
         owners = sorted(name.partition("/")[0] for name in names if name.endswith(f"/{self.name}"))
@@ -84,12 +93,12 @@ class Program:
         return self.name in names
 
     def create(self) -> None:
-        """Makes the stack if there is none; leaves the user's own selection alone."""
+        """Creates the stack if it does not exist. The stack that you have selected stays selected."""
         if not self.exists():
             with Step(f"new stack {self.name}"):
                 self.ask("stack", "init", self.name, "--no-select")
 
     def outputs(self) -> dict[str, Any]:
-        """What the last deployment exported."""
+        """Name → value of each output of the last deployment."""
         found: dict[str, Any] = json.loads(self.ask("stack", "output", "--json", "--stack", self.name))
         return found

@@ -1,9 +1,10 @@
-"""What a pull request would change, told to its reviewers: needs no secret, no state and no host, so forks get it too.
+"""Reports what a pull request would change to its reviewers. It needs no secret, no state and no host, so forks get it
+too.
 
-This checkout is the base, and what judges: its policies with their configs, its toolchain and commands, its Python packages. Of the pull
-request come the program and the stack files only, so nobody is judged by what they have loosened in the same breath. Both
-programs are previewed against an empty state, and what they declare is compared. Secrets are stood in for, and so is an engine
-that a preview would ask.
+This checkout is the base, and it judges: by its policies with their configs, its toolchain and commands, its Python
+packages. Only the program and the stack files come from the pull request, so a pull request cannot loosen the policies
+that judge it. Both programs are previewed against an empty state, and what they declare is compared. Placeholders
+replace secrets, and an engine that a preview would ask.
 """
 
 import difflib
@@ -32,17 +33,17 @@ STAND_IN = {
     "deadman_url": "https://deadman.example/stand-in",
     "s3_credentials": "stand-in:stand-in",
 }
-"""Where not just any text will do in place of a secret."""
+"""Placeholders for secrets that need a certain form."""
 ENGINE = "ssh://engine.invalid"
-"""An engine that no preview asks (`configureDockerClient` of pulumi-docker 5)."""
+"""Address of an engine that no preview asks (`configureDockerClient` of pulumi-docker 5)."""
 MOST = 60_000
-"""Characters of a report: GitHub takes 65,536 in a comment."""
+"""Limit of a report in characters. GitHub takes 65,536 in a comment."""
 
 JUDGES = (
     "policies/**/*", "policies.*.json", "toolchain/**/*", "operate/**/*", "requirements.txt", "pyproject.toml", "Makefile", ".github/**/*",
     ".gitlab-ci.yml", ".ci/**/*",
 )  # fmt: skip
-"""What decides on a pull request."""
+"""Files that decide on a pull request."""
 
 Resources = Mapping[str, str]
 """`type::name` → the declared inputs, as YAML."""
@@ -50,10 +51,11 @@ Resources = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Previewed:
-    """What a program declares for a stack, or why it does not."""
+    """What a program declares for a stack, or why it refuses to."""
 
     resources: Resources
     refusal: str = ""
+    """The words of the program or of a policy that refuses it; else empty."""
 
 
 def pull_request(
@@ -61,7 +63,7 @@ def pull_request(
     stack: Annotated[list[str] | None, typer.Option(help="Default: all that have a file, but dev.")] = None,
     report: Annotated[Path, typer.Option(help="Where to write it, as Markdown.")] = Path("pull-request.md"),
 ) -> None:
-    """Previews what the checkout --head would deploy, compared with this one, by whose policies it is judged."""
+    """Previews what the checkout --head would deploy, compared with this checkout, whose policies judge it."""
     head = head.resolve()
     if not (head / "Pulumi.yaml").is_file():
         raise ToolchainError(
@@ -91,7 +93,7 @@ def pull_request(
 
 
 def judges_changed(base: Path, head: Path) -> list[str]:
-    """What of `JUDGES` is not the same in two checkouts: paths within them."""
+    """Paths of the files of `JUDGES` that differ between two checkouts."""
     before, after = _judges(base), _judges(head)
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
@@ -110,7 +112,7 @@ def _notice(changed: list[str]) -> Iterator[str]:
 
 
 def section(stack: str, before: Previewed, after: Previewed) -> str:
-    """The part of the report about one stack, in Markdown."""
+    """The section of the report about one stack, in Markdown."""
     title = f"### `{stack}`"
     if after.refusal:
         return f"{title}: refused\n\n{_block('text', after.refusal)}"
@@ -142,14 +144,14 @@ def _difference(before: str, after: str) -> str:
 
 
 def shortened(report: str) -> str:
-    """What fits into a comment."""
+    """The report, cut to `MOST` characters so that it fits into a comment."""
     if len(report) <= MOST:
         return report
     return f"{report[:MOST]}\n````\n\nThe rest is left out: it is in the file of this run.\n"
 
 
 def _previewed(program: Path, stack: str, *options: str) -> Previewed:
-    """What the program in `program` declares for `stack`."""
+    """What the program in the folder `program` declares for `stack`. With `options`, a policy can refuse it."""
     file = program / f"Pulumi.{stack}.yaml"
     if not file.exists():
         return Previewed({})
@@ -195,12 +197,13 @@ def _previewed(program: Path, stack: str, *options: str) -> Previewed:
 
 
 def _told(done: subprocess.CompletedProcess[str], copy: Path) -> str:
-    """What a command has printed, without where that was."""
+    """The output of a command, without the paths of the copy and of this checkout."""
     return (done.stdout + done.stderr).replace(str(copy), ".").replace(str(paths.REPOSITORY), "base").strip()
 
 
 def stand_in(engine: Any) -> Any:
-    """What a preview is told of an engine: nothing of where it is, unless that is wrong or is reached by ssh."""
+    """The engine's settings for a preview, with a placeholder for its address. Wrong settings, and those of a host that
+    is reached by ssh, stay as they are."""
     try:
         right = Docker.model_validate(json.loads(engine) if isinstance(engine, str) else engine)
     except ValueError:
@@ -211,7 +214,7 @@ def stand_in(engine: Any) -> Any:
 
 
 def _secrets(config: Mapping[str, Any]) -> list[str]:
-    """Which secrets a stack file holds."""
+    """Names of the secrets in a stack file, without the project's name."""
     own = f"{PROJECT}:"
     return [
         key.removeprefix(own)
@@ -225,7 +228,8 @@ def _without_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Text(yaml.SafeDumper):
-    """Writes texts of several lines as such: a changed line of a config file is a changed line of the report."""
+    """Writes texts of several lines line by line, so that a changed line of a config file is a changed line of the
+    report."""
 
 
 _Text.add_representer(
@@ -235,7 +239,7 @@ _Text.add_representer(
 
 
 def _declared(step: Mapping[str, Any]) -> tuple[str, str]:
-    """A resource of a preview, as `Resources` has it."""
+    """A resource of a preview, as a pair for `Resources`."""
     kind, name = step["urn"].split("::")[-2:]
     state = step.get("newState") or {}
     return f"{kind.split('$')[-1]}::{name}", _as_yaml(state.get("inputs", {}))

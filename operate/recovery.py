@@ -1,4 +1,5 @@
-"""What a killed deployment leaves behind, cleared before the next one; and what the engine has lost meanwhile, noticed."""
+"""Clears what a killed deployment leaves behind, before the next one; and notices what the engine has lost
+meanwhile."""
 
 import contextlib
 import json
@@ -24,24 +25,25 @@ CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"
 VOLUME = "docker:index/volume:Volume"
 STACK_LABEL = "observability.stack"
-"""Which every container of a stack has, its value being the prefix of the stack."""
+"""Label of every container of a stack. Its value is the prefix of the stack."""
 
 
 class Cli(Protocol):
-    """`operate.program.Program`, as far as it is needed here."""
+    """The part of `operate.program.Program` that is needed here."""
 
     name: str
 
     def ask(self, *arguments: str) -> str:
-        """What the CLI prints."""
+        """Runs the CLI, and returns what it prints."""
 
 
 def mend(program: Cli, backend: str, prefix: str, client: DockerClient) -> tuple[str, ...]:
-    """Makes the stack ready for `pulumi up`; returns the options that it needs.
+    """Makes the stack ready for `pulumi up`. Returns the options that the command needs.
 
-    A lock whose process on this machine is dead is taken away; with a backend elsewhere nobody can know, and the CLI says
-    what to do. What was being created when the kill came is removed from the engine, where the state does not know it and
-    its name would be in the way. Nothing that the state knows is removed, and no volume.
+    A lock is removed if its process on this machine is dead. With a backend elsewhere that cannot be known, and the CLI
+    says what to do. What was being created when the deployment was killed is removed from the engine if the state does
+    not know it, because its name would be in the way. Of what the state knows, only containers that never ran to their
+    end are removed, to run again (`unjudged`). No volume is removed.
     """
     if abandoned(locks(backend), program.name):
         note("a deployment was killed here: its lock is taken away")
@@ -66,7 +68,7 @@ def mend(program: Cli, backend: str, prefix: str, client: DockerClient) -> tuple
 
 
 def locks(backend: str) -> Path | None:
-    """The folder with the locks of a backend in the file system."""
+    """The folder with the locks of a backend in the file system; None for any other backend."""
     folder = _folder(backend)
     return folder / "locks" if folder else None
 
@@ -77,7 +79,7 @@ def _folder(backend: str) -> Path | None:
 
 
 def restore_state(backend: str, project: str, stack: str) -> bool:
-    """Puts the CLI's own copy of the state before the last change in place of one that is damaged; tells whether it did.
+    """Replaces a damaged state by the CLI's own copy from before the last change. Returns whether it did.
 
     Raises:
         ToolchainError: the copy is damaged too, or there is none.
@@ -108,7 +110,7 @@ def _whole(file: Path) -> bool:
 
 
 def abandoned(folder: Path | None, stack: str) -> bool:
-    """Whether all locks of `stack` are of processes of this machine that live no more; False where there is none."""
+    """Whether every lock of `stack` belongs to a dead process of this machine; False if there is no lock."""
     files = list(folder.glob(f"**/{stack}/*.json")) if folder else []
     return bool(files) and not any(_held(file) for file in files)
 
@@ -118,7 +120,7 @@ def _held(file: Path) -> bool:
         lock = json.loads(file.read_text())
         pid, host = int(lock["pid"]), lock["hostname"]
     except (OSError, ValueError, KeyError, TypeError):
-        return True  # nobody knows
+        return True  # unknown, so it counts as held
     if host != socket.gethostname():
         return True
     try:
@@ -127,13 +129,13 @@ def _held(file: Path) -> bool:
         return False
     except PermissionError:
         return True
-    with contextlib.suppress(OSError):  # another program may have its number by now
+    with contextlib.suppress(OSError):  # another program may have its pid by now
         return Path(f"/proc/{pid}/comm").read_text().startswith("pulumi")
     return True
 
 
 def unfinished(deployment: Mapping[str, Any]) -> dict[str, set[str]] | None:
-    """Type → names of what was being created when a deployment was killed; None when none was killed."""
+    """What was being created when a deployment was killed: type → names. None if none was killed."""
     operations = deployment.get("pending_operations") or []
     if not operations:
         return None
@@ -147,7 +149,7 @@ def unfinished(deployment: Mapping[str, Any]) -> dict[str, set[str]] | None:
 
 
 def known(deployment: Mapping[str, Any]) -> set[str]:
-    """The ids that the state knows."""
+    """Ids of all resources in the state."""
     return {resource["id"] for resource in deployment.get("resources") or [] if resource.get("id")}
 
 
@@ -169,8 +171,8 @@ def _remove(begun: Mapping[str, Iterable[str]], kept: set[str], prefix: str, cli
 
 
 def lost(deployment: Mapping[str, Any], containers: Mapping[str, Container], client: DockerClient) -> list[str]:
-    """Names of what the state knows and the engine has no more, and of services that do not run, or with another limit.
-    `containers`: id → container, all of the engine's."""
+    """Names of what the state knows and the engine no longer has, and of services that do not run or have another
+    memory limit. `containers`: id → container, all of the engine's."""
     there = {
         VOLUME: {str(volume.name) for volume in client.volumes.list()},
         NETWORK: {str(network.id) for network in client.networks.list()},
@@ -189,8 +191,9 @@ def lost(deployment: Mapping[str, Any], containers: Mapping[str, Container], cli
 
 
 def unjudged(deployment: Mapping[str, Any], containers: Mapping[str, Container]) -> list[Container]:
-    """Containers that look at config files once and did not come to an end of their own: the engine could not start them,
-    or something killed them. The state has that as their verdict, and would keep it for ever."""
+    """Containers that judge config files once, and did not run to their own end: the engine could not start them, or
+    something killed them. The state has that as their verdict, and would keep it for ever. `containers`: as for
+    `lost`."""
     found = []
     for resource in deployment.get("resources") or []:
         inputs, container = resource.get("inputs", {}), containers.get(str(resource.get("id")))
@@ -201,7 +204,7 @@ def unjudged(deployment: Mapping[str, Any], containers: Mapping[str, Container])
 
 
 def _came_to_its_end(container: Container) -> bool:
-    """Whether the exit code is the program's own; one that runs still may come to it."""
+    """Whether the exit code is the program's own. A container that still runs may get there, so it counts too."""
     if container.status == "exited":
         return int(container.attrs["State"]["ExitCode"]) < NOT_ITS_OWN
     return container.status != "created"

@@ -21,7 +21,7 @@ from toolchain.paths import REPOSITORY
 from toolchain.report import Step, ToolchainError, console
 
 PATIENCE_SECONDS = 120
-"""Of all health checks together: Products and Users wait for PostgreSQL, and Nginx for all."""
+"""Limit for all health checks together: Products and Users wait for PostgreSQL, and Nginx for all."""
 
 
 def up(
@@ -30,7 +30,8 @@ def up(
         str, typer.Option(envvar="LISTEN", help="address:port of its Nginx; empty: as before, at first 127.0.0.1:8080.")
     ] = "",
 ) -> None:
-    """Builds the shop, deploys it in the network that the stack has for applications, waits until it is well, and prints its addresses."""
+    """Builds the shop, deploys it in the stack's network for applications, waits until it is healthy, and prints its
+    addresses."""
     settings = load_settings(stack)
     if listen and not re.fullmatch(r"\S+:\d{1,5}", listen):
         raise ToolchainError(f"LISTEN: {listen} is no address:port", fix="for example LISTEN=127.0.0.1:8090")
@@ -43,7 +44,7 @@ def up(
     shop.create()
     known = json.loads(shop.ask("config", "--json", "--stack", stack))
     wanted = config(settings, shop_images.images(client), listen)
-    shop.ask("config", "rm", "docker", "--stack", stack)  # of the host that was meant before
+    shop.ask("config", "rm", "docker", "--stack", stack)  # left by the host that was used before
     shop.ask(
         "config",
         "set-all",
@@ -52,7 +53,7 @@ def up(
         "--path",
         *(f"--plaintext={key}={value}" for key, value in wanted.items()),
     )
-    if not known.get("shop:database_password", {}).get("secret"):  # else what is there is the default
+    if not known.get("shop:database_password", {}).get("secret"):  # a value that is no secret is the default
         shop.ask("config", "set-all", "--stack", stack, f"--secret=database_password={secrets.token_urlsafe(24)}")
     shop.pulumi("up", "--yes", "--policy-pack", str(REPOSITORY / "policies"))
     outputs = shop.outputs()
@@ -63,7 +64,8 @@ def up(
 
 
 def config(settings: Settings, images: Mapping[str, str], listen: str) -> dict[str, str]:
-    """What the shop's program is told: path of a config key → value. It reaches the engine as the stack's program does."""
+    """The config of the shop's program: path of a key → value. The shop reaches the engine as the stack's program
+    does."""
     docker = settings.docker.seen_from("../..")
     return {
         "docker.host": docker.host,
@@ -77,7 +79,7 @@ def config(settings: Settings, images: Mapping[str, str], listen: str) -> dict[s
 
 
 def down(stack: Name = "dev") -> None:
-    """Removes the shop with all that it has stored, and leaves the stack alone."""
+    """Removes the shop with all its data, and leaves the stack alone."""
     shop = Program(stack, shop_images.FOLDER)
     if shop.exists():
         shop.pulumi("destroy", "--yes", "--skip-preview")

@@ -1,4 +1,4 @@
-"""A stack file, read as the Pulumi CLI reads it: YAML 1.2, keys with or without the project's name, and nothing in it twice."""
+"""Reads a stack file as the Pulumi CLI does: YAML 1.2, keys with or without the project's name, and no key twice."""
 
 import difflib
 import re
@@ -10,7 +10,8 @@ import yaml
 from toolchain.report import ToolchainError
 
 PARTS = ("config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt")
-"""What the CLI knows at the top of the file (`ProjectStack` in `sdk/go/common/workspace/project.go` of v3.256.0)."""
+"""Keys that the CLI knows at the top of the file (`ProjectStack` in `sdk/go/common/workspace/project.go` of
+v3.256.0)."""
 LIKE = "write it like Pulumi.prod.yaml"
 
 _PLAIN = {
@@ -20,14 +21,19 @@ _PLAIN = {
     "null": r"~|null|Null|NULL|",
     "merge": "<<",
 }
-"""Kind → the plain texts that are one, the first that fits. `yes`, `12:30` and `2026-12-01` are texts, as for the CLI."""
+"""Kind → pattern of the plain texts of that kind; the first that fits counts. `yes`, `12:30` and `2026-12-01` are
+texts, as for the CLI."""
 
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {}  # without those of YAML 1.1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's own signature
-        """One in which each key stands once."""
+        """The mapping, if each key occurs once.
+
+        Raises:
+            yaml.MarkedYAMLError: a key occurs twice.
+        """
         seen: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
@@ -45,10 +51,11 @@ for _kind, _expression in _PLAIN.items():
 
 
 def config(file: Path, project: str) -> dict[str, Any]:
-    """Key, with the project's name → value; empty where the file sets nothing.
+    """The config in the file: key, with the project's name → value, as in `{"nervous-system:environment": "prod"}`.
+    Empty if the file sets nothing.
 
     Raises:
-        ToolchainError: it cannot be read, or the CLI would not understand it, or not as it is meant.
+        ToolchainError: the file cannot be read, or the CLI would not understand it, or would understand something else.
     """
     document = _load(file)
     parts = _mapping({} if document is None else document, file)
@@ -84,7 +91,8 @@ def _load(file: Path) -> Any:
 
 
 def _in_full(key: str, project: str) -> str:
-    """As the CLI hands it to the program: a key without a name before it is the project's own."""
+    """The key as the CLI hands it to the program: `docker` and `nervous-system:config:docker` →
+    `nervous-system:docker`."""
     name, colon, rest = key.partition(":")
     if not colon:
         return f"{project}:{key}"

@@ -1,4 +1,4 @@
-"""The file of a stack: where it is, and the settings that it holds."""
+"""The file of a stack: its path, and the settings in it."""
 
 import json
 import os
@@ -18,12 +18,12 @@ PROJECT = "nervous-system"
 
 
 NAMES = re.compile(r"[\w.-]{1,100}", re.ASCII)
-"""Names of stacks that the CLI allows."""
+"""Names that the CLI allows for stacks."""
 
 
 def _named(name: str) -> str:
-    """Raises ToolchainError where the name is empty, as of `make down STACK=$name` without that variable: the default would
-    be another stack."""
+    """Raises ToolchainError if the name is empty, as in `make down STACK=$name` without that variable. The default
+    would be another stack."""
     if not name or os.environ.get("STACK") == "":
         raise ToolchainError("STACK is empty", fix="name a stack, or leave STACK out for dev")
     return name
@@ -33,7 +33,7 @@ Name = Annotated[str, typer.Option("--stack", envvar="STACK", help="As in Pulumi
 
 
 def stack_file(stack: str) -> Path:
-    """Where the config of `stack` stands.
+    """Path of the stack file of `stack`.
 
     Raises:
         ToolchainError: there is no such file.
@@ -53,11 +53,12 @@ def _stacks() -> str:
 
 
 def load_settings(stack: str, file: Path | None = None) -> Settings:
-    """The settings in the file of `stack`, or in one that is to become it; secrets are only counted, never decrypted.
+    """The settings in the file of `stack`, or in `file`, which is to become it. Secrets are only counted, never
+    decrypted.
 
     Raises:
-        ToolchainError: the file is missing or wrong, and the message names every key; or it names no engine where Docker's
-            own tools mean another one than the default.
+        ToolchainError: the file is missing or wrong, and the message names every key; or it names no engine, and
+            Docker's own tools use another one than the default.
     """
     config = stack_document.config(file or stack_file(stack), PROJECT)
     secret_keys = [key for key, value in config.items() if _holds_secret(value)]

@@ -1,12 +1,12 @@
-"""`make upgrade`: a backup, the images of this checkout, the check; and the images of before when that goes wrong.
+"""`make upgrade`: a backup, the images of this checkout, the check; and the previous images if that fails.
 
-    what runs, what is to come ──▶ refused, or ──▶ backup ──▶ update, check ──▶ done
-                                                                   │ one of them fails
-                                    images of before, on the data as they are ──▶ check ──▶ told, exit code 1
-                                       │ a service does not get well on its data, or they are of another major version
-                                    its data as of the backup, and what it has by then into a second one
+    current and new images ──▶ refused, or ──▶ backup ──▶ update, check ──▶ done
+                                                             │ one of them fails
+                              previous images, on the current data ──▶ check ──▶ report, exit code 1
+                                 │ a service does not get healthy on its data, or its image is of another major version
+                              its data from the backup; its current data go into a second backup
 
-Data that came in since the backup is given up only where nothing else helps, and never without a copy.
+Data that came in since the backup are given up only if nothing else helps, and never without a copy.
 """
 
 import contextlib
@@ -37,14 +37,15 @@ from toolchain.report import Step, ToolchainError, console, note
 
 IMAGE = "docker:index/remoteImage:RemoteImage"
 FILES = "nervous-system:index:ConfigFiles"
+"""Type of `components.config_files.ConfigFiles`."""
 
 SETTLED_SECONDS = 45
-"""For a service to become well: the engine looks for the first time after 30 s."""
+"""Limit for a service to become healthy. The engine runs the first health check after 30 s."""
 
 Deployment = Mapping[str, Any]
-"""Pulumi's state, as `pulumi stack export` tells it."""
+"""Pulumi's state, as `pulumi stack export` prints it."""
 Changes = Mapping[str, tuple[str, str]]
-"""Image name (a service, or `busybox`) → its reference that runs, and the one to come."""
+"""Image name (a service, or `busybox`) → the reference that runs, and the new one."""
 
 TO = Annotated[
     str, typer.Option(envvar="TO", help="Where the backup goes: a folder, or s3://bucket/path; else beside the state.")
@@ -52,7 +53,7 @@ TO = Annotated[
 
 
 def upgrade(stack: Name = "dev", to: TO = "") -> None:
-    """Backup, new images, check; back to the old ones when that fails."""
+    """Takes a backup, deploys the new images and checks them; goes back to the previous images if that fails."""
     to = keys.place("TO", to or str(paths.state_dir() / "backups"))
     with _stack_file_as_it_was(stack):
         changes = judge(stack)
@@ -66,7 +67,7 @@ def upgrade(stack: Name = "dev", to: TO = "") -> None:
         saved = backup.take(stack, to, "")
         console.print(f"the backup: {saved}")
     try:
-        commands.deploy(stack, "--skip-preview")  # there was one
+        commands.deploy(stack, "--skip-preview")  # the preview has run already
     except (typer.Exit, ToolchainError) as error:
         if isinstance(error, ToolchainError):
             error.show()
@@ -75,7 +76,7 @@ def upgrade(stack: Name = "dev", to: TO = "") -> None:
 
 @contextlib.contextmanager
 def _stack_file_as_it_was(name: str) -> Iterator[None]:
-    """Puts the file back when it goes no further: images that were built here are named in it."""
+    """Restores the stack file if this block fails: by then it names images that were built here."""
     file = stack_file(name)
     text = file.read_bytes()
     try:
@@ -86,13 +87,13 @@ def _stack_file_as_it_was(name: str) -> Iterator[None]:
 
 
 def _short(image: str, other: str) -> str:
-    """Without its digest, where the rest tells the two apart."""
+    """The reference without its digest, if the rest tells the two apart."""
     tags = image.partition("@")[0], other.partition("@")[0]
     return tags[0] if tags[0] != tags[1] else image
 
 
 def judge(name: str) -> Changes:
-    """What an upgrade of the stack would change.
+    """The images that an upgrade of the stack would change.
 
     Raises:
         ToolchainError: some of it is not safe.
@@ -118,8 +119,8 @@ def judge(name: str) -> Changes:
 
 
 def running(client: DockerClient, settings: Settings, state: Deployment) -> dict[str, str]:
-    """Image name → the reference that runs: the engine tells, and Pulumi's state where a container is gone, or has been
-    there for its files only."""
+    """Image name → the reference that runs. The engine tells it; for a container that is gone, or only loaded files,
+    Pulumi's state does."""
     names = {f"{settings.prefix}-{service}": service for service in settings.services}
     found: dict[str, str] = {}
     for resource in state.get("resources") or []:
@@ -135,13 +136,13 @@ def running(client: DockerClient, settings: Settings, state: Deployment) -> dict
 
 
 def changed(settings: Settings, before: Mapping[str, str]) -> Changes:
-    """What of `before` is another image by these settings."""
+    """The images of `before` that are others in these settings."""
     wanted = {name: settings.image(name) for name in settings.image_names if name in before}
     return {name: (before[name], image) for name, image in wanted.items() if image != before[name]}
 
 
 def periods(client: DockerClient, settings: Settings, state: Deployment) -> list[dict[str, Any]]:
-    """Loki's periods as they run, or ran last; none where there has been no Loki."""
+    """Loki's periods (`schema_config.configs`) as they run, or ran last; empty if there was no Loki."""
     text = None
     with contextlib.suppress(NotFound):
         text = text_of(client.containers.get(f"{settings.prefix}-loki"), f"{DIRECTORY}/{loki.MAIN}")
@@ -153,7 +154,7 @@ def periods(client: DockerClient, settings: Settings, state: Deployment) -> list
 
 
 def problems(settings: Settings, changes: Changes, before: Collection[Mapping[str, Any]], today: date) -> list[str]:
-    """What is not safe: one line for each. `before` are Loki's periods."""
+    """What is not safe: one line for each problem. `before` are Loki's periods."""
     keepers = {container.service for container in services.keepers(settings)}
     found = [version_steps.jump(service, *images) for service, images in sorted(changes.items()) if service in keepers]
     days = version_steps.changed_periods(before, manifest.log_schema(settings), today) if before else []
@@ -166,10 +167,11 @@ def problems(settings: Settings, changes: Changes, before: Collection[Mapping[st
 
 
 def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
-    """Deploys the images of before.
+    """Deploys the previous images. Puts back a service's data from the backup `saved` if it needs them; its current
+    data go into a second backup in `to` first.
 
     Raises:
-        ToolchainError: always, for an upgrade has failed; says how the stack is now.
+        ToolchainError: always, because the upgrade has failed. It says how the stack is now.
     """
     note(f"the upgrade of {name} fails, see above: the images of before come back")
     host = Stack(name)
@@ -208,9 +210,9 @@ def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
 
 
 def _deployed(host: Stack) -> bool:
-    """Whether an update and the check after it end well.
+    """Deploys and checks. Returns whether both succeeded.
 
-    What a service calls damaged here may be what the other image has written: it stays where it is.
+    Data that a service calls damaged here stay where they are: the other image may have written them.
     """
     try:
         host.pulumi("up", "--yes", "--skip-preview", *host.mend(data=False), *policies(host.name))
@@ -221,7 +223,8 @@ def _deployed(host: Stack) -> bool:
 
 
 def unwell(client: DockerClient, prefix: str, images: Mapping[str, str], patience: float = SETTLED_SECONDS) -> set[str]:
-    """Which of these services run the image given, and do not get well with it."""
+    """The services that run the given image, and do not become healthy with it within `patience` seconds. `images`:
+    service → reference."""
     deadline = time.monotonic() + patience
     while True:
         found = {service for service, image in images.items() if _ill(client, f"{prefix}-{service}", image)}
@@ -241,7 +244,7 @@ def _ill(client: DockerClient, name: str, image: str) -> bool:
 
 
 def _told(name: str, changes: Changes, saved: str, aside: Mapping[str, str], *, well: bool) -> tuple[str, str]:
-    """The message at the end of a rollback, and what to do."""
+    """The message at the end of a rollback, and the fix."""
     lines = [f"{name} is not upgraded: the update, or the check after it, has failed"]
     lines.append(
         f"it runs the images of before again{', and passes the check' if well else ', but does not pass the check either'}"

@@ -1,19 +1,19 @@
-"""From which version of a service another one may take over its data.
+"""Says from which version of a service another version may take over its data.
 
-What is refused, and where the services' makers say so:
+What is refused, and where the services' vendors say so:
 
 - an older version: it may not read what a newer one has written. Elasticsearch and OpenSearch cannot be downgraded
   (elastic.co, “Upgrade Elasticsearch”; docs.opensearch.org/3.8/migrate-or-upgrade/rolling-upgrade), Prometheus before
-  2.55 does not read what 3 writes (prometheus.io/docs/prometheus/3.0/migration), Grafana changes its database at the first
-  start (grafana.com/docs/grafana, “Upgrade Grafana”); of the others nothing is promised.
-- Elasticsearch, OpenSearch: a step of more than one major version, or one that does not begin at the last minor version,
-  which prepares for the next major (elastic.co/docs/deploy-manage/upgrade/deployment-or-cluster/upgrade-717: 7.17, then
-  8.19, then 9; OpenSearch, as above: 2.19, then 3).
+  2.55 does not read what 3 writes (prometheus.io/docs/prometheus/3.0/migration), Grafana changes its database at the
+  first start (grafana.com/docs/grafana, “Upgrade Grafana”); the other vendors promise nothing.
+- Elasticsearch, OpenSearch: a step of more than one major version, or one that does not begin at the last minor
+  version, which prepares for the next major (elastic.co/docs/deploy-manage/upgrade/deployment-or-cluster/upgrade-717:
+  7.17, then 8.19, then 9; OpenSearch, as above: 2.19, then 3).
 - Prometheus 1: “not backwards compatible” with 2 (prometheus.io/docs/prometheus/2.50/migration).
-- Jaeger 1: nothing says that 2, which is set up in another way, reads what it has stored
+- Jaeger 1: nothing says that 2, which is configured differently, reads what 1 has stored
   (jaegertracing.io/docs/latest/migration).
-- Loki: a period that has begun and is changed, removed, or added: “Always set the from date in the new schema to a date in
-  the future” (grafana.com/docs/loki/latest/operations/storage/schema).
+- Loki: a period that has begun and is changed, removed, or added: “Always set the from date in the new schema to a date
+  in the future” (grafana.com/docs/loki/latest/operations/storage/schema).
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,13 +23,14 @@ from typing import Any
 from config.images import Version, version
 
 STEP_BY_STEP: Mapping[str, Mapping[int, int]] = {"elasticsearch": {6: 8, 7: 17, 8: 19}, "opensearch": {2: 19}}
-"""Service that takes one major version at a time → major version → its minor version from which the next one is reached."""
+"""Service that takes one major version at a time → major version → its minor version that can be upgraded to the next
+major."""
 OTHER_STORAGE = {"prometheus": 2, "jaeger": 2}
-"""Service → the first major version of those that read each other's data."""
+"""Service → the first major version that does not read what earlier ones have stored."""
 
 
 def jump(service: str, before: str, after: str) -> str | None:
-    """Why data of the image `before` must not be given to `after`; None when it may, or nothing is known."""
+    """Why the image `after` must not get data of the image `before`; None if it may, or if a version is unknown."""
     old, new = version(before), version(after)
     if old is None or new is None:
         return None
@@ -49,13 +50,13 @@ def jump(service: str, before: str, after: str) -> str | None:
 
 
 def another_format(before: str, after: str) -> bool:
-    """Whether the two are of different major versions, which may have different formats of data."""
+    """Whether two images are of different major versions, which may have different data formats."""
     old, new = version(before), version(after)
     return old is not None and new is not None and old[0] != new[0]
 
 
 def changed_periods(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]], today: date) -> list[str]:
-    """First days of Loki's periods that have begun, and are not the same `before` and `after`."""
+    """First days of Loki's periods that have begun and differ between `before` and `after`, as in `["2026-11-01"]`."""
 
     def begun(periods: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
         return {day: period for period in periods if (day := str(period["from"])) <= today.isoformat()}

@@ -1,4 +1,4 @@
-"""The container that reads or changes a volume of a stack, wherever its engine is, and can do nothing else."""
+"""The container that reads or changes a volume of a stack, wherever its engine is. It can do nothing else."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +15,13 @@ from toolchain.images import pulling
 from toolchain.report import ToolchainError
 
 DATA = "/data"
-"""Where it has the volume."""
+"""Where the container has the volume."""
 MEMORY = "256m"
+"""Memory limit of the container."""
 
 
 def image(client: DockerClient, reference: str) -> str:
-    """A busybox that the engine has; it is pulled if need be."""
+    """Pulls the busybox image if the engine does not have it. Returns `reference`."""
     pulling.pull(client, {reference})
     return reference
 
@@ -29,7 +30,8 @@ def image(client: DockerClient, reference: str) -> str:
 def helper(
     client: DockerClient, busybox: str, *, prefix: str, volume: str, writes: bool = False
 ) -> Iterator[Container]:
-    """The container that reads (or `writes`) `volume`; its name keeps two backups of a stack apart.
+    """The running container that reads (or `writes`) `volume`. Its name is fixed, so a stack cannot have two backups at
+    once.
 
     Raises:
         ToolchainError: there is one already.
@@ -77,7 +79,7 @@ def _created(client: DockerClient, busybox: str, *, prefix: str, volume: str, wr
 
 
 def change(client: DockerClient, settings: Settings, service: str, script: str) -> tuple[int, str]:
-    """Exit code and output of a shell script that begins in the folder of a service's data."""
+    """Runs a shell script in the folder of a service's data. Returns exit code and output."""
     busybox, volume = image(client, settings.image("busybox")), f"{settings.prefix}-{service}"
     with helper(client, busybox, prefix=settings.prefix, volume=volume, writes=True) as made:
         return execute(made, ["sh", "-c", f"cd {DATA} && {script}"])
@@ -85,7 +87,7 @@ def change(client: DockerClient, settings: Settings, service: str, script: str) 
 
 @contextmanager
 def stopped(container: Container, grace_seconds: int) -> Iterator[None]:
-    """A service does not run meanwhile; afterwards it does, whatever went wrong."""
+    """Stops a service for this block. Afterwards it runs again, even if the block failed."""
     try:
         with interrupts.put_off():
             container.stop(timeout=grace_seconds)

@@ -1,4 +1,5 @@
-"""`make backup` and `make restore`: all that a stack cannot make again, to a folder or an S3-compatible store and back."""
+"""`make backup` and `make restore`: copies everything that a stack cannot make again to a folder or an S3-compatible
+store, and back."""
 
 import tempfile
 from collections.abc import Collection, Iterator
@@ -38,12 +39,13 @@ def backup(
     stack: Name = "dev",
     recipient: Annotated[str, typer.Option(envvar="RECIPIENT", help="Public key (age, ssh) to encrypt for.")] = "",
 ) -> None:
-    """Takes a backup while the stack runs, and prints where it is."""
+    """Takes a backup while the stack runs, and prints its address."""
     console.print(f"whole, and ready to be restored: {take(stack, to, recipient)}")
 
 
 def take(name: str, to: str, recipient: str) -> str:
-    """The address of a whole backup of the stack `name`."""
+    """Takes a backup of the stack `name`, encrypted if `recipient` is not empty. Returns its address in `to` once it is
+    complete: `/backups/prod-20261129T132000Z`."""
     to = keys.place("TO", to)
     if recipient:
         keys.recipient(recipient)
@@ -75,12 +77,12 @@ def take(name: str, to: str, recipient: str) -> str:
 
 
 def stack_file_bytes(name: str) -> bytes:
-    """The stack file as it is."""
+    """The bytes of the stack file."""
     return stack_file(name).read_bytes()
 
 
 def _keep(client: DockerClient, saved: Stack, container: Container, place: Place) -> Kept:
-    """One volume. What stops in the middle, because a file was cut short just then, is begun anew."""
+    """Copies one volume. A copy that breaks off, because a file was cut short just then, is begun anew."""
     settings, service = saved.settings, container.service
     name = f"{settings.prefix}-{service}"
     try:
@@ -114,7 +116,7 @@ def _copy(
     container: Container,
     place: Place,
 ) -> tuple[tuple[Stored, ...], float]:
-    """The archives, and the seconds for which the service was held."""
+    """Copies the files of a volume. Returns the archives, and for how many seconds the service was held."""
     at_rest, changed, names = (f"{container.service}.{archive}" for archive in volumes.ARCHIVES)
     first = place.write(at_rest, volumes.at_rest(helper))
     with volumes.still(running, container.still, container.grace_seconds) as held:
@@ -125,7 +127,7 @@ def _copy(
 
 @contextmanager
 def _errors_of_engine(service: str) -> Iterator[None]:
-    """What goes wrong on the way to the engine and back, in one line."""
+    """Turns an error of the engine, or on the way to it, into one line."""
     try:
         yield
     except (ChildProcessError, DockerException, RequestException) as error:
@@ -140,15 +142,19 @@ def restore(
     identity: Annotated[Path | None, typer.Option(envvar="IDENTITY", help="File with the secret key.")] = None,
     replace: Annotated[bool, typer.Option(envvar="REPLACE", help="What the stack has kept since, goes.")] = False,  # noqa: FBT002
 ) -> None:
-    """Deploys the stack with all that the backup has."""
+    """Deploys the stack with all the data of the backup."""
     bring_back(stack, Place(keys.place("FROM", source), identity=identity), replace=replace)
 
 
 def bring_back(name: str, place: Place, *, replace: bool) -> None:
-    """Everything is judged before anything is written or touched."""
+    """Restores the backup at `place` as the stack `name`. Everything is judged before anything is written or touched.
+
+    Raises:
+        ToolchainError: the backup is damaged or does not fit, or the stack has data and `replace` is not set.
+    """
     with Step("the backup is whole") as step:
         found = manifests.read(place)
-        text = _text_of(place, found.stack_file)  # the key opens it
+        text = _text_of(place, found.stack_file)  # proves that the key opens it
         place.must_hold(found.state)
         with _stack_file(name, text) as file:
             settings = load_settings(name, file)
@@ -193,7 +199,7 @@ def _text_of(place: Place, file: Stored) -> bytes:
 
 @contextmanager
 def _stack_file(name: str, text: bytes) -> Iterator[Path]:
-    """The file of the stack, or where there is none that of the backup, not yet at its place."""
+    """Path of the stack's file. If there is none, path of a temporary copy of the backup's."""
     if not NAMES.fullmatch(name) or (paths.REPOSITORY / f"Pulumi.{name}.yaml").exists():
         yield stack_file(name)
         return
@@ -204,7 +210,7 @@ def _stack_file(name: str, text: bytes) -> Iterator[Path]:
 
 
 def _remove_what_no_state_knows(client: DockerClient, prefix: str) -> None:
-    """Containers and network of a stack whose state is lost: they hold its volumes and its names."""
+    """Removes the containers and networks of a stack whose state is lost: they hold its volumes and names."""
     try:
         for container in client.containers.list(all=True, filters={"label": f"{recovery.STACK_LABEL}={prefix}"}):
             note(f"{container.name} is removed: the stack's state does not know it")
@@ -217,8 +223,8 @@ def _remove_what_no_state_knows(client: DockerClient, prefix: str) -> None:
 
 
 def put_back(name: str, wanted: Collection[str], place: Place) -> None:
-    """Gives some services what the backup of this very stack has of them; what uses their volumes is for a deployment to
-    make anew."""
+    """Replaces the data of the services `wanted` by those in a backup of this very stack. Containers that use their
+    volumes are removed, and the next deployment makes them anew."""
     found, saved = manifests.read(place), Stack(name)
     client = engine.connect(saved.settings.docker)
     some = {service: kept for service, kept in found.volumes.items() if service in wanted}
@@ -241,7 +247,7 @@ def _write_stack_file(name: str, text: bytes) -> None:
 
 
 def _fill(client: DockerClient, restored: Stack, found: Manifest, place: Place) -> None:
-    """Volumes by the names under which the deployment will find them."""
+    """Makes and fills the volumes, under the names by which the deployment will find them."""
     busybox, prefix = volume_helper.image(client, restored.settings.image("busybox")), restored.settings.prefix
     for service, kept in found.volumes.items():
         name = f"{prefix}-{service}"
@@ -252,5 +258,5 @@ def _fill(client: DockerClient, restored: Stack, found: Manifest, place: Place) 
                     at_rest, changed, names = (place.read(file) for file in kept.files)
                     volumes.fill(helper, (at_rest, changed, names))
             except BaseException:
-                client.volumes.get(name).remove()  # half a volume would be taken for a whole one
+                client.volumes.get(name).remove()  # an incomplete volume would pass for a whole one
                 raise

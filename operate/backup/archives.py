@@ -1,4 +1,4 @@
-"""What a backup of a volume is made of, read through before any of it is written: nobody knows who has had it meanwhile."""
+"""Reads through the archives of a backup before any of it is written: nobody knows who has had them meanwhile."""
 
 import io
 import posixpath
@@ -13,23 +13,26 @@ from operate.backup.place import DamagedError, Pieces, Place, Stored
 
 _BLOCK = 512
 _FOLDER = "data"
-"""What every path in a backup begins with (`volume.py`)."""
+"""First part of every path in a backup (`volume.py`)."""
 _LONGEST_LIST = 256 * MIB
-"""Of the names of all files: more than a volume of a million files has."""
+"""Limit of the list of all file names: more than a volume with a million files has."""
 _MAPPED = 4096 * MIB
-"""What files may have beside their content: those that Badger maps into memory are longer than what is in them."""
+"""Limit of what files may have beyond their content: files that Badger maps into memory are longer than what is in
+them."""
 
 
 def room(settings: Settings) -> int:
-    """Bytes that a backup may unpack to: twice the disk's budget, for a file may be in both archives of a volume."""
+    """Bytes to which a backup may unpack: twice the disk budget, because a file may be in both archives of a volume,
+    plus `_MAPPED`."""
     return 2 * settings.disk.budget + _MAPPED
 
 
 def must_be_sound(place: Place, kept: Kept, left: int) -> int:
-    """Reads through what is kept of one volume; returns how many of the `left` bytes would remain when it is unpacked.
+    """Reads through the archives of one volume. Returns how many of the `left` bytes remain once they are unpacked.
 
     Raises:
-        DamagedError: an archive is damaged, has what no volume of ours has, leads out of the volume, or is too large.
+        DamagedError: an archive is damaged, has an entry that no volume of ours has, leads out of the volume, or is too
+            large.
     """
     at_rest, changed, names = kept.files
     for file in (at_rest, changed):
@@ -42,7 +45,7 @@ def _judged(place: Place, file: Stored, judge: Callable[[Iterator[bytes], int], 
     try:
         return judge(pieces, left)
     except (_WrongError, tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError) as error:
-        for _ in pieces:  # what was damaged on its way says so itself in the end
+        for _ in pieces:  # read to the end: a file that was damaged on its way raises there
             pass
         raise DamagedError(
             f"{place.address}/{file.name} is not what `make backup` writes: {error}",
@@ -51,7 +54,7 @@ def _judged(place: Place, file: Stored, judge: Callable[[Iterator[bytes], int], 
 
 
 class _WrongError(Exception):
-    """What is in an archive and should not be."""
+    """An archive holds something that it should not."""
 
 
 def _archive(pieces: Iterator[bytes], left: int) -> int:
@@ -60,8 +63,8 @@ def _archive(pieces: Iterator[bytes], left: int) -> int:
         for member in archive:
             if wrong := _wrong(member):
                 raise _WrongError(f"{member.name[:200]!r} {wrong}")
-            archive.members = []  # type: ignore[attr-defined]  # it would keep all of them
-    if source.last.strip(b"\0") or len(source.last) != _BLOCK:  # the library takes a damaged header for the end
+            archive.members = []  # type: ignore[attr-defined]  # tarfile would keep all of them
+    if source.last.strip(b"\0") or len(source.last) != _BLOCK:  # tarfile takes a damaged header for the end
         raise _WrongError("it ends in the middle")
     if any(piece.strip(b"\0") for piece in iter(lambda: source.read(MIB), b"")):
         raise _WrongError("something stands behind its end")
@@ -69,7 +72,7 @@ def _archive(pieces: Iterator[bytes], left: int) -> int:
 
 
 def _wrong(member: tarfile.TarInfo) -> str:
-    """What no volume of ours has; empty for what it may have."""
+    """Why no volume of ours has such an entry; empty if one may have it."""
     if not _inside(member.name):
         return "leads out of the volume"
     if member.issym() and not _inside(
@@ -102,7 +105,7 @@ def _names(pieces: Iterator[bytes], left: int) -> int:
 
 
 def _unpacked(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
-    """What gzip has packed, in pieces of 1 MiB at most."""
+    """Unpacks gzip, in pieces of 1 MiB at most. More than `most` bytes in all are refused."""
     inflate, size, begun = zlib.decompressobj(wbits=31), 0, False
     for piece in pieces:
         while piece:
@@ -126,7 +129,7 @@ def _unpacked(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
 
 
 class _Blocks(io.BufferedReader):
-    """A file that remembers how much was read, and the last block."""
+    """A file that remembers how many bytes were read, and the last block."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         super().__init__(Pieces(pieces), MIB)

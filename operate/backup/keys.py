@@ -1,5 +1,5 @@
-"""What a user names for a backup: the place, the public key, the file with the secret one. None of it is ever repeated when
-it is wrong: somebody may have put a secret where something else belongs."""
+"""What you name for a backup: the place, the public key, the file with the secret key. A wrong value is never repeated,
+because it may be a secret in the wrong place."""
 
 import re
 from contextlib import suppress
@@ -13,16 +13,16 @@ from toolchain.report import ToolchainError
 
 S3 = "s3://"
 _SECRET_KEY = re.compile(r"AGE-?SECRET-?KEY|AGE-?PLUGIN|PRIVATEKEY|OPENSSH-KEY|B3BLBNNZAC1RZXK", re.IGNORECASE)
-"""How secret keys begin, without blanks: of age, of PEM, and of ssh as it is inside PEM."""
+"""How secret keys begin, without blanks: those of age, of PEM, and of ssh inside PEM."""
 
 
 def looks_secret(text: str) -> bool:
-    """Whether a secret key, or a text of several lines, stands where a name belongs."""
+    """Whether a text that should be a name holds a secret key or several lines."""
     return bool(_SECRET_KEY.search(re.sub(r"[\s_]", "", text)) or re.search(r"[\x00-\x1f\x7f]", text.strip()))
 
 
 def place(name: str, address: str) -> str:
-    """The address that was given as `name` (TO, FROM): a folder, or `s3://bucket/path`.
+    """Returns the address that was given as `name` (TO, FROM): a folder, or `s3://bucket/path`.
 
     Raises:
         ToolchainError: it is neither, or holds a secret.
@@ -43,10 +43,10 @@ def place(name: str, address: str) -> str:
 
 
 def recipient(text: str) -> Any:
-    """A public key of age, or of ssh.
+    """The public key in `text`, of age or of ssh.
 
     Raises:
-        ToolchainError: it is none.
+        ToolchainError: it is no public key.
     """
     for kind in (pyrage.x25519.Recipient, pyrage.ssh.Recipient):
         with suppress(pyrage.RecipientError):
@@ -62,7 +62,7 @@ def recipient(text: str) -> Any:
 
 
 def identity(path: Path) -> Any:
-    """A secret key of age, as age-keygen writes it, or of ssh without a passphrase.
+    """The secret key in the file `path`: one of age, as age-keygen writes it, or of ssh without a passphrase.
 
     Raises:
         ToolchainError: there is none in the file.

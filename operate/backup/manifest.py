@@ -1,4 +1,4 @@
-"""What a backup says of itself, written when all else is in place: without it there is no backup."""
+"""The description of a backup. It is written last: without it there is no backup."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,18 +21,20 @@ class _Part(BaseModel):
 
 
 class Kept(_Part):
-    """The volume of one service."""
+    """The copy of one service's volume."""
 
     image: str
-    """What it ran as."""
+    """Reference of the image that the service ran."""
     image_id: str
     seconds_held: float
-    """How long the service was paused or stopped for it."""
+    """Seconds for which the service was paused or stopped for the copy."""
     files: tuple[Stored, Stored, Stored]
-    """Archives: a later one holds newer versions of files. The last one says what was there in the end."""
+    """The three archives (`volume.ARCHIVES`). The second holds newer versions of files than the first. The third lists
+    the files that existed at the end."""
 
     @property
     def bytes(self) -> int:
+        """Sum of the sizes of the archives, as they are stored."""
         return sum(file.bytes for file in self.files)
 
 
@@ -44,35 +46,37 @@ class Manifest(_Part):
     prefix: Name
     environment: Name
     taken: datetime
-    """When the first volume was begun with; each is of a moment of its own."""
+    """When the copy of the first volume began. Each volume is of a moment of its own."""
     log_schema: tuple[dict[str, Any], ...] = ()
-    """Loki's periods, by which the logs of each day are found."""
+    """Loki's periods, which say where the logs of each day are."""
     state: Stored
-    """`pulumi stack export`: its secrets are encrypted by the stack's own passphrase or key."""
+    """The output of `pulumi stack export`. Its secrets are encrypted with the stack's own passphrase or key."""
     stack_file: Stored
     volumes: Mapping[Annotated[str, StringConstraints(pattern=r"^[a-z_]+$")], Kept]
-    """Service → what it kept."""
+    """Service → the copy of its volume."""
 
     @property
     def files(self) -> tuple[Stored, ...]:
+        """All files of the backup, except the manifest itself."""
         return (self.state, self.stack_file, *(file for kept in self.volumes.values() for file in kept.files))
 
     @property
     def age(self) -> str:
+        """Its age in words: `3.2 hours old`."""
         hours = (datetime.now(UTC) - self.taken).total_seconds() / 3600
         return f"{hours:.1f} hours old"
 
 
 def log_schema(settings: Settings) -> tuple[dict[str, Any], ...]:
-    """Loki's periods as `settings` have them."""
+    """Loki's periods (`schema_config.configs`) in `settings`."""
     return tuple(loki.main_file(settings)["schema_config"]["configs"])
 
 
 def read(place: Place) -> Manifest:
-    """The backup at `place`.
+    """The description of the backup at `place`.
 
     Raises:
-        DamagedError: there is none, it was never finished, or this version does not know its format.
+        DamagedError: there is no backup, it was never finished, or this version does not know its format.
     """
     try:
         text = place.clear_text(NAME)
@@ -96,7 +100,11 @@ def read(place: Place) -> Manifest:
 
 
 def must_fit(manifest: Manifest, settings: Settings, *, with_grafana: bool) -> None:
-    """Raises ToolchainError when what `settings` describe could not go on with what is in the backup."""
+    """Checks that the stack of `settings` can go on with the data of the backup.
+
+    Raises:
+        ToolchainError: it cannot. The message lists the reasons.
+    """
     keepers = {container.service for container in services.keepers(settings)} | ({"grafana"} if with_grafana else set())
     problems = [
         f"the backup has what {service} keeps, and the stack runs no {service} with a volume"

@@ -1,5 +1,5 @@
-"""Where a backup lies: a folder, or a bucket of an S3-compatible store. Its files go there as they come, encrypted when
-asked, and are read the same way: none is ever held in memory."""
+"""Where a backup is stored: a folder, or a bucket of an S3-compatible store. Its files are written and read as streams,
+and encrypted if you ask for it: none is ever held in memory."""
 
 import hashlib
 import io
@@ -22,36 +22,37 @@ from operate.backup.keys import S3
 from toolchain.report import ToolchainError
 
 PIECE = 2**20
+"""Bytes that are read or encrypted at a time."""
 SMALL = 16 * PIECE
-"""Bytes of what is read into memory as a whole."""
+"""Limit in bytes for files that are read into memory as a whole."""
 
 
 class Stored(BaseModel):
-    """One file of a backup, as it lies there."""
+    """One file of a backup, as it is stored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9-]+)+$")
-    """Of a file in the folder of the backup, and nowhere else."""
+    """Name of a file in the folder of the backup, and nowhere else."""
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class DamagedError(ToolchainError):
-    """What is there is not what was put there."""
+    """What is stored is not what was written, or cannot be read."""
 
 
 class _NoBucketError(Exception):
-    """The bucket does not exist, or is closed to these credentials."""
+    """The bucket does not exist, or these credentials may not use it."""
 
 
 class Place:
     """A folder with the files of one backup.
 
     Args:
-        address: a path, or `s3://bucket/path`; endpoint and credentials of S3 come as AWS's own tools take them.
-        recipient: a public key that the files are encrypted for; None for not at all.
-        identity: the file with the secret key that opens them.
+        address: a path, or `s3://bucket/path`. Endpoint and credentials of S3 are found as AWS's own tools find them.
+        recipient: a public key for which the files are encrypted; None: they are not.
+        identity: the file with the secret key that decrypts them.
     """
 
     def __init__(self, address: str, *, recipient: str | None = None, identity: Path | None = None) -> None:
@@ -61,14 +62,14 @@ class Place:
 
     @contextmanager
     def made(self) -> Iterator[None]:
-        """An empty folder, for the owner's eyes only. It goes again when what is to be put there does not get whole: what
-        is left of that on a full disk would stay in the way. (A bucket needs no folder, and keeps what it has by then.)
+        """Makes an empty folder that only its owner may read, and removes it if this block fails: half a backup on a
+        full disk would be in the way. (A bucket needs no folder, and keeps what was written to it.)
 
         Raises:
             ToolchainError: the place does not take it.
         """
         if self.address.startswith(S3):
-            with _errors_of(self.address), suppress(ClientError):  # whether the bucket takes files, the first one tells
+            with _errors_of(self.address), suppress(ClientError):  # the first file shows whether the bucket takes files
                 boto3.client("s3").head_bucket(Bucket=self.address.removeprefix(S3).partition("/")[0])
             yield
             return
@@ -81,7 +82,7 @@ class Place:
             raise
 
     def write(self, name: str, pieces: Iterable[bytes]) -> Stored:
-        """One file out of its pieces, whole or not at all.
+        """Writes one file from its pieces, whole or not at all.
 
         Raises:
             ToolchainError: the place does not take it.
@@ -98,16 +99,17 @@ class Place:
                     for piece in source:
                         counted.write(piece)
         except (ToolchainError, pyrage.EncryptError):
-            if failures:  # not the place's, which has only seen them pass
+            if failures:  # an error of the source, not of the place
                 raise failures[0] from None
             raise
         return Stored(name=name, bytes=counted.bytes, sha256=counted.digest.hexdigest())
 
     def read(self, file: Stored) -> Iterator[bytes]:
-        """Its pieces, opened.
+        """Yields the pieces of a file, decrypted.
 
         Raises:
-            DamagedError: it is not what was put there, or the key does not open it.
+            DamagedError: it is not what was written, or the key does not open it.
+            ToolchainError: it is encrypted, and there is no key.
         """
         if not file.name.endswith(".age"):
             yield from self._whole(file)
@@ -117,13 +119,14 @@ class Place:
         yield from self._opened(file)
 
     def must_hold(self, file: Stored) -> None:
-        """Raises DamagedError when the file is missing, cut short, or changed."""
+        """Raises DamagedError if the file is missing, cut short, or changed."""
         for _ in self._whole(file):
             pass
 
     def _whole(self, file: Stored) -> Iterator[bytes]:
-        """Its pieces as they lie there, and DamagedError in the end where they are not those that were put there: also of
-        what was judged before, for the place may be somebody's who changes it between."""
+        """Yields the pieces of a file as they are stored, and raises DamagedError at the end if they are not those that
+        were written. It does so for a file that was judged before too, because somebody else may change it in
+        between."""
         digest, size = hashlib.sha256(), 0
         for piece in self._pieces(file.name):
             digest.update(piece)
@@ -140,10 +143,10 @@ class Place:
             )
 
     def clear_text(self, name: str) -> bytes:
-        """A small file that is never encrypted.
+        """Reads a small file that is never encrypted.
 
         Raises:
-            DamagedError: there is none, the place does not answer, or it is no small file.
+            DamagedError: it is missing or not small, or the place does not answer.
         """
         text = b""
         for piece in self._pieces(name):
@@ -153,7 +156,7 @@ class Place:
         return text
 
     def write_clear_text(self, name: str, text: bytes) -> None:
-        """A small file that is never encrypted; it is there when it is whole."""
+        """Writes a small file that is never encrypted. It appears only once it is whole."""
         with _errors_of(self.address):
             if self.address.startswith(S3):
                 with self._open(name, "wb") as file:
@@ -180,7 +183,8 @@ class Place:
             raise DamagedError(f"{self.address}/{name} cannot be read: {error}") from None
 
     def _opened(self, file: Stored) -> Iterator[bytes]:
-        """The library pushes what it opens; this hands it to who pulls."""
+        """Yields the decrypted pieces of a file. The library writes to a pipe, in a thread; this reads from that
+        pipe."""
         outlet, inlet = os.pipe()
         failures: list[Exception] = []
         source = _noting(self._whole(file), failures)
@@ -191,9 +195,9 @@ class Place:
                     try:
                         pyrage.decrypt_io(io.BufferedReader(Pieces(source), PIECE), opened, [self._identity])
                     finally:
-                        for _ in source:  # what was damaged on its way says so itself in the end
+                        for _ in source:  # read to the end: a file that was damaged on its way raises there
                             pass
-                except Exception as error:  # noqa: BLE001 - raised where the pieces are pulled
+                except Exception as error:  # noqa: BLE001 - raised where the pieces are read
                     failures.append(error)
 
         pusher = threading.Thread(target=push, daemon=True)
@@ -213,7 +217,7 @@ class Place:
 
 @contextmanager
 def _errors_of(address: str) -> Iterator[None]:
-    """What a place says when it does not take a file, in one line."""
+    """Turns the error of a place that does not take a file into one line."""
     try:
         yield
     except (OSError, ClientError, BotoCoreError, _NoBucketError) as error:
@@ -229,7 +233,7 @@ def _noting(pieces: Iterable[bytes], failures: list[Exception]) -> Iterator[byte
 
 
 class _Counted:
-    """Counts and digests what goes through."""
+    """A writer that counts and digests what passes through."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -243,11 +247,11 @@ class _Counted:
         return len(piece)
 
     def flush(self) -> None:
-        """The file is closed in the end."""
+        """Does nothing: the file is flushed when it is closed."""
 
 
 class Pieces(io.RawIOBase):
-    """An iterator of bytes as a file."""
+    """An iterator of bytes, as a file to read."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._source = pieces

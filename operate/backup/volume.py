@@ -1,14 +1,14 @@
-"""Copies of a volume while its service runs, and back, by the Docker API alone.
+"""Copies a volume while its service runs, and fills one from such a copy, by the Docker API alone.
 
-    copy what is at rest ──▶ hold the service ──▶ set aside what has changed ──▶ let it go ──▶ copy that
+    copy files at rest ──▶ hold the service ──▶ set aside changed files ──▶ release it ──▶ copy those
        minutes, gigabytes                          seconds, megabytes
 
-Held, all that the service has written is there to be read: what is copied is as after the process was killed, and better
-than after a power cut. A file counts as changed by its time of change, which nobody can set, and which is always renewed:
-by a write, or, for a file that is mapped into memory, by the first write to a page after the `sync` with which all begins.
+While the service is held, its files are as after a kill of its process, which is better than after a power cut. A file
+counts as changed by its time of change (ctime), which nobody can set, and which is always renewed: by a write, or, for
+a file that is mapped into memory, by the first write to a page after the `sync` with which the copy begins.
 
-All of it is done by a container of busybox on the host of the stack, without network: it has the volume, and reads it as
-root. `tar` there takes no list of files, so several archives are made, and strung together without their ends.
+A container of busybox on the host of the stack does all of it, without network: it has the volume, and reads it as
+root. Its `tar` takes no list of files, so several archives are made, and joined without their ends.
 """
 
 import io
@@ -28,9 +28,11 @@ from operate import interrupts
 from toolchain.report import ToolchainError
 
 MARGIN_SECONDS = 2
-"""Times of change are as fine as the kernel's clock ticks; here whole seconds are compared."""
+"""Times of change are as fine as the ticks of the kernel's clock; the script compares whole seconds."""
 HOLES_FROM_BYTES = 2**20
+"""Size from which a file that is mostly holes waits for the second copy."""
 TRIES = 3
+"""Attempts to copy one volume."""
 
 _COMMON = f"""set -u -o pipefail; cd /
 files() {{ find data ! -type d -exec stat -c '%Z %b %s %n' {{}} + | awk -v began="$(cat /tmp/began)" '
@@ -40,45 +42,48 @@ pack() {{ tr '\\n' '\\0' | xargs -0 -r -n 200 sh -c 'set -o pipefail; tar -c --n
     packed=$?; head -c 1024 /dev/zero && return $packed; }}
 only_vanished() {{ [ -s /tmp/said ] && ! grep -v -e 'No such file or directory$' -e 'error exit delayed' /tmp/said >&2; }}
 """
-"""Whether something went wrong is told by exit codes, for an applet may say what is no error; only what exactly, by words."""
+"""Exit codes tell whether something went wrong, because an applet may print what is no error. Its output only tells
+what went wrong."""
 _AT_REST = f"""{_COMMON} date +%s >/tmp/began && sync || exit
 {{ {{ files 1 | pack; }} 2>/tmp/said || only_vanished; }} | gzip"""
-"""What is gone meanwhile is no loss: the names that count are asked for later. A file that is mostly holes waits for the
-second copy too: by then it may have been cut to its length. `sync` writes back all of the host: not every busybox can be
-told of one volume."""
+"""A file that vanishes meanwhile is no loss: the names that count are listed later. A file that is mostly holes waits
+for the second copy too: by then it may have been cut to its length. `sync` writes back all of the host, because not
+every busybox can sync one volume."""
 _CHANGED = _COMMON + "{ find data -type d && files 0; } | pack >/tmp/changed && find data >/tmp/names"
-"""Compressed later: the service waits."""
+"""It is compressed later, because the service waits."""
 _REMOVE_REST = f"""{_COMMON} gunzip -c /tmp/names.gz >/tmp/names &&
 find data | sort -r | awk 'NR == FNR {{ kept[$0]; next }} !($0 in kept)' /tmp/names - >/tmp/gone &&
 tr '\\n' '\\0' </tmp/gone | xargs -0 -r -n 200 sh -c 'for one; do rmdir "$one" 2>/dev/null || rm -f "$one" || exit; done' rm
 """
 ARCHIVES = ("at-rest.tar.gz", "changed.tar.gz", "names.gz")
+"""Names of the archives of a volume, after the name of its service: `loki.at-rest.tar.gz`."""
 
 
 def at_rest(volume: Container) -> Iterator[bytes]:
-    """What has not just changed, as the pieces of an archive; the service goes on meanwhile."""
+    """Yields an archive of the files that have not just changed, in pieces. The service keeps running."""
     yield from output(volume, ["sh", "-c", _AT_REST], [])
 
 
 def set_aside(volume: Container) -> None:
-    """Keeps in the helper what has changed since, and the names of all that is there."""
+    """Stores in the helper an archive of the files that have changed since, and the names of all files."""
     for _ in output(volume, ["sh", "-c", _CHANGED], []):
         pass
 
 
 def changed(volume: Container) -> Iterator[bytes]:
-    """What was set aside, as the pieces of an archive."""
+    """Yields the archive that `set_aside` stored, compressed, in pieces."""
     yield from output(volume, ["gzip", "-c", "/tmp/changed"], [])  # noqa: S108 - inside the container
 
 
 def names(volume: Container) -> Iterator[bytes]:
-    """What was there in the end: one path a line, compressed."""
+    """Yields the names of all files at the end: one path a line, compressed, in pieces."""
     yield from output(volume, ["gzip", "-c", "/tmp/names"], [])  # noqa: S108 - inside the container
 
 
 @contextmanager
 def still(service: Container | None, how: str, grace_seconds: int) -> Iterator[list[float]]:
-    """Holds the service; the list gets the seconds for which it was. One that does not run, or is gone, is left so."""
+    """Pauses or stops the service (`how`) for this block. The list gets the seconds for which it was held. A service
+    that does not run, or is gone, is left alone."""
     held: list[float] = []
     if service:
         service.reload()
@@ -95,7 +100,7 @@ def still(service: Container | None, how: str, grace_seconds: int) -> Iterator[l
             elif status == "running":
                 _pause(service)
         yield held
-    finally:  # also of a pause that an earlier backup was killed in
+    finally:  # also after a pause in which an earlier backup was killed
         with interrupts.put_off():
             service.reload()
             if service.status == "paused":
@@ -107,7 +112,8 @@ def still(service: Container | None, how: str, grace_seconds: int) -> Iterator[l
 
 @retry(retry=retry_if_exception_type(APIError), stop=stop_after_attempt(5), wait=wait_fixed(0.5), reraise=True)
 def _pause(service: Container) -> None:
-    """While a process begins in the container, runc may be "unable to freeze" it (with cgroups v1, on a busy host)."""
+    """Pauses the service, with up to 5 tries: while a process begins in the container, runc may be "unable to freeze"
+    it (with cgroups v1, on a busy host)."""
     service.pause()
 
 
@@ -121,11 +127,11 @@ def exists(client: DockerClient, volume: str) -> bool:
 
 
 def fill(volume: Container, archives: tuple[Iterator[bytes], Iterator[bytes], Iterator[bytes]]) -> None:
-    """Puts the archives into an empty volume, and removes what was gone in the end.
+    """Unpacks the archives into an empty volume, and removes the files that were gone at the end.
 
     Raises:
         ToolchainError: the engine does not take them.
-        ChildProcessError: what is to go does not.
+        ChildProcessError: a file cannot be removed.
     """
     at_rest, changed, names = archives
     _put(volume, "/", at_rest)
