@@ -19,12 +19,7 @@ Shape = str | list["Shape"] | dict[str, "Shape"]
 Example: `Optional[Input[Sequence[str]]]` → `["list", "string"]`.
 """
 
-_SCALARS = {
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "string",
-}  # in this order: bool is an int too
+_SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string"}  # in this order: bool is an int too
 
 
 def differences(schema: dict[str, Any], package: ModuleType, left_out: set[str]) -> list[str]:
