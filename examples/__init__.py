@@ -1,1 +1,1 @@
-"""What users copy from."""
+"""Examples for users to copy from."""

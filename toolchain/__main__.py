@@ -1,4 +1,4 @@
-"""python -m toolchain: what this machine needs to deploy."""
+"""python -m toolchain: prepare this machine for deployments."""
 
 import typer
 
@@ -12,18 +12,18 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.callback()
 def main() -> None:
-    """Make this machine able to deploy."""
+    """Prepare this machine for deployments."""
 
 
 @app.command()
 def engine() -> None:
-    """A running Docker engine."""
+    """Make sure that a Docker engine runs."""
     docker_engine.ensure()
 
 
 @app.command()
 def images() -> None:
-    """Builds of the service images that cannot be pulled."""
+    """Build the service images that cannot be pulled."""
     for service, reference in service_images.local_images().items():
         typer.echo(f"{service}: {reference}")
 

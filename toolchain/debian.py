@@ -1,4 +1,4 @@
-"""Debian and Ubuntu packages: installed on this machine, or only unpacked."""
+"""Debian and Ubuntu packages: install them on this machine, or only unpack them."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from toolchain.report import CommandError, ToolchainError, run
 
 
 def as_root(*command: str) -> list[str]:
-    """The command, with sudo where this process is not root."""
+    """Return the command, with sudo in front if this process is not root."""
     if os.geteuid() == 0:
         return list(command)
     if not shutil.which("sudo"):
@@ -21,13 +21,17 @@ def as_root(*command: str) -> list[str]:
 
 
 def install(*packages: str) -> None:
-    """Install distribution packages; refreshes the package lists once if one is not found in them."""
+    """Install distribution packages. If apt does not find one, refresh the package lists and try once more.
+
+    Raises:
+        ToolchainError: the packages cannot be installed.
+    """
     if not shutil.which("apt-get"):
         raise ToolchainError(
             f"missing on this machine: {', '.join(packages)}",
             fix="this is no Debian or Ubuntu: install them with the machine's own package manager, then run again",
         )
-    # env, not the environment: sudo does not pass it on.
+    # sudo does not pass the environment on, so `env` sets it.
     line = as_root(
         "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", *packages
     )
@@ -39,7 +43,8 @@ def install(*packages: str) -> None:
 
 
 def release() -> str:
-    """Which distribution the packages come from: their versions are its own."""
+    """The distribution and processor that packages are for, such as `debian 12 x86_64`. Part of every cache key of what
+    is made from packages, because their versions differ by release."""
     try:
         facts = platform.freedesktop_os_release()
     except OSError:
@@ -48,7 +53,11 @@ def release() -> str:
 
 
 def newest(prefix: str) -> str:
-    """The package with the highest number after `prefix`, in this release of the distribution."""
+    """The package in this release whose number after `prefix` is highest: `python3.` → `python3.11`.
+
+    Raises:
+        ToolchainError: the package lists have none.
+    """
     found = run(["apt-cache", "search", "--names-only", f"^{prefix}[0-9]+$"], log="apt-search").split("\n")
     names = [line.split()[0] for line in found if line]
     if not names:
@@ -57,7 +66,11 @@ def newest(prefix: str) -> str:
 
 
 def unpack(packages: Sequence[str], folder: Path) -> None:
-    """Unpack packages and the libraries that they depend on, without installing anything."""
+    """Unpack packages and the libraries that they depend on into `folder`, without installing anything.
+
+    Raises:
+        ToolchainError: this is not Debian or Ubuntu, or a package cannot be downloaded.
+    """
     if not shutil.which("apt-get"):
         raise ToolchainError(
             f"the packages {', '.join(packages)} are needed, and this is no Debian or Ubuntu",
@@ -65,7 +78,7 @@ def unpack(packages: Sequence[str], folder: Path) -> None:
         )
     wanted = sorted({*packages, *_libraries(packages)})
     with tempfile.TemporaryDirectory() as downloads:
-        # As root, apt would download as another user, who may not write here.
+        # As root, apt would download as another user, who may not write to this folder.
         download = ["apt-get", "-o", "APT::Sandbox::User=root", "download", *wanted]
         try:
             run(download, cwd=Path(downloads), log="apt-download")
@@ -77,16 +90,16 @@ def unpack(packages: Sequence[str], folder: Path) -> None:
 
 
 def _libraries(packages: Sequence[str]) -> list[str]:
-    """All library packages that these depend on, directly or not."""
+    """All library packages that these depend on, directly or indirectly."""
     kinds = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"]
     tree = run(["apt-cache", "depends", "--recurse", *(f"--no-{kind}" for kind in kinds), *packages], log="apt-depends")
     return [line for line in tree.splitlines() if line.startswith("lib") and ":" not in line]
 
 
 def shared_objects(root: Path, *binaries: Path) -> dict[str, Path]:
-    """Path in an image → file below `root`, for the loader and all libraries of dynamically linked binaries.
+    """Path in an image → file below `root`, for the loader and the libraries of dynamically linked binaries.
 
-    The loader of the packages itself is asked, so that nothing of this machine's own libraries gets in.
+    The packages' own loader resolves them, so that none of this machine's libraries get in.
     """
     loaders = [path for path in root.rglob("ld-linux*.so.*") if path.is_file() and not path.is_symlink()]
     if not loaders:
@@ -106,8 +119,8 @@ def shared_objects(root: Path, *binaries: Path) -> dict[str, Path]:
             name, arrow, target = line.strip().partition(" => ")
             path = Path(target.split(" (")[0])
             if arrow and name.startswith("/"):
-                found[name] = loaders[0]  # the path at which the kernel looks for the loader
+                found[name] = loaders[0]  # where the kernel looks for the loader
             elif arrow and path.is_file():
-                # One of the few folders that the loader searches without a configuration.
+                # The loader searches this folder without any configuration.
                 found[f"/lib/{loaders[0].parent.name}/{name}"] = path
     return found

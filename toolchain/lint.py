@@ -1,4 +1,4 @@
-"""What `make lint` runs: the style and the types of everything that is written here."""
+"""The checks of `make lint`: style and types of everything in this repository."""
 
 import functools
 import platform
@@ -17,13 +17,17 @@ MODULES = {
     **{IMAGES / name: "netgo" for name in ("cadvisor", "otel_collector", "alloy", "alertmanager")},
     SHOP: "netgo",
 }
-"""Go that is written here → build tags."""
+"""Folder of Go sources of our own → build tags."""
 ACTIONLINT = Path(__file__).with_name("actionlint")
 ACTIONLINT_PACKAGE = "github.com/rhysd/actionlint/cmd/actionlint"
 
 
 def lint() -> None:
-    """Run all checks, and fail after the last if one of them did."""
+    """Run all checks, then fail if one of them failed.
+
+    Raises:
+        ToolchainError: a check failed.
+    """
     failed = [name for name, command in _python_checks().items() if not _passes(name, command)]
     scripts = sorted(
         str(path) for path in (*REPOSITORY.glob("*/*.sh"), *IMAGES.glob("*/*.sh"), REPOSITORY / ".ci" / "run")
@@ -33,7 +37,7 @@ def lint() -> None:
         script.name for script in sorted(SHOP.glob("*/*.js"))
         if not _passes(f"node --check {script.name}", [str(nodejs.binary()), "--check", str(script)])
     ]  # fmt: skip
-    # Without the linters that it would find on one machine and not on another.
+    # Without shellcheck and pyflakes: some machines have them, others do not.
     if not _passes("actionlint", [str(_actionlint()), "-shellcheck=", "-pyflakes="]):
         failed.append("actionlint")
     if failed:
@@ -41,12 +45,12 @@ def lint() -> None:
             f"lint: {', '.join(failed)}", fix="see above; `ruff check --fix` and `ruff format` mend most"
         )
     for module, tags in MODULES.items():
-        # Compiling what they import takes minutes the first time: once for each state of the sources.
+        # The first vet takes minutes, to compile dependencies. So it runs once for each state of the sources.
         store.product(f"vet-{module.name}", store.content_key(module), functools.partial(_vet, module, tags))
 
 
 def _actionlint() -> Path:
-    """A linter of the workflows, built from Go modules."""
+    """Path of the linter for workflows. It is built from Go modules."""
     go = golang.toolchain()
 
     def build(folder: Path) -> None:

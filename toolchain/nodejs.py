@@ -1,4 +1,4 @@
-"""Node.js and npm, out of the package that PyPI carries."""
+"""Node.js and npm, from the package on PyPI."""
 
 import platform
 import shutil
@@ -12,12 +12,13 @@ PINNED = Path(__file__).with_name("nodejs.txt")
 
 
 def binary() -> Path:
-    """`node`."""
+    """Path of `node`."""
     return _toolchain() / "bin" / "node"
 
 
 def install_modules(manifest: Path, into: Path) -> None:
-    """`node_modules` of the `package.json` and `package-lock.json` in the folder `manifest`, without running any script."""
+    """Install `node_modules` into the folder `into`, without running any script. The folder `manifest` has the
+    `package.json` and `package-lock.json`."""
     for name in ("package.json", "package-lock.json"):
         shutil.copy(manifest / name, into)
     npm = _toolchain() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

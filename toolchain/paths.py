@@ -1,4 +1,4 @@
-"""Where the tool chain keeps things outside the checkout, so that a fresh clone on a known machine is warm."""
+"""Folders of the tool chain outside the checkout. With them, a fresh clone on a known machine starts fast."""
 
 import os
 from pathlib import Path
@@ -13,14 +13,15 @@ def _base(variable: str, default: str) -> Path:
 
 
 def cache_dir() -> Path:
-    """Everything in here can be made again: deleting it costs time only."""
+    """Folder for everything that can be made again. Deleting it costs only time."""
     path = _base("XDG_CACHE_HOME", ".cache")
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def state_dir() -> Path:
-    """What cannot be made again (the dev stack's state and passphrase) and logs; for the owner's eyes only."""
+    """Folder for logs and for what cannot be made again: the dev stack's state and passphrase. Only the owner can read
+    it."""
     path = _base("XDG_STATE_HOME", ".local/state")
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.chmod(0o700)
@@ -28,19 +29,19 @@ def state_dir() -> Path:
 
 
 def log_file(name: str) -> Path:
-    """The full output of the last run of the step `name`."""
+    """Path of the log with the full output of the last run of the step `name`."""
     folder = state_dir() / "logs"
     folder.mkdir(exist_ok=True)
     return folder / f"{name}.log"
 
 
 def backend_url() -> str:
-    """The file backend that holds the local stacks."""
+    """URL of the file backend that holds the local stacks."""
     folder = state_dir() / "backend"
     folder.mkdir(exist_ok=True, mode=0o700)
     return folder.as_uri()
 
 
 def passphrase_file() -> Path:
-    """Encrypts the secrets of the local stacks; stack.py generates it once, with mode 0600."""
+    """File with the passphrase for the secrets of the local stacks. stack.py generates it once, with mode 0600."""
     return state_dir() / "passphrase"

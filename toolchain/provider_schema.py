@@ -1,7 +1,7 @@
-"""Does a provider that was built here speak the language of its published Python package?
+"""Compares the schema of a provider that was built here with its published Python package.
 
-The package is the reference: a program that uses it sends exactly these names and types. What the provider's schema
-says is compared with what the package's classes say, for every resource and every function.
+The package is the reference: a program that uses it sends exactly these names and types. The comparison covers every
+resource and every function.
 """
 
 import collections.abc
@@ -14,13 +14,17 @@ import pulumi
 from pulumi import _types as sdk
 
 Shape = str | list["Shape"] | dict[str, "Shape"]
-"""A type, whatever language it was written in: a scalar's name, [kind, item], or {property: shape}."""
+"""A type, independent of the language: a scalar's name, [kind, item], or {property: shape}.
 
-_SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string"}  # in this order: a bool is an int too
+Example: `Optional[Input[Sequence[str]]]` → `["list", "string"]`.
+"""
+
+_SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string"}  # in this order: bool is an int too
 
 
 def differences(schema: dict[str, Any], package: ModuleType, left_out: set[str]) -> list[str]:
-    """One line per difference; `left_out` names resources, functions and properties that are known to be missing."""
+    """Return one line per difference. `left_out` names resources, functions and properties that are known to be
+    missing."""
     found: list[str] = []
     for token, resource in _resources(package):
         if token in left_out:
@@ -122,7 +126,7 @@ def _of_type(schema: dict[str, Any], declared: dict[str, Any]) -> Shape:
 
 def _compare(where: str, ours: Shape, theirs: Shape, left_out: set[str]) -> list[str]:
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        # The engine gives every resource an id; upstream declares it here and there.
+        # The engine gives every resource an id; upstream declares it only for some.
         found = [f"{where}: {name} is not in the package" for name in sorted(ours.keys() - theirs.keys() - {"id"})]
         found += [f"{where}: {name} is missing" for name in sorted(theirs.keys() - ours.keys() - left_out)]
         for name in sorted(ours.keys() & theirs.keys()):

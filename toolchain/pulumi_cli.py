@@ -1,7 +1,7 @@
 """The Pulumi CLI with its Python language host and the docker and command providers.
 
-In this order: the official ones that this machine has, the official downloads, builds from Go modules. The three are
-never mixed, and what is built here is kept away from the user's own Pulumi home.
+The first set that is complete is used: the official one on this machine, the official downloads, or a build from Go
+modules. The three are never mixed. Builds have their own Pulumi home, apart from the user's.
 """
 
 import functools
@@ -26,7 +26,8 @@ from toolchain import golang, reach, store
 from toolchain.report import Step, ToolchainError, note, run
 
 VERSION = "3.256.0"
-"""Of the Python package too: pyproject.toml, pulumi/go.mod, pulumi.txt and this line move together."""
+"""Version of the CLI and of the Python package: pyproject.toml, pulumi/go.mod, pulumi.txt and this line change
+together."""
 PROVIDERS = {"docker": "5.2.0", "command": "1.2.1"}
 LANGUAGE_HOST = "pulumi-language-python"
 
@@ -42,11 +43,11 @@ RELEASES = f"https://github.com/pulumi/pulumi/releases/download/v{VERSION}"
 PLUGINS = "https://get.pulumi.com/releases/plugins"
 MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 OF_PLUGINS = {"x64": "amd64", "arm64": "arm64"}
-"""Name of a processor in an archive of the CLI → the one in an archive of a plugin."""
+"""Name of a processor in an archive of the CLI → its name in an archive of a plugin."""
 PASSING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
-"""Answers that another try may change, as all from 500 on."""
+"""HTTP statuses that may change if you try again. So may all from 500 on."""
 
-# What of the published packages a build from here lacks.
+# What a build from here lacks, compared with the published packages.
 LEFT_OUT = {
     "docker": {"docker:index/image:Image"},
     "command": {"command:local:run", "assetPaths", "archivePaths", "assets", "archive"},
@@ -54,8 +55,9 @@ LEFT_OUT = {
 
 
 GARBAGE = {"GOGC": "400", "GOMEMLIMIT": "256MiB"}
-"""How seldom the CLI and its providers, which live for seconds, collect garbage. At Go's default (100) that takes a sixth of the CPU
-of a `make up` that changes nothing: 46 and 42 s of all its processes, 39 and 37 s with 800, taken in turn."""
+"""Makes Go collect garbage less often in the CLI and its providers, which run for seconds. At Go's default (GOGC=100)
+it takes a sixth of the CPU of a `make up` that changes nothing: all its processes take 46 and 42 s, and 39 and 37 s
+with 800, measured in turn."""
 
 
 @dataclass(frozen=True)
@@ -71,29 +73,34 @@ class Pulumi:
         return self.binaries / "pulumi"
 
     def environment(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """For every process that runs Pulumi: which engine is meant, the settings say alone."""
+        """Environment for every process that runs Pulumi. It has no variables that name an engine: only the settings
+        do."""
         base = os.environ if base is None else base
         env = GARBAGE | {key: value for key, value in base.items() if key not in VARIABLES}
         env |= {"PATH": f"{self.binaries}{os.pathsep}{base.get('PATH', '')}", "PULUMI_SKIP_UPDATE_CHECK": "true"}
         if self.home:
-            if credentials_file(base).exists():  # of `pulumi login`, which is not of this build
+            if credentials_file(base).exists():  # logins of `pulumi login`, kept in the user's own home
                 env["PULUMI_CREDENTIALS_PATH"] = str(credentials_file(base).parent)
             env["PULUMI_HOME"] = str(self.home)
         env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = (
-            "true"  # what it fetches by itself nobody compares with anything
+            "true"  # Pulumi would fetch plugins without comparing their hashes
         )
         return env
 
 
 def credentials_file(environment: Mapping[str, str]) -> Path:
-    """Where `pulumi login` keeps its logins."""
+    """The file in which `pulumi login` keeps its logins."""
     folder = environment.get("PULUMI_CREDENTIALS_PATH") or environment.get("PULUMI_HOME")
     return Path(folder or Path.home() / ".pulumi") / "credentials.json"
 
 
 @functools.cache
 def ensure() -> Pulumi:
-    """Pulumi in exactly this version, with its providers."""
+    """Return Pulumi in exactly this version, with its providers. Downloads or builds it if needed.
+
+    Raises:
+        ToolchainError: a download fails for now, has another hash, or the build fails.
+    """
     with Step("Pulumi") as step:
         official = _on_path() or _downloaded()
         if official and not _missing_plugins():
@@ -111,7 +118,7 @@ def ensure() -> Pulumi:
 
 
 def _downloads(official: Pulumi | None) -> dict[str, str]:
-    """All that would be fetched to complete the official set: archive → its URL."""
+    """The downloads that complete the official set: archive → its URL."""
     plugins = {archive: f"{PLUGINS}/{archive}" for archive in map(_plugin_archive, _missing_plugins())}
     return plugins if official else {(archive := _archive()): f"{RELEASES}/{archive}", **plugins}
 
@@ -123,7 +130,7 @@ def _plugin_archive(name: str) -> str:
 
 
 def _unpinned(archives: Iterable[str]) -> str:
-    """Which of the archives nobody could judge; empty for none."""
+    """Why the archives cannot be checked: one has no hash. Empty if all have one."""
     missing = sorted(set(archives) - pinned().keys())
     return f"{PINNED.name} has no hash of {missing[0]}" if missing else ""
 
@@ -136,11 +143,11 @@ def pinned() -> dict[str, str]:
 
 
 def _unreachable(urls: Sequence[str]) -> str:
-    """Why the official set cannot be had from here; empty where it can be.
+    """Why the official set is not available from here; empty if it is.
 
     Raises:
-        ToolchainError: a place has answered that it cannot serve now. To build for minutes, and to change from one set to the
-            other from run to run, would be no answer to that.
+        ToolchainError: a server answers that it cannot serve now. A build would take minutes, and runs would alternate
+            between two sets.
     """
     answers: dict[str, int] = {}
 
@@ -174,7 +181,7 @@ def _on_path() -> Pulumi | None:
         check=False,
         env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
     )
-    exact = answer.stdout.strip() == f"v{VERSION}"  # a build from here says it without the v
+    exact = answer.stdout.strip() == f"v{VERSION}"  # a build from here prints it without the v
     host = shutil.which(LANGUAGE_HOST) or (folder / LANGUAGE_HOST).exists()
     return Pulumi(Path(found).parent, official=True) if exact and host else None
 
@@ -189,7 +196,7 @@ def _missing_plugins() -> list[str]:
 
 
 def _complete(official: Pulumi | None) -> Pulumi:
-    """Download what is missing of the official set."""
+    """Download what is missing from the official set."""
     if official is None:
         folder = store.product("pulumi-official", _download_key(), _download)
         official = Pulumi(folder / "pulumi", official=True)
@@ -223,17 +230,17 @@ def _archive() -> str:
 def _download(folder: Path) -> None:
     path = _fetched(_archive(), RELEASES, folder)
     with tarfile.open(path) as tar:
-        # Unknown before Python 3.11.4 (Debian 12 has 3.11.2), where it changes nothing: the hash is right in any case.
+        # `tarfile` has no filters before Python 3.11.4 (Debian 12 has 3.11.2). They are not needed: the hash matches.
         tar.extraction_filter = getattr(tarfile, "data_filter", None)
         tar.extractall(folder)  # noqa: S202
     path.unlink()
 
 
 def _fetched(archive: str, place: str, folder: Path) -> Path:
-    """The archive in `folder`, which gets nothing else than what its hash in this repository says.
+    """Download an archive into `folder`. Only an archive with the pinned hash is written.
 
     Raises:
-        ToolchainError: it does not come, is another one, or has no hash here.
+        ToolchainError: the download fails, has another hash, or no hash is pinned.
     """
     if problem := _unpinned([archive]):
         raise ToolchainError(problem, fix=f"put Pulumi {VERSION} and its plugins on this machine by hand")
@@ -286,8 +293,12 @@ def _built() -> Pulumi:
 
 
 def _check(pulumi: Pulumi) -> None:
-    """Refuse a build whose providers disagree with their Python packages: it would fail in the middle of a deployment."""
-    # Only a build needs them, and they take half a second to import.
+    """Refuse a build whose providers differ from their Python packages: it would fail in the middle of a deployment.
+
+    Raises:
+        ToolchainError: a provider differs.
+    """
+    # Imported here because only a build needs it, and the import takes half a second.
     from toolchain import provider_schema  # noqa: PLC0415
 
     packages = {"docker": "pulumi_docker", "command": "pulumi_command.local"}

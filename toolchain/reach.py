@@ -1,4 +1,4 @@
-"""Which makers' downloads can be reached from here, decided in seconds."""
+"""Finds out in seconds which download sites can be reached from here."""
 
 import json
 import threading
@@ -11,13 +11,17 @@ import requests
 from toolchain.paths import cache_dir
 
 SECONDS = 4
-# A network that swallows packets seldom changes: do not spend the seconds again on every run.
+# A network that drops packets seldom changes: do not wait again on every run.
 REMEMBER_SECONDS = 3600
 SLOW_SECONDS = 1
 
 
 def silent(probes: Mapping[str, Callable[[], bool]]) -> set[str]:
-    """The names of the places that do not answer; one that took long to say so is not asked again for an hour."""
+    """Return the names of the sites that do not answer. One that took longer than `SLOW_SECONDS` is not tried again for
+    an hour.
+
+    `probes`: name → function that returns whether the site answers.
+    """
     known = probes.keys() & _remembered().keys()
     asked = probes.keys() - known
     refused: set[str] = set()
@@ -30,7 +34,7 @@ def silent(probes: Mapping[str, Callable[[], bool]]) -> set[str]:
         elif time.monotonic() - start < SLOW_SECONDS:
             refused.add(name)
 
-    # Threads, because a name server that drops packets holds a look-up longer than any timeout of a client.
+    # Threads, because a name server that drops packets delays a lookup longer than any client timeout.
     threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in asked]
     for thread in threads:
         thread.start()
@@ -44,9 +48,9 @@ def silent(probes: Mapping[str, Callable[[], bool]]) -> set[str]:
 
 
 def status(url: str) -> int:
-    """The HTTP status with which a download from there begins; 0 where nobody answers.
+    """The HTTP status with which a download starts; 0 if the server does not answer.
 
-    It is begun, not asked for by HEAD: a signed address of a download may refuse that.
+    It is a GET, not a HEAD: a signed download URL may refuse HEAD.
     """
     try:
         with requests.get(url, timeout=SECONDS, stream=True) as answer:
@@ -56,7 +60,7 @@ def status(url: str) -> int:
 
 
 def _remembered() -> dict[str, float]:
-    """What was silent lately → since when."""
+    """Site that did not answer lately → time of that, in seconds since 1970."""
     try:
         silences: dict[str, float] = json.loads(_memory().read_text())
     except (FileNotFoundError, ValueError):

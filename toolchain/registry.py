@@ -1,4 +1,4 @@
-"""An image registry on the loopback interface, for tests: what a user behind a closed network would have as a mirror."""
+"""An image registry on the loopback interface, for tests: the mirror of a user behind a closed network."""
 
 import re
 import subprocess
@@ -19,19 +19,23 @@ PACKAGE = "docker-registry"
 START_SECONDS = 20
 LOGIN = {"username": "me", "password": "only-for-tests"}
 HTPASSWD = "me:$2b$05$2VVCtpsKXbdnDmyW/HDCF.dT7Q5vodumuSM.apFgLU92awGDi9XOS\n"
-"""The same, as `htpasswd -B` writes it."""
+"""`LOGIN`, as `htpasswd -B` writes it."""
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry that runs."""
+    """A running registry."""
 
     address: str
-    """host:port. The engine speaks plain HTTP with a registry on its own loopback interface."""
+    """host:port. The engine uses plain HTTP for a registry on its own loopback interface."""
 
     def push(self, client: docker.DockerClient, image: str, repository: str, tag: str) -> str:
-        """Put an image of the engine under `repository`:`tag`, and return its digest."""
+        """Push an image of the engine as `repository`:`tag`. Returns its digest.
+
+        Raises:
+            ToolchainError: the push fails.
+        """
         name = f"{self.address}/{repository}"
         try:
             client.images.get(image).tag(name, tag)
@@ -49,7 +53,7 @@ class Registry:
 
 @contextmanager
 def running(*, closed: bool = False) -> Iterator[Registry]:
-    """An empty registry on a free port, gone with all its images at the end; a closed one wants `LOGIN`."""
+    """An empty registry on a free port. It is removed with all its images at the end. A closed one needs `LOGIN`."""
     key = store.content_key(debian.release(), PACKAGE)
     binary = store.product(PACKAGE, key, _unpack) / "usr" / "bin" / "docker-registry"
     with tempfile.TemporaryDirectory(prefix="registry-") as folder:
@@ -72,7 +76,7 @@ def running(*, closed: bool = False) -> Iterator[Registry]:
 
 
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
-    """The free port that it found, as its log tells."""
+    """The free port that the registry chose, read from its log."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if found := LISTENING.search(log.read_text(errors="replace")):

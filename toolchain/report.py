@@ -22,7 +22,7 @@ HEARTBEAT_SECONDS = 30
 
 
 class ToolchainError(Exception):
-    """A failure that was foreseen: says what went wrong and what to do, and is shown without a traceback."""
+    """A foreseen failure. It says what went wrong and what to do, and is shown without a traceback."""
 
     def __init__(self, message: str, *, fix: str = "") -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class ToolchainError(Exception):
 
 
 class CommandError(ToolchainError):
-    """A command failed: its line, the end of its output, and where the rest is."""
+    """A command failed. The message has the command line, the end of its output, and the path of the full output."""
 
     def __init__(self, command: Sequence[str], code: int, log: Path, *, fix: str = "") -> None:
         self.output = log.read_text(errors="replace") if log.exists() else ""
@@ -44,7 +44,7 @@ class CommandError(ToolchainError):
 
 
 class Step:
-    """One line of progress. On a terminal a spinner; elsewhere a sign of life every half minute, for CI logs."""
+    """One line of progress: a spinner on a terminal; elsewhere a line every half minute, for CI logs."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -83,7 +83,7 @@ class Step:
 
 
 def note(text: str) -> None:
-    """A line that the user should know but need not act on."""
+    """Print a line that the user should know, but need not act on."""
     console.print(f"[yellow]![/] {escape(text)}")
 
 
@@ -95,7 +95,12 @@ def run(
     env: Mapping[str, str] | None = None,
     fix: str = "",
 ) -> str:
-    """Run a command whose output goes to the log `log`, and return that output."""
+    """Run a command, write its output to the log `log`, and return that output.
+
+    Raises:
+        CommandError: the command fails.
+        ToolchainError: the command does not exist.
+    """
     line = [str(part) for part in command]
     path = log_file(log)
     with path.open("w") as out:
@@ -110,7 +115,7 @@ def run(
 
 @contextlib.contextmanager
 def readable_errors() -> Iterator[None]:
-    """End the process with exit code 1 and the message of a foreseen failure."""
+    """On a foreseen failure, show its message and end the process with exit code 1."""
     try:
         yield
     except ToolchainError as error:

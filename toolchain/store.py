@@ -1,7 +1,7 @@
-"""Build products outside the checkout, each under a key of all that it is made from.
+"""Build products outside the checkout, each under a key made from all its inputs.
 
-A product is either whole or not there: it is built in a temporary folder and renamed into place. One lock per product
-keeps two runs from doing the same work twice.
+A product is either complete or not there: it is built in a temporary folder and renamed. A lock per product keeps two
+runs from doing the same work twice.
 """
 
 import fcntl
@@ -19,7 +19,8 @@ KEY_LENGTH = 12
 
 
 def content_key(*parts: str | Path) -> str:
-    """A short hash of texts, files and folders; a path's own location is not part of it."""
+    """A hash of texts, files and folders, in `KEY_LENGTH` hexadecimal digits. Where a file or folder is does not change
+    it."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):
@@ -33,7 +34,7 @@ def content_key(*parts: str | Path) -> str:
 
 
 def _add(digest: "hashlib._Hash", name: str, content: bytes) -> None:
-    # Lengths keep ("ab", "c") and ("a", "bc") apart.
+    # Lengths distinguish ("ab", "c") from ("a", "bc").
     digest.update(f"{len(name)} {len(content)} {name}".encode())
     digest.update(content)
 
@@ -43,15 +44,15 @@ def product_path(name: str, key: str) -> Path:
 
 
 def product(name: str, key: str, build: Callable[[Path], None]) -> Path:
-    """The folder of the product; `build` fills an empty one if it is not there yet."""
+    """Return the folder of the product. If it does not exist, `build` fills an empty one."""
     path = product_path(name, key)
     if path.is_dir():
         return path
     with lock(name):
-        if path.is_dir():  # another run was faster
+        if path.is_dir():  # another run has built it
             return path
         path.parent.mkdir(exist_ok=True)
-        for leftover in path.parent.glob(f".{name}-*"):  # of a run that was killed: the lock is ours
+        for leftover in path.parent.glob(f".{name}-*"):  # left by a killed run: this process holds the lock
             shutil.rmtree(leftover)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=path.parent))
         try:
@@ -65,7 +66,7 @@ def product(name: str, key: str, build: Callable[[Path], None]) -> Path:
 
 @contextmanager
 def lock(name: str) -> Iterator[None]:
-    """Held by one process at a time; the kernel lets go of it when that process dies."""
+    """Hold a lock that only one process can hold. The kernel releases it when the process dies."""
     folder = cache_dir() / "locks"
     folder.mkdir(exist_ok=True)
     handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)

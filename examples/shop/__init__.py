@@ -1,1 +1,1 @@
-"""A small application that looks like the users' own."""
+"""A small application that looks like a user's own."""

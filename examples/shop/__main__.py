@@ -1,4 +1,4 @@
-"""The shop, beside a stack of this project: what users would write for services of their own."""
+"""The shop, deployed beside a stack of this project. It shows what you would write for services of your own."""
 
 import json
 import os
@@ -11,9 +11,9 @@ import pulumi_docker as docker
 
 HERE = Path(__file__).parent
 PORT = 8000
-PASSWORD_FILE = "/run/database_password"  # noqa: S105 - where it is
+PASSWORD_FILE = "/run/database_password"  # noqa: S105 - a path, not a password
 
-# The language host interrupts the program when a resource fails: a traceback would hide why it did.
+# The language host interrupts the program when a resource fails: a traceback would hide the reason.
 signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
 
 config = pulumi.Config()
@@ -21,7 +21,7 @@ reached = config.require_object("docker")
 engine = docker.Provider(
     "engine",
     host=reached["host"],
-    context="",  # else DOCKER_CONTEXT would overrule the host
+    context="",  # otherwise DOCKER_CONTEXT would overrule the host
     cert_path=str(Path(reached["certificates"]).expanduser()) if "certificates" in reached else None,
     ssh_opts=reached.get("ssh_options"),
 )
@@ -32,8 +32,8 @@ address, port = config.require("listen").rsplit(":", 1)
 TELEMETRY = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": config.require("otlp"),
     "OTEL_RESOURCE_ATTRIBUTES": f"service.namespace=shop,deployment.environment.name={pulumi.get_stack()}",
-    "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",  # the present names of attributes, where older ones are the default
-    "OTEL_TRACES_SAMPLER": "parentbased_always_on",  # the collector decides what is kept
+    "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",  # current attribute names, where the default is older ones
+    "OTEL_TRACES_SAMPLER": "parentbased_always_on",  # the collector decides which traces to keep
     "SHOP_FAULTS": "on" if config.require_bool("faults") else "off",
 }
 DATABASE = {"DATABASE_URL": "postgresql://postgres@postgres/postgres", "DATABASE_PASSWORD_FILE": PASSWORD_FILE}
@@ -51,14 +51,14 @@ def container(
     command: Sequence[str] = (),
     after: Sequence[pulumi.Resource] = (),
 ) -> docker.Container:
-    """A container called `<prefix>-<name>`, which the others reach as `name`. `memory` in MiB."""
+    """A container called `<prefix>-<name>`. Other containers reach it as `name`. `memory` is in MiB."""
     return docker.Container(
         name,
         name=f"{config.require('prefix')}-{name}",
         image=images[name],
         command=list(command),
         envs=[f"{key}={value}" for key, value in (environment or {}).items()],
-        # By the first label logs and metrics get their label `service`.
+        # Logs and metrics get their label `service` from the first label.
         labels=[
             docker.ContainerLabelArgs(label=f"observability.{key}", value=value)
             for key, value in {"service": name, **(labels or {})}.items()
@@ -87,7 +87,7 @@ def container(
 def service(
     name: str, *, memory: int, health: Sequence[str], environment: dict[str, str], after: Sequence[pulumi.Resource]
 ) -> docker.Container:
-    """One of the five: it sends traces, and asks to be scraped by its labels."""
+    """One of the shop's five services: it sends traces, and its labels make Prometheus scrape it."""
     return container(
         name,
         memory=memory,
@@ -101,7 +101,7 @@ def service(
 
 URL = f"http://127.0.0.1:{PORT}/healthz"
 WGET = ("wget", "-q", "-O", "/dev/null")
-# urllib and the site's packages would take a third of a second of CPU, every five seconds.
+# Importing urllib and the site's packages would take a third of a second of CPU, every five seconds.
 PYTHON = (
     "python3", "-ISc",
     (f"import socket, sys; asked = socket.create_connection(('127.0.0.1', {PORT}), 4); "

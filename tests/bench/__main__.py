@@ -1,6 +1,7 @@
-"""python -m tests.bench: what a stack costs, measured on this machine. Ratios travel better than the figures.
+"""python -m tests.bench: measure on this machine what a stack costs. Ratios carry over to other machines better than
+the figures.
 
-Each part keeps its figures in docs/performance/, and writes docs/performance.md anew from all that are kept.
+Each part saves its figures in docs/performance/, and writes docs/performance.md anew from all saved figures.
 """
 
 import sys
@@ -22,7 +23,7 @@ Seconds = Annotated[float, typer.Option(help="For each load.")]
 
 @app.callback(invoke_without_command=True)
 def main(context: typer.Context) -> None:
-    """One command for each thing that is measured; without one, all of them."""
+    """Each command measures one part. Without a command, all parts are measured."""
     if not context.invoked_subcommand:
         bench_actions()
         bench_memory()
@@ -47,7 +48,7 @@ def bench_actions(
     *,
     add: Annotated[bool, typer.Option("--add", help="Rounds, to those that are kept.")] = False,
 ) -> None:
-    """What a user does, beside `docker compose` with the same images and files."""
+    """What a user does, compared with `docker compose` for the same images and files."""
     rows = actions.run(rounds)
     _keep("actions", figures.load("actions").added(rows) if add else rows)
 
@@ -63,7 +64,7 @@ def bench_memory(
 
 @app.command("freshness")
 def bench_freshness() -> None:
-    """From a line, a span or a sample to where it is seen."""
+    """Time from a log line, a span or a sample until it is visible."""
     _keep("freshness", freshness.run())
 
 
@@ -71,7 +72,7 @@ def bench_freshness() -> None:
 def bench_series(
     seconds: Seconds = 45, host: Annotated[str, typer.Option(help="memory.host of the stack.")] = "8GiB"
 ) -> None:
-    """Prometheus by the number of active series; a target with too many; bytes per sample."""
+    """Prometheus by number of active series; a target with too many series; bytes per sample."""
     _keep("series", series.run(seconds, host))
 
 
@@ -82,26 +83,26 @@ def bench_logs(
     *,
     loads: Annotated[bool, typer.Option(help="Or only what is beyond Loki's rate.")] = True,
 ) -> None:
-    """Shipper and Loki by the volume of logs; more than Loki's rate."""
+    """Log shipper and Loki by volume of logs; more than Loki's rate limit."""
     for shipper in shippers.split(","):
         _keep("logs", logs.run(shipper, seconds, loads=loads))
 
 
 @app.command("traces")
 def bench_traces(seconds: Seconds = 45) -> None:
-    """The collector, which samples, and Jaeger by the rate of spans; more than a small host takes."""
+    """Collector with tail sampling, and Jaeger, by rate of spans; more than a small host can take."""
     _keep("traces", traces.run(seconds))
 
 
 @app.command("containers")
 def bench_containers(seconds: Seconds = 45) -> None:
-    """Those who watch the containers of the host by their number."""
+    """The services that watch containers, by number of containers on the host."""
     _keep("containers", containers.run(seconds))
 
 
 @app.command("report")
 def bench_report() -> None:
-    """docs/performance.md and its plots, from the figures that are kept."""
+    """Write docs/performance.md and its plots from the saved figures."""
     report.write()
 
 

@@ -1,7 +1,8 @@
-"""What a user does, by `pulumi up` and by `docker compose` beside it: the same images, limits and files, in turn.
+"""What a user does, with `pulumi up` and with `docker compose`, in turn: the same images, limits and files.
 
-Each side has the whole stack, alone on the engine's ports, scraped every two seconds so that a short silence shows. A
-change is live when the running service says so itself; a scrape of node_exporter is missed when its `up` has a gap.
+Each side runs the whole stack, alone on the engine's ports. Scrapes are every two seconds, so that a short outage
+shows. A change is live once the running service itself says so. A scrape of node_exporter is missed if its `up` has a
+gap.
 """
 
 import contextlib
@@ -47,28 +48,28 @@ FIRST, NO_OP, RULE, LIMIT, IMAGE, REMOVAL = (
     "removal, data kept",
 )
 RELOAD = "one alert rule, there by hand with SIGHUP"
-"""Here the same as `RULE`."""
+"""Compose only; this project's `RULE` does the same."""
 SERVICE = "prometheus"
-"""The one that is changed."""
+"""The service that is changed."""
 CPU, CPU_AGAIN = 81, 82
-"""Percent: the one threshold that changes, in one rule."""
+"""Values in percent of the one threshold that changes, in one rule."""
 MEMORY = 320 * MIB
 
 
 @dataclass(frozen=True)
 class Took:
-    """One action of one side."""
+    """Times of one action of one side."""
 
     live: float
-    """Seconds until what was asked for was so."""
+    """Seconds until the change is live."""
     command: float
-    """Seconds until the command was back."""
+    """Seconds until the command returns."""
     missed: int | None = None
-    """Scrapes; None where there is nothing to miss."""
+    """Number of missed scrapes; None for actions during which scrapes are not counted."""
 
 
 class Side(Protocol):
-    """Who deploys. Each method is one command of the user, and returns when that does."""
+    """A way to deploy. Each method is one command of the user, and returns when the command does."""
 
     name: str
 
@@ -79,14 +80,14 @@ class Side(Protocol):
     def image(self, reference: str) -> None: ...
     def remove(self) -> None: ...
     def reset(self) -> None:
-        """As before the first, data gone: not measured."""
+        """Restore the state before the first deployment, without data. This is not measured."""
 
     def container(self, service: str) -> Running: ...
 
 
 @dataclass
 class Here:
-    """This project."""
+    """This project's side."""
 
     stack: Deployment
     name: str = HERE
@@ -128,17 +129,17 @@ class Here:
 
 @dataclass
 class There:
-    """Docker Compose."""
+    """Docker Compose's side."""
 
     project: compose.Project
     client: DockerClient
     settings: Settings
     name: str = THERE
     content: dict[str, Any] = field(default_factory=dict)
-    """The Compose file."""
+    """The Compose file, parsed."""
 
     def learn(self, stack: Deployment) -> None:
-        """What a stack runs is what this is going to run."""
+        """Copy the containers of a running stack into the Compose file."""
         names = stack.settings.services
         services = {name: compose.service(stack.container(name).attrs, name) for name in names}
         self.content = compose.document(services, self.project.name, str(stack.settings.edge.subnet))
@@ -150,12 +151,12 @@ class There:
         self.project.run("up", "--detach")
 
     def rule(self, cpu: int) -> None:
-        """The file, and Prometheus anew: what the files of others say to do."""
+        """Write the rule file and recreate Prometheus, as other projects tell their users to do."""
         self._write_rule(cpu)
         self.project.run("up", "--detach", "--force-recreate", "--no-deps", SERVICE)
 
     def reload(self, cpu: int) -> None:
-        """The file, and the signal for who knows of it. Nothing says what became of it."""
+        """Write the rule file and send SIGHUP, for users who know that. Nothing reports whether it worked."""
         self._write_rule(cpu)
         self.project.run("kill", "--signal", "SIGHUP", SERVICE)
 
@@ -182,13 +183,13 @@ class There:
                 self._hand_over(spec)
 
     def clear(self) -> None:
-        """Data of the round before."""
+        """Remove the data of the previous round."""
         for service in self.content["volumes"]:
             with contextlib.suppress(NotFound):
                 self.client.volumes.get(f"{self.project.name}-{service}").remove()
 
     def _hand_over(self, spec: Container) -> None:
-        """The folder is not in the image, so that its volume would be root's."""
+        """Give a volume to the service's user. The image does not have the folder, so a new volume belongs to root."""
         self.client.containers.run(
             self.settings.image("busybox"),
             ["chown", spec.user, "/data"],
@@ -207,7 +208,7 @@ class There:
 
 
 def changed(settings: Settings, cpu: int) -> Settings:
-    """With the other threshold."""
+    """The settings with another CPU threshold, in percent."""
     thresholds = settings.alerts.thresholds.model_copy(update={"cpu": cpu})
     return settings.model_copy(update={"alerts": settings.alerts.model_copy(update={"thresholds": thresholds})})
 
@@ -218,26 +219,32 @@ def _files(settings: Settings, service: str) -> Mapping[str, str]:
 
 
 def missed(times: Sequence[float], interval: float) -> int:
-    """Scrapes that are not there, between the first and the last that are."""
+    """Number of scrapes that are missing between the first and the last one.
+
+    `times`: times of scrapes, `interval`: time between two, both in seconds.
+    """
     pairs = itertools.pairwise(times)
     return sum(max(0, round((later - earlier) / interval) - 1) for earlier, later in pairs)
 
 
 def _until_back(act: Callable[[], None]) -> float:
-    """When, in seconds of the monotonic clock."""
+    """Run `act`, and return when it ended, in seconds of the monotonic clock."""
     act()
     return time.monotonic()
 
 
 @dataclass
 class Watch:
-    """Measures what a side does."""
+    """Measures the actions of a side."""
 
     side: Side
     settings: Settings
 
     def action(self, act: Callable[[], None], live: Callable[[], bool] | None = None, *, scraped: bool = False) -> Took:
-        """`act` in one thread, while this one waits until `live`; without that, until the command is back."""
+        """Run `act` in a thread, and measure until `live` returns true, or without `live` until the command returns.
+
+        With `scraped`, missed scrapes are counted.
+        """
         if scraped:
             until(lambda: len(self._scrapes(20)) > 3)
         start, begun = time.monotonic(), time.time()
@@ -253,7 +260,7 @@ class Watch:
         return Took(lives, ended, missed(self._scrapes(time.time() - begun + 8), INTERVAL))
 
     def ready(self) -> bool:
-        """Whether each service answers at the address that its own docs name for this."""
+        """Whether each service answers at the address that its own docs name for health checks."""
         with ThreadPoolExecutor(4) as pool:
             return all(pool.map(self._ready, self.settings.services))
 
@@ -271,14 +278,14 @@ class Watch:
             return False
 
     def runs(self, settings: Settings) -> bool:
-        """Whether Prometheus says that its rules are those of `settings`."""
+        """Whether Prometheus reports that its rules are those of `settings`."""
         config = describe(SERVICE, settings).config
         assert config
         [version] = [text for url, text in config.expect.items() if url.endswith("/rules")]
         return version in requests.get(f"{self._prometheus}/api/v1/rules", timeout=2).text
 
     def has(self, *, memory: int | None = None, image: str | None = None) -> bool:
-        """Whether the changed service is this, and answers."""
+        """Whether the changed service has this memory limit, in bytes, and this image, and answers."""
         attrs = self.side.container(SERVICE).attrs
         as_asked = memory in {None, attrs["HostConfig"]["Memory"]} and image in {None, attrs["Config"]["Image"]}
         return as_asked and self._ready(SERVICE)
@@ -294,7 +301,7 @@ class Watch:
 
 
 def run(rounds: int) -> list[Row]:
-    """Each action by both sides, so many times in turn."""
+    """Measure each action of both sides, in turn, `rounds` times."""
     took: dict[tuple[str, str], list[Took]] = defaultdict(list)
     with created(metrics=SHORT) as stack, tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as end:
         settings, here = stack.settings, Here(stack)
@@ -317,7 +324,7 @@ def _round(
     took: dict[tuple[str, str], list[Took]],
     before_removal: Callable[[], None] = lambda: None,
 ) -> None:
-    """All actions of one side, one after the other."""
+    """Measure all actions of one side, one after another."""
     side, settings = watch.side, watch.settings
 
     def note(action: str, one: Took) -> None:
@@ -341,8 +348,8 @@ def _round(
 
 
 def rows(took: Mapping[tuple[str, str], Sequence[Took]]) -> list[Row]:
-    """Of each action: seconds until it is so and until the command is back, how many times as long as there, and scrapes
-    that were missed."""
+    """Rows of each action: seconds until the change is live and until the command returns, the ratio to Compose, and
+    missed scrapes."""
     made = []
     for action in dict.fromkeys(action for action, _ in took):
         here, there = took[RULE if action == RELOAD else action, HERE], took[action, THERE]
@@ -361,7 +368,7 @@ def rows(took: Mapping[tuple[str, str], Sequence[Took]]) -> list[Row]:
 
 
 def derive(client: DockerClient, image: str) -> str:
-    """The same image under another id: what a new version is to whoever deploys it."""
+    """Return the tag of the same image with another id: to a deployment, that is a new version."""
     tag = f"{image}-bench{secrets.token_hex(2)}"
     dockerfile = f"FROM {image}\nLABEL observability.bench=another\n"
     client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=tag, rm=True)

@@ -1,11 +1,11 @@
-"""What others publish, or this project has promised itself, and the figure here that answers it."""
+"""Figures that others publish, or that this project has promised, each with the measured figure to compare."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """One line of the first table of `docs/performance.md`."""
+    """A row of the first table in `docs/performance.md`."""
 
     what: str
     published: str

@@ -1,7 +1,7 @@
-"""The same containers as a Compose file, as people who have no Pulumi would run them.
+"""The same containers as a Compose file, as users without Pulumi would run them.
 
-Made from what the engine says of a deployed stack. The config files are in a folder beside the file, and bound into
-their containers; data is in volumes that are there before, with the owner that the service needs.
+It is made from what the engine reports about a deployed stack. Config files are in a folder beside the Compose file,
+and mounted into their containers. Data volumes exist beforehand, and belong to the user that the service needs.
 """
 
 import subprocess
@@ -20,9 +20,9 @@ NANOSECONDS = 10**9
 
 
 def service(attrs: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """One service of a Compose file, from what `docker inspect` shows of its container.
+    """Make a service of a Compose file from the `docker inspect` data of its container.
 
-    `name` is what its folder of config files and its data volume are called.
+    `name` is the name of its folder of config files and of its data volume.
     """
     config, host = attrs["Config"], attrs["HostConfig"]
     made = {
@@ -61,7 +61,7 @@ def service(attrs: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _literal(texts: Any) -> Any:
-    """So that Compose puts no variables into them."""
+    """Escape `$` in all texts, so that Compose does not substitute variables."""
     if isinstance(texts, str):
         return texts.replace("$", "$$")
     if isinstance(texts, dict):
@@ -95,7 +95,7 @@ def _volume(mount: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _networks(joined: Mapping[str, Mapping[str, Any]], full_name: str, service: str) -> dict[str, Any]:
-    """As in the stack, those of the users aside. Who is inside calls the others by their full names."""
+    """The networks of the stack, without those of the users. Containers reach each other by their full names."""
     prefix = full_name.removesuffix(f"-{service}")
     made: dict[str, Any] = {}
     for zone, name in (("default", prefix), ("edge", f"{prefix}-edge")):
@@ -106,7 +106,7 @@ def _networks(joined: Mapping[str, Mapping[str, Any]], full_name: str, service: 
 
 
 def document(services: Mapping[str, Mapping[str, Any]], project: str, subnet: str) -> dict[str, Any]:
-    """The whole file. `subnet`: of the network between, whose addresses stand in the files of the services."""
+    """The whole Compose file. `subnet` is that of the edge network, whose addresses are in the services' files."""
     data = {
         mount["source"]: {"external": True, "name": f"{project}-{mount['source']}"}
         for one in services.values()
@@ -120,12 +120,12 @@ def document(services: Mapping[str, Mapping[str, Any]], project: str, subnet: st
 
 @dataclass
 class Project:
-    """A folder with a Compose file, the files of its services, and the command that deploys it."""
+    """A folder with a Compose file and the services' files, and the command that deploys it."""
 
     folder: Path
     name: str
     program: Path = field(default_factory=lambda: golang.tool("docker_compose", PACKAGE))
-    """Built before anything is timed."""
+    """Path of Docker Compose. It is built before anything is measured."""
 
     @property
     def file(self) -> Path:
@@ -139,7 +139,8 @@ class Project:
         return content
 
     def write_config(self, service: str, files: Mapping[str, str]) -> None:
-        """Readable by all, as a checkout is: the services run under their own users."""
+        """Write the config files of a service. Every user can read them, as in a checkout: services run as their own
+        users."""
         for name, text in files.items():
             file = self.folder / service / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +150,11 @@ class Project:
             file.chmod(0o644)
 
     def run(self, *arguments: str) -> None:
-        """`docker compose …`; RuntimeError with its words when it fails."""
+        """Run `docker compose …`.
+
+        Raises:
+            RuntimeError: the command fails. The message has its error output.
+        """
         command = [str(self.program), "--project-name", self.name, "--file", str(self.file)]
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
         if done.returncode:

@@ -1,4 +1,4 @@
-"""What more containers on the host cost those who watch them: cAdvisor, the shipper, the socket proxy, Prometheus."""
+"""The cost of more containers for the services that watch them: cAdvisor, log shipper, socket proxy, Prometheus."""
 
 from tests.bench import measure
 from tests.bench.figures import Row, row
@@ -10,12 +10,12 @@ from tests.e2e.wait import until
 
 CONTAINERS = {"x1": 5, "x3": 15, "x10": 50}
 WATCHING = ("cadvisor", "alloy", "socket_proxy", "prometheus")
-# Alive, and writes a line now and then.
+# Writes a line every ten seconds, and does nothing else.
 IDLE = "while :; do echo still here; sleep 10; done"
 
 
 def run(seconds: float) -> list[Row]:
-    """A subject for each number of containers, which do next to nothing, beside the stack's own and all others here."""
+    """Rows for each number of idle containers, in addition to those of the stack and of this machine."""
     with running(publish=publish("prometheus")) as stack, Shop(stack.client, f"{stack.prefix}-shop") as shop:
         made = _measured(stack, "none", 0, seconds)
         running_now = 0
@@ -24,7 +24,7 @@ def run(seconds: float) -> list[Row]:
                 shop.start(f"idle{more}", stack.config["images"]["busybox"], ["sh", "-c", IDLE])
             running_now = number
             seen = f'count(container_last_seen{{name=~"{shop.name}-.*"}}) >= {number}'
-            until(lambda: stack.query(seen), seconds=120)  # noqa: B023 - within this turn
+            until(lambda: stack.query(seen), seconds=120)  # noqa: B023 - called within this iteration
             made += _measured(stack, subject, number, seconds)
         return made
 

@@ -1,4 +1,4 @@
-"""What was measured, as it is kept: one JSON file for each part, from which tables and plots are made."""
+"""Saved measurements: one JSON file for each part. Tables and plots are made from them."""
 
 import json
 import os
@@ -20,17 +20,17 @@ FOLDER = Path(__file__).parents[2] / "docs" / "performance"
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of one subject, in one run."""
+    """A figure of a subject, from one run."""
 
     subject: str
     figure: str
     unit: str
     values: tuple[float, ...]
-    """In the order in which they were measured."""
+    """The values in the order in which they were measured."""
     command: str = ""
     date: str = ""
     load: float = 0
-    """Average of the machine over the last minute when the run ended: above the number of cores, times are longer."""
+    """Load average of the last minute, at the end of the run. Above the number of cores, times are longer."""
 
     @property
     def median(self) -> float:
@@ -38,25 +38,25 @@ class Row:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The least and the most."""
+        """The lowest and the highest value."""
         return min(self.values), max(self.values)
 
 
 def row(subject: str, figure: str, unit: str, *values: float) -> Row:
-    """Rounded to four significant digits: nothing here is known better."""
+    """A row with values rounded to four significant digits, because none is known better."""
     return Row(subject, figure, unit, tuple(float(f"{value:.4g}") for value in values))
 
 
 @dataclass(frozen=True)
 class Record:
-    """All rows of a part, and what they were measured on."""
+    """All rows of a part, and the machine and versions that they were measured on."""
 
     rows: tuple[Row, ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def merged(self, rows: Iterable[Row]) -> tuple[Row, ...]:
-        """With `rows` in place of the older ones of the same subjects; new subjects come last."""
+        """The saved rows, with `rows` instead of the older ones of the same subjects. New subjects come last."""
         rows = tuple(rows)
         found: dict[str, list[Row]] = {}
         for old in self.rows:
@@ -66,13 +66,13 @@ class Record:
         return tuple(one for of_subject in found.values() for one in of_subject)
 
     def added(self, rows: Iterable[Row]) -> tuple[Row, ...]:
-        """`rows` with the values that are kept of the same figures before their own: further turns of one comparison."""
+        """`rows`, each with the saved values of the same figure before its own: more rounds of the same comparison."""
         kept = {(old.subject, old.figure): old.values for old in self.rows}
         return tuple(replace(new, values=kept.get((new.subject, new.figure), ()) + new.values) for new in rows)
 
     @property
     def text(self) -> str:
-        """As JSON, with a line for each figure."""
+        """The record as JSON, with one line for each figure."""
         head = json.dumps({"machine": self.machine, "versions": self.versions}, indent=1).removesuffix("\n}")
         lines = ",\n  ".join(json.dumps(asdict(one), ensure_ascii=False) for one in self.rows)
         return f'{head},\n "figures": [\n  {lines}\n ]\n}}\n'
@@ -86,7 +86,7 @@ def path(part: str) -> Path:
 
 
 def load(part: str) -> Record:
-    """What is kept of a part; an empty record of one that was never measured."""
+    """The saved record of a part. It is empty if the part was never measured."""
     if not path(part).exists():
         return Record()
     document = json.loads(path(part).read_text())
@@ -95,7 +95,7 @@ def load(part: str) -> Record:
 
 
 def save(part: str, rows: Iterable[Row], command: str, client: DockerClient, images: Mapping[str, str]) -> None:
-    """Keeps `rows`, with what makes them comparable: command, date, load, machine and versions."""
+    """Save `rows` with what makes them comparable: command, date, load, machine and versions."""
     now, average = datetime.now(UTC).strftime("%Y-%m-%d"), round(os.getloadavg()[0], 1)
     dated = (replace(one, command=command, date=now, load=average) for one in rows)
     record = Record(load(part).merged(dated), _machine(client), versions(images))
@@ -104,13 +104,13 @@ def save(part: str, rows: Iterable[Row], command: str, client: DockerClient, ima
 
 
 def versions(images: Mapping[str, str]) -> dict[str, str]:
-    """Service → version in the tag of its image."""
+    """Service → version, from the tag of its image."""
     return {service: _version(reference) for service, reference in sorted(images.items())}
 
 
 def _version(reference: str) -> str:
     tag = reference.partition("@")[0].rpartition(":")[2]
-    return re.sub(r"-[0-9a-f]{12}$", "", tag)  # of what is built here: a hash of what it is made from
+    return re.sub(r"-[0-9a-f]{12}$", "", tag)  # images built here end with a hash of their inputs
 
 
 def _machine(client: DockerClient) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How long until what happens is seen, with the intervals of production."""
+"""Time until an event is visible, with the default intervals."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -18,18 +18,18 @@ from tests.e2e.shop import Shop
 from tests.e2e.tracing import Application, exists, trace_id
 
 TIMES = 12
-"""Of lines and spans."""
+"""Number of log lines, and of spans."""
 ALERTS = 6
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 150
 SECONDS = "until found"
 
-# Pauses of different length, so that they fall anywhere into the intervals of whoever looks.
+# Pauses of different lengths, so that lines fall anywhere within the intervals of shipper and reader.
 WRITE = "for n in $(seq {times}); do echo probe $n; sleep $((2 + n % 3)).$n; done; sleep 600"
 
 
 def run() -> list[Row]:
-    """Seconds of each, one after the other or side by side where they do not disturb each other."""
+    """Rows with the seconds of each path. Paths that do not disturb each other are measured in parallel."""
     rules = [
         {"alert": f"Bench{number}", "expr": f'bench{{n="{number}"}} > 0', "labels": {"severity": "warning"}}
         for number in range(ALERTS)
@@ -38,7 +38,7 @@ def run() -> list[Row]:
     config: dict[str, Any] = {**PRODUCTION, "publish": listens, "alerts": {"rule_files": ["bench.yml"]}}
     with created(**config) as stack, ExitStack() as end:
         (stack.folder / "bench.yml").write_text(yaml.safe_dump({"groups": [{"name": "bench", "rules": rules}]}))
-        # Only the network at first: the receiver listens in it.
+        # First only the network, because the receiver listens in it.
         stack.up("--target", f"urn:pulumi:{stack.stack}::nervous-system::docker:index/network:Network::network")
         outside = end.enter_context(Outside(gateway(stack.client, stack.prefix), metrics=_page(0)))
         stack.config["metrics"] = {"applications": {"static": [{"service": "bench", "targets": [outside.host_port]}]}}
@@ -54,7 +54,14 @@ def run() -> list[Row]:
 
 
 def _seen(look: Callable[[], Iterator[str]], begun: dict[str, float], enough: Callable[[], bool]) -> list[float]:
-    """Looks until all that has begun is seen, and nothing more begins; the seconds that each took."""
+    """Poll until everything in `begun` is seen and `enough` says that no more will come. Returns how long each took, in
+    seconds.
+
+    `begun`: name → time it began, in seconds since 1970. `look` yields the names that are visible now.
+
+    Raises:
+        RuntimeError: something is not seen within `PATIENCE_SECONDS`.
+    """
     took: dict[str, float] = {}
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not enough() or begun.keys() - took.keys():
@@ -68,7 +75,8 @@ def _seen(look: Callable[[], Iterator[str]], begun: dict[str, float], enough: Ca
 
 
 def _lines(stack: Deployment) -> list[float]:
-    """The time of a line is what the engine says, which has it from its own clock: that of this host."""
+    """Seconds from a log line's timestamp until Loki finds it. The engine sets the timestamp, from the clock of this
+    host."""
     begun: dict[str, float] = {}
     with Shop(stack.client, f"{stack.prefix}-lines") as shop:
         start = time.time_ns()
@@ -86,7 +94,8 @@ def _lines(stack: Deployment) -> list[float]:
 
 
 def _spans(stack: Deployment) -> list[float]:
-    """Failed ones, which are all kept, sent at once: what an SDK waits before it sends comes on top (5 s by default)."""
+    """Seconds from the end of a span until its trace is found. The spans are failed ones, which are all kept, and are
+    sent at once. The time that an SDK waits before it sends (5 s by default) comes on top."""
     begun: dict[str, float] = {}
     with Application("bench", stack.url("otlp_http")) as application, ThreadPoolExecutor(1) as pool:
 
@@ -110,13 +119,14 @@ def _spans(stack: Deployment) -> list[float]:
 
 
 def _alerts(outside: Outside) -> list[float]:
-    """Each of a group of its own, which waits for company (`group_wait`). The rules wait for nothing."""
+    """Seconds from a sample until its alert reaches the webhook. Each alert is a group of its own, and waits
+    `group_wait`. The rules have no `for`."""
     begun: dict[str, float] = {}
     with ThreadPoolExecutor(1) as pool:
 
         def expose() -> None:
             for number in range(ALERTS):
-                time.sleep(7)  # no divisor of 15
+                time.sleep(7)  # not a divisor of 15, the interval in seconds
                 outside.metrics = _page(number + 1)
                 begun[f"Bench{number}"] = time.time()
 
@@ -126,5 +136,5 @@ def _alerts(outside: Outside) -> list[float]:
 
 
 def _page(firing: int) -> str:
-    """What the application shows while so many of its alerts fire."""
+    """The metrics page of the application, on which the first `firing` alerts fire."""
     return "".join(f'bench{{n="{number}"}} {int(number < firing)}\n' for number in range(ALERTS))

@@ -1,5 +1,5 @@
-"""The shipper and Loki by the volume of logs: at rest, at 10 GB a day, at three and ten times that, and at more than comes
-through; then what Loki does with more than its rate."""
+"""Log shipper and Loki by volume of logs: at rest, at 10 GB a day, at three and ten times that, and at more than gets
+through. Then Loki with more than its rate limit."""
 
 import contextlib
 import time
@@ -21,15 +21,15 @@ from tests.e2e.wait import until
 SERVICES = 5
 DAY_SECONDS = 86_400
 GB_A_DAY = 10**9 / DAY_SECONDS
-"""In bytes per second."""
+"""The rate of 1 GB a day, in bytes per second."""
 WARM_UP_SECONDS = 15
 
 LOADS = {"at rest": 0, "x1: 10 GB a day": 10, "x3": 30, "x10": 100, "x40": 400}
-"""GB a day that are written; the rows say what arrives."""
+"""Name of a load → GB per day that are written. The rows say how much arrives."""
 FUSE = {"lines": 100_000, "burst": 1_000_000}
-"""Out of the way: it would drop most of this."""
+"""Limits of the shipper, raised: by default it would drop most of this load."""
 
-# JSON lines of about 220 bytes, as a web service writes them, a tenth of a second's worth at a time.
+# JSON lines of about 220 bytes, like those of a web service. They are written every tenth of a second.
 WRITE = r"""
 awk -v per_tick="$1" 'BEGIN {
   srand()
@@ -49,22 +49,23 @@ awk -v per_tick="$1" 'BEGIN {
 """
 LINE_BYTES = 205
 RATE = "1MiB"
-"""Per second (`logs.limits.rate`) for the last step: a busy machine may not bring the usual 16 to be refused."""
+"""Rate limit of Loki per second (`logs.limits.rate`) in the last step. A busy machine may not reach the default of 16
+MiB."""
 PUSHED = 64
 """MiB that are pushed at once."""
 CALM_LINES = 20
-"""In two seconds, at most."""
+"""Most lines within two seconds that count as calm."""
 TOLD = 20
-"""Lines that another service writes meanwhile, one in half a second."""
+"""Lines that another service writes meanwhile, one every half second."""
 
 
 def run(shipper: str, seconds: float, *, loads: bool) -> list[Row]:
-    """A subject for each load, unless they are left out, and one for what is beyond Loki's rate."""
+    """Rows for each load, unless `loads` is false, and for more than Loki's rate limit."""
     logs: dict[str, Any] = {"shipper": shipper, "fuse": FUSE, "system": "off"}
     with running(logs=logs, publish=publish("prometheus", "loki")) as stack:
         wanted = LOADS.items() if loads else ()
         made = [one for load, gb in wanted for one in _loaded(stack, shipper, load, gb, seconds)]
-        # Promtail goes on with what it has not read of containers that are gone, at more than the rate that comes now.
+        # Promtail still reads old lines of removed containers, faster than new lines come.
         until(lambda: _calm(stack), seconds=300)
         stack.config["logs"] = {**logs, "limits": {"rate": RATE}}
         stack.up()
@@ -105,7 +106,7 @@ def _loaded(stack: Deployment, shipper: str, load: str, gb_a_day: float, seconds
 
 
 def _counted(stack: Deployment) -> dict[str, float]:
-    """What Loki has taken since its start."""
+    """Loki's counters since its start: bytes and lines received, and lines refused because of the rate limit."""
     page = requests.get(stack.url("loki") + "/metrics", timeout=10).text.splitlines()
 
     def total(name: str) -> float:
@@ -123,14 +124,15 @@ def _counted(stack: Deployment) -> dict[str, float]:
 
 
 def _calm(stack: Deployment) -> bool:
-    """Whether there comes no more than what the stack itself writes."""
+    """Whether only the stack's own lines arrive."""
     before = _counted(stack)["lines"]
     time.sleep(2)
     return _counted(stack)["lines"] - before < CALM_LINES
 
 
 def _beyond(stack: Deployment, shipper: str) -> list[Row]:
-    """Somebody pushes more than Loki's rate; what a container writes meanwhile comes through the shipper none the less."""
+    """Push more than Loki's rate limit. Lines that a container writes meanwhile must still arrive through the
+    shipper."""
     before = _counted(stack)["refused"]
     with Shop(stack.client, f"{stack.prefix}-shop") as shop, ThreadPoolExecutor(8) as pool:
         shop.start(

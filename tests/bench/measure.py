@@ -1,4 +1,4 @@
-"""What containers cost, as the engine counts it."""
+"""What containers cost, by the engine's counters."""
 
 import time
 from collections.abc import Mapping
@@ -14,24 +14,25 @@ SAMPLE_SECONDS = 2
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one container over a while."""
+    """The cost of one container during a measurement."""
 
     peak_mib: float
-    """Memory without the page cache that the kernel may take back: what counts against the limit in earnest."""
+    """Peak memory, in MiB, without page cache that the kernel can reclaim: it is what fills the limit."""
     limit_mib: int
     cores: float
     """CPU seconds per second."""
 
 
 def _memory(container: Container) -> int:
-    """As `docker stats` shows it: `inactive_file` with cgroup v2, `total_inactive_file` with v1."""
+    """Memory in bytes, as in `docker stats`: usage without `inactive_file` (cgroup v2) or `total_inactive_file`
+    (v1)."""
     memory = _stats(container)["memory_stats"]
     cache = memory["stats"].get("inactive_file", memory["stats"].get("total_inactive_file", 0))
     return int(memory["usage"] - cache)
 
 
 def cost(containers: Mapping[str, Container], seconds: float, *, warm_up: float = 0) -> dict[str, Cost]:
-    """Service → what it costs in the next `seconds`, after `warm_up` seconds that are not counted."""
+    """Service → its cost during the next `seconds`, after `warm_up` seconds that do not count."""
     time.sleep(warm_up)
     peaks = dict.fromkeys(containers, 0)
     begun = {service: _cpu(container) for service, container in containers.items()}
@@ -52,7 +53,7 @@ def cost(containers: Mapping[str, Container], seconds: float, *, warm_up: float 
 
 
 def _cpu(container: Container) -> int:
-    """CPU time since its start, in nanoseconds."""
+    """CPU time since the container's start, in nanoseconds."""
     return int(_stats(container)["cpu_stats"]["cpu_usage"]["total_usage"])
 
 

@@ -1,4 +1,4 @@
-"""Every container at rest and under the shop's load, against its limit, on hosts of different sizes."""
+"""Every container at rest and under the shop's load, compared with its memory limit, for hosts of different sizes."""
 
 import secrets
 import tempfile
@@ -17,14 +17,15 @@ from tests.e2e.shop import deployed_beside
 from tests.e2e.wait import until
 
 RATE = 10
-"""Requests a second."""
+"""Requests per second."""
 SETTLE_SECONDS = 20
-"""After a deployment, which is work that nobody wants to count as rest."""
+"""Time after a deployment until the stack counts as at rest."""
 REST, LOADED = "at rest", "under load"
 
 
 def run(hosts: Sequence[str], seconds: float) -> list[Row]:
-    """For each value of `memory.host` a stack, with Grafana, for so many seconds at rest and as many under load."""
+    """Deploy a stack with Grafana for each value of `memory.host`. Measures it for `seconds` at rest and as long under
+    load."""
     return [one for host in hosts for one in _on(host, seconds)]
 
 
@@ -47,7 +48,7 @@ def _on(host: str, seconds: float) -> list[Row]:
 
 
 def rows(host: str, costs: Mapping[str, Mapping[str, Cost]]) -> list[Row]:
-    """A subject for each service, and one for all together."""
+    """Rows for each service, and for all together."""
     rest, loaded = costs[REST], costs[LOADED]
     made = [one for service in rest for one in _of(f"{host}: {service}", rest[service], loaded[service])]
     return made + _of(f"{host}: all", _together(rest.values()), _together(loaded.values()))

@@ -1,4 +1,4 @@
-"""Which figures are drawn, and how."""
+"""Which figures are plotted, and how."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from tests.bench.figures import Row
 
 STYLE: Any = {
-    "svg.fonttype": "none",  # texts stay texts: small, and found by a search
+    "svg.fonttype": "none",  # text stays text: the file is small and searchable
     "svg.hashsalt": "bench",  # the same figures give the same file
     "font.family": "sans-serif",
     "axes.spines.top": False,
@@ -19,12 +19,12 @@ STYLE: Any = {
     "axes.grid": True,
     "grid.alpha": 0.3,
 }
-COLOUR = "#0072b2"  # told from white and grey by everybody
+COLOUR = "#0072b2"  # everyone can tell it from white and grey
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One panel for each figure of a part, over another figure of the same subjects."""
+    """A plot of a part: a panel for each figure, over another figure of the same subjects."""
 
     part: str
     title: str
@@ -32,14 +32,14 @@ class Plot:
     """The figure on the horizontal axis."""
     panels: tuple[str, ...]
     of: str = ""
-    """What the names of its subjects begin with."""
+    """Prefix of the names of its subjects."""
 
     @property
     def file(self) -> str:
         return f"{self.part}.svg"
 
     def points(self, rows: Sequence[Row], figure: str) -> list[tuple[float, float]]:
-        """Those subjects that have both figures, from left to right."""
+        """Points (x, y) of the subjects that have both figures, from left to right."""
         found = {(row.subject, row.figure): row.median for row in rows}
         subjects = dict.fromkeys(row.subject for row in rows)
         return sorted(
@@ -49,7 +49,7 @@ class Plot:
         )
 
     def draw(self, rows: Sequence[Row], file: Path) -> None:
-        """As SVG."""
+        """Write the plot to `file`, as SVG."""
         units = {row.figure: row.unit for row in rows}
         with mpl.rc_context(STYLE):
             figure = Figure(figsize=(3.2 * len(self.panels), 2.6), layout="constrained")

@@ -1,4 +1,4 @@
-"""`docs/performance.md` and its plots, from the figures that are kept as JSON."""
+"""Writes `docs/performance.md` and its plots from the saved figures."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,12 +20,12 @@ TITLES = {
     "traces": "load on the collector",
     "containers": "containers on the host",
 }
-"""Part → what its rows are about."""
+"""Part → heading of the first column: what its rows are about."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """What stands between `<!-- name -->` and `<!-- end of name -->`."""
+    """The text between `<!-- name -->` and `<!-- end of name -->` in the page."""
 
     name: str
     text: str
@@ -39,21 +39,22 @@ class Block:
 
 
 def number(value: float) -> str:
-    """Three digits, or all before the point, in groups of three."""
+    """A number with three significant digits, or from 100 on without decimals and with commas: `0.123`, `45.6`,
+    `1,234`."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
 
 def cell(row: Row) -> str:
-    """The median; with the least and the most where they differ from it."""
+    """The median, and the lowest and highest value if they differ: `12 (10 to 15)`."""
     least, most = row.spread
     spread = f" ({number(least)} to {number(most)})" if number(least) != number(most) else ""
     return number(row.median) + spread
 
 
 def table(title: str, rows: Sequence[Row]) -> str:
-    """A line for each subject, a column for each figure."""
+    """A Markdown table with a row for each subject and a column for each figure."""
     columns = list(dict.fromkeys((row.figure, row.unit) for row in rows))
     found = {(row.subject, row.figure, row.unit): row for row in rows}
     headings = [title, *(f"{figure}, {unit}" if unit else figure for figure, unit in columns)]
@@ -69,7 +70,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def source(record: Record) -> str:
-    """By which commands, when, where."""
+    """The commands, dates, machine and loads of the measurements."""
     commands = ", ".join(f"`{command}`" for command in dict.fromkeys(row.command for row in record.rows))
     dates = sorted({row.date for row in record.rows})
     loads = sorted({row.load for row in record.rows})
@@ -82,7 +83,7 @@ def source(record: Record) -> str:
 
 
 def comparison(anchors: Sequence[Anchor]) -> str:
-    """What others publish, beside what was measured here."""
+    """The table of published figures and those measured here."""
     lines = [_line(["what", "published or promised", "here", "measured by"]), "|---|---|---|---|"]
     for anchor in anchors:
         row = figures.load(anchor.part).value(anchor.subject, anchor.figure)
@@ -94,7 +95,7 @@ def comparison(anchors: Sequence[Anchor]) -> str:
 
 
 def blocks() -> list[Block]:
-    """All that is written by this module."""
+    """All blocks of the page that this module writes."""
     made = [Block("comparison", comparison(ANCHORS))]
     for part, title in TITLES.items():
         record = figures.load(part)
@@ -105,14 +106,18 @@ def blocks() -> list[Block]:
 
 
 def written(page: str) -> str:
-    """`page` with every block as the figures say now."""
+    """Return `page` with every block made from the current figures.
+
+    Raises:
+        ValueError: the page has no place for a block.
+    """
     for block in blocks():
         page = block.put_into(page)
     return page
 
 
 def write() -> None:
-    """The page and the plots."""
+    """Write the page and the plots."""
     for plot in PLOTS:
         record = figures.load(plot.part)
         if record.rows:

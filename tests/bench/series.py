@@ -1,6 +1,7 @@
-"""Prometheus by the number of series, and one step beyond what it takes: of one target, and of all that it has memory for.
+"""Prometheus by number of series, and beyond its limits: the limit of one target, and its memory limit.
 
-The series are histograms of requests, which this process serves as an application does, and which rules and dashboards read.
+The series are histograms of requests. This process serves them as an application does, and the rules and dashboards
+query them.
 """
 
 import itertools
@@ -31,11 +32,11 @@ from tests.e2e.wait import until
 TARGETS = 10
 TIMES = (1, 3, 10)
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0)
-"""Of a histogram, in seconds: nearly those that OpenTelemetry's SDKs have."""
+"""Bounds of a histogram in seconds, nearly those of OpenTelemetry's SDKs."""
 PER_HISTOGRAM = len(BOUNDS) + 3
-"""Series: the buckets, the last one, sum and count."""
+"""Series of a histogram: the buckets, the `+Inf` bucket, sum and count."""
 HISTOGRAMS = 67
-"""Of one target, at x1: about 1,000 series. Ten times as many are half of what a target may have
+"""Histograms of one target at x1: about 1,000 series. Ten times as many are half of what a target may have
 (`metrics.limits.samples`)."""
 METRIC = "http_server_request_duration_seconds"
 BLOCK_SERIES = 2_000
@@ -43,21 +44,22 @@ BLOCK_HOURS = 2
 INTERVAL = 15
 LEAST_SAMPLES = 10
 SMALL = "4GiB"
-"""`memory.host` of the stack whose Prometheus is brought to the end of its memory, by twice the targets."""
+"""`memory.host` of the stack whose Prometheus runs out of memory. It has twice the number of targets."""
 STEPS = (9, 11, 13, 15, 17, 19)
-"""Multiples of `HISTOGRAMS` on the way there, the last just below what one target may have."""
+"""Multiples of `HISTOGRAMS` on the way there. The last is just below the limit of one target."""
 KILLED_SECONDS = 60
-"""For which the number of series that killed it stays."""
+"""How long the number of series that killed Prometheus is kept up."""
 QUERIES = 5
 """How often the dashboard is loaded."""
 ACTIVE = "active series"
 
 
 class Synthetic:
-    """The page of an application with so many histograms, one for each route, of which a third is asked between scrapes."""
+    """The metrics page of an application with a histogram for each route. A third of the routes get requests between
+    two scrapes."""
 
     def __init__(self, histograms: int) -> None:
-        self._random = random.Random(histograms)  # noqa: S311 - no secret: the same values in each run
+        self._random = random.Random(histograms)  # noqa: S311 - not a secret; every run has the same values
         self._counts = [[0] * (len(BOUNDS) + 1) for _ in range(histograms)]
         self._sums = [0.0] * histograms
 
@@ -66,7 +68,7 @@ class Synthetic:
         return len(self._counts) * PER_HISTOGRAM
 
     def page(self) -> bytes:
-        """What it shows a scrape later."""
+        """The page at the next scrape."""
         lines = [f"# TYPE {METRIC} histogram"]
         for route, counts in enumerate(self._counts):
             if self._random.random() < 1 / 3:
@@ -88,7 +90,7 @@ class Synthetic:
 
 @contextmanager
 def served(address: str, count: int = TARGETS) -> Iterator[tuple[list[str], dict[str, Synthetic]]]:
-    """Targets, and what each of them shows, which may be set."""
+    """Serve pages on `count` ports. Yields the targets (`host:port`), and target → its page, which may be changed."""
     shown: dict[str, Synthetic] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -103,7 +105,7 @@ def served(address: str, count: int = TARGETS) -> Iterator[tuple[list[str], dict
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     servers = [ThreadingHTTPServer((address, 0), Handler) for _ in range(count)]
     for server in servers:
@@ -117,7 +119,7 @@ def served(address: str, count: int = TARGETS) -> Iterator[tuple[list[str], dict
 
 
 def run(seconds: float, host: str) -> list[Row]:
-    """A subject for each multiple; what a sample takes on disk; and a target with more than is allowed."""
+    """Rows for each multiple; for the disk space of a sample; and for a target with too many series."""
     with running(memory={"host": host}, publish=publish("prometheus")) as stack:
         with served(gateway(stack.client, stack.prefix)) as (targets, shown):
             stack.config["metrics"] = {"applications": {"static": [{"service": "bench", "targets": targets}]}}
@@ -150,7 +152,7 @@ def _value(stack: Deployment, promql: str) -> float:
 
 
 def _dashboard(stack: Deployment) -> float:
-    """Seconds for all queries of the overview, one after the other, over the last hour."""
+    """Seconds for all queries of the overview dashboard over the last hour, one after another."""
     end = time.time()
     start = time.monotonic()
     for query in queries():
@@ -163,7 +165,7 @@ def _dashboard(stack: Deployment) -> float:
 
 
 def _per_series(rows: Sequence[Row]) -> list[Row]:
-    """Of memory, what each further series takes."""
+    """Memory for each additional series."""
     found = {(one.subject, one.figure): one.median for one in rows}
     least, most = f"x{TIMES[0]}", f"x{TIMES[-1]}"
     more = found[most, "memory"] - found[least, "memory"]
@@ -171,7 +173,7 @@ def _per_series(rows: Sequence[Row]) -> list[Row]:
 
 
 def _beyond(stack: Deployment, targets: Sequence[str], shown: dict[str, Synthetic]) -> list[Row]:
-    """One target shows more than `metrics.limits.samples`: only its own scrape fails."""
+    """One target has more than `metrics.limits.samples`: only its own scrape fails."""
     limit = stack.settings.metrics.limits.samples
     shown[targets[0]] = too_much = Synthetic(limit // PER_HISTOGRAM + 1)
     counted = "prometheus_target_scrapes_exceeded_sample_limit_total"
@@ -186,7 +188,8 @@ def _beyond(stack: Deployment, targets: Sequence[str], shown: dict[str, Syntheti
 
 
 def _until_killed() -> list[Row]:
-    """More and more series until the kernel kills Prometheus; what is told of it, and how it comes back when they are gone."""
+    """Add series until the kernel kills Prometheus. Measures the alerts about it, and how Prometheus recovers once the
+    series are gone."""
     with (
         running(memory={"host": SMALL}, publish=publish("prometheus")) as stack,
         served(gateway(stack.client, stack.prefix), 2 * TARGETS) as (targets, shown),
@@ -211,7 +214,7 @@ def _until_killed() -> list[Row]:
 
 
 def _filled(stack: Deployment, targets: Sequence[str], shown: dict[str, Synthetic]) -> list[Row]:
-    """What the last step costs that Prometheus holds; the one after it has killed it."""
+    """Rows of the last step that Prometheus survives. The next one kills it."""
     made: list[Row] = []
     for times in STEPS:
         shown.update({target: Synthetic(HISTOGRAMS * times) for target in targets})
@@ -231,12 +234,12 @@ def _filled(stack: Deployment, targets: Sequence[str], shown: dict[str, Syntheti
 
 
 def _killed(stack: Deployment) -> int:
-    """How often the engine has started it again."""
+    """How often the engine has restarted Prometheus."""
     return int(stack.container("prometheus").attrs["RestartCount"])
 
 
 def _scraped(stack: Deployment) -> float:
-    """Series that the targets showed at their last scrape; none while Prometheus does not answer."""
+    """Series of the targets at their last scrape; 0 if Prometheus does not answer."""
     try:
         found = stack.query('sum(scrape_samples_scraped{service="bench"} and up == 1)')
     except requests.RequestException:
@@ -245,12 +248,16 @@ def _scraped(stack: Deployment) -> float:
 
 
 def _served(shown: Mapping[str, Synthetic]) -> int:
-    """Series that the targets show."""
+    """Series that the targets serve."""
     return sum(one.series for one in shown.values())
 
 
 def continued(values: Sequence[float], steps: int) -> list[float]:
-    """`values` made as long: a counter goes on by the same increments, anything else there and back."""
+    """Extend `values` to `steps` values. A counter continues with the same increments, anything else runs back and
+    forth.
+
+    Example: `[1, 2, 4], 5` → `[1, 2, 4, 5, 7]`; `[3, 1, 2], 5` → `[3, 1, 2, 1, 3]`.
+    """
     grows = all(earlier <= later for earlier, later in itertools.pairwise(values))
     last, more = len(values) - 1, values[-1] - values[0]
     made = []
@@ -261,15 +268,15 @@ def continued(values: Sequence[float], steps: int) -> list[float]:
 
 
 def _on_disk(stack: Deployment) -> list[Row]:
-    """Bytes of a block for each sample in it, index and all: what the stack's own series showed in the last minutes,
-    continued to two hours and put into a block by promtool."""
+    """Bytes of a block for each sample in it, with the index. The stack's own series of the last minutes are extended
+    to two hours, and promtool makes a block of them."""
     steps = BLOCK_HOURS * 3600 // INTERVAL
     begin = int(time.time()) // 7200 * 7200 - BLOCK_HOURS * 3600
     own = [
         one
         for one in stack.query('{__name__=~".+",job!="application"}[4m]')
         if len(one.get("values", ())) >= LEAST_SAMPLES
-    ]  # native histograms have none
+    ]  # native histograms have no values
     own = own[:: max(1, len(own) // BLOCK_SERIES)]
     of_metric: dict[str, list[str]] = {}
     for one in own:
@@ -290,7 +297,11 @@ def _on_disk(stack: Deployment) -> list[Row]:
 
 
 def _block(stack: Deployment, file: Path) -> int:
-    """Size of the block that promtool makes of `file`, in bytes."""
+    """Size in bytes of the block that promtool makes from `file`.
+
+    Raises:
+        RuntimeError: promtool fails.
+    """
     maker: Any = stack.client.containers.create(
         stack.settings.image("prometheus"),
         entrypoint=["sleep", "600"],

@@ -1,4 +1,4 @@
-"""A stack to measure: of its own, and gone afterwards."""
+"""A stack of its own for measurements. It is removed afterwards."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from tests.e2e.deployment import Deployment
 from toolchain import images, pulumi_cli
 
 PRODUCTION: dict[str, Any] = {"memory": {}, "metrics": {}, "traces": {}}
-"""The limits and intervals of a 16 GB host, which are the defaults, in place of those of test stacks."""
+"""The default limits and intervals, those of a 16 GB host, instead of those of test stacks."""
 
 
 @contextmanager
 def created(**config: Any) -> Iterator[Deployment]:
-    """Not up yet."""
+    """A stack that is configured, but not deployed."""
     client, local = machine.client(), images.local_images()
-    prefix = leftovers.new_prefix()  # cleared by the next tests, should this be killed
+    prefix = leftovers.new_prefix()  # if this process is killed, the next tests remove it
     with tempfile.TemporaryDirectory() as folder:
         stack = Deployment.create(
             Path(folder, "stack"), "bench", client, pulumi_cli.ensure().environment(), settings(prefix, local, **config)
@@ -32,7 +32,7 @@ def created(**config: Any) -> Iterator[Deployment]:
 
 @contextmanager
 def running(**config: Any) -> Iterator[Deployment]:
-    """With what the defaults say, but for `config`."""
+    """A deployed stack with default settings, apart from `config`."""
     with created(**{**PRODUCTION, **config}) as stack:
         stack.up()
         yield stack

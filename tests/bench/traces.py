@@ -1,7 +1,7 @@
-"""What the collector and Jaeger cost by the rate of spans, with tail sampling by the defaults, and what becomes of more than
-a small host takes.
+"""The collector and Jaeger by rate of spans, with the default tail sampling, and with more than a small host can take.
 
-The load is made by telemetrygen, the generator of the OpenTelemetry project, which runs on the host: its CPU is not counted.
+The load comes from telemetrygen, the generator of the OpenTelemetry project. It runs on the host, so its CPU is not
+counted.
 """
 
 import subprocess
@@ -19,23 +19,23 @@ from toolchain import golang
 
 GENERATOR = "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen"
 LOADS = {"at rest": 0, "x1: 1,000 spans/s": 1000, "x3": 3000, "x10": 10_000}
-"""Spans per second that are meant; the rows say what came."""
+"""Name of a load → spans per second that are intended. The rows say how many arrive."""
 BEYOND = 10_000
 SMALL = "4GiB"
 SPANS = 10
-"""Of a trace: a request that goes through a handful of services, with their databases."""
+"""Spans of a trace: a request through a handful of services, with their databases."""
 ATTRIBUTES = [f'--telemetry-attributes=attribute.{number}="a text of middle length"' for number in range(18)]
-"""With the two that the generator always sets there are twenty, as in the collector's published figures."""
+"""With the two that the generator always sets, a span has twenty, as in the collector's published figures."""
 FAILED = 0.02
-"""Share of the traces that are errors, and all kept; of the rest a tenth is."""
+"""Share of traces that are errors. All of these are kept, and a tenth of the rest."""
 WORKERS = 4
-"""Of the generator: one alone does not keep up with its rate."""
+"""Workers of the generator. A single one does not reach its rate."""
 WARM_UP_SECONDS = 30
-"""Until traces are decided about as fast as they come: twice the time that they wait by default."""
+"""After this, traces are decided as fast as they arrive: it is twice the default waiting time."""
 
 
 def run(seconds: float) -> list[Row]:
-    """A subject for each load."""
+    """Rows for each load."""
     listens = publish("prometheus", "otlp_grpc", "jaeger")
     with running(publish=listens) as stack:
         made = [one for load, spans in LOADS.items() for one in _loaded(stack, load, spans, seconds)]
@@ -70,7 +70,8 @@ def _loaded(stack: Deployment, load: str, spans: int, seconds: float) -> list[Ro
 
 
 def _beyond(stack: Deployment, seconds: float) -> list[Row]:
-    """More than the limit of a small host lets wait: refused and counted; the collector lives, and so do all others."""
+    """Send more than a small host's limit of waiting traces. The excess is refused and counted; the collector and all
+    others keep running."""
     load = f"{BEYOND:,} spans/s on a host of {SMALL}"
     made = _loaded(stack, load, BEYOND, seconds)
     state = stack.container("otel_collector").attrs
@@ -83,7 +84,7 @@ def _beyond(stack: Deployment, seconds: float) -> list[Row]:
 
 @contextmanager
 def _load(endpoint: str, spans: int) -> Iterator[None]:
-    """So many spans a second, as long as this lasts."""
+    """Send `spans` per second while the context lasts."""
     program = golang.tool("telemetrygen", GENERATOR)
     running = []
     for status, share in (("Unset", 1 - FAILED), ("Error", FAILED)) if spans else ():
@@ -111,7 +112,7 @@ def _load(endpoint: str, spans: int) -> Iterator[None]:
 
 
 def _counted(stack: Deployment) -> Mapping[str, float]:
-    """The collector's counters of spans and traces, now."""
+    """The collector's counters of spans and traces."""
     names = {
         "received": "otelcol_receiver_accepted_spans_total",
         "refused": "otelcol_receiver_refused_spans_total",

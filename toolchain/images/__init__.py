@@ -1,4 +1,4 @@
-"""Service images for an engine that cannot pull: built here, with the face of the official ones."""
+"""Service images for an engine that cannot pull: built here, with the interface of the official images."""
 
 import functools
 import platform
@@ -19,20 +19,20 @@ from toolchain.report import Step, ToolchainError, note
 
 FOLDER = Path(__file__).parent
 LOCAL = "nervous-system/"
-"""What the names of images that were built here begin with."""
+"""Prefix of the names of images that are built here."""
 
 
 def local_images(references: Mapping[str, str] | None = None, where: Docker | None = None) -> dict[str, str]:
-    """Service → reference of an image that was built here, for each official image that cannot be had.
+    """Build the official images that are not available. Returns service → reference of the image that was built.
 
-    `references` are the images that a stack wants, by service; by default all pinned ones. What the engine at `where`
-    already has, or can pull, is not in the answer.
+    `references` are the images that a stack needs, by service; by default all pinned ones. Images that the engine at
+    `where` has, or can pull, are left out.
     """
     wanted = references or {service: pin.reference for service, pin in pins().items()}
     where = where or engine.configured()
     client = engine.connect(where)
     missing = {service: reference for service, reference in wanted.items() if not present(client, reference)}
-    # One image stands for its registry.
+    # One image of each registry is tried.
     samples = {registry(reference): reference for reference in missing.values()}
     silent = reach.silent({name: functools.partial(_can_pull, sample, where) for name, sample in samples.items()})
     to_build = [service for service, reference in missing.items() if registry(reference) in silent]
@@ -55,21 +55,22 @@ def present(client: docker.DockerClient, reference: str) -> bool:
 
 
 def registry(reference: str) -> str:
-    """The host that an image reference names, by Docker's rule."""
+    """The registry of an image reference, by Docker's rule: `ghcr.io/a/b:1` → `ghcr.io`, `a/b:1` → `docker.io`."""
     host, slash, _ = reference.partition("/")
     return host if slash and ("." in host or ":" in host or host == "localhost") else "docker.io"
 
 
 def _can_pull(reference: str, where: Docker) -> bool:
-    """Whether the registry answers the engine, which may sit in another network than this process.
+    """Whether the engine can reach the registry. The engine may be in another network than this process.
 
-    A registry that refuses the image has answered: the pull will say what is wrong with the reference or the login.
+    A registry that refuses the image counts as reachable: the pull then reports what is wrong with the reference or the
+    login.
     """
     try:
         engine.connect(where, timeout=reach.SECONDS).api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
     except APIError as error:
         return error.response is not None and error.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    except DockerException:  # the helper that keeps the logins: the pull says what is wrong with it
+    except DockerException:  # a credential helper fails: the pull reports it
         return True
     except (requests.RequestException, ToolchainError):
         return False
@@ -77,7 +78,8 @@ def _can_pull(reference: str, where: Docker) -> bool:
 
 
 def ensure(client: docker.DockerClient, service: str, recipe: Recipe) -> str:
-    """The reference of the service's image; it is packed if the engine lacks it, and built if it never was."""
+    """Return the reference of the service's image. Packs the image if the engine lacks it, and builds it if that was
+    never done."""
     reference = f"{LOCAL}{service}:{recipe.version}-{_image_key(service, recipe)}"
     if not present(client, reference):
         with store.lock(f"image-{service}"):
@@ -90,7 +92,12 @@ def ensure(client: docker.DockerClient, service: str, recipe: Recipe) -> str:
 
 
 def binary(name: str) -> Path:
-    """A tool for this machine out of an image's product: promtool, amtool or the services themselves."""
+    """Path of a tool for this machine, such as promtool, amtool or a service's own binary, from an image's build
+    product.
+
+    Raises:
+        ToolchainError: no image has a binary of that name.
+    """
     for service, recipe in RECIPES.items():
         if isinstance(recipe.source, Go) and any(PurePosixPath(path).name == name for path in recipe.source.packages):
             return product(service, recipe) / name
@@ -98,7 +105,8 @@ def binary(name: str) -> Path:
 
 
 def product(service: str, recipe: Recipe) -> Path:
-    """The folder with what goes into the image: kept apart from it, so that a new engine is filled in seconds."""
+    """The folder with the image's content. It is cached apart from the image, so that filling a new engine takes
+    seconds."""
     return store.product(service, _source_key(service, recipe), functools.partial(_make, service, recipe))
 
 
@@ -160,5 +168,5 @@ def _face(service: str, recipe: Recipe) -> faces.Face:
 
 
 def _base(face: faces.Face) -> Recipe:
-    """What an image has besides its service."""
+    """The recipe for the part of an image that is not the service: shell, tools, certificates."""
     return Recipe(version="", source=Debian(userlands.PACKAGES[face.userland.kind], {}))

@@ -1,4 +1,5 @@
-"""What the official images show to a container, as `faces.yaml` says: nothing here is about what runs in them."""
+"""The interface of the official images, from `faces.yaml`: user, tools, files, variables. What runs in them is in the
+recipes."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ class User(_Frozen):
     uid: int
     gid: int
     groups: tuple[str, ...] = ()
-    """Groups besides its own."""
+    """Groups in addition to its own."""
 
     @model_validator(mode="before")
     @classmethod
@@ -43,7 +44,7 @@ class Folder(_Frozen):
     group: int
     mode: int
     deep: bool = False
-    """Whether all that is in it has the same owner and group."""
+    """Whether everything below the folder has the same owner and group."""
 
     @model_validator(mode="before")
     @classmethod
@@ -61,17 +62,17 @@ class Folder(_Frozen):
 
 
 class Userland(_Frozen):
-    """What there is besides the service."""
+    """Shell, tools and files of an image, apart from the service."""
 
     kind: Literal["none", "busybox", "gnu"]
     tools: tuple[str, ...] = ()
-    """What can be called by its name."""
+    """Commands that are on PATH."""
     sh: Literal["dash", "bash"] = "dash"
-    """Which shell of a `gnu` one is `sh`."""
+    """Which shell `sh` is, if `kind` is `gnu`."""
     nc_takes: tuple[int, ...] = ()
-    """File descriptors that a program started by `nc -e` does not get from the caller of `nc`."""
+    """File descriptors that `nc -e` does not pass on from its caller to the program that it starts."""
     sync_files: bool = True
-    """Whether `sync` takes files, and not only complains of them."""
+    """Whether `sync` takes files as arguments. Otherwise it only reports an error."""
     environment: dict[str, str] = Field(default_factory=dict)
     users: dict[str, User] = Field(
         default_factory=lambda: {"root": User(uid=0, gid=0), "nobody": User(uid=65534, gid=65534)}
@@ -88,7 +89,7 @@ class Userland(_Frozen):
 
 
 class Health(_Frozen):
-    """The image's own check, in seconds."""
+    """The image's own health check. Times are in seconds."""
 
     test: tuple[str, ...]
     interval: int
@@ -97,23 +98,23 @@ class Health(_Frozen):
 
 
 class Face(_Frozen):
-    """What one image shows: all that a container of it can meet before its service runs."""
+    """Everything that an image shows to a container before its service runs."""
 
     userland: Userland
     adds: tuple[str, ...] = ()
-    """Tools besides those of the userland."""
+    """Tools in addition to those of the userland."""
     environment: dict[str, str] = Field(default_factory=dict)
-    """Besides that of the userland."""
+    """Variables in addition to those of the userland."""
     release_variables: tuple[str, ...] = ()
-    """Variables of which only the release is told: nobody here reads them."""
+    """Variables that only name the release. Nothing here reads them."""
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
-    """Paths of programs besides the entrypoint's."""
+    """Paths of programs, apart from the entrypoint's."""
     user: str = ""
-    """As the image says it; empty for root."""
+    """The user, spelled as in the image; empty for root."""
     users: dict[str, User] = Field(default_factory=dict)
-    """Besides those of the userland."""
+    """Users in addition to those of the userland."""
     folders: dict[str, Folder] = Field(default_factory=dict)
     volumes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
@@ -125,12 +126,12 @@ class Face(_Frozen):
 
     @property
     def tools(self) -> frozenset[str]:
-        """All that can be called by its name, services aside."""
+        """All commands on PATH, apart from the services."""
         return frozenset((*self.userland.tools, *self.adds))
 
     @property
     def variables(self) -> dict[str, str]:
-        """The whole environment, but for `release_variables`."""
+        """The whole environment, without `release_variables`."""
         return {**self.userland.environment, **self.environment}
 
     @property
@@ -139,12 +140,12 @@ class Face(_Frozen):
 
 
 class Source(_Frozen):
-    """Where a face was read."""
+    """The source that a face was read from."""
 
     repository: str
     files: tuple[str, ...]
     tag: str
-    """Or commit: of the newest state that could be had."""
+    """The tag, or the commit of the newest version that was available."""
 
 
 class Official(Face):
@@ -152,12 +153,12 @@ class Official(Face):
 
     source: Source
     looked_at: str
-    """The pin's tag for which somebody has looked at the source."""
+    """The tag of the pinned image for which a person has compared the face with the source."""
 
 
 @cache
 def userlands() -> dict[str, Userland]:
-    """The kinds of surroundings, by name."""
+    """Userland's name → userland, from `faces.yaml`."""
     return {name: Userland(**fields) for name, fields in yaml.safe_load(FILE.read_text())["userlands"].items()}
 
 
@@ -168,10 +169,10 @@ def official() -> dict[str, Official]:
 
 
 def read(images: Mapping[str, Mapping[str, Any]]) -> dict[str, Official]:
-    """Faces as the file has them.
+    """Parse faces as they are in the file: service → face.
 
     Raises:
-        ToolchainError: the file says what it cannot mean, or does not say what it must.
+        ToolchainError: a field is unknown, missing or not valid.
     """
     return {service: _official(service, fields) for service, fields in images.items()}
 

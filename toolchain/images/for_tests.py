@@ -1,6 +1,6 @@
-"""What the tests run beside the stack: the user's database, cache and load balancer, and a storage for its traces.
+"""Images that the tests run beside the stack: a user's database, cache and load balancer, and a storage for traces.
 
-None of it is ever part of a deployment.
+No deployment uses them.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ POSTGRES, REDIS, NGINX = 999, 999, 101
 
 
 def image(client: docker.DockerClient, service: str) -> str:
-    """The reference of the image of one of RECIPES, built if it is not there."""
+    """Return the reference of the image of a service in RECIPES. Builds the image if it does not exist."""
     return ensure(client, f"test-{service}", RECIPES[service]())
 
 
 def _face(user: str, number: int, *, folders: tuple[str, ...], **more: Any) -> Face:
-    """A face of ours, with folders that are the user's own."""
+    """A face with folders that the image's user owns. `number` is the user's and the group's id."""
     own = Folder(owner=number, group=number, mode=0o755)
     return Face(
         userland=userlands()["alpine"],
@@ -36,7 +36,8 @@ def _face(user: str, number: int, *, folders: tuple[str, ...], **more: Any) -> F
 
 
 def _postgres() -> Recipe:
-    """POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE is the password of the user postgres; options follow as arguments."""
+    """PostgreSQL. POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE sets the password of the user postgres; arguments are
+    options of the server."""
     version = debian.newest("postgresql-").rpartition("-")[2]
     home = f"/usr/lib/postgresql/{version}"
     programs = f"{home}/bin"
@@ -98,7 +99,7 @@ def _redis() -> Recipe:
 
 
 def _nginx() -> Recipe:
-    """Its status page is /stub_status on port 8080; every other path says ok."""
+    """Nginx. Its status page is /stub_status on port 8080; every other path answers `ok`."""
     return Recipe(
         version="debian",
         source=Debian(("nginx", "nginx-core"), {"/usr/sbin/nginx": "/usr/sbin/nginx"}),
@@ -130,19 +131,22 @@ http {
 
 
 def _elasticsearch() -> Recipe:
-    """It has no security, scripting, lifecycle management or data streams: their modules cannot be had."""
+    """Elasticsearch without security, scripting, lifecycle management or data streams: their modules are not
+    available."""
     return _search_engine("elasticsearch", search_engines.ELASTICSEARCH, search_engines.elasticsearch)
 
 
 def _opensearch() -> Recipe:
-    """It has no security, scripting or index state management: their modules cannot be had, or are not needed."""
+    """OpenSearch without security, scripting or index state management: their modules are not available, or not
+    needed."""
     return _search_engine("opensearch", search_engines.OPENSEARCH, search_engines.opensearch)
 
 
 def _search_engine(name: str, version: str, make: Callable[[Path], None]) -> Recipe:
-    """One node on port 9200 with the face of the official image, settings by environment included.
+    """One node on port 9200, with the interface of the official image. Environment variables set its settings, as
+    there.
 
-    With `LD_PRELOAD=/usr/lib/libfaketime.so` and, for example, `FAKETIME=-8d` it makes the indices of another day.
+    With `LD_PRELOAD=/usr/lib/libfaketime.so` and, for example, `FAKETIME=-8d`, it creates the indices of another day.
     """
     face = official()[name]
     home, sources = face.working_dir, FOLDER / name
@@ -179,4 +183,5 @@ RECIPES = {
     "elasticsearch": _elasticsearch,
     "opensearch": _opensearch,
 }
-"""What can be had. A recipe is made when it is asked for: some ask the distribution for its newest version."""
+"""Service → function that makes its recipe. A recipe is made on demand, because some ask the distribution for its
+newest version."""

@@ -1,4 +1,5 @@
-"""Pulls by the logins of `docker login`: the Docker provider has none, and would pull as a stranger."""
+"""Pulls with the logins of `docker login`. The Docker provider has no logins, so it relies on finding the images
+there."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -16,9 +17,9 @@ from toolchain import images
 from toolchain.report import Step, ToolchainError
 
 AT_ONCE = 3
-"""The engine itself loads no more than three layers at once."""
+"""Images that are pulled in parallel. The engine itself loads at most three layers at once."""
 SILENCE_SECONDS = 300
-"""Longest time without a word of the engine, which tells of a pull several times a second."""
+"""Longest time without progress from the engine, which reports several times a second during a pull."""
 LOG_IN = "docker login {registry}  on this machine: its logins go along to an engine elsewhere, too"
 FIXES = {
     "toomanyrequests": LOG_IN + "; or name a mirror:  images.registry",
@@ -28,21 +29,21 @@ FIXES = {
     "manifest unknown": "correct the reference below `images` in the stack file",
     "not found": "correct the reference below `images` in the stack file",
 }
-"""What the engine says → what to do."""
+"""Text in the engine's error → what to do."""
 ELSE = "the words are the engine's; a mirror that it can reach is named by  images.registry  in the stack file"
 
 
 def pull(client: docker.DockerClient, references: Collection[str]) -> None:
-    """Brings what the engine lacks of `references` to it.
+    """Pull those of `references` that the engine lacks.
 
     Raises:
-        ToolchainError: one of them cannot be pulled.
+        ToolchainError: an image cannot be pulled, or the logins cannot be read.
     """
     missing = sorted(reference for reference in references if not images.present(client, reference))
     if not missing:
         return
     try:
-        docker_cli.cli_config()  # docker-py would go on without logins
+        docker_cli.cli_config()  # without this check, docker-py would continue without logins
     except ValueError as error:
         raise ToolchainError(str(error), fix="mend or remove it: `docker login` writes it anew") from None
     loaded: dict[str, int] = {}
@@ -69,12 +70,12 @@ def _title(done: int, all_: int, loaded: dict[str, int]) -> str:
 
 
 def _pulled(client: docker.DockerClient, reference: str) -> Iterator[dict[str, Any]]:
-    """What the engine tells while it pulls. docker-py's own call waits without an end."""
+    """The engine's progress messages during a pull. docker-py's own call has no timeout."""
     registry, (name, tag) = images.registry(reference), parse_repository_tag(reference)
     api: Any = client.api
     try:
         header = auth.get_config_header(api, registry)
-    except DockerException as error:  # the helper that keeps the logins
+    except DockerException as error:  # a credential helper fails
         raise ToolchainError(
             f"the login for {registry} cannot be had: {error}",
             fix=f"{docker_cli.config_file()} names a helper (credsStore, credHelpers): install it, or log in without it",

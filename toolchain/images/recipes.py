@@ -1,4 +1,4 @@
-"""What each image is made from. How it looks to a container is not said here: it is as the official one (`faces.yaml`)."""
+"""What each image is made from. Its interface is not defined here: it is that of the official image (`faces.yaml`)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,35 +7,36 @@ from pathlib import Path
 from toolchain.images.faces import Face
 
 SCRIPTS = Path(__file__).with_name("scripts")
-"""Ours, in place of the official images' own."""
+"""Our own scripts, which replace those of the official images."""
 
 
 @dataclass(frozen=True)
 class Go:
-    """Binaries of a Go module that stands in this folder."""
+    """Binaries of a Go module in this folder."""
 
     packages: dict[str, str]
     """Path in the image → package."""
     tags: str = "netgo"
     version_variable: str = "github.com/prometheus/common/version.Version"
-    """Which the linker sets: upstream's own builds do the same."""
+    """The variable that the linker sets to the version, as upstream's own builds do."""
     module: str = field(default="", repr=False)
-    """The module's folder, where it is not called as the service is; its content is what counts for the key."""
+    """Folder of the module, if its name is not the service's. The folder's content is part of the cache key, not its
+    name."""
     wired: str = ""
-    """A package in which wire writes code before the build."""
+    """The package in which wire generates code before the build."""
     c: bool = False
-    """Whether some of it is written in C, so that a compiler is needed."""
+    """Whether some of the code is C, so that a compiler is needed."""
     data_of: str = ""
-    """A module among the dependencies, of which the image has some files that are no code."""
+    """The dependency from which the image takes files other than code."""
     data: tuple[str, ...] = ()
-    """Which: patterns in that module."""
+    """Patterns of these files, relative to that dependency."""
     data_folder: str = ""
-    """Where they are in the image."""
+    """Folder of these files in the image."""
 
 
 @dataclass(frozen=True)
 class Debian:
-    """Files of distribution packages, with the libraries that they need."""
+    """Files from distribution packages, and the libraries that they need."""
 
     packages: tuple[str, ...]
     files: dict[str, str]
@@ -44,12 +45,12 @@ class Debian:
 
 @dataclass(frozen=True)
 class Assembled:
-    """Files that a function puts together, with the libraries that they need."""
+    """Files that a function puts together, and the libraries that they need."""
 
     make: Callable[[Path], None] = field(repr=False)
-    """Fills a folder."""
+    """Fills the folder that it is given."""
     made_from: tuple[Path, ...] = field(repr=False)
-    """Files and folders of ours that decide what comes out."""
+    """Our own files and folders that determine the result: they are the cache key."""
     files: dict[str, str]
     """Path in the image → path in the folder."""
 
@@ -57,14 +58,14 @@ class Assembled:
 @dataclass(frozen=True)
 class Recipe:
     version: str
-    """Of what is built here; images.yaml has the official one."""
+    """Version of what is built here. The version of the official image is in images.yaml."""
     source: Go | Debian | Assembled
     files: dict[str, str] = field(default_factory=dict)
     """Path in the image → text."""
     face: Face | None = None
-    """None for that of the official image of this service."""
+    """None: the face of the official image of this service."""
     differs: str = field(default="", repr=False)
-    """What the official image of the same version has or does otherwise: for docs/toolchain.md (`versions.py`)."""
+    """What differs in the official image of the same version, for docs/toolchain.md (`versions.py`)."""
 
 
 def _script(name: str) -> str:
@@ -72,10 +73,10 @@ def _script(name: str) -> str:
 
 
 OWN = "nervous-system/toolchain/images"
-"""What the names of the modules here begin with."""
+"""Prefix of the Go modules in this folder."""
 
 PROMETHEUS_TAGS = "netgo,remove_all_sd,enable_dns_sd,enable_moby_sd"
-"""Discovery of other clouds is left out: one of its modules cannot be had from a module proxy."""
+"""Discovery for other clouds is left out: one of its modules is not available from module proxies."""
 
 GRAFANA_MODULE = "github.com/grafana/grafana"
 GRAFANA_HOME = "/usr/share/grafana"
@@ -108,7 +109,7 @@ RECIPES = {
                 "/bin/alertmanager": "github.com/prometheus/alertmanager/cmd/alertmanager",
                 "/bin/amtool": "github.com/prometheus/alertmanager/cmd/amtool",
             },
-            tags="netgo,timetzdata",  # mute time intervals name time zones
+            tags="netgo,timetzdata",  # mute time intervals use names of time zones
         ),
     ),
     "node_exporter": Recipe(
@@ -169,7 +170,7 @@ RECIPES = {
         differs="no journal; no `/etc/promtail/config.yml` of its own",
         source=Go(
             {"/usr/bin/promtail": "github.com/grafana/loki/v3/clients/cmd/promtail"},
-            tags="netgo,timetzdata",  # a timestamp's location is the name of a time zone
+            tags="netgo,timetzdata",  # the location of a timestamp is the name of a time zone
             version_variable="github.com/grafana/loki/v3/pkg/util/build.Version",
         ),
     ),
@@ -185,7 +186,7 @@ RECIPES = {
         ),
     ),
     "busybox": Recipe(
-        # Nothing of its own: the shell that other images have besides their service.
+        # No files of its own: the shell that other images have beside their service.
         version="debian",
         source=Debian(("busybox",), {}),
     ),
@@ -227,7 +228,7 @@ RECIPES = {
             wired=f"{GRAFANA_MODULE}/pkg/server",
             c=True,  # SQLite
             data_of=GRAFANA_MODULE,
-            # What the server reads when it runs. There are no web pages in the module: they are not committed upstream.
+            # What the server reads at run time. The module has no web pages: upstream does not commit them.
             data=(
                 "conf/defaults.ini",
                 "public/img/user_profile.png",
@@ -246,7 +247,7 @@ RECIPES = {
         differs="no databases for an authority (`nobadger`, as upstream builds it)",
         source=Go(
             {"/usr/bin/caddy": "github.com/caddyserver/caddy/v2/cmd/caddy"},
-            tags="netgo,nobadger,nomysql,nopgx",  # databases of an authority for others, which upstream leaves out too
+            tags="netgo,nobadger,nomysql,nopgx",  # no databases of a certificate authority, as upstream builds it
             version_variable="github.com/caddyserver/caddy/v2.CustomVersion",
         ),
     ),

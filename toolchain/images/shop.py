@@ -1,6 +1,7 @@
-"""Images of the shop (examples/shop): what its Dockerfiles say, for an engine that cannot pull.
+"""Images of the shop (examples/shop) for an engine that cannot pull. They follow the shop's Dockerfiles.
 
-Go: a static binary. Python: Debian's, and wheels. Node.js: the official build, and modules. Lock files pin all of them.
+Go: a static binary. Python: Debian's Python, and wheels. Node.js: the official build, and modules. Lock files pin all
+of them.
 """
 
 import functools
@@ -25,7 +26,7 @@ NOTHING: Mapping[str, str] = {}
 
 
 def images(client: docker.DockerClient) -> dict[str, str]:
-    """Container of the shop → reference of its image, which is built if it is not there."""
+    """Container of the shop → reference of its image. Builds the images that do not exist."""
     own = {service: ensure(client, f"shop-{service}", make()) for service, make in SERVICES.items()}
     return own | {service: for_tests.image(client, service) for service in ("nginx", "postgres", "redis")}
 
@@ -76,7 +77,7 @@ def _install_python(folder: Path) -> None:
     with Step(f"shop: {python} from Debian, and its packages"):
         debian.unpack((python, f"{python}-minimal"), folder)
         (folder / "usr" / "bin" / python).rename(folder / "usr" / "bin" / "python3")
-        if (folder / "lib").is_dir():  # where Debian 12 has a part of the libraries
+        if (folder / "lib").is_dir():  # Debian 12 has some of the libraries there
             shutil.copytree(folder / "lib", folder / "usr" / "lib", symlinks=True, dirs_exist_ok=True)
         pip = [
             sys.executable,
@@ -110,7 +111,7 @@ def _nodejs(service: str) -> Recipe:
 
 def _install_nodejs(folder: Path) -> None:
     with Step("shop: Node.js and its modules"):
-        debian.unpack(("libstdc++6",), folder)  # and what node needs besides
+        debian.unpack(("libstdc++6",), folder)  # node needs this and its dependencies
         nodejs.install_modules(FOLDER, folder)
         (folder / "node").hardlink_to(nodejs.binary())
 
@@ -118,7 +119,8 @@ def _install_nodejs(folder: Path) -> None:
 def _scripts(
     *, source: Assembled, entrypoint: tuple[str, ...], parts: tuple[str, ...], environment: Mapping[str, str] = NOTHING
 ) -> Recipe:
-    """Sources are no part of the product, so that a changed line packs an image anew, and installs nothing."""
+    """A recipe for an interpreted service. The sources are not part of the build product, so a changed line packs a new
+    image without installing anything."""
     sources = sorted(path for part in parts for path in FOLDER.glob(part) if path.is_file())
     return Recipe(
         version="example",
@@ -135,4 +137,4 @@ SERVICES: dict[str, Callable[[], Recipe]] = {
     "users": functools.partial(_python, "users"),
     "products": functools.partial(_nodejs, "products"),
 }
-"""A recipe is made when it is asked for: it reads the sources."""
+"""Service → function that makes its recipe. A recipe is made on demand, because it reads the sources."""

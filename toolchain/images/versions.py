@@ -1,8 +1,8 @@
-"""The table of `docs/toolchain.md` that says of each service which version is pinned and which is tested.
+"""The table in `docs/toolchain.md`: for each service, the pinned version and the tested one.
 
     .venv/bin/python -m toolchain.images.versions
 
-writes it, from `config/images.yaml` and the recipes; a unit test tells when that was forgotten.
+writes it, from `config/images.yaml` and the recipes. A unit test fails if the table is out of date.
 """
 
 import re
@@ -22,14 +22,14 @@ HEAD = """\
 """
 NUMBERS = ("major", "minor", "patch")
 DISTRIBUTION = "debian"
-"""The version of a recipe whose packages are of whatever release the machine runs."""
+"""A recipe's version if its packages come from whatever release the machine runs."""
 
 
 def page(text: str | None = None) -> str:
-    """The whole page, by default the committed one, with a table that is current.
+    """Return the whole page with a current table. `text` is the page before, by default the committed one.
 
     Raises:
-        ValueError: there is no place for the table.
+        ValueError: the page has no place for the table.
     """
     text = PAGE.read_text(encoding="utf-8") if text is None else text
     before, begin, rest = text.partition(BEGIN)
@@ -40,7 +40,7 @@ def page(text: str | None = None) -> str:
 
 
 def table() -> str:
-    """A row of each pinned service."""
+    """The table, with a row for each pinned service."""
     return HEAD + "".join(_row(service, pin.tag) for service, pin in pins().items())
 
 
@@ -59,9 +59,10 @@ def _row(service: str, tag: str) -> str:
 
 
 def distance(pinned: str, built: str) -> str:
-    """How far the pin is ahead, told by the first number of the version that differs: `5 minor`.
+    """How far the pinned version is ahead, by the first number that differs: `v3.15.0`, `3.10.2` → `5 minor`.
 
-    A number that one of them does not name is taken as equal.
+    A number that one of them lacks counts as equal. `none` if they are equal, `unknown` if `built` has no number;
+    `newer: …` if `built` is ahead.
     """
     for name, ahead, behind in zip(NUMBERS, _numbers(pinned), _numbers(built), strict=False):
         if ahead != behind:

@@ -1,1 +1,1 @@
-"""Load for the shop: requests of known number and kind, and a report of what became of them."""
+"""Load for the shop: a known number of requests of known kinds, and a report of their results."""

@@ -1,4 +1,4 @@
-"""python -m examples.shop.load: requests to the shop by a profile, and a JSON report of what became of them."""
+"""python -m examples.shop.load: send requests to the shop by a profile, and report the results as JSON."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Faults on demand, as the shop's services take them from the header `X-Fault`."""
+"""Faults on demand. The shop's services read them from the header `X-Fault`."""
 
 import re
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ KINDS = {
     "leak": (r"\d+(?:KiB|MiB)", "a size such as 5MiB"),
     "logburst": (r"\d+", "a number of lines such as 500"),
 }
-"""Kind → how its value is written, and that in words."""
+"""Kind → pattern of its value, and the same in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What one service is asked to do wrong while it answers one request."""
+    """A fault that one service causes while it answers one request."""
 
     service: str
     kind: str
@@ -27,7 +27,11 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`<service>=<kind>[:<value>]`; ValueError says what is wrong with another text."""
+        """Parse `<service>=<kind>[:<value>]`, such as `products=latency:1500ms` or `orders=error`.
+
+        Raises:
+            ValueError: the text is no fault. The message says what is wrong.
+        """
         service, _, what = text.partition("=")
         kind, _, value = what.partition(":")
         if service not in SERVICES:

@@ -1,4 +1,4 @@
-"""Sends what a profile plans, each request when it is due, whether those before it were answered or not."""
+"""Sends the requests of a profile. Each is sent when it is due, even if earlier ones are not answered yet."""
 
 import time
 from collections.abc import Callable
@@ -14,31 +14,36 @@ from examples.shop.load.profiles import LOGIN, ORDER, Phase, Profile, Route, in_
 from examples.shop.load.report import NO_ANSWER, NOT_SENT, PhaseReport, Report, Sample, summed_up
 
 USER = {"user": "ada", "password": "lovelace-1815"}
-"""The one that the shop's database begins with."""
+"""The first user in the shop's database."""
 AT_ONCE = 64
-"""Requests under way; more wait, and their waiting counts as latency."""
+"""Requests in parallel. Others wait, and the waiting counts as latency."""
 LATE_SECONDS = 2
-"""After its last phase, for requests that wait for their turn; then they are too late."""
+"""How long requests may still wait for their turn after the last phase. Later ones are not sent."""
 TIMEOUT_SECONDS = 10
-"""Of connecting, and of each pause within an answer. So a run ends this much after its last phase, or soon after."""
+"""Timeout for connecting, and for each pause within an answer. A run ends at most about this long after its last
+phase."""
 
 
 class ShopNotReadyError(Exception):
-    """The shop is not there, or not what this was written for; the message says what to do."""
+    """The shop does not answer, or not as expected. The message says what to do."""
 
 
 class Generator:
-    """One run against the shop at `url`."""
+    """A run of load against the shop at `url`."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._session = requests.Session()
-        self._session.trust_env = False  # loopback: no proxy
+        self._session.trust_env = False  # no proxy for loopback
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=AT_ONCE))
 
     def run(self, profile: Profile, *, told: Callable[[str], None] = lambda _: None) -> Report:
-        """Sends it all; `told` hears of each phase that begins. ShopNotReadyError before the first request is counted."""
+        """Send all requests of `profile` and return the report. `told` gets a line of text at the start of each phase.
+
+        Raises:
+            ShopNotReadyError: the shop is not ready. Nothing was counted yet.
+        """
         self._prepare()
         phases: list[PhaseReport] = []
         sent: list[tuple[Sample, Future[Sample]]] = []
@@ -53,7 +58,7 @@ class Generator:
         return summed_up(profile.name, self.url, phases, (_result(future, unsent) for unsent, future in sent))
 
     def _prepare(self) -> None:
-        """Logs in and asks what can be bought."""
+        """Log in, and read the products."""
         try:
             self._token = self._asked("POST", "/login", json=USER)["token"]
             self._products = in_turn({product["id"]: 1.0 for product in self._asked("GET", "/products")["products"]})
@@ -75,7 +80,7 @@ class Generator:
         return answer.json()
 
     def _send(self, phase: Phase, pool: ThreadPoolExecutor) -> list[tuple[Sample, Future[Sample]]]:
-        """Returns when the phase is over; some of its requests may still be under way."""
+        """Send the requests of a phase. Returns when the phase is over; some requests may still be in progress."""
         begun, sent = time.monotonic(), []
         for number, (route, fault) in enumerate(planned(phase)):
             due = begun + number / phase.rate
@@ -103,7 +108,7 @@ class Generator:
         seconds = time.monotonic() - due
         order = None
         if answer.ok and route is LOGIN:
-            self._token = answer.json()["token"]  # before the old one ends
+            self._token = answer.json()["token"]  # set before the old one expires
         elif answer.ok and route is ORDER:
             order = str(answer.json()["order"])
         trace_id = answer.headers.get("X-Trace-Id")

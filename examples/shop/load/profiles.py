@@ -1,4 +1,4 @@
-"""What is sent: which requests in which proportion, how many a second, and which of them with a fault."""
+"""Profiles of load: which requests in which proportion, how many per second, and which of them with a fault."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,19 +9,19 @@ from examples.shop.load.faults import Fault
 T = TypeVar("T")
 
 MOST_REQUESTS = 100_000
-"""Of one run: a report of them is still held in memory."""
+"""Limit for one run. The report holds all its requests in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One kind of request."""
+    """A kind of request."""
 
     method: str
     path: str
     weight: float
-    """Its part of all requests."""
+    """Its share of all requests, in proportion to the other weights."""
     reaches: frozenset[str]
-    """The services that work on it: a fault of another one would not be seen."""
+    """The services that work on it. A fault in any other service would have no effect."""
     logged_in: bool = False
 
     @property
@@ -42,15 +42,15 @@ ROUTES = (
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A time in which nothing about the load changes."""
+    """A period with constant load."""
 
     name: str
     seconds: float
     rate: float
     """Requests per second."""
     faults: tuple[tuple[Fault, float], ...] = ()
-    """Each with the part, from 0 to 1, of the requests that reach its service and carry it. Together at most 1 for a
-    service: a request carries one fault."""
+    """Fault → share, from 0 to 1, of the requests that reach its service and carry it. The shares of one service add up
+    to at most 1, because a request carries one fault."""
 
     @property
     def requests(self) -> int:
@@ -59,7 +59,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Phases, one after the other."""
+    """Phases, one after another."""
 
     name: str
     description: str
@@ -80,12 +80,16 @@ class Profile:
         return sum(phase.requests for phase in self.phases)
 
     def lasting(self, seconds: float) -> "Profile":
-        """The same in another time: the phases keep their proportions and rates."""
+        """The same profile, stretched to `seconds` in all. The phases keep their proportions and rates."""
         factor = seconds / self.seconds
         return replace(self, phases=tuple(replace(phase, seconds=phase.seconds * factor) for phase in self.phases))
 
     def with_fault(self, fault: Fault) -> "Profile":
-        """The same with this fault in place of its own: in all requests that reach the service."""
+        """The same profile with this fault instead of its own, in all requests that reach the fault's service.
+
+        Raises:
+            ValueError: the profile has no faults.
+        """
         if not any(phase.faults for phase in self.phases):
             raise ValueError(f"{self.name} has no faults; the profile with faults is incident")
         return replace(
@@ -123,7 +127,7 @@ PROFILES = {
 
 
 def planned(phase: Phase) -> Iterator[tuple[Route, Fault | None]]:
-    """The requests of a phase in their order, the same in each run."""
+    """Yield the requests of a phase in order, each with its fault. Every run yields the same."""
     routes = in_turn({route: route.weight for route in ROUTES})
     faults = {route: in_turn(_weights(route, phase)) for route in ROUTES}
     for _ in range(phase.requests):
@@ -139,7 +143,10 @@ def _weights(route: Route, phase: Phase) -> dict[Fault | None, float]:
 
 
 def in_turn(weights: Mapping[T, float]) -> Iterator[T]:
-    """Each as often as its weight says, as evenly as that goes (smooth weighted round robin), without end."""
+    """Yield keys without end, each as often as its weight says, spread evenly (smooth weighted round robin).
+
+    Example: `{"a": 2, "b": 1}` → a, b, a, a, b, a, …
+    """
     total, credit = sum(weights.values()), dict.fromkeys(weights, 0.0)
     while True:
         for key, weight in weights.items():

@@ -1,4 +1,4 @@
-"""What was sent and what became of it, as JSON."""
+"""The report of a run, as JSON: what was sent, and the results."""
 
 import statistics
 from collections import Counter, defaultdict
@@ -16,21 +16,21 @@ NOT_SENT = "not sent"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request and its answer."""
+    """A request and its answer."""
 
     phase: str
     route: str
     fault: Fault | None
     status: str
-    """HTTP status; `no answer`; or `not sent`, when the requests before it took too long."""
+    """HTTP status; `no answer`; or `not sent`, if earlier requests took too long."""
     seconds: float
-    """From when it was due until it was answered, so that one which waits for others counts as slow."""
+    """From the time the request was due to its answer. So a request that waits for others counts as slow."""
     trace_id: str | None = None
     order: str | None = None
 
 
 class PhaseReport(BaseModel):
-    """Times are RFC 3339 in UTC."""
+    """A phase and its requests. Times are RFC 3339 in UTC."""
 
     name: str
     started: datetime
@@ -40,7 +40,7 @@ class PhaseReport(BaseModel):
 
 
 class Latency(BaseModel):
-    """Of what was answered, in milliseconds."""
+    """Latency of the answered requests, in milliseconds."""
 
     p50: float
     p95: float
@@ -49,7 +49,7 @@ class Latency(BaseModel):
 
 
 class RouteReport(BaseModel):
-    """All requests of one kind."""
+    """All requests of one route."""
 
     requests: int
     statuses: dict[str, int]
@@ -65,7 +65,7 @@ class FaultReport(BaseModel):
 
 
 class Order(BaseModel):
-    """One that the shop has taken."""
+    """An order that the shop accepted."""
 
     order: str
     trace_id: str
@@ -74,7 +74,7 @@ class Order(BaseModel):
 
 
 class Report(BaseModel):
-    """One run."""
+    """The report of a run."""
 
     profile: str
     url: str
@@ -82,7 +82,7 @@ class Report(BaseModel):
     phases: list[PhaseReport]
     routes: dict[str, RouteReport]
     faults: dict[str, FaultReport]
-    """By fault as the header spells it."""
+    """Fault, spelled as in the header → its requests."""
     orders: list[Order]
 
     def phase(self, name: str) -> PhaseReport:
@@ -90,7 +90,7 @@ class Report(BaseModel):
 
 
 def summed_up(profile: str, url: str, phases: Sequence[PhaseReport], samples: Iterable[Sample]) -> Report:
-    """`phases` with their times; their counts come from the samples."""
+    """Make the report. `phases` have names and times; their counts come from `samples`."""
     by_phase, by_route, by_fault = (
         defaultdict[str, list[Sample]](list),
         dict[str, list[Sample]](),
@@ -145,7 +145,7 @@ def _latency(samples: list[Sample]) -> Latency | None:
     times = [sample.seconds * 1000 for sample in samples if sample.status not in {NO_ANSWER, NOT_SENT}]
     if not times:
         return None
-    # One value has no quantiles of its own.
+    # Quantiles need at least two values.
     percentiles = statistics.quantiles(times if len(times) > 1 else times * 2, n=100, method="inclusive")
     p50, p95, p99 = (round(percentiles[percent - 1], 1) for percent in (50, 95, 99))
     return Latency(p50=p50, p95=p95, p99=p99, max=round(max(times), 1))
