@@ -43,7 +43,7 @@ def install(*packages: str) -> None:
 
 
 def release() -> str:
-    """The distribution and processor that packages are for, such as `debian 12 x86_64`. Part of every cache key of what
+    """The distribution and processor that packages are for, such as `debian 12 x86_64` or `debian 12 aarch64`. Part of every cache key of what
     is made from packages, because their versions differ by release."""
     try:
         facts = platform.freedesktop_os_release()
