@@ -11,7 +11,7 @@ from docker.models.containers import Container
 from check.finding import Finding
 from components.engine import execute
 from config.settings import Settings
-from config.settings.units import MIB
+from config.sizes import MIB
 
 SETTLED_SECONDS = 60
 """A container that has run this long since it was killed for memory has survived its start."""

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
+from config.catalogue import EXPORTERS
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import JAEGER_PAGES, METRICS, OTLP_GRPC, OTLP_HTTP
-from config.settings import EXPORTERS, Settings
+from config.settings import Settings
 from config.settings.publish import ExternalUrls, Page
 
 PORT = METRICS["api_proxy"]

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-GIB = 1024 * 1024 * 1024
-MIB = 1024 * 1024
+from config.sizes import GIB, MIB
 
 Stack = Literal["metrics", "logs", "traces", "correlation"]
 Zone = Literal["inside", "edge", "users"]
@@ -163,11 +162,8 @@ ROWS: Mapping[str, Row] = {row.name: row for row in _ROWS}
 """Service → its row, in the order in which stacks list them."""
 
 SERVICES = tuple(ROWS)
-
-
-def of_stack(stack: Stack) -> tuple[str, ...]:
-    """Names of the services of one stack."""
-    return tuple(row.name for row in _ROWS if row.stack == stack)
+EXPORTERS = frozenset(row.name for row in _ROWS if row.stack == "metrics") - {"prometheus", "alertmanager"}
+"""Services whose limits together may take 1 GiB (`Settings`)."""
 
 
 def publications() -> dict[str, Published]:

@@ -3,7 +3,7 @@
 from config.container import Container
 from config.ports import ELASTICSEARCH
 from config.settings import Settings
-from config.settings.units import MIB
+from config.sizes import MIB
 
 HEALTH = f"http://127.0.0.1:{ELASTICSEARCH}/_cluster/health?wait_for_status=yellow&timeout=5s"
 

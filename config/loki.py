@@ -12,7 +12,8 @@ from config.container import DIRECTORY, ConfigFiles, Container, Secret
 from config.ports import METRICS
 from config.settings import Settings
 from config.settings.logs import DISK_FULL, S3
-from config.settings.units import MIB, prometheus_size, seconds
+from config.settings.units import prometheus_size, seconds
+from config.sizes import MIB
 from config.yaml_text import digest, dump
 
 PORT = METRICS["loki"]

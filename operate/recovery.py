@@ -18,7 +18,7 @@ from docker.models.containers import Container
 
 from config.container import NOT_ITS_OWN
 from config.settings import networks
-from config.settings.units import MIB
+from config.sizes import MIB
 from toolchain.report import ToolchainError, note
 
 CONTAINER = "docker:index/container:Container"

@@ -6,15 +6,10 @@ The defaults fit the host in the README (16 GB, 8 cores, 200 GB). A stack file c
 import ipaddress
 from typing import Any, Self
 
-from pydantic import (
-    ByteSize,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ByteSize, TypeAdapter, ValidationError, model_validator
 
 from config import images
-from config.catalogue import INSIDE, ROWS, SERVICES, Zone, of_stack
+from config.catalogue import EXPORTERS, INSIDE, ROWS, SERVICES, Zone
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.settings import disk_budget
 from config.settings.addresses import Addresses
@@ -27,22 +22,15 @@ from config.settings.image_overrides import Images
 from config.settings.logs import Logs
 from config.settings.memory import MemoryLimits
 from config.settings.metrics import Metrics
-from config.settings.model import (
-    OF_DOCKER,
-    Model,
-    Name,
-    Network,
-    Subnet,
-)
+from config.settings.model import OF_DOCKER, Model, Name, Network, Subnet
 from config.settings.networks import Edge, own_networks, subnet_of
 from config.settings.publish import ExternalUrls, Page, Publish
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from config.settings.traces import Traces
-from config.settings.units import MIB, mib, seconds
+from config.settings.units import mib, seconds
+from config.sizes import GIB
 
-GIB = 1024 * MIB
 _SIZE = TypeAdapter(ByteSize)
-EXPORTERS = frozenset(of_stack("metrics")) - {"prometheus", "alertmanager"}
 
 
 class Settings(Model):

@@ -2,16 +2,9 @@
 
 from typing import Self
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-from config.settings.model import (
-    Model,
-    ProjectFile,
-    Url,
-)
+from config.settings.model import Model, ProjectFile, Url
 from config.settings.thresholds import Thresholds
 from config.settings.units import Span, seconds
 

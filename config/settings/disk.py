@@ -1,17 +1,10 @@
 """Setting of the disk space that the stack may use."""
 
-from pydantic import (
-    ByteSize,
-    field_validator,
-)
+from pydantic import ByteSize, field_validator
 
 from config.settings import disk_budget
-from config.settings.model import (
-    Model,
-)
-from config.settings.units import MIB
-
-GIB = 1024 * MIB
+from config.settings.model import Model
+from config.sizes import GIB
 
 
 class Disk(Model):

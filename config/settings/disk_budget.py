@@ -8,9 +8,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from config.settings.units import MIB
+from config.sizes import GIB, MIB
 
-GIB = 1024 * MIB
 REFERENCE = 100 * GIB
 """The budget that the defaults are made for: half of the disk of the host in the README, and 62 % of one of 160 GiB, so that
 images, the host's own services and its headroom have the rest."""

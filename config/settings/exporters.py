@@ -4,12 +4,7 @@ import re
 from typing import Annotated, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from config.settings import targets
 from config.settings.model import (

@@ -2,15 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-from config.settings.model import (
-    Model,
-    ProjectFile,
-)
+from config.settings.model import Model, ProjectFile
 
 
 class Tls(Model):

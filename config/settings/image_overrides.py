@@ -3,16 +3,10 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import (
-    StringConstraints,
-    create_model,
-    field_validator,
-)
+from pydantic import StringConstraints, create_model, field_validator
 
 from config.catalogue import SERVICES
-from config.settings.model import (
-    ByService,
-)
+from config.settings.model import ByService
 
 Image = Annotated[
     str, StringConstraints(pattern=r"^([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9._/-]+(:[\w.-]+)?(@sha256:[0-9a-f]+)?$")

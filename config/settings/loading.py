@@ -7,16 +7,10 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import (
-    BaseModel,
-    ValidationError,
-)
+from pydantic import BaseModel, ValidationError
 
 from config.settings import Settings
-from config.settings.model import (
-    is_url,
-    wrong_text,
-)
+from config.settings.model import is_url, wrong_text
 from config.settings.secret_keys import SECRETS, WEBHOOKS
 from config.yaml_text import one_spelling
 

@@ -8,7 +8,8 @@ from pydantic import ByteSize, Field, StringConstraints, field_validator, model_
 
 from config.settings import disk_budget
 from config.settings.model import HostFolder, Model, Url
-from config.settings.units import MIB, Span, seconds
+from config.settings.units import Span, seconds
+from config.sizes import MIB
 
 Level = Literal["debug", "info", "warn", "error", "fatal", "unknown"]
 """The values of the label `level`, whatever a service calls them."""

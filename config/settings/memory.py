@@ -2,22 +2,14 @@
 
 from typing import Any, Self
 
-from pydantic import (
-    ByteSize,
-    TypeAdapter,
-    ValidationError,
-    create_model,
-    model_validator,
-)
+from pydantic import ByteSize, TypeAdapter, ValidationError, create_model, model_validator
 
 from config.catalogue import ROWS
 from config.settings import sizing
-from config.settings.model import (
-    ByService,
-)
-from config.settings.units import MIB, Memory, mib
+from config.settings.model import ByService
+from config.settings.units import Memory, mib
+from config.sizes import GIB, MIB
 
-GIB = 1024 * MIB
 _MEMORY = TypeAdapter(Memory)
 
 

@@ -2,22 +2,12 @@
 
 from typing import Literal, Self
 
-from pydantic import (
-    ByteSize,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import ByteSize, Field, field_validator, model_validator
 
 from config.settings import disk_budget
-from config.settings.model import (
-    LabelName,
-    Model,
-    Name,
-    PagePath,
-    Target,
-)
-from config.settings.units import MIB, Span, seconds
+from config.settings.model import LabelName, Model, Name, PagePath, Target
+from config.settings.units import Span, seconds
+from config.sizes import MIB
 
 
 class Retention(Model):

@@ -228,4 +228,4 @@ OF_DOCKER = frozenset(
 )
 """Networks that an engine has by itself, and words that mean one (Docker, Podman)."""
 Network = Annotated[str, AfterValidator(_network)]
-"""Of Docker, which exists already."""
+"""Name of a Docker network that exists already."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from config.settings.loading import SettingsError
-from config.settings.units import MIB
+from config.sizes import MIB
 from config.yaml_text import one_spelling
 
 LARGEST = MIB

@@ -2,19 +2,10 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import (
-    Field,
-    create_model,
-    model_validator,
-)
+from pydantic import Field, create_model, model_validator
 
 from config.catalogue import publications
-from config.settings.model import (
-    ByService,
-    Listen,
-    Model,
-    Url,
-)
+from config.settings.model import ByService, Listen, Model, Url
 
 _ports: dict[str, Any] = {
     name: (Listen | None, Field(published.address, description=published.note))

@@ -14,9 +14,8 @@ from 8 GiB on.
 """
 
 from config.catalogue import ROWS
-from config.settings.units import MIB
+from config.sizes import GIB, MIB
 
-GIB = 1024 * MIB
 REFERENCE = 16 * GIB
 """The host that the defaults are made for. On a larger one the limits stay: more is of use only where it is asked for."""
 SMALLEST = 4 * GIB

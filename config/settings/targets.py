@@ -27,7 +27,7 @@ _NAMES = re.compile(
 _OTHER_SPELLING = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*")
 """All that a C library takes for an IPv4 address: octal, hexadecimal, fewer than four numbers."""
 _EMBEDDING = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "::/96")))
-"""Of IPv6: their last 32 bits are an IPv4 address (RFC 6052, RFC 4291)."""
+"""IPv6 ranges whose addresses hold an IPv4 address in their last 32 bits (RFC 6052, RFC 4291)."""
 _NOWHERE = ipaddress.ip_network("0.0.0.0/8")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import durationpy
 from pydantic import AfterValidator, ByteSize
 
-MIB = 2**20
+from config.sizes import MIB
 
 # Prometheus' grammar (docs/configuration, "<duration>"): each unit at most once, from years down to milliseconds.
 _SPAN = re.compile(r"(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?")

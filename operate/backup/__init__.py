@@ -17,7 +17,7 @@ from requests import RequestException
 from config import services
 from config.container import Container
 from config.settings.networks import own_networks
-from config.settings.units import MIB
+from config.sizes import MIB
 from operate import commands, engine_networks, recovery, volume_helper
 from operate.backup import archives, keys
 from operate.backup import manifest as manifests

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from config.settings import Settings
-from config.settings.units import MIB
+from config.sizes import MIB
 from operate.backup.manifest import Kept
 from operate.backup.place import DamagedError, Pieces, Place, Stored
 

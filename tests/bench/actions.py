@@ -28,7 +28,7 @@ from config.container import Container
 from config.ports import METRICS
 from config.services import describe
 from config.settings import Settings
-from config.settings.units import MIB
+from config.sizes import MIB
 from tests.bench import compose
 from tests.bench.figures import Row, row
 from tests.bench.stack import created

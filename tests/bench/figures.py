@@ -13,7 +13,7 @@ from typing import Any
 
 from docker import DockerClient
 
-from config.settings.units import MIB
+from config.sizes import MIB
 
 FOLDER = Path(__file__).parents[2] / "docs" / "performance"
 

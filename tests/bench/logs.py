@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from config.settings.units import MIB
+from config.sizes import MIB
 from tests.bench import measure
 from tests.bench.figures import Row, row
 from tests.bench.stack import running

@@ -7,7 +7,7 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from config.settings.units import MIB
+from config.sizes import MIB
 
 SAMPLE_SECONDS = 2
 

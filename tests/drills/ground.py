@@ -21,7 +21,7 @@ import check
 from config import dashboard_files
 from config.settings.networks import own_networks
 from config.settings.secret_keys import GRAFANA_PASSWORD
-from config.settings.units import MIB
+from config.sizes import MIB
 from tests.drills import steady
 from tests.drills.frame import Drill
 from tests.drills.hostile import Hostile

@@ -11,7 +11,7 @@ from typing import Any
 
 from docker.errors import APIError
 
-from config.settings.units import MIB
+from config.sizes import MIB
 from tests.drills.containers import started_anew
 from tests.drills.frame import Drill
 from tests.drills.ground import DISK_MIB, Ground, OnGround, Promise, reached

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from components.engine import execute
-from config.settings.units import MIB
+from config.sizes import MIB
 from tests.e2e import backups
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until

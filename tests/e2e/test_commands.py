@@ -11,7 +11,7 @@ import pytest
 import requests
 from docker import DockerClient
 
-from config.settings.units import MIB
+from config.sizes import MIB
 from examples.shop.load.faults import SERVICES
 from tests.e2e import leftovers, signals
 from tests.e2e.customers import Customers

@@ -14,7 +14,7 @@ from config import services
 from config.container import Container
 from config.settings import Settings
 from config.settings.networks import own_networks
-from config.settings.units import MIB
+from config.sizes import MIB
 from tests.e2e.deployment import Deployment
 from tests.e2e.wait import until
 

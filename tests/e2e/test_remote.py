@@ -14,7 +14,7 @@ import pytest
 
 import check
 from components.engine import connect
-from config.settings.units import MIB
+from config.sizes import MIB
 from tests.e2e import backups
 from tests.e2e.deployment import Deployment
 from tests.e2e.ports import publish

@@ -23,7 +23,7 @@ from config import jaeger, otel_collector, scrape, services
 from config.settings import Settings
 from config.settings.logs import Logs
 from config.settings.traces import Traces
-from config.settings.units import MIB
+from config.sizes import MIB
 from tests.unit.conftest import PINNED_STORAGE
 
 SETTINGS = Settings.model_validate({"environment": "test", "prefix": "ns", "metrics": {"retention": {"time": "60d"}}})

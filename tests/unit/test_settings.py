@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from config.catalogue import EXPORTERS as EXPORTER_SERVICES
 from config.catalogue import SERVICES
-from config.settings import EXPORTERS as EXPORTER_SERVICES
 from config.settings import Settings
 from config.settings.loading import SettingsError, load
 from config.settings.secret_keys import SECRETS

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from docker.errors import NotFound
 
-from config.settings.units import MIB
+from config.sizes import MIB
 from operate import recovery
 from toolchain.report import ToolchainError
 
