@@ -6,23 +6,22 @@ A refactoring changes none of it:
     diff -r /tmp/before /tmp/after
 """
 
-import contextlib
 import json
-import os
-import runpy
 import signal
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-import pulumi
 import yaml
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped] # no stubs here
 
-from tests.unit.conftest import EVERYTHING, INSTEAD, PROJECT, Recorder, deploy, pulumi_config
+from tests import mocked_program
+from tests.unit.conftest import EVERYTHING, INSTEAD, PROJECT, pulumi_config
+from tests.unit.engines import answers
 
 ROOT = Path(__file__).parents[1]
 STACKS: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
@@ -48,24 +47,13 @@ STACKS: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
 
 def declared(config: Mapping[str, Any], secrets: tuple[str, ...]) -> list[dict[str, Any]]:
     """Resources of the program for a stack config, by type and name: inputs, and options as the engine gets them."""
-    texts, secret_keys = pulumi_config(config, secrets), [f"{PROJECT}:{key}" for key in secrets]
-    exports: dict[str, Any] = {}
-    known: dict[str, Any] = {}
-    recorder = Recorder()
-
-    def program() -> pulumi.Output[None]:
-        pulumi.runtime.set_all_config(texts, secret_keys)
-        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
-        return pulumi.Output.from_input(exports).apply(known.update)
-
-    environment = {"PULUMI_CONFIG": json.dumps(texts), "PULUMI_CONFIG_SECRET_KEYS": json.dumps(secret_keys)}
-    with (
-        patch.dict(os.environ, environment),
-        patch.object(signal, "signal", lambda *_: None),
-        patch.object(pulumi, "export", exports.__setitem__),
-        patch("components.engine.must_serve", lambda _: None),
-    ):
-        deploy(program, recorder)
+    with tempfile.TemporaryDirectory() as folder, patch.object(signal, "signal"):
+        recorder, outputs = mocked_program.run(
+            pulumi_config(config, secrets),
+            [f"{PROJECT}:{key}" for key in secrets],
+            Path(folder),
+            lambda *_, **__: SimpleNamespace(**answers("docker_20_10")),
+        )
     resources = [
         {
             "type": resource.typ,
@@ -79,7 +67,7 @@ def declared(config: Mapping[str, Any], secrets: tuple[str, ...]) -> list[dict[s
         }
         for resource in recorder.resources
     ]
-    return [*sorted(resources, key=lambda one: (one["type"], one["name"])), {"exports": known}]
+    return [*sorted(resources, key=lambda one: (one["type"], one["name"])), {"exports": outputs}]
 
 
 def _in_order(option: Any) -> Any:
@@ -92,8 +80,7 @@ def _in_order(option: Any) -> Any:
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, (config, secrets) in STACKS.items():
-        with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
-            text = json.dumps(declared(config, secrets), indent=1, sort_keys=True, ensure_ascii=False, default=str)
+        text = json.dumps(declared(config, secrets), indent=1, sort_keys=True, ensure_ascii=False, default=str)
         (folder / f"{name}.json").write_text(text + "\n")
 
 

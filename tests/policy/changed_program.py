@@ -5,11 +5,9 @@ A change is made to settings or to declared resources, never to the program's so
 
 import copy
 import json
-import os
 import runpy
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import chdir
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,8 +17,9 @@ from unittest import mock
 
 import pulumi
 
+from tests import mocked_program
 from tests.policy.pack_host import Resource, declared_by
-from tests.unit.conftest import PROJECT, Recorder, deploy, pulumi_config
+from tests.unit.conftest import PROJECT, pulumi_config
 from tests.unit.engines import answers
 
 ROOT = Path(__file__).parents[2]
@@ -71,27 +70,17 @@ def _declared(config: str, rules: str, secrets: tuple[str, ...]) -> list[Resourc
     settings = json.loads(config)
     if rules:
         settings["alerts"] = {**settings.get("alerts", {}), "rule_files": [RULES]}
-    texts = pulumi_config(settings, secrets)
-    secret_keys = [f"{PROJECT}:{key}" for key in secrets]
-    environment = {"PULUMI_CONFIG": json.dumps(texts), "PULUMI_CONFIG_SECRET_KEYS": json.dumps(secret_keys)}
-    outputs: dict[str, Any] = {}
-    exports: dict[str, Any] = {}
-
-    def program() -> pulumi.Output[None]:
-        pulumi.runtime.set_all_config(texts, secret_keys)
-        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
-        return pulumi.Output.from_input(exports).apply(outputs.update)
-
     with (
         tempfile.TemporaryDirectory() as folder,
-        chdir(folder),
-        mock.patch.dict(os.environ, environment),
-        mock.patch.object(pulumi, "export", exports.__setitem__),
-        mock.patch("components.engine.connect", return_value=SimpleNamespace(**answers("docker_20_10"))),
         mock.patch("signal.signal"),  # the tests keep their own handler of Ctrl-C
     ):
-        Path(RULES).write_text(rules)
-        recorder = deploy(program, Recorder())
+        Path(folder, RULES).write_text(rules)
+        recorder, outputs = mocked_program.run(
+            pulumi_config(settings, secrets),
+            [f"{PROJECT}:{key}" for key in secrets],
+            Path(folder),
+            lambda *_, **__: SimpleNamespace(**answers("docker_20_10")),
+        )
     return declared_by(recorder, outputs)
 
 

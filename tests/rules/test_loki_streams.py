@@ -12,6 +12,7 @@ import yaml
 from config.loki import LIMITS, MAIN, container
 from config.yaml_text import dump
 from tests.e2e.ports import free_port
+from tests.rules.services import until_ready
 from tests.unit.conftest import settings_of
 from toolchain import images
 
@@ -40,24 +41,11 @@ def loki(tmp_path: Path) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             url = f"http://127.0.0.1:{http}"
-            _ready(process, url, tmp_path / "log")
+            until_ready(process, f"{url}/ready", tmp_path / "log", seconds=60)
             yield url
         finally:
             process.terminate()
             process.wait(60)
-
-
-def _ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            break
-        try:
-            if requests.get(f"{url}/ready", timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            pass
-        time.sleep(0.2)
-    raise AssertionError(log.read_text()[-3000:])
 
 
 def push(url: str, source: str, names: range) -> int:

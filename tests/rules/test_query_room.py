@@ -14,6 +14,7 @@ import requests
 from config.prometheus import container
 from config.yaml_text import dump
 from tests.e2e.ports import free_port
+from tests.rules.services import until_ready
 from tests.unit.conftest import settings_of
 from toolchain import images
 
@@ -45,21 +46,11 @@ def prometheus(tmp_path: Path) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         url = f"http://127.0.0.1:{port}"
-        _ready(process, url, tmp_path / "log")
+        until_ready(process, f"{url}/-/ready", tmp_path / "log", seconds=30)
         yield url
     finally:
         process.kill()
         process.wait(60)
-
-
-def _ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    for _ in range(150):
-        assert process.poll() is None, log.read_text()[-3000:]
-        with suppress(requests.ConnectionError):
-            if requests.get(f"{url}/-/ready", timeout=5).ok:
-                return
-        time.sleep(0.2)
-    raise AssertionError(log.read_text()[-3000:])
 
 
 def evaluated(page: str) -> float:

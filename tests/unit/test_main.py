@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import signal
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -14,9 +13,9 @@ import pytest
 import yaml
 from docker.errors import DockerException
 
-import components.engine
 from config.settings.docker import Docker
 from config.settings.secret_keys import SECRETS, WEBHOOKS
+from tests import mocked_program
 from tests.unit.conftest import (
     COMMAND,
     CONTAINER,
@@ -26,7 +25,6 @@ from tests.unit.conftest import (
     SECRET_TEXT,
     WEBHOOK_TEXT,
     Recorder,
-    deploy,
     is_secret,
     pulumi_config,
     revealed,
@@ -60,20 +58,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     ) -> tuple[Recorder, dict[str, Any]]:
         texts = pulumi_config(config, secrets) | {f"{PROJECT}:{key}": value for key, value in (values or {}).items()}
         secret_keys = [f"{PROJECT}:{key}" for key in secrets]
-        monkeypatch.setenv("PULUMI_CONFIG", json.dumps(texts))
-        monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(secret_keys))
-        monkeypatch.chdir(tmp_path)
-        declared: dict[str, Any] = {}
-        exports: dict[str, Any] = {}
-        monkeypatch.setattr(pulumi, "export", declared.__setitem__)
-        monkeypatch.setattr(components.engine, "connect", connect)
-
-        def program() -> pulumi.Output[None]:
-            pulumi.runtime.set_all_config(texts, secret_keys)
-            runpy.run_path(str(PROGRAM), run_name="__main__")
-            return pulumi.Output.from_input(declared).apply(exports.update)
-
-        return deploy(program), exports
+        return mocked_program.run(texts, secret_keys, tmp_path, connect)
 
     return with_config
 
