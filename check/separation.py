@@ -13,6 +13,7 @@ from docker.errors import DockerException, NotFound
 from check.finding import Finding
 from config import ports
 from config.catalogue import Zone
+from config.container import STACK_LABEL
 from config.settings import Settings
 from config.settings.networks import own_networks
 
@@ -53,7 +54,7 @@ def _strangers(client: DockerClient, settings: Settings) -> Finding:
     for name in own_networks(settings.prefix)[:2]:
         with contextlib.suppress(NotFound):
             network = client.networks.get(name)
-            found += [each for each in network.containers if each.labels.get("observability.stack") != settings.prefix]
+            found += [each for each in network.containers if each.labels.get(STACK_LABEL) != settings.prefix]
     names = ", ".join(sorted({str(each.name) for each in found}))
     own = " and ".join(own_networks(settings.prefix)[:2])
     fix = f"{names}: move to {settings.apps_network}, or name its own network in `networks`"
@@ -104,7 +105,7 @@ def _tried(client: DockerClient, settings: Settings, networks: Sequence[str], ad
         command=addresses,
         name=name,
         user="65534:65534",
-        labels={"observability.stack": settings.prefix},
+        labels={STACK_LABEL: settings.prefix},
         network=networks[0],
         mem_limit="64m",
         memswap_limit="64m",

@@ -18,7 +18,7 @@ import pulumi
 import pulumi_docker as docker
 
 from config import container as spec
-from config.container import MOUNT, NOT_ITS_OWN
+from config.container import MOUNT, NOT_ITS_OWN, STACK_LABEL
 
 INCOMING = "/incoming"
 """Folder in the loader and the validator to which the new files are uploaded."""
@@ -98,7 +98,7 @@ class ConfigFiles(pulumi.ComponentResource):
                 restart="no",
                 log_driver="json-file",
                 log_opts={"max-size": "1m", "max-file": "1"},
-                labels=[docker.ContainerLabelArgs(label="observability.stack", value=prefix)],
+                labels=[docker.ContainerLabelArgs(label=STACK_LABEL, value=prefix)],
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     depends_on=after,

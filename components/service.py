@@ -7,7 +7,7 @@ import pulumi_command as command
 import pulumi_docker as docker
 
 from components.config_files import ConfigFiles
-from config.container import Container, Mount
+from config.container import STACK_LABEL, Container, Mount
 from config.settings import Settings, disk_budget
 from config.settings.units import go_duration, mib
 
@@ -82,7 +82,7 @@ class Service(pulumi.ComponentResource):
             command=list(spec.command),
             user=spec.user,
             envs=[f"{key}={value}" for key, value in sorted(environment.items())],
-            labels=_labels({"observability.service": name, "observability.stack": settings.prefix}),
+            labels=_labels({"observability.service": name, STACK_LABEL: settings.prefix}),
             memory=memory,
             memory_swap=memory,  # no swap, so the limit is the limit
             cpu_shares=512,  # half the default, which your own services have

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+STACK_LABEL = "observability.stack"
+"""Label of every container of a stack. Its value is the prefix of the stack."""
+
 
 @dataclass(frozen=True)
 class Mount:

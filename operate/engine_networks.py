@@ -6,8 +6,8 @@ from typing import Any
 from docker import DockerClient
 from docker.errors import NotFound
 
+from config.container import STACK_LABEL
 from config.settings.networks import own_networks
-from operate.recovery import STACK_LABEL
 from toolchain.report import ToolchainError
 
 

@@ -11,6 +11,7 @@ from docker.types import Mount
 
 from config import services
 from config.cadvisor import KMSG
+from config.container import STACK_LABEL
 from config.settings import Settings
 from operate import interrupts
 from toolchain.report import ToolchainError
@@ -60,7 +61,7 @@ def _complaint(client: DockerClient, settings: Settings, **sees: Any) -> str:
                 entrypoint=["true"],
                 command=[],
                 name=name,
-                labels={"observability.stack": settings.prefix},
+                labels={STACK_LABEL: settings.prefix},
                 network_mode="none",
                 cap_drop=["ALL"],
                 mem_limit="32m",

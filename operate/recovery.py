@@ -16,7 +16,7 @@ from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from config.container import NOT_ITS_OWN
+from config.container import NOT_ITS_OWN, STACK_LABEL
 from config.settings import networks
 from config.sizes import MIB
 from toolchain.report import ToolchainError, note
@@ -24,8 +24,6 @@ from toolchain.report import ToolchainError, note
 CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"
 VOLUME = "docker:index/volume:Volume"
-STACK_LABEL = "observability.stack"
-"""Label of every container of a stack. Its value is the prefix of the stack."""
 
 
 class Cli(Protocol):

@@ -9,6 +9,7 @@ from docker.models.containers import Container
 from docker.types import LogConfig
 
 from components.engine import execute
+from config.container import STACK_LABEL
 from config.settings import Settings
 from operate import interrupts
 from toolchain.images import pulling
@@ -56,7 +57,7 @@ def _created(client: DockerClient, busybox: str, *, prefix: str, volume: str, wr
             entrypoint=["sleep", "1000000"],
             command=[],
             name=name,
-            labels={"observability.stack": prefix},
+            labels={STACK_LABEL: prefix},
             volumes={volume: {"bind": DATA, "mode": "rw" if writes else "ro"}},
             network_mode="none",
             user="0:0",

@@ -15,10 +15,10 @@ from docker.models.containers import Container as RunningContainer
 from requests import RequestException
 
 from config import services
-from config.container import Container
+from config.container import STACK_LABEL, Container
 from config.settings.networks import own_networks
 from config.sizes import MIB
-from operate import commands, engine_networks, recovery, volume_helper
+from operate import commands, engine_networks, volume_helper
 from operate.backup import archives, keys
 from operate.backup import manifest as manifests
 from operate.backup import volume as volumes
@@ -212,7 +212,7 @@ def _stack_file(name: str, text: bytes) -> Iterator[Path]:
 def _remove_what_no_state_knows(client: DockerClient, prefix: str) -> None:
     """Removes the containers and networks of a stack whose state is lost: they hold its volumes and names."""
     try:
-        for container in client.containers.list(all=True, filters={"label": f"{recovery.STACK_LABEL}={prefix}"}):
+        for container in client.containers.list(all=True, filters={"label": f"{STACK_LABEL}={prefix}"}):
             note(f"{container.name} is removed: the stack's state does not know it")
             container.remove(force=True, v=True)
         for network in client.networks.list(names=[prefix]):

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from docker import DockerClient
 
+from config.container import STACK_LABEL
 from config.settings.networks import own_networks
 from operate import engine_networks
-from operate.recovery import STACK_LABEL
 from tests.e2e import leftovers
 from toolchain.report import ToolchainError
 

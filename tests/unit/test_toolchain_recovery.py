@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from docker.errors import NotFound
 
+from config.container import STACK_LABEL
 from config.sizes import MIB
 from operate import recovery
 from toolchain.report import ToolchainError
 
 PREFIX = "nervous-dev"
-LABELS = {recovery.STACK_LABEL: PREFIX}
+LABELS = {STACK_LABEL: PREFIX}
 
 
 def dead() -> int:
