@@ -8,21 +8,61 @@ local LATE = 3000
 -- Seconds. A line may overtake another one of its container in the shipper, which waits for the end of stack traces.
 local OVERTAKEN = 5
 
--- Status and body of what a server answers. Not by `core.tcp`, which waits without end for the rest of an answer that is
--- longer than a buffer (16 KiB). And by a task of its own: HAProxy (2.6 and 3.2) ends itself when somebody waits for its
--- HTTP client and goes.
-local function ask(path, address)
-    local answer
-    core.register_task(function()
-        local well, given = pcall(function()
-            return core.httpclient():get({ url = "http://docker" .. path, dst = address, timeout = 30000 })
-        end)
-        answer = well and given or { status = 0 } -- Lua's memory may be at its bound
-    end)
-    while not answer do
-        core.msleep(5)
+-- Server and path → a question that waits for its answer; whoever asks the same meanwhile shares it.
+local questions = {}
+-- Tasks that ask, and so how many questions the engine gets at a time. Seconds for which an answer is waited for.
+local ASKERS, PATIENCE = 4, 10
+
+-- One that nobody has taken, without those whose clients have gone.
+local function untaken()
+    local now = core.now().sec
+    for key, question in pairs(questions) do
+        if not question.taken and now - question.wanted > 1 then
+            questions[key] = nil
+        elseif not question.taken then
+            return key, question
+        end
     end
-    return answer.status, answer.body or "" -- 0 or an error of HAProxy's own when there is no answer
+end
+
+-- The only ones that wait for a server. HAProxy (2.6 and 3.2) ends itself when somebody waits for its HTTP client and
+-- goes. They never end, because HAProxy 2.6 keeps the function of a task for ever, with all that it has seen. Not by
+-- `core.tcp`, which waits without end for the rest of an answer that is longer than a buffer (16 KiB).
+for _ = 1, ASKERS do
+    core.register_task(function()
+        local pause = 5
+        while true do
+            local key, question = untaken()
+            if key then
+                question.taken = true
+                local well, given = pcall(function()
+                    return core.httpclient():get({
+                        url = "http://docker" .. question.path,
+                        dst = question.server,
+                        timeout = PATIENCE * 1000,
+                    })
+                end)
+                questions[key] = nil
+                question.answer = well and given or { status = 0 } -- Lua's memory may be at its bound
+                pause = 5
+            else
+                core.msleep(pause)
+                pause = math.min(2 * pause, 100) -- at 20 ms all the time, an idle proxy takes 0.5 % of a core
+            end
+        end
+    end)
+end
+
+-- Status and body of what a server answers; 0 or an error of HAProxy's own when there is no answer.
+local function ask(path, server)
+    local key = server .. path
+    local question = questions[key] or { path = path, server = server, wanted = core.now().sec }
+    questions[key] = question
+    while not question.answer do
+        core.msleep(5)
+        question.wanted = core.now().sec
+    end
+    return question.answer.status, question.answer.body or ""
 end
 
 -- JSON as tables. Texts stay as they are written, with their escapes: they are only written again.
@@ -294,15 +334,27 @@ local TOLD = 3600
 -- is there when it looks, and so neither a crash loop nor the difference between a job and a service.
 local page = ""
 
+-- Of what is known by Ids, that of containers that are still there.
+local function only(known, listed)
+    local kept = {}
+    for id in pairs(listed) do
+        kept[id] = known[id]
+    end
+    return kept
+end
+
 core.register_action("look", { "http-req" }, function(txn)
-    collectgarbage() -- at its bound Lua frees nothing that HAProxy has to end first, and then has no memory at all
     local status, body = ask("/containers/json?all=1", ENGINE)
     if status ~= 200 then
         return
     end
     local lines = {}
-    for _, listed in ipairs(decode(body)) do
-        local facts = inspect(listed.Id)
+    local listed = {}
+    for _, one in ipairs(decode(body)) do
+        listed[one.Id] = true
+    end
+    for id in pairs(listed) do
+        local facts = inspect(id)
         if facts and (facts.running or core.now().sec - seconds(facts.finished) < TOLD) then
             local name = facts.name:sub(2)
             local labels = string.format(
@@ -317,6 +369,7 @@ core.register_action("look", { "http-req" }, function(txn)
         end
     end
     page = table.concat(lines)
+    told, asked, ended = only(told, listed), only(asked, listed), only(ended, listed)
     txn:set_var("txn.looked", 1)
 end)
 

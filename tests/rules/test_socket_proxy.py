@@ -22,6 +22,7 @@ import pytest
 
 from config import service_names, socket_proxy
 from config.ports import DOCKER_API
+from config.sizes import MIB
 from tests.e2e.ports import free_port
 from tests.unit.conftest import config_of, settings_of
 from tests.unit.relabel import relabelled
@@ -154,6 +155,12 @@ class Proxy:
     port: int
     metrics: int
     log: Path
+    process: int
+
+    def memory(self) -> int:
+        """Bytes that it holds."""
+        [kib] = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.process}/status").read_text())
+        return int(kib) * 1024
 
     def connect(self, source: str) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=15, source_address=(source, 0))
@@ -195,7 +202,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
             command, stdout=log, stderr=log, env={**os.environ, "LD_LIBRARY_PATH": str(libraries)}
         )
         try:
-            made = Proxy(ports[DOCKER_API], ports[socket_proxy.PORT], folder / "log")
+            made = Proxy(ports[DOCKER_API], ports[socket_proxy.PORT], folder / "log", process.pid)
             _until(lambda: made.status(OTHER) == 200, (folder / "log").read_text)
             yield made
         finally:
@@ -274,6 +281,21 @@ def test_the_proxy_lives_when_the_engine_is_slow_and_those_who_asked_have_gone(
     _until(lambda: proxy.status(OTHER) == 200, proxy.log.read_text)
     with urlopen(f"http://127.0.0.1:{proxy.metrics}{socket_proxy.CONTAINERS}") as answer:
         assert b"engine_container_running" in answer.read()
+
+
+def test_answers_of_the_engine_are_not_kept(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HAProxy 2.6 keeps what a task of Lua has seen; at Lua's bound it ends itself."""
+    monkeypatch.setitem(CONTAINERS["abc"], "Args", 1000 * ["as long as what a real engine says"])
+
+    def asked(times: int) -> int:
+        """Bytes after that."""
+        for _ in range(times):
+            assert proxy.status(OTHER, "/_ping") == 200  # it forgets what it was told
+            assert proxy.status(OTHER, "/containers/abc/json") == 200
+        return proxy.memory()
+
+    before = asked(200)
+    assert asked(200) - before < 2 * MIB
 
 
 def test_the_page_is_refused_when_the_engine_is_down(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
