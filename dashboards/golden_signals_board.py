@@ -2,15 +2,18 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from config.alerts import golden_signals
 from dashboards import colours, panel_links, panels, shared_panels, signal_series
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel
-from dashboards.queries import LogQL, PromQL, compared
-from dashboards.signal_series import CONTAINER_MEMORY, DURATION
+from dashboards.queries import LogQL, PromQL, compared, now
+from dashboards.signal_series import CONTAINER_MEMORY, each
 
 LINKS = panel_links.service_links("${service}")
 THIS = 'service="$service"'
 RAW = f'job="application",{THIS}'
+DURATION = "http_server_request_duration_seconds"
+"""Only services with OpenTelemetry's metric tell of their routes by the same labels."""
 
 
 def dashboard() -> Dashboard:
@@ -18,7 +21,7 @@ def dashboard() -> Dashboard:
         "golden-signals",
         "Golden signals of one service",
         "Traffic, errors, latency and saturation of one service, then its logs, its traces and its calls.",
-        Row((up(), requests(), errors(), p95(), active())),
+        Row((up(), requests(), errors(), p95(), active(), source())),
         Row((traffic(), error_ratio(), latency())),
         Row((routes(), statuses(), route_latency()), "By route"),
         Row((cpu(), memory(), kept_traces()), "Saturation, and kept traces"),
@@ -36,7 +39,7 @@ def up() -> AnyPanel:
         "Instances of the service that answer Prometheus.",
         "short",
         PromQL(f"sum(up{{{RAW}}})"),
-        size=(4, 4),
+        size=(3, 4),
         links=LINKS,
         steps=((0, colours.BAD), (1, colours.GOOD)),
     )
@@ -47,8 +50,8 @@ def requests() -> AnyPanel:
         "Requests",
         "Requests per second, averaged over five minutes.",
         "reqps",
-        PromQL(f"{signal_series.REQUESTS}{{{THIS}}}"),
-        size=(5, 4),
+        PromQL(now(each(golden_signals.REQUESTS, THIS))),
+        size=(4, 4),
         links=LINKS,
     )
 
@@ -56,24 +59,24 @@ def requests() -> AnyPanel:
 def errors() -> AnyPanel:
     return panels.stat(
         "Errors",
-        f"Share of requests answered with a status of 500 or more. {signal_series.ERROR_RATIO.sentence()}",
+        f"Share of requests answered with a status of 500 or more. {signal_series.ERROR_LIMIT.sentence()}",
         "percentunit",
-        PromQL(f"{signal_series.RATIO}{{{THIS}}}"),
-        size=(5, 4),
+        PromQL(now(each(golden_signals.ERROR_RATIO, THIS))),
+        size=(4, 4),
         links=LINKS,
-        steps=panels.alert_steps(signal_series.ERROR_RATIO, warning=5),
+        steps=panels.alert_steps(signal_series.ERROR_LIMIT, warning=5),
     )
 
 
 def p95() -> AnyPanel:
     return panels.stat(
         "p95",
-        f"95 % of requests are answered within this time. {signal_series.LATENCY.sentence()}",
+        f"95 % of requests are answered within this time. {signal_series.LATENCY_LIMIT.sentence()}",
         "s",
-        PromQL(f"{signal_series.quantile(95)}{{{THIS}}}"),
-        size=(5, 4),
+        PromQL(now(each(golden_signals.quantile(95), THIS))),
+        size=(4, 4),
         links=LINKS,
-        steps=panels.alert_steps(signal_series.LATENCY, warning=2),
+        steps=panels.alert_steps(signal_series.LATENCY_LIMIT, warning=2),
     )
 
 
@@ -82,9 +85,22 @@ def active() -> AnyPanel:
         "Active requests",
         "Requests in progress.",
         "short",
-        PromQL(f"{signal_series.ACTIVE}{{{THIS}}}"),
+        PromQL(now(each(golden_signals.ACTIVE, THIS))),
+        size=(4, 4),
+        links=LINKS,
+    )
+
+
+def source() -> AnyPanel:
+    return panels.stat(
+        "Counted by",
+        "What counts the requests of this service (docs/instrumentation). A number without data is one that it does not tell.",
+        "none",
+        PromQL(f"max by (source) ({golden_signals.REQUESTS}{{{THIS}}})", "{{source}}"),
         size=(5, 4),
         links=LINKS,
+        sparkline=False,
+        name_only=True,
     )
 
 
@@ -93,19 +109,19 @@ def traffic() -> AnyPanel:
         "Traffic",
         "Requests per second, averaged over five minutes, compared with yesterday and last week.",
         "reqps",
-        *compared(f"{signal_series.REQUESTS}{{{THIS}}}@past", "now"),
+        *compared(each(golden_signals.REQUESTS, THIS), "now"),
         size=(8, 8),
         links=LINKS,
     )
 
 
 def error_ratio() -> AnyPanel:
-    return shared_panels.error_ratio(f"{signal_series.RATIO}{{{THIS}}}@past", size=(8, 8), links=LINKS)
+    return shared_panels.error_ratio(each(golden_signals.ERROR_RATIO, THIS), size=(8, 8), links=LINKS)
 
 
 def latency() -> AnyPanel:
     return shared_panels.latency(
-        "Latency", lambda percent: f"{signal_series.quantile(percent)}{{{THIS}}}@past", size=(8, 8), links=LINKS
+        "Latency", lambda percent: each(golden_signals.quantile(percent), THIS), size=(8, 8), links=LINKS
     )
 
 
@@ -154,7 +170,7 @@ def route_latency() -> AnyPanel:
         size=(8, 7),
         links=LINKS,
         shades=True,
-        threshold=signal_series.LATENCY,
+        threshold=signal_series.LATENCY_LIMIT,
     )
 
 

@@ -4,12 +4,13 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from config.alerts import golden_signals
 from config.dashboard_thresholds import AlertThreshold
 from dashboards import colours, panel_links, panels, signal_series
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel, Column
-from dashboards.queries import ERRORS, PAST, LogQL, PromQL
-from dashboards.signal_series import CHOSEN
+from dashboards.queries import ERRORS, PAST, LogQL, PromQL, now
+from dashboards.signal_series import CHOSEN, each
 
 ERROR_LINES_PER_SECOND = AlertThreshold(("log_errors",)) / 300
 """The setting counts lines in 5 minutes."""
@@ -131,7 +132,7 @@ def failed_requests() -> AnyPanel:
         "Failed requests by service",
         "Requests per second answered with a status of 500 or more, from the metrics of the services. They show what the errors beside them mean for users.",
         "reqps",
-        PromQL(f"{signal_series.ERRORS}{{{CHOSEN}}}", "{{service}}"),
+        PromQL(now(each(golden_signals.ERRORS)), "{{service}}"),
         size=(8, 8),
         links=LINKS,
         series_links=panel_links.series_links(),

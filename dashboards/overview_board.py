@@ -2,12 +2,13 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from config.alerts import golden_signals
 from config.dashboard_thresholds import AlertThreshold
 from dashboards import colours, panel_links, panels, service_map, shared_panels, signal_series
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel
 from dashboards.queries import PromQL, compared, now
-from dashboards.signal_series import CHOSEN, total
+from dashboards.signal_series import CHOSEN, each, total
 
 LINKS = panel_links.service_links()
 HOST = AlertThreshold(("cpu", "memory", "disk"))
@@ -65,7 +66,7 @@ def requests() -> AnyPanel:
         "Requests",
         "Requests per second to the chosen services, averaged over five minutes. A call between services counts for the called service.",
         "reqps",
-        PromQL(now(total(signal_series.REQUESTS))),
+        PromQL(now(total(golden_signals.REQUESTS))),
         size=(5, 4),
         links=LINKS,
     )
@@ -74,24 +75,24 @@ def requests() -> AnyPanel:
 def errors() -> AnyPanel:
     return panels.stat(
         "Errors",
-        f"Share of requests answered with a status of 500 or more. {signal_series.ERROR_RATIO.sentence()}",
+        f"Share of requests answered with a status of 500 or more. {signal_series.ERROR_LIMIT.sentence()}",
         "percentunit",
         PromQL(now(signal_series.TOTAL_RATIO)),
         size=(5, 4),
         links=LINKS,
-        steps=panels.alert_steps(signal_series.ERROR_RATIO, warning=5),
+        steps=panels.alert_steps(signal_series.ERROR_LIMIT, warning=5),
     )
 
 
 def p95() -> AnyPanel:
     return panels.stat(
         "p95",
-        f"95 % of the requests of five minutes are answered within this time. {signal_series.LATENCY.sentence()}",
+        f"95 % of the requests of five minutes are answered within this time. {signal_series.LATENCY_LIMIT.sentence()}",
         "s",
         PromQL(now(signal_series.total_quantile(95))),
         size=(5, 4),
         links=LINKS,
-        steps=panels.alert_steps(signal_series.LATENCY, warning=2),
+        steps=panels.alert_steps(signal_series.LATENCY_LIMIT, warning=2),
     )
 
 
@@ -106,17 +107,17 @@ def latency() -> AnyPanel:
         size=(7, 8),
         links=LINKS,
         colours=colours.QUANTILES,
-        threshold=signal_series.LATENCY,
+        threshold=signal_series.LATENCY_LIMIT,
     )
 
 
 def requests_by_service() -> AnyPanel:
-    _, *past = compared(total(signal_series.REQUESTS), "")
+    _, *past = compared(total(golden_signals.REQUESTS), "")
     return panels.timeseries(
         "Requests by service",
         "Requests per second, stacked, averaged over five minutes. Yesterday and last week are sums of all services.",
         "reqps",
-        PromQL(f"{signal_series.REQUESTS}{{{CHOSEN}}}", "{{service}}"),
+        PromQL(now(each(golden_signals.REQUESTS)), "{{service}}"),
         *past,
         size=(6, 8),
         links=LINKS,
@@ -132,13 +133,13 @@ def errors_by_service() -> AnyPanel:
         "Errors by service",
         "Share of requests answered with a status of 500 or more. Yesterday and last week cover all services together.",
         "percentunit",
-        PromQL(f"{signal_series.RATIO}{{{CHOSEN}}}", "{{service}}"),
+        PromQL(now(each(golden_signals.ERROR_RATIO)), "{{service}}"),
         *past,
         size=(6, 8),
         links=LINKS,
         series_links=panel_links.series_links(),
         service_colours=True,
-        threshold=signal_series.ERROR_RATIO,
+        threshold=signal_series.ERROR_LIMIT,
     )
 
 
@@ -170,7 +171,7 @@ def service_requests() -> AnyPanel:
         "Requests",
         "Requests per second to this service, averaged over five minutes, compared with yesterday and last week.",
         "reqps",
-        *compared(total(signal_series.REQUESTS), "now"),
+        *compared(total(golden_signals.REQUESTS), "now"),
         size=(6, 6),
         links=panel_links.service_links("${service}"),
     )
@@ -178,14 +179,14 @@ def service_requests() -> AnyPanel:
 
 def service_errors() -> AnyPanel:
     return shared_panels.error_ratio(
-        f"max({signal_series.RATIO}{{{CHOSEN}}}@past)", size=(6, 6), links=panel_links.service_links("${service}")
+        each(golden_signals.ERROR_RATIO), size=(6, 6), links=panel_links.service_links("${service}")
     )
 
 
 def service_latency() -> AnyPanel:
     return shared_panels.latency(
         "Response time",
-        lambda percent: f"max({signal_series.quantile(percent)}{{{CHOSEN}}}@past)",
+        lambda percent: each(golden_signals.quantile(percent)),
         size=(6, 6),
         links=panel_links.service_links("${service}"),
     )
@@ -196,7 +197,7 @@ def service_active() -> AnyPanel:
         "Active requests",
         "Requests in progress. Each keeps a connection busy.",
         "short",
-        PromQL(f"{signal_series.ACTIVE}{{{CHOSEN}}}", "active"),
+        PromQL(now(each(golden_signals.ACTIVE)), "active"),
         size=(6, 6),
         links=panel_links.service_links("${service}"),
         colours={"active": colours.PURPLE},

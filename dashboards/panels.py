@@ -103,8 +103,10 @@ def stat(
     steps: Steps = ((0, BLUE),),
     words: Mapping[int, tuple[str, str]] | None = None,
     sparkline: bool = True,
+    name_only: bool = False,
 ) -> StatPanel:
-    """The latest value, with its course behind it. `words`: value → the word shown instead, and its colour."""
+    """The latest value, with its course behind it. `words`: value → the word shown instead, and its colour. `name_only`: the
+    query's legend instead of its value."""
     panel = (
         _panel(StatPanel(), title, description, query, size=size, links=links)
         .unit(unit)
@@ -115,6 +117,8 @@ def stat(
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .no_value("no data")
     )
+    if name_only:
+        panel = panel.text_mode(models.BigValueTextMode.NAME)
     if words:
         results = {
             str(value): model.ValueMappingResult(text=word, color=colour, index=index)

@@ -18,7 +18,7 @@ def error_ratio(ratio: str, *, size: Size, links: Sequence[Link]) -> AnyPanel:
         size=size,
         links=links,
         colours={"now": colours.BAD},
-        threshold=signal_series.ERROR_RATIO,
+        threshold=signal_series.ERROR_LIMIT,
     )
 
 
@@ -34,7 +34,7 @@ def latency(title: str, recorded: Callable[[int], str], *, size: Size, links: Se
         size=size,
         links=links,
         colours=colours.QUANTILES,
-        threshold=signal_series.LATENCY,
+        threshold=signal_series.LATENCY_LIMIT,
     )
 
 

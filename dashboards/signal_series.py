@@ -1,29 +1,25 @@
 """Series of the golden signals that several dashboards query. They are the recorded series that the alerts are judged by."""
 
+from config.alerts.golden_signals import BUCKETS, ERRORS, REQUESTS, by_service
 from config.dashboard_thresholds import AlertThreshold
 
-ERROR_RATIO = AlertThreshold(("error_ratio",))
-LATENCY = AlertThreshold(("latency_p95",))
+ERROR_LIMIT = AlertThreshold(("error_ratio",))
+LATENCY_LIMIT = AlertThreshold(("latency_p95",))
 CONTAINER_MEMORY = AlertThreshold(("container_memory",))
 
-REQUESTS = "service:http_server_requests:rate5m"
-ERRORS = "service:http_server_errors:rate5m"
-RATIO = "service:http_server_errors:ratio_rate5m"
-ACTIVE = "service:http_server_active_requests:sum"
-DURATION = "http_server_request_duration_seconds"
-
 CHOSEN = 'service=~"$service"'
-SERVICE_VALUES = 'label_values(up{job="application"}, service)'
+SERVICE_VALUES = f'label_values({{__name__=~"up|{REQUESTS}",job=~"application|"}}, service)'
+"""Services that Prometheus scrapes, and those of which it knows requests. Recorded series have no job."""
 SENDER_VALUES = "label_values(traces_span_metrics_calls_total, service)"
 
 
-def quantile(percent: int) -> str:
-    """The recorded quantile of response times, one series for each service."""
-    return f"service:{DURATION}:p{percent}_rate5m"
+def each(recorded: str, matcher: str = CHOSEN) -> str:
+    """A recorded series of each service. With `@past` (see `queries.compared`)."""
+    return by_service(f"{recorded}{{{matcher}}}@past")
 
 
 def total(recorded: str) -> str:
-    """The sum over the chosen services, with `@past` (see `queries.compared`)."""
+    """The sum over the chosen services, with `@past`."""
     return f"sum({recorded}{{{CHOSEN}}}@past)"
 
 
@@ -32,4 +28,4 @@ TOTAL_RATIO = f"{total(ERRORS)} / ({total(REQUESTS)} > 0)"
 
 def total_quantile(percent: int) -> str:
     """The quantile over the chosen services, from their recorded buckets because quantiles do not add up. With `@past`."""
-    return f"histogram_quantile({percent / 100:g}, sum by (le) (service_le:{DURATION}_bucket:rate5m{{{CHOSEN}}}@past))"
+    return f"histogram_quantile({percent / 100:g}, sum by (le) ({BUCKETS}{{{CHOSEN}}}@past))"

@@ -74,7 +74,7 @@ _SOURCES = (
     _Source("alertmanager", alertmanager.rules, _STACK, Job.ALERTMANAGER),
     _Source("host", host.rules, Topic("host", one_service=False)),
     _Source("containers", containers.rules, Topic("host", traced=True)),
-    _Source("applications", applications.rules, Topic("golden-signals", traced=True), Job.APPLICATION),
+    _Source("applications", applications.rules, Topic("golden-signals", traced=True)),
     _Source("probes", probes.rules, Topic("overview", traced=True), Job.PROBE),
     _Source("postgres", postgres.rules, _DATABASE, Job.POSTGRES_EXPORTER),
     _Source("redis", redis.rules, _DATABASE, Job.REDIS_EXPORTER),

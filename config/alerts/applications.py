@@ -1,73 +1,21 @@
-"""Your services, by OpenTelemetry's HTTP server metrics such as `http_server_request_duration_seconds`.
+"""Your services, by their golden signals.
 
 Containers of one service share the label `service` and count as one.
 """
 
-from config.alerts.rule import Alert, RecordingRule, Rule, ratio
+from config.alerts import golden_signals
+from config.alerts.golden_signals import by_service
+from config.alerts.rule import Alert, Job, Rule, ratio
 from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds
 
-_REQUESTS = "http_server_request_duration_seconds"
 _UP = 'up{job="application"}'
 
 
 def rules(scope: Scope) -> tuple[Rule, ...]:
-    return _golden_signals() + _alive(scope.thresholds) + _answering(scope.thresholds)
-
-
-def _golden_signals() -> tuple[Rule, ...]:
-    # Recorded for the quantiles and the overview. With a hundred routes or more, a query on the buckets themselves takes
-    # seconds, and more memory than Prometheus has on a small host (docs/performance.md).
-    buckets = RecordingRule(
-        f"service_le:{_REQUESTS}_bucket:rate5m",
-        f'sum by (service, le) (rate({_REQUESTS}_bucket{{job="application"}}[5m]))',
-    )
-    native = RecordingRule(
-        f"service:{_REQUESTS}:rate5m", f'sum by (service) (rate({_REQUESTS}{{job="application"}}[5m]))'
-    )
-    quantiles = tuple(
-        RecordingRule(
-            f"service:{_REQUESTS}:p{percent}_rate5m",
-            f"""
-            histogram_quantile({percent / 100:g}, {buckets.record})
-            or histogram_quantile({percent / 100:g}, {native.record})
-            """,
-        )
-        for percent in (50, 95, 99)
-    )
-    return (
-        native,
-        RecordingRule(
-            "service:http_server_requests:rate5m",
-            f"""
-            sum by (service) (rate({_REQUESTS}_count{{job="application"}}[5m]))
-            or histogram_count({native.record})
-            """,
-        ),
-        # A service that never answered 5xx has no such series. Its error rate is zero, not unknown.
-        RecordingRule(
-            "service:http_server_errors:rate5m",
-            f"""
-            sum by (service) (
-              rate({_REQUESTS}_count{{job="application",http_response_status_code=~"5.."}}[5m])
-            )
-            or sum by (service) (
-              histogram_count(rate({_REQUESTS}{{job="application",http_response_status_code=~"5.."}}[5m]))
-            )
-            or service:http_server_requests:rate5m * 0
-            """,
-        ),
-        RecordingRule(
-            "service:http_server_errors:ratio_rate5m",
-            "service:http_server_errors:rate5m / (service:http_server_requests:rate5m > 0)",
-        ),
-        buckets,
-        *quantiles,
-        RecordingRule(
-            "service:http_server_active_requests:sum",
-            'sum by (service) (http_server_active_requests{job="application"})',
-        ),
-    )
+    recorded = golden_signals.rules(scope.watched)
+    alive = _alive(scope.thresholds) if Job.APPLICATION in scope.watched else ()
+    return recorded + alive + (_answering(scope.thresholds) if recorded else ())
 
 
 def _alive(limits: Thresholds) -> tuple[Rule, ...]:
@@ -109,17 +57,17 @@ def _alive(limits: Thresholds) -> tuple[Rule, ...]:
 
 
 def _answering(limits: Thresholds) -> tuple[Rule, ...]:
-    requests = "service:http_server_requests:rate5m"
-    usual = f"avg_over_time({requests}[1h] offset 10m)"
+    requests = by_service(golden_signals.REQUESTS)
+    usual = by_service(f"avg_over_time({golden_signals.REQUESTS}[1h] offset 10m)")
     # A service whose requests come in bursts gets none in between.
-    steady = f"quantile_over_time(0.1, {requests}[1h] offset 1h)"
+    steady = by_service(f"quantile_over_time(0.1, {golden_signals.REQUESTS}[1h] offset 1h)")
     return (
         Alert(
             name="ApplicationErrorsHigh",
             severity="critical",
             wait="5m",
             expr=f"""
-            service:http_server_errors:ratio_rate5m > {ratio(limits.error_ratio)}
+            {by_service(golden_signals.ERROR_RATIO)} > {ratio(limits.error_ratio)}
             and {requests} > {limits.min_requests:g}
             """,
             summary="{{ $labels.service }} answers {{ $value | humanizePercentage }} of its requests with an error",
@@ -130,7 +78,7 @@ def _answering(limits: Thresholds) -> tuple[Rule, ...]:
             severity="warning",
             wait="10m",
             expr=f"""
-            service:{_REQUESTS}:p95_rate5m > {limits.latency_p95}
+            {by_service(golden_signals.quantile(95))} > {limits.latency_p95}
             and {requests} > {limits.min_requests:g}
             """,
             summary="One in twenty requests to {{ $labels.service }} takes longer than {{ $value | humanizeDuration }}",

@@ -6,10 +6,10 @@ from tests.e2e.troubleshooting import parent, service, tags
 from tests.e2e.wait import until
 
 GOLDEN = (
-    "service:http_server_requests:rate5m > 0",
-    "service:http_server_errors:ratio_rate5m == 0",
-    "service:http_server_request_duration_seconds:p95_rate5m > 0",
-    "service:http_server_active_requests:sum >= 0",
+    "service:requests:rate5m > 0",
+    "service:errors:ratio_rate5m == 0",
+    "service:request_duration_seconds:p95_rate5m > 0",
+    "service:active_requests:sum >= 0",
 )
 """Traffic, errors, latency and saturation of services that are well."""
 

@@ -59,8 +59,8 @@ def rendered() -> list[dict[str, Any]]:
         ("container_throttled", 35, "ContainerThrottled", "> 0.35"),
         ("container_restarts", 9, "ContainerRestarting", ">= 9"),
         ("error_ratio", 0.5, "ApplicationErrorsHigh", "> 0.005"),
-        ("min_requests", 3, "ApplicationErrorsHigh", "rate5m > 3"),
-        ("min_requests", 3, "ApplicationSlow", "rate5m > 3"),
+        ("min_requests", 3, "ApplicationErrorsHigh", "rate5m) > 3"),
+        ("min_requests", 3, "ApplicationSlow", "rate5m) > 3"),
         ("min_requests", 3, "ApplicationTrafficDropped", "> 3)"),
         ("latency_p95", "300ms", "ApplicationSlow", "> 300ms"),
         ("traffic_left", 25, "ApplicationTrafficDropped", "< 0.25"),
@@ -115,7 +115,6 @@ def test_every_threshold_reaches_some_rule() -> None:
         (Job.HAPROXY, "haproxy"),
         (Job.ELASTICSEARCH_EXPORTER, "elasticsearch"),
         (Job.PROBE, "probes"),
-        (Job.APPLICATION, "applications"),
         (Job.ALERTMANAGER, "alertmanager"),
         (Job.CADVISOR, "containers"),
         (Job.LOKI, "loki"),
@@ -127,6 +126,18 @@ def test_a_job_that_is_not_deployed_has_no_rules(job: Job, group: str) -> None:
     assert f"rules/{group}.yml" not in without
     others = rules(watched=EVERYTHING - {job})
     assert not [rule for rule in others if f'="{job}"' in rule.expr and "absent" not in rule.expr]
+
+
+def test_without_what_counts_requests_there_are_no_golden_signals() -> None:
+    watched = EVERYTHING - {Job.APPLICATION, Job.OTLP, Job.SPANS}
+    assert "rules/applications.yml" not in render(Thresholds(), ADDRESSES, watched, Logs(), Traces())
+
+
+@pytest.mark.parametrize("job", [Job.APPLICATION, Job.OTLP, Job.SPANS])
+def test_a_way_to_count_requests_that_is_not_deployed_is_not_asked(job: Job) -> None:
+    text = render(Thresholds(), ADDRESSES, EVERYTHING - {job}, Logs(), Traces())["rules/applications.yml"]
+    assert "service:requests:rate5m" in text
+    assert f'job="{job}"' not in text
 
 
 def test_only_a_declared_job_can_be_missing() -> None:
