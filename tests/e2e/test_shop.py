@@ -36,7 +36,7 @@ from tests.e2e.troubleshooting import Scenario, culprits, named, scenarios
 from tests.e2e.wait import until
 
 FASTER = [
-    ("config/alerts/applications.py", "[5m]", "[30s]"),
+    ("config/alerts/golden_signals.py", "[5m]", "[30s]"),
     ("config/alerts/applications.py", 'wait="5m"', 'wait="4s"'),
     ("config/alerts/applications.py", 'wait="10m"', 'wait="4s"'),
     ("config/alerts/containers.py", 'wait="10m"', 'wait="4s"'),
