@@ -18,7 +18,7 @@ from config.alerts.request_sources import SOURCES
 from config.alerts.rule import Job
 from config.settings.logs import Logs
 from config.settings.traces import Traces
-from tests.rules.run import ADDRESSES
+from tests.rules.run import ADDRESSES, ROOT
 from toolchain import images
 
 SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
@@ -104,3 +104,9 @@ def test_each_library_has_golden_signals_and_its_errors_an_alert(tmp_path: Path)
 @pytest.mark.parametrize("source", sorted({source.name for source in SOURCES}))
 def test_each_source_has_a_page(source: str) -> None:
     assert source in {page.source for page in PAGES.values()}
+
+
+def test_the_documentation_lists_the_sources_in_their_order() -> None:
+    text = (ROOT / "docs/instrumentation/README.md").read_text()
+    listed = re.findall(r"^\| `([^`]+)` \|", text.partition("### Libraries")[2].partition("\n## ")[0], re.MULTILINE)
+    assert listed == list(dict.fromkeys(source.name for source in SOURCES if source.job is not Job.OTLP))
