@@ -8,14 +8,14 @@ from config import cadvisor, loki, node_exporter, otlp_senders, service_names, s
 from config.alerts.rule import Job, Watched
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS
 from config.settings import Settings
+from config.settings.metrics import ScrapeLabels
 from config.settings.traces import RETENTION_SUCCESS
 
 ScrapeConfig = dict[str, Any]
 
-LABEL = "observability"
-"""Prefix of the container labels that this stack reads: `observability.scrape`, `.port`, `.path`, `.scheme` and
-`.service`."""
-
+_SEPARATORS: dict[ScrapeLabels, str] = {"observability": ".", "prometheus.io": "/", "prometheus": "."}
+"""Prefix of container labels → what stands between it and `scrape`, `port`, `path` or `scheme`."""
+_CONTAINER_LABEL = "__meta_docker_container_label_"
 
 OWN_METRICS = r"up|scrape_.+|ALERTS.*|nervous_system_.+|.*:.*"
 """Metrics that Prometheus and this stack's rules create, and that alerts trust. The same name on another page, or in
@@ -253,9 +253,19 @@ def _applications(settings: Settings) -> list[ScrapeConfig]:
 
 def _discovery(settings: Settings) -> ScrapeConfig:
     """Job for containers that request it by a label, found through the read-only proxy of the Docker socket."""
-    label = f"__meta_docker_container_label_{LABEL}"
     # Older engines allow any name. Python does not escape letters, and RE2 allows any other character to be escaped.
     networks = "|".join(re.escape(network) for network in settings.users_networks)
+    prefixes = settings.metrics.applications.labels
+    # The first prefix is written last, over the others.
+    asked: list[ScrapeConfig] = [
+        {
+            "source_labels": [_CONTAINER_LABEL + re.sub(r"\W", "_", prefix + _SEPARATORS[prefix] + key)],
+            "regex": values,
+            "target_label": f"__tmp_{key}",
+        }
+        for prefix in reversed(prefixes)
+        for key, values in (("port", r"(\d+)"), ("path", "(/.*)"), ("scheme", "(https?)"))
+    ]
     return {
         "job_name": "application-containers",
         "docker_sd_configs": [
@@ -264,8 +274,9 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "refresh_interval": settings.metrics.scrape_interval,
                 # A container in several networks is listed once for each; relabelling keeps the shared one.
                 "match_first_network": False,
-                "filters": [{"name": "label", "values": [f"{LABEL}.scrape=true"]}],
+                "filters": [{"name": "label", "values": [f"{prefix}{_SEPARATORS[prefix]}scrape=true"]}],
             }
+            for prefix in prefixes
         ],
         "relabel_configs": [
             {"source_labels": ["__meta_docker_network_name"], "action": "keep", "regex": networks},
@@ -274,7 +285,7 @@ def _discovery(settings: Settings) -> ScrapeConfig:
             # `docker compose run` gives a one-off container, such as a migration, the labels of a service that it does
             # not serve.
             {
-                "source_labels": ["__meta_docker_container_label_com_docker_compose_oneoff"],
+                "source_labels": [f"{_CONTAINER_LABEL}com_docker_compose_oneoff"],
                 "action": "drop",
                 "regex": "(?i:true)",
             },
@@ -291,9 +302,10 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "action": "keepequal",
                 "target_label": "__tmp_network",
             },
+            *asked,
             # With a port label, all ports of a container become the same target, which Prometheus scrapes once.
             {
-                "source_labels": ["__meta_docker_network_ip", f"{label}_port"],
+                "source_labels": ["__meta_docker_network_ip", "__tmp_port"],
                 "separator": ":",
                 "regex": r"(.+:\d+)",
                 "target_label": "__address__",
@@ -319,17 +331,17 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "replacement": "$1:$2",
                 "target_label": "__address__",
             },
-            {"source_labels": [f"{label}_path"], "regex": r"(/[^?]*)(?:\?.*)?", "target_label": "__metrics_path__"},
+            {"source_labels": ["__tmp_path"], "regex": r"(/[^?]*)(?:\?.*)?", "target_label": "__metrics_path__"},
             *(
                 {
-                    "source_labels": [f"{label}_path"],
+                    "source_labels": ["__tmp_path"],
                     "regex": rf"[^?]*\?(?:[^&]*&){{{before}}}([^&=]+)=([^&]+)(?:&.*)?",
                     "target_label": "__param_$1",
                     "replacement": "$2",
                 }
                 for before in range(PARAMETERS)
             ),
-            {"source_labels": [f"{label}_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
+            {"source_labels": ["__tmp_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
             # By name, because an address changes at every restart and each would be a new series.
             {
                 "source_labels": ["__meta_docker_container_name", "__address__"],
@@ -338,7 +350,7 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "replacement": "$1:$2",
                 "target_label": "instance",
             },
-            *service_names.rules("__meta_docker_container_name", "__meta_docker_container_label_"),
+            *service_names.rules("__meta_docker_container_name", _CONTAINER_LABEL),
             _APPLICATION,
             *_by_proxy(settings),
         ],

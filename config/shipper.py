@@ -5,9 +5,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from config import service_names
-from config.container import Mount
+from config.container import STACK_LABEL, Mount
 from config.ports import METRICS
-from config.scrape import LABEL
 from config.settings import Settings
 
 PUSH_URL = f"http://loki:{METRICS['loki']}/loki/api/v1/push"
@@ -50,7 +49,11 @@ def own_stack(settings: Settings) -> tuple[dict[str, Any], ...]:
     """
     return (
         {"target_label": "__tmp_stack", "replacement": settings.prefix},
-        {"source_labels": [f"{_META}_label_{LABEL}_stack"], "regex": "(.+)", "target_label": "__tmp_stack"},
+        {
+            "source_labels": [f"{_META}_label_{STACK_LABEL.replace('.', '_')}"],
+            "regex": "(.+)",
+            "target_label": "__tmp_stack",
+        },
         {"source_labels": ["__tmp_stack"], "regex": settings.prefix, "action": "keep"},
     )
 

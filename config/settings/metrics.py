@@ -60,11 +60,18 @@ class StaticApplication(Model):
     scheme: Literal["http", "https"] = "http"
 
 
+ScrapeLabels = Literal["observability", "prometheus.io", "prometheus"]
+"""How container labels begin that ask to be scraped. The last two are what people have from Kubernetes and from tutorials."""
+
+
 class Applications(Model):
     """The metrics of your own services."""
 
     discover: bool = True
-    """Scrape every container labelled `observability.scrape=true` that shares a network with Prometheus."""
+    """Scrape every container that shares a network with Prometheus and asks for it by a label, as `labels` says."""
+    labels: tuple[ScrapeLabels, ...] = ("observability", "prometheus.io", "prometheus")
+    """Which labels ask for it: `observability.scrape=true`, `prometheus.io/scrape=true`, `prometheus.scrape=true`. Those for
+    `port`, `path` and `scheme` begin like it. Where several say something, the first of the list counts."""
     static: tuple[StaticApplication, ...] = ()
 
 

@@ -31,8 +31,12 @@ _MANY_PAIRS = frozenset(
 )
 """Last two words of such names."""
 
+_PATH_OF_METRICS = "a Docker label with the path of a container's metrics; Prometheus does not make a label of it"
+
 ALLOWED: Mapping[str, str] = {
-    "observability.path": "a Docker label with the path of a container's metrics; Prometheus does not make a label of it",
+    "observability.path": _PATH_OF_METRICS,
+    "prometheus.io/path": _PATH_OF_METRICS,
+    "prometheus.path": _PATH_OF_METRICS,
     "version": "one time series of Prometheus, with the digest of its config files",
 }
 """Label name → why its values are few."""

@@ -112,6 +112,13 @@ def test_an_application_of_the_static_list_is_read(stack: Deployment, billing: O
     assert sample["value"][1] == "7"
 
 
+def test_a_container_with_the_labels_of_others_is_read(stack: Deployment, run: Callable[..., Container]) -> None:
+    labels = {"prometheus.io/scrape": "true", "prometheus.io/port": "8001", "prometheus.io/path": "/custom"}
+    container = run("web", port=8001, path="/custom", labels={**labels, "observability.service": "users"})
+    [target] = until(lambda: _up(stack, "users"), seconds=25)
+    assert target["labels"] == {"job": "application", "service": "users", "instance": f"{container.name}:8001"}
+
+
 @pytest.mark.parametrize("where", ["in the user's network", "in the network that the stack has for it", "in both"])
 def test_a_container_that_asks_for_it_is_found_read_once_and_forgotten(
     where: str, stack: Deployment, shop: Shop, run: Callable[..., Container]

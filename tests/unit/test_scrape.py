@@ -343,11 +343,56 @@ def test_a_restart_makes_no_new_series() -> None:
     assert {k: v for k, v in before.items() if k != "url"} == {k: v for k, v in after.items() if k != "url"}
 
 
-def test_docker_is_asked_through_the_proxy_and_for_labelled_containers_only() -> None:
-    [discovery] = jobs()["application-containers"]["docker_sd_configs"]
-    assert discovery["host"] == "tcp://socket_proxy:2375"
-    assert discovery["filters"] == [{"name": "label", "values": ["observability.scrape=true"]}]
-    assert discovery["match_first_network"] is False
+@pytest.mark.parametrize(
+    ("meta", "difference"),
+    [
+        pytest.param(
+            {"prometheus_io_port": "9102", "prometheus_io_path": "/stats", "prometheus_io_scheme": "https"},
+            {"instance": "shop-orders-1:9102", "url": "https://172.18.0.5:9102/stats"},
+            id="as on Kubernetes",
+        ),
+        pytest.param(
+            {"prometheus_port": "9102", "prometheus_path": "/stats?a=1"},
+            {"instance": "shop-orders-1:9102", "url": "http://172.18.0.5:9102/stats?a=1"},
+            id="as in tutorials",
+        ),
+        pytest.param(
+            {"prometheus_io_port": "1", "prometheus_port": "2", "observability_port": "9102"},
+            {"instance": "shop-orders-1:9102", "url": "http://172.18.0.5:9102/metrics"},
+            id="by this stack's label first",
+        ),
+        pytest.param(
+            {"prometheus_io_port": "9102", "observability_port": "http"},
+            {"instance": "shop-orders-1:9102", "url": "http://172.18.0.5:9102/metrics"},
+            id="by the one that says a port",
+        ),
+    ],
+)
+def test_a_container_is_scraped_by_labels_that_it_already_has(meta: dict[str, str], difference: dict[str, str]) -> None:
+    assert discovered({f"container_label_{name}": value for name, value in meta.items()}) == {**ORDERS, **difference}
+
+
+@pytest.mark.parametrize(
+    ("applications", "asked"),
+    [
+        ({}, ["observability.scrape=true", "prometheus.io/scrape=true", "prometheus.scrape=true"]),
+        ({"labels": ["observability"]}, ["observability.scrape=true"]),
+    ],
+)
+def test_docker_is_asked_through_the_proxy_and_for_labelled_containers_only(
+    applications: dict[str, Any], asked: list[str]
+) -> None:
+    discoveries = jobs({"metrics": {"applications": applications}})["application-containers"]["docker_sd_configs"]
+    assert {discovery["host"] for discovery in discoveries} == {"tcp://socket_proxy:2375"}
+    assert [discovery["filters"] for discovery in discoveries] == [
+        [{"name": "label", "values": [label]}] for label in asked
+    ]
+    assert not any(discovery["match_first_network"] for discovery in discoveries)
+
+
+def test_labels_that_are_not_chosen_are_not_read() -> None:
+    config = {"metrics": {"applications": {"labels": ["observability"]}}}
+    assert discovered({"container_label_prometheus_io_port": "9102"}, config) == ORDERS
 
 
 def test_discovery_can_be_turned_off() -> None:
