@@ -58,7 +58,7 @@ def _sent(client: DockerClient, settings: Settings, probe: Probe) -> Finding:
     span = {
         **ids,
         "name": "check",
-        "kind": 2,
+        "kind": 1,  # internal: a server's span would be a request in the golden signals
         "startTimeUnixNano": str(now - 1_000_000),
         "endTimeUnixNano": str(now),
         "status": {"code": 2, "message": "made up by the post-deploy check"},
