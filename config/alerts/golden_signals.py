@@ -94,11 +94,12 @@ def _buckets(source: RequestSource) -> str:
         return ""
     if not source.milliseconds:
         return f"sum by (service, le) (rate({source.duration.of(source.job, '_bucket')}[5m]))"
-    whole = source.duration.narrowed('le=~"[0-9]+([.]0)?|[+]Inf"')
+    # As Prometheus writes whole numbers. Another form of the same number would become the same series, which fails the rule.
+    whole = source.duration.narrowed('le=~"(0|[1-9][0-9]*)[.]0|[+]Inf"')
     buckets = f"sum by (service, le) (rate({whole.of(source.job, '_bucket')}[5m]))"
     # PromQL does not calculate with labels, so the decimal point moves by text.
     for digits, seconds in (("(.)", "0.00$1"), ("(..)", "0.0$1"), ("(...)", "0.$1"), ("([0-9]+)(...)", "$1.$2")):
-        buckets = f'label_replace({buckets}, "le", "{seconds}", "le", "{digits}(?:[.]0)?")'
+        buckets = f'label_replace({buckets}, "le", "{seconds}", "le", "{digits}[.]0")'
     return buckets
 
 

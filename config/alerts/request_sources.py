@@ -17,7 +17,8 @@ _GRPC_FAILED = "Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|Data
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Series of one metric, or of metrics whose names a regular expression of RE2 matches."""
+    """Series of one metric. Never of several: a rate drops their names, and two with the same labels would then fail the rule
+    for every service."""
 
     metric: str
     matchers: str = ""
@@ -26,7 +27,7 @@ class Selector:
         """PromQL: those that `job` reads. The metric's name gets a suffix such as `_bucket`, or loses one."""
         name = self.metric.removesuffix(without) + suffix
         matchers = _and(f'job="{job}"', self.matchers)
-        return f"{name}{{{matchers}}}" if name.isidentifier() else f'{{__name__=~"{name}",{matchers}}}'
+        return f"{name}{{{matchers}}}"
 
     def narrowed(self, matchers: str) -> Self:
         """Those of them that these label matchers select too."""
@@ -119,18 +120,6 @@ def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
     )
 
 
-def _prefixed(name: str, counter: str, status: str, labels: str, duration: str) -> RequestSource:
-    """Libraries whose metrics begin with a name that the program chooses, as their READMEs do. They are known by the rest
-    of the name, and by labels that no other library has."""
-    return RequestSource(
-        name,
-        Job.APPLICATION,
-        (Selector(f".+{counter}", f'{status}!="",{labels}'),),
-        (Selector(f".+{counter}", f'{status}=~"{_FAILED}",{labels}'),),
-        Selector(f".+{duration}", f'{status}!="",{labels}'),
-    )
-
-
 def _libraries() -> tuple[RequestSource, ...]:
     """Client libraries of Prometheus, and what frameworks serve by them. Those with a name of their own stand first: some
     also have a metric of a general name."""
@@ -171,6 +160,12 @@ def _libraries() -> tuple[RequestSource, ...]:
         # The names of the example in promhttp's documentation.
         _by_status(
             "promhttp", "api_requests_total", "code", duration="request_duration_seconds", active="in_flight_requests"
+        ),
+        # These two have a prefix that the program chooses: the default, and what the READMEs choose.
+        _by_status("echoprometheus", "echo_requests_total", "code", duration="echo_request_duration_seconds"),
+        _by_status("echoprometheus", "myapp_requests_total", "code", duration="myapp_request_duration_seconds"),
+        _by_status(
+            "actix_web_prom", "api_http_requests_total", "status", duration="api_http_requests_duration_seconds"
         ),
         _by_status("yabeda_rails", "rails_requests_total", "status", duration="rails_request_duration_seconds"),
         _by_status("Rack", "http_server_requests_total", "code", duration="http_server_request_duration_seconds"),
@@ -223,11 +218,11 @@ def _libraries() -> tuple[RequestSource, ...]:
             "status",
             "status_code",
             "code",
-            duration="http_request_duration_seconds",
-        ),
-        _prefixed("echoprometheus", "_requests_total", "code", 'host!="",url!=""', "_request_duration_seconds"),
-        _prefixed(
-            "actix_web_prom", "_http_requests_total", "status", 'endpoint!=""', "_http_requests_duration_seconds"
+            "actix_web_prom",
+            "_http_requests_total",
+            "status",
+            'endpoint!=""',
+            "_http_requests_duration_seconds",
         ),
     )
 
