@@ -218,11 +218,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "status",
             "status_code",
             "code",
-            "actix_web_prom",
-            "_http_requests_total",
-            "status",
-            'endpoint!=""',
-            "_http_requests_duration_seconds",
+            duration="http_request_duration_seconds",
         ),
     )
 
