@@ -1,11 +1,17 @@
 """Descriptions of services, from which resources are made. The modules of this package return them."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 STACK_LABEL = "observability.stack"
 """Label of every container of a stack. Its value is the prefix of the stack."""
+
+
+def discovered_label(label: str) -> str:
+    """A label of a container as service discovery and cAdvisor name it: ``prometheus.io/port`` → ``prometheus_io_port``."""
+    return re.sub(r"[^a-zA-Z0-9]", "_", label)
 
 
 @dataclass(frozen=True)

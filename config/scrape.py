@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from config import cadvisor, loki, node_exporter, otlp_senders, service_names, socket_proxy
 from config.alerts.rule import Job, Watched
+from config.container import discovered_label
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS
 from config.settings import Settings
 from config.settings.metrics import ScrapeLabels
@@ -259,12 +260,16 @@ def _discovery(settings: Settings) -> ScrapeConfig:
     # The first prefix is written last, over the others.
     asked: list[ScrapeConfig] = [
         {
-            "source_labels": [_CONTAINER_LABEL + re.sub(r"\W", "_", prefix + _SEPARATORS[prefix] + key)],
+            "source_labels": [_CONTAINER_LABEL + discovered_label(prefix + _SEPARATORS[prefix] + key)],
             "regex": values,
-            "target_label": f"__tmp_{key}",
+            "target_label": target,
         }
         for prefix in reversed(prefixes)
-        for key, values in (("port", r"(\d+)"), ("path", "(/.*)"), ("scheme", "(https?)"))
+        for key, values, target in (
+            ("port", r"(\d+)", "__tmp_port"),
+            ("path", "(/.*)", "__tmp_path"),
+            ("scheme", "(https?)", "__scheme__"),
+        )
     ]
     return {
         "job_name": "application-containers",
@@ -341,7 +346,6 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 }
                 for before in range(PARAMETERS)
             ),
-            {"source_labels": ["__tmp_scheme"], "regex": "(https?)", "target_label": "__scheme__"},
             # By name, because an address changes at every restart and each would be a new series.
             {
                 "source_labels": ["__meta_docker_container_name", "__address__"],

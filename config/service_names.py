@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from config.container import discovered_label
+
 LABELS = ("com.docker.swarm.service.name", "com.docker.compose.service", "observability.service")
 """Container labels that set the name; a later one overrides an earlier one."""
 
@@ -33,7 +35,7 @@ def rules(name: str, prefix: str) -> tuple[dict[str, Any], ...]:
     `name` is the label with the container's name, with or without a slash. Labels of the container begin with `prefix`.
     A label whose value is not a valid name is ignored.
     """
-    labels = (prefix + "".join(letter if letter.isalnum() else "_" for letter in label) for label in LABELS)
+    labels = (prefix + discovered_label(label) for label in LABELS)
     return (
         {"source_labels": [name], "regex": f"/?{NAME}", "target_label": "service"},
         *(

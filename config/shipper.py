@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from config import service_names
-from config.container import STACK_LABEL, Mount
+from config.container import STACK_LABEL, Mount, discovered_label
 from config.ports import METRICS
 from config.settings import Settings
 
@@ -50,7 +50,7 @@ def own_stack(settings: Settings) -> tuple[dict[str, Any], ...]:
     return (
         {"target_label": "__tmp_stack", "replacement": settings.prefix},
         {
-            "source_labels": [f"{_META}_label_{STACK_LABEL.replace('.', '_')}"],
+            "source_labels": [f"{_META}_label_{discovered_label(STACK_LABEL)}"],
             "regex": "(.+)",
             "target_label": "__tmp_stack",
         },

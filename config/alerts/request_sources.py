@@ -51,12 +51,18 @@ class RequestSource:
     """The part of `requests` that failed."""
     duration: Selector | None = None
     """Histogram, classic or native."""
-    milliseconds: bool = False
-    """Whether the histogram's unit is the millisecond. Otherwise it is the second."""
     active: Selector | None = None
     """Gauge of requests in progress."""
-    native: bool = False
-    """Whether the counters are the histogram's own, so that a native histogram replaces them."""
+
+    @property
+    def milliseconds(self) -> bool:
+        """Whether the histogram's unit is the millisecond. Otherwise it is the second."""
+        return self.duration is not None and self.duration.metric.endswith("_milliseconds")
+
+    @property
+    def native(self) -> bool:
+        """Whether the counters are the histogram's own, so that a native histogram replaces them."""
+        return self.duration is not None and self.requests[0].metric == f"{self.duration.metric}_count"
 
 
 def _by_status(
@@ -67,7 +73,6 @@ def _by_status(
     active: str = "",
     job: Job = Job.APPLICATION,
     failed: str = _FAILED,
-    milliseconds: bool = False,
 ) -> RequestSource:
     """A counter with the status in one of `labels`. Series without any of them are not counted, because nobody knows which
     of them failed."""
@@ -77,14 +82,12 @@ def _by_status(
         tuple(Selector(counter, f'{label}!=""') for label in labels),
         tuple(Selector(counter, f'{label}=~"{failed}"') for label in labels),
         Selector(duration) if duration else None,
-        milliseconds,
         Selector(active) if active else None,
-        native=counter == f"{duration}_count",
     )
 
 
 def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
-    """Of the semantic conventions: the stable names, those before, and RPC."""
+    """Metrics by OpenTelemetry's semantic conventions: HTTP by its stable names and by the older ones, and RPC."""
     way = ", by OTLP" if job is Job.OTLP else ""
     stable, rpc = "http_server_request_duration_seconds", "rpc_server_duration_milliseconds"
     # A request that was never answered has no status.
@@ -97,7 +100,6 @@ def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
             (Selector(f"{stable}_count", f'http_response_status_code=~"{_FAILED}"'), unanswered),
             Selector(stable),
             active=Selector("http_server_active_requests"),
-            native=True,
         ),
         _by_status(
             f"OpenTelemetry, old names{way}",
@@ -106,7 +108,6 @@ def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
             duration="http_server_duration_milliseconds",
             active="http_server_active_requests",
             job=job,
-            milliseconds=True,
         ),
         _by_status(
             f"OpenTelemetry, RPC{way}",
@@ -115,7 +116,6 @@ def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
             duration=rpc,
             job=job,
             failed="2|4|12|13|14|15",
-            milliseconds=True,
         ),
     )
 
