@@ -29,15 +29,15 @@ from tests.e2e.outside import gateway
 from tests.e2e.ports import publish
 from tests.e2e.wait import until
 
-TARGETS = 10
+TARGETS = 100
+"""Services, with one target each."""
 TIMES = (1, 3, 10)
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0)
 """Bounds of a histogram in seconds, nearly those of OpenTelemetry's SDKs."""
 PER_HISTOGRAM = len(BOUNDS) + 3
 """Series of a histogram: the buckets, the `+Inf` bucket, sum and count."""
-HISTOGRAMS = 67
-"""Histograms of one target at x1: about 1,000 series. Ten times as many are half of what a target may have
-(`metrics.limits.samples`)."""
+HISTOGRAMS = 7
+"""Histograms of one target at x1: about 100 series."""
 METRIC = "http_server_request_duration_seconds"
 BLOCK_SERIES = 2_000
 BLOCK_HOURS = 2
@@ -46,7 +46,7 @@ LEAST_SAMPLES = 10
 SMALL = "4GiB"
 """`memory.host` of the stack whose Prometheus runs out of memory. It has twice the number of targets."""
 STEPS = (9, 11, 13, 15, 17, 19)
-"""Multiples of `HISTOGRAMS` on the way there. The last is just below the limit of one target."""
+"""Multiples of `HISTOGRAMS` on the way there."""
 KILLED_SECONDS = 60
 """How long the number of series that killed Prometheus is kept up."""
 QUERIES = 5
@@ -122,12 +122,18 @@ def run(seconds: float, host: str) -> list[Row]:
     """Rows for each multiple; for the disk space of a sample; and for a target with too many series."""
     with running(memory={"host": host}, publish=publish("prometheus")) as stack:
         with served(gateway(stack.client, stack.prefix)) as (targets, shown):
-            stack.config["metrics"] = {"applications": {"static": [{"service": "bench", "targets": targets}]}}
+            stack.config["metrics"] = _services(targets)
             stack.up()
             made = [one for times in TIMES for one in _loaded(stack, targets, shown, times, seconds)]
             made += _beyond(stack, targets, shown)
         made += [*_per_series(made), *_on_disk(stack)]
     return made + _until_killed()
+
+
+def _services(targets: Sequence[str]) -> dict[str, Any]:
+    """`metrics` of a stack in which each target is a service."""
+    static = [{"service": f"bench-{number}", "targets": [target]} for number, target in enumerate(targets)]
+    return {"applications": {"static": static}}
 
 
 def _loaded(
@@ -142,9 +148,17 @@ def _loaded(
         row(subject, "memory", "MiB", cost.peak_mib),
         row(subject, "of its limit", "%", 100 * cost.peak_mib / cost.limit_mib),
         row(subject, "CPU", "% of a core", 100 * cost.cores),
-        row(subject, "slowest scrape", "s", _value(stack, 'max(scrape_duration_seconds{service="bench"})')),
+        row(subject, "golden signals", "% of a core", 100 * _value(stack, _golden_signals(seconds))),
+        row(subject, "slowest scrape", "s", _value(stack, 'max(scrape_duration_seconds{job="application"})')),
         row(subject, "overview dashboard", "s", *(_dashboard(stack) for _ in range(QUERIES))),
     ]
+
+
+def _golden_signals(seconds: float) -> str:
+    """PromQL: the part of the time in which the rules of the golden signals are evaluated. One core evaluates them."""
+    groups = '{rule_group=~".*/(applications|response-times).yml;.*"}'
+    took = f"avg_over_time(prometheus_rule_group_last_duration_seconds{groups}[{seconds:.0f}s])"
+    return f"sum({took} / prometheus_rule_group_interval_seconds{groups})"
 
 
 def _value(stack: Deployment, promql: str) -> float:
@@ -194,7 +208,7 @@ def _until_killed() -> list[Row]:
         running(memory={"host": SMALL}, publish=publish("prometheus")) as stack,
         served(gateway(stack.client, stack.prefix), 2 * TARGETS) as (targets, shown),
     ):
-        stack.config["metrics"] = {"applications": {"static": [{"service": "bench", "targets": targets}]}}
+        stack.config["metrics"] = _services(targets)
         stack.up()
         made = _filled(stack, targets, shown)
         time.sleep(KILLED_SECONDS)
@@ -241,7 +255,7 @@ def _killed(stack: Deployment) -> int:
 def _scraped(stack: Deployment) -> float:
     """Series of the targets at their last scrape; 0 if Prometheus does not answer."""
     try:
-        found = stack.query('sum(scrape_samples_scraped{service="bench"} and up == 1)')
+        found = stack.query('sum(scrape_samples_scraped{job="application"} and up == 1)')
     except requests.RequestException:
         return 0
     return float(found[0]["value"][1]) if found else 0
