@@ -27,6 +27,8 @@ def run(
     patience: float = PATIENCE_SECONDS,
     *,
     dashboards: Mapping[str, str] | None = None,
+    with_request: bool = True,
+    waits: Callable[[Finding], None] = lambda _: None,
 ) -> list[Finding]:
     """Checks every promise, and waits up to `patience` seconds for those that are not kept yet. Returns all findings.
 
@@ -35,10 +37,12 @@ def run(
     Args:
         own_rules: file name → text of the user's own rule files.
         dashboards: uid → JSON.
+        with_request: whether to send the request and to look for it. It takes up to three scrapes until it is found
+            everywhere.
+        waits: is told of the first promise that is not kept yet, at each round.
     """
     client = connect(settings.docker.model_dump())
     deadline = time.monotonic() + patience + seconds(settings.traces.sampling.decision_wait)
-    probe = request.Probe()
     subjects: list[Callable[[], Iterable[Finding]]] = [
         lambda: engine.findings(client, settings),
         lambda: containers.findings(client, settings),
@@ -48,13 +52,17 @@ def run(
         lambda: traces.findings(client, settings),
         lambda: separation.findings(client, settings),
         lambda: grafana.findings(client, settings, dashboards or {}),
-        lambda: request.findings(client, settings, probe),
     ]
+    if with_request:
+        probe = request.Probe()
+        subjects.append(lambda: request.findings(client, settings, probe))
+        list(subjects[-1]())  # sends it: it is on its way while the others are checked
     found = [list(subject()) for subject in subjects]
     # Kept promises are not checked again: a round costs the host seconds of CPU, and the wait may be for a trace.
     while waiting := [number for number, of_subject in enumerate(found) if not _kept(of_subject)]:
         if time.monotonic() > deadline:
             break
+        waits(next(finding for finding in found[waiting[0]] if not finding.kept))
         time.sleep(1)
         for number in waiting:
             found[number] = list(subjects[number]())

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import subprocess
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -44,7 +45,10 @@ def deploy(stack: str, *options: str) -> None:
     deployed.fetch_images()
     deployed.find_kmsg(client)
     deployed.pulumi("up", "--yes", *options, *deployed.mend(), *pack)
-    check_stack(stack)
+    changed = deployed.has_changed()
+    _check(stack, check.PATIENCE_SECONDS, with_request=changed)
+    if not changed:
+        note("nothing has changed, so no request was sent through the stack: make check sends one")
     for name, value in deployed.outputs().items():
         if str(value).startswith("http"):
             console.print(f"{name}: {value}")
@@ -67,8 +71,11 @@ def preview(stack: Name = "dev") -> None:
     previewed.pulumi("preview", "--diff", *pack)
 
 
-def findings(stack: str, patience: float) -> list[check.Finding]:
-    """Runs the check of `stack`, wherever its engine is, and returns its findings. `patience` is in seconds.
+def findings(
+    stack: str, patience: float, *, with_request: bool = True, waits: Callable[[check.Finding], None] = lambda _: None
+) -> list[check.Finding]:
+    """Runs the check of `stack`, wherever its engine is, and returns its findings. `patience` is in seconds; the others as
+    in `check.run`.
 
     Raises:
         ToolchainError: the stack's file is missing or wrong, or its engine does not answer.
@@ -82,7 +89,9 @@ def findings(stack: str, patience: float) -> list[check.Finding]:
     except loading.SettingsError as error:
         raise ToolchainError(str(error)) from None
     try:
-        return check.run(settings, own_rules, patience, dashboards=dashboards)
+        return check.run(
+            settings, own_rules, patience, dashboards=dashboards, with_request=with_request, waits=waits
+        )
     except (DockerException, OSError) as error:  # the engine stopped answering; exceptions of requests are OSErrors
         raise engine.EngineUnreachableError(settings.docker.host, error) from None
 
@@ -95,11 +104,33 @@ def check_stack(
     ] = check.PATIENCE_SECONDS,
 ) -> None:
     """Checks that the engine and the services do what the settings promise."""
+    if not as_json:
+        _check(stack, patience)
+        return
     found = findings(stack, patience)
-    if as_json:
-        print(json.dumps([vars(finding) for finding in found], indent=2))
-    else:
-        check.show(found, Console(highlight=False))
+    print(json.dumps([vars(finding) for finding in found], indent=2))
+    _must_be_kept(found)
+
+
+def _check(stack: str, patience: float, *, with_request: bool = True) -> None:
+    """Checks `stack` in your terminal: what it waits for, then all findings.
+
+    Raises:
+        typer.Exit: a promise is broken.
+    """
+    title = "check"
+    with Step(title) as step:
+
+        def waits(finding: check.Finding) -> None:
+            step.title = f"{title}, waiting for: {finding.what}"
+
+        found = findings(stack, patience, with_request=with_request, waits=waits)
+        step.title = title
+    check.show(found, Console(highlight=False))
+    _must_be_kept(found)
+
+
+def _must_be_kept(found: list[check.Finding]) -> None:
     if not all(finding.kept for finding in found):
         raise typer.Exit(1)
 

@@ -98,6 +98,11 @@ class Program:
             with Step(f"new stack {self.name}"):
                 self.ask("stack", "init", self.name, "--no-select")
 
+    def has_changed(self) -> bool:
+        """Whether the last deployment changed a resource."""
+        history = json.loads(self.ask("stack", "history", "--json", "--page-size", "1", "--stack", self.name))
+        return set(history[0]["resourceChanges"]) != {"same"}
+
     def outputs(self) -> dict[str, Any]:
         """Name → value of each output of the last deployment."""
         found: dict[str, Any] = json.loads(self.ask("stack", "output", "--json", "--stack", self.name))

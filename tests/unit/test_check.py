@@ -475,7 +475,8 @@ def test_only_what_is_on_its_way_is_waited_for(
     monkeypatch.setattr(check, "connect", lambda _: None)
     monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr(check, "seconds", lambda _: 0)
-    found = check.run(SETTINGS, {}, patience)
+    waited_for: list[str] = []
+    found = check.run(SETTINGS, {}, patience, waits=lambda finding: waited_for.append(finding.what))
     assert [finding.what for finding in found] == [
         "engine",
         "containers",
@@ -488,7 +489,11 @@ def test_only_what_is_on_its_way_is_waited_for(
         "request",
     ]
     assert all(finding.kept for finding in found) == kept
-    assert asked == {**dict.fromkeys(names, 1), "logs": asked_logs}
+    assert asked == {**dict.fromkeys(names, 1), "logs": asked_logs, "request": 2}  # sent first, then looked for
+    assert waited_for == ["logs"] * (asked_logs - 1)
+    asked.clear()
+    assert "request" not in [finding.what for finding in check.run(SETTINGS, {}, 0, with_request=False)]
+    assert "request" not in asked
 
 
 @pytest.mark.parametrize(
