@@ -5,8 +5,9 @@ Write and document an alert as in `config/alerts/`. Its test cases are in `tests
 
 from typing import Any
 
-from config.alerts import Alert, Group, Thresholds, Topic, as_yaml
+from config.alerts import Alert, Group, Topic, as_yaml
 from config.settings import Settings
+from config.settings.thresholds import Thresholds
 from config.settings.units import seconds
 
 INTERVAL = "1m"
@@ -36,8 +37,9 @@ _LAST_WORDS = (
 _WATCHERS = "alertmanager|grafana|loki|prometheus"
 
 
-def groups(limits: Thresholds) -> tuple[Group, ...]:
+def groups(settings: Settings) -> tuple[Group, ...]:
     """All log alerts."""
+    limits = settings.alerts.thresholds
     return (_now(limits), _senders(), _silence(limits))
 
 
@@ -153,7 +155,7 @@ def rule_file(settings: Settings) -> dict[str, Any]:
         external[name] = value.replace("{{", '{{ "{{" }}')
     intervals = {"logs": INTERVAL, "logs-senders": SLOW_INTERVAL, "logs-silence": SLOW_INTERVAL}
     rule_groups = []
-    for group in groups(settings.alerts.thresholds):
+    for group in groups(settings):
         rules = as_yaml(group, settings.addresses)
         for rule in rules:
             rule["labels"] = {**external, **rule["labels"]}

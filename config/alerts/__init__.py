@@ -31,10 +31,8 @@ from config.alerts import (
 )
 from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Topic, Watched, plain
 from config.alerts.scope import Scope
+from config.settings import Settings
 from config.settings.addresses import Addresses
-from config.settings.logs import Logs
-from config.settings.thresholds import Thresholds
-from config.settings.traces import Traces
 from config.yaml_text import dump
 
 __all__ = [
@@ -44,7 +42,6 @@ __all__ = [
     "Job",
     "RecordingRule",
     "Rule",
-    "Thresholds",
     "Topic",
     "Watched",
     "as_yaml",
@@ -90,9 +87,9 @@ _SOURCES = (
 """Every group of Prometheus' alerts. Those of Loki are in `config/loki_rules.py`."""
 
 
-def groups(thresholds: Thresholds, watched: Watched, logs: Logs, of_traces: Traces) -> tuple[Group, ...]:
+def groups(settings: Settings, watched: Watched) -> tuple[Group, ...]:
     """The groups that have a rule for a stack that scrapes `watched`."""
-    scope = Scope(thresholds, watched, logs, of_traces)
+    scope = Scope(settings, watched)
     all_groups = (
         Group(source.name, source.topic, source.rules(scope))
         for source in _SOURCES
@@ -101,13 +98,9 @@ def groups(thresholds: Thresholds, watched: Watched, logs: Logs, of_traces: Trac
     return tuple(group for group in all_groups if group.rules)
 
 
-def render(
-    thresholds: Thresholds, addresses: Addresses, watched: Watched, logs: Logs, of_traces: Traces
-) -> dict[str, str]:
+def render(settings: Settings, watched: Watched) -> dict[str, str]:
     """Prometheus' rule files: path such as ``rules/host.yml`` → text."""
-    return {
-        f"rules/{group.name}.yml": _text(group, addresses) for group in groups(thresholds, watched, logs, of_traces)
-    }
+    return {f"rules/{group.name}.yml": _text(group, settings.addresses) for group in groups(settings, watched)}
 
 
 def _text(group: Group, addresses: Addresses) -> str:

@@ -12,12 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from config.alerts import EVERYTHING, Thresholds, golden_signals, render
+from config.alerts import EVERYTHING, golden_signals, render
 from config.alerts.request_sources import SOURCES
 from config.alerts.rule import Job
-from config.settings.logs import Logs
-from config.settings.traces import Traces
-from tests.rules.run import ADDRESSES, ROOT, complaints, write
+from tests.rules.run import ROOT, SETTINGS, complaints, write
 from toolchain import images
 
 SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
@@ -92,7 +90,7 @@ def test_each_library_has_golden_signals_and_its_errors_an_alert(tmp_path: Path)
         "fuzzy_compare": True,
         "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": tests}],
     }
-    rules = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())["rules/applications.yml"]
+    rules = render(SETTINGS, EVERYTHING)["rules/applications.yml"]
     write(tmp_path, {"applications.yml": rules, "pages.yml": yaml.safe_dump(document)})
     assert not [*complaints([images.binary("promtool"), "test", "rules", tmp_path / "pages.yml"], tmp_path)]
 
