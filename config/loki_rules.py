@@ -89,6 +89,7 @@ def _now(limits: Thresholds) -> Group:
                 "not affected. If it is the shipper, the logs of some containers are not read.",
             ),
         ),
+        INTERVAL,
     )
 
 
@@ -111,6 +112,7 @@ def _senders() -> Group:
                 "limit, logs of new services wait in the collector, and so does all data behind them.",
             ),
         ),
+        SLOW_INTERVAL,
     )
 
 
@@ -145,6 +147,7 @@ def _silence(limits: Thresholds) -> Group:
                 "arrive. The alert ends by itself half an hour later, even if nothing has changed.",
             ),
         ),
+        SLOW_INTERVAL,
     )
 
 
@@ -153,11 +156,7 @@ def rule_file(settings: Settings) -> dict[str, Any]:
     external = {"environment": settings.environment}
     for name, value in settings.metrics.external_labels.items():  # Loki would expand a template in a label
         external[name] = value.replace("{{", '{{ "{{" }}')
-    intervals = {"logs": INTERVAL, "logs-senders": SLOW_INTERVAL, "logs-silence": SLOW_INTERVAL}
-    rule_groups = []
-    for group in groups(settings):
-        rules = as_yaml(group, settings.addresses)
-        for rule in rules:
-            rule["labels"] = {**external, **rule["labels"]}
-        rule_groups.append({"name": group.name, "interval": intervals[group.name], "rules": rules})
+    rule_groups = [as_yaml(group, settings.addresses) for group in groups(settings)]
+    for rule in (rule for group in rule_groups for rule in group["rules"]):
+        rule["labels"] = {**external, **rule["labels"]}
     return {"groups": rule_groups}

@@ -25,6 +25,7 @@ from config.alerts import (
     probes,
     prometheus,
     redis,
+    response_times,
     scrape,
     shipper,
     traces,
@@ -51,6 +52,7 @@ __all__ = [
 
 _STACK = Topic("stack")
 _DATABASE = Topic("databases")
+_SERVICE = Topic("golden-signals", traced=True)
 _OVERVIEW = Topic("overview", one_service=False)
 
 
@@ -63,6 +65,7 @@ class _Source:
     topic: Topic
     job: Job | None = None
     """The job that all rules of the group read. A stack that does not scrape it has no such group."""
+    interval: Callable[[Scope], str] | None = None
 
 
 _SOURCES = (
@@ -71,7 +74,8 @@ _SOURCES = (
     _Source("alertmanager", alertmanager.rules, _STACK, Job.ALERTMANAGER),
     _Source("host", host.rules, Topic("host", one_service=False)),
     _Source("containers", containers.rules, Topic("host", traced=True)),
-    _Source("applications", applications.rules, Topic("golden-signals", traced=True)),
+    _Source("applications", applications.rules, _SERVICE),
+    _Source("response-times", response_times.rules, _SERVICE, interval=response_times.interval),
     _Source("probes", probes.rules, Topic("overview", traced=True), Job.PROBE),
     _Source("postgres", postgres.rules, _DATABASE, Job.POSTGRES_EXPORTER),
     _Source("redis", redis.rules, _DATABASE, Job.REDIS_EXPORTER),
@@ -91,7 +95,7 @@ def groups(settings: Settings, watched: Watched) -> tuple[Group, ...]:
     """The groups that have a rule for a stack that scrapes `watched`."""
     scope = Scope(settings, watched)
     all_groups = (
-        Group(source.name, source.topic, source.rules(scope))
+        Group(source.name, source.topic, source.rules(scope), source.interval(scope) if source.interval else None)
         for source in _SOURCES
         if source.job is None or source.job in watched
     )
@@ -104,15 +108,14 @@ def render(settings: Settings, watched: Watched) -> dict[str, str]:
 
 
 def _text(group: Group, addresses: Addresses) -> str:
-    body = dump(
-        {"groups": [{"name": group.name, "rules": as_yaml(group, addresses)}]}, width=10_000
-    )  # nothing is folded
-    return f"# Rendered by config/alerts/{group.name}.py.\n{body}"
+    body = dump({"groups": [as_yaml(group, addresses)]}, width=10_000)  # nothing is folded
+    return f"# Rendered by config/alerts/{group.name.replace('-', '_')}.py.\n{body}"
 
 
-def as_yaml(group: Group, addresses: Addresses) -> list[dict[str, Any]]:
-    """The rules of a group as Prometheus and Loki read them in YAML."""
-    return [_rule(rule, group, addresses) for rule in group.rules]
+def as_yaml(group: Group, addresses: Addresses) -> dict[str, Any]:
+    """A group as Prometheus and Loki read it in YAML."""
+    interval = {"interval": group.interval} if group.interval else {}
+    return {"name": group.name, **interval, "rules": [_rule(rule, group, addresses) for rule in group.rules]}
 
 
 def _rule(rule: Rule, group: Group, addresses: Addresses) -> dict[str, Any]:

@@ -38,7 +38,8 @@ def judge(folder: Path, queries: Mapping[str, str]) -> Iterator[str]:
     """Faults of the log alerts and of `queries` (place → LogQL)."""
     tenants = {f"case-{number}": case for number, case in enumerate(cases())}
     settings = settings_of()
-    every_rule = [rule for group in loki_rules.groups(settings) for rule in as_yaml(group, settings.addresses)]
+    every_group = [as_yaml(group, settings.addresses) for group in loki_rules.groups(settings)]
+    every_rule = [rule for group in every_group for rule in group["rules"]]
     rules = {"groups": [{"name": "logs", "interval": "1s", "rules": every_rule}]}
     for tenant in tenants:
         (folder / "rules" / tenant).mkdir(parents=True)

@@ -256,6 +256,8 @@ def index(alerts: list[Alert]) -> str:
     ]
     for group in every_group():
         of_group = [alert for alert in alerts if alert in group.rules]
+        if not of_group:
+            continue
         lines += ["", f"## {group.name}", "", "| alert | severity | summary |", "|---|---|---|"]
         for name in dict.fromkeys(alert.name for alert in of_group):
             same = [alert for alert in of_group if alert.name == name]

@@ -25,7 +25,7 @@ def annotations() -> dict[str, str]:
     urls = {"grafana": GRAFANA, "jaeger": JAEGER}
     settings = settings_of({"alerts": {"runbooks": "https://r.example"}, "external_urls": urls})
     [applications] = [group for group in groups(settings, EVERYTHING) if group.name == "applications"]
-    rules = as_yaml(applications, settings.addresses)
+    rules = as_yaml(applications, settings.addresses)["rules"]
     [slow] = [rule["annotations"] for rule in rules if rule.get("alert") == "ApplicationSlow"]
     return {name: text.replace("{{ $labels.service | urlquery }}", "orders") for name, text in slow.items()}
 

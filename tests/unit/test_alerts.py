@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -251,6 +252,23 @@ def test_the_text_can_be_read_by_people() -> None:
         '      redis_memory_used_bytes{job="redis_exporter"} / (redis_memory_max_bytes{job="redis_exporter"} > 0)\n'
         "        > 0.9\n"
     ) in text
+
+
+def test_a_file_names_the_module_that_made_it() -> None:
+    for text in render(SETTINGS, EVERYTHING).values():
+        module = re.match(r"# Rendered by (config/alerts/\w+[.]py)[.]\n", text)
+        assert module
+        assert (Path(__file__).parents[2] / module[1]).exists()
+
+
+@pytest.mark.parametrize(
+    ("evaluation_interval", "expected"), [("15s", "60s"), ("2s", "8s"), ("1s500ms", "6s"), ("1m", "60s")]
+)
+def test_response_times_are_recorded_less_often_but_at_least_once_a_minute(
+    evaluation_interval: str, expected: str
+) -> None:
+    made = groups(settings_of({"metrics": {"evaluation_interval": evaluation_interval}}), EVERYTHING)
+    assert {group.name: group.interval for group in made if group.interval} == {"response-times": expected}
 
 
 def test_rules_are_plain_data() -> None:
