@@ -48,9 +48,10 @@ def rules(scope: Scope) -> tuple[RecordingRule, ...]:
 
 
 def _native(source: RequestSource) -> str:
-    if source.duration is None or source.milliseconds or not source.native:
+    if source.duration is None or source.milliseconds:
         return ""
-    return f"sum by (service) (rate({source.duration.of(source.job)}[5m]))"
+    of_histogram = source.duration.narrowed('quantile=""')  # a summary's quantiles have the name without a suffix too
+    return f"sum by (service) (rate({of_histogram.of(source.job)}[5m]))"
 
 
 def _buckets(source: RequestSource) -> str:
