@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from config import links, loki_rules
-from config.alerts import EVERYTHING, Alert, Thresholds, groups
+from config.alerts import EVERYTHING, Alert, groups
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import METRICS
 from config.settings import Settings
-from config.settings.logs import Logs
-from config.settings.traces import Traces
 from config.settings.units import seconds
 from config.yaml_text import digest, dump
 
@@ -208,7 +206,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "repeat_interval": notifications.repeat_interval,
             "routes": routes,
         },
-        "inhibit_rules": inhibit_rules(),
+        "inhibit_rules": inhibit_rules(settings),
         "receivers": receivers,
     }
 
@@ -225,21 +223,21 @@ _OF_APPLICATIONS = "|".join(
 )
 
 
-def pairs() -> tuple[str, ...]:
+def pairs(settings: Settings) -> tuple[str, ...]:
     """Names of this project's alerts that exist both as a warning and as critical.
 
     Your own alerts are left out: their labels may not tell objects apart, so a critical alert about one object would
     mute the warning about another.
     """
-    made = (*groups(Thresholds(), EVERYTHING, Logs(), Traces()), *loki_rules.groups(Thresholds()))
+    made = (*groups(settings, EVERYTHING), *loki_rules.groups(settings))
     names = [rule.name for group in made for rule in group.rules if isinstance(rule, Alert)]
     return tuple(sorted({name for name in names if names.count(name) > 1}))
 
 
-def inhibit_rules() -> list[dict[str, Any]]:
+def inhibit_rules(settings: Settings) -> list[dict[str, Any]]:
     """The items of `inhibit_rules`: which alerts mute others that only repeat them. A label missing on both sides is
     equal."""
-    paired = f'alertname=~"{"|".join(pairs())}"'
+    paired = f'alertname=~"{"|".join(pairs(settings))}"'
     return [
         _inhibits(
             [paired, 'severity="critical"'],

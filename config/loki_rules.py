@@ -5,8 +5,9 @@ Write and document an alert as in `config/alerts/`. Its test cases are in `tests
 
 from typing import Any
 
-from config.alerts import Alert, Group, Thresholds, Topic, as_yaml
+from config.alerts import Alert, Group, Topic, as_yaml
 from config.settings import Settings
+from config.settings.thresholds import Thresholds
 from config.settings.units import seconds
 
 INTERVAL = "1m"
@@ -36,8 +37,9 @@ _LAST_WORDS = (
 _WATCHERS = "alertmanager|grafana|loki|prometheus"
 
 
-def groups(limits: Thresholds) -> tuple[Group, ...]:
+def groups(settings: Settings) -> tuple[Group, ...]:
     """All log alerts."""
+    limits = settings.alerts.thresholds
     return (_now(limits), _senders(), _silence(limits))
 
 
@@ -87,6 +89,7 @@ def _now(limits: Thresholds) -> Group:
                 "not affected. If it is the shipper, the logs of some containers are not read.",
             ),
         ),
+        INTERVAL,
     )
 
 
@@ -109,6 +112,7 @@ def _senders() -> Group:
                 "limit, logs of new services wait in the collector, and so does all data behind them.",
             ),
         ),
+        SLOW_INTERVAL,
     )
 
 
@@ -143,6 +147,7 @@ def _silence(limits: Thresholds) -> Group:
                 "arrive. The alert ends by itself half an hour later, even if nothing has changed.",
             ),
         ),
+        SLOW_INTERVAL,
     )
 
 
@@ -151,11 +156,7 @@ def rule_file(settings: Settings) -> dict[str, Any]:
     external = {"environment": settings.environment}
     for name, value in settings.metrics.external_labels.items():  # Loki would expand a template in a label
         external[name] = value.replace("{{", '{{ "{{" }}')
-    intervals = {"logs": INTERVAL, "logs-senders": SLOW_INTERVAL, "logs-silence": SLOW_INTERVAL}
-    rule_groups = []
-    for group in groups(settings.alerts.thresholds):
-        rules = as_yaml(group, settings.addresses)
-        for rule in rules:
-            rule["labels"] = {**external, **rule["labels"]}
-        rule_groups.append({"name": group.name, "interval": intervals[group.name], "rules": rules})
+    rule_groups = [as_yaml(group, settings.addresses) for group in groups(settings)]
+    for rule in (rule for group in rule_groups for rule in group["rules"]):
+        rule["labels"] = {**external, **rule["labels"]}
     return {"groups": rule_groups}

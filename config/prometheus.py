@@ -55,10 +55,8 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
 
 def _config(settings: Settings, own_rules: Mapping[str, str]) -> ConfigFiles:
     own = {f"rules/own-{name}": text for name, text in own_rules.items()}
-    watched = scrape.watched(settings)
-    judged = settings.alerts
-    rules = alerts.render(judged.thresholds, settings.addresses, watched, settings.logs, settings.traces) | own
-    files = {"prometheus.yml": dump(main_file(settings)), **rules}
+    rules = alerts.render(settings, scrape.watched(settings))
+    files = {"prometheus.yml": dump(main_file(settings)), **rules, **own}
     version = digest(files)
     files[VERSION_RULES] = dump(_version_rule(version))
     return ConfigFiles(

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from config.alerts import golden_signals
+from config.alerts import golden_signals, response_times
 from dashboards import colours, panel_links, panels, shared_panels, signal_series
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel
@@ -73,7 +73,7 @@ def p95() -> AnyPanel:
         "p95",
         f"95 % of requests are answered within this time. {signal_series.LATENCY_LIMIT.sentence()}",
         "s",
-        PromQL(now(each(golden_signals.quantile(95), THIS))),
+        PromQL(now(each(response_times.quantile(95), THIS))),
         size=(4, 4),
         links=LINKS,
         steps=panels.alert_steps(signal_series.LATENCY_LIMIT, warning=2),
@@ -121,7 +121,7 @@ def error_ratio() -> AnyPanel:
 
 def latency() -> AnyPanel:
     return shared_panels.latency(
-        "Latency", lambda percent: each(golden_signals.quantile(percent), THIS), size=(8, 8), links=LINKS
+        "Latency", lambda percent: each(response_times.quantile(percent), THIS), size=(8, 8), links=LINKS
     )
 
 

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from config.alerts import golden_signals
+from config.alerts import golden_signals, response_times
 from config.dashboard_thresholds import AlertThreshold
 from dashboards import colours, panel_links, panels, service_map, shared_panels, signal_series
 from dashboards.board import Row, board, choice
@@ -186,7 +186,7 @@ def service_errors() -> AnyPanel:
 def service_latency() -> AnyPanel:
     return shared_panels.latency(
         "Response time",
-        lambda percent: each(golden_signals.quantile(percent)),
+        lambda percent: each(response_times.quantile(percent)),
         size=(6, 6),
         links=panel_links.service_links("${service}"),
     )

@@ -1,6 +1,7 @@
 """Series of the golden signals that several dashboards query. They are the recorded series that the alerts are judged by."""
 
-from config.alerts.golden_signals import BUCKETS, ERRORS, REQUESTS, by_service
+from config.alerts.golden_signals import ERRORS, REQUESTS, by_service
+from config.alerts.response_times import BUCKETS
 from config.dashboard_thresholds import AlertThreshold
 
 ERROR_LIMIT = AlertThreshold(("error_ratio",))

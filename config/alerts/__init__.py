@@ -25,16 +25,15 @@ from config.alerts import (
     probes,
     prometheus,
     redis,
+    response_times,
     scrape,
     shipper,
     traces,
 )
 from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Topic, Watched, plain
 from config.alerts.scope import Scope
+from config.settings import Settings
 from config.settings.addresses import Addresses
-from config.settings.logs import Logs
-from config.settings.thresholds import Thresholds
-from config.settings.traces import Traces
 from config.yaml_text import dump
 
 __all__ = [
@@ -44,7 +43,6 @@ __all__ = [
     "Job",
     "RecordingRule",
     "Rule",
-    "Thresholds",
     "Topic",
     "Watched",
     "as_yaml",
@@ -54,6 +52,7 @@ __all__ = [
 
 _STACK = Topic("stack")
 _DATABASE = Topic("databases")
+_SERVICE = Topic("golden-signals", traced=True)
 _OVERVIEW = Topic("overview", one_service=False)
 
 
@@ -66,6 +65,7 @@ class _Source:
     topic: Topic
     job: Job | None = None
     """The job that all rules of the group read. A stack that does not scrape it has no such group."""
+    interval: Callable[[Scope], str] | None = None
 
 
 _SOURCES = (
@@ -74,7 +74,8 @@ _SOURCES = (
     _Source("alertmanager", alertmanager.rules, _STACK, Job.ALERTMANAGER),
     _Source("host", host.rules, Topic("host", one_service=False)),
     _Source("containers", containers.rules, Topic("host", traced=True)),
-    _Source("applications", applications.rules, Topic("golden-signals", traced=True)),
+    _Source("applications", applications.rules, _SERVICE),
+    _Source("response-times", response_times.rules, _SERVICE, interval=response_times.interval),
     _Source("probes", probes.rules, Topic("overview", traced=True), Job.PROBE),
     _Source("postgres", postgres.rules, _DATABASE, Job.POSTGRES_EXPORTER),
     _Source("redis", redis.rules, _DATABASE, Job.REDIS_EXPORTER),
@@ -90,36 +91,31 @@ _SOURCES = (
 """Every group of Prometheus' alerts. Those of Loki are in `config/loki_rules.py`."""
 
 
-def groups(thresholds: Thresholds, watched: Watched, logs: Logs, of_traces: Traces) -> tuple[Group, ...]:
+def groups(settings: Settings, watched: Watched) -> tuple[Group, ...]:
     """The groups that have a rule for a stack that scrapes `watched`."""
-    scope = Scope(thresholds, watched, logs, of_traces)
+    scope = Scope(settings, watched)
     all_groups = (
-        Group(source.name, source.topic, source.rules(scope))
+        Group(source.name, source.topic, source.rules(scope), source.interval(scope) if source.interval else None)
         for source in _SOURCES
         if source.job is None or source.job in watched
     )
     return tuple(group for group in all_groups if group.rules)
 
 
-def render(
-    thresholds: Thresholds, addresses: Addresses, watched: Watched, logs: Logs, of_traces: Traces
-) -> dict[str, str]:
+def render(settings: Settings, watched: Watched) -> dict[str, str]:
     """Prometheus' rule files: path such as ``rules/host.yml`` → text."""
-    return {
-        f"rules/{group.name}.yml": _text(group, addresses) for group in groups(thresholds, watched, logs, of_traces)
-    }
+    return {f"rules/{group.name}.yml": _text(group, settings.addresses) for group in groups(settings, watched)}
 
 
 def _text(group: Group, addresses: Addresses) -> str:
-    body = dump(
-        {"groups": [{"name": group.name, "rules": as_yaml(group, addresses)}]}, width=10_000
-    )  # nothing is folded
-    return f"# Rendered by config/alerts/{group.name}.py.\n{body}"
+    body = dump({"groups": [as_yaml(group, addresses)]}, width=10_000)  # nothing is folded
+    return f"# Rendered by config/alerts/{group.name.replace('-', '_')}.py.\n{body}"
 
 
-def as_yaml(group: Group, addresses: Addresses) -> list[dict[str, Any]]:
-    """The rules of a group as Prometheus and Loki read them in YAML."""
-    return [_rule(rule, group, addresses) for rule in group.rules]
+def as_yaml(group: Group, addresses: Addresses) -> dict[str, Any]:
+    """A group as Prometheus and Loki read it in YAML."""
+    interval = {"interval": group.interval} if group.interval else {}
+    return {"name": group.name, **interval, "rules": [_rule(rule, group, addresses) for rule in group.rules]}
 
 
 def _rule(rule: Rule, group: Group, addresses: Addresses) -> dict[str, Any]:

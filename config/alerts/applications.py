@@ -3,7 +3,7 @@
 Containers of one service share the label `service` and count as one.
 """
 
-from config.alerts import golden_signals
+from config.alerts import golden_signals, response_times
 from config.alerts.golden_signals import by_service
 from config.alerts.rule import Alert, Job, Rule, ratio
 from config.alerts.scope import Scope
@@ -78,7 +78,7 @@ def _answering(limits: Thresholds) -> tuple[Rule, ...]:
             severity="warning",
             wait="10m",
             expr=f"""
-            {by_service(golden_signals.quantile(95))} > {limits.latency_p95}
+            {by_service(response_times.quantile(95))} > {limits.latency_p95}
             and {requests} > {limits.min_requests:g}
             """,
             summary="One in twenty requests to {{ $labels.service }} takes longer than {{ $value | humanizeDuration }}",

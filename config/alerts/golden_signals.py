@@ -1,6 +1,7 @@
 """The golden signals of services: one set of recorded series, whatever counts a service's requests.
 
-Each series has the labels `service` and `source`. Dashboards and alerts read these series only.
+Each series has the labels `service` and `source`. Dashboards and alerts read these series only, and those of
+`config/alerts/response_times.py`.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,18 +14,8 @@ REQUESTS = "service:requests:rate5m"
 ERRORS = "service:errors:rate5m"
 """Failed requests per second."""
 ERROR_RATIO = "service:errors:ratio_rate5m"
-BUCKETS = "service_le:request_duration_seconds_bucket:rate5m"
-"""Classic histograms of response times."""
-NATIVE = "service:request_duration_seconds:rate5m"
-"""Native histograms of response times."""
 ACTIVE = "service:active_requests:sum"
 """Requests in progress."""
-PERCENTILES = (50, 95, 99)
-
-
-def quantile(percent: int) -> str:
-    """The recorded quantile of response times, in seconds."""
-    return f"service:request_duration_seconds:p{percent}_rate5m"
 
 
 def by_service(series: str) -> str:
@@ -32,33 +23,28 @@ def by_service(series: str) -> str:
     return f"max by (service) ({series})"
 
 
+def sources_of(watched: Watched) -> list[RequestSource]:
+    """What may count the requests of a service, the best first."""
+    return [source for source in SOURCES if source.job in watched]
+
+
+def of_counted(sources: Iterable[RequestSource], expr: Callable[[RequestSource], str]) -> str:
+    """`expr` of the source that counts the requests of a service, out of `sources`."""
+    return f"(\n{_joined(sources, expr, 'or')}\n) and on (service, source) {REQUESTS}"
+
+
 def rules(watched: Watched) -> tuple[RecordingRule, ...]:
-    """Recorded, because a query on the buckets themselves takes seconds with a hundred routes or more, and more memory than
-    Prometheus has on a small host (docs/performance.md)."""
-    sources = [source for source in SOURCES if source.job in watched]
+    """Recorded, because each query would otherwise ask for all sources."""
+    sources = sources_of(watched)
     if not sources:
         return ()
-
-    def of_counted(expr: Callable[[RequestSource], str]) -> str:
-        """`expr` of the source that counts the requests of a service."""
-        return f"(\n{_joined(sources, expr, 'or')}\n) and on (service, source) {REQUESTS}"
-
     return (
         # Of the sources that a service has, the first one counts.
         RecordingRule(REQUESTS, _joined(sources, _requests, "or on (service)")),
         # A service that never failed has no such series. Its error rate is zero, not unknown.
-        RecordingRule(ERRORS, f"{of_counted(_failed)}\nor {REQUESTS} * 0"),
+        RecordingRule(ERRORS, f"{of_counted(sources, _failed)}\nor {REQUESTS} * 0"),
         RecordingRule(ERROR_RATIO, f"{ERRORS} / ({REQUESTS} > 0)"),
-        RecordingRule(BUCKETS, of_counted(_buckets)),
-        RecordingRule(NATIVE, of_counted(_native)),
-        *(
-            RecordingRule(
-                quantile(percent),
-                f"histogram_quantile({percent / 100:g}, {BUCKETS})\nor histogram_quantile({percent / 100:g}, {NATIVE})",
-            )
-            for percent in PERCENTILES
-        ),
-        RecordingRule(ACTIVE, of_counted(_active)),
+        RecordingRule(ACTIVE, of_counted(sources, _active)),
     )
 
 
@@ -81,26 +67,6 @@ def _rate(source: RequestSource, counters: Iterable[Selector]) -> str:
     if source.native:
         rates += [f"histogram_count(rate({counter.of(source.job, without='_count')}[5m]))" for counter in counters]
     return f"sum by (service) ({' or '.join(rates)})"
-
-
-def _native(source: RequestSource) -> str:
-    if source.duration is None or source.milliseconds or not source.native:
-        return ""
-    return f"sum by (service) (rate({source.duration.of(source.job)}[5m]))"
-
-
-def _buckets(source: RequestSource) -> str:
-    if source.duration is None:
-        return ""
-    if not source.milliseconds:
-        return f"sum by (service, le) (rate({source.duration.of(source.job, '_bucket')}[5m]))"
-    # As Prometheus writes whole numbers. Another form of the same number would become the same series, which fails the rule.
-    whole = source.duration.narrowed('le=~"(0|[1-9][0-9]*)[.]0|[+]Inf"')
-    buckets = f"sum by (service, le) (rate({whole.of(source.job, '_bucket')}[5m]))"
-    # PromQL does not calculate with labels, so the decimal point moves by text.
-    for digits, seconds in (("(.)", "0.00$1"), ("(..)", "0.0$1"), ("(...)", "0.$1"), ("([0-9]+)(...)", "$1.$2")):
-        buckets = f'label_replace({buckets}, "le", "{seconds}", "le", "{digits}[.]0")'
-    return buckets
 
 
 def _active(source: RequestSource) -> str:

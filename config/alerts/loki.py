@@ -14,7 +14,7 @@ _LATE = "greater_than_max_sample_age|too_far_behind|out_of_order"
 
 def rules(scope: Scope) -> tuple[Rule, ...]:
     limits = scope.thresholds
-    return (*_lines(limits), *_budget(limits, scope.logs), *_storage(), *_service(), *_log_alerts())
+    return (*_lines(limits), *_budget(limits, scope.settings.logs), *_storage(), *_service(), *_log_alerts())
 
 
 def _lines(limits: Thresholds) -> tuple[Rule, ...]:

@@ -93,6 +93,8 @@ class Group:
     name: str
     topic: Topic
     rules: tuple[Rule, ...]
+    interval: str | None = None
+    """Time between two evaluations, if it is not that of all groups."""
 
 
 DISK_BUDGET_USED = "service:disk_budget_used:ratio"

@@ -3,18 +3,17 @@
 from dataclasses import dataclass
 
 from config.alerts.rule import Watched
-from config.settings.logs import Logs
+from config.settings import Settings
 from config.settings.thresholds import Thresholds
-from config.settings.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The settings and the scrape jobs of one stack, from which its rules are made."""
 
-    thresholds: Thresholds
+    settings: Settings
     watched: Watched
-    logs: Logs
-    """For the disk budget and the retention of logs."""
-    traces: Traces
-    """For the disk budget and the storage of traces."""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return self.settings.alerts.thresholds

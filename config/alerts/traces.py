@@ -15,7 +15,7 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
     if Job.OTEL_COLLECTOR in scope.watched:
         trace_rules += [*_received(), *_sampled(), *_queued(limits)]
     if Job.JAEGER in scope.watched:
-        trace_rules += [_storing(), *_disk(limits, scope.traces), _retention()]
+        trace_rules += [_storing(), *_disk(limits, scope.settings.traces), _retention()]
     return tuple(trace_rules)
 
 

@@ -37,6 +37,7 @@ from tests.e2e.wait import until
 
 FASTER = [
     ("config/alerts/golden_signals.py", "[5m]", "[30s]"),
+    ("config/alerts/response_times.py", "[5m]", "[30s]"),
     ("config/alerts/applications.py", 'wait="5m"', 'wait="4s"'),
     ("config/alerts/applications.py", 'wait="10m"', 'wait="4s"'),
     ("config/alerts/containers.py", 'wait="10m"', 'wait="4s"'),

@@ -15,9 +15,8 @@ from typing import Any
 
 import requests
 
-from config.alerts import EVERYTHING, Thresholds, groups
-from config.settings.logs import Logs
-from config.settings.traces import Traces
+from config.alerts import EVERYTHING, groups
+from tests.unit.conftest import settings_of
 
 RECORDED = Path(__file__).with_suffix(".json")
 LABELS_OF_A_HOST = {"nodename", "release", "version", "machine", "domainname", "image"}
@@ -27,7 +26,7 @@ NOW = 1_000_000_000
 
 def names() -> set[str]:
     """The names of all metrics that a rule reads, and of other words that look like a metric."""
-    rules = [rule for group in groups(Thresholds(), EVERYTHING, Logs(), Traces()) for rule in group.rules]
+    rules = [rule for group in groups(settings_of(), EVERYTHING) for rule in group.rules]
     return {name for rule in rules for name in re.findall(r"\b(?:[a-z]+_[a-zA-Z_0-9]+|up)\b", rule.expr)}
 
 

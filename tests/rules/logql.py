@@ -17,12 +17,12 @@ import yaml
 from tenacity import retry, stop_after_delay, wait_fixed
 
 from config import loki, loki_rules
-from config.alerts import Thresholds, as_yaml
+from config.alerts import as_yaml
 from config.alerts.rule import HEADLINE
 from config.settings import Settings
-from config.settings.addresses import Addresses
 from config.settings.units import seconds
 from tests.e2e.ports import free_port
+from tests.unit.conftest import settings_of
 from toolchain import images
 
 CASES = Path(__file__).with_name("logs.logql.yml")
@@ -37,7 +37,9 @@ def cases() -> list[dict[str, Any]]:
 def judge(folder: Path, queries: Mapping[str, str]) -> Iterator[str]:
     """Faults of the log alerts and of `queries` (place → LogQL)."""
     tenants = {f"case-{number}": case for number, case in enumerate(cases())}
-    every_rule = [rule for group in loki_rules.groups(Thresholds()) for rule in as_yaml(group, Addresses(""))]
+    settings = settings_of()
+    every_group = [as_yaml(group, settings.addresses) for group in loki_rules.groups(settings)]
+    every_rule = [rule for group in every_group for rule in group["rules"]]
     rules = {"groups": [{"name": "logs", "interval": "1s", "rules": every_rule}]}
     for tenant in tenants:
         (folder / "rules" / tenant).mkdir(parents=True)

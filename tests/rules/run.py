@@ -25,21 +25,25 @@ import yaml
 from pydantic import BaseModel
 
 from config import loki_rules
-from config.alerts import EVERYTHING, Alert, Group, Thresholds, groups, render
+from config.alerts import EVERYTHING, Alert, Group, groups, render
 from config.alerts.rule import HEADLINE
 from config.settings import Settings
-from config.settings.addresses import Addresses
-from config.settings.logs import Logs
-from config.settings.traces import Traces
+from config.settings.thresholds import Thresholds
 from tests import dashboard_queries
 from tests.rules import logql
+from tests.unit.conftest import settings_of
 from toolchain import golang, images
 from toolchain.report import ToolchainError, readable_errors
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RUNBOOKS = ROOT / "docs" / "runbooks"
-ADDRESSES = Addresses("https://runbooks.invalid", "https://grafana.invalid", "https://jaeger.invalid")
+SETTINGS = settings_of(
+    {
+        "alerts": {"runbooks": "https://runbooks.invalid"},
+        "external_urls": {"grafana": "https://grafana.invalid", "jaeger": "https://jaeger.invalid"},
+    }
+)
 PINT_PACKAGE = "github.com/cloudflare/pint/cmd/pint"
 
 ALWAYS_FIRES = {"Watchdog"}
@@ -78,12 +82,12 @@ def main(arguments: list[str]) -> int:
 
 def every_group() -> tuple[Group, ...]:
     """Prometheus' groups, then Loki's."""
-    return (*groups(Thresholds(), EVERYTHING, Logs(), Traces()), *loki_rules.groups(Thresholds()))
+    return (*groups(SETTINGS, EVERYTHING), *loki_rules.groups(SETTINGS))
 
 
 def promtool(folder: Path) -> Iterator[str]:
     """Faults that promtool finds in the rendered rules, in the queries of runbooks and dashboards, and with the test files."""
-    rendered = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())
+    rendered = render(SETTINGS, EVERYTHING)
     write(folder / "full", rendered)
     write(folder / "tests", {name: only_summaries(text) for name, text in rendered.items()})
     write(folder, {"queries.yml": as_rules({**queries("promql"), **of_dashboards("prometheus")})})
@@ -252,6 +256,8 @@ def index(alerts: list[Alert]) -> str:
     ]
     for group in every_group():
         of_group = [alert for alert in alerts if alert in group.rules]
+        if not of_group:
+            continue
         lines += ["", f"## {group.name}", "", "| alert | severity | summary |", "|---|---|---|"]
         for name in dict.fromkeys(alert.name for alert in of_group):
             same = [alert for alert in of_group if alert.name == name]

@@ -9,11 +9,10 @@ from typing import Any
 
 import yaml
 
-from config.alerts import Job, Thresholds, render
-from config.settings.logs import Logs
-from config.settings.traces import Traces
+from config.alerts import Job, render
 from tests.rules.fresh_stack import RECORDED
-from tests.rules.run import ADDRESSES, only_summaries, write
+from tests.rules.run import only_summaries, write
+from tests.unit.conftest import settings_of
 from toolchain import images
 
 MINUTES = 120
@@ -34,11 +33,11 @@ def longer(values: str) -> str:
     return f"{values} {(known[-1] or 0) + pace:.7g}+{pace:.7g}x{MINUTES - len(known)}"
 
 
-def firing(folder: Path, thresholds: Thresholds) -> set[str]:
+def firing(folder: Path, **thresholds: float | str) -> set[str]:
     """Names of the alerts that fire within two hours."""
     series: dict[str, str] = json.loads(RECORDED.read_text())
     jobs = frozenset(Job(job) for job in {re.findall('job="(.+?)"', one)[0] for one in series if one.startswith("up{")})
-    rules = render(thresholds, ADDRESSES, jobs, Logs(), Traces())
+    rules = render(settings_of({"alerts": {"thresholds": thresholds}}), jobs)
     write(folder, {name: only_summaries(text) for name, text in rules.items()})
     case: dict[str, Any] = {
         "interval": "1m",
@@ -61,9 +60,9 @@ def firing(folder: Path, thresholds: Thresholds) -> set[str]:
 
 
 def test_a_fresh_stack_has_no_alert_but_the_watchdog_within_two_hours(tmp_path: Path) -> None:
-    assert firing(tmp_path, Thresholds()) == {"Watchdog"}
+    assert firing(tmp_path) == {"Watchdog"}
 
 
 def test_the_recording_has_the_series_that_rules_read(tmp_path: Path) -> None:
-    low = Thresholds(memory=5, latency_p95="1ms", container_memory=1)
-    assert firing(tmp_path, low) >= {"HostMemoryHigh", "ApplicationSlow", "ContainerMemoryHigh"}
+    low = firing(tmp_path, memory=5, latency_p95="1ms", container_memory=1)
+    assert low >= {"HostMemoryHigh", "ApplicationSlow", "ContainerMemoryHigh"}

@@ -12,12 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from config.alerts import EVERYTHING, Thresholds, golden_signals, render
+from config.alerts import EVERYTHING, golden_signals, render, response_times
 from config.alerts.request_sources import SOURCES
 from config.alerts.rule import Job
-from config.settings.logs import Logs
-from config.settings.traces import Traces
-from tests.rules.run import ADDRESSES, ROOT, complaints, write
+from tests.rules.run import ROOT, SETTINGS, complaints, write
 from toolchain import images
 
 SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
@@ -82,18 +80,17 @@ def test_each_library_has_golden_signals_and_its_errors_an_alert(tmp_path: Path)
             dict.fromkeys(PAGES, 1)
         ),
         f"{golden_signals.ERROR_RATIO}{{service=~'.* well'}} + 0": _expected({f"{name} well": 0 for name in PAGES}),
-        f"{golden_signals.quantile(95)} < bool 1": _expected(dict.fromkeys(timed, 1)),
+        f"{response_times.quantile(95)} < bool 1": _expected(dict.fromkeys(timed, 1)),
         'max by (service) (ALERTS{alertname="ApplicationErrorsHigh",alertstate="firing"})': _fires(list(PAGES)),
     }
     tests = [{"expr": expr, "eval_time": "15m", "exp_samples": samples} for expr, samples in expressions.items()]
     document = {
-        "rule_files": ["applications.yml"],
+        "rule_files": ["rules/applications.yml", "rules/response-times.yml"],
         "evaluation_interval": "1m",
         "fuzzy_compare": True,
         "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": tests}],
     }
-    rules = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())["rules/applications.yml"]
-    write(tmp_path, {"applications.yml": rules, "pages.yml": yaml.safe_dump(document)})
+    write(tmp_path, {**render(SETTINGS, EVERYTHING), "pages.yml": yaml.safe_dump(document)})
     assert not [*complaints([images.binary("promtool"), "test", "rules", tmp_path / "pages.yml"], tmp_path)]
 
 

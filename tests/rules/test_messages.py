@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 
 from config import alertmanager, links
-from config.alerts import EVERYTHING, Thresholds, as_yaml, groups
-from config.settings.addresses import Addresses
-from config.settings.logs import Logs
-from config.settings.traces import Traces
+from config.alerts import EVERYTHING, as_yaml, groups
 from tests.unit.conftest import settings_of
 from toolchain import images
 
@@ -25,9 +22,10 @@ HALF_AN_HOUR = 1800
 @pytest.fixture
 def annotations() -> dict[str, str]:
     """The annotations of an alert about the service `orders`, as Prometheus would send them."""
-    every_group = groups(Thresholds(), EVERYTHING, Logs(), Traces())
-    [applications] = [group for group in every_group if group.name == "applications"]
-    rules = as_yaml(applications, Addresses("https://r.example", GRAFANA, JAEGER))
+    urls = {"grafana": GRAFANA, "jaeger": JAEGER}
+    settings = settings_of({"alerts": {"runbooks": "https://r.example"}, "external_urls": urls})
+    [applications] = [group for group in groups(settings, EVERYTHING) if group.name == "applications"]
+    rules = as_yaml(applications, settings.addresses)["rules"]
     [slow] = [rule["annotations"] for rule in rules if rule.get("alert") == "ApplicationSlow"]
     return {name: text.replace("{{ $labels.service | urlquery }}", "orders") for name, text in slow.items()}
 

@@ -10,11 +10,8 @@ import yaml
 from config import alertmanager, loki_rules
 from config.alertmanager import container, main_file
 from config.alerts import EVERYTHING as WATCHED
-from config.alerts import Thresholds, render
+from config.alerts import render
 from config.settings import Settings
-from config.settings.addresses import Addresses
-from config.settings.logs import Logs
-from config.settings.traces import Traces
 from config.settings.units import seconds
 from tests.unit.conftest import config_of, settings_of
 
@@ -67,7 +64,7 @@ def muted(labels: Labels, others: Collection[Labels]) -> bool:
             matches(rule["source_matchers"], source) and matches(rule["target_matchers"], labels) and same and not both
         )
 
-    return any(by(rule, other) for rule in alertmanager.inhibit_rules() for other in others)
+    return any(by(rule, other) for rule in alertmanager.inhibit_rules(settings_of()) for other in others)
 
 
 CRITICAL = {"alertname": "RedisDown", "severity": "critical", "service": "redis"}
@@ -269,9 +266,9 @@ def test_an_alert_that_says_more_is_not_muted(labels: Labels, other: Labels) -> 
 
 
 def test_a_pair_differs_by_no_label_that_muting_does_not_look_at() -> None:
-    [rule] = [rule for rule in alertmanager.inhibit_rules() if "alertname" in rule.get("equal", ())]
+    [rule] = [rule for rule in alertmanager.inhibit_rules(settings_of()) if "alertname" in rule.get("equal", ())]
     looked_at = {*rule["equal"], "job", "severity", "probe", "module"}  # an instance has one of each
-    for of_pair in (alert for alert in _alerts() if alert["alert"] in alertmanager.pairs()):
+    for of_pair in (alert for alert in _alerts() if alert["alert"] in alertmanager.pairs(settings_of())):
         kept = {label for by in re.findall(r"by \(([\w, ]+)\)", of_pair["expr"]) for label in by.split(", ")}
         assert kept - looked_at <= {"device_error"}, of_pair["alert"]  # the two are never of the same error
 
@@ -294,7 +291,7 @@ def test_muting_rules_speak_of_alerts_that_exist() -> None:
     known = {rule["alert"] for rule in _alerts()}
     spoken = {
         name
-        for rule in alertmanager.inhibit_rules()
+        for rule in alertmanager.inhibit_rules(settings_of())
         for matcher in (*rule["source_matchers"], *rule["target_matchers"])
         for found in re.findall(r'^alertname=~?"(.*)"$', matcher)
         for name in found.split("|")
@@ -305,7 +302,7 @@ def test_muting_rules_speak_of_alerts_that_exist() -> None:
 
 def _alerts() -> list[dict[str, Any]]:
     """Of Prometheus and of Loki, whatever is watched."""
-    files = render(Thresholds(), Addresses(""), WATCHED, Logs(), Traces())
+    files = render(settings_of(), WATCHED)
     groups = [group for text in files.values() for group in yaml.safe_load(text)["groups"]]
     groups += loki_rules.rule_file(settings_of())["groups"]
     return [rule for group in groups for rule in group["rules"] if "alert" in rule]

@@ -1,6 +1,8 @@
 """The rendered rule files. tests/rules checks when their alerts fire."""
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,33 +10,32 @@ import yaml
 from pydantic import ValidationError
 
 from config import alertmanager, loki_rules, scrape
-from config.alerts import EVERYTHING, Alert, Group, Job, RecordingRule, Rule, Thresholds, Watched, groups, render
-from config.settings.addresses import Addresses
-from config.settings.logs import Logs
-from config.settings.traces import Traces
+from config.alerts import EVERYTHING, Alert, Group, Job, RecordingRule, Rule, Watched, groups, render
+from config.settings.thresholds import Thresholds
+from tests.unit.conftest import settings_of
 
 URL = "https://example.org/runbooks/"
-ADDRESSES = Addresses(URL, "https://grafana.example", "https://jaeger.example")
+SETTINGS = settings_of({"alerts": {"runbooks": URL}, "external_urls": {"grafana": "https://grafana.example"}})
 ALWAYS: Watched = frozenset(
     {Job.PROMETHEUS, Job.ALERTMANAGER, Job.NODE_EXPORTER, Job.CADVISOR, Job.SOCKET_PROXY, Job.APPLICATION}
 )
 
 
-def rules(thresholds: Thresholds | None = None, watched: Watched = EVERYTHING) -> list[Rule]:
+def rules(watched: Watched = EVERYTHING, *, thresholds: Mapping[str, float | str] | None = None) -> list[Rule]:
     """The rules of Prometheus and of Loki."""
-    thresholds = thresholds or Thresholds()
-    made = (*groups(thresholds, watched, Logs(), Traces()), *loki_rules.groups(thresholds))
+    settings = settings_of({"alerts": {"thresholds": thresholds or {}}})
+    made = (*groups(settings, watched), *loki_rules.groups(settings))
     return [rule for group in made for rule in group.rules]
 
 
-def alerts(name: str, thresholds: Thresholds) -> list[Alert]:
-    return [rule for rule in rules(thresholds) if isinstance(rule, Alert) and rule.name == name]
+def alerts(name: str, **thresholds: float | str) -> list[Alert]:
+    return [rule for rule in rules(thresholds=thresholds) if isinstance(rule, Alert) and rule.name == name]
 
 
 @pytest.fixture(scope="module")
 def rendered() -> list[dict[str, Any]]:
     """Every rule as Prometheus reads it."""
-    files = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())
+    files = render(SETTINGS, EVERYTHING)
     return [rule for text in files.values() for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 
 
@@ -85,16 +86,15 @@ def rendered() -> list[dict[str, Any]]:
     ],
 )
 def test_threshold_reaches_the_expression(field: str, value: float | str, alert: str, expected: str) -> None:
-    changed = Thresholds.model_validate({field: value})
-    assert any(expected in rule.expr for rule in alerts(alert, changed))
-    assert not any(expected in rule.expr for rule in alerts(alert, Thresholds()))
+    assert any(expected in rule.expr for rule in alerts(alert, **{field: value}))
+    assert not any(expected in rule.expr for rule in alerts(alert))
 
 
 @pytest.mark.parametrize(
     "alert", ["TargetDown", "ApplicationDown", "ApplicationInstanceDown", "ApplicationGone", "ProbeNotRunning"]
 )
 def test_an_alert_waits_as_long_as_a_target_may_be_down(alert: str) -> None:
-    assert [rule.wait for rule in alerts(alert, Thresholds(target_down="7m"))] == ["7m"]
+    assert [rule.wait for rule in alerts(alert, target_down="7m")] == ["7m"]
 
 
 def test_every_threshold_reaches_some_rule() -> None:
@@ -102,7 +102,7 @@ def test_every_threshold_reaches_some_rule() -> None:
     others = {"disk_fills_critical": "2h", "certificate": "9d", "certificate_critical": "2h"}
     for field, info in Thresholds.model_fields.items():
         other = others.get(field, "5h" if isinstance(info.default, str) else info.default + 1)
-        assert rules(Thresholds.model_validate({field: other})) != usual, field
+        assert rules(thresholds={field: other}) != usual, field
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_every_threshold_reaches_some_rule() -> None:
     ],
 )
 def test_a_job_that_is_not_deployed_has_no_rules(job: Job, group: str) -> None:
-    assert f"rules/{group}.yml" in render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())
-    without = render(Thresholds(), ADDRESSES, EVERYTHING - {job}, Logs(), Traces())
+    assert f"rules/{group}.yml" in render(SETTINGS, EVERYTHING)
+    without = render(SETTINGS, EVERYTHING - {job})
     assert f"rules/{group}.yml" not in without
     others = rules(watched=EVERYTHING - {job})
     assert not [rule for rule in others if f'="{job}"' in rule.expr and "absent" not in rule.expr]
@@ -130,12 +130,12 @@ def test_a_job_that_is_not_deployed_has_no_rules(job: Job, group: str) -> None:
 
 def test_without_what_counts_requests_there_are_no_golden_signals() -> None:
     watched = EVERYTHING - {Job.APPLICATION, Job.OTLP, Job.SPANS}
-    assert "rules/applications.yml" not in render(Thresholds(), ADDRESSES, watched, Logs(), Traces())
+    assert "rules/applications.yml" not in render(SETTINGS, watched)
 
 
 @pytest.mark.parametrize("job", [Job.APPLICATION, Job.OTLP, Job.SPANS])
 def test_a_way_to_count_requests_that_is_not_deployed_is_not_asked(job: Job) -> None:
-    text = render(Thresholds(), ADDRESSES, EVERYTHING - {job}, Logs(), Traces())["rules/applications.yml"]
+    text = render(SETTINGS, EVERYTHING - {job})["rules/applications.yml"]
     assert "service:requests:rate5m" in text
     assert f'job="{job}"' not in text
 
@@ -239,13 +239,11 @@ def test_records_are_named_by_level_metric_and_operations(rendered: list[dict[st
 
 
 def test_rendering_is_deterministic() -> None:
-    assert render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces()) == render(
-        Thresholds(), ADDRESSES, frozenset(reversed(list(Job))), Logs(), Traces()
-    )
+    assert render(SETTINGS, EVERYTHING) == render(SETTINGS, frozenset(reversed(list(Job))))
 
 
 def test_the_text_can_be_read_by_people() -> None:
-    text = render(Thresholds(), ADDRESSES, EVERYTHING, Logs(), Traces())["rules/redis.yml"]
+    text = render(SETTINGS, EVERYTHING)["rules/redis.yml"]
     assert text.startswith(
         "# Rendered by config/alerts/redis.py.\ngroups:\n- name: redis\n  rules:\n  - alert: RedisDown\n"
     )
@@ -256,8 +254,25 @@ def test_the_text_can_be_read_by_people() -> None:
     ) in text
 
 
+def test_a_file_names_the_module_that_made_it() -> None:
+    for text in render(SETTINGS, EVERYTHING).values():
+        module = re.match(r"# Rendered by (config/alerts/\w+[.]py)[.]\n", text)
+        assert module
+        assert (Path(__file__).parents[2] / module[1]).exists()
+
+
+@pytest.mark.parametrize(
+    ("evaluation_interval", "expected"), [("15s", "60s"), ("2s", "8s"), ("1s500ms", "6s"), ("1m", "60s")]
+)
+def test_response_times_are_recorded_less_often_but_at_least_once_a_minute(
+    evaluation_interval: str, expected: str
+) -> None:
+    made = groups(settings_of({"metrics": {"evaluation_interval": evaluation_interval}}), EVERYTHING)
+    assert {group.name: group.interval for group in made if group.interval} == {"response-times": expected}
+
+
 def test_rules_are_plain_data() -> None:
-    made = groups(Thresholds(), EVERYTHING, Logs(), Traces())
+    made = groups(SETTINGS, EVERYTHING)
     assert all(isinstance(group, Group) for group in made)
     assert all(isinstance(rule, Alert | RecordingRule) for group in made for rule in group.rules)
     assert len({group.name for group in made}) == len(made)
@@ -273,7 +288,7 @@ OF_EVERY_TARGET = {("TargetDown", "up"), ("ScrapeSlow", "scrape_duration_seconds
 def test_every_rule_reads_the_metrics_of_jobs_that_it_names() -> None:
     """A sender chooses the names of its metrics, but Prometheus sets their job."""
     looked_at = 0
-    made = [rule for group in groups(Thresholds(), EVERYTHING, Logs(), Traces()) for rule in group.rules]
+    made = [rule for group in groups(SETTINGS, EVERYTHING) for rule in group.rules]
     recorded = {rule.record for rule in made if isinstance(rule, RecordingRule)}
     for rule in made:
         called = rule.name if isinstance(rule, Alert) else rule.record
@@ -292,17 +307,17 @@ def test_inhibition_asks_for_no_label_that_a_sender_chooses() -> None:
     """Names and severities come from the rules, jobs from Prometheus."""
     chosen = {
         re.split(r"[=!~]", matcher, maxsplit=1)[0]
-        for rule in alertmanager.inhibit_rules()
+        for rule in alertmanager.inhibit_rules(SETTINGS)
         for matcher in (*rule["source_matchers"], *rule["target_matchers"])
     }
     assert chosen == {"alertname", "severity", "job"}
     of_senders = {rule.name for rule in _about("otlp") if isinstance(rule, Alert)}
-    sources = " ".join(matcher for rule in alertmanager.inhibit_rules() for matcher in rule["source_matchers"])
+    sources = " ".join(matcher for rule in alertmanager.inhibit_rules(SETTINGS) for matcher in rule["source_matchers"])
     assert of_senders
     assert not [name for name in of_senders if name in sources]
 
 
 def _about(job: str) -> list[Rule]:
     """Rules that read the metrics of a job, not only Prometheus' own `up` for it."""
-    made = [rule for group in groups(Thresholds(), EVERYTHING, Logs(), Traces()) for rule in group.rules]
+    made = [rule for group in groups(SETTINGS, EVERYTHING) for rule in group.rules]
     return [rule for rule in made if f'job="{job}"' in re.sub(r"up\{[^}]*\}", "", rule.expr)]

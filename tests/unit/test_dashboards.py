@@ -12,10 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from config import grafana
-from config.alerts import EVERYTHING, RecordingRule, Thresholds, groups
+from config.alerts import EVERYTHING, RecordingRule, groups
 from config.dashboard_files import OURS, THRESHOLDS
-from config.settings.logs import Logs
-from config.settings.traces import Traces
 from dashboards import colours
 from dashboards.__main__ import files
 from tests import dashboard_queries, grafana_page
@@ -350,7 +348,7 @@ def test_counters_are_shown_as_rates_or_increases(query: DashboardQuery) -> None
 
 @each_query("prometheus")
 def test_a_recorded_series_is_one_that_the_stack_records(query: DashboardQuery) -> None:
-    rules = groups(Thresholds(), EVERYTHING, Logs(), Traces())
+    rules = groups(settings_of(), EVERYTHING)
     recorded = {rule.record for group in rules for rule in group.rules if isinstance(rule, RecordingRule)}
     assert set(re.findall(r"\b[a-z_]+:\w+:\w+", query.expr)) <= recorded
 

@@ -9,10 +9,8 @@ import pytest
 import yaml
 
 from config import links, loki_rules
-from config.alerts import EVERYTHING, Alert, Thresholds, groups, render
+from config.alerts import EVERYTHING, Alert, groups, render
 from config.settings.addresses import Addresses
-from config.settings.logs import Logs
-from config.settings.traces import Traces
 from tests import dashboard_queries
 from tests.unit.conftest import config_of, settings_of
 
@@ -31,10 +29,10 @@ def pane(url: str) -> dict[str, Any]:
 
 def annotations() -> dict[str, dict[str, str]]:
     """Name → annotations, for every alert of Prometheus and of Loki."""
-    addresses = settings_of(EXTERNAL).addresses
-    files = render(Thresholds(), addresses, EVERYTHING, Logs(), Traces())
+    settings = settings_of(EXTERNAL)
+    files = render(settings, EVERYTHING)
     made = [group for text in files.values() for group in yaml.safe_load(text)["groups"]]
-    made += loki_rules.rule_file(settings_of(EXTERNAL))["groups"]
+    made += loki_rules.rule_file(settings)["groups"]
     return {rule["alert"]: rule["annotations"] for group in made for rule in group["rules"] if "alert" in rule}
 
 
@@ -121,7 +119,7 @@ def test_an_alert_links_to_its_subject(name: str, board: str, lines: str, search
 
 
 def test_every_group_of_alerts_has_links() -> None:
-    made = (*groups(Thresholds(), EVERYTHING, Logs(), Traces()), *loki_rules.groups(Thresholds()))
+    made = (*groups(settings_of(), EVERYTHING), *loki_rules.groups(settings_of()))
     named = {rule.name for group in made for rule in group.rules if isinstance(rule, Alert)}
     assert named == annotations().keys()
 
