@@ -31,3 +31,11 @@ rule {
   }
   disable = ["alerts/comparison"]
 }
+
+# Response times are evaluated less often than what counts requests, so they are a group of their own.
+rule {
+  match {
+    name = "service(_le)?:request_duration_seconds.+"
+  }
+  disable = ["rule/dependency"]
+}

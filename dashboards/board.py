@@ -21,8 +21,6 @@ class Row:
     panels: tuple[AnyPanel, ...]
     title: str = ""
     """Without one there is no heading."""
-    repeat: str | None = None
-    """Name of a variable: the row is repeated for each of its values."""
 
 
 def choice(
@@ -78,7 +76,7 @@ def board(
     for row in rows:
         if row.title:
             heading = dashboard.Row(row.title)
-            builder = builder.with_row(heading.repeat(row.repeat) if row.repeat else heading)
+            builder = builder.with_row(heading)
         for panel in row.panels:
             builder = builder.with_panel(panel)
     result = builder.build()

@@ -94,13 +94,14 @@ def active() -> AnyPanel:
 def source() -> AnyPanel:
     return panels.stat(
         "Counted by",
-        "What counts the requests of this service (docs/instrumentation). A number without data is one that it does not tell.",
+        "What counts the requests of this service. A number without data is one that it does not tell: docs/instrumentation shows what would. A service that is counted by nothing has logs, CPU and memory below, and the traces that it sends.",
         "none",
         PromQL(f"max by (source) ({golden_signals.REQUESTS}{{{THIS}}})", "{{source}}"),
         size=(5, 4),
         links=LINKS,
         sparkline=False,
         name_only=True,
+        missing="nothing yet",
     )
 
 

@@ -1,12 +1,14 @@
 """The first dashboard: whether all is well, and where to look if not."""
 
+from string import ascii_uppercase
+
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.alerts import golden_signals, response_times
 from config.dashboard_thresholds import AlertThreshold
 from dashboards import colours, panel_links, panels, service_map, shared_panels, signal_series
 from dashboards.board import Row, board, choice
-from dashboards.panels import AnyPanel
+from dashboards.panels import AnyPanel, Column
 from dashboards.queries import PromQL, compared, now
 from dashboards.signal_series import CHOSEN, each, total
 
@@ -22,8 +24,8 @@ def dashboard() -> Dashboard:
         Row((health(), alerts(), requests(), errors(), p95())),
         Row((latency(), requests_by_service(), errors_by_service(), host())),
         Row((last_errors(), slow_traces())),
+        Row((services(),), "Services"),
         Row((service_map.graph((10, 12), LINKS), service_map.table((14, 12), LINKS)), "Who calls whom"),
-        Row((service_requests(), service_errors(), service_latency(), service_active()), "$service", repeat="service"),
         variables=(
             choice("service", "Service", "The services to show.", signal_series.SERVICE_VALUES),
             choice(
@@ -166,39 +168,33 @@ def slow_traces() -> AnyPanel:
     return shared_panels.slow_traces("$trace_service", (10, 9), LINKS)
 
 
-def service_requests() -> AnyPanel:
-    return panels.timeseries(
-        "Requests",
-        "Requests per second to this service, averaged over five minutes, compared with yesterday and last week.",
-        "reqps",
-        *compared(total(golden_signals.REQUESTS), "now"),
-        size=(6, 6),
-        links=panel_links.service_links("${service}"),
+def services() -> AnyPanel:
+    """Every service, also one that only writes logs: its row then has CPU and memory only."""
+    columns = (
+        (f"max by (service, source) ({golden_signals.REQUESTS}{{{CHOSEN}}})", "Requests", "reqps"),
+        (now(each(golden_signals.ERROR_RATIO)), "Errors", "percentunit"),
+        (now(each(response_times.quantile(95))), "p95", "s"),
+        (now(each(golden_signals.ACTIVE)), "Active", "none"),
+        (
+            f'sum by (service) (rate(container_cpu_usage_seconds_total{{job="cadvisor",{CHOSEN}}}[$__rate_interval]))',
+            "CPU, cores",
+            "none",
+        ),
+        (f"max by (service) (name:container_memory_used:ratio{{{CHOSEN}}})", "Memory", "percentunit"),
+        (f"{golden_signals.KNOWN}{{{CHOSEN}}}", "", ""),
     )
-
-
-def service_errors() -> AnyPanel:
-    return shared_panels.error_ratio(
-        each(golden_signals.ERROR_RATIO), size=(6, 6), links=panel_links.service_links("${service}")
-    )
-
-
-def service_latency() -> AnyPanel:
-    return shared_panels.latency(
-        "Response time",
-        lambda percent: each(response_times.quantile(percent)),
-        size=(6, 6),
-        links=panel_links.service_links("${service}"),
-    )
-
-
-def service_active() -> AnyPanel:
-    return panels.timeseries(
-        "Active requests",
-        "Requests in progress. Each keeps a connection busy.",
-        "short",
-        PromQL(now(each(golden_signals.ACTIVE)), "active"),
-        size=(6, 6),
-        links=panel_links.service_links("${service}"),
-        colours={"active": colours.PURPLE},
+    return panels.table(
+        "Services",
+        "One row for each service, the busiest first: requests per second, share of errors, p95, requests in progress, CPU in cores, memory as a share of its limit. “Counted by” names the source of the first four. Without it nothing counts the requests of the service: docs/instrumentation shows what would.",
+        [PromQL(expr, instant=True) for expr, _, _ in columns],
+        Column("service", "Service", link=panel_links.signals_link()),
+        Column("source", "Counted by", width=220),
+        *(
+            Column(f"Value #{ref}", title, unit=unit, width=110)
+            for ref, (_, title, unit) in zip(ascii_uppercase, columns, strict=False)
+            if title
+        ),
+        size=(24, 9),
+        links=LINKS,
+        sort_by="Requests",
     )

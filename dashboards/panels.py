@@ -104,9 +104,10 @@ def stat(
     words: Mapping[int, tuple[str, str]] | None = None,
     sparkline: bool = True,
     name_only: bool = False,
+    missing: str = "no data",
 ) -> StatPanel:
     """The latest value, with its course behind it. `words`: value → the word shown instead, and its colour. `name_only`: the
-    query's legend instead of its value."""
+    query's legend instead of its value. `missing`: shown where there is no value."""
     panel = (
         _panel(StatPanel(), title, description, query, size=size, links=links)
         .unit(unit)
@@ -115,7 +116,7 @@ def stat(
         .color_mode(models.BigValueColorMode.BACKGROUND if words else models.BigValueColorMode.VALUE)
         .graph_mode(models.BigValueGraphMode.AREA if sparkline else models.BigValueGraphMode.NONE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .no_value("no data")
+        .no_value(missing)
     )
     if name_only:
         panel = panel.text_mode(models.BigValueTextMode.NAME)

@@ -1,6 +1,6 @@
 """Series of the golden signals that several dashboards query. They are the recorded series that the alerts are judged by."""
 
-from config.alerts.golden_signals import ERRORS, REQUESTS, by_service
+from config.alerts.golden_signals import ERRORS, KNOWN, REQUESTS, by_service
 from config.alerts.response_times import BUCKETS
 from config.dashboard_thresholds import AlertThreshold
 
@@ -9,8 +9,7 @@ LATENCY_LIMIT = AlertThreshold(("latency_p95",))
 CONTAINER_MEMORY = AlertThreshold(("container_memory",))
 
 CHOSEN = 'service=~"$service"'
-SERVICE_VALUES = f'label_values({{__name__=~"up|{REQUESTS}",job=~"application|"}}, service)'
-"""Services that Prometheus scrapes, and those of which it knows requests. Recorded series have no job."""
+SERVICE_VALUES = f"label_values({KNOWN}, service)"
 SENDER_VALUES = "label_values(traces_span_metrics_calls_total, service)"
 
 

@@ -7,7 +7,8 @@ Each series has the labels `service` and `source`. Dashboards and alerts read th
 from collections.abc import Callable, Iterable
 
 from config.alerts.request_sources import SOURCES, RequestSource, Selector
-from config.alerts.rule import RecordingRule, Watched
+from config.alerts.rule import Job, RecordingRule, Watched
+from config.alerts.scope import Scope
 
 REQUESTS = "service:requests:rate5m"
 """Requests per second."""
@@ -16,6 +17,8 @@ ERRORS = "service:errors:rate5m"
 ERROR_RATIO = "service:errors:ratio_rate5m"
 ACTIVE = "service:active_requests:sum"
 """Requests in progress."""
+KNOWN = "service:known:group"
+"""1 for each service of yours, also if nothing counts its requests. It has no label `source`."""
 
 
 def by_service(series: str) -> str:
@@ -33,9 +36,9 @@ def of_counted(sources: Iterable[RequestSource], expr: Callable[[RequestSource],
     return f"(\n{_joined(sources, expr, 'or')}\n) and on (service, source) {REQUESTS}"
 
 
-def rules(watched: Watched) -> tuple[RecordingRule, ...]:
+def rules(scope: Scope) -> tuple[RecordingRule, ...]:
     """Recorded, because each query would otherwise ask for all sources."""
-    sources = sources_of(watched)
+    sources = sources_of(scope.watched)
     if not sources:
         return ()
     return (
@@ -45,7 +48,20 @@ def rules(watched: Watched) -> tuple[RecordingRule, ...]:
         RecordingRule(ERRORS, f"{of_counted(sources, _failed)}\nor {REQUESTS} * 0"),
         RecordingRule(ERROR_RATIO, f"{ERRORS} / ({REQUESTS} > 0)"),
         RecordingRule(ACTIVE, of_counted(sources, _active)),
+        known(scope),
     )
+
+
+def known(scope: Scope) -> RecordingRule:
+    """The services that have requests, spans, a metrics page, or a container that is not one of the stack's."""
+    own = f"{scope.settings.prefix}-({'|'.join(scope.settings.services)})"
+    series = {
+        Job.APPLICATION: 'up{job="application"}',
+        Job.SPANS: 'traces_span_metrics_calls_total{job="spans"}',
+        Job.CADVISOR: f'container_last_seen{{job="cadvisor",name!="",name!~"{own}"}}',
+    }
+    every = [REQUESTS, *(selector for job, selector in series.items() if job in scope.watched)]
+    return RecordingRule(KNOWN, "\nor\n".join(f"group by (service) ({selector})" for selector in every))
 
 
 def _joined(sources: Iterable[RequestSource], expr: Callable[[RequestSource], str], operator: str) -> str:
