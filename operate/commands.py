@@ -89,9 +89,7 @@ def findings(
     except loading.SettingsError as error:
         raise ToolchainError(str(error)) from None
     try:
-        return check.run(
-            settings, own_rules, patience, dashboards=dashboards, with_request=with_request, waits=waits
-        )
+        return check.run(settings, own_rules, patience, dashboards=dashboards, with_request=with_request, waits=waits)
     except (DockerException, OSError) as error:  # the engine stopped answering; exceptions of requests are OSErrors
         raise engine.EngineUnreachableError(settings.docker.host, error) from None
 
