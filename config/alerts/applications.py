@@ -13,7 +13,7 @@ _UP = 'up{job="application"}'
 
 
 def rules(scope: Scope) -> tuple[Rule, ...]:
-    recorded = golden_signals.rules(scope.watched)
+    recorded = golden_signals.rules(scope)
     alive = _alive(scope.thresholds) if Job.APPLICATION in scope.watched else ()
     return recorded + alive + (_answering(scope.thresholds) if recorded else ())
 

@@ -6,8 +6,10 @@ Each series has the labels `service` and `source`. Dashboards and alerts read th
 
 from collections.abc import Callable, Iterable
 
-from config.alerts.request_sources import SOURCES, RequestSource, Selector
-from config.alerts.rule import RecordingRule, Watched
+from config.alerts import request_sources
+from config.alerts.request_sources import RequestSource, Selector, apart_from
+from config.alerts.rule import RecordingRule
+from config.alerts.scope import Scope
 
 REQUESTS = "service:requests:rate5m"
 """Requests per second."""
@@ -23,9 +25,10 @@ def by_service(series: str) -> str:
     return f"max by (service) ({series})"
 
 
-def sources_of(watched: Watched) -> list[RequestSource]:
+def sources_of(scope: Scope) -> list[RequestSource]:
     """What may count the requests of a service, the best first."""
-    return [source for source in SOURCES if source.job in watched]
+    counted = scope.settings.metrics.golden_signals
+    return [source for source in request_sources.sources(counted) if source.job in scope.watched]
 
 
 def of_counted(sources: Iterable[RequestSource], expr: Callable[[RequestSource], str]) -> str:
@@ -33,19 +36,25 @@ def of_counted(sources: Iterable[RequestSource], expr: Callable[[RequestSource],
     return f"(\n{_joined(sources, expr, 'or')}\n) and on (service, source) {REQUESTS}"
 
 
-def rules(watched: Watched) -> tuple[RecordingRule, ...]:
+def rules(scope: Scope) -> tuple[RecordingRule, ...]:
     """Recorded, because each query would otherwise ask for all sources."""
-    sources = sources_of(watched)
+    sources = sources_of(scope)
     if not sources:
         return ()
     return (
         # Of the sources that a service has, the first one counts.
         RecordingRule(REQUESTS, _joined(sources, _requests, "or on (service)")),
         # A service that never failed has no such series. Its error rate is zero, not unknown.
-        RecordingRule(ERRORS, f"{of_counted(sources, _failed)}\nor {REQUESTS} * 0"),
+        RecordingRule(ERRORS, f"{of_counted(sources, _failed)}\nor {_of_known_errors(scope)} * 0"),
         RecordingRule(ERROR_RATIO, f"{ERRORS} / ({REQUESTS} > 0)"),
         RecordingRule(ACTIVE, of_counted(sources, _active)),
     )
+
+
+def _of_known_errors(scope: Scope) -> str:
+    """Requests of the services whose errors are counted."""
+    others = apart_from(one.service for one in scope.settings.metrics.golden_signals if one.errors is None)
+    return f"{REQUESTS}{{{others}}}" if others else REQUESTS
 
 
 def _joined(sources: Iterable[RequestSource], expr: Callable[[RequestSource], str], operator: str) -> str:
@@ -59,7 +68,7 @@ def _requests(source: RequestSource) -> str:
 
 
 def _failed(source: RequestSource) -> str:
-    return _rate(source, source.failed)
+    return _rate(source, source.failed) if source.failed else ""
 
 
 def _rate(source: RequestSource, counters: Iterable[Selector]) -> str:
