@@ -6,8 +6,9 @@ Each series has the labels `service` and `source`. Dashboards and alerts read th
 
 from collections.abc import Callable, Iterable
 
-from config.alerts.request_sources import SOURCES, RequestSource, Selector
-from config.alerts.rule import Job, RecordingRule, Watched
+from config.alerts import request_sources
+from config.alerts.request_sources import RequestSource, Selector, apart_from
+from config.alerts.rule import Job, RecordingRule
 from config.alerts.scope import Scope
 
 REQUESTS = "service:requests:rate5m"
@@ -26,9 +27,10 @@ def by_service(series: str) -> str:
     return f"max by (service) ({series})"
 
 
-def sources_of(watched: Watched) -> list[RequestSource]:
+def sources_of(scope: Scope) -> list[RequestSource]:
     """What may count the requests of a service, the best first."""
-    return [source for source in SOURCES if source.job in watched]
+    counted = scope.settings.metrics.golden_signals
+    return [source for source in request_sources.sources(counted) if source.job in scope.watched]
 
 
 def of_counted(sources: Iterable[RequestSource], expr: Callable[[RequestSource], str]) -> str:
@@ -38,14 +40,14 @@ def of_counted(sources: Iterable[RequestSource], expr: Callable[[RequestSource],
 
 def rules(scope: Scope) -> tuple[RecordingRule, ...]:
     """Recorded, because each query would otherwise ask for all sources."""
-    sources = sources_of(scope.watched)
+    sources = sources_of(scope)
     if not sources:
         return ()
     return (
         # Of the sources that a service has, the first one counts.
         RecordingRule(REQUESTS, _joined(sources, _requests, "or on (service)")),
         # A service that never failed has no such series. Its error rate is zero, not unknown.
-        RecordingRule(ERRORS, f"{of_counted(sources, _failed)}\nor {REQUESTS} * 0"),
+        RecordingRule(ERRORS, f"{of_counted(sources, _failed)}\nor {_of_known_errors(scope)} * 0"),
         RecordingRule(ERROR_RATIO, f"{ERRORS} / ({REQUESTS} > 0)"),
         RecordingRule(ACTIVE, of_counted(sources, _active)),
         known(scope),
@@ -64,6 +66,12 @@ def known(scope: Scope) -> RecordingRule:
     return RecordingRule(KNOWN, "\nor\n".join(f"group by (service) ({selector})" for selector in every))
 
 
+def _of_known_errors(scope: Scope) -> str:
+    """Requests of the services whose errors are counted."""
+    others = apart_from(one.service for one in scope.settings.metrics.golden_signals if one.errors is None)
+    return f"{REQUESTS}{{{others}}}" if others else REQUESTS
+
+
 def _joined(sources: Iterable[RequestSource], expr: Callable[[RequestSource], str], operator: str) -> str:
     """The expressions of the sources that have one, each with the source's name as a label."""
     named = ((source.name, expr(source)) for source in sources)
@@ -75,7 +83,7 @@ def _requests(source: RequestSource) -> str:
 
 
 def _failed(source: RequestSource) -> str:
-    return _rate(source, source.failed)
+    return _rate(source, source.failed) if source.failed else ""
 
 
 def _rate(source: RequestSource, counters: Iterable[Selector]) -> str:

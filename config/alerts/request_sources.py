@@ -4,10 +4,13 @@ Of the rows that a service has, the first counts (`config/alerts/golden_signals.
 that the libraries served, or from their sources, in the versions that docs/instrumentation/README.md lists.
 """
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Self
 
 from config.alerts.rule import Job
+from config.settings.golden_signals import CountedService
 
 _FAILED = "5.."
 """Status of a failed request. It also matches `5xx`, as some libraries group them."""
@@ -63,6 +66,16 @@ class RequestSource:
     def native(self) -> bool:
         """Whether the counters are the histogram's own, so that a native histogram replaces them."""
         return self.duration is not None and self.requests[0].metric == f"{self.duration.metric}_count"
+
+    def narrowed(self, matchers: str) -> Self:
+        """The same, of the series that these label matchers select too."""
+        return replace(
+            self,
+            requests=tuple(counter.narrowed(matchers) for counter in self.requests),
+            failed=tuple(counter.narrowed(matchers) for counter in self.failed),
+            duration=self.duration and self.duration.narrowed(matchers),
+            active=self.active and self.active.narrowed(matchers),
+        )
 
 
 def _by_status(
@@ -239,3 +252,30 @@ SOURCES = (
     ),
 )
 """Best first."""
+
+
+def sources(counted: Collection[CountedService]) -> tuple[RequestSource, ...]:
+    """All of them, best first. A service that the settings count has no other source."""
+    others = apart_from(one.service for one in counted)
+    return (*chain.from_iterable(map(_of_settings, counted)), *(source.narrowed(others) for source in SOURCES))
+
+
+def apart_from(services: Iterable[str]) -> str:
+    """Label matchers: series of all services but these."""
+    return ",".join(f'service!="{service}"' for service in services)
+
+
+def _of_settings(counted: CountedService) -> Iterator[RequestSource]:
+    for name, job in (("settings", Job.APPLICATION), ("settings, by OTLP", Job.OTLP)):
+        yield RequestSource(
+            name,
+            job,
+            (_selector(counted.requests),),
+            (_selector(counted.errors),) if counted.errors else (),
+            _selector(counted.duration) if counted.duration else None,
+        ).narrowed(f'service="{counted.service}"')
+
+
+def _selector(text: str) -> Selector:
+    metric, _, matchers = text.removesuffix("}").partition("{")
+    return Selector(metric, matchers)

@@ -31,7 +31,7 @@ def interval(scope: Scope) -> str:
 def rules(scope: Scope) -> tuple[RecordingRule, ...]:
     """Recorded, because a query on the buckets themselves takes seconds with a hundred routes or more, and more memory than
     Prometheus has on a small host (docs/performance.md)."""
-    sources = sources_of(scope.watched)
+    sources = sources_of(scope)
     if not sources:
         return ()
     return (

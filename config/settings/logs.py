@@ -7,15 +7,12 @@ from typing import Annotated, Literal, Self
 from pydantic import ByteSize, Field, StringConstraints, field_validator, model_validator
 
 from config.settings import disk_budget
-from config.settings.model import HostFolder, Model, Url
+from config.settings.model import HostFolder, Model, ServiceName, Url
 from config.settings.units import Span, seconds
 from config.sizes import MIB
 
 Level = Literal["debug", "info", "warn", "error", "fatal", "unknown"]
 """The values of the label `level`, whatever a service calls them."""
-
-ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")]
-"""A value of the label `service`."""
 
 LEAST_RETENTION = "1d"
 """Of Loki: its index has one table a day, and a table is what retention works on."""

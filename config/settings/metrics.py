@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import ByteSize, Field, field_validator, model_validator
 
 from config.settings import disk_budget
+from config.settings.golden_signals import CountedService
 from config.settings.model import LabelName, Model, Name, PagePath, Target
 from config.settings.units import Span, seconds
 from config.sizes import MIB
@@ -95,6 +96,17 @@ class Metrics(Model):
     """Labels added to what leaves Prometheus (alerts, remote write) and to Loki's alerts, beside `environment`."""
     limits: ScrapeLimits = ScrapeLimits()
     applications: Applications = Applications()
+    golden_signals: tuple[CountedService, ...] = ()
+    """Services that no known library counts, and the metrics that count them ([how](instrumentation/README.md#your-own-metrics))."""
+
+    @field_validator("golden_signals")
+    @classmethod
+    def _each_service_once(cls, counted: tuple[CountedService, ...]) -> tuple[CountedService, ...]:
+        services = [one.service for one in counted]
+        if doubled := {service for service in services if services.count(service) > 1}:
+            msg = f"{', '.join(sorted(doubled))} is there twice: a service has one counter, put what it should count into one entry"
+            raise ValueError(msg)
+        return counted
 
     @field_validator("external_labels")
     @classmethod

@@ -155,6 +155,8 @@ PagePath = Annotated[str, AfterValidator(_page_path)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 """What a container, volume or network may begin with, and what a service may be called."""
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")]
+"""A value of the label `service`."""
 
 
 _IN_NO_PATH = re.compile(r"""[*?\[\]{}"'`\\:$,;|<>]""")

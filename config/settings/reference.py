@@ -16,6 +16,7 @@ from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
 from config.settings import Settings, traces
+from config.settings.golden_signals import CounterSelector, HistogramSelector
 from config.settings.model import (
     HostFolder,
     HostPort,
@@ -25,6 +26,7 @@ from config.settings.model import (
     PagePath,
     PageUrl,
     ProjectFile,
+    ServiceName,
     Target,
     TargetPage,
     TargetUrl,
@@ -76,6 +78,9 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (PagePath, "path"),
     (Name, "name"),
     (LabelName, "label name"),
+    (ServiceName, "service"),
+    (CounterSelector, "metric"),
+    (HistogramSelector, "metric"),
     (Percent, "percent"),
     (date, "day, like `2026-12-31`"),
     (traces.Percent, "percent"),

@@ -5,8 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, ByteSize, Field, StringConstraints, field_validator, model_validator
 
 from config.settings import disk_budget
-from config.settings.logs import ServiceName
-from config.settings.model import Model, TargetUrl
+from config.settings.model import Model, ServiceName, TargetUrl
 from config.settings.units import Span, seconds
 
 

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,24 @@ def promtool(folder: Path) -> Iterator[str]:
     unreadable = [*complaints([tool, "check", "rules", "--lint=all", "--lint-fatal", *rules], folder)]
     # Every test case would complain of a rule file that cannot be read.
     yield from unreadable or complaints([tool, "test", "rules", *tests], folder)
+
+
+def unmet(
+    folder: Path,
+    series: Sequence[Mapping[str, str]],
+    expected: Mapping[str, Sequence[Mapping[str, object]]],
+    settings: Settings = SETTINGS,
+) -> list[str]:
+    """What promtool finds after a quarter of an hour of `series`. `expected`: expression → its samples."""
+    tests = [{"expr": expr, "eval_time": "15m", "exp_samples": samples} for expr, samples in expected.items()]
+    document = {
+        "rule_files": ["rules/applications.yml", "rules/response-times.yml"],
+        "evaluation_interval": "1m",
+        "fuzzy_compare": True,
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": tests}],
+    }
+    write(folder, {**render(settings, EVERYTHING), "unmet.test.yml": yaml.safe_dump(document)})
+    return [*complaints([images.binary("promtool"), "test", "rules", folder / "unmet.test.yml"], folder)]
 
 
 def pint(folder: Path) -> Iterator[str]:
