@@ -80,23 +80,23 @@ def _rate(source: RequestSource, counters: Iterable[Selector]) -> str:
     rates = [f"rate({counter.of(source.job)}[5m])" for counter in counters]
     if source.native:
         rates += [f"histogram_count(rate({counter.of(source.job, without='_count')}[5m]))" for counter in counters]
-    return f"sum by (service) ({' or '.join(rates)})"
+    return _summed(source, " or ".join(rates))
 
 
 def _native(source: RequestSource) -> str:
     if source.duration is None or source.milliseconds or not source.native:
         return ""
-    return f"sum by (service) (rate({source.duration.of(source.job)}[5m]))"
+    return _summed(source, f"rate({source.duration.of(source.job)}[5m])")
 
 
 def _buckets(source: RequestSource) -> str:
     if source.duration is None:
         return ""
     if not source.milliseconds:
-        return f"sum by (service, le) (rate({source.duration.of(source.job, '_bucket')}[5m]))"
+        return _summed(source, f"rate({source.duration.of(source.job, '_bucket')}[5m])", "le")
     # As Prometheus writes whole numbers. Another form of the same number would become the same series, which fails the rule.
     whole = source.duration.narrowed('le=~"(0|[1-9][0-9]*)[.]0|[+]Inf"')
-    buckets = f"sum by (service, le) (rate({whole.of(source.job, '_bucket')}[5m]))"
+    buckets = _summed(source, f"rate({whole.of(source.job, '_bucket')}[5m])", "le")
     # PromQL does not calculate with labels, so the decimal point moves by text.
     for digits, seconds in (("(.)", "0.00$1"), ("(..)", "0.0$1"), ("(...)", "0.$1"), ("([0-9]+)(...)", "$1.$2")):
         buckets = f'label_replace({buckets}, "le", "{seconds}", "le", "{digits}[.]0")'
@@ -104,4 +104,15 @@ def _buckets(source: RequestSource) -> str:
 
 
 def _active(source: RequestSource) -> str:
-    return f"sum by (service) ({source.active.of(source.job)})" if source.active else ""
+    return _summed(source, source.active.of(source.job)) if source.active else ""
+
+
+def _summed(source: RequestSource, series: str, *labels: str) -> str:
+    """The sum of these series for each service, and for each value of `labels`."""
+    by_name = f"sum by ({', '.join(('service', *labels))})"
+    upstream = source.upstream
+    if upstream is None:
+        return f"{by_name} ({series})"
+    # Two series with one name in the end would fail the rule for every service. Here each has another value of the label.
+    each = f"sum by ({', '.join((upstream.label, *labels))}) ({series})"
+    return f'{by_name} (label_replace({each}, "service", "$1", "{upstream.label}", "{upstream.pattern}"))'
