@@ -90,8 +90,19 @@ def _rate(source: RequestSource, counters: Iterable[Selector]) -> str:
     rates = [f"rate({counter.of(source.job)}[5m])" for counter in counters]
     if source.native:
         rates += [f"histogram_count(rate({counter.of(source.job, without='_count')}[5m]))" for counter in counters]
-    return f"sum by (service) ({' or '.join(rates)})"
+    return summed(source, " or ".join(rates))
 
 
 def _active(source: RequestSource) -> str:
-    return f"sum by (service) ({source.active.of(source.job)})" if source.active else ""
+    return summed(source, source.active.of(source.job)) if source.active else ""
+
+
+def summed(source: RequestSource, series: str, *labels: str) -> str:
+    """The sum of these series for each service, and for each value of `labels`."""
+    by_name = f"sum by ({', '.join(('service', *labels))})"
+    upstream = source.upstream
+    if upstream is None:
+        return f"{by_name} ({series})"
+    # Two series with one name in the end would fail the rule for every service. Here each has another value of the label.
+    each = f"sum by ({', '.join((upstream.label, *labels))}) ({series})"
+    return f'{by_name} (label_replace({each}, "service", "$1", "{upstream.label}", "{upstream.pattern}"))'

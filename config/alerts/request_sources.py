@@ -10,12 +10,15 @@ from itertools import chain
 from typing import Self
 
 from config.alerts.rule import Job
+from config.service_names import CHARACTERS
 from config.settings.golden_signals import CountedService
 
 _FAILED = "5.."
 """Status of a failed request. It also matches `5xx`, as some libraries group them."""
 _GRPC_FAILED = "Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|DataLoss"
 """Codes of gRPC that are the server's fault, as OpenTelemetry's semantic conventions list them."""
+_GRPC_FAILED_NUMBERS = "2|4|12|13|14|15"
+"""The same codes as numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,21 @@ def _and(*matchers: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Upstream:
+    """The label in which a proxy names the service behind it."""
+
+    label: str
+    rest: str = ""
+    """Regular expression of what follows the name and is no part of it: `(@.*)?` for `orders@docker`."""
+
+    @property
+    def pattern(self) -> str:
+        """Regular expression of the whole value. Its first group is the service. A value that it does not match names no
+        service: messages and pages show the name."""
+        return f"([{CHARACTERS}]+?){self.rest}"
+
+
+@dataclass(frozen=True, slots=True)
 class RequestSource:
     """One way in which the requests of a service are counted."""
 
@@ -56,11 +74,10 @@ class RequestSource:
     """Histogram, classic or native."""
     active: Selector | None = None
     """Gauge of requests in progress."""
-
-    @property
-    def milliseconds(self) -> bool:
-        """Whether the histogram's unit is the millisecond. Otherwise it is the second."""
-        return self.duration is not None and self.duration.metric.endswith("_milliseconds")
+    milliseconds: bool = False
+    """Whether the histogram's unit is the millisecond. Otherwise it is the second."""
+    upstream: Upstream | None = None
+    """Names the service that the requests belong to. Otherwise it is the one that serves the metrics."""
 
     @property
     def native(self) -> bool:
@@ -86,16 +103,23 @@ def _by_status(
     active: str = "",
     job: Job = Job.APPLICATION,
     failed: str = _FAILED,
+    matchers: str = "",
+    milliseconds: bool = False,
+    upstream: Upstream | None = None,
 ) -> RequestSource:
     """A counter with the status in one of `labels`. Series without any of them are not counted, because nobody knows which
-    of them failed."""
+    of them failed. `matchers` select among all series."""
+    if upstream:
+        matchers = _and(matchers, f'{upstream.label}=~"{upstream.pattern}"')
     return RequestSource(
         name,
         job,
-        tuple(Selector(counter, f'{label}!=""') for label in labels),
-        tuple(Selector(counter, f'{label}=~"{failed}"') for label in labels),
-        Selector(duration) if duration else None,
-        Selector(active) if active else None,
+        tuple(Selector(counter, _and(f'{label}!=""', matchers)) for label in labels),
+        tuple(Selector(counter, _and(f'{label}=~"{failed}"', matchers)) for label in labels),
+        Selector(duration, matchers) if duration else None,
+        Selector(active, matchers) if active else None,
+        milliseconds,
+        upstream,
     )
 
 
@@ -121,6 +145,7 @@ def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
             duration="http_server_duration_milliseconds",
             active="http_server_active_requests",
             job=job,
+            milliseconds=True,
         ),
         _by_status(
             f"OpenTelemetry, RPC{way}",
@@ -128,7 +153,8 @@ def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
             "rpc_grpc_status_code",
             duration=rpc,
             job=job,
-            failed="2|4|12|13|14|15",
+            failed=_GRPC_FAILED_NUMBERS,
+            milliseconds=True,
         ),
     )
 
@@ -204,19 +230,6 @@ def _libraries() -> tuple[RequestSource, ...]:
             failed=_GRPC_FAILED,
         ),
         _by_status(
-            "Traefik",
-            "traefik_entrypoint_requests_total",
-            "code",
-            duration="traefik_entrypoint_request_duration_seconds",
-        ),
-        _by_status(
-            "Caddy",
-            "caddy_http_request_duration_seconds_count",
-            "code",
-            duration="caddy_http_request_duration_seconds",
-            active="caddy_http_requests_in_flight",
-        ),
-        _by_status(
             "http_requests_total",
             "http_requests_total",
             "status",
@@ -236,6 +249,107 @@ def _libraries() -> tuple[RequestSource, ...]:
     )
 
 
+_TRAEFIK_FAILED = f"{_FAILED}|{_GRPC_FAILED_NUMBERS}"
+"""Traefik's status of a gRPC request is the code of gRPC."""
+
+
+def _proxies() -> tuple[RequestSource, ...]:
+    """Proxies, as services of their own: what their clients got."""
+    return (
+        _by_status(
+            "Traefik",
+            "traefik_entrypoint_requests_total",
+            "code",
+            duration="traefik_entrypoint_request_duration_seconds",
+            failed=_TRAEFIK_FAILED,
+        ),
+        _by_status(
+            "Caddy",
+            "caddy_http_request_duration_seconds_count",
+            "code",
+            duration="caddy_http_request_duration_seconds",
+            active="caddy_http_requests_in_flight",
+        ),
+        _by_status("HAProxy", "haproxy_frontend_http_responses_total", "code", job=Job.HAPROXY),
+        _by_status(
+            "Envoy",
+            "envoy_http_downstream_rq_xx",
+            "envoy_response_code_class",
+            duration="envoy_http_downstream_rq_time",
+            active="envoy_http_downstream_rq_active",
+            failed="5",
+            # Its own administration pages, which Prometheus reads too.
+            matchers='envoy_http_conn_manager_prefix!="admin"',
+            milliseconds=True,
+        ),
+        _by_status(
+            "ingress-nginx",
+            "nginx_ingress_controller_requests",
+            "status",
+            duration="nginx_ingress_controller_request_duration_seconds",
+        ),
+        _by_status(
+            "Kong",
+            "kong_http_requests_total",
+            "code",
+            duration="kong_request_latency_ms",
+            milliseconds=True,
+        ),
+    )
+
+
+def _upstreams() -> tuple[RequestSource, ...]:
+    """Services behind proxies. The names differ from those of the proxies' own rows: the histograms of two sources with one
+    name would mix, if a service has both."""
+    service = Upstream("exported_service")
+    return (
+        _by_status(
+            "Traefik, per service",
+            "traefik_service_requests_total",
+            "code",
+            duration="traefik_service_request_duration_seconds",
+            failed=_TRAEFIK_FAILED,
+            # The provider, and the port that Kubernetes' providers put before theirs.
+            upstream=Upstream("exported_service", "((-[0-9]+)?@kubernetes.*|@.*)?"),
+        ),
+        _by_status(
+            "HAProxy, per service",
+            "haproxy_backend_http_responses_total",
+            "code",
+            active="haproxy_backend_current_sessions",
+            job=Job.HAPROXY,
+            upstream=Upstream("proxy"),
+        ),
+        _by_status(
+            "Envoy, per service",
+            "envoy_cluster_upstream_rq_xx",
+            "envoy_response_code_class",
+            duration="envoy_cluster_upstream_rq_time",
+            active="envoy_cluster_upstream_rq_active",
+            failed="5",
+            milliseconds=True,
+            upstream=Upstream("envoy_cluster_name"),
+        ),
+        _by_status(
+            "ingress-nginx, per service",
+            "nginx_ingress_controller_requests",
+            "status",
+            duration="nginx_ingress_controller_request_duration_seconds",
+            # A request that has no service.
+            matchers='exported_service!="-"',
+            upstream=service,
+        ),
+        _by_status(
+            "Kong, per service",
+            "kong_http_requests_total",
+            "code",
+            duration="kong_request_latency_ms",
+            milliseconds=True,
+            upstream=service,
+        ),
+    )
+
+
 _SPANS = 'span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"'
 _SPANS_COUNTER = "traces_span_metrics_calls_total"
 
@@ -243,6 +357,7 @@ SOURCES = (
     *_opentelemetry(Job.APPLICATION),
     *_opentelemetry(Job.OTLP),
     *_libraries(),
+    *_proxies(),
     RequestSource(
         "spans",
         Job.SPANS,
@@ -250,8 +365,10 @@ SOURCES = (
         (Selector(_SPANS_COUNTER, f'{_SPANS},status_code="STATUS_CODE_ERROR"'),),
         Selector("traces_span_metrics_duration_seconds", _SPANS),
     ),
+    *_upstreams(),
 )
-"""Best first."""
+"""Best first: what a service counts itself, then its spans, then what a proxy in front of it counts. A proxy does not see
+requests between services, nor messages, and its name for a service is a guess."""
 
 
 def sources(counted: Collection[CountedService]) -> tuple[RequestSource, ...]:

@@ -3,7 +3,7 @@
 A group of their own, evaluated less often: rates over all buckets are nearly the whole cost of the golden signals.
 """
 
-from config.alerts.golden_signals import of_counted, sources_of
+from config.alerts.golden_signals import of_counted, sources_of, summed
 from config.alerts.request_sources import RequestSource
 from config.alerts.rule import RecordingRule
 from config.alerts.scope import Scope
@@ -51,17 +51,17 @@ def _native(source: RequestSource) -> str:
     if source.duration is None or source.milliseconds:
         return ""
     of_histogram = source.duration.narrowed('quantile=""')  # a summary's quantiles have the name without a suffix too
-    return f"sum by (service) (rate({of_histogram.of(source.job)}[5m]))"
+    return summed(source, f"rate({of_histogram.of(source.job)}[5m])")
 
 
 def _buckets(source: RequestSource) -> str:
     if source.duration is None:
         return ""
     if not source.milliseconds:
-        return f"sum by (service, le) (rate({source.duration.of(source.job, '_bucket')}[5m]))"
+        return summed(source, f"rate({source.duration.of(source.job, '_bucket')}[5m])", "le")
     # As Prometheus writes whole numbers. Another form of the same number would become the same series, which fails the rule.
     whole = source.duration.narrowed('le=~"(0|[1-9][0-9]*)[.]0|[+]Inf"')
-    buckets = f"sum by (service, le) (rate({whole.of(source.job, '_bucket')}[5m]))"
+    buckets = summed(source, f"rate({whole.of(source.job, '_bucket')}[5m])", "le")
     # PromQL does not calculate with labels, so the decimal point moves by text.
     for digits, number in (("(.)", "0.00$1"), ("(..)", "0.0$1"), ("(...)", "0.$1"), ("([0-9]+)(...)", "$1.$2")):
         buckets = f'label_replace({buckets}, "le", "{number}", "le", "{digits}[.]0")'

@@ -129,11 +129,11 @@ def test_a_job_that_is_not_deployed_has_no_rules(job: Job, group: str) -> None:
 
 
 def test_without_what_counts_requests_there_are_no_golden_signals() -> None:
-    watched = EVERYTHING - {Job.APPLICATION, Job.OTLP, Job.SPANS}
+    watched = EVERYTHING - {Job.APPLICATION, Job.OTLP, Job.SPANS, Job.HAPROXY}
     assert "rules/applications.yml" not in render(SETTINGS, watched)
 
 
-@pytest.mark.parametrize("job", [Job.APPLICATION, Job.OTLP, Job.SPANS])
+@pytest.mark.parametrize("job", [Job.APPLICATION, Job.OTLP, Job.SPANS, Job.HAPROXY])
 def test_a_way_to_count_requests_that_is_not_deployed_is_not_asked(job: Job) -> None:
     text = render(SETTINGS, EVERYTHING - {job})["rules/applications.yml"]
     assert "service:requests:rate5m" in text
