@@ -63,7 +63,7 @@ policy: env ## the policy pack
 
 rules: env ## every alert rule and the pipeline of logs, by the tools of their services
 	@$(python) -m tests.rules.run
-	@$(pytest) tests/rules
+	@$(pytest) --numprocesses 2 --dist loadfile tests/rules
 
 e2e: env ## real deployments by the real Pulumi on the real engine, several at a time
 	@$(python) -m tests.e2e.machine

@@ -383,13 +383,15 @@ def apart_from(services: Iterable[str]) -> str:
 
 
 def _of_settings(counted: CountedService) -> Iterator[RequestSource]:
+    duration = _selector(counted.duration) if counted.duration else None
     for name, job in (("settings", Job.APPLICATION), ("settings, by OTLP", Job.OTLP)):
         yield RequestSource(
             name,
             job,
             (_selector(counted.requests),),
             (_selector(counted.errors),) if counted.errors else (),
-            _selector(counted.duration) if counted.duration else None,
+            duration,
+            milliseconds=duration is not None and duration.metric.endswith("_milliseconds"),
         ).narrowed(f'service="{counted.service}"')
 
 

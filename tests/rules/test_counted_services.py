@@ -106,6 +106,29 @@ CASES: dict[str, tuple[Sequence[Mapping[str, Any]], list[dict[str, str]], Mappin
     ),
     "another job's series": ([BILLING], [series("jobs_total", OF_BILLING, 600, job="haproxy")], {REQUESTS: []}),
     "a classic histogram": ([BILLING], [*jobs(failed=0), *buckets()], {samples(quantile(95)): [value(1.9)]}),
+    "a classic histogram in milliseconds": (
+        [BILLING | {"duration": "job_milliseconds"}],
+        [
+            *jobs(failed=0),
+            *(
+                series("job_milliseconds_bucket", f'{OF_BILLING},le="{bound}"', number)
+                for bound, number in {"1000.0": 300, "2000.0": 600, "+Inf": 600}.items()
+            ),
+        ],
+        {samples(quantile(95)): [value(1.9)]},
+    ),
+    "a proxy in front counts too": (
+        [BILLING],
+        [
+            *jobs(failed=0),
+            series(
+                "traefik_service_requests_total",
+                'instance="traefik:8080",service="traefik",exported_service="billing@docker",code="500"',
+                60,
+            ),
+        ],
+        {samples(REQUESTS): [value(10)], ERRORS_HIGH: []},
+    ),
     "a native histogram": ([BILLING], [*jobs(failed=0), NATIVE], {f"{quantile(95)} > bool 1": [value(1)]}),
     "a native histogram counts": (
         [BILLING | {"requests": "job_seconds_count", "errors": 'job_seconds_count{result="error"}'}],
