@@ -5,11 +5,14 @@ Containers of one service share the label `service` and count as one.
 
 from config.alerts import golden_signals, response_times
 from config.alerts.golden_signals import by_service
+from config.alerts.request_sources import JOBS
 from config.alerts.rule import Alert, Job, Rule, ratio
 from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds
 
 _UP = 'up{job="application"}'
+_NO_JOBS = f'source!~"{"|".join(dict.fromkeys(source.name for source in JOBS))}"'
+"""A job may take as long as it does."""
 
 
 def rules(scope: Scope) -> tuple[Rule, ...]:
@@ -78,7 +81,7 @@ def _answering(limits: Thresholds) -> tuple[Rule, ...]:
             severity="warning",
             wait="10m",
             expr=f"""
-            {by_service(response_times.quantile(95))} > {limits.latency_p95}
+            {by_service(f"{response_times.quantile(95)}{{{_NO_JOBS}}}")} > {limits.latency_p95}
             and {requests} > {limits.min_requests:g}
             """,
             summary="One in twenty requests to {{ $labels.service }} takes longer than {{ $value | humanizeDuration }}",

@@ -350,9 +350,155 @@ def _upstreams() -> tuple[RequestSource, ...]:
     )
 
 
+def _tally(
+    name: str,
+    done: Selector,
+    *failed: Selector,
+    duration: str = "",
+    active: str = "",
+    job: Job = Job.APPLICATION,
+    milliseconds: bool = False,
+) -> RequestSource:
+    """A counter of all that was done, and what failed of it."""
+    return RequestSource(
+        name,
+        job,
+        (done,),
+        failed,
+        Selector(duration) if duration else None,
+        Selector(active) if active else None,
+        milliseconds,
+    )
+
+
+def _messaging(job: Job) -> tuple[RequestSource, ...]:
+    """Metrics of messages and jobs by OpenTelemetry. Exporters for Node.js and kafkajs leave the unit out."""
+    way = ", by OTLP" if job is Job.OTLP else ""
+    return (
+        # It can have the metric of the conventions too, there without its errors. Its histogram has OpenTelemetry's bounds for
+        # milliseconds, but counts seconds: the first is 5 s.
+        _by_status(f"River{way}", "river_work_count_total", "status", job=job, failed="error|panic"),
+        *(
+            _by_status(
+                f"BullMQ{way}",
+                f"{name}_count",
+                "bullmq_job_state",
+                duration=name,
+                job=job,
+                failed="failed",
+                # The others are steps of a job that goes on.
+                matchers='bullmq_job_state=~"completed|failed"',
+                milliseconds=True,
+            )
+            for name in ("bullmq_job_duration_milliseconds", "bullmq_job_duration")
+        ),
+        *(
+            _tally(
+                f"OpenTelemetry, messaging{way}",
+                Selector(f"{name}_count"),
+                Selector(f"{name}_count", 'error_type!=""'),
+                duration=name,
+                job=job,
+            )
+            for name in ("messaging_process_duration_seconds", "messaging_process_duration")
+        ),
+    )
+
+
+def _workers() -> tuple[RequestSource, ...]:
+    """Workers that take jobs or messages from a queue. An attempt is a request."""
+    return (
+        _tally(
+            "celery_exporter",
+            Selector("celery_task_started_total"),
+            Selector("celery_task_failed_total"),
+            duration="celery_task_runtime",
+            active="celery_worker_tasks_active",
+        ),
+        _tally(
+            "Flower",
+            Selector("flower_events_total", 'type=~"task-succeeded|task-failed"'),
+            Selector("flower_events_total", 'type="task-failed"'),
+            duration="flower_task_runtime_seconds",
+            active="flower_worker_number_of_currently_executing_tasks",
+        ),
+        _tally(
+            "Dramatiq",
+            Selector("dramatiq_messages_total"),
+            Selector("dramatiq_message_errors_total"),
+            duration="dramatiq_message_duration_milliseconds",
+            active="dramatiq_messages_inprogress",
+            milliseconds=True,
+        ),
+        _tally(
+            "taskiq",
+            Selector("received_tasks_total", 'task_name!=""'),
+            Selector("found_errors_total", 'task_name!=""'),
+            duration="execution_time",
+        ),
+        _by_status(
+            "FastStream",
+            "faststream_received_processed_messages_total",
+            "status",
+            duration="faststream_received_processed_messages_duration_seconds",
+            active="faststream_received_messages_in_process",
+            failed="error|nacked|rejected",
+        ),
+        _tally(
+            "yabeda_sidekiq",
+            Selector("sidekiq_jobs_executed_total"),
+            Selector("sidekiq_jobs_failed_total"),
+            duration="sidekiq_job_runtime_seconds",
+        ),
+        _tally(
+            "prometheus_exporter, Sidekiq",
+            Selector("ruby_sidekiq_jobs_total"),
+            Selector("ruby_sidekiq_failed_jobs_total"),
+            duration="ruby_sidekiq_job_duration_seconds",
+        ),
+        _by_status(
+            "yabeda_faktory",
+            "faktory_jobs_executed_total",
+            "success",
+            duration="faktory_job_execution_runtime_seconds",
+            failed="false",
+        ),
+        # With observations, the label `error` takes the place of `result`.
+        *(
+            _tally(
+                name,
+                Selector(f"{metric}_count"),
+                Selector(f"{metric}_count", 'result="failure"'),
+                Selector(f"{metric}_count", 'result="",error!~"none|"'),
+                duration=metric,
+            )
+            for name, metric in (
+                ("Spring Kafka", "spring_kafka_listener_seconds"),
+                ("Spring AMQP", "spring_rabbitmq_listener_seconds"),
+                ("Spring AMQP", "spring_rabbit_listener_seconds"),
+            )
+        ),
+        _tally(
+            "MassTransit",
+            Selector("mt_consume_total"),
+            Selector("mt_consume_fault_total"),
+            duration="mt_consume_duration_seconds",
+            active="mt_consumer_in_progress",
+        ),
+        # Programs have counters of this name with the status in a label. Their failures have no counter of their own.
+        _tally(
+            "asynq",
+            Selector("asynq_tasks_processed_total", 'queue!="",status=""'),
+            Selector("asynq_tasks_failed_total", 'queue!="",status=""'),
+        ),
+    )
+
+
 _SPANS = 'span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"'
 _SPANS_COUNTER = "traces_span_metrics_calls_total"
 
+JOBS = (*_messaging(Job.APPLICATION), *_messaging(Job.OTLP), *_workers())
+"""Sources that count jobs. Nobody waits for a job's answer."""
 SOURCES = (
     *_opentelemetry(Job.APPLICATION),
     *_opentelemetry(Job.OTLP),
@@ -366,9 +512,11 @@ SOURCES = (
         Selector("traces_span_metrics_duration_seconds", _SPANS),
     ),
     *_upstreams(),
+    *JOBS,
 )
-"""Best first: what a service counts itself, then its spans, then what a proxy in front of it counts. A proxy does not see
-requests between services, nor messages, and its name for a service is a guess."""
+"""Best first: the requests that a service counts itself, then its spans, then what a proxy in front of it counts. A proxy does
+not see requests between services, nor messages, and its name for a service is a guess. Jobs stand last: users wait for requests,
+so a service that has both is judged by these. Spans stand before them because they are of both kinds."""
 
 
 def sources(counted: Collection[CountedService]) -> tuple[RequestSource, ...]:

@@ -106,8 +106,8 @@ def unmet(
     expected: Mapping[str, Sequence[Mapping[str, object]]],
     settings: Settings = SETTINGS,
 ) -> list[str]:
-    """What promtool finds after a quarter of an hour of `series`. `expected`: expression → its samples."""
-    tests = [{"expr": expr, "eval_time": "15m", "exp_samples": samples} for expr, samples in expected.items()]
+    """What promtool finds after 17 minutes of `series`, when an alert that waits for ten has fired. `expected`: expression → its samples."""
+    tests = [{"expr": expr, "eval_time": "17m", "exp_samples": samples} for expr, samples in expected.items()]
     document = {
         "rule_files": ["rules/applications.yml", "rules/response-times.yml"],
         "evaluation_interval": "1m",

@@ -17,7 +17,11 @@ from config.alerts.rule import Job
 from tests.rules.run import ROOT, unmet
 
 SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
-FAILED = re.compile(r'(?:status|code)="(?:5..|Internal|2)"|code_class="5"|status_code="STATUS_CODE_ERROR"')
+FAILED = re.compile(
+    r'(?:status|code)="(?:5..|Internal|2|error)"|code_class="5"|status_code="STATUS_CODE_ERROR"'
+    r'|(?:error_type|error)="(?!none")[^"]|result="failure"|success="false"|state="failed"|type="task-failed"'
+    r"|^\w+_(?:failed|errors|fault|failed_jobs)_total"
+)
 
 
 JOBS = {"spans": Job.SPANS, "haproxy": Job.HAPROXY}
@@ -39,7 +43,7 @@ class Page:
         """As if each minute brought what the page tells. `well`: without what failed."""
         for sample in filter(None, map(SAMPLE.match, self.text.splitlines())):
             name, labels, value = sample.groups(default="")
-            if not (well and FAILED.search(labels)):
+            if not (well and FAILED.search(sample[0])):
                 own = re.sub(r'(^|,)(job|service|instance)="', r'\1exported_\2="', labels.rstrip(","))
                 own = own.replace('="orders', f'="orders of {service}')
                 every = ",".join(filter(None, (f'job="{self.job}",service="{service}"', own)))
@@ -51,8 +55,9 @@ def _pages() -> Iterator[tuple[str, Page]]:
     for path in sorted(Path(__file__).with_name("pages").glob("*.txt")):
         text = path.read_text()
         yield path.stem, Page(text, JOBS.get(path.stem, Job.APPLICATION))
-        if "# source: OpenTelemetry" in text and "seconds_count" in text:
-            yield f"{path.stem}, by OTLP", Page(text, Job.OTLP)
+        page = Page(text, Job.OTLP)
+        if "seconds_count" in text and {*page.sources("").values()} <= {source.name for source in SOURCES}:
+            yield f"{path.stem}, by OTLP", page
 
 
 PAGES = dict(_pages())
@@ -151,6 +156,44 @@ def test_all_that_a_proxy_counts_of_a_service_is_one_sum(tmp_path: Path) -> None
             _sample("orders", "Traefik, per service", 0.05),
             _sample("stock", "Kong, per service", 0.0125),
         ],
+    }
+    assert not unmet(tmp_path, series, expressions)
+
+
+def test_a_worker_that_also_answers_requests_is_counted_by_these(tmp_path: Path) -> None:
+    series = _counters(
+        *(
+            f'dramatiq_messages_total{{job="application",service="{service}"}}'
+            for service in ("shop", "cart", "worker")
+        ),
+        'http_requests_total{job="application",service="shop",status="200"}',
+        'traefik_service_requests_total{job="application",service="traefik",exported_service="cart@docker",code="200"}',
+    )
+    sources = {"shop": "http_requests_total", "cart": "Traefik, per service", "worker": "Dramatiq"}
+    expected = [_sample(service, source, 1) for service, source in sources.items()]
+    assert not unmet(tmp_path, series, {f"{golden_signals.REQUESTS} + 0": expected})
+
+
+def test_a_long_job_is_not_slow(tmp_path: Path) -> None:
+    # Twenty seconds each.
+    series = _counters(
+        'dramatiq_messages_total{job="application",service="worker"}',
+        'http_requests_total{job="application",service="shop",status="200"}',
+        *(
+            f'{metric}_bucket{{job="application",service="{service}",le="{bound}"}}'
+            for service, metric, bounds in (
+                ("worker", "dramatiq_message_duration_milliseconds", ("20000.0", "+Inf")),
+                ("shop", "http_request_duration_seconds", ("20", "+Inf")),
+            )
+            for bound in bounds
+        ),
+    )
+    expressions = {
+        f"{response_times.quantile(95)} + 0": [
+            _sample("worker", "Dramatiq", 19),
+            _sample("shop", "http_requests_total", 19),
+        ],
+        'max by (service) (ALERTS{alertname="ApplicationSlow",alertstate="firing"})': _fires(["shop"]),
     }
     assert not unmet(tmp_path, series, expressions)
 
