@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from config.log_fields import LIKE_JSON, first
-from config.log_stages import Stage, logql, match, regex, stage, template
+from config.log_stages import Stage, logql, match, regex, template
 from config.settings.logs import Level
 
 LEVELS: Mapping[Level, str] = {
@@ -63,7 +63,7 @@ def _looked_up(word: str) -> str:
 
 
 def level() -> Iterator[Stage]:
-    """Stages that set the label `level`: from what the line states, or from what it reports."""
+    """Stages that extract `level`: from what the line states, or from what it reports."""
     yield match(
         f"!~ {logql(LIKE_JSON)}",
         regex(_TEXT),
@@ -92,4 +92,3 @@ def level() -> Iterator[Stage]:
         + first("status", "$level", of_status)
         + '{{ end }}{{ $level | default "unknown" }}',
     )
-    yield stage("labels", values={"level": "level"})

@@ -14,15 +14,13 @@ from collections.abc import Iterator
 from config.log_fields import first, parse
 from config.log_levels import ALIGNED, level
 from config.log_masks import masks
+from config.log_requests import answered, requests
 from config.log_stages import Stage, logql, match, regex, stage, template
 from config.log_times import times
 from config.settings import Settings
 
 LABELS = ("service", "level", "source")
 """The only labels that a line may have. All others are removed."""
-
-HEALTH_CHECK = "health_check"
-"""Value of `reason` in the shippers' metric of dropped lines."""
 
 JOIN_LINES = 256
 """A longer block is split. Java's longest stack traces have about 200 lines."""
@@ -37,9 +35,11 @@ def stages(settings: Settings) -> list[Stage]:
         *_file_service(settings),
         *_join(),
         *parse(),
+        answered(),
         *level(),
+        stage("labels", values={"level": "level", "answered": "answered"}),
         *_trace(),
-        *_health_checks(),
+        *requests(),
         *times(),
         *masks(settings),
         *_fuse(settings),
@@ -149,44 +149,6 @@ def _trace() -> Iterator[Stage]:
             + "{{ $id }}",
         )
         yield stage("structured_metadata", values={f"{what}_id": f"{what}_id"})
-
-
-# Health checks.
-
-_HEALTH_PATH = (
-    r"(?:https?://[^/\s]+)?/(?:"
-    r"(?:(?:api|v\d+|actuator|q|sys|minio|management|internal|_cluster|-)/){0,3}"
-    r"_?health(?:z|y|check|[-_]check)?(?:/(?:live|liveness|ready|readiness|started|startup|db))?"
-    r"|(?:-/)?(?:readyz?|readiness|livez?|liveness|ping)"
-    r")/?(?:\?\S*)?"
-)
-"""Matches the whole path: `/category/health` is an ordinary page."""
-
-
-def _health_checks() -> Iterator[Stage]:
-    """Drops successful health checks. A failed one is kept, because you will look for it, and so is a line that others
-    were joined to."""
-    yield template(
-        "answered",
-        '{{ $path := "" }}{{ $method := "" }}{{ $status := "" }}'
-        + first("path", "$path", "{{ $path = . }}", "path_in_text")
-        + "{{ if not $path }}"
-        + first(
-            "request",
-            "$path",
-            '{{ $parts := splitList " " . }}{{ if eq (len $parts) 3 }}'
-            "{{ $method = index $parts 0 }}{{ $path = index $parts 1 }}{{ end }}",
-        )
-        + "{{ end }}"
-        # Most lines are not about a request, and further lookups cost time.
-        "{{ if $path }}"
-        + first("method", "$method", "{{ $method = ToUpper . }}", "method_in_text")
-        + first("status", "$status", "{{ if eq (len .) 3 }}{{ $status = . }}{{ end }}", "status_in_text")
-        + "{{ $status }} {{ $method }} {{ $path }}{{ end }}",
-    )
-    of_one = rf"^[23]\d\d (?:GET|HEAD|) {_HEALTH_PATH}$"
-    drop = stage("drop", source="answered", expression=of_one, drop_counter_reason=HEALTH_CHECK)
-    yield match(f'{{level!~"warn|error|fatal"}} != {logql(chr(10))}', drop)
 
 
 def _fuse(settings: Settings) -> Iterator[Stage]:

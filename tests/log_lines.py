@@ -231,6 +231,70 @@ def _health_checks() -> Iterator[Case]:
         yield Case(f"kept: {line}", line, level)
 
 
+def _scrapes() -> Iterator[Case]:
+    """Of Prometheus, in the default formats of servers and frameworks."""
+    prometheus, time = "Prometheus/3.15.0", "24/Nov/2026:14:00:00 +0000"
+    with_agent = {
+        "nginx, gunicorn": f'172.20.0.2 - - [{time}] "GET {{}} HTTP/1.1" {{}} 512 "-" "{{}}"',
+        "nginx, its image": f'172.20.0.2 - - [{time}] "GET {{}} HTTP/1.1" {{}} 512 "-" "{{}}" "-"',
+        "Apache, vhost": f'shop:80 172.20.0.2 - - [{time}] "GET {{}} HTTP/1.1" {{}} 512 "-" "{{}}"',
+        "morgan, combined": f'::ffff:172.20.0.2 - - [{time}] "GET {{}} HTTP/1.1" {{}} 512 "-" "{{}}"',
+        "Traefik": f'172.20.0.2 - - [{time}] "GET {{}} HTTP/1.1" {{}} 512 "-" "{{}}" 5 "shop@docker" "http://172.20.0.3:80" 1ms',
+        "Envoy": '[2026-11-24T14:00:00.123Z] "GET {} HTTP/1.1" {} - 0 512 1 1 "172.20.0.2" "{}" "7f3a-1" "shop" "172.20.0.3:80"',
+        "only the agent": '"GET {} HTTP/1.1" {} "{}"',
+        "nginx, JSON": '{{"request":"GET {} HTTP/1.1","status":"{}","request_time":"0.001","http_user_agent":"{}"}}',
+        "Echo": '{{"time":"x","remote_ip":"172.20.0.2","method":"GET","uri":"{}","user_agent":"{}","status":{},"latency":5}}',
+        "Caddy": '{{"level":"info","logger":"http.log.access","msg":"handled request","request":{{"method":"GET","uri":"{}",'
+        '"headers":{{"User-Agent":["{}"]}}}},"duration":0.001,"status":{}}}',
+        "Traefik, JSON": '{{"DownstreamStatus":{1},"Duration":5,"RequestMethod":"GET","RequestPath":"{0}","request_User-Agent":"{2}"}}',
+        "logfmt": 'level=info method=GET path={} status={} user_agent="{}"',
+    }  # fmt: skip
+    without_agent = {
+        "Apache, common": f'172.20.0.2 - - [{time}] "GET {{}} HTTP/1.1" {{}} 512',
+        "uvicorn": 'INFO:     172.20.0.2:55 - "GET {} HTTP/1.1" {} OK',
+        "werkzeug": '172.20.0.2 - - [24/Nov/2026 14:00:00] "GET {} HTTP/1.1" {} -',
+        "morgan, dev": "GET {} {} 1.234 ms - 512",
+        "Fiber": "14:00:00 | {1} |  1ms | 172.20.0.2 | GET | {0} | -",
+        "gin": '[GIN] 2026/11/24 - 14:00:00 | {1} |  1ms | 172.20.0.2 | GET      "{0}"',
+        "JSON": '{{"level":"info","method":"GET","path":"{}","status":{}}}',
+    }
+    swapped = ("Echo", "Caddy")  # the status is last
+
+    def of(name: str, path: str, status: int, agent: str) -> str:
+        return with_agent[name].format(*((path, agent, status) if name in swapped else (path, status, agent)))
+
+    for name in with_agent:
+        yield Case(f"scrape, {name}", of(name, "/metrics", 200, prometheus), dropped=True)
+        yield Case(f"/metrics by curl, {name}", of(name, "/metrics", 200, "curl/8.14.1"), "info")
+        yield Case(f"/metrics-report, {name}", of(name, "/metrics-report", 200, prometheus), "info")
+        level = "error" if name not in ("Caddy", "logfmt") else "info"  # these two state theirs
+        yield Case(f"failed scrape, {name}", of(name, "/metrics", 500, prometheus), level)
+    for name, line in without_agent.items():
+        yield Case(f"scrape, {name}", line.format("/metrics", 200), dropped=True)
+        yield Case(f"/metrics-report, {name}", line.format("/metrics-report", 200), "info")
+        level = "error" if name not in ("uvicorn", "JSON") else "info"
+        yield Case(f"failed scrape, {name}", line.format("/metrics", 503), level)
+    for path in ("/actuator/prometheus", "/q/metrics", "/metrics/", "/metrics?name[]=up"):
+        yield Case(f"scrape of {path}", of("nginx, gunicorn", path, 200, prometheus), dropped=True)
+    yield Case("scrape without a change", of("nginx, gunicorn", "/metrics", 304, prometheus), dropped=True)
+    exporter = of("nginx, gunicorn", "/stub_status", 200, "NGINX-Prometheus-Exporter/v1.5.1")
+    yield Case("scrape by the exporter of Nginx", exporter, dropped=True)
+    yield Case("scrape, Traefik without headers", of("Traefik", "/metrics", 200, "-"), dropped=True)
+    yield Case(
+        "scrape, Envoy's JSON", '{"method":"GET","path":"/metrics","response_code":200,"user_agent":null}', dropped=True
+    )
+    for line in (
+        of("nginx, gunicorn", "/orders", 200, prometheus),
+        of("nginx, gunicorn", "/business/metrics", 200, prometheus),
+        of("nginx, gunicorn", "/metrics", 302, prometheus),
+        of("nginx, gunicorn", "/metrics", 200, prometheus).replace("GET", "POST"),
+        without_agent["uvicorn"].format("/metrics", 200).replace("GET", "POST"),
+        'INFO:     172.20.0.2:55 - "GET /orders?from=/metrics HTTP/1.1" 200 OK',
+        _json(level="info", msg="GET /metrics is what Prometheus asks for"),
+    ):
+        yield Case(f"no scrape: {line}", line, "info")
+
+
 CARD, NO_CARD = "4111 1111 1111 1111", "4111 1111 1111 1112"
 
 
@@ -414,7 +478,7 @@ def _other() -> Iterator[Case]:
     yield Case("a line on stderr", "a line on stderr", stream="stderr")
 
 
-CASES = [*_other(), *_levels(), *_traces(), *_times(), *_health_checks(), *_masks(), *_blocks()]
+CASES = [*_other(), *_levels(), *_traces(), *_times(), *_health_checks(), *_scrapes(), *_masks(), *_blocks()]
 
 
 OFF = {

@@ -32,7 +32,7 @@ def test_the_last_word_is_which_labels_remain() -> None:
 def test_labels_are_made_of_what_has_few_values_only() -> None:
     assert [stage.arguments["values"] for stage in found("labels")] == [
         {"service": "service"},
-        {"level": "level"},
+        {"level": "level", "answered": "answered"},  # the latter only until the end of the pipeline
         {"masks": "masks"},
     ]
 
@@ -71,9 +71,9 @@ def _limits(stage: Stage) -> bool:
     return any(inner.kind == "limit" for inner in stage.stages)
 
 
-def test_only_health_checks_are_dropped_and_counted_by_their_reason() -> None:
-    [drop] = found("drop")
-    assert drop.arguments["drop_counter_reason"] == "health_check"
+def test_only_health_checks_and_scrapes_are_dropped_and_counted_by_their_reason() -> None:
+    reasons = [stage.arguments.get("drop_counter_reason") for stage in every(stages(settings_of()))]
+    assert [reason for reason in reasons if reason] == ["health_check", "scrape"]
 
 
 def test_what_the_user_wants_masked_is_masked_too() -> None:
