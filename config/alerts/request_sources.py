@@ -14,6 +14,9 @@ _FAILED = "5.."
 _GRPC_FAILED = "Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|DataLoss"
 """Codes of gRPC that are the server's fault, as OpenTelemetry's semantic conventions list them."""
 
+_NO_PAGE = ",".join(f'{label}!="/metrics"' for label in ("handler", "path", "route"))
+"""Not the metrics page, by the labels that FastAPI's instrumentator, express-prom-bundle and fastify-metrics have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:
@@ -73,15 +76,17 @@ def _by_status(
     active: str = "",
     job: Job = Job.APPLICATION,
     failed: str = _FAILED,
+    unlike: str = "",
 ) -> RequestSource:
     """A counter with the status in one of `labels`. Series without any of them are not counted, because nobody knows which
-    of them failed."""
+    of them failed. `unlike` are label matchers that leave out the library's own metrics page: the requests of Prometheus
+    would count as requests of users."""
     return RequestSource(
         name,
         job,
-        tuple(Selector(counter, f'{label}!=""') for label in labels),
-        tuple(Selector(counter, f'{label}=~"{failed}"') for label in labels),
-        Selector(duration) if duration else None,
+        tuple(Selector(counter, _and(f'{label}!=""', unlike)) for label in labels),
+        tuple(Selector(counter, _and(f'{label}=~"{failed}"', unlike)) for label in labels),
+        Selector(duration, unlike) if duration else None,
         Selector(active) if active else None,
     )
 
@@ -138,6 +143,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "status",
             duration="http_server_requests_seconds",
             active="http_server_requests_active_seconds_count",
+            unlike='uri!="/actuator/prometheus"',
         ),
         _by_status(
             "flask_exporter", "flask_http_request_total", "status", duration="flask_http_request_duration_seconds"
@@ -148,12 +154,15 @@ def _libraries() -> tuple[RequestSource, ...]:
             "status_code",
             duration="starlette_request_duration_seconds",
             active="starlette_requests_in_progress",
+            unlike='path!="/metrics"',
         ),
+        # Its durations by view count a request twice that ended in an exception. These have no view, so scrapes are in them.
         _by_status(
             "django_prometheus",
-            "django_http_responses_total_by_status_total",
+            "django_http_responses_total_by_status_view_method_total",
             "status",
             duration="django_http_requests_latency_including_middlewares_seconds",
+            unlike='view!="prometheus-django-metrics"',
         ),
         # Its duration is a summary without quantiles.
         _by_status("gin_prometheus", "gin_requests_total", "code"),
@@ -162,8 +171,16 @@ def _libraries() -> tuple[RequestSource, ...]:
             "promhttp", "api_requests_total", "code", duration="request_duration_seconds", active="in_flight_requests"
         ),
         # These two have a prefix that the program chooses: the default, and what the READMEs choose.
-        _by_status("echoprometheus", "echo_requests_total", "code", duration="echo_request_duration_seconds"),
-        _by_status("echoprometheus", "myapp_requests_total", "code", duration="myapp_request_duration_seconds"),
+        *(
+            _by_status(
+                "echoprometheus",
+                f"{prefix}_requests_total",
+                "code",
+                duration=f"{prefix}_request_duration_seconds",
+                unlike='url!="/metrics"',
+            )
+            for prefix in ("echo", "myapp")
+        ),
         _by_status(
             "actix_web_prom", "api_http_requests_total", "status", duration="api_http_requests_duration_seconds"
         ),
@@ -202,6 +219,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "code",
             duration="caddy_http_request_duration_seconds",
             active="caddy_http_requests_in_flight",
+            unlike='handler!="metrics"',
         ),
         _by_status(
             "http_requests_total",
@@ -211,6 +229,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "code",
             duration="http_request_duration_seconds",
             active="http_requests_in_progress_total",
+            unlike=_NO_PAGE,
         ),
         _by_status(
             "http_request_duration_seconds",
@@ -219,6 +238,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "status_code",
             "code",
             duration="http_request_duration_seconds",
+            unlike=_NO_PAGE,
         ),
     )
 
