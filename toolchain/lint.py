@@ -12,10 +12,12 @@ from toolchain.images.shop import FOLDER as SHOP
 from toolchain.paths import REPOSITORY
 from toolchain.report import Step, ToolchainError
 
+STRANGERS = REPOSITORY / "tests" / "strangers"
 MODULES = {
     pulumi_cli.MODULE: pulumi_cli.TAGS,
     **{IMAGES / name: "netgo" for name in ("cadvisor", "otel_collector", "alloy", "alertmanager")},
     SHOP: "netgo",
+    STRANGERS / "go": "netgo",
 }
 """Folder of Go sources of our own → build tags."""
 ACTIONLINT = Path(__file__).with_name("actionlint")
@@ -34,7 +36,7 @@ def lint() -> None:
     )
     failed += [script for script in scripts if not _passes(f"sh -n {Path(script).name}", ["sh", "-n", script])]
     failed += [
-        script.name for script in sorted(SHOP.glob("*/*.js"))
+        script.name for script in sorted((*SHOP.glob("*/*.js"), *STRANGERS.glob("node/*.js")))
         if not _passes(f"node --check {script.name}", [str(nodejs.binary()), "--check", str(script)])
     ]  # fmt: skip
     # Without shellcheck and pyflakes: some machines have them, others do not.

@@ -24,8 +24,9 @@ def ensure() -> None:
         debian.install("default-jdk-headless")
 
 
-def copy(artifacts: Sequence[str], folder: Path) -> None:
-    """Fill the folder with artifacts, each `group:name:version`, and with all that they need at run time.
+def copy(artifacts: Sequence[str], folder: Path, *, pins: Path = PINNED) -> None:
+    """Fill the folder with artifacts, each `group:name:version`, and with all that they need at run time. `pins` is the file
+    with their hashes.
 
     Raises:
         ToolchainError: something else came than what is known here.
@@ -50,18 +51,18 @@ def copy(artifacts: Sequence[str], folder: Path) -> None:
             log="maven",
             fix="where the message is about a download, name a mirror of Maven Central in ~/.m2/settings.xml",
         )
-    must_be_known(folder)
+    must_be_known(folder, pins)
 
 
-def must_be_known(folder: Path) -> None:
+def must_be_known(folder: Path, pins: Path = PINNED) -> None:
     """Raises ToolchainError when a jar in the folder is not the one whose hash this repository has."""
-    lines = [line.split() for line in PINNED.read_text().splitlines() if not line.startswith("#")]
+    lines = [line.split() for line in pins.read_text().splitlines() if not line.startswith("#")]
     known = {name: digest for digest, name in lines}
     for file in sorted(folder.glob("*.jar")):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         if digest != known.get(file.name):
             raise ToolchainError(
-                f"{file.name} is not the one that {PINNED.name} knows: its sha256 is {digest}, "
+                f"{file.name} is not the one that {pins.name} knows: its sha256 is {digest}, "
                 + (f"and should be {known[file.name]}" if file.name in known else "and there is no line of it"),
                 fix="remove ~/.m2/repository and run again; if it stays so, what this machine takes for Maven Central has another one",
             )

@@ -19,6 +19,9 @@ _GRPC_FAILED = "Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|Data
 _GRPC_FAILED_NUMBERS = "2|4|12|13|14|15"
 """The same codes as numbers."""
 
+_NO_PAGE = ",".join(f'{label}!="/metrics"' for label in ("handler", "path", "route"))
+"""Not the metrics page, by the labels that FastAPI's instrumentator, express-prom-bundle and fastify-metrics have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:
@@ -110,7 +113,8 @@ def _by_status(
     upstream: Upstream | None = None,
 ) -> RequestSource:
     """A counter with the status in one of `labels`. Series without any of them are not counted, because nobody knows which
-    of them failed. `matchers` select among all series."""
+    of them failed. `matchers` select among all series. For one, they leave out a library's own metrics page, because the
+    requests of Prometheus would count as requests of users."""
     if upstream:
         matchers = _and(matchers, f'{upstream.label}=~"{upstream.pattern}"')
     is_failed = f'="{failed}"' if failed.isalnum() else f'=~"{failed}"'
@@ -180,6 +184,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "status",
             duration="http_server_requests_seconds",
             active="http_server_requests_active_seconds_count",
+            matchers='uri!="/actuator/prometheus"',
         ),
         _by_status(
             "flask_exporter", "flask_http_request_total", "status", duration="flask_http_request_duration_seconds"
@@ -190,12 +195,15 @@ def _libraries() -> tuple[RequestSource, ...]:
             "status_code",
             duration="starlette_request_duration_seconds",
             active="starlette_requests_in_progress",
+            matchers='path!="/metrics"',
         ),
+        # Its durations by view count a request twice that ended in an exception. These have no view, so scrapes are in them.
         _by_status(
             "django_prometheus",
-            "django_http_responses_total_by_status_total",
+            "django_http_responses_total_by_status_view_method_total",
             "status",
             duration="django_http_requests_latency_including_middlewares_seconds",
+            matchers='view!="prometheus-django-metrics"',
         ),
         # Its duration is a summary without quantiles.
         _by_status("gin_prometheus", "gin_requests_total", "code"),
@@ -204,8 +212,16 @@ def _libraries() -> tuple[RequestSource, ...]:
             "promhttp", "api_requests_total", "code", duration="request_duration_seconds", active="in_flight_requests"
         ),
         # These two have a prefix that the program chooses: the default, and what the READMEs choose.
-        _by_status("echoprometheus", "echo_requests_total", "code", duration="echo_request_duration_seconds"),
-        _by_status("echoprometheus", "myapp_requests_total", "code", duration="myapp_request_duration_seconds"),
+        *(
+            _by_status(
+                "echoprometheus",
+                f"{prefix}_requests_total",
+                "code",
+                duration=f"{prefix}_request_duration_seconds",
+                matchers='url!="/metrics"',
+            )
+            for prefix in ("echo", "myapp")
+        ),
         _by_status(
             "actix_web_prom", "api_http_requests_total", "status", duration="api_http_requests_duration_seconds"
         ),
@@ -240,6 +256,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "code",
             duration="http_request_duration_seconds",
             active="http_requests_in_progress_total",
+            matchers=_NO_PAGE,
         ),
         _by_status(
             "http_request_duration_seconds",
@@ -248,6 +265,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "status_code",
             "code",
             duration="http_request_duration_seconds",
+            matchers=_NO_PAGE,
         ),
     )
 
@@ -272,6 +290,7 @@ def _proxies() -> tuple[RequestSource, ...]:
             "code",
             duration="caddy_http_request_duration_seconds",
             active="caddy_http_requests_in_flight",
+            matchers='handler!="metrics"',
         ),
         _by_status("HAProxy", "haproxy_frontend_http_responses_total", "code", job=Job.HAPROXY),
         _by_status(

@@ -9,6 +9,7 @@ from pathlib import Path
 from docker import DockerClient
 
 from tests.e2e import leftovers, present_engine
+from tests.strangers import products
 from toolchain import engine, images, pulumi_cli, store
 from toolchain.report import readable_errors
 
@@ -42,6 +43,7 @@ def main() -> None:
     pulumi_cli.ensure()
     images.local_images()
     present_engine.build()
+    products.make()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Golden signals from pages that real libraries served, after 80 requests that were well and 20 that failed.
+"""Golden signals from pages that real libraries served, after 80 requests that were well and 20 that failed. Those that count
+the requests of Prometheus have some of them too.
 
 `pages/<library>.txt` is such a page, reduced to its metrics of requests. Its first line names the version and how the page
 was made, its second line the source that counts it. A proxy's third line names the source of the service behind it, `orders`.
@@ -86,7 +87,6 @@ def test_each_library_has_golden_signals_and_its_errors_an_alert(tmp_path: Path)
     series += [one for name, page in PAGES.items() for one in page.series(f"{name} well", well=True)]
     timed = [service for name, page in PAGES.items() if "_bucket" in page.text for service in page.sources(name)]
     expressions = {
-        # A scrape may count as a request, and some libraries count it.
         f"abs({golden_signals.REQUESTS}{{service!~'.* well'}} - 100 / 60) < bool 0.05": _expected(
             dict.fromkeys(COUNTED, 1)
         ),

@@ -48,14 +48,13 @@ def test_libraries_are_asked_for_with_what_they_need_and_checked(commands: list[
     ids=["known", "changed", "unknown"],
 )
 def test_a_jar_is_the_one_whose_hash_is_in_this_repository(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, words: str
+    tmp_path: Path, name: str, content: bytes, words: str
 ) -> None:
     pinned = tmp_path / "pinned.txt"
     pinned.write_text(f"# hashes\n{hashlib.sha256(b'right').hexdigest()}  one-1.jar\n")
-    monkeypatch.setattr(maven, "PINNED", pinned)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ToolchainError, match=f"{name} is not the one .* {words}") if words else nullcontext():
-        maven.copy(["org.example:one:1"], tmp_path)
+        maven.copy(["org.example:one:1"], tmp_path, pins=pinned)
 
 
 def test_all_that_the_servers_are_made_of_is_known() -> None:

@@ -1,0 +1,1 @@
+"""Django with django-prometheus."""
