@@ -69,8 +69,7 @@ class Place:
         return float(sample["value"][1])
 
     def agree(self, told: Callable[[], tuple[float, float]], within: Callable[[float, float], bool]) -> None:
-        """Waits until what the stack says and what was measured agree: at first half a minute is not over, and what is sent
-        comes in steps."""
+        """Waits until what the stack says and what was measured agree: what is sent comes in steps, and late on a busy machine."""
         with suppress(RetryError):
             until(lambda: within(*told()), seconds=PATIENCE)
         assert within(*(pair := told())), f"the stack says {pair[0]:.4g}, measured are {pair[1]:.4g}"
@@ -147,6 +146,7 @@ def place(
         scraped = [service for service, program in SERVICES.items() if program.page]
         until(lambda: len(stack.query('up{job="application"} == 1')) == len(scraped))
         with Load(urls, FAILING) as load:
+            until(lambda: load.of(CADDY.name, 0, time.time() - WINDOW))
             yield Place(stack, load)
 
 
