@@ -21,6 +21,7 @@ LONGEST = (
     "shop",
     "upgrade",
     "alloy",
+    "strangers",
     "traces_elasticsearch",
     "commands",
     "promtail",

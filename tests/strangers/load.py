@@ -24,6 +24,9 @@ class Request:
     """In seconds since 1970."""
     status: int
     seconds: float
+    late: float
+    """Seconds for which a busy machine let the load generator wait for its turn: about as much of `seconds` is not the
+    service's."""
 
 
 @dataclass
@@ -57,7 +60,8 @@ class Load:
         begun, number = time.monotonic(), 0
         with requests.Session() as session:
             session.trust_env = False  # no proxy for this machine
-            while not self._over.wait(max(0.0, begun + number / RATE - time.monotonic())):
+            while not self._over.wait(early := max(0.0, begun + number / RATE - time.monotonic())):
+                late = max(0.0, time.monotonic() - begun - number / RATE) if early else 0.0
                 number += 1
                 path = "/fail" if service in self.failing and number % FAILING_EACH == 0 else "/"
                 sent = time.time()
@@ -65,4 +69,4 @@ class Load:
                     status = session.get(self.urls[service] + path, timeout=30).status_code
                 except requests.RequestException:
                     status = NO_ANSWER
-                self._requests[service].append(Request(sent, status, time.time() - sent))
+                self._requests[service].append(Request(sent, status, time.time() - sent, late))

@@ -115,7 +115,7 @@ PROGRAMS = (
     CLIENT_GOLANG,
     Program("gin", "gin_prometheus", _go("gin"), quantiles=False),
     Program("echo", "echoprometheus", _go("echo")),
-    Program("spring-boot", "Micrometer", _spring, page="/actuator/prometheus"),
+    Program("spring-boot", "Micrometer", _spring, page="/actuator/prometheus", active=True),
     Program(
         "java-agent",
         f"OpenTelemetry{OTLP}",
@@ -157,9 +157,5 @@ def running(
     try:
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.kill()  # by SIGTERM some would wait for seconds, to send what nobody needs any more
+        process.wait()
