@@ -7,6 +7,7 @@ that the libraries served, or from their sources, in the versions that docs/inst
 from dataclasses import dataclass, replace
 from typing import Self
 
+from config import log_requests
 from config.alerts.rule import Job
 
 _FAILED = "5.."
@@ -236,6 +237,11 @@ SOURCES = (
         (Selector(_SPANS_COUNTER, _SPANS),),
         (Selector(_SPANS_COUNTER, f'{_SPANS},status_code="STATUS_CODE_ERROR"'),),
         Selector("traces_span_metrics_duration_seconds", _SPANS),
+    ),
+    # Last, because a line tells the least: many formats have no duration, and a server may leave requests out of its log.
+    *(
+        _by_status("access log", log_requests.REQUESTS, "status", duration=log_requests.DURATION, job=shipper)
+        for shipper in (Job.ALLOY, Job.PROMTAIL)
     ),
 )
 """Best first."""

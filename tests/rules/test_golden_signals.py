@@ -45,13 +45,19 @@ class Page:
                 yield {"series": f"{name}{{{every}}}", "values": f"0+{float(value):g}x20"}
 
 
+_JOBS = {"spans": Job.SPANS, "access-log": Job.ALLOY}
+"""Page → the job that reads it, if it is not your own service's."""
+
+
 def _pages() -> Iterator[tuple[str, Page]]:
     """Service → its page. What OpenTelemetry calls by its unit also comes by OTLP."""
     for path in sorted(Path(__file__).with_name("pages").glob("*.txt")):
         text = path.read_text()
-        yield path.stem, Page(text, Job.SPANS if path.stem == "spans" else Job.APPLICATION)
+        yield path.stem, Page(text, _JOBS.get(path.stem, Job.APPLICATION))
         if "# source: OpenTelemetry" in text and "seconds_count" in text:
             yield f"{path.stem}, by OTLP", Page(text, Job.OTLP)
+        if path.stem == "access-log":
+            yield f"{path.stem} of Promtail", Page(text, Job.PROMTAIL)
 
 
 PAGES = dict(_pages())
