@@ -125,7 +125,8 @@ def _sinks(settings: Settings) -> Iterator[list[str]]:
 
 def spelled(stage: Stage) -> list[str]:
     """Lines of `stage` as a block inside `loki.process`."""
-    return _block(f"stage.{stage.kind}", *map(spelled, stage.stages), **stage.arguments)
+    room = "metric" if stage.kind in {"counter", "histogram"} else "stage"
+    return _block(f"{room}.{stage.kind}", *map(spelled, stage.stages), **stage.arguments)
 
 
 def _block(name: str, /, *inner: list[str], **arguments: Any) -> list[str]:

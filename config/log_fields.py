@@ -38,24 +38,44 @@ first one may hold no usable value. A dot stands for itself or for a nested obje
 LIKE_JSON = r"^\W{0,4}\{"
 """Also matches broken JSON (a NaN, a missing end, a byte order mark in front), and a Python dict as printed."""
 _LOGFMT = r"""^[A-Za-z_@][\w.@-]*=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)(?:\s|$)"""
-_METHOD = "GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT"
+METHOD = "GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT"
+
+
+_TOOK = """
+    request_time && to_string(request_time)
+    || DownstreamStatus && join('', [to_string(Duration), 'ns'])
+    || response_flags && join('', [to_string(duration), 'ms'])
+    || latency_human
+    || responseTime && join('', [to_string(responseTime), 'ms'])
+    || logger && starts_with(to_string(logger), 'http.log.access') && to_string(duration)
+    || remote_addr && body_bytes_sent && '-'
+"""
+"""JMESPath for the duration in an access log of Nginx, Traefik, Envoy, Echo, pino-http or Caddy: seconds, or a number with its
+unit. `-` if there is none. Nothing in all other lines: other programs may write only the requests that failed. Functions take
+time, so most lines reach none."""
+_TOOK_IN_TEXT = r'(?: (?:\d+|-)(?: "[^"]*")*(?: \d+ "[^"]*" "[^"]*")? (?:\w+=)?"?(?P<took>\d+\.\d{3}|\d+ms)\b)?'
+"""Nginx's `$request_time` after the status, or behind more quoted fields, and the duration of Traefik."""
 
 
 def parse() -> Iterator[Stage]:
-    """Extracts `<field>_in_json`, each name of logfmt, and `<field>_in_text`."""
+    """Extracts `<field>_in_json`, each name of logfmt, `<field>_in_text`, and `took` from access logs."""
     expressions = {f"{what}_in_json": _all_of(names) for what, names in _FIELDS.items()}
     # If the line is not valid JSON, the level is searched in its text.
     level = regex(
         r"""["']@?(?:log[_.]?)?(?i:level|lvl|severity|levelname|level_name)["']\s*:\s*["']?(?P<level_in_broken>\w+)"""
     )
-    yield match(f"|~ {logql(LIKE_JSON)}", stage("json", expressions={"is_json": "'yes'", **expressions}), level)
+    yield match(
+        f"|~ {logql(LIKE_JSON)}",
+        stage("json", expressions={"is_json": "'yes'", "took": " ".join(_TOOK.split()), **expressions}),
+        level,
+    )
     names = {_logfmt(name): name for names in _FIELDS.values() for name in names}
     yield match(f"|~ {logql(_LOGFMT)}", stage("logfmt", mapping=names), regex("^(?P<is_logfmt>.)"))
-    request = rf'"(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) HTTP/[\d.]+"(?:(?: from \S+ -)? (?P<status_in_text>\d{{3}})\b)?'
+    request = rf'"(?P<method_in_text>{METHOD}) (?P<path_in_text>\S+) HTTP/[\d.]+"(?:(?: from \S+ -)? (?P<status_in_text>\d{{3}})\b{_TOOK_IN_TEXT})?'
     haproxy = regex(r" -?\d+(?:/-?\d+){3}/\+?\d+ (?P<status_in_text>\d{3}) ")
-    columns = r"\| +(?P<status_in_text>\d{3}) +\|"  # as written by Gin and Fiber
-    rest = rf"(?:.*\| +(?P<method_in_text>{_METHOD}) +\|? *\"?(?P<path_in_text>[^\s\"]+))?"
-    morgan = rf"^(?P<method_in_text>{_METHOD}) (?P<path_in_text>\S+) (?P<status_in_text>\d{{3}})\b"
+    columns = r"\| +(?P<status_in_text>\d{3}) +\|(?: +(?P<took>\d[\w.µ]*) +\|)?"  # as written by Gin and Fiber
+    rest = rf"(?:.*\| +(?P<method_in_text>{METHOD}) +\|? *\"?(?P<path_in_text>[^\s\"]+))?"
+    morgan = rf"^(?P<method_in_text>{METHOD}) (?P<path_in_text>\S+) (?P<status_in_text>\d{{3}})\b"
     rails = r"\bCompleted (?P<status_in_text>\d{3}) [A-Z]"
     yield match(
         f"!~ {logql(LIKE_JSON)}",

@@ -39,7 +39,7 @@ def stages(settings: Settings) -> list[Stage]:
         *level(),
         stage("labels", values={"level": "level", "answered": "answered"}),
         *_trace(),
-        *requests(),
+        *requests(settings),
         *times(),
         *masks(settings),
         *_fuse(settings),

@@ -1,12 +1,25 @@
-"""Answered requests in log lines: those that only watch a service are not stored."""
+"""Answered requests in log lines: those that only watch a service are not stored, and the others are counted.
+
+The shipper shows the counts on its own metrics page. `config/alerts/request_sources.py` says which services they are used for.
+"""
 
 from collections.abc import Iterator
 
-from config.log_fields import LIKE_JSON, first
+from config.log_fields import LIKE_JSON, METHOD, first
 from config.log_stages import Stage, logql, match, regex, stage, template
+from config.settings import Settings
 
 HEALTH_CHECK, SCRAPE = "health_check", "scrape"
 """Values of `reason` in the shippers' metric of dropped lines."""
+
+METRICS_PREFIX = "access_log_"
+_COUNTER, _HISTOGRAM = "requests_total", "request_duration_seconds"
+REQUESTS, DURATION = METRICS_PREFIX + _COUNTER, METRICS_PREFIX + _HISTOGRAM
+"""The shipper's metrics: a counter and a histogram, with the labels `service`, `source` and `status` (1xx to 5xx)."""
+_BUCKETS = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
+"""Upper bounds in seconds."""
+_IDLE = "1h"
+"""Series without a request for so long are removed, as those of spans are."""
 
 _HOST = r"(?:https?://[^/\s]+)?"
 _HEALTH_PATH = (
@@ -48,7 +61,7 @@ def answered() -> Stage:
     )
 
 
-def requests() -> Iterator[Stage]:
+def requests(settings: Settings) -> Iterator[Stage]:
     """The stages for lines with the label `answered`. Successful health checks and the stack's own scrapes are dropped. Failed
     ones are kept, because you will look for them, and so is a line that others were joined to."""
     quiet = f'level!~"warn|error|fatal"}} != {logql(chr(10))}'
@@ -67,6 +80,7 @@ def requests() -> Iterator[Stage]:
         *_user_agent(),
         stage("drop", source="user_agent", expression=agent, drop_counter_reason=SCRAPE),
     )
+    yield _counted(settings)
 
 
 def _user_agent() -> Iterator[Stage]:
@@ -78,3 +92,39 @@ def _user_agent() -> Iterator[Stage]:
     quoted = r'HTTP/[\d.]+"[^"]*"(?P<agent_first>[^"]*)"(?:[^"]*"(?P<agent_second>[^"]*)")?'
     yield match(f"!~ {logql(LIKE_JSON)}", regex(quoted))
     yield template("user_agent", '{{ or .agent_named .agent_second .agent_first "-" }}')
+
+
+def _counted(settings: Settings) -> Stage:
+    """Counts the requests of your services. Checks and scrapes are no requests, failed ones neither: among their successful ones
+    they would be a small part of all requests, and without them they are all there is.
+
+    A path that is a whole URL, and the level debug, are those of requests that a service makes itself.
+    """
+    request = logql(rf"[1-5]\d\d (?:{METHOD}) /.*")
+    watching = logql(rf"\d{{3}} (?:GET|HEAD) (?:{_HEALTH_PATH}|{_SCRAPE_PATH})")
+    own = logql("|".join(f"{settings.prefix}-{service}" for service in settings.services))
+    return match(
+        f'{{answered=~{request},answered!~{watching},level!="debug",source=~"docker|file",container!~{own}}}',
+        template(
+            "status",
+            "{{ if or .took (and .method_in_text .path_in_text .status_in_text) }}{{ substr 0 1 .answered }}xx{{ end }}",
+        ),
+        # All labels of a line become labels of its metrics. Promtail needs `source`: a metric of each of its scrape
+        # configurations must differ from the others'.
+        stage("label_keep", values=["service", "source"]),
+        stage("labels", values={"status": "status"}),
+        stage(
+            "metrics",
+            stages=(
+                _metric("counter", _COUNTER, "Requests in access logs.", "status", action="inc"),
+                _metric("histogram", _HISTOGRAM, "Response times in access logs.", "took", buckets=_BUCKETS),
+            ),
+        ),
+        # Later stages look at no other label, and find what the labels were among the extracted values.
+        stage("labels", values={"level": "level"}),
+    )
+
+
+def _metric(kind: str, name: str, description: str, source: str, **config: object) -> Stage:
+    shared = {"prefix": METRICS_PREFIX, "description": description, "source": source, "max_idle_duration": _IDLE}
+    return Stage(kind, {"name": name, **shared, **config})

@@ -94,8 +94,18 @@ def spelled(stage: Stage) -> dict[str, Any]:
     arguments: Mapping[str, Any] = stage.arguments
     if stage.kind == "match":
         return {"match": {**arguments, "stages": [spelled(inner) for inner in stage.stages]}}
+    if stage.kind == "metrics":
+        return {"metrics": dict(map(_metric, stage.stages))}
     if stage.kind == "label_keep":
         return {"labelallow": arguments["values"]}
     if stage.kind in {"labels", "structured_metadata"}:
         return {stage.kind: dict(arguments["values"])}
     return {stage.kind: dict(arguments)}
+
+
+def _metric(stage: Stage) -> tuple[str, dict[str, Any]]:
+    """Name of a counter or histogram, and what it is."""
+    shared = {"description", "prefix", "source", "max_idle_duration"}
+    config = {key: value for key, value in stage.arguments.items() if key not in {"name", *shared}}
+    described = {key: stage.arguments[key] for key in stage.arguments if key in shared}
+    return stage.arguments["name"], {"type": stage.kind, **described, "config": config}

@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from config import cadvisor, loki, node_exporter, otlp_senders, service_names, socket_proxy
+from config import cadvisor, loki, node_exporter, otlp_senders, service_names, shipper, socket_proxy
 from config.alerts.rule import Job, Watched
 from config.container import discovered_label
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS
@@ -113,6 +113,8 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
             job["metric_relabel_configs"] = node_exporter.metric_relabel_configs()
         if service == "loki":
             job["metric_relabel_configs"] = loki.metric_relabel_configs()
+        if service in ("alloy", "promtail"):
+            job["metric_relabel_configs"] = shipper.metric_relabel_configs()
         if service == "elasticsearch_exporter":
             # One index per day: each would stay a label value for ever.
             of_jaeger = {"source_labels": ["index"], "regex": r"jaeger-.+-\d{4}-\d\d-\d\d", "action": "drop"}

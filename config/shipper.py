@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from config import service_names
+from config import log_requests, service_names
 from config.container import STACK_LABEL, Mount, discovered_label
 from config.ports import METRICS
 from config.settings import Settings
@@ -82,3 +82,16 @@ def mounts(settings: Settings) -> tuple[Mount, ...]:
     seen = sorted({str(log) if log in PurePosixPath(folder).parents else folder for folder in folders})
     machine = (Mount("/etc/machine-id", "/etc/machine-id"),) if settings.logs.system == "journal" else ()
     return (*(Mount(folder, folder) for folder in seen), *machine)
+
+
+def metric_relabel_configs() -> list[dict[str, Any]]:
+    """Rules that give the requests in access logs to the services that wrote them, instead of to the shipper."""
+    requests = f"{log_requests.METRICS_PREFIX}.+"
+    return [
+        {
+            "source_labels": ["__name__", "exported_service"],
+            "regex": f"{requests};(.+)",
+            "target_label": "service",
+        },
+        {"source_labels": ["__name__"], "regex": requests, "target_label": "exported_service", "replacement": ""},
+    ]

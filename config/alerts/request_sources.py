@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Self
 
+from config import log_requests
 from config.alerts.rule import Job
 from config.settings.golden_signals import CountedService
 
@@ -534,6 +535,11 @@ SOURCES = (
         Selector("traces_span_metrics_duration_seconds", _SPANS),
     ),
     *_upstreams(),
+    # After all else that counts requests: many formats have no duration, and a server may leave requests out of its log.
+    *(
+        _by_status("access log", log_requests.REQUESTS, "status", duration=log_requests.DURATION, job=shipper)
+        for shipper in (Job.ALLOY, Job.PROMTAIL)
+    ),
     *JOBS,
 )
 """Best first: the requests that a service counts itself, then its spans, then what a proxy in front of it counts. A proxy does

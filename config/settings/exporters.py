@@ -41,7 +41,7 @@ class RedisExporter(Model):
 
 
 class NginxExporter(Model):
-    """It counts only connections and requests. Status codes and latency come from the applications' own metrics."""
+    """It counts only connections and requests. Status codes and latency come from Nginx's access log."""
 
     status_url: TargetPage
     """Page of the stub_status module, e.g. `http://nginx:8080/stub_status`."""

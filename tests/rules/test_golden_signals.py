@@ -25,7 +25,7 @@ FAILED = re.compile(
 )
 
 
-JOBS = {"spans": Job.SPANS, "haproxy": Job.HAPROXY}
+JOBS = {"spans": Job.SPANS, "haproxy": Job.HAPROXY, "access-log": Job.ALLOY}
 """Pages that no application serves."""
 
 
@@ -59,6 +59,8 @@ def _pages() -> Iterator[tuple[str, Page]]:
         page = Page(text, Job.OTLP)
         if "seconds_count" in text and {*page.sources("").values()} <= {source.name for source in SOURCES}:
             yield f"{path.stem}, by OTLP", page
+        if path.stem == "access-log":
+            yield f"{path.stem} of Promtail", Page(text, Job.PROMTAIL)
 
 
 PAGES = dict(_pages())

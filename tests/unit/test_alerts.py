@@ -129,7 +129,7 @@ def test_a_job_that_is_not_deployed_has_no_rules(job: Job, group: str) -> None:
 
 
 def test_without_what_counts_requests_there_are_no_golden_signals() -> None:
-    watched = EVERYTHING - {Job.APPLICATION, Job.OTLP, Job.SPANS, Job.HAPROXY}
+    watched = EVERYTHING - {Job.APPLICATION, Job.OTLP, Job.SPANS, Job.HAPROXY, Job.ALLOY, Job.PROMTAIL}
     assert "rules/applications.yml" not in render(SETTINGS, watched)
 
 

@@ -107,6 +107,10 @@ def test_it_is_its_own_user_and_nothing_reports_home() -> None:
             Stage("match", {"selector": '{a="b"}'}, (Stage("regex", {"expression": "x"}),)),
             'stage.match {\n  selector = "{a=\\"b\\"}"\n  stage.regex {\n    expression = "x"\n  }\n}',
         ),
+        (
+            Stage("metrics", {}, (Stage("counter", {"name": "a", "action": "inc"}),)),
+            'stage.metrics {\n  metric.counter {\n    name = "a"\n    action = "inc"\n  }\n}',
+        ),
     ],
 )
 def test_a_stage_is_spelled(stage: Stage, text: str) -> None:

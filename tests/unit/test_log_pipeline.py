@@ -33,6 +33,8 @@ def test_labels_are_made_of_what_has_few_values_only() -> None:
     assert [stage.arguments["values"] for stage in found("labels")] == [
         {"service": "service"},
         {"level": "level", "answered": "answered"},  # the latter only until the end of the pipeline
+        {"status": "status"},
+        {"level": "level"},
         {"masks": "masks"},
     ]
 
@@ -74,6 +76,28 @@ def _limits(stage: Stage) -> bool:
 def test_only_health_checks_and_scrapes_are_dropped_and_counted_by_their_reason() -> None:
     reasons = [stage.arguments.get("drop_counter_reason") for stage in every(stages(settings_of()))]
     assert [reason for reason in reasons if reason] == ["health_check", "scrape"]
+
+
+def test_requests_are_counted_by_labels_of_few_values_and_before_the_fuse_drops_lines() -> None:
+    top = stages(settings_of())
+    [(place, counted)] = [(i, one) for i, one in enumerate(top) if any(inner.kind == "metrics" for inner in one.stages)]
+    kinds = [inner.kind for inner in counted.stages]
+    assert kinds[-4:] == ["label_keep", "labels", "metrics", "labels"]
+    assert counted.stages[-4].arguments == {"values": ["service", "source"]}
+    assert place < next(i for i, one in enumerate(top) if _limits(one))
+
+
+def test_series_of_requests_do_not_stay_for_ever() -> None:
+    [metrics] = found("metrics")
+    assert [(one.kind, one.arguments["max_idle_duration"]) for one in metrics.stages] == [
+        ("counter", "1h"),
+        ("histogram", "1h"),
+    ]
+
+
+def test_the_stacks_own_services_are_not_counted() -> None:
+    [counted] = [one for one in stages(settings_of()) if any(inner.kind == "metrics" for inner in one.stages)]
+    assert f"{settings_of().prefix}-loki|" in counted.arguments["selector"]
 
 
 def test_what_the_user_wants_masked_is_masked_too() -> None:

@@ -94,6 +94,10 @@ def test_damaged_positions_do_not_keep_it_from_starting() -> None:
             Stage("match", {"selector": '{a="b"}'}, (Stage("regex", {"expression": "x"}),)),
             {"match": {"selector": '{a="b"}', "stages": [{"regex": {"expression": "x"}}]}},
         ),
+        (
+            Stage("metrics", {}, (Stage("counter", {"name": "a", "source": "b", "action": "inc"}),)),
+            {"metrics": {"a": {"type": "counter", "source": "b", "config": {"action": "inc"}}}},
+        ),
     ],
 )
 def test_a_stage_is_spelled(stage: Stage, item: dict[str, Any]) -> None:

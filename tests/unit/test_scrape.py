@@ -423,6 +423,26 @@ def test_every_job_of_the_rules_can_be_scraped() -> None:
     assert scrape.watched(settings_of(EVERYTHING, secrets=["grafana_password"])) | shippers == set(Job)
 
 
+# What the shipper's series become.
+
+
+@pytest.mark.parametrize("shipper", ["alloy", "promtail"])
+def test_requests_in_access_logs_are_of_the_service_that_wrote_them(shipper: str) -> None:
+    rules = jobs({"logs": {"shipper": shipper}})[shipper]["metric_relabel_configs"]
+    labels = {"job": shipper, "service": shipper, "instance": f"{shipper}:1", "exported_service": "web"}
+    for name in ("access_log_requests_total", "access_log_request_duration_seconds_bucket"):
+        counted = relabelled({"__name__": name, **labels, "status": "2xx"}, rules)
+        assert counted == {
+            "__name__": name,
+            "job": shipper,
+            "service": "web",
+            "instance": f"{shipper}:1",
+            "status": "2xx",
+        }
+    for name in ("loki_process_dropped_lines_total", "other_access_log_requests_total"):
+        assert relabelled({"__name__": name, **labels}, rules) == {"__name__": name, **labels}
+
+
 # What cAdvisor's series become.
 
 
