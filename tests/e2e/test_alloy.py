@@ -1,7 +1,79 @@
-"""Logs as Alloy ships them."""
+"""Logs as Alloy ships them. What the lines become is tested here for Alloy, and for Promtail in tests/rules; what Loki does
+with them is the same for both."""
 
-from tests.e2e.shipping import Shipping
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.e2e.shipping import Line, Logs, Shipping, until
+from tests.log_lines import CASES, Case, metadata, moment, spelled
 
 
 class TestAlloy(Shipping):
     shipper = "alloy"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def table(cls, logs: Logs) -> tuple[datetime, list[Line]]:
+        """The moment that is told in the lines of the table, and what Loki has of them."""
+        told = moment()
+        texts = {
+            stream: "".join(spelled(case.written, told) + "\n" for case in CASES if case.stream == stream)
+            for stream in ("stdout", "stderr")
+        }
+        logs.write("table", texts["stdout"], texts["stderr"])
+        wanted = sum(not case.dropped for case in CASES)
+        until(lambda: len(logs.lines("table")) >= wanted)
+        return told, logs.lines("table")
+
+    @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+    def test_a_line_is_found_once_as(self, logs: Logs, case: Case, table: tuple[datetime, list[Line]]) -> None:
+        told, lines = table
+        text = spelled(case.written if case.found is None else case.found, told)
+        found = [line for line in lines if line.text == text]
+        if case.dropped:
+            assert not found
+            return
+        [line] = found
+        assert line.labels == {"service": logs.named("table"), "level": case.level, "source": "docker"}
+        assert line.metadata == {"container": f"{logs.shop.name}-table", "stream": case.stream, **metadata(case, told)}
+        assert (abs(line.at - told) < timedelta(milliseconds=1)) == case.stamped
+
+    def test_nothing_else_is_found_and_what_was_dropped_is_counted(
+        self, logs: Logs, table: tuple[datetime, list[Line]]
+    ) -> None:
+        assert len(table[1]) == sum(not case.dropped for case in CASES)
+        assert logs.counted("table") == len(table[1])
+        dropped = sum(logs.dropped("reason", reason) for reason in ("health_check", "scrape"))
+        assert dropped >= sum(case.dropped for case in CASES)
+
+    def test_ten_thousand_users_and_traces_make_one_stream(self, logs: Logs) -> None:
+        written = [
+            json.dumps(
+                {"level": "info", "user_id": f"u{number}", "labels": {"u": number}, "trace_id": f"{number:032x}"}
+            )
+            for number in range(1, 10_001)
+        ]
+        logs.write("users", "".join(f"{line}\n" for line in written))
+        until(lambda: logs.counted("users") >= len(written))
+        assert logs.counted("users") == len(written)
+        assert logs.streams("users") == [{"service": logs.named("users"), "level": "info", "source": "docker"}]
+
+    def test_a_service_that_loki_has_no_room_for_stops_nobody_elses_lines(self, logs: Logs) -> None:
+        steady = logs.count("steady", every="0.05")
+        until(lambda: logs.counted("steady", "info") and logs.counted("steady", "error"))
+        own = logs.stack.config["logs"]
+        logs.stack.config["logs"] = {**own, "limits": {"streams": 10}}  # there are more by now
+        logs.stack.up()
+        late = logs.count("late", every="0.1")
+        try:
+            until(lambda: logs.dropped("reason", "rate_limited", what="entries") > 20)
+            until(lambda: logs.stack.rules()["LogShipperDropsLines/warning"]["state"] == "firing")
+            assert not logs.counted("late")
+            logs.all_there_once("steady", logs.stop_counting(steady))
+        finally:
+            logs.stack.config["logs"] = own
+            logs.stack.up()
+        until(lambda: logs.counted("late"))
+        logs.stop_counting(late)
