@@ -1,5 +1,6 @@
 """What a killed test session leaves on the engine, and how another one knows that it is nobody's any more."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from docker import DockerClient
+from docker.errors import APIError
 
 PREFIX = "ns-e2e-"
 """What the names of all test stacks begin with."""
@@ -34,18 +36,21 @@ def remove(client: DockerClient) -> None:
     """Removes containers, networks and volumes of test sessions that have ended.
 
     Whether one has is known of those that this kernel could tell of: begun after its start, in this network namespace. Of
-    others it is believed an hour after they began.
+    others it is believed an hour after they began. What cannot be removed yet, or is being removed, is left to the next one.
     """
     for container in client.containers.list(all=True, ignore_removed=True):
         if is_left(str(container.name), container.attrs["Created"]):
-            container.remove(force=True, v=True)
+            with contextlib.suppress(APIError):
+                container.remove(force=True, v=True)
     for network in client.networks.list():
         if is_left(str(network.name), network.attrs["Created"]):
-            network.remove()
+            with contextlib.suppress(APIError):
+                network.remove()
     for volume in client.volumes.list():
         if is_left(str(volume.name), volume.attrs["CreatedAt"]):
             unmount(Path(volume.attrs["Mountpoint"]))
-            volume.remove()
+            with contextlib.suppress(APIError):
+                volume.remove()
 
 
 def unmount(folder: Path) -> None:
