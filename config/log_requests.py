@@ -33,7 +33,7 @@ _HEALTH_PATH = (
 _SCRAPE_PATH = (
     rf"{_HOST}/(?:(?:actuator|q|management|internal|-)/){{0,2}}(?:metrics|prometheus|stub_status)/?(?:\?\S*)?"
 )
-"""Matches the whole path. Prometheus' user agent alone is not enough: whoever sends it would be left out of the log."""
+"""Matches the whole path. Prometheus' user agent alone is not enough: any client can send it, and would then be missing in the log."""
 
 
 def answered() -> Stage:

@@ -75,8 +75,7 @@ def board(
     )
     for row in rows:
         if row.title:
-            heading = dashboard.Row(row.title)
-            builder = builder.with_row(heading)
+            builder = builder.with_row(dashboard.Row(row.title))
         for panel in row.panels:
             builder = builder.with_panel(panel)
     result = builder.build()

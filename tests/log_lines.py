@@ -232,7 +232,7 @@ def _health_checks() -> Iterator[Case]:
 
 
 def _scrapes() -> Iterator[Case]:
-    """Of Prometheus, in the default formats of servers and frameworks."""
+    """Requests of Prometheus, in the default formats of servers and frameworks."""
     prometheus, time = "Prometheus/3.15.0", "24/Nov/2026:14:00:00 +0000"
     with_agent = {
         "nginx, gunicorn": f'172.20.0.2 - - [{time}] "GET {{}} HTTP/1.1" {{}} 512 "-" "{{}}"',

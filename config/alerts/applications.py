@@ -5,7 +5,7 @@ Containers of one service share the label `service` and count as one.
 
 from config.alerts import golden_signals, response_times
 from config.alerts.golden_signals import by_service
-from config.alerts.request_sources import JOBS
+from config.alerts.job_sources import JOBS
 from config.alerts.rule import Alert, Job, Rule, ratio
 from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds

@@ -7,7 +7,8 @@ Each series has the labels `service` and `source`. Dashboards and alerts read th
 from collections.abc import Callable, Iterable
 
 from config.alerts import request_sources
-from config.alerts.request_sources import RequestSource, Selector, apart_from
+from config.alerts.request_source import RequestSource, Selector
+from config.alerts.request_sources import apart_from
 from config.alerts.rule import Job, RecordingRule
 from config.alerts.scope import Scope
 

@@ -4,7 +4,7 @@ A group of their own, evaluated less often: rates over all buckets are nearly th
 """
 
 from config.alerts.golden_signals import of_counted, sources_of, summed
-from config.alerts.request_sources import RequestSource
+from config.alerts.request_source import RequestSource
 from config.alerts.rule import RecordingRule
 from config.alerts.scope import Scope
 from config.settings.metrics import LONGEST_INTERVAL

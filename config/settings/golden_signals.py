@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -78,20 +79,21 @@ def _faults_of_pattern(pattern: str) -> Iterator[str]:
         yield "has a regular expression that RE2 does not know: write it without (?…), without + behind * + ? }, and repeat less"
 
 
-def _counter(text: str) -> str:
+def _selector_without(ends: str, why: str, text: str) -> str:
+    """`_selector` of a metric whose name has none of these ends. `why` one is refused."""
     selector = _selector(text)
-    if part := re.match(r"\w+(_bucket|_sum)\b", selector):
-        msg = f"ends in {part[1]}, which does not count requests: name the counter, of a histogram the one that ends in _count"
+    if end := re.match(rf"\w+({ends})\b", selector):
+        msg = f"ends in {end[1]}, which {why}"
         raise ValueError(msg)
     return selector
 
 
-def _histogram(text: str) -> str:
-    selector = _selector(text)
-    if part := re.match(r"\w+(_bucket|_count|_sum)\b", selector):
-        msg = f"ends in {part[1]}, which is a part of a histogram: leave that out"
-        raise ValueError(msg)
-    return selector
+_counter = partial(
+    _selector_without,
+    "_bucket|_sum",
+    "does not count requests: name the counter, of a histogram the one that ends in _count",
+)
+_histogram = partial(_selector_without, "_bucket|_count|_sum", "is a part of a histogram: leave that out")
 
 
 CounterSelector = Annotated[str, AfterValidator(_counter)]

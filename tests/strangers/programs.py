@@ -27,7 +27,7 @@ class Program:
     source: str
     """What counts its requests, as the label `source` says."""
     command: Callable[[str, int], Sequence[object]]
-    """Of the address and the port to listen on."""
+    """Address and port to listen on → the words of its command line."""
     environment: Mapping[str, str] = field(default_factory=dict)
     page: str = "/metrics"
     """Path of its metrics. Empty if it sends them."""
