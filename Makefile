@@ -66,7 +66,7 @@ rules: env ## every alert rule and the pipeline of logs, by the tools of their s
 	@$(pytest) --numprocesses 2 --dist loadfile tests/rules
 
 e2e: env ## real deployments by the real Pulumi on the real engine, several at a time
-	@$(python) -m tests.e2e.machine
+	@$(python) -m tests.support.machine
 	@$(pytest) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e || $(MAKE) --no-print-directory e2e-again
 
 # What fails beside others and not alone is unsteady; it is named, and is to be mended.
@@ -78,10 +78,10 @@ dashboards: env ## write dashboards/json anew from dashboards/*.py
 	@$(python) -m dashboards
 
 bench: env ## what the stack costs under load, measured on this machine; one part: ONLY=traces
-	@$(python) -m tests.bench $(ONLY)
+	@$(python) -m bench $(ONLY)
 
 drills: env ## faults and bad inputs on purpose, each a row of docs/drills.md; some of them: ONLY=kill-loki,disk-
-	@$(python) -m tests.drills $(ONLY)
+	@$(python) -m drills $(ONLY)
 
 shop: env ## the example application beside the stack, built here (LISTEN=127.0.0.1:8080)
 	@$(python) -m operate shop

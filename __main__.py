@@ -13,7 +13,8 @@ from components.engine import must_serve
 from components.networks import networks
 from components.other_engine import must_be_clear
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
-from config import dashboard_files, services
+from config.services import descriptions
+from config.services.correlation import dashboard_files
 from config.settings import loading
 from config.settings import own_rules as rule_files
 from config.settings.units import mib
@@ -58,10 +59,12 @@ secrets = {key: config.require_secret(key) for key in sorted(settings.secrets)}
 
 shared: dict[str, Any] = {"networks": networks(settings, engine), "secrets": secrets, "opts": on_engine}
 stacks = (
-    MetricsStack("metrics", services.of_stack("metrics", settings, own_rules=own_rules), settings, **shared),
-    LogStack("logs", services.of_stack("logs", settings), settings, **shared),
-    TraceStack("traces", services.of_stack("traces", settings), settings, **shared),
-    Correlation("correlation", services.of_stack("correlation", settings, dashboards=dashboards), settings, **shared),
+    MetricsStack("metrics", descriptions.of_stack("metrics", settings, own_rules=own_rules), settings, **shared),
+    LogStack("logs", descriptions.of_stack("logs", settings), settings, **shared),
+    TraceStack("traces", descriptions.of_stack("traces", settings), settings, **shared),
+    Correlation(
+        "correlation", descriptions.of_stack("correlation", settings, dashboards=dashboards), settings, **shared
+    ),
 )
 annotation(stacks, settings)
 

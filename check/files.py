@@ -11,8 +11,8 @@ from docker.models.containers import Container
 
 from check.containers import container
 from check.finding import Finding
-from config import services
 from config.container import DIRECTORY
+from config.services import descriptions
 from config.settings import Settings
 
 
@@ -21,7 +21,7 @@ def findings(
 ) -> Iterator[Finding]:
     """Yields one for each service that has files. Files with secrets are not compared."""
     for service in settings.services:
-        config = services.describe(service, settings, own_rules=own_rules, dashboards=dashboards).config
+        config = descriptions.describe(service, settings, own_rules=own_rules, dashboards=dashboards).config
         if config is None:
             continue
         try:

@@ -10,8 +10,8 @@ from docker.errors import NotFound
 from check.containers import container
 from check.finding import Finding
 from components.engine import execute
-from config import dashboard_files, grafana
 from config.container import DIRECTORY
+from config.services.correlation import dashboard_files, grafana
 from config.settings import Settings
 
 PROBES = {

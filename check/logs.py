@@ -8,7 +8,7 @@ from docker import DockerClient
 
 from check.finding import Finding
 from check.pages import ask, metric, page
-from config import loki
+from config.services.logs import loki
 from config.settings import Settings
 from config.settings.units import seconds
 

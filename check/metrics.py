@@ -7,7 +7,7 @@ from docker import DockerClient
 
 from check.finding import Finding
 from check.pages import ask
-from config import scrape
+from config.services.metrics import scrape
 from config.settings import Settings
 from config.settings.units import seconds
 

@@ -8,7 +8,7 @@ from docker import DockerClient
 
 from check.finding import Finding
 from check.pages import ask, inside, page
-from config import jaeger, otel_collector
+from config.services.traces import jaeger, otel_collector
 from config.settings import Settings
 from config.settings.traces import RETENTION_SUCCESS
 from config.settings.units import seconds

@@ -10,7 +10,7 @@ LABELS = ("com.docker.swarm.service.name", "com.docker.compose.service", "observ
 NAME = r"(.+?)(?:[-_.](?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d+|v\d+(?:\.\d+)+|[0-9a-f]{7,}|[0-9a-z]{25}|uncommitted|blue|green))*"
 """Finds the service of a container without such a label: its name without the parts that differ between containers.
 These are a number, a version, a commit (7 digits or more), the id of a Swarm task or a Nomad allocation (a UUID),
-Kamal's `uncommitted`, and the two colours of blue-green deployments. `config/socket_proxy.lua` does the same."""
+Kamal's `uncommitted`, and the two colours of blue-green deployments. `config/services/metrics/socket_proxy.lua` does the same."""
 
 
 LENGTH = 128
@@ -24,8 +24,8 @@ CHARACTERS = (
 
 No end of a range has another spelling (U+F900 is U+8C48): texts are normalized (NFC) on their way to the engine, and
 the digest that the deployment waits for would no longer match. Of the other scripts, spaces are left out, and so are
-characters that are invisible, change the direction, or have no meaning of their own. `config/socket_proxy.lua` uses the
-same characters, and `config/otlp_names.py` builds the names of OTLP from them.
+characters that are invisible, change the direction, or have no meaning of their own. `config/services/metrics/socket_proxy.lua` uses the
+same characters, and `config/services/traces/otlp_names.py` builds the names of OTLP from them.
 """
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
-from config.dashboard_files import OURS, THRESHOLDS
+from config.services.correlation.dashboard_files import OURS, THRESHOLDS
 from dashboards import databases_board, golden_signals_board, host_board, logs_board, overview_board, stack_board
 from dashboards.panels import ThresholdStep
 

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from config.dashboard_thresholds import AlertThreshold
+from config.services.correlation.dashboard_thresholds import AlertThreshold
 from dashboards import colours, panel_links, panels
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel

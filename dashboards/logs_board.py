@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.alerts import golden_signals
-from config.dashboard_thresholds import AlertThreshold
+from config.services.correlation.dashboard_thresholds import AlertThreshold
 from dashboards import colours, panel_links, panels, signal_series
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel, Column

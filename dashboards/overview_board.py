@@ -5,7 +5,7 @@ from string import ascii_uppercase
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.alerts import golden_signals, response_times
-from config.dashboard_thresholds import AlertThreshold
+from config.services.correlation.dashboard_thresholds import AlertThreshold
 from dashboards import colours, panel_links, panels, service_map, shared_panels, signal_series
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel, Column

@@ -14,7 +14,7 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common as models
 from grafana_foundation_sdk.models import dashboard as model
 
-from config.dashboard_thresholds import AlertThreshold
+from config.services.correlation.dashboard_thresholds import AlertThreshold
 from dashboards.colours import BAD, BLUE, FIRST_LETTERS, GOOD, GREY, WARNING
 from dashboards.panel_links import Link, dashboard_links
 from dashboards.queries import PAST, LogQL, PromQL, Query, Traces, source, targets

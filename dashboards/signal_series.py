@@ -2,7 +2,7 @@
 
 from config.alerts.golden_signals import ERRORS, KNOWN, REQUESTS, by_service
 from config.alerts.response_times import BUCKETS
-from config.dashboard_thresholds import AlertThreshold
+from config.services.correlation.dashboard_thresholds import AlertThreshold
 
 ERROR_LIMIT = AlertThreshold(("error_ratio",))
 LATENCY_LIMIT = AlertThreshold(("latency_p95",))

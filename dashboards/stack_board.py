@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.alerts.rule import DISK_BUDGET_USED
-from config.dashboard_thresholds import AlertThreshold
+from config.services.correlation.dashboard_thresholds import AlertThreshold
 from dashboards import colours, panel_links, panels
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel, Column

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from docker import DockerClient
 
 from check import pages
-from config import services
+from config.services import descriptions
 from config.settings import Settings
 from operate import volume_helper
 from toolchain.report import ToolchainError, note
@@ -45,7 +45,7 @@ def set_aside(settings: Settings, client: DockerClient) -> None:
         return
     if newest < now + AHEAD_SECONDS:
         return
-    grace = {one.service: one.grace_seconds for one in services.keepers(settings)}
+    grace = {one.service: one.grace_seconds for one in descriptions.keepers(settings)}
     prometheus = client.containers.get(f"{settings.prefix}-prometheus")
     folder = f"ahead-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     script = f"mkdir {folder} && for part in {' '.join(IN_NO_BLOCK)}; do"

@@ -11,8 +11,8 @@ from docker.errors import DockerException, NotFound
 from rich.console import Console
 
 import check
-from config import dashboard_files
-from config.services import data_volumes
+from config.services.correlation import dashboard_files
+from config.services.descriptions import data_volumes
 from config.settings import loading
 from config.settings import own_rules as rule_files
 from config.settings.secret_keys import GRAFANA_PASSWORD

@@ -14,8 +14,8 @@ from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from config import services
 from config.container import Container as Description
+from config.services import descriptions
 from config.settings import Settings
 from operate import volume_helper
 from toolchain.report import ToolchainError, note
@@ -32,7 +32,7 @@ def set_aside(settings: Settings, client: DockerClient) -> None:
     Raises:
         ToolchainError: the data cannot be moved.
     """
-    for service in services.keepers(settings):
+    for service in descriptions.keepers(settings):
         for _ in range(TRIES):
             parts = sorted(_named(service, last_words(client, f"{settings.prefix}-{service.service}")))
             if not parts:

@@ -9,9 +9,9 @@ from docker import DockerClient
 from docker.errors import APIError, NotFound
 from docker.types import Mount
 
-from config import services
-from config.cadvisor import KMSG
 from config.container import STACK_LABEL
+from config.services import descriptions
+from config.services.metrics.cadvisor import KMSG
 from config.settings import Settings
 from operate import interrupts
 from toolchain.report import ToolchainError
@@ -31,7 +31,7 @@ def lacks_kmsg(client: DockerClient, settings: Settings) -> bool:
     with contextlib.suppress(NotFound):
         if client.containers.get(f"{settings.prefix}-cadvisor").status == "running":
             return False
-    mounts = (mount for service in settings.services for mount in services.describe(service, settings).mounts)
+    mounts = (mount for service in settings.services for mount in descriptions.describe(service, settings).mounts)
     seen = [
         Mount(f"/seen/{number}", folder, type="bind", read_only=True, propagation="rslave")
         for number, folder in enumerate(sorted({mount.host for mount in mounts}))

@@ -6,8 +6,8 @@ import secrets
 from docker import DockerClient
 
 from components import preflight
-from config.cadvisor import KMSG
 from config.images import resolve
+from config.services.metrics.cadvisor import KMSG
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from operate import clock_ahead, damaged_data, engine_networks, host_view, recovery
 from operate.backend import environment

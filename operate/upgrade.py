@@ -22,9 +22,10 @@ from docker import DockerClient
 from docker.errors import NotFound
 
 from check.files import text_of
-from config import loki, services
 from config.container import DIRECTORY
 from config.images import version
+from config.services import descriptions
+from config.services.logs import loki
 from config.settings import Settings
 from operate import backup, commands, recovery, version_steps
 from operate.backup import keys, manifest
@@ -111,7 +112,7 @@ def judge(name: str) -> Changes:
             f"{name} is not upgraded, and nothing has been touched:\n" + "\n".join(f"    {text}" for text in found),
             fix="docs/operations.md says which steps are safe; to go back to a version of before, with its data: make restore",
         )
-    keepers = {container.service for container in services.keepers(settings)}
+    keepers = {container.service for container in descriptions.keepers(settings)}
     for service in sorted(changes.keys() & keepers):
         if None in map(version, changes[service]):
             note(f"{service}: the versions of {' and '.join(changes[service])} cannot be told: not judged")
@@ -155,7 +156,7 @@ def periods(client: DockerClient, settings: Settings, state: Deployment) -> list
 
 def problems(settings: Settings, changes: Changes, before: Collection[Mapping[str, Any]], today: date) -> list[str]:
     """What is not safe: one line for each problem. `before` are Loki's periods."""
-    keepers = {container.service for container in services.keepers(settings)}
+    keepers = {container.service for container in descriptions.keepers(settings)}
     found = [version_steps.jump(service, *images) for service, images in sorted(changes.items()) if service in keepers]
     days = version_steps.changed_periods(before, manifest.log_schema(settings), today) if before else []
     if days:
@@ -178,7 +179,7 @@ def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
     for image, (old, _) in changes.items():
         host.ask("config", "set", "--path", f"images.{image}", old, "--stack", name)
     host = Stack(name)
-    keepers = {container.service for container in services.keepers(host.settings)} & changes.keys()
+    keepers = {container.service for container in descriptions.keepers(host.settings)} & changes.keys()
     aside: dict[str, str] = {}
 
     def put_back(wanted: Collection[str]) -> None:

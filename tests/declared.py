@@ -19,8 +19,8 @@ from unittest.mock import patch
 import yaml
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped] # no stubs here
 
-from tests import mocked_program
-from tests.unit.conftest import EVERYTHING, INSTEAD, PROJECT, pulumi_config
+from tests.support import mocked_program
+from tests.support.program import EVERYTHING, INSTEAD, PROJECT, pulumi_config
 from tests.unit.engines import answers
 
 ROOT = Path(__file__).parents[1]

@@ -88,7 +88,7 @@ _SOURCES = (
     _Source("loki", loki.rules, _STACK, Job.LOKI),
     _Source("traces", traces.rules, _STACK),
 )
-"""Every group of Prometheus' alerts. Those of Loki are in `config/loki_rules.py`."""
+"""Every group of Prometheus' alerts. Those of Loki are in `config/services/logs/loki_rules.py`."""
 
 
 def groups(settings: Settings, watched: Watched) -> tuple[Group, ...]:

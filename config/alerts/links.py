@@ -1,7 +1,7 @@
 """The links of an alert: its runbook, and the dashboard, logs and traces of its service.
 
 They follow from the topic of the alert's group and from its label `service`. They show the last hour. In a message,
-Alertmanager replaces that by the time of the alert (`config/alertmanager.py`).
+Alertmanager replaces that by the time of the alert (`config/services/metrics/alertmanager.py`).
 """
 
 from config import links

@@ -1,4 +1,4 @@
-"""Loki's metrics of itself and of the lines it receives (3.7). Alerts on the content of logs are in `config/loki_rules.py`."""
+"""Loki's metrics of itself and of the lines it receives (3.7). Alerts on the content of logs are in `config/services/logs/loki_rules.py`."""
 
 from config.alerts.rule import DISK_BUDGET_USED, Alert, RecordingRule, Rule, ratio
 from config.alerts.scope import Scope

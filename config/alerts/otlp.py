@@ -1,4 +1,4 @@
-"""Metrics that applications send by OTLP, beyond the limits of one sender (`config/otlp_senders.py`)."""
+"""Metrics that applications send by OTLP, beyond the limits of one sender (`config/services/traces/otlp_senders.py`)."""
 
 from config.alerts.rule import Alert, Rule
 from config.alerts.scope import Scope

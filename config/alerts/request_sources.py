@@ -7,10 +7,10 @@ that the libraries served, or from their sources, in the versions that docs/inst
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
-from config import log_requests
 from config.alerts.job_sources import JOBS
 from config.alerts.request_source import FAILED, RequestSource, Selector, Upstream, by_status
 from config.alerts.rule import Job
+from config.services.logs import log_requests
 from config.settings.golden_signals import CountedService
 
 _GRPC_FAILED = "Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|DataLoss"

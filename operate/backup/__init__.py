@@ -14,8 +14,8 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container as RunningContainer
 from requests import RequestException
 
-from config import services
 from config.container import STACK_LABEL, Container
+from config.services import descriptions
 from config.settings.networks import own_networks
 from config.sizes import MIB
 from operate import commands, engine_networks, volume_helper
@@ -57,7 +57,7 @@ def take(name: str, to: str, recipient: str) -> str:
     with ended_by_sigterm(), place.made():
         kept = {
             container.service: _keep(client, saved, container, place)
-            for container in services.keepers(saved.settings)
+            for container in descriptions.keepers(saved.settings)
             if volumes.exists(client, f"{saved.settings.prefix}-{container.service}")
         }
         with Step("state and stack file"):

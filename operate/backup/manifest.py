@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from config import loki, services
+from config.services import descriptions
+from config.services.logs import loki
 from config.settings import Settings
 from config.settings.model import Name
 from operate import version_steps
@@ -105,7 +106,9 @@ def must_fit(manifest: Manifest, settings: Settings, *, with_grafana: bool) -> N
     Raises:
         ToolchainError: it cannot. The message lists the reasons.
     """
-    keepers = {container.service for container in services.keepers(settings)} | ({"grafana"} if with_grafana else set())
+    keepers = {container.service for container in descriptions.keepers(settings)} | (
+        {"grafana"} if with_grafana else set()
+    )
     problems = [
         f"the backup has what {service} keeps, and the stack runs no {service} with a volume"
         for service in manifest.volumes

@@ -7,8 +7,8 @@ from typing import Any
 
 import requests
 
-from tests.dashboard_queries import DashboardQuery, filled_in
-from tests.e2e.deployment import Deployment
+from tests.support.dashboard_queries import DashboardQuery, filled_in
+from tests.support.deployment import Deployment
 
 STEP = "15"
 MINUTES = 15

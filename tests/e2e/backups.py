@@ -9,11 +9,11 @@ import requests
 
 from operate import volume_helper
 from operate.backup.manifest import Manifest
-from tests.e2e import leftovers, tracing
-from tests.e2e.deployment import Deployment
-from tests.e2e.shipping import Logs
-from tests.e2e.shop import Shop
-from tests.e2e.wait import until
+from tests.support import leftovers, tracing
+from tests.support.deployment import Deployment
+from tests.support.shipping import Logs
+from tests.support.shop import Shop
+from tests.support.wait import until
 
 
 def silence(stack: Deployment, comment: str) -> None:

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from docker import DockerClient
 
-from tests.e2e import leftovers, machine
-from tests.e2e.deployment import CALM, Deployment
-from tests.e2e.ports import publish
+from tests.support import leftovers, machine, small_stack
+from tests.support.deployment import Deployment
 from toolchain import images, pulumi_cli
 
 LONGEST = (
@@ -69,28 +68,6 @@ def local_images(client: DockerClient) -> dict[str, str]:
     return images.local_images()
 
 
-def settings(prefix: str, local_images: Mapping[str, str], **more: Any) -> dict[str, Any]:
-    """The stack config of a small test stack with free ports."""
-    return {
-        "prefix": prefix,
-        "images": dict(local_images),
-        "memory": {
-            "ceiling": "2GiB",
-            "prometheus": "256MiB",
-            "loki": "256MiB",
-            "alloy": "128MiB",
-            "promtail": "128MiB",
-            "otel_collector": "128MiB",
-            "jaeger": "192MiB",
-            "grafana": "256MiB",
-        },
-        "metrics": {**CALM, "retention": {"time": "2h", "size": "512MiB"}},
-        "publish": publish("prometheus", "alertmanager", "loki"),
-        "traces": {"sampling": {"decision_wait": "1s"}},
-        **more,
-    }
-
-
 @pytest.fixture(scope="session")
 def deploy(
     tmp_path_factory: pytest.TempPathFactory,
@@ -103,7 +80,7 @@ def deploy(
     @contextmanager
     def deploy(name: str, **more: Any) -> Iterator[Deployment]:
         own_prefix = leftovers.new_prefix()
-        config = settings(own_prefix, local_images, **more)
+        config = small_stack.config(own_prefix, local_images, **more)
         made = Deployment.create(tmp_path_factory.mktemp(name), name, client, environment, config)
         try:
             yield made

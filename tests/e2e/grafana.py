@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import requests
 
-from tests.e2e.deployment import Deployment
+from tests.support.deployment import Deployment
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 

@@ -9,7 +9,7 @@ from typing import Any
 from docker.models.containers import Container
 
 from components.engine import execute
-from tests.e2e.deployment import Deployment
+from tests.support.deployment import Deployment
 
 LISTENS = """read -r line; echo "$line" >> /tmp/got
 while read -r header && [ "${#header}" -gt 1 ]; do :; done

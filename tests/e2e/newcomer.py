@@ -12,7 +12,7 @@ import requests
 import yaml
 from docker import DockerClient
 
-from tests.e2e.deployment import PROJECT, ROOT, printed_by
+from tests.support.deployment import PROJECT, ROOT, printed_by
 
 
 @dataclass

@@ -14,14 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from tests import dashboard_queries, grafana_page
-from tests.dashboard_queries import DashboardQuery, filled_in
-from tests.e2e import tracing
 from tests.e2e.answers import answer, exemplars, of_past, recent
-from tests.e2e.deployment import Deployment
 from tests.e2e.grafana import Grafana, pane
-from tests.e2e.troubleshooting import service, tags
-from tests.e2e.wait import until
+from tests.support import dashboard_queries, grafana_page, tracing
+from tests.support.dashboard_queries import DashboardQuery, filled_in
+from tests.support.deployment import Deployment
+from tests.support.troubleshooting import service, tags
+from tests.support.wait import until
 
 SERVICE = "orders"
 """The service that fails and is slow in the incident of the load."""

@@ -2,8 +2,8 @@
 
 from typing import Any, Protocol
 
-from tests.e2e.troubleshooting import parent, service, tags
-from tests.e2e.wait import until
+from tests.support.troubleshooting import parent, service, tags
+from tests.support.wait import until
 
 GOLDEN = (
     "service:requests:rate5m > 0",

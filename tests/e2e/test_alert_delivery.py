@@ -13,9 +13,9 @@ import yaml
 from docker import DockerClient
 
 from components.engine import execute
-from tests.e2e.deployment import SHORT, Deployment
-from tests.e2e.outside import Outside, gateway
-from tests.e2e.wait import until
+from tests.support.deployment import SHORT, Deployment
+from tests.support.outside import Outside, gateway
+from tests.support.wait import until
 
 GROUP_INTERVAL = 2
 DEADMAN_INTERVAL = 5  # the shortest that settings take

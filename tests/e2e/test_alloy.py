@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.e2e.shipping import Line, Logs, Shipping, until
-from tests.log_lines import CASES, Case, metadata, moment, spelled
+from tests.support.log_lines import CASES, Case, metadata, moment, spelled
+from tests.support.shipping import Line, Logs, Shipping, until
 
 
 class TestAlloy(Shipping):

@@ -20,11 +20,12 @@ from components.engine import execute
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from operate import volume_helper
 from operate.backup import volume as volumes
-from tests.e2e import backups, leftovers, tracing
-from tests.e2e.cloud import KEY, REGION, aws, cloud
-from tests.e2e.deployment import DATA, Deployment
-from tests.e2e.ports import publish
-from tests.e2e.wait import until
+from tests.e2e import backups
+from tests.support import leftovers, tracing
+from tests.support.cloud import KEY, REGION, aws, cloud
+from tests.support.deployment import DATA, Deployment
+from tests.support.ports import publish
+from tests.support.wait import until
 from toolchain import debian, images
 
 KEEPERS = (*DATA, "grafana")

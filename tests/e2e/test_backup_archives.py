@@ -9,7 +9,7 @@ from operate import volume_helper
 from operate.backup import archives, volume
 from operate.backup.manifest import Kept
 from operate.backup.place import Place
-from tests.e2e import leftovers
+from tests.support import leftovers
 
 FILL = """cd /data && mkdir -p wal 'a b' set && chmod 2775 set && echo x >wal/000 && ln wal/000 same && ln -s ../wal/000 'a b/newest'
 i=0; while [ $i -lt 450 ]; do i=$((i+1)); echo $i >wal/file-$i; done

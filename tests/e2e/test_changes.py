@@ -1,10 +1,7 @@
 """Changes: what happens in place, what is replaced, what comes back by itself, and what is refused."""
 
-import contextlib
 import io
 import json
-import os
-import signal
 import subprocess
 import tarfile
 import time
@@ -17,8 +14,9 @@ import pytest
 from components.engine import execute
 from config.sizes import MIB
 from tests.e2e import backups
-from tests.e2e.deployment import Deployment
-from tests.e2e.wait import until
+from tests.support.deployment import Deployment
+from tests.support.processes import kill_session
+from tests.support.wait import until
 
 
 def identities(stack: Deployment) -> dict[str, tuple[str, str]]:
@@ -264,25 +262,6 @@ def test_a_service_that_is_not_well_fails_the_update_until_it_is(stack: Deployme
             stack.client.images.remove(broken, noprune=True)
     after = stack.containers()
     assert {name for name in before if before[name] != after[name]} == {f"{stack.prefix}-node_exporter"}
-
-
-def session_of(leader: int) -> Iterator[int]:
-    """The processes of the session that `leader` began: the CLI's plugins have process groups of their own."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                stat = (folder / "stat").read_text()
-            except OSError:
-                continue  # ended meanwhile
-            if int(stat.rpartition(")")[2].split()[3]) == leader:
-                yield int(folder.name)
-
-
-def kill_session(leader: subprocess.Popen[bytes]) -> None:
-    for process in session_of(leader.pid):
-        with contextlib.suppress(ProcessLookupError):  # it has ended by itself meanwhile
-            os.kill(process, signal.SIGKILL)
-    leader.wait(timeout=10)
 
 
 def test_an_update_that_was_killed_while_files_are_loaded_can_be_finished(stack: Deployment) -> None:

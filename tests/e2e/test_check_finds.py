@@ -11,9 +11,9 @@ import requests
 
 import check
 from config.container import DIRECTORY, MOUNT
-from tests.e2e.deployment import Deployment
-from tests.e2e.ports import publish
-from tests.e2e.wait import until
+from tests.support.deployment import Deployment
+from tests.support.ports import publish
+from tests.support.wait import until
 
 MANY = 101
 REQUEST = "a failed request is found again"

@@ -13,12 +13,13 @@ from docker import DockerClient
 
 from config.sizes import MIB
 from examples.shop.load.faults import SERVICES
-from tests.e2e import leftovers, signals
+from tests.e2e import signals
 from tests.e2e.customers import Customers
-from tests.e2e.deployment import DATA, SHORT
 from tests.e2e.newcomer import Newcomer
-from tests.e2e.ports import free_port, publish
-from tests.e2e.wait import until
+from tests.support import leftovers
+from tests.support.deployment import DATA, SHORT
+from tests.support.ports import free_port, publish
+from tests.support.wait import until
 
 Containers = dict[str, tuple[str, str]]
 """Name → id and start."""

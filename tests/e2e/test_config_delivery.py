@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from components.engine import execute
-from config import services
+from config.services import descriptions
 from config.settings.units import seconds
-from tests.e2e.deployment import CALM, Deployment
-from tests.e2e.wait import until
+from tests.support.deployment import CALM, Deployment
+from tests.support.wait import until
 
 INTERVAL = seconds(CALM["scrape_interval"])
 """Of scrapes and evaluations in the test stack."""
@@ -90,7 +90,7 @@ def test_settings_go_live_without_a_restart_or_a_missed_scrape(stack: Deployment
 
 def test_what_has_taken_new_files_is_still_started_again_after_a_crash(stack: Deployment) -> None:
     """A signal that the engine sends counts for it as a stop by hand."""
-    described = [services.describe(service, stack.settings) for service in stack.settings.services]
+    described = [descriptions.describe(service, stack.settings) for service in stack.settings.services]
     told = [one.service for one in described if one.config and one.config.reload == "SIGHUP"]
     assert {"prometheus", "alertmanager", "otel_collector"} <= set(told)
     before = identities(stack)
@@ -113,8 +113,8 @@ def test_a_new_version_of_the_files_restarts_only_what_cannot_reload_them(stack:
     stack.up()
     before = identities(stack)
     with (
-        stack.edited("config/blackbox_exporter.py", '"timeout": "8s"', '"timeout": "7s"'),
-        stack.edited("config/socket_proxy.py", "timeout http-request 10s", "timeout http-request 9s"),
+        stack.edited("config/services/metrics/blackbox_exporter.py", '"timeout": "8s"', '"timeout": "7s"'),
+        stack.edited("config/services/metrics/socket_proxy.py", "timeout http-request 10s", "timeout http-request 9s"),
     ):
         stack.up()
     page = f"http://{stack.settings.listens('blackbox_exporter')}:9115/config"
@@ -183,7 +183,7 @@ UNREADABLE = (
 def test_what_only_the_service_itself_refuses_is_taken_back(stack: Deployment) -> None:
     before, standing = identities(stack), files(stack, "alertmanager")
     linked = standing.splitlines()[-1]
-    with stack.edited("config/alertmanager.py", GOOD, UNREADABLE):
+    with stack.edited("config/services/metrics/alertmanager.py", GOOD, UNREADABLE):
         printed = stack.up(fails=True)
         assert "unable to read CA cert" in printed  # the service's own words
         after = files(stack, "alertmanager")

@@ -10,13 +10,13 @@ import pytest
 import check
 from components.engine import execute
 from components.preflight import Engine
-from config import services
 from config.container import Container
+from config.services import descriptions
 from config.settings import Settings
 from config.settings.networks import own_networks
 from config.sizes import MIB
-from tests.e2e.deployment import Deployment
-from tests.e2e.wait import until
+from tests.support.deployment import Deployment
+from tests.support.wait import until
 
 SERVICES = (
     *("prometheus", "alertmanager", "node_exporter", "cadvisor", "socket_proxy", "scrape_proxy", "api_proxy"),
@@ -31,7 +31,7 @@ def settings(deployment: Deployment) -> Settings:
 
 
 def described(service: str, settings: Settings) -> Container:
-    return services.describe(service, settings)
+    return descriptions.describe(service, settings)
 
 
 # What was deployed
@@ -113,7 +113,7 @@ def test_a_service_writes_nowhere_but_into_its_own_data(
 def test_what_loads_the_files_is_held_too_and_has_no_network(deployment: Deployment) -> None:
     loaders = [name for name in deployment.containers() if name.endswith(("-loader", "-validator", "-vault"))]
     settings = deployment.settings
-    with_files = [service for service in settings.services if services.describe(service, settings).config]
+    with_files = [service for service in settings.services if descriptions.describe(service, settings).config]
     assert {f"{settings.prefix}-{service}-loader" for service in with_files} <= {*loaders}
     for name in loaders:
         host = deployment.client.containers.get(name).attrs["HostConfig"]

@@ -10,7 +10,7 @@ import re
 import pytest
 from docker.errors import NotFound
 
-from tests.e2e.deployment import Deployment
+from tests.support.deployment import Deployment
 
 DRIFT = ("--refresh", "--diff", "--expect-no-changes")
 """As `operate.commands.drift` previews."""

@@ -10,11 +10,11 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from components.engine import execute
-from tests.e2e import leftovers
-from tests.e2e.deployment import Deployment
 from tests.e2e.neighbour import listening, neighbour
-from tests.e2e.shop import Shop
-from tests.e2e.wait import until
+from tests.support import leftovers
+from tests.support.deployment import Deployment
+from tests.support.shop import Shop
+from tests.support.wait import until
 from toolchain.images import for_tests
 
 PASSWORDS = {"postgres_password": "pg:s3cret/'%", "redis_password": 'redis s3cret "@'}

@@ -16,8 +16,8 @@ from docker.models.containers import Container
 
 from config.images import pins
 from config.settings.secret_keys import SECRETS
-from tests.in_images import run_in_images, tools_in
-from tests.unit.conftest import EVERYTHING, settings_of
+from tests.support.in_images import run_in_images, tools_in
+from tests.support.program import EVERYTHING, settings_of
 from toolchain.images import for_tests, packing
 from toolchain.images.faces import Face, official
 from toolchain.images.rootfs import CAPABILITY, vfs_cap_data

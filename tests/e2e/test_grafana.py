@@ -12,13 +12,14 @@ import requests
 
 from check import grafana as check_grafana
 from components.engine import execute
-from config import api_proxy, caddy, dashboard_files, grafana
+from config.services.correlation import caddy, dashboard_files, grafana
+from config.services.metrics import api_proxy
 from config.settings.secret_keys import GRAFANA_PASSWORD
-from tests.e2e import tracing
-from tests.e2e.deployment import Deployment
 from tests.e2e.grafana import Grafana
-from tests.e2e.ports import free_port, publish
-from tests.e2e.wait import until
+from tests.support import tracing
+from tests.support.deployment import Deployment
+from tests.support.ports import free_port, publish
+from tests.support.wait import until
 
 PASSWORD, NEXT_PASSWORD = "first-of-the-tests", "second-of-the-tests"
 
@@ -305,7 +306,9 @@ def test_a_dashboard_that_grafana_does_not_show_as_declared_fails_the_update_and
     text = (stack.folder / "mine.json").read_text()
     (stack.folder / "mine.json").write_text(board("Refused"))
     with stack.edited(
-        "config/grafana.py", "/api/dashboards/uid/{uid} {revision}", "/api/dashboards/uid/{uid} elsewhere"
+        "config/services/correlation/grafana.py",
+        "/api/dashboards/uid/{uid} {revision}",
+        "/api/dashboards/uid/{uid} elsewhere",
     ):
         printed = stack.up(fails=True)
     assert "does not take its new files" in printed

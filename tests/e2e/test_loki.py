@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import requests
 
-from tests.e2e.deployment import Deployment
-from tests.e2e.wait import until
+from tests.support.deployment import Deployment
+from tests.support.wait import until
 
 DAY = 86_400
 FASTER = [
-    ("config/loki.py", 'COMPACTION_INTERVAL = "10m"', 'COMPACTION_INTERVAL = "5s"'),
-    ("config/loki.py", 'DELETE_DELAY = "2h"', 'DELETE_DELAY = "1s"'),
-    ("config/loki.py", 'CHECKPOINT_INTERVAL = "5m"', 'CHECKPOINT_INTERVAL = "5s"'),
-    ("config/loki_rules.py", 'INTERVAL = "1m"', 'INTERVAL = "2s"'),
+    ("config/services/logs/loki.py", 'COMPACTION_INTERVAL = "10m"', 'COMPACTION_INTERVAL = "5s"'),
+    ("config/services/logs/loki.py", 'DELETE_DELAY = "2h"', 'DELETE_DELAY = "1s"'),
+    ("config/services/logs/loki.py", 'CHECKPOINT_INTERVAL = "5m"', 'CHECKPOINT_INTERVAL = "5s"'),
+    ("config/services/logs/loki_rules.py", 'INTERVAL = "1m"', 'INTERVAL = "2s"'),
 ]
 """What would be waited for in minutes and hours."""
 READY_SECONDS = 120
@@ -210,7 +210,7 @@ def test_a_log_by_otlp_is_found_and_what_varies_is_no_label(stack: Deployment) -
 
 def test_limits_that_loki_refuses_never_reach_it(stack: Deployment) -> None:
     before = identity(stack)
-    with stack.edited("config/loki.py", '"deletion_mode": "filter-only"', '"deletion_mode": "sometimes"'):
+    with stack.edited("config/services/logs/loki.py", '"deletion_mode": "filter-only"', '"deletion_mode": "sometimes"'):
         printed = stack.up(fails=True)
     assert "loki: its validator refuses the new files" in printed
     assert "unknown deletion mode" in printed
@@ -222,7 +222,7 @@ def test_limits_that_loki_refuses_never_reach_it(stack: Deployment) -> None:
 def test_what_only_a_start_reads_restarts_loki_and_nothing_else(stack: Deployment) -> None:
     others = {service: stack.started(service) for service in stack.settings.services if service != "loki"}
     identifier, started = identity(stack)
-    with stack.edited("config/loki.py", '"max_concurrent": 4', '"max_concurrent": 3'):
+    with stack.edited("config/services/logs/loki.py", '"max_concurrent": 4', '"max_concurrent": 3'):
         stack.up()
         assert "max_concurrent: 3" in requests.get(f"{stack.past_front('loki')}/config", timeout=30).text
         assert stack.container("loki").id == identifier

@@ -9,7 +9,7 @@ from docker import DockerClient
 from config.container import STACK_LABEL
 from config.settings.networks import own_networks
 from operate import engine_networks
-from tests.e2e import leftovers
+from tests.support import leftovers
 from toolchain.report import ToolchainError
 
 

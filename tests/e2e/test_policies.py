@@ -13,10 +13,10 @@ from contextlib import AbstractContextManager
 import pytest
 from pulumi_policy import EnforcementLevel
 
-from tests.e2e.deployment import Deployment
 from tests.policy.changed_program import ROOT, Change
 from tests.policy.changes import BAD, DIGEST
 from tests.policy.pack_host import level, policies
+from tests.support.deployment import Deployment
 
 PACK = ("--policy-pack", "policies")
 

@@ -14,10 +14,7 @@ import yaml
 
 from components.preflight import Engine
 from config.settings import Settings
-from tests.e2e import backups, leftovers, present_engine
-from tests.e2e import conftest as shared
-from tests.e2e.deployment import Deployment
-from tests.e2e.ports import publish
+from tests.e2e import backups
 from tests.e2e.test_config_delivery import (  # noqa: F401 - pytest finds them here
     test_an_invalid_rule_file_is_refused_and_the_old_rules_stay_until_a_good_one_comes,
     test_settings_go_live_without_a_restart_or_a_missed_scrape,
@@ -31,7 +28,10 @@ from tests.e2e.test_deployment import (  # noqa: F401 - as above
     test_ports_are_published_on_loopback_only,
     test_what_runs_is_what_the_settings_name,
 )
-from tests.e2e.wait import until
+from tests.support import leftovers, present_engine, small_stack
+from tests.support.deployment import Deployment
+from tests.support.ports import publish
+from tests.support.wait import until
 from toolchain import engine, images
 from toolchain.images.recipes import RECIPES
 
@@ -48,7 +48,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, environment: Mapping[st
         names = Settings.model_validate({"environment": "test", "prefix": "any"}).image_names
         built = {name: images.ensure(client, name, RECIPES[name]) for name in names}
         cleanup.enter_context(present.network())
-        config = shared.settings(
+        config = small_stack.config(
             leftovers.new_prefix(),
             built,
             docker={"host": present.docker.host},

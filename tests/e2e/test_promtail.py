@@ -1,6 +1,6 @@
 """Logs as Promtail ships them."""
 
-from tests.e2e.shipping import Shipping
+from tests.support.shipping import Shipping
 
 
 class TestPromtail(Shipping):

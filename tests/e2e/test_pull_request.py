@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.deployment import PROJECT, ROOT
+from tests.support.deployment import PROJECT, ROOT
 
 SEALED = "v1:bm90aGluZw==:bm90aGluZw=="
 """A secret that nobody here can open."""

@@ -27,7 +27,7 @@ from pulumi.runtime.proto import (
     resource_pb2_grpc,
 )
 
-from tests.e2e.wait import until
+from tests.support.wait import until
 from toolchain import paths, pulumi_cli
 
 LIMIT_SECONDS = 30

@@ -11,11 +11,11 @@ import pytest
 from docker import DockerClient
 from docker.errors import ImageNotFound
 
-from config import scrape
 from config.images import pins
+from config.services.metrics import scrape
 from config.settings.docker import Docker
-from tests.e2e.deployment import Deployment
-from tests.e2e.wait import until
+from tests.support.deployment import Deployment
+from tests.support.wait import until
 from toolchain import engine
 from toolchain import images as image_builds
 from toolchain.images import pulling

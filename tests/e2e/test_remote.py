@@ -16,10 +16,10 @@ import check
 from components.engine import connect
 from config.sizes import MIB
 from tests.e2e import backups
-from tests.e2e.deployment import Deployment
-from tests.e2e.ports import publish
-from tests.e2e.remote import Sshd, TlsFront, dumped
-from tests.e2e.wait import until
+from tests.support.deployment import Deployment
+from tests.support.ports import publish
+from tests.support.remote import Sshd, TlsFront, dumped
+from tests.support.wait import until
 
 
 @pytest.fixture(scope="module")

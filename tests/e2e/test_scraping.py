@@ -12,12 +12,12 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from config.images import pins
-from tests.e2e import leftovers
-from tests.e2e.deployment import SHORT, Deployment
 from tests.e2e.neighbour import LISTENS, REDIRECTS, neighbour
-from tests.e2e.outside import OPENMETRICS, Outside, gateway
-from tests.e2e.shop import Shop
-from tests.e2e.wait import until
+from tests.support import leftovers
+from tests.support.deployment import SHORT, Deployment
+from tests.support.outside import OPENMETRICS, Outside, gateway
+from tests.support.shop import Shop
+from tests.support.wait import until
 
 SAMPLE_LIMIT = 20_000
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -24,16 +24,17 @@ from examples.shop.load.faults import SERVICES, Fault
 from examples.shop.load.generator import Generator
 from examples.shop.load.profiles import PROFILES, Phase, Profile, planned
 from examples.shop.load.report import NOT_SENT, Report
-from tests.e2e import signals, tracing
+from tests.e2e import signals
 from tests.e2e.customers import Customers
-from tests.e2e.deployment import SHORT, Deployment
 from tests.e2e.grafana import Grafana, moment, pane
-from tests.e2e.outside import Outside, gateway
-from tests.e2e.ports import publish
-from tests.e2e.shop import deployed_beside
 from tests.e2e.shop_dashboards import SERVICE, Dashboards
-from tests.e2e.troubleshooting import Scenario, culprits, named, scenarios
-from tests.e2e.wait import until
+from tests.support import tracing
+from tests.support.deployment import SHORT, Deployment
+from tests.support.outside import Outside, gateway
+from tests.support.ports import publish
+from tests.support.shop import deployed_beside
+from tests.support.troubleshooting import Scenario, culprits, named, scenarios
+from tests.support.wait import until
 
 FASTER = [
     ("config/alerts/golden_signals.py", "[5m]", "[30s]"),
@@ -41,8 +42,8 @@ FASTER = [
     ("config/alerts/applications.py", 'wait="5m"', 'wait="4s"'),
     ("config/alerts/applications.py", 'wait="10m"', 'wait="4s"'),
     ("config/alerts/containers.py", 'wait="10m"', 'wait="4s"'),
-    ("config/loki_rules.py", "[5m]", "[30s]"),
-    ("config/loki_rules.py", 'INTERVAL = "1m"', 'INTERVAL = "2s"'),
+    ("config/services/logs/loki_rules.py", "[5m]", "[30s]"),
+    ("config/services/logs/loki_rules.py", 'INTERVAL = "1m"', 'INTERVAL = "2s"'),
 ]
 RATE = 10
 """Requests per second while all is well."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 import pytest
 from docker import DockerClient
 
-from tests.e2e import leftovers
-from tests.e2e.cloud import aws
-from tests.e2e.cloud import cloud as a_cloud
-from tests.e2e.deployment import PROJECT, Deployment, copy_program
+from tests.support import leftovers
+from tests.support.cloud import aws
+from tests.support.cloud import cloud as a_cloud
+from tests.support.deployment import PROJECT, Deployment, copy_program
 
 WEBHOOK = "https://hooks.slack.example/hunter2"
 BUCKET = "nervous-state"

@@ -19,17 +19,16 @@ from tenacity import RetryError
 
 from config.alerts import golden_signals, response_times
 from config.images import pins
-from tests import dashboard_queries
-from tests.e2e import leftovers, tracing
 from tests.e2e.answers import answer, of_past
-from tests.e2e.deployment import SHORT, Deployment
-from tests.e2e.outside import gateway
-from tests.e2e.ports import free_port
-from tests.e2e.shop import Shop
-from tests.e2e.wait import until
 from tests.strangers import products
 from tests.strangers.load import FAILING_EACH, RATE, Load, Request
 from tests.strangers.programs import CLIENT_GOLANG, EXPRESS, FLASK, PLAIN, PROGRAMS, Program, running
+from tests.support import dashboard_queries, leftovers, tracing
+from tests.support.deployment import SHORT, Deployment
+from tests.support.outside import gateway
+from tests.support.ports import free_port
+from tests.support.shop import Shop
+from tests.support.wait import until
 from toolchain.images import pulling
 
 WINDOW = 30

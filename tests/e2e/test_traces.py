@@ -23,10 +23,9 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_contex
 
 from config import links, service_names
 from config.alerts.rule import DISK_BUDGET_USED
-from tests import grafana_page
-from tests.e2e import leftovers
-from tests.e2e.deployment import Deployment
-from tests.e2e.tracing import (
+from tests.support import grafana_page, leftovers
+from tests.support.deployment import Deployment
+from tests.support.tracing import (
     QUEUED,
     WAIT_SECONDS,
     Outage,
@@ -42,7 +41,7 @@ from tests.e2e.tracing import (
     trace_id,
     within_binomial,
 )
-from tests.e2e.wait import until
+from tests.support.wait import until
 
 MASKED = {
     "db.password": "hunter2",

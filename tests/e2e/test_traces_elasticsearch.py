@@ -11,9 +11,9 @@ from docker import DockerClient
 
 from components.engine import execute
 from tests.e2e import backups
-from tests.e2e.deployment import Deployment
-from tests.e2e.tracing import Outage, config, counted, exemplars_lead_somewhere, sampled
-from tests.e2e.wait import until
+from tests.support.deployment import Deployment
+from tests.support.tracing import Outage, config, counted, exemplars_lead_somewhere, sampled
+from tests.support.wait import until
 from toolchain.images import for_tests
 
 OLD, OLD_ENOUGH_TO_STAY = "jaeger-span-2026-01-01", "jaeger-span-2026-01-03"

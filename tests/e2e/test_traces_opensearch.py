@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 import pytest
 from docker import DockerClient
 
-from tests.e2e.deployment import Deployment
-from tests.e2e.tracing import config, counted, sampled
-from tests.e2e.wait import until
+from tests.support.deployment import Deployment
+from tests.support.tracing import config, counted, sampled
+from tests.support.wait import until
 from toolchain.images import for_tests
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import check
-from tests.e2e.deployment import Deployment
+from tests.support.deployment import Deployment
 
 
 @pytest.fixture(scope="module")

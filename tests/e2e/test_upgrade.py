@@ -20,9 +20,10 @@ from docker import DockerClient
 from config.images import version as version_of
 from operate.backup import manifest
 from operate.backup.place import Place
-from tests.e2e import backups, leftovers
-from tests.e2e.deployment import Deployment
-from tests.e2e.wait import until
+from tests.e2e import backups
+from tests.support import leftovers
+from tests.support.deployment import Deployment
+from tests.support.wait import until
 
 MEANWHILE = "meanwhile-of-upgrades"
 KEPT = "kept-through-upgrades"

@@ -17,9 +17,9 @@ from unittest import mock
 
 import pulumi
 
-from tests import mocked_program
 from tests.policy.pack_host import Resource, declared_by
-from tests.unit.conftest import PROJECT, pulumi_config
+from tests.support import mocked_program
+from tests.support.program import PROJECT, pulumi_config
 from tests.unit.engines import answers
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from components.config_files import INCOMING
 from policies.readers.declared_resources import COMMAND, CONTAINER, NETWORK, VOLUME
 from tests.policy.changed_program import Change, Inputs
 from tests.policy.pack_host import UNKNOWN, Resource
-from tests.unit.conftest import EVERYTHING, EXPORTERS, FRONT, PINNED_STORAGE
+from tests.support.program import EVERYTHING, EXPORTERS, FRONT, PINNED_STORAGE
 
 DIGEST = f"sha256:{'b' * 64}"
 

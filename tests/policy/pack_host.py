@@ -24,7 +24,7 @@ from pulumi_policy import (
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
 from policies.readers import declared_resources as declared
-from tests.unit.conftest import SECRET_SIGNATURE, Recorder
+from tests.support.program import SECRET_SIGNATURE, Recorder
 
 PACK = Path(__file__).parents[2] / "policies"
 UNKNOWN: Any = UNKNOWN_STRING_VALUE

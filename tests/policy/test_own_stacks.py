@@ -8,7 +8,7 @@ import yaml
 from config.settings.secret_keys import SECRETS
 from tests.policy.changed_program import ROOT, Change, declare
 from tests.policy.pack_host import ask, refusals
-from tests.unit.conftest import EVERYTHING, INSTEAD, PROJECT
+from tests.support.program import EVERYTHING, INSTEAD, PROJECT
 
 
 def stack_file(stack: str) -> dict[str, Any]:

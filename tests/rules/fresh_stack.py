@@ -16,7 +16,7 @@ from typing import Any
 import requests
 
 from config.alerts import EVERYTHING, groups
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
 
 RECORDED = Path(__file__).with_suffix(".json")
 LABELS_OF_A_HOST = {"nodename", "release", "version", "machine", "domainname", "image"}

@@ -16,13 +16,13 @@ import requests
 import yaml
 from tenacity import retry, stop_after_delay, wait_fixed
 
-from config import loki, loki_rules
 from config.alerts import as_yaml
 from config.alerts.rule import HEADLINE
+from config.services.logs import loki, loki_rules
 from config.settings import Settings
 from config.settings.units import seconds
-from tests.e2e.ports import free_port
-from tests.unit.conftest import settings_of
+from tests.support.ports import free_port
+from tests.support.program import settings_of
 from toolchain import images
 
 CASES = Path(__file__).with_name("logs.logql.yml")

@@ -24,14 +24,14 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from config import loki_rules
 from config.alerts import EVERYTHING, Alert, Group, groups, render
 from config.alerts.rule import HEADLINE
+from config.services.logs import loki_rules
 from config.settings import Settings
 from config.settings.thresholds import Thresholds
-from tests import dashboard_queries
 from tests.rules import logql
-from tests.unit.conftest import settings_of
+from tests.support import dashboard_queries
+from tests.support.program import settings_of
 from toolchain import golang, images
 from toolchain.report import ToolchainError, readable_errors
 
@@ -270,7 +270,7 @@ def index(alerts: list[Alert]) -> str:
         "Queries that begin with `{`, or count over such braces, are LogQL for Loki:",
         "`curl -sG http://127.0.0.1:3100/loki/api/v1/query_range --data-urlencode 'query={service=\"orders\"}'`.",
         "",
-        "`python -m tests.rules.run index` writes this page from the rules in `config/alerts/` and `config/loki_rules.py`.",
+        "`python -m tests.rules.run index` writes this page from the rules in `config/alerts/` and `config/services/logs/loki_rules.py`.",
     ]
     for group in every_group():
         of_group = [alert for alert in alerts if alert in group.rules]

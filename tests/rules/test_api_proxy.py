@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from config import api_proxy
 from config.ports import METRICS, OTLP_GRPC, OTLP_HTTP
+from config.services.metrics import api_proxy
 from config.settings.publish import ExternalUrls
-from tests.e2e.ports import free_port
-from tests.unit.conftest import config_of, settings_of
+from tests.support.ports import free_port
+from tests.support.program import config_of, settings_of
 from toolchain import images
 from toolchain.images.recipes import RECIPES
 

@@ -11,7 +11,7 @@ from config.alerts.golden_signals import ERROR_RATIO, REQUESTS
 from config.alerts.response_times import quantile
 from config.settings import Settings
 from tests.rules.run import complaints, unmet, write
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
 from toolchain import images
 
 OF_BILLING = 'instance="billing:8000",service="billing"'

@@ -12,7 +12,7 @@ import yaml
 from config.alerts import Job, render
 from tests.rules.fresh_stack import RECORDED
 from tests.rules.run import only_summaries, write
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
 from toolchain import images
 
 MINUTES = 120

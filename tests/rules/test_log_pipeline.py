@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from tenacity import RetryError, retry, retry_if_result, stop_after_delay, wait_fixed
 
-from config import alloy, log_pipeline, promtail
-from config.log_stages import Stage
-from config.log_times import OWN_TIME
+from config.services.logs import alloy, log_pipeline, promtail
+from config.services.logs.log_stages import Stage
+from config.services.logs.log_times import OWN_TIME
 from config.settings.loading import load
 from config.yaml_text import dump
-from tests.log_lines import CASES, Case, metadata, moment, spelled
+from tests.support.log_lines import CASES, Case, metadata, moment, spelled
 from toolchain import images
 
 STACK: dict[str, Any] = {"secret_keys": [], "project": "nervous-system", "stack": "test"}

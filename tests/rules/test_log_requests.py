@@ -14,13 +14,13 @@ import requests
 import yaml
 from tenacity import RetryError, retry, retry_if_result, stop_after_delay, wait_fixed
 
-from config import alloy, log_requests, promtail
+from config.services.logs import alloy, log_requests, promtail
+from config.services.logs.shipper import PUSH_URL
 from config.settings import Settings
-from config.shipper import PUSH_URL
 from config.yaml_text import dump
-from tests.e2e.ports import free_port
 from tests.rules.services import until_ready
-from tests.unit.conftest import settings_of
+from tests.support.ports import free_port
+from tests.support.program import settings_of
 from toolchain import images
 
 TIME = "24/Nov/2026:14:00:00 +0000"

@@ -9,11 +9,11 @@ import pytest
 import requests
 import yaml
 
-from config.loki import LIMITS, MAIN, container
+from config.services.logs.loki import LIMITS, MAIN, container
 from config.yaml_text import dump
-from tests.e2e.ports import free_port
 from tests.rules.services import until_ready
-from tests.unit.conftest import settings_of
+from tests.support.ports import free_port
+from tests.support.program import settings_of
 from toolchain import images
 
 STREAMS = 10

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from config import alertmanager, links
+from config import links
 from config.alerts import EVERYTHING, as_yaml, groups
-from tests.unit.conftest import settings_of
+from config.services.metrics import alertmanager
+from tests.support.program import settings_of
 from toolchain import images
 
 GRAFANA, JAEGER = "https://g.example", "https://j.example"

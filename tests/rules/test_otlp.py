@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.collector import KINDS, Collector, attributes, collector, group, listed, record, span, until_true
-from tests.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, secrets, written
-from tests.unit.conftest import settings_of
+from tests.support.collector import KINDS, Collector, attributes, collector, group, listed, record, span, until_true
+from tests.support.program import settings_of
+from tests.support.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, secrets, written
 
 CONFIG: dict[str, Any] = {
     # What is neither an error nor slow is dropped: so all that is kept here was known to be one.

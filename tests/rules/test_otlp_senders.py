@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import requests
 
-from config import otlp_senders, scrape
-from config.prometheus import main_file
+from config.services.metrics import scrape
+from config.services.metrics.prometheus import main_file
+from config.services.traces import otlp_senders
 from config.yaml_text import dump
-from tests.collector import Collector, collector, group, listed, record, until_true
-from tests.e2e.ports import free_port
-from tests.unit.conftest import settings_of
+from tests.support.collector import Collector, collector, group, listed, record, until_true
+from tests.support.ports import free_port
+from tests.support.program import settings_of
 from toolchain import images
 
 SAMPLES = 400

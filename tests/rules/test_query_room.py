@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from config.prometheus import container
+from config.services.metrics.prometheus import container
 from config.yaml_text import dump
-from tests.e2e.ports import free_port
 from tests.rules.services import until_ready
-from tests.unit.conftest import settings_of
+from tests.support.ports import free_port
+from tests.support.program import settings_of
 from toolchain import images
 
 HEAVY = "sum_over_time(sum_over_time(vector(1)[1h:1s])[6h:1s])"

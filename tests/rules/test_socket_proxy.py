@@ -20,11 +20,12 @@ from urllib.request import urlopen
 
 import pytest
 
-from config import service_names, socket_proxy
+from config import service_names
 from config.ports import DOCKER_API
+from config.services.metrics import socket_proxy
 from config.sizes import MIB
-from tests.e2e.ports import free_port
-from tests.unit.conftest import config_of, settings_of
+from tests.support.ports import free_port
+from tests.support.program import config_of, settings_of
 from tests.unit.relabel import relabelled
 from toolchain import images
 from toolchain.images.recipes import RECIPES

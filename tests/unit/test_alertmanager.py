@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import yaml
 
-from config import alertmanager, loki_rules
-from config.alertmanager import container, main_file
 from config.alerts import EVERYTHING as WATCHED
 from config.alerts import render
+from config.services.logs import loki_rules
+from config.services.metrics import alertmanager
+from config.services.metrics.alertmanager import container, main_file
 from config.settings import Settings
 from config.settings.units import seconds
-from tests.unit.conftest import config_of, settings_of
+from tests.support.program import config_of, settings_of
 
 SLACK, PAGERDUTY, DEADMAN = "slack_webhook", "pagerduty_key", "deadman_url"
 

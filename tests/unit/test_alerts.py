@@ -9,10 +9,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from config import alertmanager, loki_rules, scrape
 from config.alerts import EVERYTHING, Alert, Group, Job, RecordingRule, Rule, Watched, groups, render
+from config.services.logs import loki_rules
+from config.services.metrics import alertmanager, scrape
 from config.settings.thresholds import Thresholds
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
 
 URL = "https://example.org/runbooks/"
 SETTINGS = settings_of({"alerts": {"runbooks": URL}, "external_urls": {"grafana": "https://grafana.example"}})
@@ -282,7 +283,7 @@ SELECTOR = re.compile(r'(?P<name>[a-zA-Z_:][\w:]*)?\s*\{(?P<matchers>(?:[^{}"]|"
 LISTS = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)")
 WORDS = re.compile(r"\b\w+(?=\s*\()|\b(?:and|or|unless|bool|offset)\b|(?<![\w:])\d[\w.]*")
 OF_EVERY_TARGET = {("TargetDown", "up"), ("ScrapeSlow", "scrape_duration_seconds")}
-"""Metrics that Prometheus itself creates for each target. No target may serve them (`OWN_METRICS` in `config/scrape.py`)."""
+"""Metrics that Prometheus itself creates for each target. No target may serve them (`OWN_METRICS` in `config/services/metrics/scrape.py`)."""
 
 
 def test_every_rule_reads_the_metrics_of_jobs_that_it_names() -> None:

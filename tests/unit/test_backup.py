@@ -17,14 +17,14 @@ import pytest
 from docker.errors import APIError
 
 from components import engine
-from config import services
+from config.services import descriptions
 from operate.backup import manifest as manifests
 from operate.backup import volume
 from operate.backup.manifest import Kept, Manifest
 from operate.backup.place import DamagedError, Place, Stored
-from tests.e2e.cloud import REGION, cloud
-from tests.e2e.ports import free_port
-from tests.unit.conftest import EVERYTHING, settings_of
+from tests.support.cloud import REGION, cloud
+from tests.support.ports import free_port
+from tests.support.program import EVERYTHING, settings_of
 from toolchain.report import ToolchainError
 
 TEXT = os.urandom(3 * 2**20 + 17)
@@ -227,7 +227,7 @@ def test_a_backup_that_does_not_fit_the_settings_is_refused(
 
 @pytest.mark.parametrize("shipper", ["alloy", "promtail"])
 def test_who_hands_on_is_copied_first_and_loki_last(shipper: str) -> None:
-    order = [container.service for container in services.keepers(settings_of({"logs": {"shipper": shipper}}))]
+    order = [container.service for container in descriptions.keepers(settings_of({"logs": {"shipper": shipper}}))]
     assert set(order[:2]) == {shipper, "otel_collector"}
     assert order[-1] == "loki"
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.bench import actions, figures, memory, report
-from tests.bench.actions import HERE, THERE, Took
-from tests.bench.anchors import ANCHORS
-from tests.bench.compose import Project, document, service
-from tests.bench.figures import Record, Row, row
-from tests.bench.measure import Cost
-from tests.bench.plots import PLOTS, Plot
-from tests.bench.report import Block
-from tests.bench.series import Synthetic, continued
+from bench import actions, figures, memory, report
+from bench.actions import HERE, THERE, Took
+from bench.anchors import ANCHORS
+from bench.compose import Project, document, service
+from bench.figures import Record, Row, row
+from bench.measure import Cost
+from bench.plots import PLOTS, Plot
+from bench.report import Block
+from bench.series import Synthetic, continued
 
 INSPECTED: dict[str, Any] = {
     "Name": "/ns-prometheus",

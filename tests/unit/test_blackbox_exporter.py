@@ -7,7 +7,7 @@ import yaml
 
 from config.settings.exporters import Probe
 from config.settings.units import seconds
-from tests.unit.conftest import EVERYTHING, config_of, settings_of
+from tests.support.program import EVERYTHING, config_of, settings_of
 
 SETTINGS = settings_of(EVERYTHING)
 CONFIG = config_of("blackbox_exporter", SETTINGS)

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from config import caddy
 from config.container import DIRECTORY
+from config.services.correlation import caddy
 from config.settings.grafana import Tls
-from tests.unit.conftest import described, settings_of
+from tests.support.program import described, settings_of
 
 PUBLIC, INTERNAL = Tls(domain="grafana.example.com"), Tls(domain="localhost", certificate="internal")
 

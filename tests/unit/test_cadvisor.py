@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from config import service_names
-from config.cadvisor import container
 from config.container import Mount
-from tests.unit.conftest import EVERYTHING, config_of, settings_of
+from config.services.metrics.cadvisor import container
+from tests.support.program import EVERYTHING, config_of, settings_of
 
 
 def flags(interval: str = "15s") -> dict[str, str]:

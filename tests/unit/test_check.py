@@ -19,12 +19,14 @@ import check
 from check import containers, files, logs, metrics, request, traces
 from check.finding import Finding
 from components import engine
-from config import jaeger, otel_collector, scrape, services
+from config.services import descriptions
+from config.services.metrics import scrape
+from config.services.traces import jaeger, otel_collector
 from config.settings import Settings
 from config.settings.logs import Logs
 from config.settings.traces import Traces
 from config.sizes import MIB
-from tests.unit.conftest import PINNED_STORAGE
+from tests.support.program import PINNED_STORAGE
 
 SETTINGS = Settings.model_validate({"environment": "test", "prefix": "ns", "metrics": {"retention": {"time": "60d"}}})
 
@@ -160,7 +162,7 @@ def delivered(changes: dict[tuple[str, str], str | None]) -> Engine:
     made = {
         (service, name): text
         for service in SETTINGS.services
-        if (config := services.describe(service, SETTINGS, own_rules=OWN_RULES).config)
+        if (config := descriptions.describe(service, SETTINGS, own_rules=OWN_RULES).config)
         for name, text in config.files.items()
     }
     assert changes.keys() <= made.keys()

@@ -9,9 +9,9 @@ import pytest
 from docker.errors import NotFound
 
 from check import grafana as module
-from config import grafana
+from config.services.correlation import grafana
 from config.settings.secret_keys import GRAFANA_PASSWORD
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
 
 SETTINGS = settings_of(secrets=[GRAFANA_PASSWORD])
 BOARD = json.dumps({"uid": "overview", "title": "Overview", "panels": [{"id": 1, "datasource": {"uid": "loki"}}]})

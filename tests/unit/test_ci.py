@@ -117,7 +117,7 @@ def test_a_pull_request_is_judged_by_its_base() -> None:
 @pytest.mark.parametrize(
     ("files", "marked"),
     [
-        pytest.param("config/loki.py\ndocs/toolchain.md", False, id="the program"),
+        pytest.param("config/services/logs/loki.py\ndocs/toolchain.md", False, id="the program"),
         pytest.param("policies/memory.py", True, id="a policy"),
         pytest.param("policies.prod.json", True, id="what policies allow"),
         pytest.param("README.md\n.github/workflows/pull-request.yml", True, id="the workflow"),

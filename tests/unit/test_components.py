@@ -15,12 +15,12 @@ from pulumi.runtime.mocks import MockResourceArgs
 from components.activate import Order
 from components.networks import networks
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
-from config import services
 from config.catalogue import ROWS, SERVICES
 from config.container import Container
+from config.services import descriptions
 from config.settings.secret_keys import SECRETS
 from config.settings.units import go_duration, seconds
-from tests.unit.conftest import (
+from tests.support.program import (
     COMMAND,
     CONTAINER,
     EVERYTHING,
@@ -60,10 +60,10 @@ def stacks(
             "secrets": {key: pulumi.Output.secret(secret) for key in settings.secrets},
             "opts": on_engine,
         }
-        MetricsStack("metrics", services.of_stack("metrics", settings, own_rules=own_rules), settings, **shared)
-        LogStack("logs", services.of_stack("logs", settings), settings, **shared)
-        TraceStack("traces", services.of_stack("traces", settings), settings, **shared)
-        Correlation("correlation", services.of_stack("correlation", settings), settings, **shared)
+        MetricsStack("metrics", descriptions.of_stack("metrics", settings, own_rules=own_rules), settings, **shared)
+        LogStack("logs", descriptions.of_stack("logs", settings), settings, **shared)
+        TraceStack("traces", descriptions.of_stack("traces", settings), settings, **shared)
+        Correlation("correlation", descriptions.of_stack("correlation", settings), settings, **shared)
 
     return deploy(program, recorder)
 
@@ -127,10 +127,10 @@ def declared(recorder: Recorder) -> list[Container]:
     """What the modules of `config` say of the services of `everything` or `instead`."""
     settings = settings_of(EVERYTHING if recorder is everything() else INSTEAD, secrets=SECRETS)
     return [
-        *services.of_stack("metrics", settings),
-        *services.of_stack("logs", settings),
-        *services.of_stack("traces", settings),
-        *services.of_stack("correlation", settings),
+        *descriptions.of_stack("metrics", settings),
+        *descriptions.of_stack("logs", settings),
+        *descriptions.of_stack("traces", settings),
+        *descriptions.of_stack("correlation", settings),
     ]
 
 

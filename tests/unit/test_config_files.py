@@ -10,7 +10,7 @@ from pulumi.runtime.mocks import MockResourceArgs
 
 from components.config_files import ConfigFiles
 from config import container as spec
-from tests.unit.conftest import CONTAINER, Recorder, deploy
+from tests.support.program import CONTAINER, Recorder, deploy
 
 FILES = spec.ConfigFiles(
     files={"main.yaml": "a: 1\n"},

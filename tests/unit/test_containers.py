@@ -7,13 +7,14 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from config import services, shipper
 from config.container import DIRECTORY, ConfigFiles, Container
 from config.ports import METRICS
+from config.services import descriptions
+from config.services.logs import shipper
 from config.settings.secret_keys import SECRETS
-from tests.unit.conftest import EVERYTHING, SECRET_TEXT, described, settings_of
+from tests.support.program import EVERYTHING, SECRET_TEXT, described, settings_of
 
-SERVICES = ("prometheus", "grafana", *services._DESCRIPTIONS)
+SERVICES = ("prometheus", "grafana", *descriptions._DESCRIPTIONS)
 """All that can be described, whatever a stack selects."""
 SETTINGS = settings_of(EVERYTHING, secrets=SECRETS)
 WITHOUT_SECRETS = settings_of(EVERYTHING)

@@ -7,7 +7,7 @@ import re2
 import yaml
 
 from config.alerts import EVERYTHING, golden_signals, render, response_times
-from tests.unit.conftest import PROJECT, refusal, settings_of
+from tests.support.program import PROJECT, refusal, settings_of
 
 KEY = f"Pulumi.test.yaml: {PROJECT}:metrics.golden_signals"
 

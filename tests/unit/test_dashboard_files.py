@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from config import dashboard_files, loki
+from config.services.correlation import dashboard_files
+from config.services.logs import loki
 from config.settings import Settings
 from config.settings.loading import SettingsError
 from config.settings.thresholds import Thresholds
 from config.settings.units import seconds
-from tests import dashboard_queries
-from tests.unit.conftest import settings_of
+from tests.support import dashboard_queries
+from tests.support.program import settings_of
 
 KEY = "Pulumi.test.yaml: nervous-system:grafana.dashboards"
 

@@ -11,14 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from config import grafana
 from config.alerts import EVERYTHING, RecordingRule, groups
-from config.dashboard_files import OURS, THRESHOLDS
+from config.services.correlation import grafana
+from config.services.correlation.dashboard_files import OURS, THRESHOLDS
 from dashboards import colours
 from dashboards.__main__ import files
-from tests import dashboard_queries, grafana_page
-from tests.dashboard_queries import DashboardQuery
-from tests.unit.conftest import settings_of
+from tests.support import dashboard_queries, grafana_page
+from tests.support.dashboard_queries import DashboardQuery
+from tests.support.program import settings_of
 
 BOARDS = dashboard_queries.boards()
 QUERIES = dashboard_queries.queries()

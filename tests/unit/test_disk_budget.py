@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from config import services
+from config.services import descriptions
 from config.settings import Settings, disk_budget
 from config.settings.loading import SettingsError
-from tests.unit.conftest import EVERYTHING, PROJECT, settings_of
+from tests.support.program import EVERYTHING, PROJECT, settings_of
 
 GIB = 2**30
 
@@ -88,9 +88,9 @@ def test_the_stacks_of_this_project_fit(file: Path) -> None:
 def test_the_containers_own_logs_are_counted_as_docker_rotates_them() -> None:
     settings = settings_of()
     running = len(
-        services.of_stack("metrics", settings)
-        + services.of_stack("logs", settings)
-        + services.of_stack("traces", settings)
+        descriptions.of_stack("metrics", settings)
+        + descriptions.of_stack("logs", settings)
+        + descriptions.of_stack("traces", settings)
     )
     logs = settings.disk_shares["the containers' own logs"]
     assert logs == running * disk_budget.LOG_FILES * disk_budget.LOG_FILE == running * 30 * 2**20

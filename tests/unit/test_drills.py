@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills import clock, report
-from tests.drills.frame import DETAIL_LENGTH, Drill, Row, carry_out, chosen, in_short
-from tests.drills.ground import Promise
-from tests.drills.storage import full, garble
+from drills import clock, report
+from drills.frame import DETAIL_LENGTH, Drill, Row, carry_out, chosen, in_short
+from drills.ground import Promise
+from drills.storage import full, garble
 
 Steps = list[str]
 
@@ -144,7 +144,7 @@ def test_a_clock_of_the_stack_jumps_both_ways_and_make_up_mends_what_is_ahead() 
 
 
 def test_every_drill_has_a_name_of_its_own_and_there_are_enough() -> None:
-    from tests.drills.__main__ import GROUPS  # noqa: PLC0415 - the others need no drill
+    from drills.__main__ import GROUPS  # noqa: PLC0415 - the others need no drill
 
     names = [one.name for group in GROUPS.values() for one in group]
     assert len(names) == len(set(names))

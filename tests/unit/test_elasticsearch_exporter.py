@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.unit.conftest import config_of, described, refusal, settings_of
+from tests.support.program import config_of, described, refusal, settings_of
 
 PASSWORD = ["elasticsearch_password"]
 

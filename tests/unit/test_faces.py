@@ -17,11 +17,11 @@ import pytest
 import yaml
 
 from components import config_files
-from config import grafana
 from config.container import DIRECTORY, MOUNT
 from config.images import Pin, pins
-from tests.in_images import run_in_images, tools_in
-from tests.unit.conftest import CONTAINER
+from config.services.correlation import grafana
+from tests.support.in_images import run_in_images, tools_in
+from tests.support.program import CONTAINER
 from tests.unit.test_components import everything
 from tests.unit.test_containers import SERVICES, SETTINGS, made
 from toolchain.images.faces import FILE, Face, Official, official, read

@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 import yaml
 
-from config import grafana, links
+from config import links
 from config.container import DIRECTORY, ConfigFiles
+from config.services.correlation import grafana
 from config.settings import Settings
 from config.settings.secret_keys import GRAFANA_PASSWORD, GRAFANA_SECRET_KEY
-from tests import grafana_page
-from tests.unit.conftest import SECRET_TEXT, settings_of
+from tests.support import grafana_page
+from tests.support.program import SECRET_TEXT, settings_of
 
 SOURCES = "provisioning/datasources/stack.yml"
 BOARD = json.dumps({"uid": "overview", "title": "Overview", "panels": []})

@@ -17,7 +17,7 @@ from operate import backup, commands
 from operate.backup import archives, keys, place
 from operate.backup.manifest import Kept, Manifest
 from operate.backup.place import DamagedError, Place, Stored
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
 from toolchain import engine, paths
 from toolchain.report import ToolchainError
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from config import dashboard_files
+from config.services.correlation import dashboard_files
 from config.settings import own_rules
 from config.settings.loading import SettingsError, judge_secrets, load
-from tests.unit.conftest import PINNED_STORAGE, PROJECT, refusal, settings_of
+from tests.support.program import PINNED_STORAGE, PROJECT, refusal, settings_of
 
 OF_DOCKER = ["bridge", "host", "none", "default", "ingress", "container:shop", "docker_gwbridge", "host:x"]
 NO_NAMES = ["", " ", "\t", "a/b", "../x", "/", "shop\n", "shop\nother", "\x00", "{{.Name}}", "a:b"]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from config import elasticsearch, jaeger, jaeger_es_index_cleaner, opensearch
 from config.container import Container
 from config.images import JAEGER_WITHOUT_SEARCH, pins, version
+from config.services.traces import elasticsearch, jaeger, jaeger_es_index_cleaner, opensearch
 from config.settings.traces import RETENTION_SUCCESS
-from tests.unit.conftest import PINNED_STORAGE, config_of, refusal, settings_of
+from tests.support.program import PINNED_STORAGE, config_of, refusal, settings_of
 
 CLUSTER = {"url": "https://search.example:9200", "user": "tracer"}
 

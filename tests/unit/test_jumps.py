@@ -10,7 +10,7 @@ from config import images
 from config.images import pins
 from operate import version_steps
 from operate.backup.manifest import log_schema
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
 
 DIGEST = f"sha256:{'0' * 64}"
 

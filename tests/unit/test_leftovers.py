@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.e2e.leftovers import PREFIX, is_left, new_prefix
+from tests.support.leftovers import PREFIX, is_left, new_prefix
 
 NOW = datetime.now(UTC)
 LONG_AGO = (NOW - timedelta(hours=2)).isoformat()
@@ -16,7 +16,9 @@ LONG_AGO = (NOW - timedelta(hours=2)).isoformat()
 @pytest.fixture
 def session() -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Another process, and the prefix that it has taken."""
-    code = "from tests.e2e.leftovers import new_prefix; import time; print(new_prefix(), flush=True); time.sleep(600)"
+    code = (
+        "from tests.support.leftovers import new_prefix; import time; print(new_prefix(), flush=True); time.sleep(600)"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield process, process.stdout.readline().strip()

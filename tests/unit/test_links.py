@@ -8,11 +8,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import yaml
 
-from config import links, loki_rules
+from config import links
 from config.alerts import EVERYTHING, Alert, groups, render
+from config.services.logs import loki_rules
 from config.settings.addresses import Addresses
-from tests import dashboard_queries
-from tests.unit.conftest import config_of, settings_of
+from tests.support import dashboard_queries
+from tests.support.program import config_of, settings_of
 
 GRAFANA, JAEGER = "https://g.example/grafana", "https://j.example"
 EXTERNAL = {"external_urls": {"grafana": f"{GRAFANA}/", "jaeger": JAEGER}}

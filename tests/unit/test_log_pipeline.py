@@ -6,11 +6,11 @@ from typing import get_args
 
 import pytest
 
-from config.log_levels import LEVELS
-from config.log_pipeline import LABELS, stages
-from config.log_stages import Stage
+from config.services.logs.log_levels import LEVELS
+from config.services.logs.log_pipeline import LABELS, stages
+from config.services.logs.log_stages import Stage
 from config.settings.logs import Level
-from tests.unit.conftest import refusal, settings_of
+from tests.support.program import refusal, settings_of
 
 
 def every(stages: Sequence[Stage]) -> Iterator[Stage]:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from config import log_pipeline, loki
 from config.container import ConfigFiles
+from config.services.logs import log_pipeline, loki
 from config.settings import Settings
 from config.settings.metrics import Metrics
-from tests.unit.conftest import config_of, described, refusal, settings_of
+from tests.support.program import config_of, described, refusal, settings_of
 from tests.unit.relabel import relabelled
 
 GIB = 2**30

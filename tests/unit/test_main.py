@@ -15,8 +15,8 @@ from docker.errors import DockerException
 
 from config.settings.docker import Docker
 from config.settings.secret_keys import SECRETS, WEBHOOKS
-from tests import mocked_program
-from tests.unit.conftest import (
+from tests.support import mocked_program
+from tests.support.program import (
     COMMAND,
     CONTAINER,
     NETWORK,

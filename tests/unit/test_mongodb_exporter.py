@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.conftest import PINNED_MONGODB, described, settings_of
+from tests.support.program import PINNED_MONGODB, described, settings_of
 
 
 @pytest.mark.parametrize(

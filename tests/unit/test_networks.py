@@ -7,7 +7,7 @@ import pytest
 
 from config.catalogue import ROWS
 from config.settings.networks import subnet_of
-from tests.unit.conftest import EVERYTHING, config_of, refusal, settings_of
+from tests.support.program import EVERYTHING, config_of, refusal, settings_of
 
 SETTINGS = settings_of(EVERYTHING, secrets=["grafana_password"])
 

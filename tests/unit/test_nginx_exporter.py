@@ -1,6 +1,6 @@
 """How the exporter reaches Nginx."""
 
-from tests.unit.conftest import described, settings_of
+from tests.support.program import described, settings_of
 
 
 def test_it_reads_the_page_of_the_settings() -> None:

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from config.container import Mount
-from config.node_exporter import container
-from tests.unit.conftest import EVERYTHING, config_of, settings_of
+from config.services.metrics.node_exporter import container
+from tests.support.program import EVERYTHING, config_of, settings_of
 
 COMMAND = container(settings_of()).command
 FLAGS = dict(flag.partition("=")[::2] for flag in COMMAND)

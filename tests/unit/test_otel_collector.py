@@ -9,10 +9,11 @@ import pytest
 import re2
 import yaml
 
-from config import masking, otel_collector
+from config import masking
+from config.services.traces import otel_collector
 from config.settings.logs import Level
-from tests.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, secrets, written
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
+from tests.support.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, secrets, written
 
 
 def main_file(config: dict[str, Any] | None = None) -> dict[str, Any]:

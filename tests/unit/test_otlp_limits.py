@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from config import otel_collector, otlp_limits
-from config.loki import limits_of
-from config.otlp_masks import CONTEXTS
-from tests.unit.conftest import settings_of
+from config.services.logs.loki import limits_of
+from config.services.traces import otel_collector, otlp_limits
+from config.services.traces.otlp_masks import CONTEXTS
+from tests.support.program import settings_of
 
 BADGER_KEY = 65_000
 """Bytes (badger v4, `maxKeySize`)."""

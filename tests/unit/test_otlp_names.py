@@ -3,7 +3,7 @@
 import pytest
 import re2
 
-from config import otlp_names
+from config.services.traces import otlp_names
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from config.container import Container
-from config.postgres_exporter import NO_BLANK
-from tests.unit.conftest import config_of, described, refusal, settings_of
+from config.services.metrics.postgres_exporter import NO_BLANK
+from tests.support.program import config_of, described, refusal, settings_of
 
 PASSWORD = ["postgres_password"]
 

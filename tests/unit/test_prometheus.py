@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from config.prometheus import container, main_file
+from config.services.metrics.prometheus import container, main_file
 from config.settings import Settings
-from tests.unit.conftest import EVERYTHING, config_of, settings_of
+from tests.support.program import EVERYTHING, config_of, settings_of
 
 RULES = "groups: []\n"
 

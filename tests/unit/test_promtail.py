@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import yaml
 
-from config import promtail
 from config.container import Container
-from config.log_stages import Stage
-from tests.unit.conftest import settings_of
+from config.services.logs import promtail
+from config.services.logs.log_stages import Stage
+from tests.support.program import settings_of
 
 
 def made(**logs: Any) -> Container:

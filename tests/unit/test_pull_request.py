@@ -98,7 +98,9 @@ JUDGED_BY = {"policies/memory.py": "1", "toolchain/lint.py": "1", "Makefile": "1
     ("change", "told"),
     [
         pytest.param({}, [], id="nothing"),
-        pytest.param({"config/loki.py": "2", "Pulumi.prod.yaml": "2"}, [], id="the program and a stack file"),
+        pytest.param(
+            {"config/services/logs/loki.py": "2", "Pulumi.prod.yaml": "2"}, [], id="the program and a stack file"
+        ),
         pytest.param({"policies/memory.py": "2"}, ["policies/memory.py"], id="a policy"),
         pytest.param({"policies/new.py": "2"}, ["policies/new.py"], id="one policy more"),
         pytest.param({"policies.prod.json": "{}"}, ["policies.prod.json"], id="what policies allow"),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.unit.conftest import config_of, described, settings_of
+from tests.support.program import config_of, described, settings_of
 
 PASSWORD = ["redis_password"]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from config import sampling
+from config.services.traces import sampling
 from config.settings.traces import Rates
-from tests.unit.conftest import refusal, settings_of
+from tests.support.program import refusal, settings_of
 
 
 def policies_of(**rates: Any) -> dict[str, dict[str, Any]]:

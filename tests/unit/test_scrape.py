@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from config import cadvisor, scrape
 from config.alerts.rule import Job
 from config.catalogue import SERVICES
 from config.ports import METRICS
+from config.services.metrics import cadvisor, scrape
 from config.settings.traces import RETENTION_SUCCESS
-from tests.unit.conftest import EVERYTHING, EXPORTERS, INSTEAD, config_of, refusal, settings_of
+from tests.support.program import EVERYTHING, EXPORTERS, INSTEAD, config_of, refusal, settings_of
 from tests.unit.relabel import relabelled, scraped, targets
 
 APPLICATIONS = {

@@ -13,7 +13,7 @@ from config.catalogue import SERVICES
 from config.settings import Settings
 from config.settings.loading import SettingsError, load
 from config.settings.secret_keys import SECRETS
-from tests.unit.conftest import (
+from tests.support.program import (
     EVERYTHING,
     EXPORTERS,
     FRONT,

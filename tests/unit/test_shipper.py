@@ -2,10 +2,10 @@
 
 import pytest
 
-from config import shipper
 from config.container import Mount
-from config.shipper import RELABELLING
-from tests.unit.conftest import settings_of
+from config.services.logs import shipper
+from config.services.logs.shipper import RELABELLING
+from tests.support.program import settings_of
 from tests.unit.relabel import relabelled
 
 META = "__meta_docker_container"

@@ -12,7 +12,7 @@ import pytest
 
 from operate import shop as toolchain_shop
 from policies.judges.image_pins import BUILT_HERE
-from tests.unit.conftest import CONTAINER, PROJECT, SECRET_TEXT, Recorder, deploy, is_secret, settings_of, texts_in
+from tests.support.program import CONTAINER, PROJECT, SECRET_TEXT, Recorder, deploy, is_secret, settings_of, texts_in
 from toolchain.images import shop as shop_images
 
 SERVICES = ("gateway", "auth", "users", "products", "orders")

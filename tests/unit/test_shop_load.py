@@ -16,7 +16,7 @@ from examples.shop.load.faults import Fault
 from examples.shop.load.generator import Generator, ShopNotReadyError
 from examples.shop.load.profiles import PROFILES, ROUTES, Phase, Profile, in_turn, planned
 from examples.shop.load.report import NOT_SENT, PhaseReport, Report, Sample, summed_up
-from tests.e2e.wait import until
+from tests.support.wait import until
 
 ERROR = Fault("orders", "error")
 SLOW = Fault("orders", "latency", "1500ms")

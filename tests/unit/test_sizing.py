@@ -8,7 +8,7 @@ import pytest
 
 from config.catalogue import ROWS
 from config.settings import sizing
-from tests.unit.conftest import FRONT, settings_of
+from tests.support.program import FRONT, settings_of
 
 MIB_OF = {"4GiB": 4096, "6GiB": 6144, "8GiB": 8192, "12GiB": 12288, "16GiB": 16384, "64GiB": 65536}
 

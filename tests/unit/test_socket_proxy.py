@@ -5,10 +5,10 @@ import re
 import pytest
 
 from config.container import Mount
-from config.log_times import LATE_SECONDS
 from config.ports import DOCKER_API, METRICS
-from config.socket_proxy import LUA, container
-from tests.unit.conftest import config_of, settings_of
+from config.services.logs.log_times import LATE_SECONDS
+from config.services.metrics.socket_proxy import LUA, container
+from tests.support.program import config_of, settings_of
 
 TEXT = config_of("socket_proxy", settings_of()).files["haproxy.cfg"]
 

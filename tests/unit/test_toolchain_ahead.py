@@ -11,7 +11,7 @@ import pytest
 from check import pages
 from config.settings import Settings
 from operate import clock_ahead, volume_helper
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
 from toolchain.report import ToolchainError
 
 NOW = 1_790_000_000.0

@@ -8,7 +8,7 @@ import pytest
 from docker.errors import APIError, NotFound
 
 from operate.host_view import lacks_kmsg
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
 from toolchain.report import ToolchainError
 
 # As Docker 20.10 said it, asked for a bind mount of a private mount and for a device that is not there.

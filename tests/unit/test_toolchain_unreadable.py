@@ -13,7 +13,7 @@ from docker.errors import NotFound
 
 from config.settings import Settings
 from operate import damaged_data, volume_helper
-from tests.unit.conftest import settings_of
+from tests.support.program import settings_of
 
 NOTES = 'level=ERROR msg="error creating notification log" err="proto: illegal wireType 7"'
 NOTES_SINCE_0_34 = (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from examples.shop.load.faults import KINDS, Fault
-from tests.e2e.troubleshooting import PAGE, Query, Scenario, culprits, scenarios
+from tests.support.troubleshooting import PAGE, Query, Scenario, culprits, scenarios
 
 SPANS = {
     # id: service, parent, start, duration in microseconds, failed

@@ -11,11 +11,11 @@ import pytest
 import typer
 from docker.errors import NotFound
 
-from config import loki
 from config.container import DIRECTORY
+from config.services.logs import loki
 from operate import backup, commands, recovery, upgrade
 from operate.backup.manifest import log_schema
-from tests.unit.conftest import EVERYTHING, settings_of
+from tests.support.program import EVERYTHING, settings_of
 from toolchain import engine as engines
 from toolchain.report import ToolchainError
 

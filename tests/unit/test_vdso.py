@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.drills import vdso
+from drills import vdso
 
 CLOCKS = """\
 import time

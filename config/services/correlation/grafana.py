@@ -1,0 +1,301 @@
+"""Grafana: shows metrics, logs and traces, and links them to each other.
+
+Tested with 10.0, the newest version that can be built where no image can be pulled; the settings also exist in 12 and
+13. Files alone define what it shows and how it is set up: `grafana.sh` keeps the image's own settings out. Data sources
+and dashboards change while it runs; a change of `MAIN` needs a restart. `grafana.sh` explains how.
+"""
+
+import json
+from collections.abc import Mapping
+from configparser import ConfigParser
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from config import links
+from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
+from config.ports import METRICS
+from config.services.metrics import api_proxy
+from config.settings import Settings
+from config.settings.secret_keys import GRAFANA_PASSWORD, GRAFANA_SECRET_KEY
+from config.yaml_text import digest, dump
+
+PORT = METRICS["grafana"]
+DATA = "/var/lib/grafana"
+MAIN = "grafana.ini"
+SCRIPT = Path(__file__).with_suffix(".sh")
+SECRET_KEY = f"{DATA}/secret_key"
+"""File with the key that the script generates if the stack sets none."""
+FOLDER = "Nervous System"
+"""Name of the dashboards' folder in Grafana."""
+COPIES = "/tmp/dashboards"  # noqa: S108 - in the container
+"""Folder to which the script copies the dashboards."""
+HOME = "overview"
+"""Uid of the home dashboard, if the stack has it."""
+BUNDLED = (
+    "elasticsearch",
+    "grafana-postgresql-datasource",
+    "grafana-pyroscope-datasource",
+    "influxdb",
+    "jaeger",
+    "loki",
+    "mssql",
+    "mysql",
+    "opentsdb",
+    "prometheus",
+    "stackdriver",
+    "tempo",
+    "zipkin",
+)
+"""Data sources that run as processes of their own in the official image of 13.2.3: each takes memory, used or not
+(`plugins-bundled` there; `defaultPreinstallPlugins` of its `pkg/setting/setting_plugins.go` without the apps)."""
+TO_TRACE = "Open the trace"
+REVISION = "revision"
+"""Name of the hidden variable that shows whether Grafana serves the declared version of a dashboard."""
+
+
+def container(settings: Settings, dashboards: Mapping[str, str]) -> Container:
+    """`dashboards`: uid → JSON text."""
+    return Container(
+        service="grafana",
+        # Replaces the image's start script: files do here what that script does with environment variables.
+        entrypoint=("/bin/sh",),
+        command=(f"{DIRECTORY}/{SCRIPT.name}", "start"),
+        user="472:0",
+        port=PORT,
+        health=http_health(PORT, "/api/health"),
+        grace_seconds=30,
+        data=DATA,
+        # Its data sources are separate processes, which do not know the limit.
+        go_memory_percent=60,
+        config=_config(settings, dashboards),
+    )
+
+
+def _config(settings: Settings, dashboards: Mapping[str, str]) -> ConfigFiles:
+    sources = data_sources(settings)
+    delivered = {uid: marked(text) for uid, text in sorted(dashboards.items())}
+    main = main_file(settings, dashboards)
+    running = digest({MAIN: _ini(main)})
+    main["metrics.environment_info"] = {"config": running}
+    declared = [f"/api/datasources {source['jsonData'][REVISION]}" for source in sources]
+    declared += [f"/api/dashboards/uid/{uid} {revision}" for uid, (_, revision) in delivered.items()]
+    version = {f"http://127.0.0.1:{PORT}/metrics": f'grafana_environment_info{{config="{running}"'}
+    return ConfigFiles(
+        files={
+            MAIN: _ini(main),
+            SCRIPT.name: SCRIPT.read_text(),
+            "provisioning/datasources/stack.yml": dump({"apiVersion": 1, "datasources": sources}),
+            # A missing folder would be logged as an error at every start.
+            **{f"provisioning/{kind}/none.yml": "apiVersion: 1\n" for kind in ("alerting", "notifiers", "plugins")},
+            "provisioning/dashboards/stack.yml": dump({"apiVersion": 1, "providers": [_provider()]}),
+            **{f"dashboards/{uid}.json": text for uid, (text, _) in delivered.items()},
+            "declared": "".join(f"{line}\n" for line in declared),
+        },
+        # Grafana has no validator, and only logs a dashboard that it cannot read. So `dashboard_files.py` checks them,
+        # and the script asks the running Grafana for each.
+        secrets={key: Secret(key) for key in (GRAFANA_PASSWORD, GRAFANA_SECRET_KEY) if key in settings.secrets},
+        reload=("/bin/sh", f"{DIRECTORY}/{SCRIPT.name}", "reload"),
+        since_start=version,
+        expect=version,
+    )
+
+
+def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """`grafana.ini`, as far as it differs from the image's defaults: section → key → value."""
+    url = settings.url("grafana")
+    no, yes = "false", "true"
+    used = {source["type"] for source in data_sources(settings)}
+    return {
+        "paths": {
+            "data": DATA,
+            "logs": "/var/log/grafana",
+            "plugins": f"{DATA}/plugins",
+            "provisioning": f"{DIRECTORY}/provisioning",
+        },
+        "server": {
+            "http_port": str(PORT),
+            "root_url": f"{url}/",
+            "enable_gzip": no,  # version 13 compresses with a library that holds on to memory (upstream issue 123017)
+        },
+        "database": {"wal": yes},  # the command that changes the password writes while the server runs
+        "security": {
+            "admin_user": "admin",
+            "admin_password": f"$__file{{{DIRECTORY}/secrets/{GRAFANA_PASSWORD}}}",
+            "secret_key": f"$__file{{{_secret_key(settings)}}}",
+            # Its limit is per user, so strangers could lock out the admin, and with it each deployment. `api_proxy`
+            # bounds guessing.
+            "disable_brute_force_login_protection": yes,
+            "cookie_secure": yes if url.startswith("https:") else no,
+            # Not `strict`: a link in an alert would lead to the login page. Other requests that a foreign site may
+            # start are refused by `api_proxy`.
+            "cookie_samesite": "lax",
+            "allow_embedding": no,
+            "disable_gravatar": yes,
+            "angular_support_enabled": no,
+        },
+        "users": {"allow_sign_up": no, "allow_org_create": no, "viewers_can_edit": no},
+        "auth.anonymous": {"enabled": no},
+        "analytics": {
+            "reporting_enabled": no,
+            "check_for_updates": no,
+            "check_for_plugin_updates": no,
+            "feedback_links_enabled": no,
+        },
+        "news": {"news_feed_enabled": no},
+        "plugins": {
+            "plugin_admin_enabled": no,
+            "public_key_retrieval_disabled": yes,
+            # Otherwise it downloads unpinned apps and newer data sources from the internet at every start.
+            "preinstall_disabled": yes,
+            "disable_plugins": ",".join(kind for kind in BUNDLED if kind not in used),
+        },
+        "cloud_migration": {"enabled": no},
+        "snapshots": {"enabled": no, "external_enabled": no},
+        "public_dashboards": {"enabled": no},
+        "dashboards": {
+            "min_refresh_interval": "10s",
+            **({"default_home_dashboard_path": f"{COPIES}/{HOME}.json"} if HOME in dashboards else {}),
+        },
+        "log": {"mode": "console", "level": "warn"},
+        "log.console": {"format": "json"},
+    }
+
+
+def _secret_key(settings: Settings) -> str:
+    return f"{DIRECTORY}/secrets/{GRAFANA_SECRET_KEY}" if GRAFANA_SECRET_KEY in settings.secrets else SECRET_KEY
+
+
+def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
+    parser = ConfigParser(interpolation=None)
+    parser.read_dict(sections)
+    text = StringIO()
+    parser.write(text)
+    return text.getvalue()
+
+
+def _provider() -> dict[str, Any]:
+    return {
+        "name": "nervous-system",
+        "type": "file",
+        "folder": FOLDER,
+        "allowUiUpdates": False,
+        "updateIntervalSeconds": 60,
+        "options": {"path": COPIES},
+    }
+
+
+def data_sources(settings: Settings) -> list[dict[str, Any]]:
+    """The data sources that dashboards and links query, under fixed uids. `$$` is a literal `$`: Grafana replaces
+    variables of its environment in these files."""
+    sources: list[dict[str, Any]] = [
+        _source(
+            "Prometheus",
+            api_proxy.for_grafana("prometheus"),
+            isDefault=True,
+            jsonData={
+                "httpMethod": "POST",
+                "prometheusType": "Prometheus",
+                "timeInterval": settings.metrics.scrape_interval,
+                "exemplarTraceIdDestinations": [_exemplar_to_trace()],
+                "alertmanagerUid": "alertmanager",
+            },
+        ),
+        _source(
+            "Loki",
+            api_proxy.for_grafana("loki"),
+            jsonData={
+                "maxLines": 1000,
+                "alertmanagerUid": "alertmanager",
+                "derivedFields": [_line_to_trace()],
+            },
+        ),
+        _source(
+            "Jaeger",
+            api_proxy.for_grafana("jaeger"),
+            jsonData={
+                "nodeGraph": {"enabled": True},
+                "spanBar": {"type": "Duration"},
+                "traceIdTimeParams": {"enabled": True},
+                "tracesToLogsV2": _traces_to_logs(),
+                "tracesToMetrics": _traces_to_metrics(),
+            },
+        ),
+        _source(
+            "Alertmanager",
+            api_proxy.for_grafana("alertmanager"),
+            jsonData={"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
+        ),
+    ]
+    for source in sources:
+        source["jsonData"][REVISION] = digest({"": dump(source)})
+    return sources
+
+
+def _source(name: str, url: str, **more: Any) -> dict[str, Any]:
+    kind = name.lower()
+    return {"name": name, "uid": kind, "type": kind, "access": "proxy", "url": url, "editable": False, **more}
+
+
+def _exemplar_to_trace() -> dict[str, str]:
+    """Link from an exemplar to its trace, by URL. As a link to a data source it would be a query in Tempo's language,
+    which Jaeger's data source does not answer (`getDataLinks` of the package @grafana/prometheus, 12.4 and 13)."""
+    address = links.trace("${__value.raw}", *links.SHOWN)
+    return {"name": "trace_id", "url": address.replace("$", "$$"), "urlDisplayLabel": TO_TRACE}
+
+
+def _line_to_trace() -> dict[str, str]:
+    """A separate field that links a log line to its trace. Under the label's name it would replace the label in tables,
+    whose cells would then have two links to the trace."""
+    return {
+        "name": "Trace",
+        "matcherType": "label",  # structured metadata counts as labels
+        "matcherRegex": "^trace_id$$",
+        "url": "$${__value.raw}",
+        "datasourceUid": links.JAEGER,
+        "urlDisplayLabel": TO_TRACE,
+    }
+
+
+_OF_SPAN = f'service=`$${{__span.tags["{links.SERVICE_TAG}"]}}`'
+"""Matcher for the service of a span. Spans stored before the tag existed have no value for it, and Grafana then shows
+no link to logs; its `__tags` would be empty, and Loki refuses an empty selector. Backticks, so that a quote in a name
+does not end the string."""
+
+
+def _traces_to_logs() -> dict[str, Any]:
+    """Link from a span to the log lines that its service wrote for its trace."""
+    return {
+        "datasourceUid": links.LOKI,
+        "spanStartTimeShift": "-5m",
+        "spanEndTimeShift": "5m",
+        "customQuery": True,
+        "query": f'{{{_OF_SPAN}}} | trace_id="$${{__trace.traceId}}"',
+    }
+
+
+def _traces_to_metrics() -> dict[str, Any]:
+    """Link from a span to the collector's span metrics of its service."""
+    calls, failed = (
+        f"traces_span_metrics_calls_total{{{_OF_SPAN}{more}}}" for more in ("", ',status_code="STATUS_CODE_ERROR"')
+    )
+    seconds = f"traces_span_metrics_duration_seconds_bucket{{{_OF_SPAN}}}"
+    return {
+        "datasourceUid": links.PROMETHEUS,
+        "spanStartTimeShift": "-15m",
+        "spanEndTimeShift": "15m",
+        "queries": [
+            {"name": "Requests/s", "query": f"sum(rate({calls}[5m]))"},
+            {"name": "Error ratio", "query": f"sum(rate({failed}[5m])) / sum(rate({calls}[5m]))"},
+            {"name": "p95", "query": f"histogram_quantile(0.95, sum by (le) (rate({seconds}[5m])))"},
+        ],
+    }
+
+
+def marked(text: str) -> tuple[str, str]:
+    """The dashboard with its digest in a hidden variable, and the digest."""
+    dashboard = json.loads(text)
+    revision = digest({"": text})
+    variables = dashboard.setdefault("templating", {}).setdefault("list", [])
+    variables.append({"type": "constant", "name": REVISION, "hide": 2, "query": revision, "skipUrlSync": True})
+    return json.dumps(dashboard, indent=1, ensure_ascii=False, sort_keys=True) + "\n", revision

@@ -1,0 +1,1 @@
+"""Services of the stack `logs`, and what happens to a line."""

@@ -1,0 +1,145 @@
+"""Alloy: ships the log lines of containers, files and the host to Loki."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from config.container import DIRECTORY, ConfigFiles, Container
+from config.ports import DOCKER_API, METRICS
+from config.services.logs import log_pipeline, shipper
+from config.services.logs.log_stages import Stage
+from config.settings import Settings
+
+PORT = METRICS["alloy"]
+DATA = "/var/lib/alloy/data"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """An expression that is written verbatim: a reference to another component."""
+
+    text: str
+
+
+def container(settings: Settings) -> Container:
+    """Runs as Alloy's own user, and reads the host's logs as group `adm`."""
+    text = config_file(settings)
+    page = f"http://127.0.0.1:{PORT}"
+    return Container(
+        service="alloy",
+        command=(
+            "run",
+            f"{DIRECTORY}/config.alloy",
+            f"--storage.path={DATA}",
+            f"--server.http.listen-addr=0.0.0.0:{PORT}",
+            "--disable-reporting",
+            "--stability.level=experimental",  # only for `queue_config`
+        ),
+        user=f"473:{shipper.ADM}",
+        port=PORT,
+        tools=False,
+        grace_seconds=30,
+        data=DATA,
+        unreadable={rf"invalid yaml positions file \[{DATA}/([^\]]+)\]": (r"\1",)},
+        hands_on=True,
+        mounts=shipper.mounts(settings),
+        config=ConfigFiles(
+            files={"config.alloy": text},
+            validate="/bin/alloy validate --stability.level=experimental config.alloy",
+            expect={
+                f"{page}/metrics": f'sha256="{hashlib.sha256(text.encode()).hexdigest()}"',
+                # The metric of the last load is 1 even if a component refuses its new arguments.
+                f"{page}/-/healthy": "All Alloy components are healthy",
+            },
+        ),
+    )
+
+
+def config_file(settings: Settings) -> str:
+    """The text of `config.alloy`."""
+    blocks = [*_sources(settings), *_sinks(settings)]
+    return "\n".join(line for block in blocks for line in (*block, ""))
+
+
+def _sources(settings: Settings) -> Iterator[list[str]]:
+    host = f"tcp://socket_proxy:{DOCKER_API}"
+    yield _block("logging", level="warn")
+    running = _block("filter", name="status", values=list(shipper.STATES))
+    yield _block('discovery.docker "containers"', running, host=host, refresh_interval=shipper.REFRESH)
+    own = [_block("rule", **rule) for rule in shipper.own_stack(settings)]
+    rules = [_block("rule", **rule) for rule in shipper.RELABELLING if rule["target_label"] != "stream"]
+    # A position is stored under all labels of a container. If its address were one, a restart would lose the position.
+    kept = _block("rule", action="labelkeep", regex="__meta_docker_container_id|container|service|source")
+    targets = Raw("discovery.docker.containers.targets")
+    yield _block('discovery.relabel "containers"', *own, *rules, kept, targets=targets)
+    [stream] = [_block("rule", **rule) for rule in shipper.RELABELLING if rule["target_label"] == "stream"]
+    yield _block('loki.relabel "stream"', stream, forward_to=[])
+    yield _block(
+        'loki.source.docker "containers"',
+        host=host,
+        targets=Raw("discovery.relabel.containers.output"),
+        relabel_rules=Raw("loki.relabel.stream.rules"),
+        forward_to=_PIPELINE,
+    )
+    paths = [{"__path__": path, **labels} for path, labels in shipper.files(settings)]
+    yield _block('local.file_match "files"', path_targets=paths)
+    yield _block('loki.source.file "files"', targets=Raw("local.file_match.files.targets"), forward_to=_PIPELINE)
+    if settings.logs.system == "journal":
+        rules = [_block("rule", **rule) for rule in shipper.JOURNAL_RELABELLING]
+        yield _block('loki.relabel "journal"', *rules, forward_to=[])
+        yield _block(
+            'loki.source.journal "journal"',
+            path=shipper.JOURNAL,
+            max_age=shipper.JOURNAL_AGE,
+            labels=dict(shipper.HOST),
+            relabel_rules=Raw("loki.relabel.journal.rules"),
+            forward_to=_PIPELINE,
+        )
+
+
+_PIPELINE = [Raw("loki.process.pipeline.receiver")]
+
+
+def _sinks(settings: Settings) -> Iterator[list[str]]:
+    stages = [spelled(stage) for stage in log_pipeline.stages(settings)]
+    yield _block('loki.process "pipeline"', *stages, forward_to=[Raw("loki.write.loki.receiver")])
+    # A queue of one batch, because a shipper that is killed loses its queue.
+    queue = _block("queue_config", capacity=f"{shipper.BATCH_BYTES}B")
+    endpoint = _block(
+        "endpoint",
+        queue,
+        url=shipper.PUSH_URL,
+        batch_wait=shipper.BATCH_WAIT,
+        batch_size=f"{shipper.BATCH_BYTES}B",
+        remote_timeout=shipper.TIMEOUT,
+        min_backoff_period=shipper.FIRST_RETRY,
+        max_backoff_period=shipper.LAST_RETRY,
+        max_backoff_retries=0,  # for ever: meanwhile it reads nothing more
+        # Loki has stored the streams that it has room for. Retrying the rest would hold up the lines of all services.
+        retry_on_http_429=False,
+    )
+    yield _block('loki.write "loki"', endpoint)
+
+
+def spelled(stage: Stage) -> list[str]:
+    """Lines of `stage` as a block inside `loki.process`."""
+    room = "metric" if stage.kind in {"counter", "histogram"} else "stage"
+    return _block(f"{room}.{stage.kind}", *map(spelled, stage.stages), **stage.arguments)
+
+
+def _block(name: str, /, *inner: list[str], **arguments: Any) -> list[str]:
+    lines = [f"{key} = {_value(value)}" for key, value in arguments.items()]
+    lines += [line for block in inner for line in block]
+    return [f"{name} {{", *(f"  {line}" for line in lines), "}"] if lines else [f"{name} {{ }}"]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Raw):
+        return value.text
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_value(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)  # strings, numbers and booleans are written as in JSON

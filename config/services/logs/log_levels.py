@@ -1,0 +1,94 @@
+"""The level of a log line, whichever logger wrote it."""
+
+from collections.abc import Iterator, Mapping
+
+from config.services.logs.log_fields import LIKE_JSON, first
+from config.services.logs.log_stages import Stage, logql, match, regex, template
+from config.settings.logs import Level
+
+LEVELS: Mapping[Level, str] = {
+    "debug": "trace trc trce trac verbose vrb fine finer finest debug dbug debu dbg d 7 10 20 100",
+    "info": "info inf information informational i notice note n log 5 6 30 200 250",
+    "warn": "warn wrn warning w 4 40 300",
+    "error": "error err erro eror e severe fail failure 3 50 400",
+    "fatal": "fatal ftl fata f critical crit c panic pani dpanic alert emerg emergency 0 1 2 60 500 550 600",
+}
+"""Level → its spellings. Numbers are the severities of syslog (0 to 7), of pino and bunyan (10 to 60), and of Monolog
+(100 to 600)."""
+_ALSO: Mapping[Level, str] = {
+    "info": "success system strict",
+    "warn": "deprecated",
+    "error": "parse recoverable",
+}
+"""Words that are levels only where nothing else can stand."""
+
+_WORDS = "|".join(word for words in LEVELS.values() for word in words.split() if len(word) > 1 and word.isalpha())
+_REDIS = {".": "debug", "-": "debug", "*": "info", "#": "warn"}
+
+ALIGNED = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL)\b"
+"""Levels that loggers right-align, so that their lines begin with blanks."""
+
+_TEXT = "|".join((
+    rf"^[\[\s]*\d[\s\d:.,TZ+/\]-]*\s(?P<level_stamped>(?i:{_WORDS}))\b",
+    rf"^(?P<level_first>(?i:{_WORDS}))(?::|\[\d)",
+    r"^\[(?P<level_tornado>[DIWEC]) \d{6} ",
+    r"^(?P<level_klog>[IWEF])\d{4}(?:\d{4})? \d\d:\d\d:\d\d",
+    # Stops at a quote, because TRACE in a request is a method.
+    (rf'^[^\n"]{{0,200}}?(?:[\[(<|]\s*(?:[\w-]+:)?(?P<level_bracketed>(?i:{_WORDS}|success|system))\s*[\])>|]'
+    rf"|PHP (?P<level_php>Fatal|Parse|Recoverable|Warning|Notice|Deprecated|Strict)\b|\b(?P<level_capital>{_WORDS.upper()})\b)"),
+))  # fmt: skip
+_CRASH = (
+    r"(?m)^(?P<fatal>panic: |fatal error: |Fatal Python error: |thread '[^'\n]*' (?:\(\d+\) )?panicked at |terminate called |"
+    r"Segmentation fault|# A fatal error has been detected)"
+    r"|(?P<failed>Traceback \(most recent call last\)|^Exception in thread|^Unhandled exception|^Uncaught |"
+    r"^\(node:\d+\) Unhandled|http: panic serving |^goroutine \d+ \[running|^\*\* \(\w|"
+    r"\n\s+at (?:async |new |file:|/|[\w$.<>\[\]/@ ]+\()|\n\s+from \S+:\d+:in )"
+)
+
+_CRASHED = r"\n|panic|atal|handled|Uncaught|terminate called|Segmentation|Exception|Traceback"
+
+
+_FIRST_WORD = (
+    r"(regexReplaceAll `^(?:\x1b\[[0-9;]*m|[a-z]*level[.]|[^a-z0-9])*([a-z]+|[0-9]+)(?s:.*)$` (ToLower .) `${1}`)"
+)
+
+
+def _looked_up(word: str) -> str:
+    """Template that sets `$level` to the entry of `word` in `$table`. Searching a text takes a tenth of the time of
+    building a map."""
+    return (
+        f'{{{{ $parts := splitList (printf " %s=" {word}) $table }}}}'
+        '{{ if eq (len $parts) 2 }}{{ $level = index (splitList " " (index $parts 1)) 0 }}{{ end }}'
+    )
+
+
+def level() -> Iterator[Stage]:
+    """Stages that extract `level`: from what the line states, or from what it reports."""
+    yield match(
+        f"!~ {logql(LIKE_JSON)}",
+        regex(_TEXT),
+        regex(r"^\d+:[XCSM] \d\d \w{3} \d{4} [\d:.]+ (?P<level_redis>[.*#-]) "),
+        match(f"|~ {logql(_CRASHED)}", regex(_CRASH)),
+    )
+    spelled = [(word, level) for words in (LEVELS, _ALSO) for level, text in words.items() for word in text.split()]
+    table = " ".join(("", *(f"{word}={level}" for word, level in spelled), ""))
+    redis = " ".join(f'"{mark}" "{level}"' for mark, level in _REDIS.items())
+    # ERROR+2, D1, or with terminal colours.
+    said = f"{_looked_up('(ToLower .)')}{{{{ if not $level }}}}{_looked_up(_FIRST_WORD)}{{{{ end }}}}"
+    of_text = ("of_journal", "klog", "tornado", "stamped", "first", "php", "bracketed")
+    of_status = '{{ if eq (len .) 3 }}{{ $level = ternary "error" "info" (hasPrefix "5" .) }}{{ end }}'
+    yield template(
+        "level",
+        f'{{{{ $level := "" }}}}{{{{ $table := "{table}" }}}}'
+        + first("level", "$level", said, *(f"level_{name}" for name in of_text))
+        # A line joined with a stack trace is an error, unless it states warn or fatal.
+        + '{{ if .fatal }}{{ $level = "fatal" }}'
+        '{{ else if and .failed (not (has $level (list "warn" "fatal"))) }}{{ $level = "error" }}'
+        "{{ else if not $level }}"
+        f"{{{{ if .level_redis }}}}{{{{ $level = get (dict {redis}) .level_redis }}}}{{{{ end }}}}"
+        f"{{{{ with .status_in_text }}}}{{{{ if not $level }}}}{of_status}{{{{ end }}}}{{{{ end }}}}"
+        '{{ range list .level_capital (ternary "" .level_in_broken (eq .is_json "yes")) }}'
+        f"{{{{ if and . (not $level) }}}}{_looked_up('(ToLower .)')}{{{{ end }}}}{{{{ end }}}}"
+        + first("status", "$level", of_status)
+        + '{{ end }}{{ $level | default "unknown" }}',
+    )

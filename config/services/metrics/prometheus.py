@@ -1,0 +1,109 @@
+"""Prometheus: scrapes and stores metrics, and evaluates alert rules."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config import alerts
+from config.container import DIRECTORY, ConfigFiles, Container, http_health
+from config.ports import METRICS
+from config.services.metrics import scrape
+from config.settings import Settings
+from config.settings.units import prometheus_size
+from config.yaml_text import digest, dollars_doubled, dump
+
+PORT = METRICS["prometheus"]
+VERSION_RULES = "rules/version.yml"
+CONNECTIONS = 32
+"""Concurrent connections to Prometheus: the health check, its scrape of itself, and clients."""
+
+
+def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
+    """`own_rules`: file name → text of your own rule files."""
+    return Container(
+        service="prometheus",
+        command=(
+            f"--config.file={DIRECTORY}/prometheus.yml",
+            "--storage.tsdb.path=/prometheus",
+            "--enable-feature=exemplar-storage",
+            f"--web.external-url={settings.url('prometheus')}",
+            "--web.route-prefix=/",
+            # Without it, any web page in a browser may read Prometheus' answers.
+            "--web.cors.origin=-",
+            # 5 million samples are about 80 MB for one query (16 bytes each). The default is 800 MB.
+            "--query.max-samples=5000000",
+            "--query.timeout=30s",
+            # Rules and queries share one queue (promql/engine.go, `queueActive`). A query needs a connection, so half
+            # of the places are always free for rules. `api_proxy` bounds the number of queries.
+            f"--query.max-concurrency={2 * CONNECTIONS}",
+            f"--web.max-connections={CONNECTIONS}",
+            # Remote read is unused in the stack, and cannot be switched off.
+            "--storage.remote.read-concurrent-limit=1",
+            "--storage.remote.read-sample-limit=10000",
+            "--storage.remote.read-max-bytes-in-frame=65536",
+            # Prometheus detects the container's limit. The rest is for the page cache of its blocks.
+            "--auto-gomemlimit.ratio=0.85",
+            "--auto-gomemlimit.refresh-interval=15s",  # the limit may change while it runs
+        ),
+        user="65534:65534",
+        port=PORT,
+        health=http_health(PORT, "/-/ready"),
+        grace_seconds=60,  # at every stop, the head is written to the log
+        go_memory_percent=0,
+        data="/prometheus",
+        config=_config(settings, own_rules),
+    )
+
+
+def _config(settings: Settings, own_rules: Mapping[str, str]) -> ConfigFiles:
+    own = {f"rules/own-{name}": text for name, text in own_rules.items()}
+    rules = alerts.render(settings, scrape.watched(settings))
+    files = {"prometheus.yml": dump(main_file(settings)), **rules, **own}
+    version = digest(files)
+    files[VERSION_RULES] = dump(_version_rule(version))
+    return ConfigFiles(
+        files=files,
+        validate="promtool check config prometheus.yml",
+        reload="SIGHUP",  # not the lifecycle URL: any web page could post to its /-/quit on a loopback port
+        expect={
+            f"http://127.0.0.1:{PORT}/api/v1/rules": f'"version":"{version}"',
+            f"http://127.0.0.1:{PORT}/metrics": "prometheus_config_last_reload_successful 1",
+        },
+    )
+
+
+def _version_rule(version: str) -> dict[str, Any]:
+    """A rule that shows which files are live, because Prometheus shows loaded rules but not their files."""
+    rule = {"record": "nervous_system_config_info", "expr": "vector(1)", "labels": {"version": version}}
+    return {"groups": [{"name": "version", "rules": [rule]}]}
+
+
+def main_file(settings: Settings) -> dict[str, Any]:
+    """The content of `prometheus.yml`."""
+    metrics = settings.metrics
+    limits = metrics.limits
+    return {
+        "global": {
+            "scrape_interval": metrics.scrape_interval,
+            "scrape_timeout": metrics.scrape_timeout,
+            "evaluation_interval": metrics.evaluation_interval,
+            "external_labels": dollars_doubled({"environment": settings.environment, **metrics.external_labels}),
+            # Keeps both forms: classic buckets for exemplars and simple queries, native ones if an application serves
+            # them.
+            "scrape_native_histograms": True,
+            "always_scrape_classic_histograms": True,
+            "body_size_limit": prometheus_size(limits.body_size),
+            "sample_limit": limits.samples,
+            "keep_dropped_targets": 50,
+        },
+        "storage": {
+            "tsdb": {
+                # In the file instead of flags, so that a change needs no restart (Prometheus >= 3.11).
+                "retention": {"time": metrics.retention.time, "size": prometheus_size(metrics.retention.size)},
+                "out_of_order_time_window": "10m",
+            },
+            "exemplars": {"max_exemplars": metrics.exemplars},
+        },
+        "rule_files": ["rules/*.yml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]},
+        "scrape_configs": scrape.jobs(settings),
+    }

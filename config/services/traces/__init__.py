@@ -1,0 +1,1 @@
+"""Services of the stack `traces`, and what happens to a span."""

@@ -1,0 +1,214 @@
+"""A stack without engine or network: its settings from a dictionary, its resources as a mocked engine records them."""
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import pulumi
+import pytest
+from pulumi.runtime import rpc
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
+
+from config.container import ConfigFiles, Container
+from config.services import descriptions
+from config.settings import Settings
+from config.settings.loading import SettingsError, load
+from config.settings.secret_keys import WEBHOOKS
+
+PROJECT, STACK = "nervous-system", "test"
+
+PINNED_MONGODB = f"docker.io/percona/mongodb_exporter:0.47.2@sha256:{'a' * 64}"
+PINNED_STORAGE = {
+    "jaeger_es_index_cleaner": f"docker.io/jaegertracing/jaeger-es-index-cleaner:2.19.0@sha256:{'a' * 64}",
+}
+EXPORTERS: dict[str, Any] = {
+    "postgres": {"address": "db:5432"},
+    "redis": {"address": "cache:6379"},
+    "nginx": {"status_url": "http://web:8080/stub_status"},
+    "mongodb": {"uri": "mongodb://mongo:27017"},
+    "haproxy": {"targets": ["balancer:8405"]},
+    "elasticsearch": {"url": "http://search:9200"},
+    "probes": [{"name": "home", "target": "https://shop.example"}],
+}
+EVERYTHING: dict[str, Any] = {
+    "exporters": EXPORTERS,
+    "images": {"mongodb_exporter": PINNED_MONGODB, **PINNED_STORAGE},
+    "logs": {"s3": {"bucket": "logs"}},
+    "traces": {"storage": "elasticsearch"},
+    "grafana": {"tls": {"domain": "grafana.example.com"}},
+    "publish": {"caddy": "127.0.0.1:443"},
+}
+"""Stack config that selects every service there is, but for those that stand in for another."""
+INSTEAD: dict[str, Any] = {
+    **EVERYTHING,
+    "logs": {"shipper": "promtail", "s3": {"bucket": "logs"}},
+    "traces": {"storage": "opensearch"},
+}
+"""Stack config that selects those."""
+
+FRONT: dict[str, Any] = {"grafana": {"tls": {"domain": "g.example"}}, "publish": {"caddy": "0.0.0.0:443"}}
+"""Stack config that puts TLS in front of Grafana, for everybody."""
+
+SECRET_TEXT = "hunter2:shows-nowhere"
+"""What every secret of these tests holds; that of a webhook within its address."""
+WEBHOOK_TEXT = f"https://hooks.example/{SECRET_TEXT}"
+
+
+def settings_of(
+    config: Mapping[str, Any] | None = None, *, secrets: Collection[str] = (), stack: str = STACK
+) -> Settings:
+    """Settings of a stack file with `config`, and with `secrets` set."""
+    secret_keys = [f"{PROJECT}:{key}" for key in secrets]
+    return load(pulumi_config(config or {}, secrets), secret_keys=secret_keys, project=PROJECT, stack=stack)
+
+
+def pulumi_config(config: Mapping[str, Any], secrets: Collection[str] = ()) -> dict[str, str]:
+    """Stack config as the CLI hands it over: texts as they are, everything else as JSON."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    texts |= {key: WEBHOOK_TEXT if key in WEBHOOKS else SECRET_TEXT for key in secrets}
+    return {f"{PROJECT}:{key}": text for key, text in texts.items()}
+
+
+def refusal(config: Mapping[str, Any], *, secrets: Collection[str] = (), stack: str = STACK) -> str:
+    """The message by which a stack file with `config` is refused."""
+    with pytest.raises(SettingsError) as caught:
+        settings_of(config, secrets=secrets, stack=stack)
+    return str(caught.value)
+
+
+CONTAINER = "docker:index/container:Container"
+VOLUME = "docker:index/volume:Volume"
+NETWORK = "docker:index/network:Network"
+IMAGE = "docker:index/remoteImage:RemoteImage"
+PROVIDER = "pulumi:providers:docker"
+COMMAND = "command:local:Command"
+
+Answer: TypeAlias = Callable[[MockResourceArgs], Mapping[str, Any]]
+"""Outputs of a resource beside its inputs."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource as the program declared it."""
+
+    typ: str
+    name: str
+    inputs: Mapping[str, Any]
+    """In camelCase, as the provider gets them; secrets wrapped (see `is_secret`)."""
+    options: Any
+    """The request to the engine: parent, provider, deleteBeforeReplace, retainOnDelete, customTimeouts, dependencies."""
+
+
+class Recorder:
+    """Writes down every resource that a program registers, and answers like an engine where all went well."""
+
+    def __init__(self, answer: Answer = lambda _: {}) -> None:
+        self.resources: list[Registered] = []
+        self.monitor: MockMonitor = _Monitor(_Engine(answer), self.resources)
+
+    def of_type(self, *types: str) -> dict[str, Registered]:
+        """Logical name → resource. In one type, names are unique."""
+        return {resource.name: resource for resource in self.resources if resource.typ in types}
+
+    def __getitem__(self, key: tuple[str, str]) -> Registered:
+        typ, name = key
+        return self.of_type(typ)[name]
+
+
+class _Monitor(MockMonitor):
+    """Keeps what the mocks of the SDK are not told: the options of a resource."""
+
+    def __init__(self, mocks: Mocks, resources: list[Registered]) -> None:
+        super().__init__(mocks)
+        self._registered = resources
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the SDK's name
+        if request.type == "pulumi:pulumi:Stack":  # registered once in a process, whatever the number of programs
+            return super().RegisterResource(request)  # type: ignore[no-untyped-call] # the SDK's
+        loop = asyncio.new_event_loop()  # of this worker thread: the SDK would make one, and leave it open
+        asyncio.set_event_loop(loop)
+        try:
+            response = super().RegisterResource(request)  # type: ignore[no-untyped-call] # the SDK's
+            inputs = rpc.deserialize_properties(request.object)
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+        self._registered.append(Registered(request.type, request.name, inputs, request))
+        return response
+
+
+class _Engine(Mocks):
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        ended = {"exitCode": 0, "containerLogs": ""} if args.inputs.get("attach") else {}
+        return f"id-of-{args.name}", {**args.inputs, **ended, **self._answer(args)}
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"an invoke asks the engine at every preview: {args.token}")
+
+
+def deploy(program: Callable[[], Any], recorder: Recorder | None = None) -> Recorder:
+    """Runs `program` to its end, on an event loop of its own, all outputs known."""
+    recorder = recorder or Recorder()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    pulumi.runtime.set_mocks(
+        _Engine(lambda _: {}), project=PROJECT, stack=STACK, preview=False, monitor=recorder.monitor
+    )
+
+    # Without this decorator, what goes wrong inside an output would never fail a test.
+    @pulumi.runtime.test  # type: ignore[untyped-decorator] # the SDK's
+    def run() -> Any:
+        return program()
+
+    try:
+        run()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    return recorder
+
+
+SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""Key by which Pulumi's wire format marks a secret."""
+
+
+def is_secret(value: Any) -> bool:
+    """Whether Pulumi encrypts and hides `value`."""
+    return isinstance(value, Mapping) and SECRET_SIGNATURE in value
+
+
+def revealed(value: Any) -> Any:
+    """`value` without the wrapping of a secret."""
+    return value["value"] if is_secret(value) else value
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text that shows in `value`: keys, values, items; what Pulumi hides is left out."""
+    if is_secret(value):
+        return
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield key
+            yield from texts_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from texts_in(inner)
+
+
+def described(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> Container:
+    """What `config` makes of `service`, as its stack asks for it."""
+    return descriptions.describe(service, settings, own_rules=own_rules)
+
+
+def config_of(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> ConfigFiles:
+    """The config files of `service`, which must have some."""
+    config = described(service, settings, own_rules).config
+    assert config is not None
+    return config
