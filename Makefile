@@ -5,13 +5,14 @@ PURGE ?=
 PROFILE ?= steady
 FAULT ?=
 JSON ?=
+VERBOSE ?=
 LISTEN ?=
 TO ?=
 FROM ?=
 RECIPIENT ?=
 IDENTITY ?=
 REPLACE ?=
-export STACK PURGE JSON LISTEN $(foreach name,TO FROM RECIPIENT IDENTITY REPLACE,$(if $($(name)),$(name)))
+export STACK PURGE JSON VERBOSE LISTEN $(foreach name,TO FROM RECIPIENT IDENTITY REPLACE,$(if $($(name)),$(name)))
 # An update starts a dozen Pythons: they keep what they compiled, whatever the shell's environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -26,7 +27,7 @@ pulumi_module := toolchain/pulumi
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: env ## install what is missing, deploy the stack (STACK=dev), check it, print addresses
+up: env ## install what is missing, deploy the stack (STACK=dev), check it, print addresses; all words with VERBOSE=1
 	@$(python) -m operate up
 
 preview: env ## what `make up` would change, judged by the policy pack

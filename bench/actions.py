@@ -3,6 +3,9 @@
 Each side runs the whole stack, alone on the engine's ports. Scrapes are every two seconds, so that a short outage
 shows. A change is live once the running service itself says so. A scrape of node_exporter is missed if its `up` has a
 gap.
+
+`make up` does more than both: it finds engine, CLI and images, makes a plan, and checks. It is measured on its own, with
+the lines that it prints.
 """
 
 import contextlib
@@ -25,7 +28,7 @@ from docker.models.containers import Container as Running
 
 from bench import compose
 from bench.figures import Row, row
-from bench.stack import created
+from bench.stack import PRODUCTION, created
 from components.engine import execute
 from config.container import Container
 from config.ports import METRICS
@@ -49,6 +52,8 @@ FIRST, NO_OP, RULE, LIMIT, IMAGE, REMOVAL = (
 )
 RELOAD = "one alert rule, there by hand with SIGHUP"
 """Compose only; this project's `RULE` does the same."""
+MAKE_FIRST, MAKE_NO_OP = "make up, first", "make up, nothing changed"
+LINES = "lines printed"
 SERVICE = "prometheus"
 """The service that is changed."""
 CPU, CPU_AGAIN = 81, 82
@@ -315,7 +320,27 @@ def run(rounds: int) -> list[Row]:
             if not number:
                 end.callback(there.remove)
             _round(Watch(there, settings), derived, took)
-    return rows(took)
+    return rows(took) + make_up(rounds)
+
+
+def make_up(rounds: int) -> list[Row]:
+    """Measure what `make up` runs, `rounds` times: of a stack that is not there, without data, and again at once."""
+    took: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    with created(**PRODUCTION) as stack:
+        for _ in range(rounds):
+            for action in (MAKE_FIRST, MAKE_NO_OP):
+                begun = time.monotonic()
+                printed = stack.operate("up", environment={"VERBOSE": "0"})
+                took[action].append((time.monotonic() - begun, len(printed.splitlines())))
+                console.print(f"{action}: {took[action][-1]}")
+            stack.operate("down", "--purge")
+    return [made for action, each in took.items() for made in rows_of_make_up(action, each)]
+
+
+def rows_of_make_up(action: str, each: Sequence[tuple[float, int]]) -> list[Row]:
+    """Rows of seconds and lines. `each`: seconds and lines of each round."""
+    seconds, lines = zip(*each, strict=True)
+    return [row(action, f"command: {HERE}", "s", *seconds), row(action, LINES, "", *lines)]
 
 
 def _round(

@@ -1,11 +1,12 @@
 """The post-deploy check: compares what the settings promise with what the engine and the services report."""
 
-import re
+import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping
 
 from rich.console import Console
-from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from check import containers, engine, files, grafana, logs, metrics, request, separation, traces
@@ -13,12 +14,19 @@ from check.finding import Finding
 from components.engine import connect
 from config.settings import Settings
 from config.settings.units import seconds
+from toolchain.report import MARKS, plain
 
-__all__ = ["PATIENCE_SECONDS", "Finding", "run", "show"]
+__all__ = ["PATIENCE_SECONDS", "Finding", "Waits", "in_silence", "run", "show"]
 
 PATIENCE_SECONDS = 90
 """Seconds for what is still on its way after a deployment: the first scrapes and evaluations come after 15 s. The time
 that a trace waits for its sampling decision is added."""
+
+Waits = Callable[[Finding, float], None]
+
+
+def in_silence(_: Finding, __: float) -> None:
+    """Tells nobody what is waited for."""
 
 
 def run(
@@ -28,7 +36,7 @@ def run(
     *,
     dashboards: Mapping[str, str] | None = None,
     with_request: bool = True,
-    waits: Callable[[Finding], None] = lambda _: None,
+    waits: Waits = in_silence,
 ) -> list[Finding]:
     """Checks every promise, and waits up to `patience` seconds for those that are not kept yet. Returns all findings.
 
@@ -39,52 +47,63 @@ def run(
         dashboards: uid → JSON.
         with_request: whether to send the request and to look for it. It takes up to three scrapes until it is found
             everywhere.
-        waits: is told of the first promise that is not kept yet, at each round.
+        waits: is told of the first promise that is not kept yet, and for how many seconds it is waited for at most, at
+            each round.
     """
     client = connect(settings.docker.model_dump())
     deadline = time.monotonic() + patience + seconds(settings.traces.sampling.decision_wait)
-    subjects: list[Callable[[], Iterable[Finding]]] = [
-        lambda: engine.findings(client, settings),
-        lambda: containers.findings(client, settings),
-        lambda: files.findings(client, settings, own_rules, dashboards or {}),
-        lambda: metrics.findings(client, settings),
-        lambda: logs.findings(client, settings),
-        lambda: traces.findings(client, settings),
-        lambda: separation.findings(client, settings),
-        lambda: grafana.findings(client, settings, dashboards or {}),
-    ]
+    subjects: dict[str, Callable[[], Iterable[Finding]]] = {
+        "engine": lambda: engine.findings(client, settings),
+        "containers": lambda: containers.findings(client, settings),
+        "files": lambda: files.findings(client, settings, own_rules, dashboards or {}),
+        "metrics": lambda: metrics.findings(client, settings),
+        "logs": lambda: logs.findings(client, settings),
+        "traces": lambda: traces.findings(client, settings),
+        "networks": lambda: separation.findings(client, settings),
+        "dashboards": lambda: grafana.findings(client, settings, dashboards or {}),
+    }
     if with_request:
         probe = request.Probe()
-        subjects.append(lambda: request.findings(client, settings, probe))
-        list(subjects[-1]())  # sends it: it is on its way while the others are checked
-    found = [list(subject()) for subject in subjects]
+        subjects["a request"] = lambda: request.findings(client, settings, probe)
+        list(subjects["a request"]())  # sends it: it is on its way while the others are checked
+    found = {subject: _about(subject, judge) for subject, judge in subjects.items()}
     # Kept promises are not checked again: a round costs the host seconds of CPU, and the wait may be for a trace.
-    while waiting := [number for number, of_subject in enumerate(found) if not _kept(of_subject)]:
-        if time.monotonic() > deadline:
+    while waiting := [subject for subject, findings in found.items() if not _kept(findings)]:
+        left = deadline - time.monotonic()
+        if left < 0:
             break
-        waits(next(finding for finding in found[waiting[0]] if not finding.kept))
+        waits(next(finding for finding in found[waiting[0]] if not finding.kept), left)
         time.sleep(1)
-        for number in waiting:
-            found[number] = list(subjects[number]())
-    return [finding for of_subject in found for finding in of_subject]
+        for subject in waiting:
+            found[subject] = _about(subject, subjects[subject])
+    return [finding for findings in found.values() for finding in findings]
+
+
+def _about(subject: str, judge: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    return [dataclasses.replace(finding, subject=subject) for finding in judge()]
 
 
 def _kept(found: list[Finding]) -> bool:
     return all(finding.kept for finding in found)
 
 
-def show(found: list[Finding], console: Console) -> None:
-    """Prints the findings as a table, and how many promises are broken."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for finding in found:
-        what, detail = _plain(finding.what), _plain(finding.detail)
-        table.add_row("[green]✓[/]" if finding.kept else "[bold red]✗[/]", what, f"[dim]{detail}[/]")
-    console.print(table)
+def show(found: list[Finding], console: Console, *, everything: bool = False) -> None:
+    """Prints a line for each subject, below it what is not kept (or `everything`), and how many promises are broken."""
+    for subject, group in itertools.groupby(found, lambda finding: finding.subject):
+        findings = list(group)
+        broken = sum(not finding.kept for finding in findings)
+        console.print(
+            f"  {MARKS['✗' if broken else '✓']} {subject}: {f'{broken} broken of ' if broken else ''}{len(findings)}"
+        )
+        shown = findings if everything else [finding for finding in findings if not finding.kept]
+        if shown:
+            console.print(Padding(_table(shown), (0, 0, 0, 4)))
     broken = sum(not finding.kept for finding in found)
     console.print(f"{len(found)} promises, {broken} broken" if broken else f"{len(found)} promises, all kept")
 
 
-def _plain(text: str) -> str:
-    """The text without characters that a terminal would obey, and with the report's markup escaped: names and errors
-    come from services."""
-    return escape(re.sub(r"[^\n\t -~\u00a1-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\U0010ffff]", " ", text))
+def _table(findings: list[Finding]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for finding in findings:
+        table.add_row(MARKS["✓" if finding.kept else "✗"], plain(finding.what), f"[dim]{plain(finding.detail)}[/]")
+    return table

@@ -10,3 +10,5 @@ class Finding:
     what: str
     kept: bool
     detail: str = ""
+    subject: str = ""
+    """What it is about, as the report groups findings: `metrics`."""

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import subprocess
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -22,7 +21,7 @@ from operate.managed_stack import Stack
 from operate.policy_config import policies
 from operate.stack_file import PROJECT, Name, load_settings
 from toolchain import engine, images, paths, pulumi_cli
-from toolchain.report import Step, ToolchainError, console, note
+from toolchain.report import Step, ToolchainError, console, note, verbose
 
 WITH_PAGES = ("prometheus", "jaeger", "grafana")
 """Services with web pages in their official images that cannot be built from their Go modules."""
@@ -33,8 +32,8 @@ def up(stack: Name = "dev") -> None:
     deploy(stack)
 
 
-def deploy(stack: str, *options: str) -> None:
-    """Deploys as `up` does, with more options of `pulumi up`."""
+def deploy(stack: str, *, planned: bool = False) -> None:
+    """Deploys as `up` does. `planned`: a preview of this very update has just been judged."""
     deployed, pack = Stack(stack), policies(stack)
     deployed.must_keep_password()
     client = engine.ensure(deployed.settings.docker)
@@ -44,8 +43,10 @@ def deploy(stack: str, *options: str) -> None:
     deployed.make_up_password()
     deployed.fetch_images()
     deployed.find_kmsg(client)
-    deployed.pulumi("up", "--yes", *options, *deployed.mend(), *pack)
-    changed = deployed.has_changed()
+    options = (*deployed.mend(), *pack)
+    if not planned:
+        deployed.plan(*options)
+    changed = deployed.update("up", *options)
     _check(stack, check.PATIENCE_SECONDS, with_request=changed)
     if not changed:
         note("nothing has changed, so no request was sent through the stack: make check sends one")
@@ -72,7 +73,7 @@ def preview(stack: Name = "dev") -> None:
 
 
 def findings(
-    stack: str, patience: float, *, with_request: bool = True, waits: Callable[[check.Finding], None] = lambda _: None
+    stack: str, patience: float, *, with_request: bool = True, waits: check.Waits = check.in_silence
 ) -> list[check.Finding]:
     """Runs the check of `stack`, wherever its engine is, and returns its findings. `patience` is in seconds; the others as
     in `check.run`.
@@ -106,7 +107,8 @@ def check_stack(
         _check(stack, patience)
         return
     found = findings(stack, patience)
-    print(json.dumps([vars(finding) for finding in found], indent=2))
+    told = [{"what": finding.what, "kept": finding.kept, "detail": finding.detail} for finding in found]
+    print(json.dumps(told, indent=2))
     _must_be_kept(found)
 
 
@@ -119,12 +121,12 @@ def _check(stack: str, patience: float, *, with_request: bool = True) -> None:
     title = "check"
     with Step(title) as step:
 
-        def waits(finding: check.Finding) -> None:
-            step.title = f"{title}, waiting for: {finding.what}"
+        def waits(finding: check.Finding, left: float) -> None:
+            step.title = f"{title}, waiting up to {left:.0f} s more for: {finding.what}"
 
         found = findings(stack, patience, with_request=with_request, waits=waits)
         step.title = title
-    check.show(found, Console(highlight=False))
+    check.show(found, Console(highlight=False), everything=verbose())
     _must_be_kept(found)
 
 
@@ -145,7 +147,7 @@ def down(
     engine_of_stack = engine.connect(removed.settings.docker)
     engine_networks.must_be_free(engine_of_stack, removed.settings.prefix, volumes)
     if deployed:
-        removed.pulumi("destroy", "--yes")
+        removed.update("destroy")
     if not purge:
         return
     for name in volumes:

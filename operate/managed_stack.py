@@ -1,6 +1,5 @@
 """One stack of this project: what must be right before an update, and what an update leaves behind."""
 
-import os
 import secrets
 
 from docker import DockerClient
@@ -15,7 +14,7 @@ from operate.program import Program
 from operate.stack_file import PROJECT, load_settings, stack_file
 from toolchain import engine, images, paths
 from toolchain.images import pulling
-from toolchain.report import ToolchainError, note
+from toolchain.report import ToolchainError, is_set, note
 
 
 class Stack(Program):
@@ -92,7 +91,7 @@ class Stack(Program):
 
     def must_keep_password(self) -> None:
         """Raises ToolchainError if a password would be generated in a checkout that is thrown away (in CI)."""
-        if self._lacks_password and os.environ.get("CI", "").lower() not in {"", "0", "false"}:
+        if self._lacks_password and is_set("CI"):
             raise ToolchainError(
                 f"{stack_file(self.name).name} has no {GRAFANA_PASSWORD}, and one that is made up in CI is lost with its checkout",
                 fix=f"on your own machine:  .venv/bin/python -m operate pulumi config set --secret -s {self.name} "

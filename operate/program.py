@@ -2,18 +2,29 @@
 
 import json
 import subprocess
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from operate.backend import environment
+from operate.engine_events import ENVIRONMENT, changes, followed
+from operate.progress import Progress, counts
 from operate.stack_file import PROJECT
-from toolchain import pulumi_cli
-from toolchain.report import Step, ToolchainError, console
+from toolchain import paths, pulumi_cli
+from toolchain.report import Step, ToolchainError, console, told, verbose
 
 OWN = f"organization/{PROJECT}/"
 """Prefix of this project's stacks in a backend in a folder or a bucket, where it lists them by their full names."""
+
+TITLES = {
+    "preview": ("plan", "nothing to change"),
+    "up": ("update", "nothing has changed"),
+    "destroy": ("removal", "there was nothing"),
+}
+"""Command of the CLI → what it is called here, and its result if it changes no resource."""
 
 
 class Program:
@@ -23,6 +34,7 @@ class Program:
         self.name = name
         self.folder = folder
         self._pulumi = pulumi_cli.ensure()
+        self._warnings: set[str] = set()
 
     def pulumi(self, *arguments: str) -> None:
         """Runs the CLI in your terminal.
@@ -30,10 +42,66 @@ class Program:
         Raises:
             typer.Exit: the CLI's exit code is not 0; it becomes that of this program.
         """
-        command = [str(self._pulumi.cli), *arguments, "--stack", self.name]
-        done = subprocess.run(command, cwd=self.folder, env=environment(self._pulumi), check=False)
+        done = self._run(arguments)
         if done.returncode:
             raise typer.Exit(done.returncode)
+
+    def plan(self, *options: str) -> None:
+        """Previews an update, which the program or a policy may refuse, and shows in a few lines what it would change.
+
+        Raises:
+            typer.Exit: it is refused, and why has been shown.
+        """
+        self._shown("preview", *options)
+
+    def update(self, command: str, *options: str) -> bool:
+        """Carries out `up` or `destroy` without a preview, and shows each service when that is done with it. Returns
+        whether a resource was changed.
+
+        Raises:
+            typer.Exit: it failed, and why has been shown.
+        """
+        changed = self._shown(command, "--yes", "--skip-preview", *options)
+        self._warnings.clear()
+        return bool(changed)
+
+    def _shown(self, command: str, *options: str) -> dict[str, int]:
+        """Runs the CLI and shows its progress, or all of its own output if `verbose()`. Returns what it changed:
+        operation → number of resources."""
+        with tempfile.TemporaryDirectory() as folder:
+            events = Path(folder, "events")
+            arguments = (command, *options, "--event-log", str(events))
+            if verbose():
+                self.pulumi(*arguments)
+            else:
+                self._in_lines(arguments, events)
+            return changes(events)
+
+    def _in_lines(self, arguments: Sequence[str], events: Path) -> None:
+        command, printed, errors = arguments[0], events.with_name("printed"), events.with_name("errors")
+        title, nothing = TITLES[command]
+        with Step(title) as step:
+            progress = Progress(step, self._warnings)
+            try:
+                with printed.open("w") as out, errors.open("w") as err, followed(events, progress.take):
+                    done = self._run((*arguments, "--non-interactive", "--color=never"), stdout=out, stderr=err)
+            finally:
+                step.title = title
+                text, words = (file.read_text(errors="replace") for file in (printed, errors))
+                if words:
+                    told(words)
+                log = paths.log_file(f"{self.folder.name}-{self.name}-{command}")
+                log.write_text(text + words)
+            if done.returncode:
+                progress.show_asides()
+                if not (progress.has_complained or words):
+                    told(text)
+                told(f"all that Pulumi has printed: {log}")
+                raise typer.Exit(done.returncode)
+            step.result = counts(changes(events), done=command != "preview") or nothing
+        if command == "preview":
+            for line in progress.plan():
+                told(line)
 
     def passes(self, *arguments: str) -> None:
         """Runs the CLI as `pulumi` does, but shows its output only if it fails.
@@ -42,19 +110,20 @@ class Program:
             typer.Exit: as `pulumi`.
         """
         color = "always" if console.is_terminal else "never"
-        command = [str(self._pulumi.cli), *arguments, "--stack", self.name, "--non-interactive", f"--color={color}"]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment(self._pulumi),
+        done = self._run(
+            (*arguments, "--non-interactive", f"--color={color}"),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
         if done.returncode:
             print(done.stdout)
             raise typer.Exit(done.returncode)
+
+    def _run(self, arguments: Sequence[str], **streams: Any) -> subprocess.CompletedProcess[Any]:
+        command = [str(self._pulumi.cli), *arguments, "--stack", self.name]
+        variables = {**environment(self._pulumi), **ENVIRONMENT}
+        return subprocess.run(command, cwd=self.folder, env=variables, check=False, **streams)
 
     def ask(self, *arguments: str, stdin: str | None = None) -> str:
         """Runs the CLI, and returns what it prints.
@@ -97,11 +166,6 @@ class Program:
         if not self.exists():
             with Step(f"new stack {self.name}"):
                 self.ask("stack", "init", self.name, "--no-select")
-
-    def has_changed(self) -> bool:
-        """Whether the last deployment changed a resource."""
-        history = json.loads(self.ask("stack", "history", "--json", "--page-size", "1", "--stack", self.name))
-        return set(history[0]["resourceChanges"]) != {"same"}
 
     def outputs(self) -> dict[str, Any]:
         """Name → value of each output of the last deployment."""

@@ -19,7 +19,7 @@ from docker.models.containers import Container
 from config.container import NOT_ITS_OWN, STACK_LABEL
 from config.settings import networks
 from config.sizes import MIB
-from toolchain.report import ToolchainError, note
+from toolchain.report import Step, ToolchainError, note
 
 CONTAINER = "docker:index/container:Container"
 NETWORK = "docker:index/network:Network"
@@ -51,7 +51,8 @@ def mend(program: Cli, backend: str, prefix: str, client: DockerClient) -> tuple
     if begun is not None:
         note("a deployment was killed while it worked: the state is read back from the engine first")
         _remove(begun, known(deployment), prefix, client)
-        program.ask("refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", program.name)
+        with Step("the state is read back"):
+            program.ask("refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", program.name)
         return ()
     containers = {str(container.id): container for container in client.containers.list(all=True, ignore_removed=True)}
     if not_judged := unjudged(deployment, containers):

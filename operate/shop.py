@@ -55,10 +55,12 @@ def up(
     )
     if not known.get("shop:database_password", {}).get("secret"):  # a value that is no secret is the default
         shop.ask("config", "set-all", "--stack", stack, f"--secret=database_password={secrets.token_urlsafe(24)}")
-    shop.pulumi("up", "--yes", "--policy-pack", str(REPOSITORY / "policies"))
+    pack = ("--policy-pack", str(REPOSITORY / "policies"))
+    shop.plan(*pack)
+    shop.update("up", *pack)
     outputs = shop.outputs()
-    with Step("the shop is well"):
-        _wait_until_well(client, outputs["containers"], outputs["shop"])
+    with Step("the shop is well") as step:
+        _wait_until_well(client, outputs["containers"], outputs["shop"], step)
     for name in ("shop", "user"):
         console.print(f"{name}: {outputs[name]}")
 
@@ -82,17 +84,19 @@ def down(stack: Name = "dev") -> None:
     """Removes the shop with all its data, and leaves the stack alone."""
     shop = Program(stack, shop_images.FOLDER)
     if shop.exists():
-        shop.pulumi("destroy", "--yes", "--skip-preview")
+        shop.update("destroy")
         shop.pulumi("stack", "rm", "--yes")
 
 
-def _wait_until_well(client: docker.DockerClient, names: list[str], url: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def _wait_until_well(client: docker.DockerClient, names: list[str], url: str, step: Step) -> None:
+    deadline, title = time.monotonic() + PATIENCE_SECONDS, step.title
     while unwell := [name for name in names if not _well(client, name)] or not _answers(url):
+        what = ", ".join(unwell) if isinstance(unwell, list) else url
+        step.title = f"{title}, waiting up to {PATIENCE_SECONDS} s for: {what}"
         if time.monotonic() > deadline:
-            what = ", ".join(unwell) if isinstance(unwell, list) else url
             raise ToolchainError(f"not well: {what}", fix="`docker logs` of these says why")
         time.sleep(1)
+    step.title = title
 
 
 def _well(client: docker.DockerClient, name: str) -> bool:

@@ -68,7 +68,7 @@ def upgrade(stack: Name = "dev", to: TO = "") -> None:
         saved = backup.take(stack, to, "")
         console.print(f"the backup: {saved}")
     try:
-        commands.deploy(stack, "--skip-preview")  # the preview has run already
+        commands.deploy(stack, planned=True)
     except (typer.Exit, ToolchainError) as error:
         if isinstance(error, ToolchainError):
             error.show()
@@ -203,7 +203,10 @@ def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
     while not (well := _deployed(host)):
         client = engine.connect(host.settings.docker)
         olds = {service: changes[service][0] for service in keepers - aside.keys()}
-        if not (ill := unwell(client, host.settings.prefix, olds)):
+        with Step(f"which services stay ill, in up to {SETTLED_SECONDS} s") as step:
+            ill = unwell(client, host.settings.prefix, olds)
+            step.result = ", ".join(sorted(ill)) or "none"
+        if not ill:
             break
         put_back(ill)
     message, fix = _told(name, changes, saved, aside, well=well)
@@ -216,7 +219,7 @@ def _deployed(host: Stack) -> bool:
     Data that a service calls damaged here stay where they are: the other image may have written them.
     """
     try:
-        host.pulumi("up", "--yes", "--skip-preview", *host.mend(data=False), *policies(host.name))
+        host.update("up", *host.mend(data=False), *policies(host.name))
         commands.check_stack(host.name)
     except typer.Exit:
         return False

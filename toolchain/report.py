@@ -1,6 +1,8 @@
 """What the user sees: one line per step with its elapsed time, and one readable message per failure."""
 
 import contextlib
+import os
+import re
 import shlex
 import subprocess
 import threading
@@ -19,6 +21,11 @@ console = Console(highlight=False, soft_wrap=True)
 
 TAIL_LINES = 15
 HEARTBEAT_SECONDS = 30
+NOT_SET = {"", "0", "false", "no"}
+"""Values of an environment variable, in small letters, that mean the same as none."""
+
+
+MARKS = {"✓": "[green]✓[/]", "✗": "[bold red]✗[/]", "!": "[yellow]![/]"}
 
 
 class ToolchainError(Exception):
@@ -65,7 +72,7 @@ class Step:
         while not self._done.wait(wait):
             elapsed = f"{time.monotonic() - self._start:.0f} s"
             if self._status:
-                self._status.update(f"{escape(self.title)} [dim]{elapsed}[/]")
+                self._status.update(f"[dim]{elapsed}[/] {escape(self.title)}")  # a narrow terminal cuts the end off
             else:
                 console.print(f"  … {escape(self.title)}, {elapsed} so far")
 
@@ -80,6 +87,30 @@ class Step:
         mark = "[green]✓[/]" if error is None else "[red]✗[/]"
         result = f": {self.result}" if self.result and error is None else ""
         console.print(f"{mark} {escape(self.title + result)} [dim]{seconds:.1f} s[/]")
+
+
+def is_set(variable: str) -> bool:
+    """Whether an environment variable says yes."""
+    return os.environ.get(variable, "").lower() not in NOT_SET
+
+
+def verbose() -> bool:
+    """Whether to show everything: with VERBOSE=1, and in CI, where nobody can ask again. VERBOSE=0 holds in CI too."""
+    return is_set("VERBOSE" if os.environ.get("VERBOSE") else "CI")
+
+
+def plain(text: str) -> str:
+    """The text without characters that a terminal would obey, and with the console's markup escaped: names and errors
+    come from services."""
+    return escape(re.sub(r"[^\n\t -~\u00a1-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\U0010ffff]", " ", text))
+
+
+def told(text: str, mark: str = "") -> None:
+    """Prints lines that belong to a step, whoever has written them. `mark`: one of `MARKS`, or nothing."""
+    first, *more = plain(text).splitlines() or [""]
+    console.print(f"  {MARKS[mark]} {first}" if mark else f"    {first}")
+    for line in more:
+        console.print(f"    {line}")
 
 
 def note(text: str) -> None:

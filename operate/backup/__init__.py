@@ -185,7 +185,7 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
     restored.make_up_password()
     restored.fetch_images()
     if present:
-        restored.pulumi("destroy", "--yes")
+        restored.update("destroy")
         _remove_what_no_state_knows(client, prefix)
         for volume in present:
             client.volumes.get(volume).remove()

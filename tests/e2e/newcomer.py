@@ -42,7 +42,15 @@ class Newcomer:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        others = ("PULUMI_", "STACK", "PURGE", "MAKE", "MFLAGS", "CI")  # of the `make` that runs the tests, too
+        others = (
+            "PULUMI_",
+            "STACK",
+            "PURGE",
+            "MAKE",
+            "MFLAGS",
+            "CI",
+            "VERBOSE",
+        )  # of the `make` that runs the tests, too
         kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
         return {**kept, "XDG_STATE_HOME": str(self.folder / "state"), "COLUMNS": "200"}
 

@@ -25,6 +25,8 @@ Containers = dict[str, tuple[str, str]]
 """Name → id and start."""
 RATE = 8
 """Requests per second of the shop's customers. A tenth of the traces is kept, and a third of these is an order."""
+LINES_OF_A_FIRST, LINES_OF_A_NO_OP = 120, 40
+"""Lines that a `make up` prints at most."""
 SOON_SECONDS = 75
 """From the end of `make shop` until it is seen everywhere: two minutes without two scrapes, or a decision and a scrape, of 15
 seconds each, which is what `dev` takes at most where this stack takes two and one."""
@@ -54,12 +56,22 @@ def first_up(newcomer: Newcomer) -> str:
 
 def test_up_ends_with_a_green_check_and_addresses_that_answer(newcomer: Newcomer, first_up: str) -> None:
     assert "all kept" in first_up
-    assert "unchanged" not in first_up
+    assert re.search(r"^✓ plan: \d+ to create ", first_up, re.MULTILINE)
+    assert re.search(r"^✓ update: \d+ created ", first_up, re.MULTILINE)
+    assert re.search(r"^user admin, password: ", first_up, re.MULTILINE)
     addresses = dict(re.findall(r"^(prometheus|alertmanager): (http://\S+)$", first_up, re.MULTILINE))
     listens = newcomer.config["publish"]
     assert addresses == {name: f"http://{listens[name]}" for name in ("prometheus", "alertmanager")}
     for address in addresses.values():
         assert requests.get(f"{address}/-/ready", timeout=10).ok
+
+
+def test_a_first_up_shows_each_service_when_it_is_well_in_few_lines(newcomer: Newcomer, first_up: str) -> None:
+    lines = first_up.splitlines()
+    assert len(lines) < LINES_OF_A_FIRST
+    well = re.findall(r"^  ✓ (\w+) is well, \d+ s$", first_up, re.MULTILINE)
+    running = newcomer.client.containers.list(filters={"name": f"^/{newcomer.config['prefix']}-"})
+    assert sorted(well) == sorted(str(one.name).removeprefix(f"{newcomer.config['prefix']}-") for one in running)
 
 
 @pytest.mark.usefixtures("first_up")
@@ -68,8 +80,10 @@ def test_a_second_up_changes_nothing(newcomer: Newcomer) -> None:
     before = newcomer.containers()
     printed = newcomer.make("up")
     assert newcomer.containers() == before
-    assert re.search(r"^\s+\d+ unchanged$", printed, re.MULTILINE)
-    assert not re.search(r"[+~-]+ *\d+ (created|updated|replaced|deleted)", printed)
+    assert re.search(r"^✓ plan: nothing to change ", printed, re.MULTILINE)
+    assert re.search(r"^✓ update: nothing has changed ", printed, re.MULTILINE)
+    assert "all kept" in printed
+    assert len(printed.splitlines()) < LINES_OF_A_NO_OP, printed
 
 
 @pytest.mark.usefixtures("first_up")

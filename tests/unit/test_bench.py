@@ -125,6 +125,15 @@ def test_actions_are_compared_round_by_round() -> None:
     assert missing.median == 2
 
 
+def test_make_up_is_told_in_seconds_and_lines() -> None:
+    record = Record(tuple(actions.rows_of_make_up(actions.MAKE_NO_OP, [(14.25, 31), (12.5, 33), (13.0, 31)])))
+    seconds, lines = (record.value(actions.MAKE_NO_OP, figure) for figure in (f"command: {HERE}", actions.LINES))
+    assert seconds
+    assert (seconds.median, seconds.unit) == (13, "s")
+    assert lines
+    assert lines.values == (31, 33, 31)
+
+
 def test_all_containers_together_are_their_sum() -> None:
     costs = {"prometheus": Cost(100, 400, 0.5), "loki": Cost(50, 100, 0.25)}
     record = Record(tuple(memory.rows("4GiB", {memory.REST: costs, memory.LOADED: costs})))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tarfile
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 from docker.errors import NotFound
 from rich.console import Console
 
@@ -26,6 +28,7 @@ from config.settings import Settings
 from config.settings.logs import Logs
 from config.settings.traces import Traces
 from config.sizes import MIB
+from operate import commands
 from tests.support.program import PINNED_STORAGE
 
 SETTINGS = Settings.model_validate({"environment": "test", "prefix": "ns", "metrics": {"retention": {"time": "60d"}}})
@@ -478,7 +481,7 @@ def test_only_what_is_on_its_way_is_waited_for(
     monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr(check, "seconds", lambda _: 0)
     waited_for: list[str] = []
-    found = check.run(SETTINGS, {}, patience, waits=lambda finding: waited_for.append(finding.what))
+    found = check.run(SETTINGS, {}, patience, waits=lambda finding, _: waited_for.append(finding.what))
     assert [finding.what for finding in found] == [
         "engine",
         "containers",
@@ -511,6 +514,63 @@ def test_only_what_is_on_its_way_is_waited_for(
 )
 def test_the_report_shows_text_of_services_as_text(told: str, shown: str) -> None:
     console = Console(file=io.StringIO(), width=200)
-    check.show([Finding(told, kept=False, detail=told)], console)
+    check.show([Finding(told, kept=False, detail=told, subject="logs")], console)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().count(shown) == 2
+
+
+ALL_KEPT = [
+    Finding("prometheus is healthy", kept=True, detail="running", subject="containers"),
+    Finding("loki is healthy", kept=True, detail="running", subject="containers"),
+    Finding("every rule can be evaluated", kept=True, detail="99 rules", subject="metrics"),
+]
+ONE_BROKEN = [
+    *ALL_KEPT,
+    Finding("the log shipper brings lines", kept=False, detail="0 since its start", subject="logs"),
+]
+
+
+@pytest.mark.parametrize(
+    ("found", "everything", "lines"),
+    [
+        (ALL_KEPT, False, ["  ✓ containers: 2", "  ✓ metrics: 1", "3 promises, all kept"]),
+        (
+            ONE_BROKEN,
+            False,
+            [
+                "  ✓ containers: 2",
+                "  ✓ metrics: 1",
+                "  ✗ logs: 1 broken of 1",
+                "    ✗ the log shipper brings lines 0 since its start",
+                "4 promises, 1 broken",
+            ],
+        ),
+        (
+            ALL_KEPT,
+            True,
+            [
+                "  ✓ containers: 2",
+                "    ✓ prometheus is healthy running",
+                "    ✓ loki is healthy running",
+                "  ✓ metrics: 1",
+                "    ✓ every rule can be evaluated 99 rules",
+                "3 promises, all kept",
+            ],
+        ),
+    ],
+    ids=["a line for each subject", "what is broken is told in full", "everything is told in full if you ask for it"],
+)
+def test_the_report_is_grouped(found: list[Finding], everything: bool, lines: list[str]) -> None:  # noqa: FBT001
+    console = Console(file=io.StringIO(), width=200)
+    check.show(found, console, everything=everything)
+    assert isinstance(console.file, io.StringIO)
+    printed = console.file.getvalue().splitlines()
+    assert [re.sub(r"(?<=\S) +", " ", line).rstrip() for line in printed] == lines
+
+
+def test_programs_get_what_they_always_got(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(commands, "findings", lambda *_: ONE_BROKEN)
+    with pytest.raises(typer.Exit):
+        commands.check_stack("dev", as_json=True, patience=0)
+    *_, last = json.loads(capsys.readouterr().out)
+    assert last == {"what": "the log shipper brings lines", "kept": False, "detail": "0 since its start"}

@@ -232,7 +232,8 @@ def test_a_failed_update_is_rolled_back_and_one_that_is_refused_leaves_the_stack
     file, done = tmp_path / "Pulumi.test.yaml", []
     file.write_text("before")
 
-    def up(*_: str) -> None:
+    def up(_: str, *, planned: bool) -> None:
+        assert planned  # the preview has run already
         done.append("up")
         raise failure
 
