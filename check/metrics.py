@@ -25,6 +25,7 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
         yield from _rules(client, settings)
         yield from _alerting(client, settings)
         yield _containers_seen(client, settings)
+        yield _host_network_seen(client, settings)
         yield _labels(client, settings)
     except LookupError as error:
         yield Finding("Prometheus and Alertmanager answer", kept=False, detail=str(error))
@@ -84,6 +85,26 @@ def _containers_seen(client: DockerClient, settings: Settings) -> Finding:
         "cAdvisor sees every container",
         not missing,
         f"unseen: {', '.join(missing)}" if missing else f"{len(seen)} seen",
+    )
+
+
+def _host_network_seen(client: DockerClient, settings: Settings) -> Finding:
+    """Checks that node_exporter reads the counters of the host's network. They would be those of its own container if the
+    engine had placed the mount elsewhere (`config/services/metrics/node_exporter.py`)."""
+
+    def received(metric: str) -> list[float]:
+        query = urllib.parse.quote(f'{metric}{{job="node_exporter"}}')
+        series = ask(client, settings, "prometheus", f"/api/v1/query?query={query}")["data"]["result"]
+        return [float(sample["value"][1]) for sample in series]
+
+    hosts, own = received("node_netstat_IpExt_InOctets"), received("process_network_receive_bytes_total")
+    # Both come from one scrape, so of one network they are nearly the same.
+    same = any(abs(of_host - of_own) <= 0.01 * of_own for of_host in hosts for of_own in own)
+    seen = bool(hosts) and not same
+    return Finding(
+        "node_exporter counts the traffic of the host",
+        seen,
+        "it counts" if seen else "it counts that of its own container" if same else "it counts none",
     )
 
 

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.services.correlation.dashboard_thresholds import AlertThreshold
-from dashboards import colours, panel_links, panels
+from dashboards import colours, host_network, host_system, panel_links, panels
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel
 from dashboards.queries import PromQL
@@ -23,7 +23,10 @@ def dashboard() -> Dashboard:
         "Use, saturation and errors of the host's CPU, memory, disks and network, then of the containers.",
         Row((cpu_now(), memory_now(), disk_now(), stalled_now(), containers_now(), restarts_now())),
         Row((cpu(), memory(), pressure())),
-        Row((disks(), disk_io(), network()), "Disks and network"),
+        Row((disks(), disk_io(), host_network.traffic()), "Disks and network"),
+        Row((host_network.interfaces(), host_network.losses(), host_network.connections())),
+        Row((host_network.tcp(), host_network.listen_queues(), host_network.sockets())),
+        Row((host_system.processes(), host_system.units(), host_system.container_quota())),
         Row((container_cpu(), container_memory(), container_of_limit()), "Containers"),
         Row((container_network(), container_throttled(), container_stalled())),
         variables=(choice("service", "Service", "The services whose containers are shown.", VALUES),),
@@ -172,22 +175,6 @@ def disk_io() -> AnyPanel:
         size=(8, 7),
         links=LINKS,
         colours={"read": colours.BLUE, "written": colours.ORANGE},
-    )
-
-
-def network() -> AnyPanel:
-    def bytes_of(way: str) -> str:
-        return f'sum(rate(container_network_{way}_bytes_total{{job="cadvisor",id="/"}}[$__rate_interval]))'
-
-    return panels.timeseries(
-        "Network of the host",
-        "Bytes per second through the host's own interfaces.",
-        "Bps",
-        PromQL(bytes_of("receive"), "received"),
-        PromQL(bytes_of("transmit"), "sent"),
-        size=(8, 7),
-        links=LINKS,
-        colours={"received": colours.BLUE, "sent": colours.ORANGE},
     )
 
 

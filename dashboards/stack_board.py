@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.alerts.rule import DISK_BUDGET_USED
 from config.services.correlation.dashboard_thresholds import AlertThreshold
-from dashboards import colours, panel_links, panels
+from dashboards import colours, panel_links, panels, series_costs
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel, Column
 from dashboards.queries import PromQL
@@ -27,6 +27,7 @@ def dashboard() -> Dashboard:
         Row((targets_down(), firing_alerts(), series_now(), streams_now(), dropped_now(), last_reload())),
         Row((memory(), disk(), targets())),
         Row((scrape_duration(), scrape_samples(), rules()), "Metrics"),
+        Row((series_costs.most_series(), series_costs.most_series_of_metrics())),
         Row((log_lines(), log_loss(), log_queries()), "Logs"),
         Row((sampling(), spans(), queue(), names()), "Traces"),
         Row((notifications(), cpu(), samples()), "Notifications and costs"),

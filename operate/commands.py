@@ -42,7 +42,7 @@ def deploy(stack: str, *, planned: bool = False) -> None:
     deployed.find_places(client)
     deployed.make_up_password()
     deployed.fetch_images()
-    deployed.find_kmsg(client)
+    deployed.find_host_parts(client)
     options = (*deployed.mend(), *pack)
     if not planned:
         deployed.plan(*options)

@@ -3,14 +3,17 @@ this, so a container tries it."""
 
 import contextlib
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from docker import DockerClient
 from docker.errors import APIError, NotFound
 from docker.types import Mount
+from requests.exceptions import RequestException
 
 from config.container import STACK_LABEL
 from config.services import descriptions
+from config.services.metrics import node_exporter
 from config.services.metrics.cadvisor import KMSG
 from config.settings import Settings
 from operate import interrupts
@@ -47,7 +50,54 @@ def lacks_kmsg(client: DockerClient, settings: Settings) -> bool:
 
 
 def _complaint(client: DockerClient, settings: Settings, **sees: Any) -> str:
-    """The engine's message if it cannot start a container that `sees` something; empty if it can.
+    """The engine's message if it cannot start a container that `sees` something; empty if it can."""
+    return _try(
+        client, settings, image=settings.image("busybox"), entrypoint=["true"], command=[], mem_limit="32m", **sees
+    ).complaint
+
+
+def lacks_systemd(client: DockerClient, settings: Settings) -> bool:
+    """Whether the settings ask for units of a systemd that node_exporter cannot ask. The answer comes from a
+    node_exporter that tries it: there may be no systemd, no D-Bus, or a rule of AppArmor or SELinux against it."""
+    if not settings.docker.systemd:
+        return False
+    with contextlib.suppress(NotFound):
+        if "--collector.systemd" in client.containers.get(f"{settings.prefix}-node_exporter").attrs["Args"]:
+            return False
+    described = node_exporter.container(settings)
+    trial = _try(
+        client,
+        settings,
+        image=settings.image("node_exporter"),
+        entrypoint=["timeout", str(TRIAL_SECONDS), "/bin/sh", "-c"],
+        command=[_ASK_SYSTEMD],
+        environment=dict(described.environment),
+        user=described.user,
+        mem_limit="64m",
+        mounts=[Mount(mount.inside, mount.host, type="bind", read_only=True) for mount in described.mounts],
+    )
+    return _ASKED in trial.output and _ANSWERED not in trial.output
+
+
+TRIAL_SECONDS = 20
+_ASKED, _ANSWERED = (f'node_scrape_collector_success{{collector="systemd"}} {value}' for value in ("", "1"))
+_ASK_SYSTEMD = f"""
+/bin/node_exporter --collector.disable-defaults --collector.systemd --web.listen-address=127.0.0.1:{node_exporter.PORT} &
+until wget -q -O - http://127.0.0.1:{node_exporter.PORT}/metrics; do sleep 1; done
+"""
+"""Prints one page of a node_exporter that has only the collector `systemd`."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    complaint: str = ""
+    """The engine's message if it could not start the container."""
+    output: str = ""
+    """What the container printed until it ended."""
+
+
+def _try(client: DockerClient, settings: Settings, **options: Any) -> _Trial:
+    """Runs a container without network and capabilities until it ends.
 
     The container's name is fixed, because each name that cAdvisor sees becomes a label value for good.
     """
@@ -57,21 +107,21 @@ def _complaint(client: DockerClient, settings: Settings, **sees: Any) -> str:
     try:
         with interrupts.put_off():
             tried = client.containers.create(
-                settings.image("busybox"),
-                entrypoint=["true"],
-                command=[],
                 name=name,
                 labels={STACK_LABEL: settings.prefix},
                 network_mode="none",
                 cap_drop=["ALL"],
-                mem_limit="32m",
-                **sees,
+                security_opt=["no-new-privileges:true"],
+                **options,
             )
         tried.start()
+        tried.wait(timeout=2 * TRIAL_SECONDS)
+        return _Trial(output=tried.logs().decode(errors="replace"))
     except APIError as error:
-        return str(error.explanation)
+        return _Trial(complaint=str(error.explanation))
+    except RequestException as error:  # it has not ended in time
+        return _Trial(complaint=str(error))
     finally:
         if tried:
             with interrupts.put_off():
                 tried.remove(force=True)
-    return ""

@@ -52,18 +52,23 @@ class Stack(Program):
         if places:
             self.settings = load_settings(self.name)
 
-    def find_kmsg(self, client: DockerClient) -> None:
-        """Writes into the stack file that the engine's host has no `/dev/kmsg`, if that is so.
+    def find_host_parts(self, client: DockerClient) -> None:
+        """Writes into the stack file which parts the engine's host does not have or show: `/dev/kmsg`, systemd.
 
         Raises:
             ToolchainError: the host's file system cannot be mounted as the exporters need it.
         """
+        lacking = {}
         if host_view.lacks_kmsg(client, self.settings):
-            self.ask("config", "set", "--path", "docker.kmsg", "false", "--stack", self.name)
-            note(
-                f"{stack_file(self.name).name}: docker.kmsg is false now, for the engine's host has no {KMSG}: which container the "
-                "kernel kills for memory is not told; commit that"
+            lacking["kmsg"] = (
+                f"the engine's host has no {KMSG}: which container the kernel kills for memory is not told"
             )
+        if host_view.lacks_systemd(client, self.settings):
+            lacking["systemd"] = "a container cannot ask the host's systemd: units that have failed are not told"
+        for key, consequence in lacking.items():
+            self.ask("config", "set", "--path", f"docker.{key}", "false", "--stack", self.name)
+            note(f"{stack_file(self.name).name}: docker.{key} is false now, for {consequence}; commit that")
+        if lacking:
             self.settings = load_settings(self.name)
 
     @property

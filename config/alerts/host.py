@@ -1,19 +1,11 @@
-"""The host: CPU, kernel, clock and network here, memory and disks in modules of their own.
-
-The network is the root cgroup's, as cAdvisor measures it (`id="/"`). Everything else comes from node_exporter 1.12.
+"""The host, as node_exporter 1.12 reports it: CPU, kernel, clock and units here, memory, disks and network in modules of their
+own.
 """
 
-from config.alerts import host_disks, host_memory
+from config.alerts import host_disks, host_memory, host_network
 from config.alerts.rule import Alert, Job, RecordingRule, Rule, ratio
 from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds
-
-_LAYER_2 = 10
-"""Packets per second dropped on arrival that are no loss. Since Linux 2.6.37 `rx_dropped` also counts frames of protocols that
-the host does not use (spanning tree, LLDP, other VLANs). A provider's network sends them to every port."""
-
-_INTERFACES = 'job="cadvisor",id="/",interface!~"(br-|docker|ifb|veth|virbr).*|lo"'
-"""The host's own interfaces. Docker's bridges carry the same packets again, under names that change."""
 
 _CPU_USED = RecordingRule(
     "instance:node_cpu_used:ratio_rate5m",
@@ -26,13 +18,20 @@ _CPU_USED = RecordingRule(
 
 
 def rules(scope: Scope) -> tuple[Rule, ...]:
-    limits, host_rules = scope.thresholds, list[Rule]()
-    if Job.NODE_EXPORTER in scope.watched:
-        host_rules += [_CPU_USED, host_memory.USED, host_disks.USED, *_load(limits), *host_memory.alerts(limits)]
-        host_rules += [*host_disks.alerts(limits), host_memory.FAULTY, *_kernel(limits), *_textfiles()]
-    if Job.CADVISOR in scope.watched:
-        host_rules += _network(limits)
-    return tuple(host_rules)
+    if Job.NODE_EXPORTER not in scope.watched:
+        return ()
+    limits = scope.thresholds
+    return (
+        *(_CPU_USED, host_memory.USED, host_disks.USED),
+        *_load(limits),
+        *host_memory.alerts(limits),
+        *host_disks.alerts(limits),
+        host_memory.FAULTY,
+        *_kernel(limits),
+        *_units(),
+        *_textfiles(),
+        *host_network.alerts(limits),
+    )
 
 
 def _load(limits: Thresholds) -> tuple[Rule, ...]:
@@ -95,6 +94,22 @@ def _kernel(limits: Thresholds) -> tuple[Rule, ...]:
             description="When none is left, no process can open a file or accept a connection. Some process opens files "
             "and does not close them.",
         ),
+        # `pid_max` counts threads too (proc(5)).
+        Alert(
+            name="HostThreadsHigh",
+            severity="warning",
+            service="host",
+            wait="10m",
+            expr=f"""
+            node_processes_threads{{job="node_exporter"}} / (
+              node_processes_max_processes{{job="node_exporter"}} < node_processes_max_threads{{job="node_exporter"}}
+              or node_processes_max_threads{{job="node_exporter"}}
+            ) > {ratio(limits.threads)}
+            """,
+            summary="The host has {{ $value | humanizePercentage }} of its processes and threads",
+            description="When none is left, no program can start a process or a thread, and nobody can log in. Some "
+            "program starts them and does not end them.",
+        ),
         # The kernel reports an error of 16 s if nothing has synchronised the clock for long (NTP_PHASE_LIMIT, adjtimex(2)).
         Alert(
             name="HostClockSkewed",
@@ -125,6 +140,25 @@ def _kernel(limits: Thresholds) -> tuple[Rule, ...]:
     )
 
 
+def _units() -> tuple[Rule, ...]:
+    return (
+        Alert(
+            name="HostUnitFailed",
+            severity="warning",
+            service="host",
+            wait="15m",
+            expr="""
+            max by (job, instance, service, name) (
+              node_systemd_unit_state{job="node_exporter",state="failed"}
+            ) == 1
+            """,
+            summary="systemd's unit {{ $labels.name }} has failed",
+            description="A service, timer or socket of the host has ended with an error, and systemd does not start it "
+            "again. It may be a backup or the renewal of a certificate.",
+        ),
+    )
+
+
 def _textfiles() -> tuple[Rule, ...]:
     return (
         Alert(
@@ -136,38 +170,5 @@ def _textfiles() -> tuple[Rule, ...]:
             summary="node_exporter cannot read a file with metrics of the host",
             description="A file in /var/lib/node_exporter is not readable, does not hold metrics, or repeats those of "
             "another file. Its metrics are missing, and alerts that need them cannot fire.",
-        ),
-    )
-
-
-def _network(limits: Thresholds) -> tuple[Rule, ...]:
-    def rate(way: str, kind: str) -> str:
-        return f"rate(container_network_{way}_{kind}{{{_INTERFACES}}}[5m])"
-
-    def packets(kind: str) -> str:
-        return f"{rate('receive', kind)}\n                + {rate('transmit', kind)}"
-
-    return (
-        Alert(
-            name="HostNetworkErrors",
-            severity="warning",
-            service="host",
-            wait="15m",
-            expr=f"""
-            max by (job, instance, service, interface) (
-              (
-                {packets("errors_total")}
-                + {rate("transmit", "packets_dropped_total")}
-                + clamp_min({rate("receive", "packets_dropped_total")} - {_LAYER_2}, 0)
-              ) / (
-                {packets("packets_total")}
-                > 10
-              )
-            ) > {ratio(limits.network_errors)}
-            """,
-            summary="{{ $labels.interface }} loses {{ $value | humanizePercentage }} of its packets",
-            description="The host damages or drops packets on the way in or out, so connections stall and repeat what "
-            "was lost. The alert needs ten packets a second. Of the packets dropped on arrival, it ignores "
-            "ten a second.",
         ),
     )

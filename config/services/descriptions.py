@@ -58,7 +58,7 @@ def describe(
 ) -> Container:
     """Description of one service. `own_rules`: file name → text of your own rule files; `dashboards`: uid → JSON text."""
     if service == "prometheus":
-        return prometheus.container(settings, own_rules or {})
+        return prometheus.container(settings, own_rules or {}, dashboards or {})
     if service == "grafana":
         return grafana.container(settings, dashboards or {})
     return _DESCRIPTIONS[service](settings)

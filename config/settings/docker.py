@@ -63,6 +63,9 @@ class Docker(Model):
     kmsg: bool = True
     """false if the host has no `/dev/kmsg`, as in an unprivileged container of LXC. Then the stack cannot tell which
     container the kernel killed for memory. `make up` finds it out."""
+    systemd: bool = True
+    """false if the host has no systemd, or does not let a container ask it (Ubuntu's AppArmor). Then nothing tells that
+    a unit has failed. `make up` finds it out."""
 
     @property
     def socket(self) -> str:

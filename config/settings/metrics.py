@@ -90,6 +90,10 @@ class Metrics(Model):
     scrape_timeout: Span = "10s"
     evaluation_interval: Span = "15s"
     retention: Retention = Retention()
+    keep: Literal["all", "used"] = "all"
+    """`used` drops each metric that no alert rule and no dashboard reads, yours in `alerts.rule_files` and
+    `grafana.dashboards` included. A dashboard made in Grafana's pages does not count, and what was dropped cannot be
+    brought back ([how much it saves](performance.md))."""
     exemplars: int = Field(50_000, ge=0)
     """How many exemplars are kept in memory, at about 100 bytes each (Prometheus docs, feature flags)."""
     external_labels: dict[LabelName, str] = {}

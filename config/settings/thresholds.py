@@ -58,6 +58,17 @@ class Thresholds(BaseModel):
     file_descriptors: Percent = Field(default=80, description="File handles of the kernel in use, percent.")
     clock_offset: Span = Field(default="50ms", description="How far the clock may be from its time source.")
     network_errors: Percent = Field(default=1, description="Packets of an interface with errors or dropped, percent.")
+    network_used: Percent = Field(default=90, description="Traffic of a network card, percent of its speed.")
+    conntrack: Percent = Field(default=80, description="Connections in the kernel's table, percent of its size.")
+    tcp_retransmits: Percent = Field(
+        default=5, description="TCP segments of the host that are sent again, percent. Healthy networks: below 1."
+    )
+    listen_drops: float = Field(
+        default=0.1, gt=0, description="New connections per second that the host drops, because nobody accepts them."
+    )
+    threads: Percent = Field(
+        default=80, description="Processes and threads of the host, percent of the kernel's limit."
+    )
 
     # Containers.
     container_memory: Percent = Field(default=90, description="Working set of a container, percent of its limit.")

@@ -20,7 +20,7 @@ ALLOWED: Mapping[str, str] = {
     "cadvisor:CAP_SYSLOG": "it reads from the kernel's log which processes were killed for memory",
     "cadvisor:/dev/kmsg": "it reads the kernel's log",
     "cadvisor:read /": "it measures cgroups and file systems",
-    "node_exporter:read /": "it measures file systems as nobody, who cannot read keys",
+    "node_exporter:read /": "it measures file systems, kernel and network as nobody, who cannot read keys",
     **{
         f"{service}-loader:from_container": _VAULT
         for service in (

@@ -245,7 +245,10 @@ def test_a_changed_threshold_changes_its_panels_and_no_other(monkeypatch: pytest
     before = delivered({}, monkeypatch)
     for name in {name for panels in MARKS.values() for mark in panels.values() for name in mark["settings"]}:
         default = getattr(Thresholds(), name)
-        after = delivered({name: "7s" if isinstance(default, str) else default // 2}, monkeypatch)
+        after = delivered(
+            {name: "7s" if isinstance(default, str) else default / 2 if isinstance(default, float) else default // 2},
+            monkeypatch,
+        )
         changed = {
             (uid, key) for uid, panels in after.items() for key, panel in panels.items() if panel != before[uid][key]
         }

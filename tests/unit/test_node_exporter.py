@@ -7,13 +7,15 @@ import pytest
 import yaml
 
 from config.container import Mount
-from config.services.metrics.node_exporter import container
+from config.services.metrics.node_exporter import container, metric_relabel_configs
 from tests.support.program import EVERYTHING, config_of, settings_of
+from tests.unit.relabel import relabelled
 
 COMMAND = container(settings_of()).command
 FLAGS = dict(flag.partition("=")[::2] for flag in COMMAND)
 
 COLLECTORS = {
+    "bonding": "bonding",
     "boot": "stat",
     "cpu": "cpu",
     "disk": "diskstats",
@@ -24,7 +26,12 @@ COLLECTORS = {
     "load1": "loadavg",
     "md": "mdadm",
     "memory": "meminfo",
+    "netstat": "netstat",
+    "network": "netdev",
+    "nf": "conntrack",
     "pressure": "pressure",
+    "processes": "processes",
+    "systemd": "systemd",
     "textfile": "textfile",
     "time": "time",
     "timex": "timex",
@@ -131,8 +138,77 @@ def test_a_host_without_the_folder_for_text_files_is_no_error_and_one_that_gets_
     assert PurePosixPath("/host/var/lib/node_exporter").match(pattern)
 
 
-def test_it_sees_the_host_through_one_window() -> None:
-    assert container(settings_of()).mounts == (Mount("/", "/host"),)
+def test_it_sees_the_hosts_files_and_the_network_of_the_hosts_first_process() -> None:
+    assert container(settings_of()).mounts == (Mount("/", "/host"), Mount("/proc/1/net", "/host/proc/net"))
     paths = [value for flag, value in FLAGS.items() if flag.startswith("--path.")]
     assert len(paths) == 4
     assert all(path.startswith("/host") for path in paths)
+
+
+@pytest.mark.parametrize("collector", ["netdev", "arp"])
+def test_the_hosts_network_is_read_from_files_for_over_netlink_it_would_be_the_containers(collector: str) -> None:
+    assert f"--collector.{collector}" in COMMAND
+    assert f"--no-collector.{collector}.netlink" in COMMAND
+
+
+@pytest.mark.parametrize("collector", ["tcpstat", "network_route", "qdisc", "wifi", "ethtool"])
+def test_no_collector_asks_the_kernel_about_the_containers_own_network(collector: str) -> None:
+    """They use netlink or ioctl (node_exporter 1.12, `collector/`)."""
+    assert f"--collector.{collector}" not in COMMAND
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["--collector.netdev.device-exclude", "--collector.netclass.ignored-devices", "--collector.arp.device-exclude"],
+)
+@pytest.mark.parametrize(
+    ("interface", "hidden"),
+    [
+        *((name, False) for name in ("eth0", "ens3", "enp1s0", "wlan0", "wg0", "bond0", "lo", "br0", "br-lan")),
+        *((name, True) for name in ("veth12ab", "br-0123456789ab", "docker0", "docker_gwbridge", "virbr0", "ifb0")),
+    ],
+)
+def test_interfaces_of_the_engines_making_are_left_out(flag: str, interface: str, hidden: bool) -> None:  # noqa: FBT001
+    assert excluded(flag, interface) is hidden
+
+
+def test_it_asks_the_hosts_systemd_unless_the_host_has_none() -> None:
+    assert "--collector.systemd" in COMMAND
+    assert container(settings_of()).environment == {
+        "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/host/run/dbus/system_bus_socket"
+    }
+    without = container(settings_of({"docker": {"systemd": False}}))
+    assert "--collector.systemd" not in without.command
+    assert not without.environment
+
+
+def kept(metric: str, **labels: str) -> dict[str, str] | None:
+    """What becomes of a series of node_exporter."""
+    return relabelled({"__name__": metric, **labels}, metric_relabel_configs())
+
+
+def test_tracked_connections_are_counted_in_the_hosts_network_and_not_in_the_containers() -> None:
+    assert kept("node_nf_conntrack_entries") is None
+    assert kept("node_lnstat_entries_total", subsystem="nf_conntrack", cpu="0") == {
+        "__name__": "node_nf_conntrack_entries"
+    }
+    assert kept("node_lnstat_entries_total", subsystem="nf_conntrack", cpu="1") is None
+    assert kept("node_lnstat_entries_total", subsystem="arp_cache", cpu="0") is None
+    assert kept("node_nf_conntrack_entries_limit") == {"__name__": "node_nf_conntrack_entries_limit"}
+    assert kept("node_cpu_seconds_total", cpu="0") == {"__name__": "node_cpu_seconds_total", "cpu": "0"}
+
+
+@pytest.mark.parametrize(
+    ("state", "stays"),
+    [("failed", True), ("active", True), ("inactive", False), ("activating", False), ("deactivating", False)],
+)
+def test_two_of_the_five_states_of_a_unit_are_kept(state: str, stays: bool) -> None:  # noqa: FBT001
+    assert (kept("node_systemd_unit_state", name="cron.service", state=state) is not None) is stays
+    assert kept("node_systemd_units", state=state)
+
+
+@pytest.mark.parametrize(
+    ("name", "stays"), [("node_zfs_arc_size", True), ("node_zfs_arc_c_min", True), ("node_zfs_abd_struct_size", False)]
+)
+def test_of_zfs_its_cache_is_kept(name: str, stays: bool) -> None:  # noqa: FBT001
+    assert kept(name) == ({"__name__": name} if stays else None)

@@ -1,13 +1,15 @@
 """What an engine says when its host cannot be seen as the exporters see it, and what becomes of that."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from docker.errors import APIError, NotFound
+from requests.exceptions import ReadTimeout
 
-from operate.host_view import lacks_kmsg
+from operate.host_view import lacks_kmsg, lacks_systemd
 from tests.support.program import settings_of
 from toolchain.report import ToolchainError
 
@@ -22,7 +24,11 @@ class Engine:
 
     refuses: dict[str, str] = field(default_factory=dict)
     """Option → what it says."""
-    running: tuple[str, ...] = ()
+    running: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of a container → its command line."""
+    prints: str = ""
+    ends: bool = True
+    """Whether its containers end in time."""
     seen: dict[str, Any] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
 
@@ -33,12 +39,12 @@ class Engine:
     def get(self, name: str) -> Any:
         if name not in self.running:
             raise NotFound(name)
-        return SimpleNamespace(status="running")
+        return SimpleNamespace(status="running", attrs={"Args": [*self.running[name]]})
 
     def create(self, image: str, *, name: str, **options: Any) -> Any:
-        assert image == settings_of().image("busybox")
         assert options["network_mode"] == "none"
-        self.seen |= options
+        assert options["cap_drop"] == ["ALL"]
+        self.seen |= options | {"image": image}
         self.left.add(name)
         says = [words for option, words in self.refuses.items() if option in options]
 
@@ -46,7 +52,13 @@ class Engine:
             if says:
                 raise APIError("500 Server Error", explanation=says[0])
 
-        return SimpleNamespace(start=start, remove=lambda **_: self.left.remove(name))
+        def wait(timeout: int) -> None:
+            if not self.ends:
+                raise ReadTimeout(f"timed out after {timeout} s")
+
+        return SimpleNamespace(
+            start=start, wait=wait, logs=self.prints.encode, remove=lambda **_: self.left.remove(name)
+        )
 
 
 def lacks(engine: Engine, **docker: Any) -> bool:
@@ -63,6 +75,7 @@ def test_all_that_is_mounted_for_a_service_is_tried_as_it_will_be_mounted() -> N
     }
     assert {mount["BindOptions"]["Propagation"] for mount in engine.seen["mounts"]} == {"rslave"}
     assert engine.seen["devices"] == ["/dev/kmsg:/dev/kmsg:r"]
+    assert engine.seen["image"] == settings_of().image("busybox")
 
 
 def test_a_host_without_kmsg_is_found() -> None:
@@ -87,6 +100,43 @@ def test_what_else_an_engine_refuses_is_left_to_the_deployment(option: str) -> N
 
 
 def test_nothing_is_tried_where_cadvisor_runs() -> None:
-    engine = Engine({"mounts": PRIVATE, "devices": NO_KMSG}, running=("nervous-test-cadvisor",))
+    engine = Engine({"mounts": PRIVATE, "devices": NO_KMSG}, running={"nervous-test-cadvisor": ()})
     assert not lacks(engine)
     assert not engine.seen
+
+
+# As node_exporter 1.12 printed it.
+ANSWERED = 'node_scrape_collector_success{collector="systemd"} 1\n'
+FAILED = 'err="couldn\'t get dbus connection: ..."\nnode_scrape_collector_success{collector="systemd"} 0\n'
+
+
+def without_systemd(engine: Engine, **docker: Any) -> bool:
+    found = lacks_systemd(engine, settings_of({"docker": docker}))  # type: ignore[arg-type]
+    assert not engine.left
+    return found
+
+
+@pytest.mark.parametrize(("prints", "lacks"), [(ANSWERED, False), (FAILED, True)])
+def test_a_node_exporter_tries_whether_systemd_answers_it(prints: str, lacks: bool) -> None:  # noqa: FBT001
+    engine = Engine(prints=prints)
+    assert without_systemd(engine) is lacks
+    assert engine.seen["image"] == settings_of().image("node_exporter")
+    assert engine.seen["user"] == "65534:65534"
+    assert "DBUS_SYSTEM_BUS_ADDRESS" in engine.seen["environment"]
+
+
+def test_a_trial_without_an_answer_decides_nothing() -> None:
+    assert not without_systemd(Engine(prints=""))
+    assert not without_systemd(Engine(prints=FAILED, ends=False))
+    assert not without_systemd(Engine({"mounts": PRIVATE}, prints=FAILED))
+
+
+def test_systemd_is_not_asked_if_the_settings_leave_it_out_or_a_running_node_exporter_asks_it() -> None:
+    asks = Engine(prints=FAILED, running={"nervous-test-node_exporter": ("--collector.systemd",)})
+    for engine, docker in ((Engine(prints=FAILED), {"systemd": False}), (asks, {})):
+        assert not without_systemd(engine, **docker)
+        assert not engine.seen
+
+
+def test_systemd_is_asked_if_the_running_node_exporter_does_not_yet() -> None:
+    assert without_systemd(Engine(prints=FAILED, running={"nervous-test-node_exporter": ("--collector.cpu",)}))

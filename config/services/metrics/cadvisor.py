@@ -13,8 +13,6 @@ PORT = METRICS["cadvisor"]
 # Disabled, because they are of no use on one host, or cost most per container (google/cadvisor issue 2523 measured 15 %
 # of a core with the defaults, 3 % with longer housekeeping).
 _DISABLED = "advtcp,app,cpu_topology,cpuLoad,cpuset,hugetlb,memory_numa,percpu,perf_event,process,referenced_memory,resctrl,sched,tcp,udp"
-# The host's ends of the containers' interfaces. They are already counted per container.
-_VIRTUAL_INTERFACES = "lo|veth.*|br-.*|docker.*|ifb.*|cali.*|virbr.*"
 # Unused metrics, which come with used ones: a third of all its series.
 _UNUSED = (
     "container_memory_failures_total|container_memory_failcnt|container_fs_io_.+|container_fs_sector_.+|"
@@ -72,15 +70,8 @@ def _seen(path: str) -> str:
 def metric_relabel_configs() -> list[dict[str, Any]]:
     """Rules that leave one series per container and metric, labelled by container (`name`) and `service`."""
     return [
-        # drops cgroups that are not containers, except the host's own network interfaces
-        {
-            "source_labels": ["__name__", "id", "name"],
-            "regex": r"container_network_.+;/;",
-            "target_label": "__tmp_keep",
-            "replacement": "yes",
-        },
-        {"source_labels": ["__name__", "name", "__tmp_keep"], "regex": r"container_.+;;", "action": "drop"},
-        {"source_labels": ["id", "interface"], "regex": f"/;({_VIRTUAL_INTERFACES})", "action": "drop"},
+        # drops cgroups that are not containers
+        {"source_labels": ["__name__", "name"], "regex": r"container_.+;", "action": "drop"},
         {"source_labels": ["__name__"], "regex": _UNUSED, "action": "drop"},
         *service_names.rules("name", "container_label_"),
         # An id changes at each restart, which would start a new series.
@@ -91,7 +82,7 @@ def metric_relabel_configs() -> list[dict[str, Any]]:
             "regex": "container_start_time_seconds;([^@]+).*",
             "target_label": "__tmp_image",
         },
-        {"regex": "image|container_label_.+|__tmp_keep", "action": "labeldrop"},
+        {"regex": "image|container_label_.+", "action": "labeldrop"},
         {"source_labels": ["__tmp_image"], "regex": "(.+)", "target_label": "image"},
         {"regex": "__tmp_image", "action": "labeldrop"},
     ]

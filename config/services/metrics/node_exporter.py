@@ -1,4 +1,4 @@
-"""node_exporter: the host's CPUs, memory, disks and clock."""
+"""node_exporter: the host's CPUs, memory, disks, network, units and clock."""
 
 import re
 from typing import Any
@@ -9,12 +9,17 @@ from config.settings import Settings
 
 PORT = METRICS["node_exporter"]
 
-# It stays in the stack's network, because in the host's it would be reachable from outside. Collectors that would
-# report the container's network instead of the host's are left out. The host's interfaces come from cAdvisor.
+# Not among them: `interrupts` (a series for each interrupt and CPU), `powersupplyclass` (batteries), and `tcpstat`, which asks
+# the kernel by netlink and so would count the container's own connections.
 _COLLECTORS = (
-     "cpu", "diskstats", "edac", "filefd", "filesystem", "hwmon", "loadavg", "mdadm", "meminfo", "os",
-    "pressure", "stat", "textfile", "time", "timex", "uname", "vmstat", "zfs",
+    "arp", "bonding", "btrfs", "conntrack", "cpu", "cpufreq", "diskstats", "edac", "entropy", "filefd", "filesystem", "hwmon",
+    "kernel_hung", "lnstat", "loadavg", "mdadm", "meminfo", "netclass", "netdev", "netstat", "nfs", "nfsd", "os",
+    "pressure", "processes", "schedstat", "sockstat", "softnet", "stat", "textfile", "thermal_zone", "time", "timex",
+    "udp_queues", "uname", "vmstat", "xfs", "zfs",
 )  # fmt: skip
+VIRTUAL_INTERFACES = r"veth.*|br-[0-9a-f]{12}|docker.*|ifb.*|cali.*|virbr.*"
+"""Interfaces of containers and virtual machines, and Docker's bridges, under names that change. They carry the same packets
+as the host's own, or none of them."""
 _PSEUDO_FILESYSTEMS = (
     "autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|erofs|fuse\\..+|fusectl|hugetlbfs|iso9660|mqueue|nsfs|"
     "overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|sysfs|tmpfs|tracefs"
@@ -22,6 +27,12 @@ _PSEUDO_FILESYSTEMS = (
 
 _TEXTFILES = "/var/lib/node_exporter"
 """Folder on the host for your own `*.prom` files."""
+
+_NETWORK = Mount("/proc/1/net", "/host/proc/net")
+"""The network of the host's first process. `/proc/net` is a link to that of the process that reads it; the mount covers the
+one that node_exporter would read."""
+SYSTEM_BUS = "/run/dbus/system_bus_socket"
+"""The host's D-Bus, on which systemd tells the states of its units."""
 
 
 def _layers(settings: Settings) -> str:
@@ -32,7 +43,9 @@ def _layers(settings: Settings) -> str:
 
 
 def container(settings: Settings) -> Container:
-    """Reads the host's file systems, and has no access to the host's network or processes."""
+    """Reads the host's file systems, kernel and counters of the network as nobody. It is in none of the host's
+    namespaces: it sends and receives nothing there."""
+    systemd = ("systemd",) if settings.docker.systemd else ()
     return Container(
         service="node_exporter",
         command=(
@@ -41,7 +54,13 @@ def container(settings: Settings) -> Container:
             "--path.sysfs=/host/sys",
             "--path.udev.data=/host/run/udev/data",
             "--collector.disable-defaults",
-            *(f"--collector.{name}" for name in _COLLECTORS),
+            *(f"--collector.{name}" for name in (*_COLLECTORS, *systemd)),
+            # Over netlink they would get the container's own interfaces.
+            "--no-collector.arp.netlink",
+            "--no-collector.netdev.netlink",
+            f"--collector.arp.device-exclude=^({VIRTUAL_INTERFACES})$",
+            f"--collector.netdev.device-exclude=^({VIRTUAL_INTERFACES})$",
+            f"--collector.netclass.ignored-devices=^({VIRTUAL_INTERFACES})$",
             f"--collector.filesystem.fs-types-exclude=^({_PSEUDO_FILESYSTEMS})$",
             f"--collector.filesystem.mount-points-exclude=^(/(dev|proc|run|sys|boot/efi|snap/.+)($|/)|{_layers(settings)})",
             "--collector.diskstats.device-exclude=^(z?ram|loop|fd|dm-|(h|s|v|xv)d[a-z]+|nvme\\d+n\\d+p)\\d+$",
@@ -49,19 +68,45 @@ def container(settings: Settings) -> Container:
             # name, a missing folder would be an error at each scrape, and could not be told from a file that cannot be
             # read.
             f"--collector.textfile.directory=/*{_TEXTFILES}",
-            "--web.disable-exporter-metrics",
         ),
         user="65534:65534",
         port=PORT,
         health=http_health(PORT, "/"),
-        mounts=(Mount("/", "/host"),),
+        environment={"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path=/host{SYSTEM_BUS}"} if systemd else {},
+        mounts=(Mount("/", "/host"), _NETWORK),
         empty=(f"/empty{_TEXTFILES}",),
     )
 
 
 def metric_relabel_configs() -> list[dict[str, Any]]:
-    """Rules that keep two of several hundred ZFS series: those that show how much memory its cache can release."""
+    """Rules for what is mistaken or too much on its page.
+
+    - The count of tracked connections comes from the page of the host's network. The kernel's own number, which the
+      collector `conntrack` reads, is always that of the reader's network.
+    - Of the series about node_exporter itself, those of its runtime go.
+    - Two of several hundred ZFS series stay: those that show how much memory its cache can release.
+    - Of the five states of a unit of systemd two stay. `node_systemd_units` counts all of them.
+    """
+    entries = "node_nf_conntrack_entries"
     return [
+        {"source_labels": ["__name__"], "regex": entries, "action": "drop"},
+        {
+            "source_labels": ["__name__", "subsystem", "cpu"],
+            "regex": "node_lnstat_entries_total;nf_conntrack;0",
+            "target_label": "__name__",
+            "replacement": entries,
+        },
+        {"source_labels": ["__name__"], "regex": "node_lnstat_.+", "action": "drop"},
+        *(
+            {"source_labels": ["__name__"], "regex": entries, "target_label": label, "replacement": ""}
+            for label in ("subsystem", "cpu")
+        ),
+        {"source_labels": ["__name__"], "regex": "(go|promhttp)_.+", "action": "drop"},
+        {
+            "source_labels": ["__name__", "state"],
+            "regex": "node_systemd_unit_state;(activating|deactivating|inactive)",
+            "action": "drop",
+        },
         {
             "source_labels": ["__name__"],
             "regex": "node_zfs_arc_(size|c_min)",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from config import alerts
+from config import alerts, kept_metrics
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import METRICS
 from config.services.metrics import scrape
@@ -17,8 +17,8 @@ CONNECTIONS = 32
 """Concurrent connections to Prometheus: the health check, its scrape of itself, and clients."""
 
 
-def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
-    """`own_rules`: file name → text of your own rule files."""
+def container(settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, str]) -> Container:
+    """`own_rules`: file name → text of your own rule files; `dashboards`: uid → JSON text of all dashboards."""
     return Container(
         service="prometheus",
         command=(
@@ -50,14 +50,19 @@ def container(settings: Settings, own_rules: Mapping[str, str]) -> Container:
         grace_seconds=60,  # at every stop, the head is written to the log
         go_memory_percent=0,
         data="/prometheus",
-        config=_config(settings, own_rules),
+        config=_config(settings, own_rules, dashboards),
     )
 
 
-def _config(settings: Settings, own_rules: Mapping[str, str]) -> ConfigFiles:
+def _config(settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, str]) -> ConfigFiles:
     own = {f"rules/own-{name}": text for name, text in own_rules.items()}
     rules = alerts.render(settings, scrape.watched(settings))
-    files = {"prometheus.yml": dump(main_file(settings)), **rules, **own}
+    main = main_file(settings)
+    if settings.metrics.keep == "used":
+        kept = kept_metrics.relabel_config(kept_metrics.patterns([*rules.values(), *own.values()], dashboards.values()))
+        for job in main["scrape_configs"]:
+            job["metric_relabel_configs"] = [*job.get("metric_relabel_configs", ()), kept]
+    files = {"prometheus.yml": dump(main), **rules, **own}
     version = digest(files)
     files[VERSION_RULES] = dump(_version_rule(version))
     return ConfigFiles(

@@ -1,0 +1,85 @@
+"""Which metrics Prometheus keeps with `metrics.keep: used`: those that something of the stack reads.
+
+The names are all words of all queries, so functions and labels are among them. No metric has such a name, or it is kept in vain;
+a parser would only make the list shorter.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import yaml
+
+from config.settings.traces import RETENTION_SUCCESS
+
+_READ_OTHERWISE = (
+    "container_memory_working_set_bytes",  # `make check`, like the next two and the success of the traces' retention
+    "node_netstat_IpExt_InOctets",
+    "process_network_receive_bytes_total",
+    RETENTION_SUCCESS,
+    "traces_kept_duration_seconds_bucket",  # its exemplars (`operate/clock_ahead.py`)
+    "traces_span_metrics_.+",  # Jaeger's page "Monitor"
+)
+"""Metrics, as regular expressions, that neither a rule nor a dashboard need read."""
+
+_VARIABLE = r"\$\w+|\$\{[^}]*\}|\[\[\w+\]\]"
+_WORD = re.compile(rf"(?:{_VARIABLE}|[a-zA-Z_:])(?:{_VARIABLE}|[\w:])*")
+_BY_PATTERN = re.compile(r"""__name__\s*=~?\s*(?:"([^"]*)"|'([^']*)')""")
+_QUERIES = frozenset({"expr", "query", "definition"})
+"""Fields of a dashboard with a query: of panels, variables and annotations. A query may be nested in itself."""
+_NO_METRIC = "nobody_has_a_metric_of_this_name"
+
+
+def patterns(rule_files: Iterable[str], dashboards: Iterable[str]) -> tuple[str, ...]:
+    """Regular expressions for the names of all metrics that are read, sorted.
+
+    A variable of a dashboard inside a name stands for anything: ``node_${kind}_total`` → ``node_.*_total``. A name that is
+    nothing but a variable is unknown. A selector that takes every name there is needs none of them.
+    """
+    queries = [query for text in rule_files for query in _of_rules(text)]
+    queries += [query for text in dashboards for query in _of_dashboard(json.loads(text))]
+    found = {pattern for query in queries for pattern in _of_query(query)}
+    return tuple(sorted({*_READ_OTHERWISE, *found}))
+
+
+def relabel_config(names: Iterable[str]) -> dict[str, Any]:
+    """The rule that keeps metrics whose names match one of `names`, for the end of a job's `metric_relabel_configs`."""
+    return {"source_labels": ["__name__"], "regex": "|".join(names), "action": "keep"}
+
+
+def _of_rules(text: str) -> Iterator[str]:
+    for group in yaml.safe_load(text)["groups"]:
+        yield from (str(rule["expr"]) for rule in group.get("rules") or ())
+
+
+def _of_dashboard(part: Any, *, inside: bool = False) -> Iterator[str]:
+    """All queries in a part of a dashboard. `inside`: the part is the value of one of `_QUERIES`."""
+    if isinstance(part, str):
+        if inside:
+            yield part
+    elif isinstance(part, list):
+        for item in part:
+            yield from _of_dashboard(item, inside=inside)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            yield from _of_dashboard(value, inside=key in _QUERIES)
+
+
+def _of_query(query: str) -> Iterator[str]:
+    for double, single in _BY_PATTERN.findall(query):
+        pattern = re.sub(_VARIABLE, ".*", double or single).replace("\\\\", "\\")
+        if _is_selective(pattern):
+            yield pattern
+    for word in _WORD.findall(query):
+        pattern = re.sub(_VARIABLE, ".*", word)
+        if pattern.strip(".*"):
+            yield pattern
+
+
+def _is_selective(pattern: str) -> bool:
+    """Whether it matches some names and not every one."""
+    try:
+        return re.fullmatch(pattern, _NO_METRIC) is None
+    except re.error:
+        return False
