@@ -12,6 +12,7 @@ FROM ?=
 RECIPIENT ?=
 IDENTITY ?=
 REPLACE ?=
+FILES ?=
 export STACK PURGE JSON VERBOSE LISTEN $(foreach name,TO FROM RECIPIENT IDENTITY REPLACE,$(if $($(name)),$(name)))
 # An update starts a dozen Pythons: they keep what they compiled, whatever the shell's environment says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,7 +23,7 @@ pulumi_module := toolchain/pulumi
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up preview check down drift backup restore upgrade test lint unit policy rules dashboards e2e e2e-again bench drills shop shop-down shop-load lock env
+.PHONY: help up preview check unanswered board down drift backup restore upgrade test lint unit policy rules dashboards e2e e2e-again bench drills shop shop-down shop-load lock env
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,12 @@ preview: env ## what `make up` would change, judged by the policy pack
 
 check: env ## read back from a running stack what its settings promise; for programs with JSON=1
 	@$(python) -m operate check
+
+unanswered: env ## rules and dashboards that can never have data on a running stack: FILES="rules/*.yml boards/*.json", or its own
+	@$(python) -m operate unanswered $(FILES)
+
+board: env ## a dashboard of grafana.com into boards/: ID=1860 REVISION=37
+	@$(python) -m operate board $(ID) $(REVISION)
 
 down: env ## remove everything; data volumes too with PURGE=1
 	@$(python) -m operate down

@@ -13,6 +13,7 @@ from components.engine import must_serve
 from components.networks import networks
 from components.other_engine import must_be_clear
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
+from config import own_jobs
 from config.services import descriptions
 from config.services.correlation import dashboard_files
 from config.settings import loading
@@ -33,6 +34,7 @@ try:
     settings = loading.load(get_config_env(), **whose)
     loading.judge_secrets(get_config_env(), **whose)
     own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
+    jobs = own_jobs.read(settings, Path(), stack_key=f"{stack_file}:metrics.scrape_files")
     dashboards = dashboard_files.read(settings, Path(), stack_key=f"{stack_file}:grafana.dashboards")
     must_be_clear(settings.docker, f"Pulumi.{pulumi.get_stack()}.yaml")
     # Without an engine, an update would fail resource by resource.
@@ -59,7 +61,9 @@ secrets = {key: config.require_secret(key) for key in sorted(settings.secrets)}
 
 shared: dict[str, Any] = {"networks": networks(settings, engine), "secrets": secrets, "opts": on_engine}
 stacks = (
-    MetricsStack("metrics", descriptions.of_stack("metrics", settings, own_rules=own_rules), settings, **shared),
+    MetricsStack(
+        "metrics", descriptions.of_stack("metrics", settings, own_rules=own_rules, own_jobs=jobs), settings, **shared
+    ),
     LogStack("logs", descriptions.of_stack("logs", settings), settings, **shared),
     TraceStack("traces", descriptions.of_stack("traces", settings), settings, **shared),
     Correlation(

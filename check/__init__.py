@@ -3,15 +3,16 @@
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from check import containers, engine, files, grafana, logs, metrics, request, separation, traces
+from check import brought, containers, engine, files, grafana, logs, metrics, request, separation, traces
 from check.finding import Finding
 from components.engine import connect
+from config.own_jobs import OwnJob
 from config.settings import Settings
 from config.settings.units import seconds
 from toolchain.report import MARKS, plain
@@ -34,6 +35,7 @@ def run(
     own_rules: Mapping[str, str],
     patience: float = PATIENCE_SECONDS,
     *,
+    own_jobs: Sequence[OwnJob] = (),
     dashboards: Mapping[str, str] | None = None,
     with_request: bool = True,
     waits: Waits = in_silence,
@@ -44,6 +46,7 @@ def run(
 
     Args:
         own_rules: file name → text of the user's own rule files.
+        own_jobs: the user's own scrape jobs.
         dashboards: uid → JSON.
         with_request: whether to send the request and to look for it. It takes up to three scrapes until it is found
             everywhere.
@@ -55,8 +58,8 @@ def run(
     subjects: dict[str, Callable[[], Iterable[Finding]]] = {
         "engine": lambda: engine.findings(client, settings),
         "containers": lambda: containers.findings(client, settings),
-        "files": lambda: files.findings(client, settings, own_rules, dashboards or {}),
-        "metrics": lambda: metrics.findings(client, settings),
+        "files": lambda: files.findings(client, settings, {"own_rules": own_rules, "own_jobs": own_jobs, "dashboards": dashboards}),
+        "metrics": lambda: metrics.findings(client, settings, own_jobs),
         "logs": lambda: logs.findings(client, settings),
         "traces": lambda: traces.findings(client, settings),
         "networks": lambda: separation.findings(client, settings),
@@ -76,6 +79,10 @@ def run(
         time.sleep(1)
         for subject in waiting:
             found[subject] = _about(subject, subjects[subject])
+    # Last, because what is not scraped yet would count as missing.
+    found["rules and dashboards of yours"] = _about(
+        "rules and dashboards of yours", lambda: brought.findings(client, settings, own_rules, dashboards or {})
+    )
     return [finding for findings in found.values() for finding in findings]
 
 

@@ -4,6 +4,7 @@ hand."""
 import io
 import tarfile
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from docker import DockerClient
 from docker.errors import NotFound
@@ -16,12 +17,11 @@ from config.services import descriptions
 from config.settings import Settings
 
 
-def findings(
-    client: DockerClient, settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, str]
-) -> Iterator[Finding]:
-    """Yields one for each service that has files. Files with secrets are not compared."""
+def findings(client: DockerClient, settings: Settings, brought: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yields one for each service that has files. Files with secrets are not compared. `brought`: further arguments of
+    `descriptions.describe`."""
     for service in settings.services:
-        config = descriptions.describe(service, settings, own_rules=own_rules, dashboards=dashboards).config
+        config = descriptions.describe(service, settings, **brought).config
         if config is None:
             continue
         try:

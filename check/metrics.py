@@ -1,12 +1,13 @@
 """Checks that Prometheus scrapes, keeps, evaluates and reports what the settings say."""
 
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from docker import DockerClient
 
 from check.finding import Finding
 from check.pages import ask
+from config.own_jobs import OwnJob
 from config.services.metrics import scrape
 from config.settings import Settings
 from config.settings.units import seconds
@@ -17,10 +18,10 @@ OF_MANY = {"__name__", "instance", "le"}
 """Labels that have as many values as there are metrics, containers and buckets."""
 
 
-def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
+def findings(client: DockerClient, settings: Settings, own_jobs: Sequence[OwnJob] = ()) -> Iterator[Finding]:
     """Yields what Prometheus and Alertmanager report about themselves."""
     try:
-        yield from _targets(client, settings)
+        yield from _targets(client, settings, own_jobs)
         yield _retention(client, settings)
         yield from _rules(client, settings)
         yield from _alerting(client, settings)
@@ -31,7 +32,7 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
         yield Finding("Prometheus and Alertmanager answer", kept=False, detail=str(error))
 
 
-def _targets(client: DockerClient, settings: Settings) -> Iterator[Finding]:
+def _targets(client: DockerClient, settings: Settings, own_jobs: Sequence[OwnJob]) -> Iterator[Finding]:
     active = ask(client, settings, "prometheus", "/api/v1/targets?state=active")["data"]["activeTargets"]
     for job in sorted(scrape.watched(settings)):
         targets = [target for target in active if target["labels"]["job"] == job]
@@ -42,6 +43,17 @@ def _targets(client: DockerClient, settings: Settings) -> Iterator[Finding]:
         yield Finding(
             f"targets of {job} are up", kept=bool(targets) and not down, detail="; ".join(down) or f"{len(targets)} up"
         )
+    for own in own_jobs:
+        # Their label `job` may be another one.
+        targets = [target for target in active if target["scrapePool"] == own.name]
+        down = [
+            f"{one['labels']['instance']}: {one['lastError'] or one['health']}"
+            for one in targets
+            if one["health"] != "up"
+        ]
+        # What is wrong with a service of yours is no broken promise of the stack.
+        detail = "; ".join([f"{len(targets) - len(down)} of {len(targets)} targets are up", *down])
+        yield Finding(f"your job {own.name} is scraped", kept=True, detail=detail)
 
 
 def _retention(client: DockerClient, settings: Settings) -> Finding:

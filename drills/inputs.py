@@ -90,7 +90,6 @@ SETTINGS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "credentials": ("a password in a URI", {"exporters": {"mongodb": {"uri": "mongodb://me:hidden@mongo:27017"}}}, ("exporters.mongodb.uri",)),
     "host-scheme": ("an engine at `ftp://`", {"docker": {"host": "ftp://vps"}}, ("is not unix:///path",)),
     "rules-missing": ("a rule file that is not there", {"alerts": {"rule_files": ["nowhere.yml"]}}, ("nowhere.yml: No such file",)),
-    "rules-twice": ("two rule files of one name", {"alerts": {"rule_files": ["drills.yml", "./drills.yml"]}}, ("is called drills.yml too",)),
     "dashboard-missing": ("a dashboard that is not there", {"grafana": {"dashboards": ["nowhere.json"]}}, ("nowhere.json: No such file",)),
     "network-missing": ("a network that is not there", {"networks": ["nowhere"]}, ("nervous-system:networks: nowhere",)),
     "certificates-missing": ("a folder of certificates that is not there", {"docker": {"host": "tcp://127.0.0.1:9", "certificates": "nowhere"}}, ("nowhere/ca.pem",)),

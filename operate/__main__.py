@@ -2,7 +2,7 @@
 
 import typer
 
-from operate import backup, commands, pull_request, shop, upgrade
+from operate import backup, board, commands, pull_request, shop, unanswered, upgrade
 from toolchain.report import readable_errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -16,6 +16,8 @@ def main() -> None:
 app.command()(commands.up)
 app.command()(commands.preview)
 app.command("check")(commands.check_stack)
+app.command()(unanswered.unanswered)
+app.command()(board.board)
 app.command()(commands.down)
 app.command()(commands.drift)
 app.command()(backup.backup)

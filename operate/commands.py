@@ -3,13 +3,14 @@
 import contextlib
 import json
 import subprocess
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from docker.errors import DockerException, NotFound
 from rich.console import Console
 
 import check
+from config import own_jobs
 from config.services.correlation import dashboard_files
 from config.services.descriptions import data_volumes
 from config.settings import loading
@@ -86,11 +87,13 @@ def findings(
     file = f"Pulumi.{stack}.yaml: {PROJECT}"
     try:
         own_rules = rule_files.read(settings.alerts.rule_files, paths.REPOSITORY, stack_key=f"{file}:alerts.rule_files")
+        jobs = own_jobs.read(settings, paths.REPOSITORY, stack_key=f"{file}:metrics.scrape_files")
         dashboards = dashboard_files.read(settings, paths.REPOSITORY, stack_key=f"{file}:grafana.dashboards")
     except loading.SettingsError as error:
         raise ToolchainError(str(error)) from None
     try:
-        return check.run(settings, own_rules, patience, dashboards=dashboards, with_request=with_request, waits=waits)
+        brought: dict[str, Any] = {"own_jobs": jobs, "dashboards": dashboards}
+        return check.run(settings, own_rules, patience, **brought, with_request=with_request, waits=waits)
     except (DockerException, OSError) as error:  # the engine stopped answering; exceptions of requests are OSErrors
         raise engine.EngineUnreachableError(settings.docker.host, error) from None
 

@@ -1,9 +1,11 @@
 """The services of each stack, as descriptions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from config.catalogue import ROWS, Stack
 from config.container import Container
+from config.own_jobs import OwnJob
 from config.services.correlation import caddy, grafana
 from config.services.logs import alloy, loki, promtail
 from config.services.metrics import (
@@ -29,7 +31,6 @@ _DESCRIPTIONS = {
     "node_exporter": node_exporter.container,
     "cadvisor": cadvisor.container,
     "socket_proxy": socket_proxy.container,
-    "scrape_proxy": scrape_proxy.container,
     "api_proxy": api_proxy.container,
     "postgres_exporter": postgres_exporter.container,
     "redis_exporter": redis_exporter.container,
@@ -54,11 +55,14 @@ def describe(
     settings: Settings,
     *,
     own_rules: Mapping[str, str] | None = None,
+    own_jobs: Sequence[OwnJob] = (),
     dashboards: Mapping[str, str] | None = None,
 ) -> Container:
     """Description of one service. `own_rules`: file name → text of your own rule files; `dashboards`: uid → JSON text."""
     if service == "prometheus":
-        return prometheus.container(settings, own_rules or {}, dashboards or {})
+        return prometheus.container(settings, own_rules or {}, own_jobs, dashboards or {})
+    if service == "scrape_proxy":
+        return scrape_proxy.container(settings, own_jobs)
     if service == "grafana":
         return grafana.container(settings, dashboards or {})
     return _DESCRIPTIONS[service](settings)
@@ -69,11 +73,13 @@ def of_stack(
     settings: Settings,
     *,
     own_rules: Mapping[str, str] | None = None,
+    own_jobs: Sequence[OwnJob] = (),
     dashboards: Mapping[str, str] | None = None,
 ) -> tuple[Container, ...]:
     """Descriptions of the services of one stack that the settings select; arguments as in `describe`."""
     selected = (service for service in settings.services if ROWS[service].stack == stack)
-    return tuple(describe(service, settings, own_rules=own_rules, dashboards=dashboards) for service in selected)
+    brought: dict[str, Any] = {"own_rules": own_rules, "own_jobs": own_jobs, "dashboards": dashboards}
+    return tuple(describe(service, settings, **brought) for service in selected)
 
 
 KEEPING: tuple[Stack, ...] = ("metrics", "traces", "correlation", "logs")

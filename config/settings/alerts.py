@@ -43,5 +43,5 @@ class Alerts(Model):
     runbooks: Url = "https://github.com/nervous-system/nervous-system/blob/main/docs/runbooks"
     """Address where `docs/runbooks` is published. Every alert links to its page there. Point it at your own fork."""
     rule_files: tuple[ProjectFile, ...] = ()
-    """Your own rule files, relative to the project."""
+    """Your own rule files, relative to the project: files, folders, or patterns like `rules/*.yml`."""
     thresholds: Thresholds = Thresholds()

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from config.settings.model import Model, ProjectFile
 
+DataSource = Literal["prometheus", "loki", "jaeger", "alertmanager"]
+
 
 class Tls(Model):
     """Caddy in front of Grafana."""
@@ -30,7 +32,10 @@ class Grafana(Model):
     enabled: bool = True
     """Set false if you have a Grafana of your own. Then `make up` makes up no password, and nothing warns."""
     dashboards: tuple[ProjectFile, ...] = ()
-    """Your dashboards, as Grafana exports them: JSON files, relative to the project. The file's name is the dashboard's
-    `uid`."""
+    """Your dashboards, as Grafana exports them or as they are downloaded: JSON files, folders, or patterns like
+    `boards/*.json`, relative to the project."""
+    data_sources: dict[str, DataSource] = {}
+    """Which data source is meant, where a dashboard of yours does not tell: its name, uid, variable or input there → the
+    one here."""
     tls: Tls | None = None
     """Grafana under a domain of its own, by TLS."""

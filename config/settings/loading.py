@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.settings import Settings
 from config.settings.model import is_url, wrong_text
-from config.settings.secret_keys import SECRETS, WEBHOOKS
+from config.settings.secret_keys import SECRETS, WEBHOOKS, is_secret
 from config.yaml_text import one_spelling
 
 
@@ -29,20 +29,20 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
     """
     mine = f"{project}:"  # an empty value declares a key in Pulumi.yaml without setting it
     given = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
-    own = {key: value if key in SECRETS else one_spelling(value) for key, value in given.items()}
+    own = {key: value if is_secret(key) else one_spelling(value) for key, value in given.items()}
     values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
     problems = [("", what) for what in _strangers(config, project, stack)]
     for key, value in own.items():
-        is_secret = f"{project}:{key}" in secret_keys
-        if key in SECRETS and not is_secret:
+        encrypted = f"{project}:{key}" in secret_keys
+        if is_secret(key) and not encrypted:
             problems.append((key, f"is a secret: store it with  pulumi config set --secret {key}"))
-        elif key not in SECRETS and is_secret:
-            problems.append((key, f"may hold no secret; the keys for secrets are {', '.join(SECRETS)}"))
+        elif not is_secret(key) and encrypted:
+            problems.append((key, f"may hold no secret; the keys for secrets are {', '.join(SECRETS)}, scrape_…"))
         elif key == "secrets":
             problems.append((key, f"unknown key; the keys for secrets are {', '.join(SECRETS)}"))
-        elif key not in SECRETS:
+        elif not is_secret(key):
             values[key] = _parsed(value)
-    values["secrets"] = frozenset(SECRETS) & own.keys()
+    values["secrets"] = frozenset(filter(is_secret, own))
     refused = dict(_wrong_texts(values))
     try:
         settings = Settings.model_validate(values)
@@ -97,8 +97,8 @@ def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], pr
         SettingsError: names every secret that cannot be right, and never its value.
     """
     problems = []
-    for key in SECRETS:
-        if f"{project}:{key}" not in secret_keys:
+    for key in sorted(one.removeprefix(f"{project}:") for one in secret_keys if one.startswith(f"{project}:")):
+        if not is_secret(key):
             continue
         value, fix = config[f"{project}:{key}"].strip(), f"set it with  pulumi config set --secret {key}"
         if not value:

@@ -6,7 +6,7 @@ from pydantic import ByteSize, Field, field_validator, model_validator
 
 from config.settings import disk_budget
 from config.settings.golden_signals import CountedService
-from config.settings.model import LabelName, Model, Name, PagePath, Target
+from config.settings.model import LabelName, Model, Name, PagePath, ProjectFile, Target
 from config.settings.units import Span, seconds
 from config.sizes import MIB
 
@@ -100,6 +100,9 @@ class Metrics(Model):
     """Labels added to what leaves Prometheus (alerts, remote write) and to Loki's alerts, beside `environment`."""
     limits: ScrapeLimits = ScrapeLimits()
     applications: Applications = Applications()
+    scrape_files: tuple[ProjectFile, ...] = ()
+    """Your own scrape configs of Prometheus, relative to the project: files, folders, or patterns like `scrape/*.yml`
+    ([how](bring-your-own.md#scrape-jobs))."""
     golden_signals: tuple[CountedService, ...] = ()
     """Services that no known library counts, and the metrics that count them ([how](instrumentation/README.md#your-own-metrics))."""
 

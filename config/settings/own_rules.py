@@ -1,57 +1,134 @@
-"""Reads your own rule files, which are loaded beside the project's."""
+"""Reads your own rule files, which are loaded beside the project's.
 
-from collections.abc import Iterable
+They are taken as people have them: Prometheus' own files, and the resource PrometheusRule of Kubernetes. An alert
+without a severity or a text gets one, so that it has a route and its message says something.
+"""
+
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from config.settings import own_files
 from config.settings.loading import SettingsError
 from config.sizes import MIB
-from config.yaml_text import one_spelling
 
 LARGEST = MIB
 """In bytes: about 2,000 rules. All of it is judged, stored in the state and shown in previews."""
-
-
-def must_be_inside(root: Path, file: Path, key: str) -> None:
-    """Refuses a link that leads out of `root`, because previews would show its content to everybody.
-
-    Raises:
-        SettingsError: `file` is outside of `root`. The message begins with `key`.
-    """
-    if not file.resolve().is_relative_to(root.resolve()):
-        raise SettingsError(f"{key}: is a link that leads out of the project: put the file itself there")
+ENDINGS = (".yml", ".yaml", ".rules")
+SEVERITY = "warning"
+"""Severity of an alert that has none: a message, and nobody is woken."""
+_TEXT, _MAP = "tag:yaml.org,2002:str", "tag:yaml.org,2002:map"
+_OF_THANOS = "partial_response_strategy"
+"""A key of PrometheusRule's groups that only Thanos reads. The operator leaves it out for Prometheus too."""
 
 
 def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
-    """File name → text, for files named relative to `root`. Their rules are checked by promtool later.
+    """File name → text, for files, folders and patterns relative to `root`. Their rules are checked by promtool later.
 
-    `stack_key` names the setting that lists them, for messages.
+    A file with several documents becomes several files, because each may have groups of the same name. `stack_key`
+    names the setting that lists them, for messages.
 
     Raises:
-        SettingsError: a file is missing, too large or not a rule file, or two share a name.
+        SettingsError: a file is missing, too large or not a rule file.
     """
     texts: dict[str, str] = {}
-    for path in paths:
-        file = root / path
-        key = f"{stack_key}: {path}"
-        must_be_inside(root, file, key)
-        if file.suffix != ".yml":
-            raise SettingsError(f"{key}: rename it to {file.stem}.yml, which is what Prometheus looks for")
-        if file.name in texts:
-            raise SettingsError(f"{key}: another file of the list is called {file.name} too")
-        try:
-            if (size := file.stat().st_size) > LARGEST:
-                raise SettingsError(
-                    f"{key}: has {size / MIB:.1f} MiB, and no more than {LARGEST // MIB} is taken: split it"
-                )
-            texts[file.name] = one_spelling(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{key}: {getattr(error, 'strerror', None) or error}") from None
-        try:
-            document = yaml.safe_load(texts[file.name])
-        except (yaml.YAMLError, RecursionError) as error:
-            raise SettingsError(f"{key}: is no YAML: {error}") from None
-        if not isinstance(document, dict) or "groups" not in document:
-            raise SettingsError(f"{key}: holds no `groups:` of rules")
+    for key, file in own_files.found(paths, root, endings=ENDINGS, stack_key=stack_key):
+        if file.suffix not in ENDINGS:
+            raise SettingsError(f"{key}: does not end with {', '.join(ENDINGS)}: rename it to {file.stem}.yml")
+        text = own_files.text_of(file, key, LARGEST)
+        for document in _documents(text, key):
+            texts[_free_name(file.relative_to(root), texts)] = document
     return texts
+
+
+def _free_name(path: Path, taken: Iterable[str]) -> str:
+    """A name that no other file has: that of the file, else with its folders, else with a number."""
+    names = [path.stem, "-".join([*path.parts[:-1], path.stem])]
+    names += [f"{path.stem}-{number}" for number in range(2, len([*taken]) + 3)]
+    return next(f"{name}.yml" for name in names if f"{name}.yml" not in taken)
+
+
+def _documents(text: str, key: str) -> Iterator[str]:
+    """The documents of one file, each as Prometheus reads it. Unchanged if the file is such a document already."""
+    try:
+        nodes = [node for node in yaml.compose_all(text, yaml.CSafeLoader) if node.tag != "tag:yaml.org,2002:null"]
+        documents = [document for document in yaml.load_all(text, yaml.CSafeLoader) if document is not None]
+    except (yaml.YAMLError, RecursionError) as error:
+        raise SettingsError(f"{key}: is no YAML: {' '.join(str(error).split())}") from None
+    if not nodes:
+        raise SettingsError(f"{key}: holds no `groups:` of rules")
+    for node, document in _resources(nodes, documents):
+        inner, content, kind = node, document, document.get("kind") if isinstance(document, dict) else None
+        if kind == "PrometheusRule":
+            inner, content = _value(node, "spec"), document.get("spec")
+        elif kind is not None:
+            raise SettingsError(
+                f"{key}: is a resource of the kind {kind}: take the rules out of it, with `groups:` at the beginning"
+            )
+        if not isinstance(content, dict) or "groups" not in content:
+            raise SettingsError(f"{key}: holds no `groups:` of rules")
+        changed = _complete(inner, content)
+        whole = inner is node and not changed and len(nodes) == 1
+        yield text if whole else yaml.serialize(inner, Dumper=yaml.CSafeDumper, allow_unicode=True, width=120)
+
+
+def _resources(nodes: Iterable[Any], documents: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Node and content of each document. The items of a Kubernetes `List` are documents of their own."""
+    for node, document in zip(nodes, documents, strict=True):
+        if isinstance(document, dict) and document.get("kind") in {"List", "PrometheusRuleList"}:
+            items = document.get("items")
+            if isinstance(items, list):
+                yield from _resources(_value(node, "items").value, items)
+                continue
+        yield node, document
+
+
+def _complete(node: Any, document: dict[str, Any]) -> bool:
+    """Adds to the alerts in `node` what they lack. Returns whether anything did.
+
+    Nodes are changed, because writing the content anew would turn ``on`` into ``true``, which is another label.
+    """
+    changed = False
+    for group, of_group in _pairs(_value(node, "groups"), document["groups"]):
+        kept = [pair for pair in group.value if pair[0].value != _OF_THANOS]
+        changed, group.value = changed or len(kept) < len(group.value), kept
+        for rule, content in _pairs(_value(group, "rules"), of_group.get("rules")):
+            if isinstance(name := content.get("alert"), str):
+                changed |= _default(rule, content, "labels", "severity", SEVERITY)
+                changed |= _default(rule, content, "annotations", "summary", _summary(name))
+    return changed
+
+
+def _pairs(node: Any, content: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Node and content of the mappings in a list. What is none is for promtool to refuse."""
+    if isinstance(content, list) and node is not None:
+        yield from ((one, what) for one, what in zip(node.value, content, strict=True) if isinstance(what, dict))
+
+
+def _value(node: Any, key: str) -> Any:
+    return next((value for name, value in node.value if name.value == key), None)
+
+
+def _default(rule: Any, content: dict[str, Any], block: str, key: str, text: str) -> bool:
+    """Sets `key` in a block of the rule if it is missing or empty there. Returns whether it was."""
+    present = content.get(block) or {}
+    if not isinstance(present, dict) or present.get(key):
+        return False
+    entry = (yaml.ScalarNode(_TEXT, key), yaml.ScalarNode(_TEXT, text, style='"'))
+    old = _value(rule, block) if present else None
+    # A new node: an alias to the old one may stand in other rules too.
+    others = [pair for pair in old.value if pair[0].value != key] if old else []
+    rule.value = [pair for pair in rule.value if pair[0].value != block]
+    rule.value.append((yaml.ScalarNode(_TEXT, block), yaml.MappingNode(_MAP, [*others, entry])))
+    return True
+
+
+def _summary(alert: str) -> str:
+    """Text for an alert without one: its name, its value, and the labels that say what it is about."""
+    value = '{{ printf "%.6g" $value }}'
+    labels = (
+        '{{ range $name, $label := $labels }}{{ if ne $name "__name__" }}, {{ $name }} {{ $label }}{{ end }}{{ end }}'
+    )
+    return f"{alert.replace('{{', '')} is at {value}{labels}"

@@ -107,6 +107,7 @@ def render() -> str:
             model = _model(_hints(Settings)[name])
             parts.append(_section(name, _text(inspect.getdoc(model) or ""), rows[1:]))
     secrets = [f"| `{key}` | {_text(meaning)} |" for key, meaning in SECRETS.items()]
+    secrets.append("| `scrape_<name>` | password or token that a job of `metrics.scrape_files` names |")
     store = (
         "Encrypted in the stack file, and set by `pulumi config set --secret -s <stack> <key>`. One that is blank, and a URL\n"
         "without `http://` or `https://`, is refused before anything is touched."

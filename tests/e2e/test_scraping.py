@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 from docker import DockerClient
 from docker.models.containers import Container
 
+from check import brought
+from components.engine import execute
+from config.container import DIRECTORY
 from config.images import pins
+from config.settings import own_rules
 from tests.e2e.neighbour import LISTENS, REDIRECTS, neighbour
 from tests.support import leftovers
 from tests.support.deployment import SHORT, Deployment
@@ -21,6 +26,22 @@ from tests.support.shop import Shop
 from tests.support.wait import until
 
 SAMPLE_LIMIT = 20_000
+PASSWORD = "of-the-ledger"
+RULES = {
+    "kind": "PrometheusRule",
+    "spec": {
+        "groups": [
+            {
+                "name": "orders",
+                "rules": [
+                    {"alert": "Orders", "expr": 'orders_total{job="ledger"} > 1000'},
+                    {"alert": "Refunds", "expr": "rate(refunds_total[5m]) > 0"},
+                    {"alert": "Hosts", "expr": "node_load1 > 1000"},
+                ],
+            }
+        ]
+    },
+}
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 QUIET = "orders_total 7\n"
 
@@ -58,6 +79,13 @@ def stack(
         networks=[shop.name],
         metrics={**SHORT, "applications": applications, "limits": {"samples": SAMPLE_LIMIT}},
     ) as made:
+        login = {"username": "me", "password_file": "scrape_ledger"}
+        job = {"job_name": "ledger", "static_configs": [{"targets": [billing.host_port]}], "basic_auth": login}
+        (made.folder / "jobs.yml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
+        (made.folder / "orders.rules").write_text(yaml.safe_dump(RULES))
+        made.config["metrics"]["scrape_files"] = ["jobs.yml"]
+        made.config["alerts"] = {"rule_files": ["*.rules"]}
+        made.secret("scrape_ledger", PASSWORD)
         made.up()
         yield made
 
@@ -87,6 +115,22 @@ def run(shop: Shop, node_exporter: str) -> Iterator[Callable[..., Container]]:
     yield run
     for container in started:
         shop.remove(container)
+
+
+def test_a_job_of_the_users_own_is_read_with_a_password_that_shows_nowhere(stack: Deployment) -> None:
+    [target] = until(lambda: _up(stack, "ledger"))
+    assert (target["labels"]["job"], target["scrapePool"]) == ("ledger", "ledger")
+    container = stack.container("prometheus")
+    code, text = execute(container, ["cat", f"{DIRECTORY}/secrets/scrape_ledger"])
+    assert (code, text) == (0, PASSWORD)
+    assert PASSWORD not in json.dumps(container.attrs) + container.logs().decode() + stack.state()
+
+
+def test_rules_on_what_nobody_exposes_are_named_and_no_others(stack: Deployment) -> None:
+    until(lambda: _up(stack, "ledger"))
+    texts = own_rules.read(stack.settings.alerts.rule_files, stack.folder, stack_key="rules")
+    wanted = "2 of 3 can have data; nobody exposes refunds_total"
+    until(lambda: [one.detail for one in brought.findings(stack.client, stack.settings, texts, {})] == [wanted])
 
 
 def _scrape_me(port: int, **more: str) -> dict[str, str]:

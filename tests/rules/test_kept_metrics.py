@@ -61,7 +61,7 @@ def config(keep: str) -> ConfigFiles:
         {"metrics": {"keep": keep, "applications": {"static": [{"service": "shop", "targets": ["shop:80"]}]}}}
     )
     rules = {"shop.yml": json.dumps({"groups": [{"name": "shop", "rules": [RULE]}]})}
-    made = container(settings, rules, {"shop": json.dumps(DASHBOARD)}).config
+    made = container(settings, rules, dashboards={"shop": json.dumps(DASHBOARD)}).config
     assert made
     return made
 

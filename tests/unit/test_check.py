@@ -21,6 +21,7 @@ import check
 from check import containers, files, logs, metrics, request, traces
 from check.finding import Finding
 from components import engine
+from config.own_jobs import OwnJob
 from config.services import descriptions
 from config.services.metrics import scrape
 from config.services.traces import jaeger, otel_collector
@@ -173,7 +174,7 @@ def delivered(changes: dict[tuple[str, str], str | None]) -> Engine:
 
 
 def test_files_that_are_as_declared_are_not_complained_of() -> None:
-    found = list(files.findings(delivered({}), SETTINGS, OWN_RULES, {}))  # type: ignore[arg-type]
+    found = list(files.findings(delivered({}), SETTINGS, {"own_rules": OWN_RULES}))  # type: ignore[arg-type]
     assert {"prometheus", "loki", "alloy", "otel_collector", "jaeger"} <= {finding.what.split()[3] for finding in found}
     assert broken(found) == []
 
@@ -189,7 +190,7 @@ def test_files_that_are_as_declared_are_not_complained_of() -> None:
 )
 def test_a_file_that_was_changed_by_hand_is_named(service: str, file: str, text: str | None) -> None:
     engine: Any = delivered({(service, file): text})
-    [finding] = [finding for finding in files.findings(engine, SETTINGS, OWN_RULES, {}) if not finding.kept]
+    [finding] = [finding for finding in files.findings(engine, SETTINGS, {"own_rules": OWN_RULES}) if not finding.kept]
     assert finding.what == f"the files of {service} are as declared"
     assert finding.detail.endswith(f": {file}")
 
@@ -280,6 +281,23 @@ def test_a_target_that_is_down_is_told_with_its_error() -> None:
 
 def test_a_prometheus_that_does_not_answer_is_one_broken_promise() -> None:
     assert broken(metrics.findings(Engine(), SETTINGS)) == ["Prometheus and Alertmanager answer"]  # type: ignore[arg-type]
+
+
+def test_a_job_of_the_users_own_is_told_and_breaks_no_promise() -> None:
+    own = [
+        {"scrapePool": "shop", "labels": {"job": "x", "instance": address}, "health": health, "lastError": error}
+        for address, health, error in (("a:1", "up", ""), ("b:1", "down", "refused"))
+    ]
+    well = WELL["/api/v1/targets"]["data"]["activeTargets"]
+    others = [{**target, "scrapePool": target["labels"]["job"]} for target in well]
+    answers = {**WELL, "/api/v1/targets": {"data": {"activeTargets": [*others, *own]}}}
+    found = metrics.findings(Engine(answers=answers), SETTINGS, [OwnJob({"job_name": "shop"})])  # type: ignore[arg-type]
+    [told] = [one for one in found if "your job" in one.what]
+    assert (told.what, told.kept, told.detail) == (
+        "your job shop is scraped",
+        True,
+        "1 of 2 targets are up; b:1: refused",
+    )
 
 
 # Logs.

@@ -14,7 +14,7 @@ from config.services.logs import shipper
 from config.settings.secret_keys import SECRETS
 from tests.support.program import EVERYTHING, SECRET_TEXT, described, settings_of
 
-SERVICES = ("prometheus", "grafana", *descriptions._DESCRIPTIONS)
+SERVICES = ("prometheus", "scrape_proxy", "grafana", *descriptions._DESCRIPTIONS)
 """All that can be described, whatever a stack selects."""
 SETTINGS = settings_of(EVERYTHING, secrets=SECRETS)
 WITHOUT_SECRETS = settings_of(EVERYTHING)

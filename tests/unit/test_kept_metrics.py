@@ -19,7 +19,7 @@ USED = {"metrics": {"keep": "used"}}
 
 def jobs(settings: Settings, rules: dict[str, str], dashboards: dict[str, str]) -> dict[str, list[dict[str, str]]]:
     """Scrape job → its rules for metrics."""
-    config = container(settings, rules, dashboards).config
+    config = container(settings, rules, dashboards=dashboards).config
     assert config
     main = yaml.safe_load(config.files["prometheus.yml"])
     return {job["job_name"]: job.get("metric_relabel_configs", []) for job in main["scrape_configs"]}
@@ -114,6 +114,6 @@ def test_every_metric_that_the_stacks_own_dashboards_and_rules_read_stays() -> N
 
 
 def test_the_list_of_names_stands_once_in_the_file() -> None:
-    config = container(settings_of(USED), {}, {}).config
+    config = container(settings_of(USED), {}, dashboards={}).config
     assert config
     assert config.files["prometheus.yml"].count("node_memory_MemAvailable_bytes") == 1

@@ -1,8 +1,10 @@
 """The user's own rule files."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from config.settings.loading import SettingsError
 from config.settings.own_rules import read
@@ -33,8 +35,7 @@ def test_without_files_there_is_nothing_to_read(tmp_path: Path) -> None:
     ("name", "content", "words"),
     [
         ("gone.yml", None, "No such file"),
-        ("folder.yml", "", "Is a directory"),
-        ("shop.yaml", RULES.encode(), "rename it to shop.yml"),
+        ("folder.yml", "", "holds no file that ends with .yml or .yaml or .rules"),
         ("shop.json", b"{}", "rename it to shop.yml"),
         ("binary.yml", b"\xff\xfe", "decode"),
         ("broken.yml", b"groups: [", "is no YAML"),
@@ -43,6 +44,8 @@ def test_without_files_there_is_nothing_to_read(tmp_path: Path) -> None:
         ("deep.yml", b"groups: " + b"[" * 5000, "is no YAML"),
         ("huge.yml", b"groups: []\n" + b"#" * 2**20, "no more than 1 is taken"),
         ("other.yml", b"rules: []\n", "holds no `groups:`"),
+        ("service.yml", b"kind: Service\nspec: {groups: []}\n", "is a resource of the kind Service"),
+        ("empty-resource.yml", b"kind: PrometheusRule\nspec: {}\n", "holds no `groups:`"),
     ],
 )
 def test_what_is_no_rule_file_is_refused_by_name(
@@ -58,11 +61,98 @@ def test_what_is_no_rule_file_is_refused_by_name(
     assert words in str(caught.value)
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "shop.yml").write_text(RULES)
-    with pytest.raises(
-        SettingsError, match=r"alerts\.rule_files: b/shop\.yml: another file .* is called shop\.yml too"
-    ):
-        read(["a/shop.yml", "b/shop.yml"], tmp_path, stack_key=KEY)
+def put(root: Path, **files: str) -> None:
+    """Writes files; `__` in a name is a slash, `_` a dot."""
+    for name, text in files.items():
+        path = root / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["rules"], ["deep.yml", "node.yml", "shop.yml", "rules-shop.yml"]),
+        (["rules/*.rules"], ["node.yml"]),
+        (["rules/**/*.yaml"], ["deep.yml", "shop.yml"]),
+        (["rules/shop.yml", "rules", "rules/shop.yml"], ["shop.yml", "deep.yml", "node.yml", "rules-shop.yml"]),
+        (["rules/shop.yml", "other/shop.yml"], ["shop.yml", "other-shop.yml"]),
+    ],
+    ids=["a folder", "a pattern", "a pattern with folders", "named twice", "one name in two folders"],
+)
+def test_files_are_found_as_people_name_them(tmp_path: Path, paths: list[str], names: list[str]) -> None:
+    put(tmp_path, rules__node_rules=RULES, rules__shop_yml=RULES, rules__shop_yaml=RULES, rules__README_md="# rules")
+    put(tmp_path, rules__deep__deep_yaml=RULES, other__shop_yml=RULES)
+    read_ = read(paths, tmp_path, stack_key=KEY)
+    assert sorted(read_) == sorted(names)
+    assert set(read_.values()) == {RULES}
+
+
+def test_a_pattern_that_no_file_fits_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"alerts\.rule_files: rules/\*\.yml: holds no file that ends with \.yml"):
+        read(["rules/*.yml"], tmp_path, stack_key=KEY)
+
+
+ALERT = "{alert: Full, expr: disk > 9, labels: {severity: page}, annotations: {summary: full}}"
+
+
+def of_groups(text: str) -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = yaml.safe_load(text)["groups"]
+    return groups
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"---\ngroups: [{{name: a, rules: [{ALERT}]}}]\n---\ngroups: [{{name: a, rules: [{ALERT}]}}]\n---\n",
+        f"kind: PrometheusRule\nspec: {{groups: [{{name: a, rules: [{ALERT}]}}]}}\n---\ngroups: [{{name: a, rules: [{ALERT}]}}]",
+        "apiVersion: v1\nkind: List\nitems:\n"
+        + 2
+        * f"- {{kind: PrometheusRule, spec: {{groups: [{{name: a, rules: [{ALERT}], partial_response_strategy: warn}}]}}}}\n",
+    ],
+    ids=["documents", "a resource and a document", "a list of resources"],
+)
+def test_each_document_of_a_file_becomes_a_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "disks.yaml").write_text(text)
+    texts = read(["disks.yaml"], tmp_path, stack_key=KEY)
+    assert list(texts) == ["disks.yml", "disks-2.yml"]
+    for made in texts.values():
+        assert of_groups(made) == [{"name": "a", "rules": [yaml.safe_load(ALERT)]}]
+
+
+@pytest.mark.parametrize(
+    ("rule", "severity", "summary"),
+    [
+        ("{alert: A, expr: up}", "warning", "A is at "),
+        ("{alert: A, expr: up, labels: {team: on}}", "warning", "A is at "),
+        ("{alert: A, expr: up, labels: {severity: ''}, annotations: {summary: }}", "warning", "A is at "),
+        (
+            "{alert: A, expr: up, labels: {severity: critical}, annotations: {description: gone}}",
+            "critical",
+            "A is at ",
+        ),
+        ("{alert: A, expr: up, labels: , annotations: {summary: Gone}}", "warning", "Gone"),
+    ],
+)
+def test_an_alert_gets_the_severity_and_the_text_that_it_lacks(
+    tmp_path: Path, rule: str, severity: str, summary: str
+) -> None:
+    (tmp_path / "a.yml").write_text(f"groups:\n- name: a\n  rules:\n  - {rule}\n  - {{record: a:b:c, expr: up}}\n")
+    [text] = read(["a.yml"], tmp_path, stack_key=KEY).values()
+    [alert, recorded] = of_groups(text)[0]["rules"]
+    assert alert["labels"]["severity"] == severity
+    assert alert["annotations"]["summary"].startswith(summary)
+    assert recorded == {"record": "a:b:c", "expr": "up"}
+    assert "team: on" in text or "team" not in rule  # YAML 1.1 reads it as true, Prometheus as the text
+    if "description" in rule:
+        assert alert["annotations"]["description"] == "gone"
+
+
+def test_alerts_that_share_their_labels_by_an_alias_get_a_text_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text(
+        "groups:\n- name: a\n  rules:\n  - {alert: A, expr: up, annotations: &same {team: x}}\n"
+        "  - {alert: B, expr: up, annotations: *same}\n"
+    )
+    [text] = read(["a.yml"], tmp_path, stack_key=KEY).values()
+    summaries = [rule["annotations"]["summary"].split()[0] for rule in of_groups(text)[0]["rules"]]
+    assert summaries == ["A", "B"]

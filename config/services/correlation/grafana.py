@@ -296,6 +296,11 @@ def marked(text: str) -> tuple[str, str]:
     """The dashboard with its digest in a hidden variable, and the digest."""
     dashboard = json.loads(text)
     revision = digest({"": text})
-    variables = dashboard.setdefault("templating", {}).setdefault("list", [])
-    variables.append({"type": "constant", "name": REVISION, "hide": 2, "query": revision, "skipUrlSync": True})
+    # In exports both may be null.
+    templating = dashboard["templating"] = dashboard.get("templating") or {}
+    variables = templating["list"] = templating.get("list") or []
+    name = REVISION
+    while name in {variable.get("name") for variable in variables}:
+        name += "_"
+    variables.append({"type": "constant", "name": name, "hide": 2, "query": revision, "skipUrlSync": True})
     return json.dumps(dashboard, indent=1, ensure_ascii=False, sort_keys=True) + "\n", revision

@@ -1,10 +1,11 @@
 """Prometheus: scrapes and stores metrics, and evaluates alert rules."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from config import alerts, kept_metrics
-from config.container import DIRECTORY, ConfigFiles, Container, http_health
+from config import alerts, kept_metrics, own_scrapes
+from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
+from config.own_jobs import OwnJob
 from config.ports import METRICS
 from config.services.metrics import scrape
 from config.settings import Settings
@@ -17,7 +18,12 @@ CONNECTIONS = 32
 """Concurrent connections to Prometheus: the health check, its scrape of itself, and clients."""
 
 
-def container(settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, str]) -> Container:
+def container(
+    settings: Settings,
+    own_rules: Mapping[str, str],
+    own_jobs: Sequence[OwnJob] = (),
+    dashboards: Mapping[str, str] | None = None,
+) -> Container:
     """`own_rules`: file name → text of your own rule files; `dashboards`: uid → JSON text of all dashboards."""
     return Container(
         service="prometheus",
@@ -50,14 +56,16 @@ def container(settings: Settings, own_rules: Mapping[str, str], dashboards: Mapp
         grace_seconds=60,  # at every stop, the head is written to the log
         go_memory_percent=0,
         data="/prometheus",
-        config=_config(settings, own_rules, dashboards),
+        config=_config(settings, own_rules, own_jobs, dashboards or {}),
     )
 
 
-def _config(settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, str]) -> ConfigFiles:
+def _config(
+    settings: Settings, own_rules: Mapping[str, str], own_jobs: Sequence[OwnJob], dashboards: Mapping[str, str]
+) -> ConfigFiles:
     own = {f"rules/own-{name}": text for name, text in own_rules.items()}
     rules = alerts.render(settings, scrape.watched(settings))
-    main = main_file(settings)
+    main = main_file(settings, own_jobs)
     if settings.metrics.keep == "used":
         kept = kept_metrics.relabel_config(kept_metrics.patterns([*rules.values(), *own.values()], dashboards.values()))
         for job in main["scrape_configs"]:
@@ -68,6 +76,7 @@ def _config(settings: Settings, own_rules: Mapping[str, str], dashboards: Mappin
     return ConfigFiles(
         files=files,
         validate="promtool check config prometheus.yml",
+        secrets={key: Secret(key) for job in own_jobs for key in sorted(job.secrets)},
         reload="SIGHUP",  # not the lifecycle URL: any web page could post to its /-/quit on a loopback port
         expect={
             f"http://127.0.0.1:{PORT}/api/v1/rules": f'"version":"{version}"',
@@ -82,7 +91,7 @@ def _version_rule(version: str) -> dict[str, Any]:
     return {"groups": [{"name": "version", "rules": [rule]}]}
 
 
-def main_file(settings: Settings) -> dict[str, Any]:
+def main_file(settings: Settings, own_jobs: Sequence[OwnJob] = ()) -> dict[str, Any]:
     """The content of `prometheus.yml`."""
     metrics = settings.metrics
     limits = metrics.limits
@@ -110,5 +119,5 @@ def main_file(settings: Settings) -> dict[str, Any]:
         },
         "rule_files": ["rules/*.yml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]},
-        "scrape_configs": scrape.jobs(settings),
+        "scrape_configs": [*scrape.jobs(settings), *own_scrapes.jobs(settings, own_jobs)],
     }

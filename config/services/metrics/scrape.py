@@ -25,6 +25,9 @@ OWN_METRICS = r"up|scrape_.+|ALERTS.*|nervous_system_.+|.*:.*"
 """Metrics that Prometheus and this stack's rules create, and that alerts trust. The same name on another page, or in
 metrics sent by OTLP, becomes `application_up` and so on."""
 
+FALLBACK = "PrometheusText0.0.4"
+"""A page without a content type, or with that of HTML, is parsed as in Prometheus 2."""
+
 PARAMETERS = 5
 """Maximum number of query parameters that the label `.path` may pass to the container. They are written there without
 percent-encoding."""
@@ -42,17 +45,17 @@ def jobs(settings: Settings) -> list[ScrapeConfig]:
         "label_limit": limits.labels,
         "label_value_length_limit": limits.label_value_length,
         "target_limit": limits.targets,
-        # A page without a content type, or with that of HTML, is parsed as in Prometheus 2.
-        "fallback_scrape_protocol": "PrometheusText0.0.4",
+        "fallback_scrape_protocol": FALLBACK,
     }
     others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
     own = [*_own(settings), _containers(), *_probes(settings)]
-    every = [*own, *({**job, **of_others, **_renamed(job)} for job in others)]
+    every = [*own, *({**job, **of_others, **renamed(job)} for job in others)]
     # A target must not redirect Prometheus elsewhere.
     return [{**job, "follow_redirects": False} for job in every]
 
 
-def _renamed(job: ScrapeConfig) -> ScrapeConfig:
+def renamed(job: ScrapeConfig) -> ScrapeConfig:
+    """The job's `metric_relabel_configs`, by which it has no metric that alerts trust."""
     own = {
         "source_labels": ["__name__"],
         "regex": f"({OWN_METRICS})",
@@ -197,7 +200,7 @@ def _haproxy(settings: Settings) -> list[ScrapeConfig]:
     target = {"targets": list(haproxy.targets), "labels": {"service": haproxy.service}}
     path, parameters = _path_and_parameters(haproxy.path)
     job = {"job_name": "haproxy", "metrics_path": path, **parameters, "static_configs": [target]}
-    return [{**job, "relabel_configs": _by_proxy(settings)}]
+    return [{**job, "relabel_configs": by_proxy(settings)}]
 
 
 def _path_and_parameters(path: str) -> tuple[str, dict[str, Any]]:
@@ -251,7 +254,7 @@ def _applications(settings: Settings) -> list[ScrapeConfig]:
             "job_name": name,
             **parameters,
             "static_configs": [],
-            "relabel_configs": [_APPLICATION, *_by_proxy(settings)],
+            "relabel_configs": [_APPLICATION, *by_proxy(settings)],
         }
         jobs.setdefault(name, job)["static_configs"].append(target)
     return [*jobs.values(), *([_discovery(settings)] if applications.discover else [])]
@@ -361,12 +364,12 @@ def _discovery(settings: Settings) -> ScrapeConfig:
             },
             *service_names.rules("__meta_docker_container_name", _CONTAINER_LABEL),
             _APPLICATION,
-            *_by_proxy(settings),
+            *by_proxy(settings),
         ],
     }
 
 
-def _by_proxy(settings: Settings) -> list[ScrapeConfig]:
+def by_proxy(settings: Settings) -> list[ScrapeConfig]:
     """Rules that turn the target into a path of the proxy in your containers' networks:
     `/<scheme>/<host>:<port>/<path>`."""
     return [

@@ -2,9 +2,12 @@
 because it stores data."""
 
 import ipaddress
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
+from config.own_jobs import OwnJob
+from config.own_scrapes import with_tls
 from config.ports import METRICS, SCRAPES
 from config.settings import Settings
 
@@ -16,7 +19,7 @@ REFUSED = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
-def container(settings: Settings) -> Container:
+def container(settings: Settings, own_jobs: Sequence[OwnJob] = ()) -> Container:
     """Runs as the image's own user, without capabilities."""
     address = settings.listens("scrape_proxy")
     return Container(
@@ -28,7 +31,10 @@ def container(settings: Settings) -> Container:
         health=http_health(PORT, address=address),
         go_memory_percent=0,
         config=ConfigFiles(
-            files={"haproxy.cfg": _haproxy_cfg(settings, address)},
+            files={
+                "haproxy.cfg": _haproxy_cfg(settings, address, own_jobs),
+                **{_authority(number): job.authority for number, job in with_tls(own_jobs).items() if job.authority},
+            },
             validate="haproxy -c -q -f haproxy.cfg",
             reload="restart",
         ),
@@ -56,10 +62,28 @@ def _cluster(settings: Settings) -> tuple[str, int]:
     return "", 0
 
 
-def _haproxy_cfg(settings: Settings, address: str) -> str:
+def _authority(number: int) -> str:
+    return f"authorities/{number}.pem"
+
+
+def _encrypted(number: int, job: OwnJob) -> str:
+    """The way for the targets of one job, whose certificates are judged by an authority or a name of their own."""
+    authority = _authority(number) if job.authority else CERTIFICATES
+    name = f"str({job.server_name})" if job.server_name else "var(txn.host)"
+    return f"""
+backend encrypted-{number}
+    server target 0.0.0.0:0 ssl verify required ca-file {authority} sni {name}
+"""
+
+
+def _haproxy_cfg(settings: Settings, address: str, own_jobs: Sequence[OwnJob]) -> str:
     refused = " ".join((*REFUSED, str(settings.edge.subnet)))
     host, port = _cluster(settings)
     forward = _FORWARD.format(address=address, port=port, host=host) if host else ""
+    own = with_tls(own_jobs)
+    ways = "".join(f"    use_backend encrypted-{one} if {{ var(txn.scheme) -m str https-{one} }}\n" for one in own)
+    schemes = "|".join(("https?", *(f"https-{one}" for one in own)))
+    encrypted = "".join(_encrypted(number, job) for number, job in own.items())
     return f"""\
 global
     maxconn {settings.memory_mib("scrape_proxy") * CONNECTIONS}
@@ -67,6 +91,7 @@ global
     hard-stop-after 1s
     log stdout format raw daemon notice
     ssl-server-verify required
+    default-path config
 
 defaults
     mode http
@@ -94,7 +119,7 @@ frontend scrapes
     http-request set-var(txn.scheme) path,field(2,/)
     http-request set-var(txn.target) path,field(3,/)
     http-request set-var(txn.host) var(txn.target),field(1,:)
-    http-request deny deny_status 400 unless {{ path -m reg ^/https?/[^/:]+:[0-9]+/ }}
+    http-request deny deny_status 400 unless {{ path -m reg ^/({schemes})/[^/:]+:[0-9]+/ }}
     # 502: nobody has that name. 503: nobody listens there. 504: no answer. 403: that address is none of a user's service.
     http-request do-resolve(txn.address,engine,ipv4) var(txn.host) unless {{ var(txn.host) -m reg ^[0-9.]+$ }}
     http-request set-var(txn.address) var(txn.host) if {{ var(txn.host) -m reg ^[0-9.]+$ }}
@@ -105,14 +130,14 @@ frontend scrapes
     http-request set-header Host %[var(txn.target)]
     http-request set-path %[path,regsub(^/[^/]+/[^/]+,)]
     use_backend encrypted if {{ var(txn.scheme) -m str https }}
-    default_backend plain
+{ways}    default_backend plain
 
 backend plain
     server target 0.0.0.0:0
 
 backend encrypted
     server target 0.0.0.0:0 ssl verify required ca-file {CERTIFICATES} sni var(txn.host)
-{forward}
+{encrypted}{forward}
 frontend metrics
     bind {address}:{PORT}
     http-request use-service prometheus-exporter if {{ path /metrics }}

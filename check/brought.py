@@ -1,0 +1,66 @@
+"""Tells which rules and panels that you brought can never have data on the running stack.
+
+That breaks no promise of the stack, so these findings are always kept.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from docker import DockerClient
+
+from check.finding import Finding
+from check.pages import ask_all
+from check.unanswered import Brought, Verdict, judged, of_dashboard, of_rules
+from config.services.correlation.dashboard_files import OURS
+from config.services.metrics import scrape
+from config.settings import Settings
+
+SHOWN = 12
+"""How many names a line lists. `make unanswered` lists all of them."""
+
+
+def findings(
+    client: DockerClient, settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yields one for each rule file and each dashboard of yours. `dashboards`: uid → JSON, of which this project's own
+    are left out."""
+    files = [of_rules(f"the rules {name}", text) for name, text in own_rules.items()]
+    for uid, text in dashboards.items():
+        if not (OURS / f"{uid}.json").exists():
+            board = json.loads(text)
+            files.append(of_dashboard(f"the dashboard {board['title']}", board))
+    try:
+        verdicts = verdicts_of(client, settings, files) if files else []
+    except LookupError as error:
+        yield Finding("what you brought can be judged", kept=False, detail=str(error))
+        return
+    for verdict in verdicts:
+        yield Finding(f"{verdict.name} can be judged", kept=True, detail=_detail(verdict))
+
+
+def verdicts_of(client: DockerClient, settings: Settings, files: Sequence[Brought]) -> list[Verdict]:
+    """What the running stack has of `files`.
+
+    Raises:
+        LookupError: the stack does not run.
+    """
+
+    def ask(service: str, paths: Sequence[str]) -> list[Any]:
+        return ask_all(client, settings, service, paths)
+
+    filtered = [
+        job["job_name"]
+        for job in scrape.jobs(settings)
+        if any(rule.get("action") in {"drop", "keep"} for rule in job.get("metric_relabel_configs", ()))
+    ]
+    return judged(files, ask, filtered=filtered)
+
+
+def _detail(verdict: Verdict) -> str:
+    counted = f"{verdict.all - len(verdict.unanswered)} of {verdict.all} can have data"
+    if not verdict.missing:
+        return counted
+    names = ", ".join(verdict.missing[:SHOWN])
+    more = len(verdict.missing) - SHOWN
+    return f"{counted}; nobody exposes {names}{f' and {more} more' if more > 0 else ''}"

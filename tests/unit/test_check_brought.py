@@ -1,0 +1,117 @@
+"""What the check says of rules and dashboards that somebody brought; how it judges them is in tests/rules."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer
+
+from check import brought, pages
+from check.brought import findings
+from config.services.correlation.dashboard_files import OURS
+from operate import unanswered as command
+from tests.brought_boards import graph
+from tests.support.program import settings_of
+from toolchain import engine
+
+SETTINGS = settings_of()
+NOBODY: Any = None
+RULES = "groups: [{name: g, rules: [{alert: A, expr: gone > 1}, {alert: B, expr: up}]}]"
+BOARD = json.dumps({"title": "Theirs", "panels": [graph(1, "gone"), graph(2, "up")]})
+
+
+def tree(name: str) -> dict[str, Any]:
+    return {"type": "vectorSelector", "matchers": [{"name": "__name__", "type": "=", "value": name}]}
+
+
+@pytest.fixture
+def _running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Prometheus that has `up` and nothing else."""
+
+    def ask_all(_client: Any, _settings: Any, _service: str, paths: list[str]) -> list[Any]:
+        if paths and "__name__/values" in paths[0]:
+            return [{"data": ["up"]}]
+        named = ["up" if "up" in path.partition("?")[2] else "gone" for path in paths]
+        return [
+            {"data": tree(name)}
+            if "parse_query" in path
+            else {"data": [{}] if name == "up" and "series" in path else []}
+            for path, name in zip(paths, named, strict=True)
+        ]
+
+    monkeypatch.setattr(brought, "ask_all", ask_all)
+
+
+@pytest.mark.usefixtures("_running")
+def test_what_can_never_have_data_is_named_and_breaks_no_promise() -> None:
+    ours = {file.stem: file.read_text() for file in OURS.glob("*.json")}
+    found = list(findings(NOBODY, SETTINGS, {"shop.yml": RULES}, {"theirs": BOARD, **ours}))
+    assert [(one.what, one.kept, one.detail) for one in found] == [
+        ("the rules shop.yml can be judged", True, "1 of 2 can have data; nobody exposes gone"),
+        ("the dashboard Theirs can be judged", True, "1 of 2 can have data; nobody exposes gone"),
+    ]
+
+
+def test_who_brings_nothing_is_asked_nothing() -> None:
+    assert list(findings(NOBODY, SETTINGS, {}, {})) == []
+
+
+@pytest.mark.usefixtures("_running")
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"a.yml": RULES}, ["a.yml: 1 of 2 can have data", "alert A: nobody exposes gone"]),
+        ({"a.json": BOARD}, ["a.json: 1 of 2 can have data", "panel Panel 1: nobody exposes gone"]),
+        ({"a.rules": RULES.replace("gone", "up")}, ["a.rules: 2 of 2 can have data"]),
+        ({}, ["nothing is brought"]),
+    ],
+    ids=["rules", "a dashboard", "all have data", "nothing"],
+)
+def test_the_command_prints_what_can_never_have_data_and_fails_if_anything(
+    files: dict[str, str],
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command, "load_settings", lambda _: SETTINGS)
+    monkeypatch.setattr(engine, "connect", lambda _: NOBODY)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    try:
+        command.unanswered([tmp_path / name for name in files], "dev")
+        ended = 0
+    except typer.Exit as end:
+        ended = end.exit_code
+    printed = capsys.readouterr().out
+    assert ended == (1 if "nobody exposes" in printed else 0)
+    assert all(word in printed for word in words)
+
+
+def test_many_pages_are_fetched_by_one_command_and_one_without_an_answer_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wget").write_text(
+        '#!/bin/sh\ncase "$4" in *bad*) exit 1 ;; *) printf \'{"url": "%s"}\' "$4" ;; esac\n'
+    )
+    (tmp_path / "wget").chmod(0o755)
+    begun = []
+
+    def execute(_: Any, words: list[str]) -> tuple[int, str]:
+        begun.append(words)
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    monkeypatch.setattr(pages, "execute", execute)
+    monkeypatch.setattr(pages, "asker", lambda *_: SimpleNamespace())
+    paths = [f"/{'bad' if number % 3 == 0 else number}" for number in range(250)]
+    answers = pages.ask_all(NOBODY, SETTINGS, "prometheus", paths)
+    assert [answer and answer["url"].rpartition("/")[2] for answer in answers] == [
+        None if number % 3 == 0 else str(number) for number in range(250)
+    ]
+    assert len(begun) == 3
