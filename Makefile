@@ -13,7 +13,10 @@ RECIPIENT ?=
 IDENTITY ?=
 REPLACE ?=
 FILES ?=
-export STACK PURGE JSON VERBOSE LISTEN $(foreach name,TO FROM RECIPIENT IDENTITY REPLACE,$(if $($(name)),$(name)))
+REPORT ?=
+FORMAT ?=
+DESPITE_BUDGET ?=
+export STACK PURGE JSON VERBOSE LISTEN $(foreach name,TO FROM RECIPIENT IDENTITY REPLACE REPORT FORMAT DESPITE_BUDGET,$(if $($(name)),$(name)))
 # An update starts a dozen Pythons: they keep what they compiled, whatever the shell's environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -23,7 +26,7 @@ pulumi_module := toolchain/pulumi
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up preview check unanswered board down drift backup restore upgrade test lint unit policy rules dashboards e2e e2e-again bench drills shop shop-down shop-load lock env
+.PHONY: help up preview check unanswered board down drift backup restore upgrade slo test lint unit policy rules dashboards e2e e2e-again bench drills shop shop-down shop-load lock env
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,8 +58,11 @@ backup: env ## all that cannot be made again, to TO=folder or s3://…, while it
 restore: env ## deploy the stack with all that FROM=… has, and check it (IDENTITY=key file, REPLACE=1)
 	@$(python) -m operate restore
 
-upgrade: env ## backup, then the images of this checkout, then the check; what fails is rolled back (TO= for the backup)
+upgrade: env ## backup, then the images of this checkout, then the check; what fails is rolled back (TO= for the backup); not when an error budget is spent (DESPITE_BUDGET=1)
 	@$(python) -m operate upgrade
+
+slo: env ## what is left of the error budgets, 1 if one is spent; REPORT=2026-11 for a month (FORMAT=csv)
+	@$(python) -m operate slo
 
 test: lint unit policy rules e2e ## all of the following, the fast ones first
 

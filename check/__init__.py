@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from check import brought, containers, engine, files, grafana, logs, metrics, request, separation, traces
+from check import brought, containers, engine, files, grafana, logs, metrics, request, separation, slos, traces
 from check.finding import Finding
 from components.engine import connect
 from config.own_jobs import OwnJob
@@ -58,8 +58,11 @@ def run(
     subjects: dict[str, Callable[[], Iterable[Finding]]] = {
         "engine": lambda: engine.findings(client, settings),
         "containers": lambda: containers.findings(client, settings),
-        "files": lambda: files.findings(client, settings, {"own_rules": own_rules, "own_jobs": own_jobs, "dashboards": dashboards}),
+        "files": lambda: files.findings(
+            client, settings, {"own_rules": own_rules, "own_jobs": own_jobs, "dashboards": dashboards}
+        ),
         "metrics": lambda: metrics.findings(client, settings, own_jobs),
+        "objectives": lambda: slos.findings(client, settings),
         "logs": lambda: logs.findings(client, settings),
         "traces": lambda: traces.findings(client, settings),
         "networks": lambda: separation.findings(client, settings),

@@ -9,10 +9,18 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from config.services.correlation.dashboard_files import OURS, THRESHOLDS
-from dashboards import databases_board, golden_signals_board, host_board, logs_board, overview_board, stack_board
+from dashboards import (
+    databases_board,
+    golden_signals_board,
+    host_board,
+    logs_board,
+    overview_board,
+    slo_board,
+    stack_board,
+)
 from dashboards.panels import ThresholdStep
 
-BOARDS = (overview_board, golden_signals_board, logs_board, host_board, databases_board, stack_board)
+BOARDS = (overview_board, golden_signals_board, logs_board, host_board, databases_board, slo_board, stack_board)
 
 
 def files() -> dict[Path, str]:

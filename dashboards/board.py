@@ -56,8 +56,10 @@ def board(
     description: str,
     *rows: Row,
     variables: Sequence[Builder[model.VariableModel]],
+    start: str = links.LAST_HOUR[0],
 ) -> model.Dashboard:
-    """A dashboard. One of `variables` is `service`, which also selects the annotations."""
+    """A dashboard. One of `variables` is `service`, which also selects the annotations. `start`: from when on it shows data, as
+    Grafana writes it."""
     builder = (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -65,7 +67,7 @@ def board(
         .tags(["nervous-system"])
         .readonly()
         .refresh("30s")
-        .time(*links.LAST_HOUR)
+        .time(start, links.LAST_HOUR[1])
         .timezone("browser")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .timepicker(dashboard.TimePicker().refresh_intervals(["10s", "30s", "1m", "5m", "15m", "1h"]))

@@ -51,7 +51,7 @@ def timeseries(
     service_colours: bool = False,
     shades: bool = False,
     maximum: float | None = None,
-    threshold: AlertThreshold | None = None,
+    threshold: AlertThreshold | float | None = None,
     stacked: bool = False,
 ) -> TimeSeriesPanel:
     """Lines over time.

@@ -68,6 +68,7 @@ def load_settings(stack: str, file: Path | None = None) -> Settings:
             secret_keys=secret_keys,
             project=PROJECT,
             stack=stack,
+            root=paths.REPOSITORY,
         )
     except loading.SettingsError as error:
         raise ToolchainError(str(error)) from None

@@ -27,7 +27,7 @@ from config.images import version
 from config.services import descriptions
 from config.services.logs import loki
 from config.settings import Settings
-from operate import backup, commands, recovery, version_steps
+from operate import backup, commands, recovery, slo, version_steps
 from operate.backup import keys, manifest
 from operate.backup.place import Place
 from operate.managed_stack import Stack
@@ -53,7 +53,7 @@ TO = Annotated[
 ]
 
 
-def upgrade(stack: Name = "dev", to: TO = "") -> None:
+def upgrade(stack: Name = "dev", to: TO = "", despite_budget: slo.DESPITE = False) -> None:  # noqa: FBT002
     """Takes a backup, deploys the new images and checks them; goes back to the previous images if that fails."""
     to = keys.place("TO", to or str(paths.state_dir() / "backups"))
     with _stack_file_as_it_was(stack):
@@ -63,6 +63,8 @@ def upgrade(stack: Name = "dev", to: TO = "") -> None:
             return
         for name, (old, new) in changes.items():
             console.print(f"{name}: {_short(old, new)} → {_short(new, old)}")
+        if not despite_budget:
+            must_have_budget(stack)
         with Step("settings and policies agree"):
             Stack(stack).passes("preview", *policies(stack))
         saved = backup.take(stack, to, "")
@@ -117,6 +119,21 @@ def judge(name: str) -> Changes:
         if None in map(version, changes[service]):
             note(f"{service}: the versions of {' and '.join(changes[service])} cannot be told: not judged")
     return changes
+
+
+def must_have_budget(name: str) -> None:
+    """Raises ToolchainError if the error budget of an SLO is spent, because an upgrade may cost more of it."""
+    settings = load_settings(name)
+    if found := slo.spent(engine.connect(settings.docker), settings):
+        raise ToolchainError(
+            f"{name} is not upgraded, and nothing has been touched: no error budget is left of\n"
+            + "\n".join(
+                f"    {one.indicator.slo.name}: {one.failed:,.0f} of {one.requests:,.0f} failed, {one.allowed:,.0f} may, in "
+                f"{one.indicator.slo.window}"
+                for one in found
+            ),
+            fix=f"wait until it is back (make slo STACK={name}); or upgrade all the same: make upgrade STACK={name} DESPITE_BUDGET=1",
+        )
 
 
 def running(client: DockerClient, settings: Settings, state: Deployment) -> dict[str, str]:

@@ -28,6 +28,9 @@ from config.alerts import (
     response_times,
     scrape,
     shipper,
+    slo,
+    slo_budgets,
+    slo_days,
     traces,
 )
 from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Topic, Watched, plain
@@ -53,6 +56,7 @@ __all__ = [
 _STACK = Topic("stack")
 _DATABASE = Topic("databases")
 _SERVICE = Topic("golden-signals", traced=True)
+_SLO = Topic("slo", traced=True)
 _OVERVIEW = Topic("overview", one_service=False)
 
 
@@ -76,6 +80,9 @@ _SOURCES = (
     _Source("containers", containers.rules, Topic("host", traced=True)),
     _Source("applications", applications.rules, _SERVICE),
     _Source("response-times", response_times.rules, _SERVICE, interval=response_times.interval),
+    _Source("slo", slo.rules, _SLO, interval=slo.interval),
+    _Source("slo-days", slo_days.rules, _SLO, interval=slo_days.interval),
+    _Source("slo-budgets", slo_budgets.rules, _SLO, interval=slo_budgets.interval),
     _Source("probes", probes.rules, Topic("overview", traced=True), Job.PROBE),
     _Source("postgres", postgres.rules, _DATABASE, Job.POSTGRES_EXPORTER),
     _Source("redis", redis.rules, _DATABASE, Job.REDIS_EXPORTER),

@@ -12,6 +12,7 @@ from config import images
 from config.catalogue import EXPORTERS, INSIDE, ROWS, SERVICES, Zone
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.settings import disk_budget
+from config.settings import slos as objectives
 from config.settings.addresses import Addresses
 from config.settings.alerts import Alerts, Notifications
 from config.settings.disk import Disk
@@ -22,7 +23,7 @@ from config.settings.image_overrides import Images
 from config.settings.logs import Logs
 from config.settings.memory import MemoryLimits
 from config.settings.metrics import Metrics
-from config.settings.model import OF_DOCKER, Model, Name, Network, Subnet
+from config.settings.model import OF_DOCKER, Model, Name, Network, ProjectFile, Subnet
 from config.settings.networks import Edge, own_networks, subnet_of
 from config.settings.publish import ExternalUrls, Page, Publish
 from config.settings.secret_keys import GRAFANA_PASSWORD
@@ -59,6 +60,9 @@ class Settings(Model):
     traces: Traces = Traces()
     alerts: Alerts = Alerts()
     notifications: Notifications = Notifications()
+    slos: tuple[objectives.Slo, ...] = ()
+    slo_files: tuple[ProjectFile, ...] = ()
+    """Files with SLOs in OpenSLO's format (`openslo/v1`), relative to the project ([what is read](slos.md#openslo))."""
     grafana: Grafana = Grafana()
     secrets: frozenset[str] = frozenset()
     """Names, not values, of the secrets that are set."""
@@ -166,6 +170,11 @@ class Settings(Model):
         if self.grafana.tls and self.external_urls.grafana:
             msg = "external_urls.grafana: leave it out, the address of Grafana is the domain of grafana.tls"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _slos_can_be_kept(self) -> Self:
+        objectives.judge(self.slos, self.exporters, self.metrics)
         return self
 
     @model_validator(mode="after")

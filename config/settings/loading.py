@@ -5,12 +5,13 @@ import json
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from config.settings import Settings
-from config.settings.model import is_url, wrong_text
+from config.settings import Settings, openslo
+from config.settings.model import ProjectFile, is_url, wrong_text
 from config.settings.secret_keys import SECRETS, WEBHOOKS, is_secret
 from config.yaml_text import one_spelling
 
@@ -19,10 +20,12 @@ class SettingsError(Exception):
     """What is wrong in the stack file, one line per key: made to be read by the person who wrote the file."""
 
 
-def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str) -> Settings:
+def load(
+    config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str, root: Path = Path()
+) -> Settings:
     """Settings of `stack` from its config as Pulumi passes it (`project:key` → text; objects as JSON).
 
-    For example, ``{"nervous-system:prefix": "obs"}`` sets `prefix`.
+    For example, ``{"nervous-system:prefix": "obs"}`` sets `prefix`. The files of `slo_files` are relative to `root`.
 
     Raises:
         SettingsError: names every wrong key, its file, and how to correct it.
@@ -44,6 +47,7 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
             values[key] = _parsed(value)
     values["secrets"] = frozenset(filter(is_secret, own))
     refused = dict(_wrong_texts(values))
+    problems += _add_slos(values, root)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -52,6 +56,22 @@ def load(config: Mapping[str, str], *, secret_keys: Collection[str], project: st
     if problems:
         raise _refusal(problems, project, stack)
     return settings
+
+
+def _add_slos(values: dict[str, Any], root: Path) -> Iterator[tuple[str, str]]:
+    """Adds the SLOs of `slo_files` to `slos` in `values`. Yields what is wrong with a file: (key, what)."""
+    given = values.get("slos", [])
+    try:
+        paths = TypeAdapter(tuple[ProjectFile, ...]).validate_python(values.get("slo_files", ()))
+    except ValidationError:  # the field will say what is wrong with it
+        return
+    try:
+        found = openslo.read(paths, root)
+    except openslo.OpenSloError as error:
+        yield "slo_files", str(error)
+        return
+    if isinstance(given, list) and found:
+        values["slos"] = [*given, *found]
 
 
 def _wrong_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -33,6 +33,7 @@ from config.settings.model import (
     Url,
 )
 from config.settings.secret_keys import SECRETS
+from config.settings.slos import Expression, SloName
 from config.settings.thresholds import Percent
 from config.settings.units import Memory, Span
 
@@ -81,6 +82,8 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (ServiceName, "service"),
     (CounterSelector, "metric"),
     (HistogramSelector, "metric"),
+    (Expression, "PromQL"),
+    (SloName, "name"),
     (Percent, "percent"),
     (date, "day, like `2026-12-31`"),
     (traces.Percent, "percent"),

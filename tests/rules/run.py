@@ -42,6 +42,32 @@ SETTINGS = settings_of(
     {
         "alerts": {"runbooks": "https://runbooks.invalid"},
         "external_urls": {"grafana": "https://grafana.invalid", "jaeger": "https://jaeger.invalid"},
+        "exporters": {
+            "probes": [{"name": "front", "target": "https://shop.example", "service": "shop"}],
+            "redis": {"address": "cache:6379"},
+        },
+        "metrics": {"evaluation_interval": "1m"},  # as the cases of SLOs have samples
+        "slos": [
+            {"name": "shop", "service": "shop", "objective": 99.9},
+            {"name": "shop-fast", "service": "shop", "objective": 99, "latency": "500ms"},
+            {"name": "front", "probe": "front", "objective": 99.9},
+            {"name": "cache", "database": "redis", "objective": 99.9, "window": "7d"},
+            {
+                "name": "jobs",
+                "service": "worker",
+                "objective": 99,
+                "total": "rate(jobs_total[5m])",
+                "good": 'rate(jobs_total{state="done"}[5m])',
+                "min_errors": 3,
+            },
+            {
+                "name": "mails",
+                "service": "worker",
+                "objective": 99,
+                "total": "rate(mails_total[5m])",
+                "errors": "rate(mails_failed_total[5m])",
+            },
+        ],
     }
 )
 PINT_PACKAGE = "github.com/cloudflare/pint/cmd/pint"

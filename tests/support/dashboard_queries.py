@@ -10,7 +10,7 @@ JSON = Path(__file__).parents[2] / "dashboards" / "json"
 
 INTERVALS = {"$__rate_interval": "1m", "$__auto": "1m", "$__range": "1h", "$__interval": "15s"}
 """What Grafana sets by the width of a panel and the scrape interval; these are the shortest with a scrape interval of 15 s."""
-VARIABLES = {"service": "..*", "trace_service": "shop", "level": "..*", "text": ""}
+VARIABLES = {"service": "..*", "slo": "..*", "trace_service": "shop", "level": "..*", "text": ""}
 """Values of the dashboards' own variables, unless a test gives others: `All` if the variable has it."""
 
 

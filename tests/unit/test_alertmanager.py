@@ -16,6 +16,8 @@ from config.settings import Settings
 from config.settings.units import seconds
 from tests.support.program import config_of, settings_of
 
+STACK = settings_of({"slos": [{"name": "shop", "service": "shop", "objective": 99.9}]})
+"""With all the alerts that there are."""
 SLACK, PAGERDUTY, DEADMAN = "slack_webhook", "pagerduty_key", "deadman_url"
 
 Labels = Mapping[str, str]
@@ -65,7 +67,7 @@ def muted(labels: Labels, others: Collection[Labels]) -> bool:
             matches(rule["source_matchers"], source) and matches(rule["target_matchers"], labels) and same and not both
         )
 
-    return any(by(rule, other) for rule in alertmanager.inhibit_rules(settings_of()) for other in others)
+    return any(by(rule, other) for rule in alertmanager.inhibit_rules(STACK) for other in others)
 
 
 CRITICAL = {"alertname": "RedisDown", "severity": "critical", "service": "redis"}
@@ -172,6 +174,50 @@ def test_a_message_links_the_runbook_and_the_query() -> None:
     ("labels", "other"),
     [
         (
+            {"alertname": "SloBudgetBurns", "severity": "critical", "service": "shop", "slo": "shop", "sli": "errors"},
+            {
+                "alertname": "SloBudgetBurnsFast",
+                "severity": "critical",
+                "service": "shop",
+                "slo": "shop",
+                "sli": "errors",
+            },
+        ),
+        (
+            {"alertname": "SloBudgetRunsOut", "severity": "warning", "service": "shop", "slo": "shop", "sli": "errors"},
+            {
+                "alertname": "SloBudgetBurnsSlowly",
+                "severity": "warning",
+                "service": "shop",
+                "slo": "shop",
+                "sli": "errors",
+            },
+        ),
+        (
+            {"alertname": "ApplicationErrorsHigh", "severity": "critical", "service": "shop"},
+            {
+                "alertname": "SloBudgetBurnsFast",
+                "severity": "critical",
+                "service": "shop",
+                "slo": "shop",
+                "sli": "errors",
+            },
+        ),
+        (
+            {"alertname": "ApplicationSlow", "severity": "warning", "service": "shop"},
+            {"alertname": "SloBudgetBurns", "severity": "critical", "service": "shop", "slo": "fast", "sli": "latency"},
+        ),
+        (
+            {
+                "alertname": "SloBudgetBurnsFast",
+                "severity": "critical",
+                "service": "shop",
+                "slo": "shop",
+                "sli": "errors",
+            },
+            {"alertname": "ApplicationDown", "severity": "critical", "service": "shop"},
+        ),
+        (
             {"alertname": "HostDiskFull", "severity": "warning", "service": "host", "mountpoint": "/"},
             {"alertname": "HostDiskFull", "severity": "critical", "service": "host", "mountpoint": "/"},
         ),
@@ -197,6 +243,11 @@ def test_a_message_links_the_runbook_and_the_query() -> None:
         ),
     ],
     ids=[
+        "a budget that burns more slowly",
+        "a budget that burns much more slowly",
+        "the errors that burn a budget",
+        "the slowness that burns a budget",
+        "the budget of what is gone",
         "the warning of what is critical",
         "what is wrong with a service that is down",
         "what an exporter cannot see",
@@ -213,6 +264,36 @@ def test_an_alert_that_only_repeats_another_is_muted(labels: Labels, other: Labe
 @pytest.mark.parametrize(
     ("labels", "other"),
     [
+        (
+            {"alertname": "SloBudgetBurns", "severity": "critical", "service": "shop", "slo": "fast", "sli": "latency"},
+            {
+                "alertname": "SloBudgetBurnsFast",
+                "severity": "critical",
+                "service": "shop",
+                "slo": "shop",
+                "sli": "errors",
+            },
+        ),
+        (
+            {"alertname": "SloBudgetBurns", "severity": "critical", "service": "shop", "slo": "shop", "sli": "errors"},
+            {
+                "alertname": "SloBudgetBurnsSlowly",
+                "severity": "warning",
+                "service": "shop",
+                "slo": "shop",
+                "sli": "errors",
+            },
+        ),
+        (
+            {"alertname": "ApplicationErrorsHigh", "severity": "critical", "service": "shop"},
+            {
+                "alertname": "SloBudgetBurnsFast",
+                "severity": "critical",
+                "service": "shop",
+                "slo": "fast",
+                "sli": "latency",
+            },
+        ),
         (
             {"alertname": "QueueLong", "severity": "warning", "queue": "invoices"},
             {"alertname": "QueueLong", "severity": "critical", "queue": "mails"},
@@ -251,6 +332,9 @@ def test_an_alert_that_only_repeats_another_is_muted(labels: Labels, other: Labe
         ),
     ],
     ids=[
+        "the budget of another objective",
+        "a budget that burns faster",
+        "the errors of a service whose budget of slow requests burns",
         "another queue, by a rule of the user's own",
         "another database of the same service, by a rule of the user's own",
         "another disk",
@@ -267,7 +351,7 @@ def test_an_alert_that_says_more_is_not_muted(labels: Labels, other: Labels) -> 
 
 
 def test_a_pair_differs_by_no_label_that_muting_does_not_look_at() -> None:
-    [rule] = [rule for rule in alertmanager.inhibit_rules(settings_of()) if "alertname" in rule.get("equal", ())]
+    [rule] = [rule for rule in alertmanager.inhibit_rules(STACK) if "alertname" in rule.get("equal", ())]
     looked_at = {*rule["equal"], "job", "severity", "probe", "module"}  # an instance has one of each
     for of_pair in (alert for alert in _alerts() if alert["alert"] in alertmanager.pairs(settings_of())):
         kept = {label for by in re.findall(r"by \(([\w, ]+)\)", of_pair["expr"]) for label in by.split(", ")}
@@ -292,7 +376,7 @@ def test_muting_rules_speak_of_alerts_that_exist() -> None:
     known = {rule["alert"] for rule in _alerts()}
     spoken = {
         name
-        for rule in alertmanager.inhibit_rules(settings_of())
+        for rule in alertmanager.inhibit_rules(STACK)
         for matcher in (*rule["source_matchers"], *rule["target_matchers"])
         for found in re.findall(r'^alertname=~?"(.*)"$', matcher)
         for name in found.split("|")
@@ -303,7 +387,7 @@ def test_muting_rules_speak_of_alerts_that_exist() -> None:
 
 def _alerts() -> list[dict[str, Any]]:
     """Of Prometheus and of Loki, whatever is watched."""
-    files = render(settings_of(), WATCHED)
+    files = render(STACK, WATCHED)
     groups = [group for text in files.values() for group in yaml.safe_load(text)["groups"]]
     groups += loki_rules.rule_file(settings_of())["groups"]
     return [rule for group in groups for rule in group["rules"] if "alert" in rule]

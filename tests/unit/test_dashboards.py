@@ -50,10 +50,10 @@ def test_the_committed_files_are_what_the_code_makes() -> None:
     assert committed == files(), "run `make dashboards` and commit what it writes"
 
 
-def test_there_are_the_six_dashboards() -> None:
-    assert list(BOARDS) == ["databases", "golden-signals", "host", "logs", "overview", "stack"]
+def test_there_are_the_seven_dashboards() -> None:
+    assert list(BOARDS) == ["databases", "golden-signals", "host", "logs", "overview", "slo", "stack"]
     assert all(board["uid"] == uid for uid, board in BOARDS.items())
-    assert len({board["title"] for board in BOARDS.values()}) == 6
+    assert len({board["title"] for board in BOARDS.values()}) == 7
 
 
 @each_board()
@@ -61,7 +61,7 @@ def test_a_dashboard_is_read_only_and_refreshes_every_30_seconds(board: Mapping[
     assert board["editable"] is False
     assert board["refresh"] == "30s"
     assert board["timepicker"].get("hidden", False) is False
-    assert board["time"] == {"from": "now-1h", "to": "now"}
+    assert board["time"] == {"from": "now-7d" if board["uid"] == "slo" else "now-1h", "to": "now"}
     assert board.get("id") is None
     assert board["description"]
 
@@ -196,6 +196,7 @@ def fields(panel: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     if panel["datasource"]["uid"] == "loki" and query["queryType"] != "instant":
         return [*grafana_page.LINES, *derived_fields()], ["service", "level", "trace_id"]
     labels = ("service", "job", "instance", "source", "target", "called", "elsewhere", "said", "probe", "datname")
+    labels += ("slo", "sli", "window")
     several = len(panel["targets"]) > 1 or panel["datasource"]["uid"] == "loki"
     values = [f"Value #{one['refId']}" if several else "Value" for one in panel["targets"]]
     return ["Time", *labels, *values], []
@@ -348,7 +349,8 @@ def test_counters_are_shown_as_rates_or_increases(query: DashboardQuery) -> None
 
 @each_query("prometheus")
 def test_a_recorded_series_is_one_that_the_stack_records(query: DashboardQuery) -> None:
-    rules = groups(settings_of(), EVERYTHING)
+    slos = [{"name": "shop", "service": "shop", "objective": 99.9}]
+    rules = groups(settings_of({"slos": slos}), EVERYTHING)
     recorded = {rule.record for group in rules for rule in group.rules if isinstance(rule, RecordingRule)}
     assert set(re.findall(r"\b[a-z_]+:\w+:\w+", query.expr)) <= recorded
 

@@ -249,7 +249,11 @@ def test_a_failed_update_is_rolled_back_and_one_that_is_refused_leaves_the_stack
     monkeypatch.setattr(backup, "take", lambda *_: done.append("backup"))
     monkeypatch.setattr(commands, "deploy", up)
     monkeypatch.setattr(upgrade, "roll_back", lambda *_: done.append("rolled back"))
+    monkeypatch.setattr(upgrade, "must_have_budget", lambda _: done.append("budget"))
     upgrade.upgrade("test", str(tmp_path))
+    assert done == ["budget", "preview", "backup", "up", "rolled back"]
+    done.clear()
+    upgrade.upgrade("test", str(tmp_path), despite_budget=True)
     assert done == ["preview", "backup", "up", "rolled back"]
 
     done[:] = ["refused"]

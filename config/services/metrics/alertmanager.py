@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from config import links
-from config.alerts import EVERYTHING, Alert, groups
+from config.alerts import EVERYTHING, Alert, groups, slo
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import METRICS
 from config.services.logs import loki_rules
@@ -267,7 +267,21 @@ def inhibit_rules(settings: Settings) -> list[dict[str, Any]]:
         _inhibits(['alertname="LogShipperBehind"'], ['alertname="LogServiceSilent"']),
         _inhibits(['alertname="LokiDiskFull"'], ['alertname=~"LogShipperBehind|LokiRequestsFailing|LogServiceSilent"']),
         _inhibits(['alertname="PrometheusRetentionCut"'], ['alertname="PrometheusDiskBudgetLow"'], "service"),
+        *(_of_slos() if settings.slos else ()),
     ]
+
+
+def _of_slos() -> Iterator[dict[str, Any]]:
+    """A budget that burns faster mutes what says the same more slowly, and the alerts of the service about the same requests."""
+    names = [tier.name for tier in slo.TIERS]
+    for number, name in enumerate(names[:-1], start=1):
+        yield _inhibits([f'alertname="{name}"'], [f'alertname=~"{"|".join(names[number:])}"'], "slo")
+    paging = f'alertname=~"{"|".join(tier.name for tier in slo.TIERS if tier.severity == "critical")}"'
+    for kind, alert in {"errors": "ApplicationErrorsHigh", "latency": "ApplicationSlow"}.items():
+        yield _inhibits([paging, f'sli="{kind}"'], [f'alertname="{alert}"'], "service")
+    yield _inhibits(
+        [f'alertname=~"{_APPLICATION_GONE}"'], [f'alertname=~"{"|".join((*names, "SloHasNoData"))}"'], "service"
+    )
 
 
 def _inhibits(source: list[str], target: list[str], *equal: str) -> dict[str, Any]:

@@ -1,0 +1,137 @@
+"""What an SLO counts, as PromQL: how many requests there were in a time span, and how many of them failed.
+
+Most of it reads the series that are recorded for every service anyway (`config/alerts/golden_signals.py`). So a new SLO knows
+the time before it, and one that is renamed or changed forgets nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from config.alerts import golden_signals, response_times
+from config.alerts.rule import Job
+from config.alerts.scope import Scope
+from config.settings.slos import Slo, service_of
+from config.settings.units import seconds
+
+COUNTED_REQUESTS, COUNTED_ERRORS = "slo:counted_requests:rate5m", "slo:counted_errors:rate5m"
+"""Events per second, recorded for what no series of a service has: your own expressions, and native histograms."""
+
+_RECORDED_OVER = "5m"
+"""The time that recorded rates are about. Over as long, the latest one is exact."""
+_UP = {
+    "postgres": (Job.POSTGRES_EXPORTER, "pg_up"),
+    "redis": (Job.REDIS_EXPORTER, "redis_up"),
+    "nginx": (Job.NGINX_EXPORTER, "nginx_up"),
+    "mongodb": (Job.MONGODB_EXPORTER, "mongodb_up"),
+}
+"""Setting `exporters.<key>` → its job, and its metric that is 1 while it reaches what it watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """One SLO in PromQL. Each expression gives one series without labels."""
+
+    slo: Slo
+    service: str
+    often: float
+    """Seconds between two samples of the recorded rates of requests."""
+    seldom: float
+    """Seconds between two samples of the recorded buckets, and of what is recorded for SLOs."""
+    tried: float
+    """Seconds between two tries of a probe or an exporter."""
+
+    def requests(self, span: str) -> str:
+        """How many requests, or tries, there were in `span`, e.g. ``1h``."""
+        if tried := self._tried:
+            return f"sum(count_over_time({tried}[{span}]))"
+        if self.slo.kind == "errors":
+            return _count(f'{golden_signals.REQUESTS}{{service="{self.service}"}}', span, self.often)
+        if self.slo.kind == "latency":
+            return f"({_count(self._buckets('+Inf'), span, self.seldom)} or {self._counted(COUNTED_REQUESTS, span)})"
+        return self._counted(COUNTED_REQUESTS, span)
+
+    def errors(self, span: str) -> str:
+        """How many of them failed."""
+        if tried := self._tried:
+            return f"sum(count_over_time({tried}[{span}]) - sum_over_time({tried}[{span}]))"
+        if self.slo.kind == "errors":
+            return _count(f'{golden_signals.ERRORS}{{service="{self.service}"}}', span, self.often)
+        if self.slo.kind == "latency":
+            every, within = (_count(self._buckets(bound), span, self.seldom) for bound in ("+Inf", self.bound))
+            return f"(clamp_min({every} - {within}, 0) or {self._counted(COUNTED_ERRORS, span)})"
+        return self._counted(COUNTED_ERRORS, span)
+
+    def covered(self, span: str) -> str:
+        """Which part of `span` there are samples of, from 0 to 1."""
+        counted = f'{COUNTED_REQUESTS}{{slo="{self.slo.name}"}}'
+        requests = f'{golden_signals.REQUESTS}{{service="{self.service}"}}'
+        series, every = {
+            "errors": ([requests], self.often),
+            "latency": ([self._buckets("+Inf"), counted], self.seldom),
+            "own": ([counted], self.seldom),
+        }.get(self.slo.kind, ([self._tried], self.tried))
+        counts = " or ".join(f"max(count_over_time({one}[{span}]))" for one in series)
+        return f"clamp_max(({counts}) * {every:g} / {seconds(span)}, 1)"
+
+    @property
+    def bound(self) -> str:
+        """Regular expression of the label `le`. Libraries, and the conversion from milliseconds, write one number as ``0.5``,
+        ``0.50`` or ``0.500``."""
+        length = seconds(self.slo.latency or "0s")
+        whole, _, part = f"{length:.3f}".rstrip("0").partition(".")
+        return f"{whole}[.]{part}0*" if part else f"{whole}([.]0*)?"
+
+    def counted(self, *, failed: bool) -> str:
+        """Events per second, to be recorded as `COUNTED_ERRORS` if `failed`, else as `COUNTED_REQUESTS`; empty if nothing has
+        to be."""
+        slo = self.slo
+        if slo.kind == "own":
+            every = f"sum({slo.total})"
+            none = f"{every} * 0"  # a series that nothing has been counted in yet may be missing
+            good_or_errors = f"(sum({slo.errors or slo.good}) or {none})"
+            failures = good_or_errors if slo.errors else f"clamp_min({every} - {good_or_errors}, 0)"
+            return failures if failed else every
+        if slo.kind == "latency":
+            native = f'sum({response_times.NATIVE}{{service="{self.service}"}})'
+            # Without requests the fraction is no number, which would spoil every sum over it.
+            every = f"(histogram_count({native}) > 0 unless on () {self._buckets('+Inf')})"
+            slow = f" * (1 - histogram_fraction(-Inf, {seconds(slo.latency or '0s'):g}, {native}))"
+            return every + (slow if failed else "")
+        return ""
+
+    @property
+    def _tried(self) -> str:
+        """Series that is 1 after each try that was well and 0 after each that was not; empty if there is none."""
+        if self.slo.probe:
+            return f'probe_success{{job="{Job.PROBE}",probe="{self.slo.probe}"}}'
+        if self.slo.database:
+            job, metric = _UP[self.slo.database]
+            return f'{metric}{{job="{job}"}}'
+        return ""
+
+    def _buckets(self, bound: str) -> str:
+        sign = f'="{bound}"' if bound == "+Inf" else f'=~"{bound}"'
+        return f'{response_times.BUCKETS}{{service="{self.service}",le{sign}}}'
+
+    def _counted(self, series: str, span: str) -> str:
+        return _count(f'{series}{{slo="{self.slo.name}"}}', span, self.seldom)
+
+
+def _count(rates: str, span: str, every: float) -> str:
+    """How much recorded rates count in `span`: the sum of the samples, and not their mean, so that busy hours weigh more."""
+    if span == _RECORDED_OVER:
+        return f"sum({rates}) * {seconds(span):g}"
+    return f"sum(sum_over_time({rates}[{span}])) * {every:g}"
+
+
+def indicators(scope: Scope) -> tuple[Indicator, ...]:
+    """The SLOs of a stack, in the order of its settings."""
+    settings = scope.settings
+    metrics, seldom = settings.metrics, seconds(response_times.interval(scope))
+    often, tried = seconds(metrics.evaluation_interval), seconds(metrics.scrape_interval)
+    return tuple(Indicator(slo, service_of(slo, settings.exporters), often, seldom, tried) for slo in settings.slos)
+
+
+def each(exprs: Mapping[str, str]) -> str:
+    """PromQL of one series for each SLO, with the label `slo`. `exprs`: name of an SLO → PromQL of one series without labels."""
+    return "\nor ".join(f'label_replace({expr}, "slo", "{name}", "", "")' for name, expr in exprs.items() if expr)
