@@ -12,6 +12,7 @@ from rich.table import Table
 from check import brought, containers, engine, files, grafana, logs, metrics, request, separation, slos, traces
 from check.finding import Finding
 from components.engine import connect
+from config.brought import Dashboard
 from config.own_jobs import OwnJob
 from config.settings import Settings
 from config.settings.units import seconds
@@ -36,7 +37,7 @@ def run(
     patience: float = PATIENCE_SECONDS,
     *,
     own_jobs: Sequence[OwnJob] = (),
-    dashboards: Mapping[str, str] | None = None,
+    dashboards: Mapping[str, Dashboard] | None = None,
     with_request: bool = True,
     waits: Waits = in_silence,
 ) -> list[Finding]:
@@ -47,7 +48,7 @@ def run(
     Args:
         own_rules: file name → text of the user's own rule files.
         own_jobs: the user's own scrape jobs.
-        dashboards: uid → JSON.
+        dashboards: uid → dashboard.
         with_request: whether to send the request and to look for it. It takes up to three scrapes until it is found
             everywhere.
         waits: is told of the first promise that is not kept yet, and for how many seconds it is waited for at most, at

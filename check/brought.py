@@ -12,7 +12,7 @@ from docker import DockerClient
 from check.finding import Finding
 from check.pages import ask_all
 from check.unanswered import Brought, Verdict, judged, of_dashboard, of_rules
-from config.services.correlation.dashboard_files import OURS
+from config.brought import Dashboard
 from config.services.metrics import scrape
 from config.settings import Settings
 
@@ -21,14 +21,14 @@ SHOWN = 12
 
 
 def findings(
-    client: DockerClient, settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, str]
+    client: DockerClient, settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, Dashboard]
 ) -> Iterator[Finding]:
-    """Yields one for each rule file and each dashboard of yours. `dashboards`: uid → JSON, of which this project's own
+    """Yields one for each rule file and each dashboard of yours. `dashboards`: uid → dashboard, of which this project's own
     are left out."""
     files = [of_rules(f"the rules {name}", text) for name, text in own_rules.items()]
-    for uid, text in dashboards.items():
-        if not (OURS / f"{uid}.json").exists():
-            board = json.loads(text)
+    for dashboard in dashboards.values():
+        if dashboard.key:
+            board = json.loads(dashboard.text)
             files.append(of_dashboard(f"the dashboard {board['title']}", board))
     try:
         verdicts = verdicts_of(client, settings, files) if files else []

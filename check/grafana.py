@@ -10,6 +10,7 @@ from docker.errors import NotFound
 from check.containers import container
 from check.finding import Finding
 from components.engine import execute
+from config.brought import Dashboard
 from config.container import DIRECTORY
 from config.services.correlation import dashboard_files, grafana
 from config.settings import Settings
@@ -23,8 +24,8 @@ PROBES = {
 """Uid of a data source → path that it is asked for."""
 
 
-def findings(client: DockerClient, settings: Settings, dashboards: Mapping[str, str]) -> Iterator[Finding]:
-    """Yields what Grafana shows its admin. `dashboards`: uid → JSON, as declared."""
+def findings(client: DockerClient, settings: Settings, dashboards: Mapping[str, Dashboard]) -> Iterator[Finding]:
+    """Yields what Grafana shows its admin. `dashboards`: uid → dashboard, as declared."""
     if "grafana" not in settings.services:
         return
     try:
@@ -81,8 +82,8 @@ def _answers(client: DockerClient, settings: Settings) -> Finding:
     )
 
 
-def _dashboards(client: DockerClient, settings: Settings, dashboards: Mapping[str, str]) -> Iterator[Finding]:
-    wanted = {uid: grafana.marked(text)[1] for uid, text in dashboards.items()}
+def _dashboards(client: DockerClient, settings: Settings, dashboards: Mapping[str, Dashboard]) -> Iterator[Finding]:
+    wanted = {uid: grafana.marked(dashboard.text)[1] for uid, dashboard in dashboards.items()}
     found = {board["uid"] for board in _ask(client, settings, "/api/search?type=dash-db")}
     boards = {uid: _ask(client, settings, f"/api/dashboards/uid/{uid}")["dashboard"] for uid in sorted(found)}
     wrong = sorted(uid for uid, revision in wanted.items() if revision not in json.dumps(boards.get(uid)))

@@ -1,7 +1,7 @@
 """`make dashboards`: writes the JSON of every dashboard, and which of its numbers follow alert thresholds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ def main() -> None:
 def _threshold_marks(board: Dashboard) -> Mapping[str, Any]:
     """Id of a panel → its entry in `thresholds.json`."""
     marks = {}
-    for panel in board.panels or ():
-        if not isinstance(panel, Panel) or not panel.field_config or not panel.field_config.defaults.thresholds:
+    for panel in _panels(board):
+        if not panel.field_config or not panel.field_config.defaults.thresholds:
             continue
         steps = panel.field_config.defaults.thresholds.steps
         thresholds = [step.threshold if isinstance(step, ThresholdStep) else None for step in steps]
@@ -52,6 +52,15 @@ def _threshold_marks(board: Dashboard) -> Mapping[str, Any]:
             divisors = [threshold.divisor if threshold else None for threshold in thresholds]
             marks[str(panel.id_val)] = {"settings": settings, "divisors": divisors}
     return marks
+
+
+def _panels(board: Dashboard) -> Iterator[Panel]:
+    """All panels, those of closed rows too."""
+    for panel in board.panels or ():
+        if isinstance(panel, Panel):
+            yield panel
+        else:
+            yield from panel.panels
 
 
 def _text(content: object) -> str:

@@ -1,6 +1,6 @@
 """What a dashboard has besides its panels: variables, annotations, rows and the menu of the other dashboards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,14 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
 from config import links
+from config.alerts import response_times
 from dashboards import colours
 from dashboards.panels import AnyPanel
-from dashboards.queries import ref
+from dashboards.queries import now, ref
+from dashboards.signal_series import CHOSEN, each
+
+COLUMNS = 24
+"""Of Grafana's grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,33 +26,62 @@ class Row:
     panels: tuple[AnyPanel, ...]
     title: str = ""
     """Without one there is no heading."""
+    closed: bool = False
+    """Shows its panels, and asks their queries, after a click on the heading."""
 
 
-def choice(
-    name: str,
-    label: str,
-    description: str,
-    query: str,
-    *,
-    several: bool = True,
-) -> dashboard.QueryVariable:
-    """A variable with the values of a label. `several`: the reader may choose more than one value, or all.
+def choice(name: str, label: str, description: str, query: str) -> dashboard.QueryVariable:
+    """A variable with the values of a label, of which the reader may choose several, or all.
 
     The regular expression for all values is `..*`, because a plus sign becomes a blank in links.
     """
-    variable = (
+    all_values = model.VariableOption(text="All", value="$__all", selected=True)
+    return (
+        _variable(name, label, description, query)
+        .sort(model.VariableSort.ALPHABETICAL_ASC)
+        .multi(multi=True)
+        .include_all(include_all=True)
+        .all_value("..*")
+        .current(all_values)
+    )
+
+
+def first_of(name: str, label: str, description: str, expr: str) -> dashboard.QueryVariable:
+    """A variable with one service. It begins with the one that has the largest value of `expr`, so never with one that has nothing
+    to show. Without any service it is `NO_SERVICE`, because Jaeger refuses a search for none."""
+    nothing = f'label_replace(vector(0), "service", "{NO_SERVICE}", "", "")'
+    query = f"query_result(sort_desc(({expr}) or on () {nothing}))"
+    return (
+        _variable(name, label, description, query)
+        .regex('/service="([^"]*)"/')
+        .sort(model.VariableSort.DISABLED)
+        .multi(multi=False)
+        .include_all(include_all=False)
+    )
+
+
+NO_SERVICE = "none yet"
+
+
+def slowest() -> dashboard.QueryVariable:
+    """The slowest of the chosen services that send traces. Jaeger searches one service at a time. It is hidden, so that the other
+    variables have one row, and follows them."""
+    p95 = now(each(response_times.quantile(95)))
+    senders = f"group by (service) (traces_span_metrics_calls_total{{{CHOSEN}}})"
+    expr = f"topk(1, ({p95} and on (service) {senders}) or {senders} * 0)"
+    variable = first_of("trace_service", "Traces of", "The slowest of the chosen services that send traces.", expr)
+    return variable.hide(model.VariableHide.HIDE_VARIABLE)
+
+
+def _variable(name: str, label: str, description: str, query: str) -> dashboard.QueryVariable:
+    return (
         dashboard.QueryVariable(name)
         .label(label)
         .description(description)
         .datasource(ref(links.PROMETHEUS))
         .query({"query": query, "refId": "values"})
         .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(model.VariableSort.ALPHABETICAL_ASC)
     )
-    if not several:
-        return variable.multi(multi=False).include_all(include_all=False)
-    all_values = model.VariableOption(text="All", value="$__all", selected=True)
-    return variable.multi(multi=True).include_all(include_all=True).all_value("..*").current(all_values)
 
 
 def board(
@@ -68,22 +102,48 @@ def board(
         .readonly()
         .refresh("30s")
         .time(start, links.LAST_HOUR[1])
-        .timezone("browser")
+        .timezone("")  # the setting `grafana.time_zone`, or what a user prefers
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .timepicker(dashboard.TimePicker().refresh_intervals(["10s", "30s", "1m", "5m", "15m", "1h"]))
         .variables(list(variables))
         .annotations(_annotations())
         .links([_menu()])
     )
-    for row in rows:
-        if row.title:
-            builder = builder.with_row(dashboard.Row(row.title))
-        for panel in row.panels:
-            builder = builder.with_panel(panel)
     result = builder.build()
-    for identifier, placed in enumerate(result.panels or [], start=1):
-        placed.id_val = identifier
+    result.panels = list(_placed(rows))
+    panels = [
+        *result.panels,
+        *(panel for row in result.panels if isinstance(row, model.RowPanel) for panel in row.panels),
+    ]
+    for identifier, panel in enumerate(panels, start=1):
+        panel.id_val = identifier
     return result
+
+
+def _placed(rows: Sequence[Row]) -> Iterator[model.Panel | model.RowPanel]:
+    """The panels with their places: from left to right, and from row to row. Those of a closed row are inside its heading, placed
+    as if it were open, and take no room."""
+    top = 0
+    for row in rows:
+        heading = dashboard.Row(row.title).collapsed(collapsed=row.closed).build()
+        if row.title:
+            heading.grid_pos = model.GridPos(x=0, y=top, w=COLUMNS, h=1)
+            heading.panels = []
+            yield heading
+            top += 1
+        x, y, height = 0, top, 0
+        for builder in row.panels:
+            panel = builder.build()
+            size = panel.grid_pos or model.GridPos()
+            if x + size.w > COLUMNS:
+                x, y, height = 0, y + height, 0
+            panel.grid_pos = model.GridPos(x=x, y=y, w=size.w, h=size.h)
+            x, height = x + size.w, max(height, size.h)
+            if row.closed:
+                heading.panels.append(panel)
+            else:
+                yield panel
+        top = top if row.closed else y + height
 
 
 def _menu() -> dashboard.DashboardLink:
@@ -158,7 +218,10 @@ class _Annotation(Builder[model.AnnotationQuery]):
         self._query = (
             dashboard.AnnotationQuery().name(name).datasource(ref(source)).icon_color(colour).enable(enable=True)
         )
-        self._fields = fields
+        self._fields = {
+            **fields,
+            "placement": "inControlsMenu",
+        }  # in a row with the variables it would need a second one
 
     def build(self) -> model.AnnotationQuery:
         return _WithFields(self._query.build(), self._fields)

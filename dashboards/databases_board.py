@@ -3,10 +3,10 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.services.correlation.dashboard_thresholds import AlertThreshold
-from dashboards import colours, panel_links, panels
+from dashboards import colours, panel_links, panels, units
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel
-from dashboards.queries import PromQL, compared
+from dashboards.queries import FEW, PromQL, compared, top
 from dashboards.signal_series import CHOSEN
 
 CONNECTIONS = AlertThreshold(("db_connections",))
@@ -14,6 +14,8 @@ LINKS = panel_links.infrastructure_links()
 PG, REDIS, NGINX = (f'job="{name}_exporter",{CHOSEN}' for name in ("postgres", "redis", "nginx"))
 VALUES = 'label_values(up{job=~"(postgres|redis|nginx)_exporter"}, service)'
 RATE = "$__rate_interval"
+NO_POSTGRES, NO_REDIS, NO_NGINX = (f"none yet: see exporters.{name}" for name in ("postgres", "redis", "nginx"))
+"""Shown where there is no such service. docs/configuration.md has the keys."""
 
 
 def dashboard() -> Dashboard:
@@ -23,22 +25,23 @@ def dashboard() -> Dashboard:
         "Availability, load, and distance from limits.",
         Row((answers(), pg_connections_now(), redis_memory_now(), nginx_now())),
         Row((pg_connections(), pg_transactions(), pg_cache(), pg_locks()), "PostgreSQL"),
-        Row((redis_commands(), redis_hits(), redis_memory(), redis_clients()), "Redis"),
+        Row((redis_commands(), redis_hits(), redis_memory(), redis_clients(), redis_limits()), "Redis"),
         Row((nginx_requests(), nginx_connections(), nginx_dropped()), "Nginx"),
         variables=(choice("service", "Service", "The databases and proxies to look at.", VALUES),),
     )
 
 
 def answers() -> AnyPanel:
-    return panels.bar_gauge(
-        "Answers the exporter",
-        "1: the service accepted the exporter's last connection. 0: it did not.",
-        "short",
+    return panels.stat(
+        "State",
+        "Whether each service accepted the exporter's last connection.",
+        units.WORDS,
         PromQL(f"max by (service) (pg_up{{{PG}}} or redis_up{{{REDIS}}} or nginx_up{{{NGINX}}})", "{{service}}"),
-        size=(6, 5),
+        size=(6, 6),
         links=LINKS,
-        steps=((0, colours.BAD), (1, colours.GOOD)),
-        maximum=1,
+        words={0: ("down", colours.BAD), 1: ("up", colours.GOOD)},
+        named=True,
+        missing="none yet: name them in `exporters` of the stack file",
     )
 
 
@@ -51,10 +54,11 @@ def pg_connections_now() -> AnyPanel:
     return panels.stat(
         "PostgreSQL connections",
         f"Connections in use, as a share of the maximum of the server. {CONNECTIONS.sentence()}",
-        "percentunit",
+        units.SHARE,
         PromQL(f"max({_PG_USED})"),
-        size=(6, 5),
+        size=(6, 6),
         links=LINKS,
+        missing=NO_POSTGRES,
         steps=panels.alert_steps(CONNECTIONS),
     )
 
@@ -63,10 +67,11 @@ def redis_memory_now() -> AnyPanel:
     return panels.stat(
         "Redis memory",
         "Memory used by data and buffers.",
-        "bytes",
+        units.BYTES,
         PromQL(f"sum(redis_memory_used_bytes{{{REDIS}}})"),
-        size=(6, 5),
+        size=(6, 6),
         links=LINKS,
+        missing=NO_REDIS,
     )
 
 
@@ -74,10 +79,11 @@ def nginx_now() -> AnyPanel:
     return panels.stat(
         "Nginx requests",
         "Requests per second. The status page of Nginx has no status codes and no response times: look at the services behind it.",
-        "reqps",
+        units.REQUESTS,
         PromQL(f"sum(rate(nginx_http_requests_total{{{NGINX}}}[{RATE}]))"),
-        size=(6, 5),
+        size=(6, 6),
         links=LINKS,
+        missing=NO_NGINX,
     )
 
 
@@ -85,11 +91,11 @@ def pg_connections() -> AnyPanel:
     return panels.timeseries(
         "Connections",
         "Connections in use, as a share of the maximum of the server.",
-        "percentunit",
-        PromQL(_PG_USED, "{{service}}"),
-        size=(6, 7),
+        units.SHARE,
+        *top(_PG_USED, count=FEW, rest=False),
+        size=(6, 8),
         links=LINKS,
-        service_colours=True,
+        missing=NO_POSTGRES,
         maximum=1,
         threshold=CONNECTIONS,
     )
@@ -102,11 +108,12 @@ def pg_transactions() -> AnyPanel:
     return panels.timeseries(
         "Transactions",
         "Transactions per second, committed and rolled back.",
-        "ops",
+        units.OPERATIONS,
         PromQL(ended("commit"), "committed"),
         PromQL(ended("rollback"), "rolled back"),
-        size=(6, 7),
+        size=(6, 8),
         links=LINKS,
+        missing=NO_POSTGRES,
         colours={"committed": colours.BLUE, "rolled back": colours.ORANGE},
     )
 
@@ -116,11 +123,11 @@ def pg_cache() -> AnyPanel:
     return panels.timeseries(
         "Buffer hit ratio",
         "Share of requested blocks found in shared buffers. Far below 99 % in steady use, there are too few buffers.",
-        "percentunit",
-        PromQL(f"{hits} / ({hits} + {reads} > 0)", "{{service}}"),
-        size=(6, 7),
+        units.SHARE,
+        *top(f"{hits} / ({hits} + {reads} > 0)", count=FEW, rest=False),
+        size=(6, 8),
         links=LINKS,
-        service_colours=True,
+        missing=NO_POSTGRES,
         maximum=1,
     )
 
@@ -129,11 +136,13 @@ def pg_locks() -> AnyPanel:
     return panels.timeseries(
         "Oldest transaction",
         "Age of the oldest open transaction. It keeps VACUUM from cleaning up, and other transactions from what it has locked.",
-        "s",
-        PromQL(f'max by (datname) (pg_stat_activity_max_tx_duration{{{PG},datname!=""}})', "{{datname}}"),
-        size=(6, 7),
+        units.SECONDS,
+        *top(
+            f'max by (datname) (pg_stat_activity_max_tx_duration{{{PG},datname!=""}})', "datname", count=FEW, rest=False
+        ),
+        size=(6, 8),
         links=LINKS,
-        shades=True,
+        missing=NO_POSTGRES,
     )
 
 
@@ -141,11 +150,11 @@ def redis_commands() -> AnyPanel:
     return panels.timeseries(
         "Commands",
         "Commands per second.",
-        "ops",
-        PromQL(f"sum by (service) (rate(redis_commands_processed_total{{{REDIS}}}[{RATE}]))", "{{service}}"),
-        size=(6, 7),
+        units.OPERATIONS,
+        *top(f"sum by (service) (rate(redis_commands_processed_total{{{REDIS}}}[{RATE}]))"),
+        size=(8, 7),
         links=LINKS,
-        service_colours=True,
+        missing=NO_REDIS,
     )
 
 
@@ -156,11 +165,11 @@ def redis_hits() -> AnyPanel:
     return panels.timeseries(
         "Key hit ratio",
         "Share of requested keys that existed.",
-        "percentunit",
-        PromQL(f"{hits} / ({hits} + {misses} > 0)", "{{service}}"),
-        size=(6, 7),
+        units.SHARE,
+        *top(f"{hits} / ({hits} + {misses} > 0)", rest=False),
+        size=(8, 7),
         links=LINKS,
-        service_colours=True,
+        missing=NO_REDIS,
         maximum=1,
     )
 
@@ -168,27 +177,40 @@ def redis_hits() -> AnyPanel:
 def redis_memory() -> AnyPanel:
     return panels.timeseries(
         "Memory",
-        "Memory in use, and its limit `maxmemory`; 0 means no limit.",
-        "bytes",
+        "Memory in use, and its limit `maxmemory`, if it has one.",
+        units.BYTES,
         PromQL(f"sum(redis_memory_used_bytes{{{REDIS}}})", "used"),
-        PromQL(f"sum(redis_memory_max_bytes{{{REDIS}}})", "maxmemory"),
-        size=(6, 7),
+        PromQL(f"sum(redis_memory_max_bytes{{{REDIS}}}) > 0", "maxmemory"),
+        size=(8, 7),
         links=LINKS,
+        missing=NO_REDIS,
         colours={"used": colours.BLUE, "maxmemory": colours.GREY},
     )
 
 
 def redis_clients() -> AnyPanel:
     return panels.timeseries(
-        "Clients, evictions",
-        "Connected clients, keys evicted per second to make room, and connections refused per second.",
-        "short",
+        "Clients",
+        "Connected clients.",
+        units.counted("clients"),
         PromQL(f"sum(redis_connected_clients{{{REDIS}}})", "clients"),
+        size=(12, 7),
+        links=LINKS,
+        missing=NO_REDIS,
+    )
+
+
+def redis_limits() -> AnyPanel:
+    return panels.timeseries(
+        "Evicted, refused",
+        "Keys evicted per second to make room, and connections refused per second.",
+        units.OPERATIONS,
         PromQL(f"sum(rate(redis_evicted_keys_total{{{REDIS}}}[{RATE}]))", "evicted"),
         PromQL(f"sum(rate(redis_rejected_connections_total{{{REDIS}}}[{RATE}]))", "refused"),
-        size=(6, 7),
+        size=(12, 7),
         links=LINKS,
-        colours={"clients": colours.BLUE, "evicted": colours.ORANGE, "refused": colours.RED},
+        colours={"evicted": colours.ORANGE, "refused": colours.RED},
+        missing=NO_REDIS,
     )
 
 
@@ -196,10 +218,11 @@ def nginx_requests() -> AnyPanel:
     return panels.timeseries(
         "Requests",
         "Requests per second, compared with yesterday and last week.",
-        "reqps",
-        *compared(f"sum(rate(nginx_http_requests_total{{{NGINX}}}[{RATE}]@past))", "now"),
+        units.REQUESTS,
+        *compared(f"sum(rate(nginx_http_requests_total{{{NGINX}}}[{RATE}]@past))", "requests"),
         size=(8, 7),
         links=LINKS,
+        missing=NO_NGINX,
     )
 
 
@@ -208,10 +231,11 @@ def nginx_connections() -> AnyPanel:
     return panels.timeseries(
         "Connections",
         "Open connections by state: reading a request, writing a response, or waiting for the next request.",
-        "short",
+        units.counted("connections"),
         *(PromQL(f"sum(nginx_connections_{state}{{{NGINX}}})", state) for state in states),
         size=(8, 7),
         links=LINKS,
+        missing=NO_NGINX,
         colours={"reading": colours.SKY, "writing": colours.BLUE, "waiting": colours.GREY},
         stacked=True,
     )
@@ -222,9 +246,10 @@ def nginx_dropped() -> AnyPanel:
     return panels.timeseries(
         "Dropped connections",
         "Connections per second that were accepted and not handled, because Nginx or the kernel had reached a limit.",
-        "cps",
+        units.CONNECTIONS,
         PromQL(f"sum({accepted} - {handled})", "dropped"),
         size=(8, 7),
         links=LINKS,
+        missing=NO_NGINX,
         colours={"dropped": colours.RED},
     )

@@ -3,15 +3,16 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.alerts import golden_signals, response_times
-from dashboards import colours, panel_links, panels, shared_panels, signal_series
-from dashboards.board import Row, board, choice
+from dashboards import colours, panel_links, panels, shared_panels, signal_series, units
+from dashboards.board import Row, board, first_of
 from dashboards.panels import AnyPanel
-from dashboards.queries import LogQL, PromQL, compared, now
+from dashboards.queries import LogQL, PromQL, compared, now, top
 from dashboards.signal_series import CONTAINER_MEMORY, each
 
 LINKS = panel_links.service_links("${service}")
 THIS = 'service="$service"'
 RAW = f'job="application",{THIS}'
+ASKED = 'span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"'
 DURATION = "http_server_request_duration_seconds"
 """Only services with OpenTelemetry's metric tell of their routes by the same labels."""
 
@@ -25,10 +26,10 @@ def dashboard() -> Dashboard:
         Row((traffic(), error_ratio(), latency())),
         Row((routes(), statuses(), route_latency()), "By route"),
         Row((cpu(), memory(), kept_traces()), "Saturation, and kept traces"),
-        Row((log_levels(), last_errors(), slow_traces()), "Logs and traces"),
-        Row((callers(), callees(), operations()), "Callers, calls and operations, from traces"),
+        Row((last_errors(), log_levels(), slow_traces()), "Logs and traces"),
+        Row((callers(), callees(), operations()), "Callers, calls and operations, from traces", closed=True),
         variables=(
-            choice("service", "Service", "The service to look at.", signal_series.SERVICE_VALUES, several=False),
+            first_of("service", "Service", "The service to look at, the busiest first.", signal_series.BUSIEST),
         ),
     )
 
@@ -37,9 +38,9 @@ def up() -> AnyPanel:
     return panels.stat(
         "Instances up",
         "Instances of the service that answer Prometheus.",
-        "short",
+        units.counted("up"),
         PromQL(f"sum(up{{{RAW}}})"),
-        size=(3, 4),
+        size=(4, 5),
         links=LINKS,
         steps=((0, colours.BAD), (1, colours.GOOD)),
     )
@@ -49,9 +50,9 @@ def requests() -> AnyPanel:
     return panels.stat(
         "Requests",
         "Requests per second, averaged over five minutes.",
-        "reqps",
+        units.REQUESTS,
         PromQL(now(each(golden_signals.REQUESTS, THIS))),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
     )
 
@@ -60,9 +61,9 @@ def errors() -> AnyPanel:
     return panels.stat(
         "Errors",
         f"Share of requests answered with a status of 500 or more. {signal_series.ERROR_LIMIT.sentence()}",
-        "percentunit",
+        units.SHARE,
         PromQL(now(each(golden_signals.ERROR_RATIO, THIS))),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
         steps=panels.alert_steps(signal_series.ERROR_LIMIT, warning=5),
     )
@@ -72,9 +73,9 @@ def p95() -> AnyPanel:
     return panels.stat(
         "p95",
         f"95 % of requests are answered within this time. {signal_series.LATENCY_LIMIT.sentence()}",
-        "s",
+        units.SECONDS,
         PromQL(now(each(response_times.quantile(95), THIS))),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
         steps=panels.alert_steps(signal_series.LATENCY_LIMIT, warning=2),
     )
@@ -84,9 +85,9 @@ def active() -> AnyPanel:
     return panels.stat(
         "Active requests",
         "Requests in progress.",
-        "short",
+        units.counted("active"),
         PromQL(now(each(golden_signals.ACTIVE, THIS))),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
     )
 
@@ -95,12 +96,11 @@ def source() -> AnyPanel:
     return panels.stat(
         "Counted by",
         "What counts the requests of this service. A number without data is one that it does not tell: docs/instrumentation shows what would. A service that is counted by nothing has logs, CPU and memory below, and the traces that it sends.",
-        "none",
-        PromQL(f"max by (source) ({golden_signals.REQUESTS}{{{THIS}}})", "{{source}}"),
-        size=(5, 4),
+        units.WORDS,
+        PromQL(f"max by (source) ({golden_signals.REQUESTS}{{{THIS}}})", instant=True),
+        size=(4, 5),
         links=LINKS,
-        sparkline=False,
-        name_only=True,
+        label="source",
         missing="nothing yet",
     )
 
@@ -109,8 +109,8 @@ def traffic() -> AnyPanel:
     return panels.timeseries(
         "Traffic",
         "Requests per second, averaged over five minutes, compared with yesterday and last week.",
-        "reqps",
-        *compared(each(golden_signals.REQUESTS, THIS), "now"),
+        units.REQUESTS,
+        *compared(each(golden_signals.REQUESTS, THIS), "requests"),
         size=(8, 8),
         links=LINKS,
     )
@@ -126,19 +126,21 @@ def latency() -> AnyPanel:
     )
 
 
+def _routes(of: str) -> str:
+    """The rate of this part of the histogram, with method and route in one label."""
+    rate = f"rate({DURATION}{of}{{{RAW}}}[$__rate_interval])"
+    return f'label_join({rate}, "route", " ", "http_request_method", "http_route")'
+
+
 def routes() -> AnyPanel:
     return panels.timeseries(
         "Requests by route",
-        "Requests per second by route template and method.",
-        "reqps",
-        PromQL(
-            f"sum by (http_route, http_request_method) (rate({DURATION}_count{{{RAW}}}[$__rate_interval]))",
-            "{{http_request_method}} {{http_route}}",
-        ),
+        "Requests per second by method and route template: the busiest routes, and the sum of the others.",
+        units.REQUESTS,
+        *top(f"sum by (route) ({_routes('_count')})", "route"),
         size=(8, 7),
         links=LINKS,
         stacked=True,
-        shades=True,
     )
 
 
@@ -146,7 +148,7 @@ def statuses() -> AnyPanel:
     return panels.timeseries(
         "Answers by status",
         "Requests per second by HTTP status.",
-        "reqps",
+        units.REQUESTS,
         PromQL(
             f"sum by (http_response_status_code) (rate({DURATION}_count{{{RAW}}}[$__rate_interval]))",
             "{{http_response_status_code}}",
@@ -161,16 +163,11 @@ def statuses() -> AnyPanel:
 def route_latency() -> AnyPanel:
     return panels.timeseries(
         "p95 by route",
-        "95 % of the requests for a route are answered within this time.",
-        "s",
-        PromQL(
-            "histogram_quantile(0.95, sum by (http_route, http_request_method, le) "
-            f"(rate({DURATION}_bucket{{{RAW}}}[$__rate_interval])))",
-            "{{http_request_method}} {{http_route}}",
-        ),
+        "95 % of the requests for a route are answered within this time; of the slowest routes.",
+        units.SECONDS,
+        *top(f"histogram_quantile(0.95, sum by (route, le) ({_routes('_bucket')}))", "route", rest=False),
         size=(8, 7),
         links=LINKS,
-        shades=True,
         threshold=signal_series.LATENCY_LIMIT,
     )
 
@@ -179,14 +176,13 @@ def cpu() -> AnyPanel:
     return panels.timeseries(
         "CPU",
         "Cores in use by each container of the service.",
-        "short",
-        PromQL(
+        units.CORES,
+        *top(
             f'sum by (name) (rate(container_cpu_usage_seconds_total{{job="cadvisor",{THIS}}}[$__rate_interval]))',
-            "{{name}}",
+            "name",
         ),
         size=(8, 7),
         links=LINKS,
-        shades=True,
     )
 
 
@@ -194,11 +190,10 @@ def memory() -> AnyPanel:
     return panels.timeseries(
         "Memory, share of limit",
         "Working set of each container of the service, as a share of its limit. The kernel kills a container at its limit.",
-        "percentunit",
-        PromQL(f"max by (name) (name:container_memory_used:ratio{{{THIS}}})", "{{name}}"),
+        units.SHARE,
+        *top(f"max by (name) (name:container_memory_used:ratio{{{THIS}}})", "name", rest=False),
         size=(8, 7),
         links=LINKS,
-        shades=True,
         maximum=1,
         threshold=CONTAINER_MEMORY,
     )
@@ -208,7 +203,7 @@ def kept_traces() -> AnyPanel:
     return panels.timeseries(
         "Kept traces",
         "p95 of the spans of kept traces, with exemplars: each point opens a trace in Jaeger. Slow and failed traces are kept more often than others, so this does not measure the service.",
-        "s",
+        units.SECONDS,
         PromQL(
             f"histogram_quantile(0.95, sum by (le) (rate(traces_kept_duration_seconds_bucket{{{THIS}}}[$__rate_interval])))",
             "p95 of kept traces",
@@ -224,9 +219,9 @@ def log_levels() -> AnyPanel:
     return panels.timeseries(
         "Log lines by level",
         "Log lines per second.",
-        "cps",
+        units.LINES,
         LogQL(f"sum by (level) (rate({{{THIS}}}[$__auto]))", "{{level}}"),
-        size=(6, 9),
+        size=(8, 8),
         links=LINKS,
         colours=colours.LEVELS,
         stacked=True,
@@ -234,25 +229,23 @@ def log_levels() -> AnyPanel:
 
 
 def last_errors() -> AnyPanel:
-    return shared_panels.last_errors(THIS, (10, 9), LINKS)
+    return shared_panels.last_errors(THIS, (24, 8), LINKS)
 
 
 def slow_traces() -> AnyPanel:
-    return shared_panels.slow_traces("$service", (8, 9), LINKS)
+    return shared_panels.slow_traces("$service", (16, 8), LINKS)
 
 
 def callers() -> AnyPanel:
     return panels.timeseries(
         "Called by",
         "Calls per second from each service that calls this one.",
-        "reqps",
-        PromQL(
-            'sum by (client) (rate(traces_service_graph_request_total{server="$service"}[$__rate_interval]))',
-            "{{client}}",
+        units.REQUESTS,
+        *top(
+            'sum by (client) (rate(traces_service_graph_request_total{server="$service"}[$__rate_interval]))', "client"
         ),
         size=(8, 7),
         links=LINKS,
-        service_colours=True,
     )
 
 
@@ -260,26 +253,24 @@ def callees() -> AnyPanel:
     return panels.timeseries(
         "Calls",
         "Calls per second to each service or database that this one calls.",
-        "reqps",
-        PromQL(
-            'sum by (server) (rate(traces_service_graph_request_total{client="$service"}[$__rate_interval]))',
-            "{{server}}",
+        units.REQUESTS,
+        *top(
+            'sum by (server) (rate(traces_service_graph_request_total{client="$service"}[$__rate_interval]))', "server"
         ),
         size=(8, 7),
         links=LINKS,
-        service_colours=True,
     )
 
 
 def operations() -> AnyPanel:
     return panels.timeseries(
         "Operations",
-        "Spans per second by name. All spans count, because they are counted before sampling.",
-        "ops",
-        PromQL(
-            f"sum by (span_name) (rate(traces_span_metrics_calls_total{{{THIS}}}[$__rate_interval]))", "{{span_name}}"
+        "Spans per second by name, of what others ask of the service: requests and messages, not its internal steps. All spans count, because they are counted before sampling.",
+        units.SPANS,
+        *top(
+            f"sum by (span_name) (rate(traces_span_metrics_calls_total{{{THIS},{ASKED}}}[$__rate_interval]))",
+            "span_name",
         ),
         size=(8, 7),
         links=LINKS,
-        shades=True,
     )

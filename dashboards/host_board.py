@@ -3,10 +3,10 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.services.correlation.dashboard_thresholds import AlertThreshold
-from dashboards import colours, host_network, host_system, panel_links, panels
+from dashboards import colours, host_network, host_system, panel_links, panels, units
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel
-from dashboards.queries import PromQL
+from dashboards.queries import PromQL, top
 from dashboards.signal_series import CHOSEN, CONTAINER_MEMORY
 
 LINKS = panel_links.host_links()
@@ -26,9 +26,13 @@ def dashboard() -> Dashboard:
         Row((disks(), disk_io(), host_network.traffic()), "Disks and network"),
         Row((host_network.interfaces(), host_network.losses(), host_network.connections())),
         Row((host_network.tcp(), host_network.listen_queues(), host_network.sockets())),
-        Row((host_system.processes(), host_system.units(), host_system.container_quota())),
+        Row((host_system.processes(), host_system.failed_units(), host_system.container_quota())),
         Row((container_cpu(), container_memory(), container_of_limit()), "Containers"),
-        Row((container_network(), container_throttled(), container_stalled())),
+        Row(
+            (container_network(), container_throttled(), container_stalled()),
+            "Containers: network and waiting",
+            closed=True,
+        ),
         variables=(choice("service", "Service", "The services whose containers are shown.", VALUES),),
     )
 
@@ -38,9 +42,9 @@ def _share(title: str, description: str, expr: str, setting: str) -> AnyPanel:
     return panels.stat(
         title,
         f"{description} {threshold.sentence()}",
-        "percentunit",
+        units.SHARE,
         PromQL(expr),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
         steps=panels.alert_steps(threshold),
     )
@@ -76,9 +80,9 @@ def containers_now() -> AnyPanel:
     return panels.stat(
         "Containers",
         "Running containers of the chosen services.",
-        "short",
+        units.counted("running"),
         PromQL(f"count(container_last_seen{{{CONTAINERS}}})"),
-        size=(4, 4),
+        size=(4, 5),
         links=panel_links.infrastructure_links(),
     )
 
@@ -87,9 +91,9 @@ def restarts_now() -> AnyPanel:
     return panels.stat(
         "Restarts",
         "Restarts of the chosen services' containers in the last 15 minutes.",
-        "short",
+        units.counted("times"),
         PromQL(f"sum(round(increase(engine_container_restarts_total{{{ENGINE}}}[15m])))"),
-        size=(4, 4),
+        size=(4, 5),
         links=panel_links.infrastructure_links(),
         steps=((0, colours.GOOD), (1, colours.WARNING), (AlertThreshold(("container_restarts",)), colours.BAD)),
     )
@@ -100,7 +104,7 @@ def cpu() -> AnyPanel:
     return panels.timeseries(
         "CPU by mode",
         "Share of all cores. `iowait` is idle time in which a process waited for a disk. `steal` is time that other guests got.",
-        "percentunit",
+        units.SHARE,
         PromQL(f"avg by (mode) (sum by (mode, cpu) ({by_mode}))", "{{mode}}"),
         size=(8, 8),
         links=LINKS,
@@ -122,7 +126,7 @@ def memory() -> AnyPanel:
     return panels.timeseries(
         "Memory",
         "Used and total memory. The page cache counts as available.",
-        "bytes",
+        units.BYTES,
         PromQL(f"{total} - {available}", "used"),
         PromQL(total, "total"),
         size=(8, 8),
@@ -138,7 +142,7 @@ def pressure() -> AnyPanel:
     return panels.timeseries(
         "Waiting",
         "Share of time in which at least one process waited for the resource (PSI, pressure as the kernel counts it).",
-        "percentunit",
+        units.SHARE,
         PromQL(waits("cpu_waiting"), "CPU"),
         PromQL(waits("memory_waiting"), "memory"),
         PromQL(waits("io_waiting"), "disk"),
@@ -152,11 +156,10 @@ def disks() -> AnyPanel:
     return panels.timeseries(
         "Disk in use",
         "Use of each file system, as `df` counts it.",
-        "percentunit",
-        PromQL("max by (mountpoint) (instance_mountpoint:node_filesystem_used:ratio)", "{{mountpoint}}"),
+        units.SHARE,
+        *top("max by (mountpoint) (instance_mountpoint:node_filesystem_used:ratio)", "mountpoint", rest=False),
         size=(8, 7),
         links=LINKS,
-        shades=True,
         maximum=1,
         threshold=AlertThreshold(("disk",)),
     )
@@ -169,7 +172,7 @@ def disk_io() -> AnyPanel:
     return panels.timeseries(
         "Disk traffic",
         "Bytes per second read from and written to all disks.",
-        "Bps",
+        units.BYTES_PER_SECOND,
         PromQL(bytes_of("read"), "read"),
         PromQL(bytes_of("written"), "written"),
         size=(8, 7),
@@ -186,38 +189,37 @@ def _by_service(
     *,
     maximum: float | None = None,
     threshold: AlertThreshold | None = None,
+    missing: str = panels.NOTHING,
 ) -> AnyPanel:
     return panels.timeseries(
         title,
         description,
         unit,
-        PromQL(expr, "{{service}}"),
+        *top(expr, rest=unit != units.SHARE),
         size=(8, 7),
         links=panel_links.infrastructure_links(),
         series_links=panel_links.series_links(),
-        service_colours=True,
         maximum=maximum,
         threshold=threshold,
+        missing=missing,
     )
 
 
 def container_cpu() -> AnyPanel:
     expr = f"sum by (service) (rate(container_cpu_usage_seconds_total{{{CONTAINERS}}}[$__rate_interval]))"
-    return _by_service("CPU by service", "Cores in use by the containers of each service.", "short", expr)
+    return _by_service("CPU by service", "Cores in use by the containers of each service.", units.CORES, expr)
 
 
 def container_memory() -> AnyPanel:
     expr = f"sum by (service) (container_memory_working_set_bytes{{{CONTAINERS}}})"
     description = "Working set of the containers of each service. It includes cached files that were read lately."
-    return _by_service("Memory by service", description, "bytes", expr)
+    return _by_service("Memory by service", description, units.BYTES, expr)
 
 
 def container_of_limit() -> AnyPanel:
     expr = f"max by (service) (name:container_memory_used:ratio{{{CHOSEN}}})"
     description = "Memory of the fullest container of each service, as a share of its limit. Cached files do not count."
-    return _by_service(
-        "Memory, share of limit", description, "percentunit", expr, maximum=1, threshold=CONTAINER_MEMORY
-    )
+    return _by_service("Memory, share of limit", description, units.SHARE, expr, maximum=1, threshold=CONTAINER_MEMORY)
 
 
 def container_network() -> AnyPanel:
@@ -225,7 +227,7 @@ def container_network() -> AnyPanel:
         f"sum by (service) (rate(container_network_{way}_bytes_total{{{CONTAINERS}}}[$__rate_interval]))"
         for way in ("receive", "transmit")
     )
-    return _by_service("Network by service", "Bytes per second received and sent.", "Bps", both)
+    return _by_service("Network by service", "Bytes per second received and sent.", units.BYTES_PER_SECOND, both)
 
 
 def container_throttled() -> AnyPanel:
@@ -236,10 +238,13 @@ def container_throttled() -> AnyPanel:
     expr = f"max by (service) ({throttled} / ({periods} > 0))"
     description = "Share of scheduling periods in which a container was throttled by its CPU quota."
     threshold = AlertThreshold(("container_throttled",))
-    return _by_service("Throttled by CPU quota", description, "percentunit", expr, maximum=1, threshold=threshold)
+    missing = "no container has a CPU quota"
+    return _by_service(
+        "Throttled by CPU quota", description, units.SHARE, expr, maximum=1, threshold=threshold, missing=missing
+    )
 
 
 def container_stalled() -> AnyPanel:
     expr = f"max by (service) (rate(container_pressure_memory_waiting_seconds_total{{{CONTAINERS}}}[$__rate_interval]))"
     description = "Share of time in which a process of the service waited for memory (PSI). It grows before the kernel kills a process."
-    return _by_service("Waiting for memory", description, "percentunit", expr)
+    return _by_service("Waiting for memory", description, units.SHARE, expr)

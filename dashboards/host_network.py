@@ -1,9 +1,9 @@
 """Panels of the host's network: interfaces, TCP, and the kernel's table of connections."""
 
 from config.services.correlation.dashboard_thresholds import AlertThreshold
-from dashboards import colours, panel_links, panels
+from dashboards import colours, panel_links, panels, units
 from dashboards.panels import AnyPanel
-from dashboards.queries import PromQL
+from dashboards.queries import FEW, PromQL, top
 
 LINKS = panel_links.host_links()
 NODE = 'job="node_exporter"'
@@ -18,7 +18,7 @@ def traffic() -> AnyPanel:
     return panels.timeseries(
         "Network of the host",
         "Bytes per second through the host's own interfaces.",
-        "Bps",
+        units.BYTES_PER_SECOND,
         PromQL(bytes_of("receive"), "received"),
         PromQL(bytes_of("transmit"), "sent"),
         size=(8, 7),
@@ -34,7 +34,7 @@ def losses() -> AnyPanel:
     return panels.timeseries(
         "Lost packets",
         "Packets per second that the host's interfaces damaged or dropped. Ten a second that are dropped on arrival are usual.",
-        "pps",
+        units.counted("packets/s"),
         PromQL(f"{lost('receive', 'errs')} + {lost('transmit', 'errs')}", "damaged"),
         PromQL(lost("receive", "drop"), "dropped on arrival"),
         PromQL(lost("transmit", "drop"), "dropped on the way out"),
@@ -57,11 +57,10 @@ def interfaces() -> AnyPanel:
     return panels.timeseries(
         "Traffic by interface",
         "Bytes per second received and sent by each of the host's interfaces.",
-        "Bps",
-        PromQL(f"sum by (device) ({received}) + sum by (device) ({sent})", "{{device}}"),
+        units.BYTES_PER_SECOND,
+        *top(f"sum by (device) ({received}) + sum by (device) ({sent})", "device", count=FEW),
         size=(8, 7),
         links=LINKS,
-        shades=True,
     )
 
 
@@ -69,7 +68,7 @@ def connections() -> AnyPanel:
     return panels.timeseries(
         "Table of connections",
         "Connections that the firewall tracks (conntrack), those of containers too, as a share of the table.",
-        "percentunit",
+        units.SHARE,
         PromQL(f"max(node_nf_conntrack_entries{{{NODE}}} / node_nf_conntrack_entries_limit{{{NODE}}})", "share in use"),
         size=(8, 7),
         links=LINKS,
@@ -83,7 +82,7 @@ def tcp() -> AnyPanel:
     return panels.timeseries(
         "TCP sends again",
         "Segments that the host sent again, as a share of all. Connections of containers do not count.",
-        "percentunit",
+        units.SHARE,
         PromQL(f"max({sent_again} / ({sent} > 0))", "sent again"),
         size=(8, 7),
         links=LINKS,
@@ -95,7 +94,7 @@ def sockets() -> AnyPanel:
     return panels.timeseries(
         "TCP sockets of the host",
         "Sockets in use, and closed ones that the kernel still remembers (TIME_WAIT). Those of containers do not count.",
-        "short",
+        units.counted("sockets"),
         PromQL(f"sum(node_sockstat_TCP_inuse{{{NODE}}})", "in use"),
         PromQL(f"sum(node_sockstat_TCP_tw{{{NODE}}})", "time wait"),
         PromQL(f"sum(node_sockstat_TCP_orphan{{{NODE}}})", "without a process"),
@@ -109,7 +108,7 @@ def listen_queues() -> AnyPanel:
     return panels.timeseries(
         "Connections nobody accepts",
         "New connections per second that the host dropped, because a program's queue was full. Containers do not count.",
-        "short",
+        units.CONNECTIONS,
         PromQL(f"sum(rate(node_netstat_TcpExt_ListenDrops{{{NODE}}}[{RATE}]))", "dropped"),
         size=(8, 7),
         links=LINKS,

@@ -1,8 +1,8 @@
 """Panels of the host's processes and units, and of the CPU quotas of containers."""
 
-from dashboards import colours, panel_links, panels
+from dashboards import colours, panel_links, panels, units
 from dashboards.panels import AnyPanel
-from dashboards.queries import PromQL
+from dashboards.queries import FEW, PromQL, top
 from dashboards.signal_series import CHOSEN
 
 LINKS = panel_links.host_links()
@@ -14,7 +14,7 @@ def processes() -> AnyPanel:
     return panels.timeseries(
         "Processes",
         "Processes and threads of the host, those of containers too. Blocked ones wait for a disk.",
-        "short",
+        units.counted("processes"),
         PromQL(f"max(node_processes_pids{{{NODE}}})", "processes"),
         PromQL(f"max(node_processes_threads{{{NODE}}})", "threads"),
         PromQL(f"max(node_procs_blocked{{{NODE}}})", "blocked"),
@@ -30,15 +30,14 @@ def processes() -> AnyPanel:
     )
 
 
-def units() -> AnyPanel:
+def failed_units() -> AnyPanel:
     return panels.timeseries(
         "Failed units",
         "Units of systemd that have failed. Empty if there are none, or if node_exporter cannot ask systemd (`docker.systemd`).",
-        "short",
-        PromQL(f'max by (name) (node_systemd_unit_state{{{NODE},state="failed"}}) == 1', "{{name}}"),
+        units.counted("units"),
+        *top(f'max by (name) (node_systemd_unit_state{{{NODE},state="failed"}}) == 1', "name"),
         size=(8, 7),
         links=LINKS,
-        shades=True,
     )
 
 
@@ -50,10 +49,9 @@ def container_quota() -> AnyPanel:
     return panels.timeseries(
         "CPU, share of quota",
         "CPU in use by the fullest container of each service, as a share of its quota (`cpus`). A container without quota has no line.",
-        "percentunit",
-        PromQL(f"max by (service) ({used} / ({quota} / {period}))", "{{service}}"),
+        units.SHARE,
+        *top(f"max by (service) ({used} / ({quota} / {period}))", count=FEW, rest=False),
         size=(8, 7),
         links=panel_links.infrastructure_links(),
         series_links=panel_links.series_links(),
-        service_colours=True,
     )

@@ -1,13 +1,11 @@
 """Panels by Grafana's own names for them, each with the same legend, thresholds and way to mark the past."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, nodegraph
 from grafana_foundation_sdk.builders.logs import Panel as LogsPanel
 from grafana_foundation_sdk.builders.stat import Panel as StatPanel
-from grafana_foundation_sdk.builders.table import Panel as TablePanel
 from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeriesPanel
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
@@ -15,15 +13,21 @@ from grafana_foundation_sdk.models import common as models
 from grafana_foundation_sdk.models import dashboard as model
 
 from config.services.correlation.dashboard_thresholds import AlertThreshold
-from dashboards.colours import BAD, BLUE, FIRST_LETTERS, GOOD, GREY, WARNING
+from dashboards import colours as palette
+from dashboards import legends, units
+from dashboards.colours import BAD, BLUE, GOOD, GREY, WARNING
 from dashboards.panel_links import Link, dashboard_links
-from dashboards.queries import PAST, LogQL, PromQL, Query, Traces, source, targets
+from dashboards.queries import OTHERS, PAST, LogQL, PromQL, Query, Traces, source, targets
 
 AnyPanel = Builder[model.Panel]
 Size = tuple[int, int]
 """Columns, of the 24 of Grafana's grid, and rows."""
 Steps = Sequence[tuple[float | AlertThreshold, str]]
 """The colour from each value on, the lowest first."""
+NOTHING = "nothing in this time"
+"""Shown where a query has no answer, unless the panel says what to configure."""
+NUMBER_HEIGHT = 28
+"""Pixels of the number in a stat. Grafana would fill the panel, each with another size."""
 
 
 class ThresholdStep(model.Threshold):
@@ -48,48 +52,58 @@ def timeseries(
     links: Sequence[Link],
     series_links: Sequence[Link] = (),
     colours: Mapping[str, str] | None = None,
-    service_colours: bool = False,
-    shades: bool = False,
     maximum: float | None = None,
     threshold: AlertThreshold | float | None = None,
     stacked: bool = False,
+    missing: str = NOTHING,
 ) -> TimeSeriesPanel:
     """Lines over time.
 
-    `colours`: name of a series, or `/regular expression/` → its colour. `service_colours`: the series are named after services
-    or the like, and get their colours by first letter. `shades`: the number of series is open, each gets a shade of one
-    colour. `threshold`: a dashed line where an alert begins.
+    Series that a query names by a label have their colours and strokes by these names. `colours`: name of a series, or
+    `/regular expression/` → its colour instead. `threshold`: a dashed line where an alert begins. `missing`: shown without data.
     """
-    mode = model.FieldColorModeId.SHADES if shades else model.FieldColorModeId.FIXED
     panel = (
-        _panel(TimeSeriesPanel(), title, description, *queries, size=size, links=links)
+        described(TimeSeriesPanel(), title, description, *queries, size=size, links=links)
         .unit(unit)
         .data_links(dashboard_links(series_links))
         .min(0)
+        .no_value(missing)
         .line_width(2)
         .fill_opacity(40 if stacked else 8)
         .show_points(models.VisibilityMode.NEVER)
-        .legend(_legend())
+        .legend(legends.legend(queries, size))
         .tooltip(common.VizTooltipOptions().mode(models.TooltipDisplayMode.MULTI).sort(models.SortOrder.DESCENDING))
-        .color_scheme(dashboard.FieldColor().mode(mode).fixed_color(BLUE))
+        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.FIXED).fixed_color(BLUE))
     )
-    if maximum is not None:
-        panel = panel.max(maximum)
+    if (decimals := units.decimals(unit, maximum=maximum)) is not None:
+        panel = panel.decimals(decimals)
+    panel = panel.axis_soft_max(units.least_top(unit)) if maximum is None else panel.max(maximum)
+    if any(isinstance(query, LogQL) for query in queries):
+        # A rate over less than a minute of few lines is a row of spikes.
+        panel = panel.interval("1m")
     if stacked:
         panel = panel.stacking(common.StackingConfig().mode(models.StackingMode.NORMAL).group("A"))
     if threshold is not None:
         panel = panel.thresholds(_thresholds(((0, GOOD), (threshold, BAD)))).thresholds_style(
             common.GraphThresholdsStyleConfig().mode(models.GraphThresholdsStyleMode.DASHED)
         )
-    if service_colours:
-        for letters, colour in FIRST_LETTERS.items():
-            panel = panel.override_by_regexp(f"/^[{letters}{letters.upper()}]/", [_fixed(colour)])
+    legend_texts = [query.legend for query in queries if not isinstance(query, Traces)]
+    if any("{{" in text for text in legend_texts):
+        panel = _coloured_by_name(panel)
     for name, colour in (colours or {}).items():
         override = panel.override_by_regexp if name.startswith("/") else panel.override_by_name
-        panel = override(name, [_fixed(colour)])
-    if any(query.legend in PAST for query in queries if not isinstance(query, Traces)):
+        panel = override(name, [fixed(colour), _line("solid")])
+    if OTHERS in legend_texts:
+        panel = panel.override_by_name(OTHERS, [fixed(GREY), _line("solid")])
+    if any(text in PAST for text in legend_texts):
         panel = panel.override_by_regexp(f"/^({'|'.join(PAST)})$/", _FAINT)
     return panel
+
+
+def _coloured_by_name(panel: TimeSeriesPanel) -> TimeSeriesPanel:
+    for names, colour in palette.by_name().items():
+        panel = panel.override_by_regexp(names, [fixed(colour)])
+    return panel.override_by_regexp(palette.dashed(), [_line("dash", dash=[12, 4])])
 
 
 def stat(
@@ -103,30 +117,48 @@ def stat(
     steps: Steps = ((0, BLUE),),
     words: Mapping[int, tuple[str, str]] | None = None,
     sparkline: bool = True,
-    name_only: bool = False,
+    label: str = "",
+    named: bool = False,
     missing: str = "no data",
 ) -> StatPanel:
-    """The latest value, with its course behind it. `words`: value → the word shown instead, and its colour. `name_only`: the
-    query's legend instead of its value. `missing`: shown where there is no value."""
+    """The latest value, above its course. `words`: value → the word shown instead, and its colour. `label`: the text of this label
+    instead of the value. `named`: a value for each series, with its name. `missing`: shown where there is no value."""
+    course = sparkline and not words and not label
+    reduction = common.ReduceDataOptions().calcs(["lastNotNull"])
+    mappings: list[model.ValueMapping] = [_missing(missing), *([word_mapping(words)] if words else [])]
     panel = (
-        _panel(StatPanel(), title, description, query, size=size, links=links)
+        described(StatPanel(), title, description, query, size=size, links=links)
         .unit(unit)
         .thresholds(_thresholds(steps))
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
-        .color_mode(models.BigValueColorMode.BACKGROUND if words else models.BigValueColorMode.VALUE)
-        .graph_mode(models.BigValueGraphMode.AREA if sparkline else models.BigValueGraphMode.NONE)
-        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .color_mode(models.BigValueColorMode.BACKGROUND if words and not named else models.BigValueColorMode.VALUE)
+        .graph_mode(models.BigValueGraphMode.AREA if course else models.BigValueGraphMode.NONE)
+        .text_mode(models.BigValueTextMode.VALUE_AND_NAME if named else models.BigValueTextMode.VALUE)
+        .reduce_options(reduction.fields(f"/^{label}$/") if label else reduction)
+        .mappings(mappings)
         .no_value(missing)
     )
-    if name_only:
-        panel = panel.text_mode(models.BigValueTextMode.NAME)
-    if words:
-        results = {
-            str(value): model.ValueMappingResult(text=word, color=colour, index=index)
-            for index, (value, (word, colour)) in enumerate(words.items())
-        }
-        panel = panel.mappings([model.ValueMap(options=results)])
+    if not words and not label:
+        panel = panel.text(common.VizTextDisplayOptions().value_size(NUMBER_HEIGHT))
+    if (decimals := units.decimals(unit)) is not None:
+        panel = panel.decimals(decimals)
     return panel
+
+
+def word_mapping(words: Mapping[int, tuple[str, str]]) -> model.ValueMap:
+    """Value → the word shown instead, and its colour."""
+    results = {
+        str(value): model.ValueMappingResult(text=word, color=colour, index=index)
+        for index, (value, (word, colour)) in enumerate(words.items(), start=1)
+    }
+    return model.ValueMap(options=results)
+
+
+def _missing(text: str) -> model.SpecialValueMap:
+    """Grey, because the colour of a threshold would say something about a value that is not there."""
+    shown = model.ValueMappingResult(text=text, color=GREY, index=0)
+    match = model.SpecialValueMatch.NULL_AND_NAN
+    return model.SpecialValueMap(options=model.DashboardSpecialValueMapOptions(match=match, result=shown))
 
 
 def bar_gauge(
@@ -139,128 +171,87 @@ def bar_gauge(
     steps: Steps,
     maximum: float,
     series_links: Sequence[Link] = (),
+    missing: str = NOTHING,
 ) -> bargauge.Panel:
-    """The latest value of each series as a bar."""
-    return (
-        _panel(bargauge.Panel(), title, description, *queries, size=size, links=links)
+    """The latest value of each series as a bar, in the order of an instant query's answer."""
+    panel = (
+        described(bargauge.Panel(), title, description, *queries, size=size, links=links)
         .unit(unit)
         .data_links(dashboard_links(series_links))
         .min(0)
         .max(maximum)
+        .no_value(missing)
         .thresholds(_thresholds(steps))
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .display_mode(models.BarGaugeDisplayMode.BASIC)
         .orientation(models.VizOrientation.HORIZONTAL)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table."""
-
-    field: str
-    """Name of the field that it shows."""
-    title: str
-    unit: str | None = None
-    width: int | None = None
-    """In pixels."""
-    link: Link | None = None
-    """Where a cell leads."""
-
-
-def table(
-    title: str,
-    description: str,
-    queries: Sequence[Query],
-    *columns: Column,
-    size: Size,
-    links: Sequence[Link],
-    unit: str = "none",
-    label_columns: bool = False,
-    sort_by: str | None = None,
-) -> TablePanel:
-    """A table of these columns, and of no others if one has another title than its field.
-
-    Rows of several queries with the same labels become one row. `label_columns`: the labels, which Loki gives as one field,
-    become columns. `sort_by`: title of the column whose largest values come first.
-    """
-    panel = (
-        _panel(TablePanel(), title, description, *queries, size=size, links=links)
-        .unit(unit)
-        .cell_height(models.TableCellHeight.SM)
-    )
-    if len(queries) > 1:
-        panel = panel.with_transformation(_MERGE)
-    if label_columns:
-        options = {"source": "labels", "format": "auto", "keepTime": False, "replace": False}
-        panel = panel.with_transformation(model.DataTransformerConfig(id_val="extractFields", options=options))
-    if any(column.field != column.title for column in columns):
-        panel = _only(panel, columns)
-    if sort_by:
-        panel = panel.sort_by([common.TableSortByFieldState().display_name(sort_by).desc(desc=True)])
-    for column in columns:
-        properties = [
-            *([model.DynamicConfigValue("unit", column.unit)] if column.unit else []),
-            *([model.DynamicConfigValue("custom.width", column.width)] if column.width else []),
-            *([model.DynamicConfigValue("links", _cell_links(column.link))] if column.link else []),
-        ]
-        if properties:
-            panel = panel.override_by_name(column.title, properties)
-    return panel
-
-
-def _only(panel: TablePanel, columns: Sequence[Column]) -> TablePanel:
-    """These columns in this order, by their titles."""
-    fields = [column.field for column in columns]
-    only = {"include": {"names": fields}}
-    order = {
-        "indexByName": {name: index for index, name in enumerate(fields)},
-        "renameByName": {column.field: column.title for column in columns},
-        "excludeByName": {},
-    }
-    panel = panel.with_transformation(model.DataTransformerConfig(id_val="filterFieldsByName", options=only))
-    return panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=order))
+    decimals = units.decimals(unit, maximum=maximum)
+    return panel if decimals is None else panel.decimals(decimals)
 
 
 def node_graph(
     title: str,
     description: str,
-    main: PromQL,
-    secondary: PromQL,
+    edges: tuple[PromQL, PromQL],
+    nodes: tuple[PromQL, PromQL],
     *,
-    unit: str,
+    names: tuple[str, str],
+    number_units: tuple[str, str],
+    steps: Steps,
     size: Size,
     links: Sequence[Link],
 ) -> nodegraph.Panel:
-    """Nodes and edges, each with two numbers of one unit.
+    """Nodes and edges, each with two numbers, which have these names and units. The second also colours a node, by `steps`.
 
-    Both queries give a series for each edge, with the labels `id`, `source` and `target`. Grafana makes the nodes from these, with
-    the sums of what comes in.
+    The queries of edges give a series for each, with the labels `id`, `source` and `target`; those of nodes with `id` and `title`.
     """
     panel = (
-        _panel(nodegraph.Panel(), title, description, main, secondary, size=size, links=links)
-        .unit(unit)
-        .with_transformation(_MERGE)
+        described(nodegraph.Panel(), title, description, *edges, *nodes, size=size, links=links)
+        .unit(number_units[0])
+        .thresholds(_thresholds(steps))
+        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
+        .edges(nodegraph.EdgeOptions().main_stat_unit(number_units[0]).secondary_stat_unit(number_units[1]))
+        .nodes(nodegraph.NodeOptions().main_stat_unit(number_units[0]).secondary_stat_unit(number_units[1]))
     )
+    for pair in ("A|B", "C|D"):
+        panel = panel.with_transformation(
+            model.DataTransformerConfig(id_val="merge", filter_val=_of_queries(f"^({pair})$"), options={})
+        )
     # The panel finds its fields by their real names, which a rename for display does not change: so each is computed anew.
-    for field, name in {"Value #A": "mainstat", "Value #B": "secondarystat"}.items():
+    for query, field in (
+        ("A", "mainstat"),
+        ("B", "secondarystat"),
+        ("C", "mainstat"),
+        ("D", "secondarystat"),
+        ("D", "color"),
+    ):
         options = {
             "mode": "reduceRow",
-            "reduce": {"include": [field], "reducer": "sum"},
-            "alias": name,
+            "reduce": {"include": [f"Value #{query}"], "reducer": "sum"},
+            "alias": field,
             "replaceFields": False,
             "timeSeries": False,
         }
-        panel = panel.with_transformation(model.DataTransformerConfig(id_val="calculateField", options=options))
-    units = nodegraph.EdgeOptions().main_stat_unit(unit).secondary_stat_unit(unit)
-    return panel.edges(units)
+        only = _of_queries("A" if query in "AB" else "C")  # a merged answer has the letters of all its queries
+        panel = panel.with_transformation(
+            model.DataTransformerConfig(id_val="calculateField", filter_val=only, options=options)
+        )
+    for field, name, unit in zip(("mainstat", "secondarystat"), names, number_units, strict=True):
+        shown = (("displayName", name), ("unit", unit), ("decimals", 2))
+        panel = panel.override_by_name(field, [model.DynamicConfigValue(*pair) for pair in shown])
+    return panel
+
+
+def _of_queries(letters: str) -> model.MatcherConfig:
+    return model.MatcherConfig(id_val="byRefId", options=f"/{letters}/")
 
 
 def logs(title: str, description: str, query: LogQL, *, size: Size, links: Sequence[Link]) -> LogsPanel:
     """Log lines as they were written, the newest first. A trace id in the details of a line leads to the trace."""
     return (
-        _panel(LogsPanel(), title, description, query, size=size, links=links)
+        described(LogsPanel(), title, description, query, size=size, links=links)
         .show_time(show_time=True)
         .wrap_log_message(wrap_log_message=True)
         .enable_log_details(enable_log_details=True)
@@ -281,7 +272,7 @@ def alert_list(title: str, description: str, size: Size, links: Sequence[Link]) 
         "alertInstanceLabelFilter": "",
         "stateFilter": {"firing": True, "pending": True, "noData": False, "normal": False, "error": True},
     }
-    return _panel(dashboard.Panel().type("alertlist"), title, description, size=size, links=links).options(options)
+    return described(dashboard.Panel().type("alertlist"), title, description, size=size, links=links).options(options)
 
 
 class _PanelBuilder(Protocol):
@@ -299,23 +290,14 @@ class _PanelBuilder(Protocol):
 _P = TypeVar("_P", bound=_PanelBuilder)
 
 
-def _panel(panel: _P, title: str, description: str, *queries: Query, size: Size, links: Sequence[Link]) -> _P:
+def described(panel: _P, title: str, description: str, *queries: Query, size: Size, links: Sequence[Link]) -> _P:
     """What every panel has."""
     width, height = size
     panel = panel.title(title).description(description).span(width).height(height).links(dashboard_links(links))
     return panel.datasource(source(queries)).targets(targets(queries)) if queries else panel
 
 
-_MERGE = model.DataTransformerConfig(id_val="merge", options={})
-
-
-def _legend() -> common.VizLegendOptions:
-    return (
-        common.VizLegendOptions()
-        .display_mode(models.LegendDisplayMode.LIST)
-        .placement(models.LegendPlacement.BOTTOM)
-        .show_legend(show_legend=True)
-    )
+MERGE = model.DataTransformerConfig(id_val="merge", options={})
 
 
 def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
@@ -331,19 +313,19 @@ def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
     )
 
 
-def _fixed(colour: str) -> model.DynamicConfigValue:
+def fixed(colour: str = BLUE) -> model.DynamicConfigValue:
+    """This colour, whatever the value is."""
     return model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
 
 
+def _line(fill: str, **more: object) -> model.DynamicConfigValue:
+    return model.DynamicConfigValue("custom.lineStyle", {"fill": fill, **more})
+
+
 _FAINT = [
-    _fixed(GREY),
+    fixed(GREY),
     model.DynamicConfigValue("custom.lineWidth", 1),
     model.DynamicConfigValue("custom.fillOpacity", 0),
-    model.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}),
+    _line("dash", dash=[6, 6]),
     model.DynamicConfigValue("custom.stacking", {"mode": "none"}),
 ]
-
-
-def _cell_links(link: Link) -> list[dict[str, object]]:
-    title, address = link
-    return [{"title": title, "url": address, "targetBlank": True}]

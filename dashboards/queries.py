@@ -18,6 +18,15 @@ PAST = {"yesterday": "1d", "last week": "1w"}
 """Legend → how long ago."""
 ERRORS = 'level=~"error|fatal"'
 """Part of a log selector."""
+MESSAGE = (
+    "json message, msg, event | drop __error__, __error_details__ "
+    "| label_format said=`{{ or .message .msg .event __line__ }}`"
+)
+"""Stage of a LogQL pipeline: the label `said` is the message of a JSON line, or else the line."""
+TOP, FEW = 8, 5
+"""Series by name that a panel shows, and one that is narrow or shows the past too. More cannot be told apart."""
+OTHERS = "others"
+"""Legend of the sum of all other series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +36,11 @@ class PromQL:
     expr: str
     legend: str = ""
     instant: bool = False
+    """The answer is a table of the latest values, or, with a legend, one series for each."""
     exemplars: bool = False
     """Show the exemplars of its series, as points that lead to a trace."""
+    names: int = TOP
+    """Series at most, if the legend names a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,8 @@ class LogQL:
     legend: str = ""
     instant: bool = False
     lines: int = 100
+    names: int = TOP
+    """Series at most, if the legend names a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +76,24 @@ def compared(expr: str, legend: str, *, exemplars: bool = False) -> tuple[PromQL
         PromQL(now(expr), legend, exemplars=exemplars),
         *(PromQL(expr.replace("@past", f" offset {ago}"), name) for name, ago in PAST.items()),
     )
+
+
+def top(expr: str, label: str = "service", *, count: int = TOP, rest: bool = True) -> tuple[PromQL, ...]:
+    """The series of `expr`, one for each value of `label`, that are the largest at any time shown, and the sum of the `rest`.
+
+    A sum of shares means nothing: for them there is no rest. The set is the same at each time, so that no line has gaps.
+    """
+    largest = f"topk({count}, max_over_time(({expr})[$__range:$__interval] @ end()))"
+    shown = PromQL(f"({expr}) and on ({label}) {largest}", f"{{{{{label}}}}}", names=count)
+    return (shown, PromQL(f"sum(({expr}) unless on ({label}) {largest})", OTHERS)) if rest else (shown,)
+
+
+def top_lines(expr: str, lines: str, label: str = "service", *, count: int = FEW) -> tuple[LogQL, ...]:
+    """As `top`, for LogQL, which has no `@`: the largest are those with most of `lines` in a time as long as the one shown, before
+    each point. So few lines have gaps. It reads `lines` twice: use it for few, such as errors."""
+    largest = f"topk({count}, sum by ({label}) (count_over_time({lines}[$__range])))"
+    shown = LogQL(f"{expr} and on ({label}) {largest}", f"{{{{{label}}}}}", names=count)
+    return (shown, LogQL(f"sum({expr} unless on ({label}) {largest})", OTHERS))
 
 
 def now(expr: str) -> str:
@@ -107,7 +139,7 @@ def _target(query: Query, ref_id: str) -> Any:
     if query.legend:
         promql = promql.legend_format(query.legend)
     if query.instant:
-        return promql.instant().format(PromQueryFormat.TABLE)
+        return promql.instant().format(PromQueryFormat.TIME_SERIES if query.legend else PromQueryFormat.TABLE)
     return promql.range().exemplar(query.exemplars)
 
 

@@ -10,7 +10,8 @@ CONTAINER_MEMORY = AlertThreshold(("container_memory",))
 
 CHOSEN = 'service=~"$service"'
 SERVICE_VALUES = f"label_values({KNOWN}, service)"
-SENDER_VALUES = "label_values(traces_span_metrics_calls_total, service)"
+BUSIEST = f"max by (service) ({REQUESTS}) or {KNOWN} * 0"
+"""The services of `SERVICE_VALUES` with their requests per second."""
 
 
 def each(recorded: str, matcher: str = CHOSEN) -> str:

@@ -5,10 +5,11 @@ from string import ascii_uppercase
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.alerts import slo, slo_budgets
-from dashboards import colours, panel_links, panels
+from dashboards import colours, panel_links, panels, tables, units
 from dashboards.board import Row, board, choice
-from dashboards.panels import AnyPanel, Column
-from dashboards.queries import PromQL
+from dashboards.panels import AnyPanel
+from dashboards.queries import PromQL, top
+from dashboards.tables import Column
 
 CHOSEN = 'slo=~"$slo",service=~"$service"'
 LINKS = panel_links.infrastructure_links()
@@ -37,7 +38,7 @@ def spent_now() -> AnyPanel:
     return panels.bar_gauge(
         "Budget spent",
         "Share of the error budget that failed requests have used up, over the window of each objective. At 100 % the objective is missed.",
-        "percentunit",
+        units.SHARE,
         PromQL(SPENT, "{{slo}}"),
         size=(8, 9),
         links=LINKS,
@@ -49,14 +50,14 @@ def spent_now() -> AnyPanel:
 def objectives() -> AnyPanel:
     """Every objective, also one that nothing counts: its row then ends with its window."""
     columns = (
-        (slo_budgets.SPENT, "Spent", "percentunit"),
-        (slo.OBJECTIVE, "Objective", "percentunit"),
-        (slo_budgets.REQUESTS, "Requests", "short"),
-        (slo_budgets.ERRORS, "Failed", "short"),
+        (slo_budgets.SPENT, "Spent", units.SHARE),
+        (slo.OBJECTIVE, "Objective", units.SHARE),
+        (slo_budgets.REQUESTS, "Requests", units.counted("requests")),
+        (slo_budgets.ERRORS, "Failed", units.counted("requests")),
         (slo.burn(slo.FAST.long), f"Burn, {slo.FAST.long}", "none"),
         (slo.burn(slo.RUNS_OUT.long), f"Burn, {slo.RUNS_OUT.long}", "none"),
     )
-    return panels.table(
+    return tables.table(
         "Objectives",
         "One row for each objective, the one with the least budget left first. Requests and failed ones are those of its window. A burn rate of 1 spends the budget exactly within the window.",
         [PromQL(f"{series}{{{CHOSEN}}}", instant=True) for series, _, _ in columns],
@@ -78,12 +79,11 @@ def spent() -> AnyPanel:
     return panels.timeseries(
         "Budget spent over time",
         "Where a line steps up, requests failed; deployments and new images are marked. Above the dashed line the objective is missed. A line falls when failures become older than the window.",
-        "percentunit",
-        PromQL(SPENT, "{{slo}}"),
+        units.SHARE,
+        *top(SPENT, "slo", rest=False),
         size=(24, 10),
         links=LINKS,
         series_links=panel_links.series_links(),
-        service_colours=True,
         threshold=1,
     )
 
@@ -101,11 +101,10 @@ def _burn(tier: slo.Tier, about: str) -> AnyPanel:
         f"Burn rate over {tier.long}",
         f"How many times as fast as it may the budget is spent. {about}",
         "none",
-        PromQL(f"{slo.burn(tier.long)}{{{CHOSEN}}}", "{{slo}}"),
+        *top(f"{slo.burn(tier.long)}{{{CHOSEN}}}", "slo", rest=False),
         size=(12, 8),
         links=LINKS,
         series_links=panel_links.series_links(),
-        service_colours=True,
         threshold=tier.factor,
     )
 
@@ -114,10 +113,9 @@ def failed() -> AnyPanel:
     return panels.timeseries(
         "Failed requests per hour",
         "Requests, or tries of a probe or an exporter, that counted against the budget in the hour before.",
-        "short",
-        PromQL(f"{slo.errors(slo.FAST.long)}{{{CHOSEN}}}", "{{slo}}"),
+        units.counted("requests"),
+        *top(f"{slo.errors(slo.FAST.long)}{{{CHOSEN}}}", "slo"),
         size=(24, 8),
         links=LINKS,
         series_links=panel_links.series_links(),
-        service_colours=True,
     )

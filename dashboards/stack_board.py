@@ -4,11 +4,12 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.alerts.rule import DISK_BUDGET_USED
 from config.services.correlation.dashboard_thresholds import AlertThreshold
-from dashboards import colours, panel_links, panels, series_costs
+from dashboards import colours, panel_links, panels, series_costs, tables, units
 from dashboards.board import Row, board, choice
-from dashboards.panels import AnyPanel, Column
-from dashboards.queries import PromQL
+from dashboards.panels import AnyPanel
+from dashboards.queries import FEW, PromQL, top
 from dashboards.signal_series import CHOSEN, CONTAINER_MEMORY
+from dashboards.tables import Column
 
 SERIES = AlertThreshold(("series",))
 STREAMS = AlertThreshold(("log_streams",))
@@ -29,8 +30,8 @@ def dashboard() -> Dashboard:
         Row((scrape_duration(), scrape_samples(), rules()), "Metrics"),
         Row((series_costs.most_series(), series_costs.most_series_of_metrics())),
         Row((log_lines(), log_loss(), log_queries()), "Logs"),
-        Row((sampling(), spans(), queue(), names()), "Traces"),
-        Row((notifications(), cpu(), samples()), "Notifications and costs"),
+        Row((sampling(), spans(), queue(), names()), "Traces", closed=True),
+        Row((notifications(), cpu(), samples(), queries()), "Notifications and costs", closed=True),
         variables=(
             choice("service", "Service", "The services of the stack, and those that its exporters monitor.", VALUES),
         ),
@@ -41,9 +42,9 @@ def targets_down() -> AnyPanel:
     return panels.stat(
         "Targets down",
         "Scrape targets that do not answer Prometheus. Your services and probes count too.",
-        "short",
+        units.counted("down"),
         PromQL("count(up == 0) or vector(0)"),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
         steps=((0, colours.GOOD), (1, colours.BAD)),
     )
@@ -53,9 +54,9 @@ def firing_alerts() -> AnyPanel:
     return panels.stat(
         "Firing alerts",
         "Firing alerts of every severity. The dead man's switch, which always fires, does not count.",
-        "short",
+        units.counted("firing"),
         PromQL('count(ALERTS{alertstate="firing",severity!="none"}) or vector(0)'),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
         steps=((0, colours.GOOD), (1, colours.WARNING)),
     )
@@ -65,9 +66,9 @@ def series_now() -> AnyPanel:
     return panels.stat(
         "Series in memory",
         f"Series that Prometheus holds in memory. They take most of it. {SERIES.sentence()}",
-        "short",
+        units.counted("series"),
         PromQL(f"prometheus_tsdb_head_series{{{PROMETHEUS}}}"),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
         steps=panels.alert_steps(SERIES, warning=2),
     )
@@ -78,9 +79,9 @@ def streams_now() -> AnyPanel:
     return panels.stat(
         "Log streams",
         f"Streams in the memory of Loki, as a share of its limit. {STREAMS.sentence()}",
-        "percentunit",
+        units.SHARE,
         PromQL(f"sum(loki_ingester_memory_streams{{{LOKI}}}) / {maximum}"),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
         steps=panels.alert_steps(STREAMS, warning=2),
     )
@@ -95,9 +96,9 @@ def dropped_now() -> AnyPanel:
     return panels.stat(
         "Lost in 15 minutes",
         "Log lines that Loki refused or the shipper dropped, and spans that the collector refused.",
-        "short",
+        units.counted("lost"),
         PromQL(" + ".join(f"({one} or vector(0))" for one in losses)),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
         steps=((0, colours.GOOD), (1, colours.BAD)),
     )
@@ -107,9 +108,9 @@ def last_reload() -> AnyPanel:
     return panels.stat(
         "Last reload",
         "Time since Prometheus loaded its configuration and rules.",
-        "s",
+        units.SECONDS,
         PromQL(f"time() - prometheus_config_last_reload_success_timestamp_seconds{{{PROMETHEUS}}}"),
-        size=(4, 4),
+        size=(4, 5),
         links=LINKS,
         sparkline=False,
     )
@@ -118,10 +119,14 @@ def last_reload() -> AnyPanel:
 def memory() -> AnyPanel:
     return panels.bar_gauge(
         "Memory, share of limit",
-        f"Working set of each container, as a share of its hard limit. {CONTAINER_MEMORY.sentence()}",
-        "percentunit",
-        PromQL(f"sort_desc(max by (service) (name:container_memory_used:ratio{{{CHOSEN}}}))", "{{service}}"),
-        size=(9, 9),
+        f"Working set of each container, as a share of its hard limit, the fullest first. {CONTAINER_MEMORY.sentence()}",
+        units.SHARE,
+        PromQL(
+            f"sort_desc(topk(15, max by (service) (name:container_memory_used:ratio{{{CHOSEN}}})))",
+            "{{service}}",
+            instant=True,
+        ),
+        size=(7, 9),
         links=LINKS,
         steps=panels.alert_steps(CONTAINER_MEMORY),
         maximum=1,
@@ -133,28 +138,27 @@ def disk() -> AnyPanel:
     return panels.timeseries(
         "Disk, share of budget",
         "Stored data, as a share of its disk budget. Prometheus and Jaeger: what is stored now. Loki: what will be stored at the end of the retention, at the rate of the last day.",
-        "percentunit",
-        PromQL(f"max by (service) ({DISK_BUDGET_USED}{{{CHOSEN}}})", "{{service}}"),
+        units.SHARE,
+        *top(f"max by (service) ({DISK_BUDGET_USED}{{{CHOSEN}}})", count=FEW, rest=False),
         size=(7, 9),
         links=LINKS,
-        service_colours=True,
         threshold=AlertThreshold(("disk_budget",)),
     )
 
 
 def targets() -> AnyPanel:
-    return panels.table(
+    return tables.table(
         "Targets",
-        "Scrape targets of Prometheus, and whether they answer: 1 yes, 0 no. Those that are down come last.",
+        "Scrape targets of Prometheus, and whether they answer. Those that are down come first.",
         [PromQL("sum by (job, service, instance) (up)", instant=True)],
-        Column("job", "Job", width=150),
-        Column("service", "Service", width=150),
-        Column("instance", "Instance"),
-        Column("Value", "Up", unit="short", width=60),
-        size=(8, 9),
+        Column("Value", "State", width=80, words={0: ("down", colours.BAD), 1: ("up", colours.GOOD)}),
+        Column("service", "Service", least=120),
+        Column("job", "Job", width=130),
+        Column("instance", "Instance", least=160),
+        size=(10, 9),
         links=LINKS,
-        unit="string",
-        sort_by="Up",
+        sort_by="State",
+        ascending=True,
     )
 
 
@@ -162,11 +166,10 @@ def scrape_duration() -> AnyPanel:
     return panels.timeseries(
         "Scrape duration",
         "Scrape duration of the slowest target of each job.",
-        "s",
-        PromQL(f"max by (job) (scrape_duration_seconds{{{OWN}}})", "{{job}}"),
+        units.SECONDS,
+        *top(f"max by (job) (scrape_duration_seconds{{{OWN}}})", "job", rest=False),
         size=(8, 7),
         links=LINKS,
-        shades=True,
         threshold=AlertThreshold(("scrape_duration",)),
     )
 
@@ -175,24 +178,25 @@ def scrape_samples() -> AnyPanel:
     return panels.timeseries(
         "Samples by job",
         "Samples kept from one scrape of all targets of a job. Growing cardinality shows here.",
-        "short",
-        PromQL("sum by (job) (scrape_samples_post_metric_relabeling)", "{{job}}"),
+        units.counted("samples"),
+        *top("sum by (job) (scrape_samples_post_metric_relabeling)", "job"),
         size=(8, 7),
         links=LINKS,
-        shades=True,
         stacked=True,
     )
 
 
 def rules() -> AnyPanel:
+    # The label begins with the path of the group's file.
+    seconds = f"prometheus_rule_group_last_duration_seconds{{{PROMETHEUS}}}"
+    named = f'label_replace({seconds}, "group", "$1", "rule_group", ".*;(.*)")'
     return panels.timeseries(
         "Rule evaluation",
         "Duration of the last evaluation of each rule group. A group that takes longer than its interval misses evaluations.",
-        "s",
-        PromQL(f"max by (rule_group) (prometheus_rule_group_last_duration_seconds{{{PROMETHEUS}}})", "{{rule_group}}"),
+        units.SECONDS,
+        *top(f"max by (group) ({named})", "group", rest=False),
         size=(8, 7),
         links=LINKS,
-        shades=True,
     )
 
 
@@ -200,7 +204,7 @@ def log_lines() -> AnyPanel:
     return panels.timeseries(
         "Lines received",
         "Log lines per second that Loki receives.",
-        "cps",
+        units.LINES,
         PromQL(f"sum(rate(loki_distributor_lines_received_total{{{LOKI}}}[{RATE}]))", "lines"),
         size=(8, 7),
         links=LINKS,
@@ -215,7 +219,7 @@ def log_loss() -> AnyPanel:
     return panels.timeseries(
         "Lines lost",
         "Lines per second that Loki refused or the shipper dropped, by reason. Lines that the pipeline drops on purpose do not count.",
-        "cps",
+        units.LINES,
         PromQL(refused, "refused: {{reason}}"),
         PromQL(dropped % RATE, "given up: {{reason}}"),
         size=(8, 7),
@@ -228,15 +232,15 @@ def log_queries() -> AnyPanel:
     return panels.timeseries(
         "Loki's requests",
         "p95 by route: writes, and the queries of dashboards and rules.",
-        "s",
-        PromQL(
+        units.SECONDS,
+        *top(
             "histogram_quantile(0.95, sum by (route, le) "
             f'(rate(loki_request_duration_seconds_bucket{{{LOKI},route=~"loki_api_v1.+"}}[{RATE}])))',
-            "{{route}}",
+            "route",
+            rest=False,
         ),
         size=(8, 7),
         links=LINKS,
-        shades=True,
     )
 
 
@@ -246,9 +250,9 @@ def sampling() -> AnyPanel:
     return panels.timeseries(
         "Traces kept",
         "Share of decided traces that were kept. By default all failed and slow traces are kept and a tenth of the rest, so the share is above a tenth.",
-        "percentunit",
+        units.SHARE,
         PromQL(f"{kept} / (sum(rate({decided}{{{COLLECTOR}}}[{RATE}])) > 0)", "kept"),
-        size=(6, 7),
+        size=(6, 8),
         links=LINKS,
         maximum=1,
     )
@@ -261,11 +265,11 @@ def spans() -> AnyPanel:
     return panels.timeseries(
         "Spans",
         "Spans per second: received, refused for lack of memory, and sent to Jaeger.",
-        "ops",
+        units.SPANS,
         PromQL(rate("receiver_accepted_spans_total"), "received"),
         PromQL(rate("receiver_refused_spans_total"), "refused"),
         PromQL(rate("exporter_sent_spans_total"), "sent"),
-        size=(6, 7),
+        size=(6, 8),
         links=LINKS,
         colours={"received": colours.BLUE, "refused": colours.RED, "sent": colours.GREEN},
     )
@@ -278,9 +282,9 @@ def queue() -> AnyPanel:
     return panels.timeseries(
         "Queue on disk",
         "Use of the queues that hold data while Jaeger or Loki is away. A full queue loses new data.",
-        "percentunit",
-        PromQL(f"{size} / {capacity}", "{{exporter}}"),
-        size=(6, 7),
+        units.SHARE,
+        PromQL(f"{size} / {capacity}", "{{exporter}}", names=FEW),
+        size=(6, 8),
         links=LINKS,
         colours={"/jaeger/": colours.BLUE, "/loki/": colours.ORANGE},
         maximum=1,
@@ -292,25 +296,26 @@ def names() -> AnyPanel:
     return panels.timeseries(
         "Span names",
         "Span names that each service used within an hour. Names beyond its limit are counted together.",
-        "short",
-        PromQL("count by (service) (group by (service, span_name) (traces_span_metrics_calls_total))", "{{service}}"),
-        size=(6, 7),
+        units.counted("names"),
+        *top("count by (service) (group by (service, span_name) (traces_span_metrics_calls_total))", count=FEW),
+        size=(6, 8),
         links=LINKS,
-        service_colours=True,
     )
 
 
 def notifications() -> AnyPanel:
+    sent = f"sum by (integration) (rate(alertmanager_notifications_total[{RATE}]))"
+    used = "sum by (integration) (increase(alertmanager_notifications_total[$__range])) > 0"
     return panels.timeseries(
         "Notifications",
-        "Notifications per second, sent (by receiver) and failed, with those of the dead man's switch.",
-        "ops",
-        PromQL(f"sum by (integration) (rate(alertmanager_notifications_total[{RATE}]))", "{{integration}}"),
+        "Notifications per second, sent (by the kinds of receivers that had any) and failed, with those of the dead man's switch.",
+        units.counted("messages/s"),
+        PromQL(f"{sent} and on (integration) ({used})", "{{integration}}", names=FEW),
         PromQL(f"sum(rate(alertmanager_notifications_failed_total[{RATE}]))", "failed"),
-        size=(8, 7),
+        size=(6, 8),
         links=LINKS,
-        shades=True,
         colours={"failed": colours.RED},
+        missing="none yet",
     )
 
 
@@ -318,28 +323,33 @@ def cpu() -> AnyPanel:
     return panels.timeseries(
         "CPU",
         "Cores in use by each service.",
-        "short",
-        PromQL(
-            f'sum by (service) (rate(container_cpu_usage_seconds_total{{name!="",{CHOSEN}}}[{RATE}]))', "{{service}}"
-        ),
-        size=(8, 7),
+        units.CORES,
+        *top(f'sum by (service) (rate(container_cpu_usage_seconds_total{{name!="",{CHOSEN}}}[{RATE}]))', count=FEW),
+        size=(6, 8),
         links=LINKS,
         series_links=panel_links.series_links(),
-        service_colours=True,
         stacked=True,
     )
 
 
 def samples() -> AnyPanel:
     return panels.timeseries(
-        "Samples and queries",
-        "Samples per second that Prometheus stores, and queries per second that it answers.",
-        "ops",
+        "Samples",
+        "Samples per second that Prometheus stores.",
+        units.SAMPLES,
         PromQL(f"sum(rate(prometheus_tsdb_head_samples_appended_total{{{PROMETHEUS}}}[{RATE}]))", "samples"),
-        PromQL(
-            f'sum(rate(prometheus_http_requests_total{{{PROMETHEUS},handler=~"/api/v1/query.*"}}[{RATE}]))', "queries"
-        ),
-        size=(8, 7),
+        size=(6, 8),
         links=LINKS,
-        colours={"samples": colours.BLUE, "queries": colours.ORANGE},
+    )
+
+
+def queries() -> AnyPanel:
+    asked = f'prometheus_http_requests_total{{{PROMETHEUS},handler=~"/api/v1/query.*"}}'
+    return panels.timeseries(
+        "Queries",
+        "Queries per second that Prometheus answers, of dashboards and others; not those of its rules.",
+        units.REQUESTS,
+        PromQL(f"sum(rate({asked}[{RATE}]))", "queries"),
+        size=(6, 8),
+        links=LINKS,
     )

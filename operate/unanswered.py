@@ -76,11 +76,11 @@ def _dashboards(settings: Settings, files: list[Path] | None, stack: str) -> lis
     if not files:
         key = f"Pulumi.{stack}.yaml: {PROJECT}:grafana.dashboards"
         own = dashboard_files.own(settings, paths.REPOSITORY, stack_key=key)
-        return [of_dashboard(key.rpartition(": ")[2], json.loads(text)) for key, text in own.values()]
+        return [of_dashboard(one.key.rpartition(": ")[2], json.loads(one.text)) for one in own.values()]
     made = []
     for path in filter(_is_dashboard, files):
         named = settings.grafana.model_copy(update={"dashboards": (path.name,)})
         one = settings.model_copy(update={"grafana": named})
         own = dashboard_files.own(one, path.parent, stack_key=str(path.parent))
-        made += [of_dashboard(str(path), json.loads(text)) for _, text in own.values()]
+        made += [of_dashboard(str(path), json.loads(dashboard.text)) for dashboard in own.values()]
     return made

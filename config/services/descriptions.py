@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from config.brought import Dashboard
 from config.catalogue import ROWS, Stack
 from config.container import Container
 from config.own_jobs import OwnJob
@@ -56,9 +57,9 @@ def describe(
     *,
     own_rules: Mapping[str, str] | None = None,
     own_jobs: Sequence[OwnJob] = (),
-    dashboards: Mapping[str, str] | None = None,
+    dashboards: Mapping[str, Dashboard] | None = None,
 ) -> Container:
-    """Description of one service. `own_rules`: file name → text of your own rule files; `dashboards`: uid → JSON text."""
+    """Description of one service. `own_rules`: file name → text of your own rule files; `dashboards`: uid → dashboard."""
     if service == "prometheus":
         return prometheus.container(settings, own_rules or {}, own_jobs, dashboards or {})
     if service == "scrape_proxy":
@@ -74,7 +75,7 @@ def of_stack(
     *,
     own_rules: Mapping[str, str] | None = None,
     own_jobs: Sequence[OwnJob] = (),
-    dashboards: Mapping[str, str] | None = None,
+    dashboards: Mapping[str, Dashboard] | None = None,
 ) -> tuple[Container, ...]:
     """Descriptions of the services of one stack that the settings select; arguments as in `describe`."""
     selected = (service for service in settings.services if ROWS[service].stack == stack)

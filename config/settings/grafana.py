@@ -1,8 +1,9 @@
 """Settings of Grafana."""
 
-from typing import Literal, Self
+import zoneinfo
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from config.settings.model import Model, ProjectFile
 
@@ -26,6 +27,11 @@ class Tls(Model):
         return self
 
 
+FOLDER = "Nervous System"
+"""Grafana's folder of the project's dashboards, and of yours that name no other."""
+FolderName = Annotated[str, StringConstraints(pattern=r"^\w[\w .&()-]{0,63}$")]
+
+
 class Grafana(Model):
     """The secret `grafana_password` turns Grafana on. `make up` makes one up if none is set."""
 
@@ -37,5 +43,32 @@ class Grafana(Model):
     data_sources: dict[str, DataSource] = {}
     """Which data source is meant, where a dashboard of yours does not tell: its name, uid, variable or input there → the
     one here."""
+    folders: dict[FolderName, tuple[ProjectFile, ...]] = {}
+    """Name of a folder in Grafana → your dashboards in it, as in `dashboards`: a folder per team, for example."""
+    home: str = "overview"
+    """`uid` of the dashboard that Grafana opens with: one of the project's or of yours."""
+    theme: Literal["dark", "light", "system"] = "dark"
+    """How pages look to those who choose nothing themselves. `system`: as their device does."""
+    time_zone: str = "browser"
+    """Of the times on pages: `browser` for that of the reader, or a name like `UTC` or `Europe/Berlin`."""
+    week_start: Literal["browser", "saturday", "sunday", "monday"] = "browser"
+    """First day of the week, for ranges like “this week”."""
     tls: Tls | None = None
     """Grafana under a domain of its own, by TLS."""
+
+    @field_validator("folders")
+    @classmethod
+    def _of_their_own(cls, folders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        if taken := [name for name in folders if name.lower() in {FOLDER.lower(), "general"}]:
+            msg = f"{taken[0]} is a folder already: take another name, or `dashboards` for the folder {FOLDER}"
+            raise ValueError(msg)
+        return folders
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_time_zone(cls, name: str) -> str:
+        known = zoneinfo.available_timezones()
+        if name != "browser" and known and name not in known:  # a machine may have no list
+            msg = f"{name} is no time zone: say browser, UTC, or a name like Europe/Berlin"
+            raise ValueError(msg)
+        return name

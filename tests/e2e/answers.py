@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from dashboards.queries import OTHERS
 from tests.support.dashboard_queries import DashboardQuery, filled_in
 from tests.support.deployment import Deployment
 
@@ -21,6 +22,11 @@ PAST = {"1d": "20s", "1w": "30s"}
 def of_past(query: DashboardQuery) -> bool:
     """Whether a query compares with the past."""
     return any(f"offset {ago}" in query.expr for ago in PAST)
+
+
+def of_others(query: DashboardQuery) -> bool:
+    """Whether a query is the sum of what the panel does not name, which is nothing in a small stack."""
+    return query.json.get("legendFormat") == OTHERS
 
 
 def recent(query: DashboardQuery) -> DashboardQuery:
@@ -56,7 +62,11 @@ def _period(start: float, end: float) -> dict[str, str]:
 
 
 def _values(stack: Deployment, expr: str, start: float, end: float) -> list[Any]:
-    """The answer to `label_values(selector, label)`, which only Grafana knows."""
+    """The answer to `label_values(selector, label)` or `query_result(query)`, which only Grafana knows."""
+    if query := re.fullmatch(r"query_result\((.+)\)", expr):
+        filled = filled_in(query[1])
+        found = stack.get("prometheus", "/api/v1/query", query=filled, time=f"{end:.3f}")["data"]["result"]
+        return [series["metric"]["service"] for series in found]
     parsed = re.fullmatch(r"label_values\((.+), (\w+)\)", expr)
     assert parsed, expr
     selector, label = parsed.groups()

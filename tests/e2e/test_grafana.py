@@ -14,6 +14,7 @@ from check import grafana as check_grafana
 from components.engine import execute
 from config.services.correlation import caddy, dashboard_files, grafana
 from config.services.metrics import api_proxy
+from config.settings.grafana import FOLDER
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from tests.e2e.grafana import Grafana
 from tests.support import tracing
@@ -64,7 +65,7 @@ def through(stack: Deployment, source: str, path: str, **query: str) -> Any:
 def titles(stack: Deployment) -> dict[str, str]:
     """Uid → title of the dashboards in the folder of this project."""
     found = ask(stack, "/api/search", type="dash-db")
-    return {one["uid"]: one["title"] for one in found if one["folderTitle"] == grafana.FOLDER}
+    return {one["uid"]: one["title"] for one in found if one["folderTitle"] == FOLDER}
 
 
 def status(stack: Deployment, password: str) -> int:

@@ -19,7 +19,7 @@ from tenacity import RetryError
 
 from config.alerts import golden_signals, response_times
 from config.images import pins
-from tests.e2e.answers import answer, of_past
+from tests.e2e.answers import answer, of_others, of_past
 from tests.strangers import products
 from tests.strangers.load import FAILING_EACH, RATE, Load, Request
 from tests.strangers.programs import CLIENT_GOLANG, EXPRESS, FLASK, PLAIN, PROGRAMS, Program, running
@@ -47,7 +47,11 @@ TWINS = {f"{program.name}-well": program for program in (FLASK, EXPRESS, CLIENT_
 SERVICES = STRANGERS | TWINS
 PATIENCE = 60
 """Seconds until the stack must agree with what is measured."""
-QUERIES = [query for query in dashboard_queries.queries() if query.board == "golden-signals" and not of_past(query)]
+QUERIES = [
+    query
+    for query in dashboard_queries.queries()
+    if query.board == "golden-signals" and not of_past(query) and not of_others(query)
+]
 OF_NO_PANEL = ("variable", "annotation")
 
 

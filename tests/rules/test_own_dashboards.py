@@ -51,10 +51,10 @@ def shown(folder: Path, prometheus: str) -> Iterator[str]:
     for kind in ("datasources", "dashboards", "plugins", "notifiers", "alerting"):
         (folder / "provisioning" / kind).mkdir(parents=True)
     (folder / "boards").mkdir()
-    for uid, text in boards.items():
-        (folder / "boards" / f"{uid}.json").write_text(grafana.marked(text)[0])
+    for uid, board in boards.items():
+        (folder / "boards" / f"{uid}.json").write_text(grafana.marked(board.text)[0])
     sources = [{**source, "url": prometheus} for source in grafana.data_sources(settings)]
-    provider = {**grafana._provider(), "options": {"path": str(folder / "boards")}}
+    provider = {**grafana._providers(settings)[0], "options": {"path": str(folder / "boards")}}
     files = {"datasources": {"datasources": sources}, "dashboards": {"providers": [provider]}}
     for kind, content in files.items():
         (folder / "provisioning" / kind / "stack.yml").write_text(dump({"apiVersion": 1, **content}))

@@ -2,6 +2,7 @@
 
 Sources: grafana/grafana of 12.4 and 13 (`public/app/features/explore/TraceView/createSpanLink.tsx` and `components/logsLink.ts`
 there, `app/plugins/datasource/loki/getDerivedFields.ts`, `app/features/transformers/extractFields/extractFields.ts`,
+`app/features/transformers/timeSeriesTable/timeSeriesTableTransformer.ts`,
 `pkg/tsdb/jaeger/querydata.go`) and the packages @grafana/prometheus (`annotations`, `result_transformer`) and @grafana/data
 12.4. The functions take the answers of data sources unchanged.
 """
@@ -142,6 +143,10 @@ def columns(panel: Mapping[str, Any], fields: Sequence[str], labels: Sequence[st
         if step["id"] == "extractFields":
             time = ["Time"] if options.get("keepTime") and "Time" in titles else []
             titles = [*([] if options.get("replace") else titles), *time, *labels]
+        elif step["id"] == "timeSeriesTable":
+            [refs] = re.findall(r"^/\^\((.+)\)\$/$", step["filter"]["options"])
+            for ref in refs.split("|"):
+                titles[titles.index(f"Value #{ref}")] = f"Trend #{ref}"
         elif step["id"] == "filterFieldsByName":
             titles = [name for name in titles if name in options["include"]["names"]]
         elif step["id"] == "organize":

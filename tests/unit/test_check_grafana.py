@@ -9,6 +9,7 @@ import pytest
 from docker.errors import NotFound
 
 from check import grafana as module
+from config.brought import Dashboard
 from config.services.correlation import grafana
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from tests.support.program import settings_of
@@ -36,7 +37,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, answered: Mapping[str, Any]) -> dict
     monkeypatch.setattr(module, "execute", execute)
     monkeypatch.setattr(module, "container", lambda *_: SimpleNamespace())
     nobody: Any = None
-    found = module.findings(nobody, SETTINGS, {"overview": BOARD})
+    found = module.findings(nobody, SETTINGS, {"overview": Dashboard(BOARD)})
     return {finding.what: finding.detail for finding in found if not finding.kept}
 
 
@@ -102,7 +103,7 @@ def test_a_grafana_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         raise NotFound("ns-grafana")
 
     monkeypatch.setattr(module, "container", gone)
-    [found] = module.findings(None, SETTINGS, {"overview": BOARD})  # type: ignore[arg-type]
+    [found] = module.findings(None, SETTINGS, {"overview": Dashboard(BOARD)})  # type: ignore[arg-type]
     assert (found.what, found.kept) == ("Grafana answers", False)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from config.brought import Dashboard
 from config.services.correlation import dashboard_files
 from config.services.logs import loki
 from config.settings import Settings
@@ -21,7 +22,8 @@ KEY = "Pulumi.test.yaml: nervous-system:grafana.dashboards"
 
 
 def read(paths: list[str], root: Path, *, stack_key: str) -> dict[str, str]:
-    return dashboard_files.read(settings_of({"grafana": {"dashboards": paths}}), root, stack_key=stack_key)
+    made = dashboard_files.read(settings_of({"grafana": {"dashboards": paths}}), root, stack_key=stack_key)
+    return {uid: dashboard.text for uid, dashboard in made.items()}
 
 
 def board(uid: str = "mine", **more: Any) -> str:
@@ -103,6 +105,28 @@ def test_two_dashboards_of_one_title_are_refused_because_grafana_would_take_neit
         read(["mine.json", "yours.json"], tmp_path, stack_key=KEY)
 
 
+def test_a_folder_has_dashboards_as_the_list_without_one_has(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(board())
+    settings = settings_of({"grafana": {"folders": {"Shop": ["mine.json"]}, "home": "mine"}})
+    [dashboard] = dashboard_files.read(settings, tmp_path, stack_key=KEY).values()
+    assert (dashboard.text, dashboard.folder) == (board(), "Shop")
+
+
+def test_a_wrong_dashboard_is_named_with_its_folder(tmp_path: Path) -> None:
+    settings = settings_of({"grafana": {"folders": {"Shop": ["gone.json"]}}})
+    with pytest.raises(SettingsError, match=r"nervous-system:grafana\.folders\.Shop: gone\.json: No such file"):
+        dashboard_files.read(settings, tmp_path, stack_key=KEY)
+
+
+def test_a_first_page_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(board())
+    settings = settings_of({"grafana": {"dashboards": ["mine.json"], "home": "min"}})
+    with pytest.raises(
+        SettingsError, match=r"nervous-system:grafana\.home: no dashboard has the uid 'min': there are mine$"
+    ):
+        dashboard_files.read(settings, tmp_path, stack_key=KEY)
+
+
 # What a stack retains
 
 
@@ -125,8 +149,8 @@ def compared(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
     """Uid of a data source → the offsets in the queries of the delivered dashboards."""
     monkeypatch.setattr(dashboard_files, "OURS", OURS)
     offsets: dict[str, set[str]] = {"prometheus": set(), "loki": set()}
-    for text in dashboard_files.read(settings, Path(), stack_key=KEY).values():
-        for panel_ in dashboard_queries.panels(json.loads(text)):
+    for made in dashboard_files.read(settings, Path(), stack_key=KEY).values():
+        for panel_ in dashboard_queries.panels(json.loads(made.text)):
             for target in panel_.get("targets", ()):
                 ago = re.findall(r" offset (\d+[dw])", target.get("expr", ""))
                 offsets.setdefault(target["datasource"]["uid"], set()).update(ago)
@@ -140,8 +164,8 @@ def test_no_query_of_a_stack_reaches_beyond_its_retention(
     monkeypatch.setattr(dashboard_files, "OURS", OURS)
     lookback = seconds(loki.limits_of(settings)["max_query_lookback"])
     kept = {"loki": lookback, "prometheus": seconds(settings.metrics.retention.time)}
-    for uid, text in dashboard_files.read(settings, Path(), stack_key=KEY).items():
-        dashboard = json.loads(text)
+    for uid, made in dashboard_files.read(settings, Path(), stack_key=KEY).items():
+        dashboard = json.loads(made.text)
         for panel_ in dashboard_queries.panels(dashboard):
             assert panel_.get("targets") or panel_["type"] == "alertlist"
             for target in panel_.get("targets", ()):
@@ -181,7 +205,7 @@ def test_with_long_retention_and_default_thresholds_the_committed_text_is_delive
 ) -> None:
     monkeypatch.setattr(dashboard_files, "OURS", OURS)
     assert dashboard_files.read(LONG_RETENTION, Path(), stack_key=KEY) == {
-        file.stem: file.read_text() for file in OURS.glob("*.json")
+        file.stem: Dashboard(file.read_text()) for file in OURS.glob("*.json")
     }
 
 
@@ -202,10 +226,10 @@ def delivered(thresholds: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> di
     """uid → id of a panel → the panel, in a stack with these thresholds."""
     monkeypatch.setattr(dashboard_files, "OURS", OURS)
     settings = LONG_RETENTION.model_copy(update={"alerts": settings_of({"alerts": {"thresholds": thresholds}}).alerts})
-    texts = dashboard_files.read(settings, Path(), stack_key=KEY)
+    made = dashboard_files.read(settings, Path(), stack_key=KEY)
     return {
-        uid: {panel_["id"]: panel_ for panel_ in dashboard_queries.panels(json.loads(text))}
-        for uid, text in texts.items()
+        uid: {panel_["id"]: panel_ for panel_ in dashboard_queries.panels(json.loads(dashboard.text))}
+        for uid, dashboard in made.items()
     }
 
 
@@ -270,4 +294,4 @@ def test_the_users_own_dashboards_keep_their_thresholds(tmp_path: Path) -> None:
     settings = settings_of(
         {"grafana": {"dashboards": ["host.json"]}, "alerts": {"thresholds": {"cpu": 95, "disk": 70}}}
     )
-    assert dashboard_files.read(settings, tmp_path, stack_key=KEY) == {"host": text}
+    assert dashboard_files.read(settings, tmp_path, stack_key=KEY)["host"].text == text

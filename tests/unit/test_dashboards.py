@@ -194,9 +194,9 @@ def fields(panel: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     if panel["datasource"]["uid"] == "jaeger":
         return list(grafana_page.TRACES), []
     if panel["datasource"]["uid"] == "loki" and query["queryType"] != "instant":
-        return [*grafana_page.LINES, *derived_fields()], ["service", "level", "trace_id"]
-    labels = ("service", "job", "instance", "source", "target", "called", "elsewhere", "said", "probe", "datname")
-    labels += ("slo", "sli", "window")
+        return [*grafana_page.LINES, *derived_fields()], ["service", "level", "trace_id", "said"]
+    labels = ["service", "job", "instance", "source", "target", "called", "elsewhere", "said", "probe", "datname"]
+    labels += ["slo", "sli", "window", "__name__"]
     several = len(panel["targets"]) > 1 or panel["datasource"]["uid"] == "loki"
     values = [f"Value #{one['refId']}" if several else "Value" for one in panel["targets"]]
     return ["Time", *labels, *values], []
@@ -275,16 +275,24 @@ def test_a_trace_id_in_the_last_errors_opens_the_trace() -> None:
 
 def test_the_service_map_has_the_fields_that_a_node_graph_needs() -> None:
     [panel] = [panel for _, panel in ALL_PANELS if panel["type"] == "nodeGraph"]
-    for target in panel["targets"]:
+    for target, labels in zip(panel["targets"], [*["id, source, target"] * 2, *["id, title"] * 2], strict=True):
         assert target["instant"]
         assert target["format"] == "table"  # a field for each label
-        assert re.search(r"sum by \(id, source, target\)", target["expr"])
-    merge, *calculations = panel["transformations"]
-    assert merge["id"] == "merge"
-    assert {(one["options"]["alias"], *one["options"]["reduce"]["include"]) for one in calculations} == {
-        ("mainstat", "Value #A"),
-        ("secondarystat", "Value #B"),
-    }
+        assert re.search(rf"sum by \({labels}\)", target["expr"])
+    edges, nodes, *calculations = panel["transformations"]
+    assert {one["id"] for one in (edges, nodes)} == {"merge"}
+    assert [one["filter"]["options"] for one in (edges, nodes)] == ["/^(A|B)$/", "/^(C|D)$/"]
+    made = [
+        (one["filter"]["options"], one["options"]["alias"], *one["options"]["reduce"]["include"])
+        for one in calculations
+    ]
+    assert made == [
+        ("/A/", "mainstat", "Value #A"),
+        ("/A/", "secondarystat", "Value #B"),
+        ("/C/", "mainstat", "Value #C"),
+        ("/C/", "secondarystat", "Value #D"),
+        ("/C/", "color", "Value #D"),
+    ]
 
 
 @pytest.mark.parametrize(

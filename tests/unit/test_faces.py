@@ -228,6 +228,7 @@ def test_no_variable_of_the_image_beats_grafanas_file(tmp_path: Path) -> None:
         container.config.files[grafana.SCRIPT.name]
         .replace(FACES["grafana"].working_dir, str(home))
         .replace(grafana.COPIES, str(copies))
+        .replace(grafana.FOLDER_COPIES, str(tmp_path / "folders"))
         .replace(grafana.DATA, str(tmp_path))
     )
     told = {**FACES["grafana"].variables, **container.environment, "PATH": os.environ["PATH"]}

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from config import links
+from config.brought import Dashboard
 from config.container import DIRECTORY, ConfigFiles
 from config.services.correlation import grafana
 from config.settings import Settings
@@ -33,13 +34,15 @@ def stack(config: dict[str, Any] | None = None) -> Settings:
     return settings_of(config, secrets=[GRAFANA_PASSWORD])
 
 
-def files(config: dict[str, Any] | None = None, **dashboards: str) -> ConfigFiles:
-    made = grafana.container(stack(config), dashboards).config
+def files(config: dict[str, Any] | None = None, **dashboards: str | Dashboard) -> ConfigFiles:
+    made = grafana.container(
+        stack(config), {uid: Dashboard(one) if isinstance(one, str) else one for uid, one in dashboards.items()}
+    ).config
     assert made is not None
     return made
 
 
-def ini(config: dict[str, Any] | None = None, **dashboards: str) -> ConfigParser:
+def ini(config: dict[str, Any] | None = None, **dashboards: str | Dashboard) -> ConfigParser:
     parser = ConfigParser(interpolation=None)
     parser.read_string(files(config, **dashboards).files["grafana.ini"])
     return parser
@@ -195,6 +198,49 @@ def test_the_overview_is_the_first_page_where_there_is_one() -> None:
     assert "default_home_dashboard_path" not in ini()["dashboards"]
 
 
+def test_the_first_page_is_the_one_that_is_chosen() -> None:
+    mine = {"home": "mine", "folders": {"Checkout team": ["boards/mine.json"]}}
+    path = ini({"grafana": mine}, overview=BOARD, mine=Dashboard(BOARD, "Checkout team"))["dashboards"][
+        "default_home_dashboard_path"
+    ]
+    [provider] = [one for one in providers({"grafana": mine}) if one["folder"] == "Checkout team"]
+    assert path == f"{provider['options']['path']}/mine.json"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "section", "key", "value"),
+    [
+        ({}, "users", "default_theme", "dark"),
+        ({"theme": "light"}, "users", "default_theme", "light"),
+        ({"theme": "system"}, "users", "default_theme", "system"),
+        ({}, "date_formats", "default_timezone", "browser"),
+        ({"time_zone": "Europe/Berlin"}, "date_formats", "default_timezone", "Europe/Berlin"),
+        ({}, "date_formats", "default_week_start", "browser"),
+        ({"week_start": "monday"}, "date_formats", "default_week_start", "monday"),
+    ],
+)
+def test_pages_look_as_they_are_wanted(chosen: dict[str, Any], section: str, key: str, value: str) -> None:
+    assert ini({"grafana": chosen})[section][key] == value
+
+
+def providers(config: dict[str, Any]) -> list[dict[str, Any]]:
+    read: list[dict[str, Any]] = yaml.safe_load(files(config).files["provisioning/dashboards/stack.yml"])["providers"]
+    return read
+
+
+def test_each_folder_has_its_dashboards_and_no_others() -> None:
+    config = {"grafana": {"dashboards": ["plain.json"], "folders": {"Shop": ["a.json"], "Pay & co": ["b.json"]}}}
+    made = files(config, plain=BOARD, a=Dashboard(BOARD, "Shop"), b=Dashboard(BOARD, "Pay & co"))
+    names = {path.rpartition("/") for path in made.files if "/provis" not in path}
+    rooms = {file: room for room, _, file in names if file in {"plain.json", "a.json", "b.json"}}
+    assert rooms["plain.json"] == "dashboards"
+    assert len({*rooms.values()}) == 3
+    paths = {one["folder"]: one["options"]["path"] for one in providers(config)}
+    assert paths["Shop"] == rooms["a.json"].replace("folders", grafana.FOLDER_COPIES)
+    assert paths["Pay & co"] == rooms["b.json"].replace("folders", grafana.FOLDER_COPIES)
+    assert len({one["name"] for one in providers(config)}) == 3
+
+
 def test_only_the_main_file_needs_a_restart() -> None:
     before, with_dashboard = files(other=BOARD), files(other=BOARD.replace("Overview", "Else"))
     assert (
@@ -280,6 +326,7 @@ def script(
     for here, there in (
         ("/usr/share/grafana", folder / "share"),
         (grafana.COPIES, folder / "copies"),
+        (grafana.FOLDER_COPIES, folder / "folders"),
         (grafana.DATA, folder / "data"),
     ):
         assert here in text

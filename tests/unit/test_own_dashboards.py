@@ -27,7 +27,7 @@ def delivered(tmp_path: Path) -> dict[str, dict[str, Any]]:
         (tmp_path / "boards" / name).write_text(text, encoding="utf-8-sig")
     settings = settings_of({"grafana": {"dashboards": ["boards"]}})
     own = dashboard_files.own(settings, tmp_path, stack_key="dashboards")
-    return {uid: json.loads(text) for uid, (_, text) in own.items()}
+    return {uid: json.loads(dashboard.text) for uid, dashboard in own.items()}
 
 
 def test_every_shape_is_taken_as_it_is_with_a_uid_that_stays(delivered: dict[str, dict[str, Any]]) -> None:

@@ -283,6 +283,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a domain and no address": (
         {"grafana": {"tls": {"domain": "g.example"}}}, "grafana.tls", "publish.caddy: 0.0.0.0:443"
     ),
+    "a folder that is there already": (
+        {"grafana": {"folders": {"nervous system": ["a.json"]}}}, "grafana.folders", "another name"
+    ),
+    "a folder with a slash": (
+        {"grafana": {"folders": {"a/b": ["a.json"]}}}, "grafana.folders", "match"
+    ),
+    "a time zone that nobody has": (
+        {"grafana": {"time_zone": "Berlin"}}, "grafana.time_zone", "Europe/Berlin"
+    ),
+    "a theme that Grafana does not have": ({"grafana": {"theme": "blue"}}, "grafana.theme", "'dark', 'light' or 'system'"),
     "an address and no domain": ({"publish": {"caddy": "0.0.0.0:443"}}, "publish.caddy", "needs grafana.tls"),
     "a domain beside another address": (
         {**FRONT, "external_urls": {"grafana": "https://other.example"}}, "external_urls.grafana", "leave it out"

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from config.brought import Dashboard
 from config.links import LOKI, PROMETHEUS
 from config.own_dashboards import BUILT_IN, SOURCES, UnfitError, adapted, panels
 from config.services.correlation import dashboard_thresholds
 from config.settings import Settings
+from config.settings.grafana import FOLDER
 from config.settings.loading import SettingsError
 from config.settings.own_files import found, must_be_inside, text_of
 from config.settings.units import seconds
@@ -31,63 +33,83 @@ _OFFSET = re.compile(r"\boffset\s+(\d+[smhdw])")
 _RANGE = re.compile(r"\[(\d+[smhdw])\]")
 
 
-def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, str]:
-    """Dashboards of a stack: uid → JSON text.
+def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, Dashboard]:
+    """Dashboards of a stack: uid → dashboard.
 
     The project's dashboards show the stack's thresholds, and no comparison with a past that the stack does not retain.
-    Those of `grafana.dashboards` are paths relative to `root`; `config/own_dashboards.py` says what is changed in them.
-    `stack_key` names that setting in messages.
+    Those of `grafana.dashboards` and `grafana.folders` are paths relative to `root`; `config/own_dashboards.py` says
+    what is changed in them. `stack_key` names the first of these settings in messages.
 
     Raises:
-        SettingsError: a file is missing or is not a dashboard, a query names an unknown data source, or two share a uid
-            or a title.
+        SettingsError: a file is missing or is not a dashboard, a query names an unknown data source, two share a uid
+            or a title, or there is no dashboard to begin with.
     """
-    texts: dict[str, str] = {}
-    titles: dict[str, str] = {}
+    made: dict[str, Dashboard] = {}
+    titles: set[str] = set()
     for file in sorted(OURS.glob("*.json")):
         must_be_inside(OURS, file, f"{OURS.name}/{file.name}")
         text = file.read_text(encoding="utf-8")
         board = json.loads(text)
-        texts[board["uid"]], titles[board["title"]] = _for_stack(board, text, settings), board["uid"]
-    for uid, (key, text) in own(settings, root, stack_key=stack_key).items():
-        title = json.loads(text)["title"].strip()
-        if uid in texts:
-            raise SettingsError(
-                f"{key}: another dashboard has the uid {uid!r} too: change it, or remove it from the file"
-            )
+        made[board["uid"]] = Dashboard(_for_stack(board, text, settings))
+        titles.add(board["title"])
+    for uid, dashboard in own(settings, root, stack_key=stack_key).items():
+        title = json.loads(dashboard.text)["title"].strip()
+        if uid in made:
+            raise SettingsError(_doubled(dashboard.key, uid))
         # Grafana would then take no change of any dashboard ("no database write permissions because of duplicates").
         if title in titles:
-            raise SettingsError(f"{key}: another dashboard has the title {title!r} too: change it in the file")
-        texts[uid], titles[title] = text, uid
-    return texts
+            raise SettingsError(
+                f"{dashboard.key}: another dashboard has the title {title!r} too: change it in the file"
+            )
+        made[uid] = dashboard
+        titles.add(title)
+    if "home" in settings.grafana.model_fields_set and settings.grafana.home not in made:
+        home, known = settings.grafana.home, ", ".join(sorted(made))
+        raise SettingsError(f"{_of_grafana(stack_key)}.home: no dashboard has the uid {home!r}: there are {known}")
+    return made
 
 
-def own(settings: Settings, root: Path, *, stack_key: str) -> dict[str, tuple[str, str]]:
-    """Your dashboards, as this stack's Grafana takes them: uid → (key for messages, JSON text).
+def own(settings: Settings, root: Path, *, stack_key: str) -> dict[str, Dashboard]:
+    """Your dashboards, as this stack's Grafana takes them: uid → dashboard.
 
     Raises:
         SettingsError: as `read`.
     """
-    made: dict[str, tuple[str, str]] = {}
-    paths = settings.grafana.dashboards
-    for key, file in found(paths, root, endings=(".json",), stack_key=stack_key):
-        text = text_of(file, key, LARGEST)
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise SettingsError(f"{key}: is no JSON: {error}") from None
-        try:
-            board = adapted(document, file.stem, settings.grafana.data_sources)
-        except UnfitError as error:
-            raise SettingsError(f"{key}: {error}") from None
-        if not isinstance(board.get("title"), str) or not board["title"].strip():
-            raise SettingsError(f"{key}: has no title")
-        if (uid := board["uid"]) in made:
-            raise SettingsError(
-                f"{key}: another dashboard has the uid {uid!r} too: change it, or remove it from the file"
-            )
-        made[uid] = key, text if board == document else json.dumps(board, ensure_ascii=False, indent=1) + "\n"
+    made: dict[str, Dashboard] = {}
+    lists = [(stack_key, FOLDER, settings.grafana.dashboards)]
+    for name, paths in settings.grafana.folders.items():
+        lists.append((f"{_of_grafana(stack_key)}.folders.{name}", name, paths))
+    for key_of_list, folder, paths in lists:
+        for key, file in found(paths, root, endings=(".json",), stack_key=key_of_list):
+            uid, text = _adapted(file, key, settings)
+            if uid in made:
+                raise SettingsError(_doubled(key, uid))
+            made[uid] = Dashboard(text, folder, key)
     return made
+
+
+def _adapted(file: Path, key: str, settings: Settings) -> tuple[str, str]:
+    """The uid of a dashboard of yours, and its JSON."""
+    text = text_of(file, key, LARGEST)
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{key}: is no JSON: {error}") from None
+    try:
+        board = adapted(document, file.stem, settings.grafana.data_sources)
+    except UnfitError as error:
+        raise SettingsError(f"{key}: {error}") from None
+    if not isinstance(board.get("title"), str) or not board["title"].strip():
+        raise SettingsError(f"{key}: has no title")
+    return board["uid"], text if board == document else json.dumps(board, ensure_ascii=False, indent=1) + "\n"
+
+
+def _doubled(key: str, uid: str) -> str:
+    return f"{key}: another dashboard has the uid {uid!r} too: change it, or remove it from the file"
+
+
+def _of_grafana(stack_key: str) -> str:
+    return stack_key.removesuffix(".dashboards")
 
 
 def _for_stack(dashboard: dict[str, Any], text: str, settings: Settings) -> str:

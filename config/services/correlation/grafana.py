@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from config import links
+from config.brought import Dashboard
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import METRICS
 from config.services.metrics import api_proxy
 from config.settings import Settings
+from config.settings.grafana import FOLDER
 from config.settings.secret_keys import GRAFANA_PASSWORD, GRAFANA_SECRET_KEY
 from config.yaml_text import digest, dump
 
@@ -26,12 +28,8 @@ MAIN = "grafana.ini"
 SCRIPT = Path(__file__).with_suffix(".sh")
 SECRET_KEY = f"{DATA}/secret_key"
 """File with the key that the script generates if the stack sets none."""
-FOLDER = "Nervous System"
-"""Name of the dashboards' folder in Grafana."""
-COPIES = "/tmp/dashboards"  # noqa: S108 - in the container
-"""Folder to which the script copies the dashboards."""
-HOME = "overview"
-"""Uid of the home dashboard, if the stack has it."""
+COPIES, FOLDER_COPIES = "/tmp/dashboards", "/tmp/folders"  # noqa: S108 - in the container
+"""Where the script copies the dashboards to, and those of each folder of the user's."""
 BUNDLED = (
     "elasticsearch",
     "grafana-postgresql-datasource",
@@ -54,8 +52,8 @@ REVISION = "revision"
 """Name of the hidden variable that shows whether Grafana serves the declared version of a dashboard."""
 
 
-def container(settings: Settings, dashboards: Mapping[str, str]) -> Container:
-    """`dashboards`: uid → JSON text."""
+def container(settings: Settings, dashboards: Mapping[str, Dashboard]) -> Container:
+    """`dashboards`: uid → dashboard."""
     return Container(
         service="grafana",
         # Replaces the image's start script: files do here what that script does with environment variables.
@@ -72,9 +70,9 @@ def container(settings: Settings, dashboards: Mapping[str, str]) -> Container:
     )
 
 
-def _config(settings: Settings, dashboards: Mapping[str, str]) -> ConfigFiles:
+def _config(settings: Settings, dashboards: Mapping[str, Dashboard]) -> ConfigFiles:
     sources = data_sources(settings)
-    delivered = {uid: marked(text) for uid, text in sorted(dashboards.items())}
+    delivered = {uid: marked(dashboard.text) for uid, dashboard in sorted(dashboards.items())}
     main = main_file(settings, dashboards)
     running = digest({MAIN: _ini(main)})
     main["metrics.environment_info"] = {"config": running}
@@ -88,8 +86,8 @@ def _config(settings: Settings, dashboards: Mapping[str, str]) -> ConfigFiles:
             "provisioning/datasources/stack.yml": dump({"apiVersion": 1, "datasources": sources}),
             # A missing folder would be logged as an error at every start.
             **{f"provisioning/{kind}/none.yml": "apiVersion: 1\n" for kind in ("alerting", "notifiers", "plugins")},
-            "provisioning/dashboards/stack.yml": dump({"apiVersion": 1, "providers": [_provider()]}),
-            **{f"dashboards/{uid}.json": text for uid, (text, _) in delivered.items()},
+            "provisioning/dashboards/stack.yml": dump({"apiVersion": 1, "providers": _providers(settings)}),
+            **{f"{_room(dashboards[uid])}/{uid}.json": text for uid, (text, _) in delivered.items()},
             "declared": "".join(f"{line}\n" for line in declared),
         },
         # Grafana has no validator, and only logs a dashboard that it cannot read. So `dashboard_files.py` checks them,
@@ -101,11 +99,12 @@ def _config(settings: Settings, dashboards: Mapping[str, str]) -> ConfigFiles:
     )
 
 
-def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def main_file(settings: Settings, dashboards: Mapping[str, Dashboard]) -> dict[str, dict[str, str]]:
     """`grafana.ini`, as far as it differs from the image's defaults: section → key → value."""
     url = settings.url("grafana")
     no, yes = "false", "true"
     used = {source["type"] for source in data_sources(settings)}
+    home = settings.grafana.home
     return {
         "paths": {
             "data": DATA,
@@ -134,7 +133,16 @@ def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, di
             "disable_gravatar": yes,
             "angular_support_enabled": no,
         },
-        "users": {"allow_sign_up": no, "allow_org_create": no, "viewers_can_edit": no},
+        "users": {
+            "allow_sign_up": no,
+            "allow_org_create": no,
+            "viewers_can_edit": no,
+            "default_theme": settings.grafana.theme,
+        },
+        "date_formats": {
+            "default_timezone": settings.grafana.time_zone,
+            "default_week_start": settings.grafana.week_start,
+        },
         "auth.anonymous": {"enabled": no},
         "analytics": {
             "reporting_enabled": no,
@@ -155,7 +163,11 @@ def main_file(settings: Settings, dashboards: Mapping[str, str]) -> dict[str, di
         "public_dashboards": {"enabled": no},
         "dashboards": {
             "min_refresh_interval": "10s",
-            **({"default_home_dashboard_path": f"{COPIES}/{HOME}.json"} if HOME in dashboards else {}),
+            **(
+                {"default_home_dashboard_path": f"{_copies(dashboards[home].folder)}/{home}.json"}
+                if home in dashboards
+                else {}
+            ),
         },
         "log": {"mode": "console", "level": "warn"},
         "log.console": {"format": "json"},
@@ -174,15 +186,33 @@ def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
     return text.getvalue()
 
 
-def _provider() -> dict[str, Any]:
-    return {
-        "name": "nervous-system",
-        "type": "file",
-        "folder": FOLDER,
-        "allowUiUpdates": False,
-        "updateIntervalSeconds": 60,
-        "options": {"path": COPIES},
-    }
+def _providers(settings: Settings) -> list[dict[str, Any]]:
+    """One for each folder: Grafana takes its name from here, and nothing from the paths."""
+    return [
+        {
+            "name": "nervous-system" if folder == FOLDER else f"folder-{_slug(folder)}",
+            "type": "file",
+            "folder": folder,
+            "allowUiUpdates": False,
+            "updateIntervalSeconds": 60,
+            "options": {"path": _copies(folder)},
+        }
+        for folder in (FOLDER, *sorted(settings.grafana.folders))
+    ]
+
+
+def _slug(folder: str) -> str:
+    return digest({"": folder})[:12]
+
+
+def _room(dashboard: Dashboard) -> str:
+    """Where a dashboard is delivered."""
+    return "dashboards" if dashboard.folder == FOLDER else f"folders/{_slug(dashboard.folder)}"
+
+
+def _copies(folder: str) -> str:
+    """Where Grafana reads the dashboards of one of its folders."""
+    return COPIES if folder == FOLDER else f"{FOLDER_COPIES}/{_slug(folder)}"
 
 
 def data_sources(settings: Settings) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ for name in $(env | sed -n 's/^\(GF_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$name";
 export HOME="$home"
 # Grafana knows a dashboard by the path of its file, and deletes it with that path: so the paths stay the same.
 dashboards=/tmp/dashboards
+folders=/tmp/folders
 
 # A key of its own for what Grafana encrypts, made once: that of its defaults is known to everybody. Half a key is none.
 make_key() {
@@ -23,13 +24,20 @@ make_key() {
 }
 
 copy() {
-    mkdir -p "$dashboards"
-    for file in "$files"/dashboards/*.json; do
-        [ -e "$file" ] || continue
-        cp "$file" "$dashboards/.new" && mv "$dashboards/.new" "$dashboards/${file##*/}"
+    mirror "$files/dashboards" "$dashboards"
+    for folder in "$files"/folders/* "$folders"/*; do
+        [ ! -d "$folder" ] || mirror "$files/folders/${folder##*/}" "$folders/${folder##*/}"
     done
-    for file in "$dashboards"/*.json; do
-        [ -e "$files/dashboards/${file##*/}" ] || rm -f "$file"
+}
+
+mirror() {
+    mkdir -p "$2"
+    for file in "$1"/*.json; do
+        [ -e "$file" ] || continue
+        cp "$file" "$2/.new" && mv "$2/.new" "$2/${file##*/}"
+    done
+    for file in "$2"/*.json; do
+        [ -e "$1/${file##*/}" ] || rm -f "$file"
     done
 }
 

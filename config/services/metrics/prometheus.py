@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config import alerts, kept_metrics, own_scrapes
+from config.brought import Dashboard
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.own_jobs import OwnJob
 from config.ports import METRICS
@@ -22,9 +23,9 @@ def container(
     settings: Settings,
     own_rules: Mapping[str, str],
     own_jobs: Sequence[OwnJob] = (),
-    dashboards: Mapping[str, str] | None = None,
+    dashboards: Mapping[str, Dashboard] | None = None,
 ) -> Container:
-    """`own_rules`: file name → text of your own rule files; `dashboards`: uid → JSON text of all dashboards."""
+    """`own_rules`: file name → text of your own rule files; `dashboards`: uid → dashboard."""
     return Container(
         service="prometheus",
         command=(
@@ -61,13 +62,15 @@ def container(
 
 
 def _config(
-    settings: Settings, own_rules: Mapping[str, str], own_jobs: Sequence[OwnJob], dashboards: Mapping[str, str]
+    settings: Settings, own_rules: Mapping[str, str], own_jobs: Sequence[OwnJob], dashboards: Mapping[str, Dashboard]
 ) -> ConfigFiles:
     own = {f"rules/own-{name}": text for name, text in own_rules.items()}
     rules = alerts.render(settings, scrape.watched(settings))
     main = main_file(settings, own_jobs)
     if settings.metrics.keep == "used":
-        kept = kept_metrics.relabel_config(kept_metrics.patterns([*rules.values(), *own.values()], dashboards.values()))
+        kept = kept_metrics.relabel_config(
+            kept_metrics.patterns([*rules.values(), *own.values()], (one.text for one in dashboards.values()))
+        )
         for job in main["scrape_configs"]:
             job["metric_relabel_configs"] = [*job.get("metric_relabel_configs", ()), kept]
     files = {"prometheus.yml": dump(main), **rules, **own}

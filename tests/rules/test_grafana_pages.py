@@ -1,0 +1,153 @@
+"""What a real Grafana makes of its files: which dashboards it has in which folders, what it opens with, and how pages look.
+
+It runs without a container, with the files of a stack and their paths changed.
+"""
+
+import functools
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from configparser import ConfigParser
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from tenacity import retry, stop_after_delay, wait_fixed
+
+from config.container import DIRECTORY
+from config.services.correlation import dashboard_files, grafana
+from config.settings.grafana import FOLDER
+from config.settings.secret_keys import GRAFANA_PASSWORD
+from tests.rules.services import until_ready
+from tests.support import dashboard_queries
+from tests.support.ports import free_port
+from tests.support.program import settings_of
+from toolchain import images
+
+PASSWORD = "for-this-test"
+CONFIG = {
+    "grafana": {
+        "folders": {"Checkout team": ["checkout.json"]},
+        "home": "checkout",
+        "theme": "light",
+        "time_zone": "Europe/Berlin",
+        "week_start": "monday",
+    }
+}
+OURS = sorted(file.stem for file in dashboard_files.OURS.glob("*.json"))
+
+
+@dataclass(frozen=True)
+class Page:
+    """A running Grafana."""
+
+    url: str
+    log: Path
+
+    def get(self, path: str) -> Any:
+        answer = requests.get(f"{self.url}{path}", auth=("admin", PASSWORD), timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    folder = tmp_path_factory.mktemp("grafana")
+    checkout = {"uid": "checkout", "title": "Checkout", "panels": []}
+    (folder / "checkout.json").write_text(json.dumps(checkout))
+    settings = settings_of(CONFIG, secrets=[GRAFANA_PASSWORD])
+    dashboards = dashboard_files.read(settings, folder, stack_key="grafana.dashboards")
+    config = grafana.container(settings, dashboards).config
+    assert config
+    home = folder / "home"
+    (home / "bin").mkdir(parents=True)
+    program = images.binary("grafana")
+    (home / "bin" / "grafana").symlink_to(program)
+    for part in ("conf", "public"):
+        (home / part).symlink_to(program.parent / "data" / part)
+    paths = {
+        DIRECTORY: "files",
+        grafana.COPIES: "copies",
+        grafana.FOLDER_COPIES: "folders",
+        grafana.DATA: "data",
+        "/usr/share/grafana": "home",
+        "/var/log/grafana": "logs",
+    }
+    moved = {there: str(folder / here) for there, here in paths.items()}
+    port = free_port()
+    for name, text in {**config.files, f"secrets/{GRAFANA_PASSWORD}": PASSWORD}.items():
+        here = functools.reduce(lambda all_of_it, move: all_of_it.replace(*move), moved.items(), text)
+        file = folder / "files" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(_on_port(here, port) if name == grafana.MAIN else here)
+    (folder / "data").mkdir()
+    log = folder / "log"
+    with log.open("w") as out:
+        command = ["sh", str(folder / "files" / grafana.SCRIPT.name), "start"]
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={"PATH": os.environ["PATH"]})
+    try:
+        url = f"http://127.0.0.1:{port}"
+        until_ready(process, f"{url}/api/health", log, seconds=60)
+        yield Page(url, log)
+    finally:
+        process.kill()
+        process.wait(60)
+
+
+def _on_port(text: str, port: int) -> str:
+    ini = ConfigParser(interpolation=None)
+    ini.read_string(text)
+    ini["server"].update(http_port=str(port), http_addr="127.0.0.1")
+    written = StringIO()
+    ini.write(written)
+    return written.getvalue()
+
+
+def test_each_dashboard_is_in_its_folder(page: Page) -> None:
+    wanted = {**dict.fromkeys(OURS, FOLDER), "checkout": "Checkout team"}
+
+    @retry(stop=stop_after_delay(60), wait=wait_fixed(0.2), reraise=True)
+    def read() -> None:
+        assert {one["uid"]: one["folderTitle"] for one in page.get("/api/search?type=dash-db")} == wanted
+
+    read()
+
+
+def test_it_opens_with_the_chosen_dashboard(page: Page) -> None:
+    assert page.get("/api/dashboards/home")["dashboard"]["title"] == "Checkout"
+
+
+def test_pages_look_as_chosen(page: Page) -> None:
+    settings = page.get("/api/frontend/settings")
+    assert settings["dateFormats"]["defaultTimezone"] == "Europe/Berlin"
+    assert settings["dateFormats"]["defaultWeekStart"] == "monday"
+    assert page.get("/api/admin/settings")["users"]["default_theme"] == "light"
+
+
+@pytest.mark.parametrize("uid", OURS)
+def test_a_dashboard_leaves_the_time_zone_and_the_week_to_these_settings(page: Page, uid: str) -> None:
+    dashboard = page.get(f"/api/dashboards/uid/{uid}")["dashboard"]
+    assert dashboard.get("timezone", "") == dashboard.get("weekStart", "") == ""
+
+
+@pytest.mark.parametrize("uid", OURS)
+def test_a_dashboard_fits_the_schema_of_grafana(page: Page, uid: str) -> None:
+    dashboard = json.loads((dashboard_files.OURS / f"{uid}.json").read_text())
+    for panel in dashboard_queries.panels(dashboard):
+        fields = panel.get("fieldConfig", {}).get("defaults", {})
+        # Its schema knows special values that are true or false, and demands a pattern, which its page does not have.
+        fields["mappings"] = [one for one in fields.get("mappings", []) if one["type"] != "special"]
+    body = {"dashboard": json.dumps(dashboard)}
+    answer = requests.post(f"{page.url}/api/dashboards/validate", json=body, auth=("admin", PASSWORD), timeout=60)
+    assert answer.json() == {"isValid": True}, answer.json()["message"][-3000:]
+
+
+def test_it_complains_of_nothing(page: Page) -> None:
+    lines = [json.loads(line) for line in page.log.read_text().splitlines() if line.startswith("{")]
+    assert [
+        line["msg"] for line in lines if "dashboard" in line.get("logger", "") and line["level"] in {"error", "warn"}
+    ] == []
