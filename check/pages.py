@@ -11,7 +11,7 @@ from docker.models.containers import Container
 
 from check.containers import container
 from components.engine import execute, fetch
-from config.ports import METRICS
+from config.ports import metrics_port
 from config.settings import Settings
 
 
@@ -34,7 +34,9 @@ def page(client: DockerClient, settings: Settings, service: str, path: str, *hea
     Raises:
         LookupError: no answer.
     """
-    code, text = fetch(asker(client, settings), f"http://{settings.host(service)}:{METRICS[service]}{path}", *headers)
+    code, text = fetch(
+        asker(client, settings), f"http://{settings.host(service)}:{metrics_port(service)}{path}", *headers
+    )
     if code:
         raise LookupError(f"{service} does not answer {path}: {text.strip()}")
     return text
@@ -75,7 +77,7 @@ def ask_all(client: DockerClient, settings: Settings, service: str, paths: Seque
     Raises:
         LookupError: there is no container to ask from.
     """
-    urls = [f"http://{settings.host(service)}:{METRICS[service]}{path}" for path in paths]
+    urls = [f"http://{settings.host(service)}:{metrics_port(service)}{path}" for path in paths]
     answers: list[Any] = []
     for first in range(0, len(urls), _AT_ONCE):
         some = urls[first : first + _AT_ONCE]

@@ -12,8 +12,8 @@ from docker.errors import DockerException, NotFound
 
 from check.finding import Finding
 from config import ports
-from config.catalogue import Zone
 from config.container import STACK_LABEL
+from config.row import Zone
 from config.settings import Settings
 from config.settings.networks import own_networks
 
@@ -69,7 +69,7 @@ def _addresses(client: DockerClient, settings: Settings) -> dict[str, list[Addre
         with contextlib.suppress(NotFound):
             attributes = client.containers.get(f"{settings.prefix}-{service}").attrs
             for network, joined in attributes["NetworkSettings"]["Networks"].items():
-                own = (ports.METRICS.get(service, ports.ELASTICSEARCH),)
+                own = (ports.metrics_port(service) or ports.ELASTICSEARCH,)
                 tried = PORTS if network in settings.users_networks else own
                 found.setdefault(network, []).extend((service, joined["IPAddress"], port) for port in tried)
     return found

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_docker as docker
 
-from config.catalogue import Zone
+from config.row import Zone
 from config.settings import Settings
 
 

@@ -1,13 +1,10 @@
-"""Image references: pinned in ``images.yaml``, overridden per stack, or taken from a mirror."""
+"""Image references: pinned in the catalogue, overridden per stack, or taken from a mirror."""
 
 import re
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-import yaml
-
-PINS = Path(__file__).with_name("images.yaml")
+from config.catalogue import BUSYBOX, ROWS
+from config.row import Pin
 
 Version = tuple[int, ...]
 
@@ -16,25 +13,10 @@ JAEGER_WITHOUT_SEARCH: Version = (2, 21, 0)
 #9260)."""
 
 
-@dataclass(frozen=True)
-class Pin:
-    """One image in ``images.yaml``."""
-
-    repository: str
-    tag: str
-    digest: str | None = None
-    """``sha256:…`` of the multi-arch index; None if it could not be confirmed: then the service needs an override."""
-
-    @property
-    def reference(self) -> str:
-        """``repository:tag@digest``: the tag is for readers, the engine uses the digest."""
-        return f"{self.repository}:{self.tag}" + (f"@{self.digest}" if self.digest else "")
-
-
 @cache
 def pins() -> dict[str, Pin]:
     """Service name → pinned image."""
-    return {service: Pin(**pin) for service, pin in yaml.safe_load(PINS.read_text()).items()}
+    return {**{service: row.image for service, row in ROWS.items()}, "busybox": BUSYBOX}
 
 
 def version(image: str) -> Version | None:

@@ -17,7 +17,7 @@ from config.settings import Settings, own_files
 from config.settings.loading import SettingsError
 from config.settings.metrics import LONGEST_INTERVAL
 from config.settings.model import asked_address, asked_page, wrong_text
-from config.settings.secret_keys import OF_SCRAPES
+from config.settings.secret_keys import OF_SCRAPES, is_secret
 from config.settings.units import seconds
 from config.sizes import MIB
 
@@ -183,7 +183,7 @@ class _Judge:
     def _suggested(self) -> str:
         """Name for a secret of this job."""
         return (
-            "scrape_" + "".join(sign if sign.isalnum() and sign.isascii() else "_" for sign in self._name.lower())[:40]
+            OF_SCRAPES + "".join(sign if sign.isalnum() and sign.isascii() else "_" for sign in self._name.lower())[:40]
         )
 
     def _judge_times(self, config: Mapping[str, Any]) -> None:
@@ -225,7 +225,7 @@ class _Judge:
         return made
 
     def _secret(self, key: str, name: Any) -> str:
-        if not isinstance(name, str) or not OF_SCRAPES.fullmatch(name):
+        if not (isinstance(name, str) and name.startswith(OF_SCRAPES) and is_secret(name)):
             raise self._no(
                 key,
                 f"is the name of a secret: pulumi config set --secret {self._suggested}  and write its name, {self._suggested}",

@@ -1,9 +1,15 @@
 """Ports inside the stack's network. Each service has its own default port, so the service's own docs apply."""
 
-from config.catalogue import ROWS
+from config.catalogue import ROWS, row_of
 
 METRICS = {service: row.port for service, row in ROWS.items() if row.port}
 """Service → port of its metrics, and of its API if it has one. Services without metrics are missing."""
+
+
+def metrics_port(service: str) -> int | None:
+    """Port of the metrics of a service, also of one such as ``redis_exporter-2``; None if it has none."""
+    return row_of(service).port
+
 
 OTLP_GRPC, OTLP_HTTP = 4317, 4318
 """The OpenTelemetry Collector's; Jaeger uses the first one too."""

@@ -24,9 +24,17 @@ def dashboard() -> Dashboard:
         Row((cpu_now(), memory_now(), disk_now(), stalled_now(), containers_now(), restarts_now())),
         Row((cpu(), memory(), pressure())),
         Row((disks(), disk_io(), host_network.traffic()), "Disks and network"),
-        Row((host_network.interfaces(), host_network.losses(), host_network.connections())),
-        Row((host_network.tcp(), host_network.listen_queues(), host_network.sockets())),
-        Row((host_system.processes(), host_system.failed_units(), host_system.container_quota())),
+        Row(
+            (host_network.interfaces(), host_network.losses(), host_network.connections()),
+            "Interfaces and connections",
+            closed=True,
+        ),
+        Row((host_network.tcp(), host_network.listen_queues(), host_network.sockets()), "TCP", closed=True),
+        Row(
+            (host_system.processes(), host_system.failed_units(), host_system.container_quota()),
+            "Processes, units and quotas",
+            closed=True,
+        ),
         Row((container_cpu(), container_memory(), container_of_limit()), "Containers"),
         Row(
             (container_network(), container_throttled(), container_stalled()),

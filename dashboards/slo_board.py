@@ -14,6 +14,8 @@ from dashboards.tables import Column
 CHOSEN = 'slo=~"$slo",service=~"$service"'
 LINKS = panel_links.infrastructure_links()
 SPENT = f"{slo_budgets.SPENT}{{{CHOSEN}}}"
+TIMES = units.counted("×")
+"""Unit of a burn rate."""
 NEARLY = 0.75
 """Share of the budget from which on it is orange."""
 
@@ -54,8 +56,8 @@ def objectives() -> AnyPanel:
         (slo.OBJECTIVE, "Objective", units.SHARE),
         (slo_budgets.REQUESTS, "Requests", units.counted("requests")),
         (slo_budgets.ERRORS, "Failed", units.counted("requests")),
-        (slo.burn(slo.FAST.long), f"Burn, {slo.FAST.long}", "none"),
-        (slo.burn(slo.RUNS_OUT.long), f"Burn, {slo.RUNS_OUT.long}", "none"),
+        (slo.burn(slo.FAST.long), f"Burn, {slo.FAST.long}", TIMES),
+        (slo.burn(slo.RUNS_OUT.long), f"Burn, {slo.RUNS_OUT.long}", TIMES),
     )
     return tables.table(
         "Objectives",
@@ -66,7 +68,7 @@ def objectives() -> AnyPanel:
         Column("sli", "Counts", width=80),
         Column("window", "Window", width=70),
         *(
-            Column(f"Value #{ref}", title, unit=unit, width=90)
+            Column(f"Value #{ref}", title, unit=unit, width=72)
             for ref, (_, title, unit) in zip(ascii_uppercase, columns, strict=False)
         ),
         size=(16, 9),
@@ -100,7 +102,7 @@ def _burn(tier: slo.Tier, about: str) -> AnyPanel:
     return panels.timeseries(
         f"Burn rate over {tier.long}",
         f"How many times as fast as it may the budget is spent. {about}",
-        "none",
+        TIMES,
         *top(f"{slo.burn(tier.long)}{{{CHOSEN}}}", "slo", rest=False),
         size=(12, 8),
         links=LINKS,

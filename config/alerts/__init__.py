@@ -1,30 +1,27 @@
 """Alert rules: from a stack's settings and scrape jobs to Prometheus' rule files.
 
-Each group has a module with a function `rules`, and a row in `_SOURCES`. To add an alert, copy one in its module, add two
+Each group has a module with a function `rules`, and a row in `_SOURCES`; an exporter's comes from its row in the
+catalogue. To add an alert, copy one in its module, add two
 cases to `tests/rules/<group>.test.yml` and a page to `docs/runbooks/`. `make rules` names what is still missing.
 """
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from config.alerts import (
     alertmanager,
     applications,
     containers,
-    elasticsearch,
     haproxy,
     host,
     links,
     loki,
-    mongodb,
-    nginx,
     otlp,
-    postgres,
     probes,
     prometheus,
-    redis,
     response_times,
     scrape,
     shipper,
@@ -35,6 +32,8 @@ from config.alerts import (
 )
 from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Topic, Watched, plain
 from config.alerts.scope import Scope
+from config.catalogue import ROWS
+from config.row import Row
 from config.settings import Settings
 from config.settings.addresses import Addresses
 from config.yaml_text import dump
@@ -54,7 +53,6 @@ __all__ = [
 ]
 
 _STACK = Topic("stack")
-_DATABASE = Topic("databases")
 _SERVICE = Topic("golden-signals", traced=True)
 _SLO = Topic("slo", traced=True)
 _OVERVIEW = Topic("overview", one_service=False)
@@ -67,9 +65,15 @@ class _Source:
     name: str
     rules: Callable[[Scope], tuple[Rule, ...]]
     topic: Topic
-    job: Job | None = None
+    job: str | None = None
     """The job that all rules of the group read. A stack that does not scrape it has no such group."""
     interval: Callable[[Scope], str] | None = None
+
+
+def _of_exporter(row: Row) -> _Source:
+    assert row.watches and row.board  # noqa: S101,PT018 - those of exporters
+    topic = _OVERVIEW if row.board == _OVERVIEW.dashboard else Topic(row.board)
+    return _Source(row.watches, import_module(f"config.alerts.{row.watches}").rules, topic, row.name)
 
 
 _SOURCES = (
@@ -84,12 +88,8 @@ _SOURCES = (
     _Source("slo-days", slo_days.rules, _SLO, interval=slo_days.interval),
     _Source("slo-budgets", slo_budgets.rules, _SLO, interval=slo_budgets.interval),
     _Source("probes", probes.rules, Topic("overview", traced=True), Job.PROBE),
-    _Source("postgres", postgres.rules, _DATABASE, Job.POSTGRES_EXPORTER),
-    _Source("redis", redis.rules, _DATABASE, Job.REDIS_EXPORTER),
-    _Source("nginx", nginx.rules, _DATABASE, Job.NGINX_EXPORTER),
-    _Source("mongodb", mongodb.rules, _OVERVIEW, Job.MONGODB_EXPORTER),
+    *(_of_exporter(row) for row in ROWS.values() if row.board),
     _Source("haproxy", haproxy.rules, _OVERVIEW, Job.HAPROXY),
-    _Source("elasticsearch", elasticsearch.rules, _STACK, Job.ELASTICSEARCH_EXPORTER),
     _Source("shipper", shipper.rules, _STACK),
     _Source("otlp", otlp.rules, _STACK, Job.OTLP),
     _Source("loki", loki.rules, _STACK, Job.LOKI),

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from config.ports import METRICS
+
 
 class Job(StrEnum):
-    """Prometheus' scrape jobs: the values of the label `job`."""
+    """Prometheus' scrape jobs, as far as rules depend on them: values of the label `job`. An exporter's job has its
+    name (`config/exporters.py`)."""
 
     PROMETHEUS = "prometheus"
     ALERTMANAGER = "alertmanager"
@@ -17,13 +20,7 @@ class Job(StrEnum):
     SCRAPE_PROXY = "scrape_proxy"
     API_PROXY = "api_proxy"
     CONTAINERS = "containers"
-    POSTGRES_EXPORTER = "postgres_exporter"
-    REDIS_EXPORTER = "redis_exporter"
-    NGINX_EXPORTER = "nginx_exporter"
-    MONGODB_EXPORTER = "mongodb_exporter"
     HAPROXY = "haproxy"
-    ELASTICSEARCH_EXPORTER = "elasticsearch_exporter"
-    BLACKBOX_EXPORTER = "blackbox_exporter"
     OTEL_COLLECTOR = "otel_collector"
     JAEGER = "jaeger"
     SPANS = "spans"
@@ -37,10 +34,10 @@ class Job(StrEnum):
     CADDY = "caddy"
 
 
-Watched = frozenset[Job]
+Watched = frozenset[str]
 """The jobs that a stack scrapes. Rules for other jobs are not rendered."""
 
-EVERYTHING: Watched = frozenset(Job)
+EVERYTHING: Watched = frozenset((*Job, *METRICS))
 
 Severity = Literal["critical", "warning", "info", "none"]
 """critical: act now. warning: act today. info: good to know. none: nothing is wrong (the dead man's switch)."""

@@ -34,7 +34,7 @@ def _down(limits: Thresholds) -> Rule:
 
 def _missing(watched: Watched) -> tuple[Rule, ...]:
     # Applications come and go with their containers.
-    jobs = sorted(job for job in watched if job is not Job.APPLICATION)
+    jobs = sorted(job for job in watched if job != Job.APPLICATION)
     if not jobs:
         return ()
     return (

@@ -19,10 +19,11 @@ COUNTED_REQUESTS, COUNTED_ERRORS = "slo:counted_requests:rate5m", "slo:counted_e
 _RECORDED_OVER = "5m"
 """The time that recorded rates are about. Over as long, the latest one is exact."""
 _UP = {
-    "postgres": (Job.POSTGRES_EXPORTER, "pg_up"),
-    "redis": (Job.REDIS_EXPORTER, "redis_up"),
-    "nginx": (Job.NGINX_EXPORTER, "nginx_up"),
-    "mongodb": (Job.MONGODB_EXPORTER, "mongodb_up"),
+    "postgres": ("postgres_exporter", "pg_up"),
+    "mysql": ("mysqld_exporter", "mysql_up"),
+    "redis": ("redis_exporter", "redis_up"),
+    "nginx": ("nginx_exporter", "nginx_up"),
+    "mongodb": ("mongodb_exporter", "mongodb_up"),
 }
 """Setting `exporters.<key>` → its job, and its metric that is 1 while it reaches what it watches."""
 
@@ -106,7 +107,7 @@ class Indicator:
             return f'probe_success{{job="{Job.PROBE}",probe="{self.slo.probe}"}}'
         if self.slo.database:
             job, metric = _UP[self.slo.database]
-            return f'{metric}{{job="{job}"}}'
+            return f'{metric}{{job="{job}",service="{self.service}"}}'
         return ""
 
     def _buckets(self, bound: str) -> str:

@@ -1,54 +1,18 @@
-"""The services of each stack, as descriptions."""
+"""The services of each stack, as descriptions: the module with a service's name has a function `container`,
+which an exporter of servers gives its own name, such as ``redis_exporter-2``."""
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from config.brought import Dashboard
-from config.catalogue import ROWS, Stack
+from config.catalogue import row_of
 from config.container import Container
 from config.own_jobs import OwnJob
-from config.services.correlation import caddy, grafana
-from config.services.logs import alloy, loki, promtail
-from config.services.metrics import (
-    alertmanager,
-    api_proxy,
-    blackbox_exporter,
-    cadvisor,
-    elasticsearch_exporter,
-    mongodb_exporter,
-    nginx_exporter,
-    node_exporter,
-    postgres_exporter,
-    prometheus,
-    redis_exporter,
-    scrape_proxy,
-    socket_proxy,
-)
-from config.services.traces import elasticsearch, jaeger, jaeger_es_index_cleaner, opensearch, otel_collector
+from config.row import Stack
+from config.services.correlation import grafana
+from config.services.metrics import prometheus, scrape_proxy
 from config.settings import Settings
-
-_DESCRIPTIONS = {
-    "alertmanager": alertmanager.container,
-    "node_exporter": node_exporter.container,
-    "cadvisor": cadvisor.container,
-    "socket_proxy": socket_proxy.container,
-    "api_proxy": api_proxy.container,
-    "postgres_exporter": postgres_exporter.container,
-    "redis_exporter": redis_exporter.container,
-    "nginx_exporter": nginx_exporter.container,
-    "blackbox_exporter": blackbox_exporter.container,
-    "mongodb_exporter": mongodb_exporter.container,
-    "elasticsearch_exporter": elasticsearch_exporter.container,
-    "loki": loki.container,
-    "alloy": alloy.container,
-    "promtail": promtail.container,
-    "otel_collector": otel_collector.container,
-    "elasticsearch": elasticsearch.container,
-    "opensearch": opensearch.container,
-    "jaeger": jaeger.container,
-    "jaeger_es_index_cleaner": jaeger_es_index_cleaner.container,
-    "caddy": caddy.container,
-}
 
 
 def describe(
@@ -66,7 +30,10 @@ def describe(
         return scrape_proxy.container(settings, own_jobs)
     if service == "grafana":
         return grafana.container(settings, dashboards or {})
-    return _DESCRIPTIONS[service](settings)
+    row = row_of(service)
+    module = import_module(f"config.services.{row.stack}.{row.name}")
+    container: Container = module.container(settings, service) if row.board else module.container(settings)
+    return container
 
 
 def of_stack(
@@ -78,7 +45,7 @@ def of_stack(
     dashboards: Mapping[str, Dashboard] | None = None,
 ) -> tuple[Container, ...]:
     """Descriptions of the services of one stack that the settings select; arguments as in `describe`."""
-    selected = (service for service in settings.services if ROWS[service].stack == stack)
+    selected = (service for service in settings.services if row_of(service).stack == stack)
     brought: dict[str, Any] = {"own_rules": own_rules, "own_jobs": own_jobs, "dashboards": dashboards}
     return tuple(describe(service, settings, **brought) for service in selected)
 

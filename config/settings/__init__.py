@@ -9,15 +9,16 @@ from typing import Any, Self
 from pydantic import ByteSize, TypeAdapter, ValidationError, model_validator
 
 from config import images
-from config.catalogue import EXPORTERS, INSIDE, ROWS, SERVICES, Zone
+from config.catalogue import EXPORTERS, ROWS, SERVICES, instance, place_of, row_of
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
+from config.row import INSIDE, Zone
 from config.settings import disk_budget
 from config.settings import slos as objectives
 from config.settings.addresses import Addresses
 from config.settings.alerts import Alerts, Notifications
 from config.settings.disk import Disk
 from config.settings.docker import Docker
-from config.settings.exporters import ElasticsearchExporter, Exporters
+from config.settings.exporters import ElasticsearchExporter, Exporters, Login
 from config.settings.grafana import Grafana
 from config.settings.image_overrides import Images
 from config.settings.logs import Logs
@@ -26,8 +27,8 @@ from config.settings.metrics import Metrics
 from config.settings.model import OF_DOCKER, Model, Name, Network, ProjectFile, Subnet
 from config.settings.networks import Edge, own_networks, subnet_of
 from config.settings.publish import ExternalUrls, Page, Publish
-from config.settings.secret_keys import GRAFANA_PASSWORD
-from config.settings.traces import Traces
+from config.settings.secret_keys import GRAFANA_PASSWORD, OF_SERVERS
+from config.settings.traces import Cluster, Traces
 from config.settings.units import mib, seconds
 from config.sizes import GIB
 
@@ -79,14 +80,8 @@ class Settings(Model):
     @property
     def services(self) -> tuple[str, ...]:
         """Services that this stack runs, in the order of `SERVICES`."""
-        exporters = self.exporters
         optional = {
-            "postgres_exporter": exporters.postgres,
-            "redis_exporter": exporters.redis,
-            "nginx_exporter": exporters.nginx,
-            "blackbox_exporter": exporters.probes,
-            "mongodb_exporter": exporters.mongodb,
-            "elasticsearch_exporter": self.watched_elasticsearch,
+            "blackbox_exporter": self.exporters.probes,
             "alloy": self.logs.shipper == "alloy",
             "promtail": self.logs.shipper == "promtail",
             "elasticsearch": self.own_storage == "elasticsearch",
@@ -95,7 +90,12 @@ class Settings(Model):
             "grafana": self.grafana.enabled and GRAFANA_PASSWORD in self.secrets,
             "caddy": self.grafana.tls and self.grafana.enabled and GRAFANA_PASSWORD in self.secrets,
         }
-        return tuple(service for service in SERVICES if optional.get(service, True))
+        selected = (service for service in SERVICES if optional.get(service, True))
+        return tuple(
+            instance(service, place)
+            for service in selected
+            for place in range(len(self.servers(service)) if ROWS[service].board else 1)
+        )
 
     @property
     def edge(self) -> Edge:
@@ -116,12 +116,12 @@ class Settings(Model):
     def joins(self, service: str) -> tuple[Zone, ...]:
         """Networks that `service` joins."""
         needs_none_of_the_users = {
-            "elasticsearch_exporter": self.exporters.elasticsearch is None,  # watches the stack's own
+            "elasticsearch_exporter": not self.exporters.elasticsearch,  # watches the stack's own
             "jaeger": self.traces.cluster is None,
         }
         if needs_none_of_the_users.get(service):
             return INSIDE
-        return ROWS[service].zones
+        return row_of(service).zones
 
     def host(self, service: str) -> str:
         """Host name of `service` for Prometheus and other services in the network `inside`."""
@@ -137,14 +137,31 @@ class Settings(Model):
         stack."""
         return None if self.traces.storage == "badger" or self.traces.cluster else self.traces.storage
 
-    @property
-    def watched_elasticsearch(self) -> ElasticsearchExporter | None:
-        """The cluster that elasticsearch_exporter watches: the configured one, else the stack's own storage; None for
-        neither."""
-        own = self.own_storage
-        if self.exporters.elasticsearch or not own:
-            return self.exporters.elasticsearch
-        return ElasticsearchExporter(url=f"http://{own}:{ELASTICSEARCH}", service=own)
+    def servers(self, exporter: str) -> tuple[Any, ...]:
+        """The servers that exporters of one kind watch, each with one of its own. elasticsearch_exporter watches the
+        stack's own storage if no other cluster is configured."""
+        watches = ROWS[exporter].watches
+        if watches == "elasticsearch" and self.own_storage and not self.exporters.elasticsearch:
+            return (ElasticsearchExporter(url=f"http://{self.own_storage}:{ELASTICSEARCH}", service=self.own_storage),)
+        servers: tuple[Any, ...] = getattr(self.exporters, watches) if watches else ()
+        return servers
+
+    def watched(self, exporter: str) -> Any:
+        """The server that an exporter watches, such as ``redis_exporter-2`` the second one below `exporters.redis`."""
+        return self.servers(row_of(exporter).name)[place_of(exporter)]
+
+    def password_of(self, exporter: str) -> str | None:
+        """Name of the secret with the password for the server that an exporter watches; None if it is not set."""
+        secret = self._secret_of(exporter)
+        return secret if secret in self.secrets else None
+
+    def _secret_of(self, exporter: str) -> str:
+        name = self.watched(exporter).name
+        return f"{row_of(exporter).watches}_password" + (f"_{name}" if name else "")
+
+    def speaks_for(self, service: str) -> str:
+        """The service that the metrics of `service` are about: an exporter's is what it watches."""
+        return str(self.watched(service).service) if row_of(service).board else service
 
     @model_validator(mode="after")
     def _each_network_once(self) -> Self:
@@ -179,21 +196,33 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _users_have_passwords(self) -> Self:
-        users = {
-            "exporters.redis": (self.exporters.redis, "redis_password"),
-            "exporters.elasticsearch": (self.exporters.elasticsearch, "elasticsearch_password"),
-            "traces.cluster": (self.traces.cluster, "traces_password"),
-        }
-        for name, (spoken_to, password) in users.items():
-            if spoken_to and spoken_to.user and password not in self.secrets:
-                msg = f"{name}.user: needs its password: pulumi config set --secret {password}"
+        users: list[tuple[str, Cluster | Login, str]] = []
+        if self.traces.cluster:
+            users.append(("traces.cluster", self.traces.cluster, "traces_password"))
+        for exporter in self.services:
+            if row_of(exporter).login and isinstance(server := self.watched(exporter), Login):
+                users.append((f"exporters.{row_of(exporter).watches}", server, self._secret_of(exporter)))
+        for key, spoken_to, password in users:
+            if spoken_to.user and password not in self.secrets:
+                msg = f"{key}.user: needs its password: pulumi config set --secret {password}"
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _passwords_have_servers(self) -> Self:
+        of_servers = {self._secret_of(exporter) for exporter in self.services if row_of(exporter).login}
+        for secret in sorted(self.secrets - of_servers):
+            if beginning := next((one for one in OF_SERVERS if secret.startswith(one)), None):
+                key = beginning.removesuffix("_password_")
+                name = secret.removeprefix(beginning)
+                msg = f"exporters.{key}: none is called {name}: name one so, or  pulumi config rm {secret}"
                 raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
     def _fits_into_memory(self) -> Self:
-        limits = {service: getattr(self.memory, service) for service in self.services}
-        exporters = sum(limit for service, limit in limits.items() if service in EXPORTERS)
+        limits = {service: getattr(self.memory, row_of(service).name) for service in self.services}
+        exporters = sum(limit for service, limit in limits.items() if row_of(service).name in EXPORTERS)
         if exporters > GIB:
             msg = f"memory: the exporters' limits add up to {mib(exporters)} MiB, and 1024 MiB is their share"
             raise ValueError(msg)
@@ -242,7 +271,7 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _every_image_is_pinned(self) -> Self:
-        for name in self.image_names:
+        for name in dict.fromkeys(row_of(service).name for service in self.services):
             if not (getattr(self.images, name) or images.pins()[name].digest):
                 msg = (
                     f"images.{name}: no digest is known for this image: set "
@@ -280,11 +309,12 @@ class Settings(Model):
 
     def image(self, name: str) -> str:
         """Image reference for the name of a service, or for `busybox`."""
+        name = name if name == "busybox" else row_of(name).name
         return images.resolve(name, getattr(self.images, name), self.images.registry)
 
     def memory_mib(self, service: str) -> int:
         """Memory limit of `service`, in MiB."""
-        return mib(getattr(self.memory, service))
+        return mib(getattr(self.memory, row_of(service).name))
 
     @property
     def grafana_url(self) -> str | None:

@@ -1,13 +1,22 @@
-"""Settings of databases and pages to watch."""
+"""Settings of databases and pages to watch.
+
+A server that takes no more than an address, or a status page, needs no code here: its row in `config/exporters.py` says
+which of the two. Others have a model of their own.
+"""
 
 import re
-from typing import Annotated, Literal, Self
+import ssl
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, create_model, field_validator, model_validator
 
+from config.catalogue import MOST_SERVERS, ROWS
+from config.row import Row
 from config.settings import targets
 from config.settings.model import (
+    ByService,
     Model,
     Name,
     PagePath,
@@ -20,8 +29,56 @@ from config.settings.model import (
 )
 
 
-class PostgresExporter(Model):
-    """`user` needs the role pg_monitor; its password is the secret `postgres_password`."""
+def _certificates(text: str) -> str:
+    """PEM whose lines YAML's `>-` has folded into one, with its lines again."""
+    pem = re.sub(r"(?<=-----)\s+|(?<=[A-Za-z0-9+/=])\s+", "\n", text.strip()) + "\n"
+    pem = re.sub(r"(BEGIN|END)\n", r"\1 ", pem)
+    try:
+        ssl.create_default_context(cadata=pem)
+    except ssl.SSLError:
+        msg = "is no certificate: write what its PEM file holds, BEGIN and END included, indented below  ca: >-"
+        raise ValueError(msg) from None
+    return pem
+
+
+Certificates = Annotated[str, AfterValidator(_certificates)]
+"""Certificates of authorities in PEM."""
+
+
+class Tls(Model):
+    """TLS on the way to a server."""
+
+    ca: Certificates | None = None
+    """Certificate of the authority that has signed the server's, as in its PEM file: indented below `ca: >-`. Default:
+    the authorities that the exporter's image knows."""
+    verify: bool = True
+    """Whether the server has to prove its name. MySQL's own certificates name none."""
+
+
+class Watched(Model):
+    """A server in a list."""
+
+    name: Name | None = None
+    """Tells it from the others of its kind: one may be without. Its password is the secret `<key>_password_<name>`, such
+    as `redis_password_sessions`; without a name it is `<key>_password`."""
+    service: Name
+    """The service that its metrics are about. Default: `name`, else the key."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, values: Any) -> Any:
+        named = isinstance(values, Mapping) and values.get("name")
+        return {"service": named, **values} if named else values
+
+
+class Login(Watched):
+    """A server with passwords."""
+
+    user: str | None = None
+
+
+class PostgresExporter(Watched):
+    """`user` needs the role pg_monitor."""
 
     address: Target
     user: str = Field("postgres_exporter", min_length=1)
@@ -29,26 +86,36 @@ class PostgresExporter(Model):
     sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "disable"
     """`disable` suits a database in a network of the same host; for any other use one of the others. The exporter's
     driver (lib/pq) has no `allow` or `prefer`."""
+    ca: Certificates | None = None
+    """As in `exporters.redis[].tls.ca`, for `verify-ca` and `verify-full`."""
     service: Name = "postgres"
 
+    @model_validator(mode="after")
+    def _ca_is_used(self) -> Self:
+        if self.ca and not self.sslmode.startswith("verify"):
+            msg = f"sslmode {self.sslmode} compares no certificate with ca: write  sslmode: verify-full"
+            raise ValueError(msg)
+        return self
 
-class RedisExporter(Model):
-    """A password is the secret `redis_password`."""
+
+class Server(Watched):
+    """A server that is reached at an address."""
 
     address: Target
-    user: str | None = None
-    service: Name = "redis"
+    tls: Tls | None = None
 
 
-class NginxExporter(Model):
-    """It counts only connections and requests. Status codes and latency come from Nginx's access log."""
+class ServerWithLogin(Login, Server):
+    """A server that is reached at an address, by a user with a password."""
+
+
+class StatusPage(Watched):
+    """A server that tells its state on a page."""
 
     status_url: TargetPage
-    """Page of the stub_status module, e.g. `http://nginx:8080/stub_status`."""
-    service: Name = "nginx"
 
 
-class MongodbExporter(Model):
+class MongodbExporter(Watched):
     """It supports no password: the exporter takes one only by environment or flag, which `docker inspect` shows."""
 
     uri: Annotated[str, AfterValidator(without_credentials)]
@@ -74,11 +141,10 @@ class Haproxy(Model):
     service: Name = "haproxy"
 
 
-class ElasticsearchExporter(Model):
-    """A password is the secret `elasticsearch_password`."""
+class ElasticsearchExporter(Login):
+    """A cluster of Elasticsearch or OpenSearch."""
 
     url: TargetUrl
-    user: str | None = None
     service: Name = "elasticsearch"
 
 
@@ -101,15 +167,55 @@ class Probe(Model):
         return self
 
 
-class Exporters(Model):
-    """What the stack watches besides host and containers. Each exporter runs only if its block is present."""
+def _as_list(value: Any) -> Any:
+    """A single block is a list of one."""
+    return (value,) if isinstance(value, Mapping) else value or ()
 
-    postgres: PostgresExporter | None = None
-    redis: RedisExporter | None = None
-    nginx: NginxExporter | None = None
-    mongodb: MongodbExporter | None = None
+
+def _names_differ(servers: tuple[Watched, ...]) -> tuple[Watched, ...]:
+    names = [server.name for server in servers]
+    if doubled := {name or "" for name in names if names.count(name) > 1}:
+        called = ", ".join(sorted(doubled)).strip(", ")
+        msg = f"two are called {called}" if called else "two have no name: write  name: …  in each but one"
+        raise ValueError(msg)
+    if len(servers) > MOST_SERVERS:
+        msg = f"no more than {MOST_SERVERS} of a kind can be watched: the stack's network has no more addresses"
+        raise ValueError(msg)
+    return servers
+
+
+_Of = TypeVar("_Of", bound=Watched)
+Servers = Annotated[tuple[_Of, ...], BeforeValidator(_as_list), AfterValidator(_names_differ)]
+"""Servers of one kind: one block, or a list of blocks."""
+
+
+def _ordinary(row: Row) -> type[Watched] | None:
+    """The model of a server that needs none of its own; None if it does."""
+    models: dict[str, type[Watched]] = {
+        "address": ServerWithLogin if row.login else Server,
+        "status_url": StatusPage,
+    }
+    base = next((model for key, model in models.items() if key in row.example), None)
+    assert row.watches  # noqa: S101 - of an exporter
+    return base and create_model(row.watches, __base__=base, __doc__=row.note, service=(Name, row.watches))
+
+
+_lists: dict[str, Any] = {
+    row.watches: (Servers[model], ())  # type: ignore[valid-type] # made here
+    for row in ROWS.values()
+    if row.watches and (model := _ordinary(row))
+}
+_Ordinary = create_model("_Ordinary", __base__=ByService, **_lists)
+
+
+class Exporters(_Ordinary):
+    """What the stack watches besides host and containers: of each kind one block, or a list of up to four. Each server
+    has an exporter of its own, and append new ones at the end: a place in the list is an address."""
+
+    postgres: Servers[PostgresExporter] = ()
+    mongodb: Servers[MongodbExporter] = ()
     haproxy: Haproxy | None = None
-    elasticsearch: ElasticsearchExporter | None = None
+    elasticsearch: Servers[ElasticsearchExporter] = ()
     probes: tuple[Probe, ...] = ()
 
     @field_validator("probes")

@@ -32,7 +32,7 @@ _ByService = create_model("_ByService", __base__=_Registry, **_overrides)
 
 
 class Images(_ByService):
-    """Where images come from: one field per service overrides its pin in `config/images.yaml`."""
+    """Where images come from: one field per service overrides its pin in `config/catalogue.py`."""
 
     busybox: Image | None = None
     """Provides a shell for services whose image has none, and loads their config files."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from config.settings import Settings, openslo
 from config.settings.model import ProjectFile, is_url, wrong_text
-from config.settings.secret_keys import SECRETS, WEBHOOKS, is_secret
+from config.settings.secret_keys import NAMES, SECRETS, WEBHOOKS, is_secret
 from config.yaml_text import one_spelling
 
 
@@ -39,10 +39,10 @@ def load(
         encrypted = f"{project}:{key}" in secret_keys
         if is_secret(key) and not encrypted:
             problems.append((key, f"is a secret: store it with  pulumi config set --secret {key}"))
-        elif not is_secret(key) and encrypted:
-            problems.append((key, f"may hold no secret; the keys for secrets are {', '.join(SECRETS)}, scrape_…"))
+        elif encrypted and not is_secret(key):
+            problems.append((key, f"may hold no secret; the keys for secrets are {', '.join(NAMES)}"))
         elif key == "secrets":
-            problems.append((key, f"unknown key; the keys for secrets are {', '.join(SECRETS)}"))
+            problems.append((key, f"unknown key; the keys for secrets are {', '.join(NAMES)}"))
         elif not is_secret(key):
             values[key] = _parsed(value)
     values["secrets"] = frozenset(filter(is_secret, own))
@@ -51,7 +51,9 @@ def load(
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        problems += [(key, what) for key, what in _explained(error) if not any(_beside(key, bad) for bad in refused)]
+        problems += [
+            (key, what) for key, what in _explained(error, values) if not any(_beside(key, bad) for bad in refused)
+        ]
     problems += refused.items()
     if problems:
         raise _refusal(problems, project, stack)
@@ -117,8 +119,9 @@ def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], pr
         SettingsError: names every secret that cannot be right, and never its value.
     """
     problems = []
-    for key in sorted(one.removeprefix(f"{project}:") for one in secret_keys if one.startswith(f"{project}:")):
-        if not is_secret(key):
+    for name in sorted(secret_keys):
+        key = name.removeprefix(f"{project}:")
+        if name == key or not is_secret(key):
             continue
         value, fix = config[f"{project}:{key}"].strip(), f"set it with  pulumi config set --secret {key}"
         if not value:
@@ -160,10 +163,10 @@ _PLAIN = {
 }
 
 
-def _explained(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """(key, what is wrong) for each of pydantic's errors, in terms of the stack file."""
+def _explained(error: ValidationError, values: Any) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong) for each of pydantic's errors, in terms of the stack file with these `values`."""
     for item in error.errors():
-        path = [str(part) for part in item["loc"]]
+        path = list(_written(item["loc"], values))
         what = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             known = _keys_beside(item["loc"])
@@ -175,6 +178,18 @@ def _explained(error: ValidationError) -> Iterator[tuple[str, str]]:
         elif item["type"] not in {"value_error", "missing"}:
             what = _PLAIN.get(item["type"], what) + _shown(item["input"])
         yield ".".join(path) or "", what
+
+
+def _written(location: tuple[int | str, ...], values: Any) -> Iterator[str]:
+    """Keys to `location` as the file has them: a single block in place of a list has no number."""
+    for part in location:
+        if isinstance(part, int) and not isinstance(values, list):
+            continue
+        yield str(part)
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            values = None
 
 
 _SECRET = re.compile(r":[^:@\s]*@|SECRET|PRIVATE|PASSWORD|TOKEN|hooks\.", re.IGNORECASE)

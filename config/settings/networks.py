@@ -8,9 +8,13 @@ import ipaddress
 from dataclasses import dataclass
 from hashlib import sha256
 
-from config.catalogue import ROWS
+from config.catalogue import MOST_SERVERS, ROWS, place_of, row_of
 
 _FIRST = 2  # the first is the engine's own
+_FIRST_EXPORTER = min(row.edge_address for row in ROWS.values() if row.board and row.edge_address is not None)
+_MORE = 30
+"""Index of the first address of exporters that are not their kind's first. They lie in the upper half, of which the
+engine needs few."""
 SIZE = 26
 """Bits of the network's part: 62 addresses, of which the upper half is for who has none of its own (a probe of the check)."""
 _POOL = ipaddress.IPv4Network("198.18.0.0/15")
@@ -35,9 +39,12 @@ class Edge:
         Raises:
             KeyError: the service is not in this network (`config/catalogue.py`).
         """
-        place = ROWS[service].edge_address
-        if place is None:
+        first, more = row_of(service).edge_address, place_of(service)
+        if first is None:
             raise KeyError(service)
+        # The place in the list decides, not the name: so a container that takes another's address also takes its name,
+        # and is made after the other has gone.
+        place = _MORE + (MOST_SERVERS - 1) * (first - _FIRST_EXPORTER) + more - 1 if more else first
         return str(self.subnet[_FIRST + place])
 
     @property

@@ -151,7 +151,9 @@ def _is_optional(hint: Any) -> bool:
 
 
 def _required(hint: Any) -> Any:
-    """`hint` without None."""
+    """`hint` without None, and a list without what checks it."""
+    if typing.get_origin(hint) is typing.Annotated and typing.get_origin(typing.get_args(hint)[0]) is tuple:
+        return typing.get_args(hint)[0]
     if _is_optional(hint):
         return next(part for part in typing.get_args(hint) if part is not type(None))
     return hint

@@ -2,29 +2,33 @@
 
 import re
 
+from config.catalogue import ROWS
+
 SECRETS = {
     "slack_webhook": "incoming-webhook URL: its presence turns Slack on",
     "pagerduty_key": "Events API v2 integration key: its presence turns PagerDuty on",
     "deadman_url": "URL of an outside monitor that is pinged while alerting works: its presence turns the switch on",
-    "postgres_password": "password of `exporters.postgres.user`, without blanks",
-    "redis_password": "password of `exporters.redis.user`",
-    "elasticsearch_password": "password of `exporters.elasticsearch.user`",
+    **{f"{row.watches}_password": row.login for row in ROWS.values() if row.login},
     "s3_credentials": "`<access key id>:<secret access key>` for `logs.s3`",
     "traces_password": "password of `traces.cluster.user`",
     "grafana_password": "password of Grafana's user `admin`: its presence turns Grafana on",
     "grafana_secret_key": "key by which Grafana encrypts what it keeps; without it, one that it makes for itself beside its data",
 }
 """Top-level keys that hold secrets. Their values never enter the settings: Pulumi tracks them from config to engine."""
-OF_SCRAPES = re.compile(r"scrape_[a-z0-9_]{1,40}")
-"""Names of further secrets, which the jobs of `metrics.scrape_files` name: passwords and tokens."""
-
-
-def is_secret(key: str) -> bool:
-    """Whether `key` is the name of a secret setting."""
-    return key in SECRETS or bool(OF_SCRAPES.fullmatch(key))
-
-
 WEBHOOKS = ("slack_webhook", "deadman_url")
 """Secrets that are addresses."""
 GRAFANA_PASSWORD = "grafana_password"  # noqa: S105 - its name
 GRAFANA_SECRET_KEY = "grafana_secret_key"  # noqa: S105 - its name
+OF_SERVERS = tuple(f"{row.watches}_password_" for row in ROWS.values() if row.login)
+"""Beginnings of the names of secrets that end with the name of a server below `exporters`."""
+OF_SCRAPES = "scrape_"
+"""Beginning of the names of secrets that the jobs of `metrics.scrape_files` name: passwords and tokens."""
+NAMED = (*OF_SERVERS, OF_SCRAPES)
+NAMES = (*SECRETS, *(f"{beginning}<name>" for beginning in NAMED))
+"""Names for messages."""
+_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+def is_secret(key: str) -> bool:
+    """Whether `key` is the name of a secret: one of `SECRETS`, or one that ends with a name of yours."""
+    return key in SECRETS or any(key.startswith(one) and _NAME.fullmatch(key.removeprefix(one)) for one in NAMED)

@@ -69,7 +69,8 @@ class Slo(Model):
     name: SloName
     """Value of the label `slo`."""
     service: ServiceName | None = None
-    """Whose requests count. Required, but for a probe and a database: their own settings say it."""
+    """Whose requests count. A probe has its service from its own settings, and a database too, unless there are several
+    of its kind: then this says which one."""
     objective: Percent
     """E.g. `99.9`: one request in a thousand may fail."""
     window: Span = "30d"
@@ -78,7 +79,7 @@ class Slo(Model):
     """Requests that take longer count as failed, and no others. One of the bounds of the histogram's buckets."""
     probe: Name | None = None
     """Name of one of `exporters.probes`."""
-    database: Literal["postgres", "redis", "nginx", "mongodb"] | None = None
+    database: Literal["postgres", "mysql", "redis", "nginx", "mongodb"] | None = None
     """Whether its exporter reaches it."""
     total: Expression | None = None
     """PromQL of all events per second, e.g. `sum(rate(jobs_total[5m]))`, together with `good` or `errors`."""
@@ -112,8 +113,8 @@ class Slo(Model):
         if self.total and bool(self.good) == bool(self.errors):
             msg = f"{self.name}: beside total it needs either good or errors"
             raise ValueError(msg)
-        if self.kind in {"probe", "database"} and self.service:
-            msg = f"{self.name}: leave service out, it is that of the {self.kind}"
+        if self.kind == "probe" and self.service:
+            msg = f"{self.name}: leave service out, it is that of the probe"
             raise ValueError(msg)
         if self.kind not in {"probe", "database"} and not self.service:
             msg = f"{self.name}: needs service: whose requests count, and whose dashboards and logs its alerts link to"
@@ -143,14 +144,17 @@ def service_of(slo: Slo, exporters: Exporters) -> str:
     Raises:
         ValueError: there is no such probe, or no such exporter.
     """
-    if slo.service:
-        return slo.service
     if slo.database:
-        exporter = getattr(exporters, slo.database)
-        if exporter is None:
+        services_of_kind = [server.service for server in getattr(exporters, slo.database)]
+        if not services_of_kind:
             msg = f"{slo.name}: database: nothing watches {slo.database}: set exporters.{slo.database}"
             raise ValueError(msg)
-        return str(exporter.service)
+        if slo.service in services_of_kind or (slo.service is None and len(services_of_kind) == 1):
+            return slo.service or services_of_kind[0]
+        msg = f"{slo.name}: service: must be that of one of exporters.{slo.database}: {', '.join(services_of_kind)}"
+        raise ValueError(msg)
+    if slo.service:
+        return slo.service
     services = {probe.name: probe.service or probe.name for probe in exporters.probes}
     if slo.probe not in services:
         there = f"there are {', '.join(sorted(services))}" if services else "there are none yet"

@@ -276,7 +276,12 @@ REFUSED_TO_PEOPLE = {
         "GET /-/support",
         "GET /api/v0/component/x/y",
     ],
-    "redis_exporter": ["GET /scrape?target=loki:3100", "POST /-/reload", "GET /debug/pprof/"],
+    "redis_exporter": [
+        "GET /scrape?target=loki:3100",
+        "GET /metrics?target=loki:3100",
+        "POST /-/reload",
+        "GET /debug/pprof/",
+    ],
     "blackbox_exporter": ["GET /probe?target=http://loki:3100/ingester/shutdown", "GET /config"],
 }
 CHANGES = {"alertmanager": ["POST /api/v2/silences", "DELETE /api/v2/silence/1a2b-3c"]}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from components import activate, config_files
+from config.catalogue import ROWS
 from config.container import Container
 from config.services import descriptions
 from config.settings import Settings
@@ -25,7 +26,7 @@ def tools_in(script: str) -> set[str]:
 
 def run_in_images(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """What it is, the image in which it runs (a service, or `busybox`), its text."""
-    for service in ("prometheus", "scrape_proxy", "grafana", *descriptions._DESCRIPTIONS):
+    for service in ROWS:
         yield from _of(descriptions.describe(service, settings))
     for script in (volume._AT_REST, volume._CHANGED, volume._REMOVE_REST, "sleep; gzip -c; gunzip"):
         yield "backup", "busybox", f"sh {script}"

@@ -11,7 +11,9 @@ import pytest
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
+from config.catalogue import ROWS
 from config.container import ConfigFiles, Container
+from config.images import pins
 from config.services import descriptions
 from config.settings import Settings
 from config.settings.loading import SettingsError, load
@@ -19,22 +21,17 @@ from config.settings.secret_keys import WEBHOOKS
 
 PROJECT, STACK = "nervous-system", "test"
 
-PINNED_MONGODB = f"docker.io/percona/mongodb_exporter:0.47.2@sha256:{'a' * 64}"
-PINNED_STORAGE = {
-    "jaeger_es_index_cleaner": f"docker.io/jaegertracing/jaeger-es-index-cleaner:2.19.0@sha256:{'a' * 64}",
-}
+PINNED = {service: f"{pin.reference}@sha256:{'a' * 64}" for service, pin in pins().items() if not pin.digest}
+"""Overrides for the images of which no digest is known."""
+PINNED_STORAGE = {"jaeger_es_index_cleaner": PINNED["jaeger_es_index_cleaner"]}
 EXPORTERS: dict[str, Any] = {
-    "postgres": {"address": "db:5432"},
-    "redis": {"address": "cache:6379"},
-    "nginx": {"status_url": "http://web:8080/stub_status"},
-    "mongodb": {"uri": "mongodb://mongo:27017"},
+    **{row.watches: dict(row.example) for row in ROWS.values() if row.watches},
     "haproxy": {"targets": ["balancer:8405"]},
-    "elasticsearch": {"url": "http://search:9200"},
     "probes": [{"name": "home", "target": "https://shop.example"}],
 }
 EVERYTHING: dict[str, Any] = {
     "exporters": EXPORTERS,
-    "images": {"mongodb_exporter": PINNED_MONGODB, **PINNED_STORAGE},
+    "images": PINNED,
     "logs": {"s3": {"bucket": "logs"}},
     "traces": {"storage": "elasticsearch"},
     "grafana": {"tls": {"domain": "grafana.example.com"}},

@@ -1,8 +1,10 @@
 """What the user runs on the same host: containers of their own in a network of their own, or the example application."""
 
 import contextlib
+import io
 import secrets
 import shutil
+import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,8 +46,11 @@ class Shop:
         labels: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
         networks: tuple[str, ...] | None = None,
+        files: Mapping[str, str] | None = None,
+        owner: int = 0,
     ) -> Container:
-        """A container called `<network>-<service>`, in `networks` when its own is not meant."""
+        """A container called `<network>-<service>`, in `networks` when its own is not meant. `files`: path → text, for
+        the user `owner` only."""
         first, *more = networks or (self.name,)
         container = self.client.containers.create(
             image,
@@ -57,6 +62,8 @@ class Shop:
             mem_limit="256m",
         )
         self._containers.append(container)
+        if files:
+            container.put_archive("/", _archive(files, owner))
         for network in more:
             self.client.networks.get(network).connect(container)
         container.start()
@@ -66,6 +73,16 @@ class Shop:
         """Now, and not at the end."""
         with contextlib.suppress(NotFound):
             container.remove(force=True, v=True)
+
+
+def _archive(files: Mapping[str, str], owner: int) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.mode, member.uid, member.gid = len(text.encode()), 0o600, owner, owner
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return packed.getvalue()
 
 
 @contextlib.contextmanager

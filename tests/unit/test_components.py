@@ -639,7 +639,7 @@ def test_activation_is_run_again_without_being_replaced() -> None:
 
 # Secrets.
 
-VAULTS = {"alertmanager", "postgres_exporter", "redis_exporter", "elasticsearch_exporter", "loki", "grafana"}
+VAULTS = {"alertmanager", "loki", "grafana", *(name for name, row in ROWS.items() if row.login)}
 
 
 def test_there_is_a_vault_where_there_are_secrets_and_only_there() -> None:

@@ -24,7 +24,7 @@ def test_the_committed_page_is_current() -> None:
         ),
         pytest.param("| `metrics.applications.static[].targets[]` | host:port | **required** |", id="a list in a list"),
         pytest.param("| `metrics.external_labels.<name>` | text | none | Labels added", id="a map"),
-        pytest.param("| `exporters.postgres` | block | none | `user` needs", id="a block that is off"),
+        pytest.param("| `exporters.postgres[]` | block | none | `user` needs", id="a list that is empty"),
         pytest.param("| `metrics.applications.discover` | true or false | `true` |", id="a switch"),
         pytest.param("| `publish.prometheus` | address:port | `127.0.0.1:9090` |", id="something that null turns off"),
     ],

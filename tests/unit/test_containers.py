@@ -7,14 +7,14 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from config.catalogue import ROWS
 from config.container import DIRECTORY, ConfigFiles, Container
 from config.ports import METRICS
-from config.services import descriptions
 from config.services.logs import shipper
 from config.settings.secret_keys import SECRETS
 from tests.support.program import EVERYTHING, SECRET_TEXT, described, settings_of
 
-SERVICES = ("prometheus", "scrape_proxy", "grafana", *descriptions._DESCRIPTIONS)
+SERVICES = tuple(ROWS)
 """All that can be described, whatever a stack selects."""
 SETTINGS = settings_of(EVERYTHING, secrets=SECRETS)
 WITHOUT_SECRETS = settings_of(EVERYTHING)
@@ -185,9 +185,7 @@ def test_every_secret_reaches_the_service_that_needs_it_and_no_other() -> None:
         "slack_webhook": "alertmanager",
         "pagerduty_key": "alertmanager",
         "deadman_url": "alertmanager",
-        "postgres_password": "postgres_exporter",
-        "redis_password": "redis_exporter",
-        "elasticsearch_password": "elasticsearch_exporter",
+        **{f"{row.watches}_password": row.name for row in ROWS.values() if row.login},
         "s3_credentials": "loki",
         "grafana_password": "grafana",
         "grafana_secret_key": "grafana",

@@ -18,7 +18,8 @@ import yaml
 
 from components import config_files
 from config.container import DIRECTORY, MOUNT
-from config.images import Pin, pins
+from config.images import pins
+from config.row import Pin
 from config.services.correlation import grafana
 from tests.support.in_images import run_in_images, tools_in
 from tests.support.program import CONTAINER

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from config.catalogue import SERVICES
-from config.images import JAEGER_WITHOUT_SEARCH, PINS, Pin, on_mirror, pins, resolve, version
+from config.images import JAEGER_WITHOUT_SEARCH, on_mirror, pins, resolve, version
+from config.row import Pin
 
+ROOT = Path(__file__).parents[2]
 DIGEST = f"sha256:{'0' * 64}"
 FULL = re.compile(r"[a-z0-9.-]+\.[a-z]+/[a-z0-9._/-]+:[A-Za-z0-9._-]+@sha256:[0-9a-f]{64}")
-UNCONFIRMED = {"mongodb_exporter", "jaeger_es_index_cleaner"}
+UNCONFIRMED = {service for service, pin in pins().items() if not pin.digest}
 """Images of which no digest is known: who selects one has to say it."""
 
 
@@ -78,16 +80,18 @@ def test_the_image_of_a_service(override: str | None, mirror: str | None, refere
 
 # What Renovate makes of the pins.
 
-RENOVATE: dict[str, Any] = json.loads(Path(__file__).parents[2].joinpath("renovate.json").read_text())
+RENOVATE: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text())
 
 
 def test_renovate_finds_every_pin_with_its_digest() -> None:
     [manager] = RENOVATE["customManagers"]
     [files], [pattern] = manager["managerFilePatterns"], manager["matchStrings"]
-    assert re.fullmatch(files.strip("/"), "config/images.yaml")
-    found = list(re.finditer(pattern.replace("(?<", "(?P<"), PINS.read_text()))
+    catalogue = [ROOT / "config" / name for name in ("catalogue.py", "exporters.py")]
+    assert all(re.fullmatch(files.strip("/"), str(path.relative_to(ROOT))) for path in catalogue)
+    found = list(re.finditer(pattern.replace("(?<", "(?P<"), "".join(path.read_text() for path in catalogue)))
     updated = [Pin(match["packageName"], match["currentValue"], match["currentDigest"]) for match in found]
-    assert updated == list(dict.fromkeys(pins().values()))  # one may be written once for several services
+    assert len(updated) == len(set(updated))
+    assert set(updated) == set(pins().values())  # one may be written once for several services
     for match in found:
         assert match["packageName"].removeprefix("docker.io/").removeprefix("library/") == match["depName"]
 

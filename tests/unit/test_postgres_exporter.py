@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from config.container import Container
-from config.services.metrics.postgres_exporter import NO_BLANK
+from config.services.metrics.postgres_exporter import no_blank
 from tests.support.program import config_of, described, refusal, settings_of
 
 PASSWORD = ["postgres_password"]
@@ -49,7 +49,8 @@ def test_the_password_comes_from_a_file_that_holds_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "says"), [("s3cret/'%\n", ""), ("correct horse", NO_BLANK), (" s3cret", NO_BLANK)]
+    ("password", "says"),
+    [("s3cret/'%\n", ""), ("correct horse", no_blank("postgres_password")), (" s3cret", no_blank("postgres_password"))],
 )
 def test_a_password_that_it_would_show_in_its_log_is_refused(password: str, says: str, tmp_path: Path) -> None:
     config = config_of(

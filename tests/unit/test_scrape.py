@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from config.alerts.rule import EVERYTHING as EVERY_JOB
 from config.alerts.rule import Job
-from config.catalogue import SERVICES
+from config.catalogue import ROWS, SERVICES
 from config.ports import METRICS
+from config.row import Row
 from config.services.metrics import cadvisor, scrape
 from config.settings.traces import RETENTION_SUCCESS
 from tests.support.program import EVERYTHING, EXPORTERS, INSTEAD, config_of, refusal, settings_of
@@ -66,12 +68,13 @@ def test_every_target_says_job_instance_and_service() -> None:
     assert [target for target in made if not target or not {"job", "instance", "service"} <= target.keys()] == []
 
 
-@pytest.mark.parametrize("exporter", sorted(EXPORTERS.keys() - {"haproxy", "probes"}))
-def test_an_exporter_speaks_for_the_service_behind_it(exporter: str) -> None:
-    usual = jobs(EVERYTHING)[f"{exporter}_exporter"]
-    assert [target["service"] for target in targets(usual) if target] == [exporter]
-    named = {**EXPORTERS, exporter: {**EXPORTERS[exporter], "service": "shop-store"}}
-    renamed = jobs({**EVERYTHING, "exporters": named})[f"{exporter}_exporter"]
+@pytest.mark.parametrize("row", [row for row in ROWS.values() if row.board], ids=lambda row: row.name)
+def test_an_exporter_speaks_for_the_service_behind_it(row: Row) -> None:
+    assert row.watches
+    usual = jobs(EVERYTHING)[row.name]
+    assert [target["service"] for target in targets(usual) if target] == [row.watches]
+    named = {**EXPORTERS, row.watches: {**EXPORTERS[row.watches], "service": "shop-store"}}
+    renamed = jobs({**EVERYTHING, "exporters": named})[row.name]
     assert [target["service"] for target in targets(renamed) if target] == ["shop-store"]
 
 
@@ -420,7 +423,7 @@ def test_rules_may_speak_of_exactly_the_jobs_that_are_scraped(config: dict[str, 
 
 def test_every_job_of_the_rules_can_be_scraped() -> None:
     shippers = {Job.ALLOY, Job.PROMTAIL}  # a stack has one of them
-    assert scrape.watched(settings_of(EVERYTHING, secrets=["grafana_password"])) | shippers == set(Job)
+    assert scrape.watched(settings_of(EVERYTHING, secrets=["grafana_password"])) | shippers == EVERY_JOB
 
 
 # What the shipper's series become.

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from config.catalogue import EXPORTERS as EXPORTER_SERVICES
-from config.catalogue import SERVICES
+from config.catalogue import ROWS, SERVICES
 from config.settings import Settings
 from config.settings.loading import SettingsError, load
 from config.settings.secret_keys import SECRETS
@@ -18,7 +18,7 @@ from tests.support.program import (
     EXPORTERS,
     FRONT,
     INSTEAD,
-    PINNED_MONGODB,
+    PINNED,
     PINNED_STORAGE,
     PROJECT,
     SECRET_TEXT,
@@ -69,7 +69,7 @@ def test_a_storage_of_traces_brings_its_retention_and_its_exporter(storage: str)
     settings = settings_of({"traces": {"storage": storage}, "images": PINNED_STORAGE})
     added = set(settings.services) - set(settings_of().services)
     assert added == {storage, "jaeger_es_index_cleaner", "elasticsearch_exporter"}
-    watched = settings.watched_elasticsearch
+    watched = settings.watched("elasticsearch_exporter")
     assert watched is not None
     assert (watched.url, watched.service) == (f"http://{storage}:9200", storage)
 
@@ -82,7 +82,7 @@ def test_a_storage_that_is_there_already_brings_only_the_retention() -> None:
 
 def test_the_exporter_watches_what_it_is_told_to_rather_than_the_storage_of_traces() -> None:
     settings = settings_of(EVERYTHING)
-    assert settings.watched_elasticsearch == settings.exporters.elasticsearch
+    assert settings.servers("elasticsearch_exporter") == settings.exporters.elasticsearch
 
 
 def test_haproxy_needs_no_exporter() -> None:
@@ -144,7 +144,9 @@ def test_an_empty_text_is_how_pulumi_declares_a_key_without_setting_it() -> None
 def test_pulumi_config_knows_every_key_and_its_defaults_change_nothing() -> None:
     declared = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text())["config"]
     own = {key.removeprefix(f"{PROJECT}:"): about for key, about in declared.items() if key.startswith(f"{PROJECT}:")}
-    assert set(own) == set(Settings.model_fields) - {"secrets"} | set(SECRETS)
+    # Those of servers can be as many as there are servers.
+    of_servers = {f"{row.watches}_password" for row in ROWS.values() if row.login}
+    assert set(own) == set(Settings.model_fields) - {"secrets"} | set(SECRETS) - of_servers
     assert all(about["description"] for about in own.values())
     assert settings_of({key: about["default"] for key, about in own.items()}) == settings_of()
 
@@ -568,7 +570,7 @@ def test_an_image_is_the_pin_the_override_or_the_one_on_the_mirror() -> None:
 
 def test_mongodb_runs_once_its_image_is_pinned() -> None:
     settings = settings_of(EVERYTHING)
-    assert settings.image("mongodb_exporter") == PINNED_MONGODB
+    assert settings.image("mongodb_exporter") == PINNED["mongodb_exporter"]
 
 
 @pytest.mark.parametrize(

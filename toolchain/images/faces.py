@@ -149,7 +149,7 @@ class Source(_Frozen):
 
 
 class Official(Face):
-    """The face of an image that is pinned in `config/images.yaml`."""
+    """The face of an image that is pinned in `config/catalogue.py`."""
 
     source: Source
     looked_at: str

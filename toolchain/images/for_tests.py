@@ -14,7 +14,7 @@ from toolchain.images import FOLDER, ensure, search_engines
 from toolchain.images.faces import Face, Folder, User, official, userlands
 from toolchain.images.recipes import Assembled, Debian, Recipe
 
-POSTGRES, REDIS, NGINX = 999, 999, 101
+POSTGRES, REDIS, NGINX, MARIADB = 999, 999, 101, 999
 """User ids of the official images."""
 
 
@@ -130,6 +130,39 @@ http {
     )
 
 
+def _mariadb() -> Recipe:
+    """MariaDB, whose root logs in on its socket only, without a password. Arguments are options of the server."""
+    programs = ("mariadb-install-db", "my_print_defaults", "resolveip", "mariadb")
+    return Recipe(
+        version="debian",
+        source=Debian(
+            ("mariadb-server-core", "mariadb-server", "mariadb-client-core"),
+            {
+                **{f"/usr/bin/{name}": f"/usr/bin/{name}" for name in programs},
+                **{path: path for path in ("/usr/sbin/mariadbd", "/usr/share/mysql", "/usr/lib/mysql/plugin")},
+            },
+        ),
+        files={
+            "/usr/local/bin/docker-entrypoint.sh": """\
+#!/bin/sh
+set -eu
+if [ ! -d /var/lib/mysql/mysql ]; then
+    mariadb-install-db --no-defaults --datadir=/var/lib/mysql --auth-root-authentication-method=normal --skip-test-db >&2
+fi
+exec mariadbd --no-defaults --datadir=/var/lib/mysql --socket=/run/mysqld/mysqld.sock "$@"
+"""
+        },
+        face=_face(
+            "mysql",
+            MARIADB,
+            folders=("/var/lib/mysql", "/run/mysqld"),
+            entrypoint=("docker-entrypoint.sh",),
+            ports=("3306/tcp",),
+            volumes=("/var/lib/mysql",),
+        ),
+    )
+
+
 def _elasticsearch() -> Recipe:
     """Elasticsearch without security, scripting, lifecycle management or data streams: their modules are not
     available."""
@@ -180,6 +213,7 @@ RECIPES = {
     "postgres": _postgres,
     "redis": _redis,
     "nginx": _nginx,
+    "mariadb": _mariadb,
     "elasticsearch": _elasticsearch,
     "opensearch": _opensearch,
 }

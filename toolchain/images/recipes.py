@@ -1,12 +1,15 @@
 """What each image is made from. Its interface is not defined here: it is that of the official image (`faces.yaml`)."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from toolchain.images.faces import Face
+from config.catalogue import ROWS
+from toolchain.images.faces import Face, official
 
-SCRIPTS = Path(__file__).with_name("scripts")
+FOLDER = Path(__file__).parent
+SCRIPTS = FOLDER / "scripts"
 """Our own scripts, which replace those of the official images."""
 
 
@@ -58,7 +61,7 @@ class Assembled:
 @dataclass(frozen=True)
 class Recipe:
     version: str
-    """Version of what is built here. The version of the official image is in images.yaml."""
+    """Version of what is built here. The version of the official image is in config/catalogue.py."""
     source: Go | Debian | Assembled
     files: dict[str, str] = field(default_factory=dict)
     """Path in the image → text."""
@@ -89,7 +92,34 @@ _HAPROXY = Recipe(
     files={"/usr/local/bin/docker-entrypoint.sh": _script("haproxy.sh")},
 )
 
+
+def _exporter(service: str) -> Recipe:
+    """The recipe of an exporter, from its `go.mod`: the `tool` is built to the entrypoint of the official image."""
+    package, version = tool(FOLDER / service / "go.mod")
+    source = Go(
+        {official()[service].entrypoint[0]: package},
+        version_variable=_VERSION_VARIABLES.get(service, Go.version_variable),
+    )
+    return Recipe(version, source, differs=_EXPORTERS_DIFFER.get(service, ""))
+
+
+def tool(go_mod: Path) -> tuple[str, str]:
+    """Package and version of the program that a `go.mod` names by its directive `tool`."""
+    text = go_mod.read_text(encoding="utf-8")
+    [package] = re.findall(r"^tool (\S+)$", text, re.MULTILINE)
+    required: dict[str, str] = dict(re.findall(r"^(?:require)?\s+(\S+) v(\S+)", text, re.MULTILINE))
+    module = max((path for path in required if f"{package}/".startswith(f"{path}/")), key=len)
+    return package, required[module]
+
+
+_VERSION_VARIABLES = {
+    "redis_exporter": "main.BuildVersion",
+    "mongodb_exporter": "main.version",
+}
+_EXPORTERS_DIFFER = {"blackbox_exporter": "no `/etc/blackbox_exporter/config.yml` of its own"}
+
 RECIPES = {
+    **{service: _exporter(service) for service, row in ROWS.items() if row.watches},
     "prometheus": Recipe(
         version="3.15.0",
         differs="no web pages; service discovery by file, DNS and Docker only",
@@ -126,33 +156,6 @@ RECIPES = {
             "/usr/bin/entrypoint.sh": _script("cadvisor.sh"),
             "/usr/bin/healthcheck.sh": _script("cadvisor-health.sh"),
         },
-    ),
-    "postgres_exporter": Recipe(
-        version="0.19.1",
-        source=Go(
-            {"/bin/postgres_exporter": "github.com/prometheus-community/postgres_exporter/cmd/postgres_exporter"}
-        ),
-    ),
-    "redis_exporter": Recipe(
-        version="1.88.0",
-        source=Go({"/redis_exporter": "github.com/oliver006/redis_exporter"}, version_variable="main.BuildVersion"),
-    ),
-    "blackbox_exporter": Recipe(
-        version="0.28.0",
-        differs="no `/etc/blackbox_exporter/config.yml` of its own",
-        source=Go({"/bin/blackbox_exporter": "github.com/prometheus/blackbox_exporter"}),
-    ),
-    "mongodb_exporter": Recipe(
-        version="0.47.2",
-        source=Go({"/mongodb_exporter": "github.com/percona/mongodb_exporter"}, version_variable="main.version"),
-    ),
-    "elasticsearch_exporter": Recipe(
-        version="1.11.0",
-        source=Go({"/bin/elasticsearch_exporter": "github.com/prometheus-community/elasticsearch_exporter"}),
-    ),
-    "nginx_exporter": Recipe(
-        version="1.5.1",
-        source=Go({"/usr/bin/nginx-prometheus-exporter": "github.com/nginx/nginx-prometheus-exporter"}),
     ),
     "socket_proxy": _HAPROXY,
     "scrape_proxy": _HAPROXY,

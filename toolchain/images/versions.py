@@ -2,7 +2,7 @@
 
     .venv/bin/python -m toolchain.images.versions
 
-writes it, from `config/images.yaml` and the recipes. A unit test fails if the table is out of date.
+writes it, from `config/catalogue.py` and the recipes. A unit test fails if the table is out of date.
 """
 
 import re

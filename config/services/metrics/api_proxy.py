@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
-from config.catalogue import EXPORTERS
+from config.catalogue import EXPORTERS, ROWS
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import JAEGER_PAGES, METRICS, OTLP_GRPC, OTLP_HTTP
 from config.settings import Settings
@@ -259,6 +259,9 @@ def _section(head: str, lines: list[str]) -> str:
 def _for_people(service: str, settings: Settings) -> str:
     api = _EXPORTER if service in EXPORTERS else _APIS[service]
     lines = [f"bind :{PEOPLE + port_inside(service)}", f"maxconn {_PEOPLE_AT_ONCE}", *_known(service, settings)]
+    if ROWS[service].board:
+        # By `?target=`, mysqld_exporter logs in elsewhere with the password that it has.
+        lines.append(f"{_NO_PATH} if {{ query -m len gt 0 }}")
     if api.writes:
         # A form on another site cannot send this content type.
         lines.append(f"{_NO_JSON} if METH_POST !{{ req.hdr(content-type) -m beg -i application/json }}")

@@ -9,23 +9,20 @@ from config.settings import Settings
 PORT = METRICS["elasticsearch_exporter"]
 
 
-def container(settings: Settings) -> Container:
-    """Requires `exporters.elasticsearch`, or a trace storage to watch."""
-    elasticsearch = settings.watched_elasticsearch
-    assert elasticsearch is not None  # noqa: S101 - settings.services
-    listens = settings.listens("elasticsearch_exporter")
+def container(settings: Settings, exporter: str) -> Container:
+    """For one of `exporters.elasticsearch`, or a trace storage to watch."""
+    elasticsearch = settings.watched(exporter)
+    listens = settings.listens(exporter)
     config, address = None, f"--es.uri={elasticsearch.url}"
-    if "elasticsearch_password" in settings.secrets and settings.exporters.elasticsearch:
+    if settings.exporters.elasticsearch and (secret := settings.password_of(exporter)):
         # The exporter has no option for a password file, but reads any flag from a file (`@file` of its flag library).
         scheme, rest = elasticsearch.url.split("://", 1)
         user = quote(elasticsearch.user or "elastic", safe="")
-        flag = Secret(
-            "elasticsearch_password", lambda value: f"--es.uri={scheme}://{user}:{quote(value, safe='')}@{rest}\n"
-        )
+        flag = Secret(secret, lambda value: f"--es.uri={scheme}://{user}:{quote(value, safe='')}@{rest}\n")
         config = ConfigFiles(files={}, secrets={"flags": flag}, reload="restart")
         address = f"@{DIRECTORY}/secrets/flags"
     return Container(
-        service="elasticsearch_exporter",
+        service=exporter,
         command=(
             address,
             f"--web.listen-address={listens}:{PORT}",

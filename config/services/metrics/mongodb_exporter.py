@@ -7,14 +7,13 @@ from config.settings import Settings
 PORT = METRICS["mongodb_exporter"]
 
 
-def container(settings: Settings) -> Container:
-    """Requires `exporters.mongodb`. The image contains only the exporter, so no command inside could check its health."""
-    mongodb = settings.exporters.mongodb
-    assert mongodb is not None  # noqa: S101 - settings.services
+def container(settings: Settings, exporter: str) -> Container:
+    """For one of `exporters.mongodb`. The image contains only the exporter, so no command inside could check its health."""
+    mongodb = settings.watched(exporter)
     return Container(
-        service="mongodb_exporter",
+        service=exporter,
         command=(
-            f"--web.listen-address={settings.listens('mongodb_exporter')}:{PORT}",
+            f"--web.listen-address={settings.listens(exporter)}:{PORT}",
             f"--mongodb.uri={mongodb.uri}",
             "--collector.diagnosticdata",
             "--collector.replicasetstatus",

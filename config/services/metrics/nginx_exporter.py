@@ -7,14 +7,13 @@ from config.settings import Settings
 PORT = METRICS["nginx_exporter"]
 
 
-def container(settings: Settings) -> Container:
-    """Requires `exporters.nginx`. The image contains only the exporter, so no command inside could check its health."""
-    nginx = settings.exporters.nginx
-    assert nginx is not None  # noqa: S101 - settings.services
+def container(settings: Settings, exporter: str) -> Container:
+    """For one of `exporters.nginx`. The image contains only the exporter, so no command inside could check its health."""
+    nginx = settings.watched(exporter)
     return Container(
-        service="nginx_exporter",
+        service=exporter,
         command=(
-            f"--web.listen-address={settings.listens('nginx_exporter')}:{PORT}",
+            f"--web.listen-address={settings.listens(exporter)}:{PORT}",
             f"--nginx.scrape-uri={nginx.status_url}",
         ),
         user="1001:1001",

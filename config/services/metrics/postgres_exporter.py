@@ -6,16 +6,17 @@ from config.settings import Settings
 
 PORT = METRICS["postgres_exporter"]
 
-NO_BLANK = "the secret postgres_password has a blank, which postgres_exporter cannot take: set another password"
-"""postgres_exporter splits its connection string at blanks, encoded or quoted, to name the server (0.17 to 0.20:
-`parseFingerprint`), and then logs the whole string, password included."""
+
+def no_blank(secret: str) -> str:
+    """What is said of a password with a blank. postgres_exporter splits its connection string at blanks, encoded or
+    quoted, to name the server (0.17 to 0.20: `parseFingerprint`), and then logs the whole string, password included."""
+    return f"the secret {secret} has a blank, which postgres_exporter cannot take: set another password"
 
 
-def container(settings: Settings) -> Container:
-    """Requires `exporters.postgres`."""
-    postgres = settings.exporters.postgres
-    assert postgres is not None  # noqa: S101 - settings.services
-    address = settings.listens("postgres_exporter")
+def container(settings: Settings, exporter: str) -> Container:
+    """For one of `exporters.postgres`."""
+    postgres = settings.watched(exporter)
+    address = settings.listens(exporter)
     environment = {
         "DATA_SOURCE_URI": f"{postgres.address}?sslmode={postgres.sslmode}",
         # Read by its driver, lib/pq. In the connection string, a blank or a percent sign in these would have the same
@@ -23,17 +24,16 @@ def container(settings: Settings) -> Container:
         "PGUSER": postgres.user,
         "PGDATABASE": postgres.database,
     }
-    config = None
-    if "postgres_password" in settings.secrets:
+    files, secrets, validate = {}, {}, None
+    if postgres.ca:
+        environment["PGSSLROOTCERT"] = f"{DIRECTORY}/ca.pem"
+        files["ca.pem"] = postgres.ca
+    if secret := settings.password_of(exporter):
         environment["DATA_SOURCE_PASS_FILE"] = f"{DIRECTORY}/secrets/password"
-        config = ConfigFiles(
-            files={},
-            validate=f"if grep -q ' ' secrets/password; then echo '{NO_BLANK}'; exit 1; fi",
-            secrets={"password": Secret("postgres_password")},
-            reload="restart",
-        )
+        secrets["password"] = Secret(secret)
+        validate = f"if grep -q ' ' secrets/password; then echo '{no_blank(secret)}'; exit 1; fi"
     return Container(
-        service="postgres_exporter",
+        service=exporter,
         command=(
             f"--web.listen-address={address}:{PORT}",
             "--collector.long_running_transactions",
@@ -43,5 +43,5 @@ def container(settings: Settings) -> Container:
         port=PORT,
         health=http_health(PORT, "/", address),
         environment=environment,
-        config=config,
+        config=ConfigFiles(files, validate, secrets, reload="restart") if files or secrets else None,
     )

@@ -10,31 +10,36 @@ from config.settings import Settings
 PORT = METRICS["redis_exporter"]
 
 
-def container(settings: Settings) -> Container:
-    """Requires `exporters.redis`."""
-    redis = settings.exporters.redis
-    assert redis is not None  # noqa: S101 - settings.services
-    address = settings.listens("redis_exporter")
+def container(settings: Settings, exporter: str) -> Container:
+    """For one of `exporters.redis`."""
+    redis = settings.watched(exporter)
+    address = settings.listens(exporter)
+    scheme = "rediss" if redis.tls else "redis"
     command = [
         f"--web.listen-address={address}:{PORT}",
-        f"--redis.addr=redis://{redis.address}",
+        f"--redis.addr={scheme}://{redis.address}",
         "--include-system-metrics",
     ]
     if redis.user:
         # Not in the address, because its driver (redigo) would take a user without a password for the password.
         command.append(f"--redis.user={redis.user}")
-    config = None
-    if "redis_password" in settings.secrets:
+    files, secrets = {}, {}
+    if redis.tls and redis.tls.ca:
+        command.append(f"--tls-ca-cert-file={DIRECTORY}/ca.pem")
+        files["ca.pem"] = redis.tls.ca
+    if redis.tls and not redis.tls.verify:
+        command.append("--skip-tls-verification")
+    if secret := settings.password_of(exporter):
         command.append(f"--redis.password-file={DIRECTORY}/secrets/passwords.json")
         # It looks up the address including the user, escaped as in Go (net/url, `encodeUserPassword`).
         user = f"{quote(redis.user, safe='$&+,;=')}@" if redis.user else ""
-        password = Secret("redis_password", lambda value: json.dumps({f"redis://{user}{redis.address}": value}))
-        config = ConfigFiles(files={}, secrets={"passwords.json": password}, reload="restart")
+        address_with_user = f"{scheme}://{user}{redis.address}"
+        secrets["passwords.json"] = Secret(secret, lambda value: json.dumps({address_with_user: value}))
     return Container(
-        service="redis_exporter",
+        service=exporter,
         command=tuple(command),
         user="59000:59000",
         port=PORT,
         health=http_health(PORT, "/health", address),
-        config=config,
+        config=ConfigFiles(files, secrets=secrets, reload="restart") if files or secrets else None,
     )

@@ -6,8 +6,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from config import service_names
 from config.alerts.rule import Job, Watched
+from config.catalogue import row_of
 from config.container import discovered_label
-from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS
+from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS, metrics_port
 from config.services.logs import loki, shipper
 from config.services.metrics import cadvisor, node_exporter, socket_proxy
 from config.services.traces import otlp_senders
@@ -78,7 +79,7 @@ def renamed(job: ScrapeConfig) -> ScrapeConfig:
 
 def watched(settings: Settings) -> Watched:
     """Jobs that alert rules may use."""
-    jobs = {Job(service) for service in settings.services if service in METRICS} | {Job.CONTAINERS}
+    jobs = {row_of(service).name for service in settings.services if metrics_port(service)} | {str(Job.CONTAINERS)}
     if "otel_collector" in settings.services:
         jobs |= {Job.SPANS, Job.OTLP}
     if settings.exporters.haproxy:
@@ -90,26 +91,16 @@ def watched(settings: Settings) -> Watched:
     return frozenset(jobs)
 
 
-def _watched_service(service: str, settings: Settings) -> str:
-    """The service that the metrics of `service` are about: an exporter's is its database."""
-    exporters = settings.exporters
-    speaks_for = {
-        "postgres_exporter": exporters.postgres,
-        "redis_exporter": exporters.redis,
-        "nginx_exporter": exporters.nginx,
-        "mongodb_exporter": exporters.mongodb,
-        "elasticsearch_exporter": settings.watched_elasticsearch,
-    }
-    watched = speaks_for.get(service)
-    return watched.service if watched else service
-
-
 def _own(settings: Settings) -> list[ScrapeConfig]:
-    jobs = []
-    for service in settings.services:
-        if service not in METRICS:
+    jobs: dict[str, ScrapeConfig] = {}
+    for instance in settings.services:
+        if not (port := metrics_port(instance)):
             continue
-        target = _of_service(settings, service, METRICS[service], service=_watched_service(service, settings))
+        service = row_of(instance).name
+        target = _of_service(settings, instance, port, service=settings.speaks_for(instance))
+        if service in jobs:
+            jobs[service]["static_configs"].append(target)
+            continue
         job: ScrapeConfig = {"job_name": service, "static_configs": [target]}
         if service == "cadvisor":
             # cAdvisor sets timestamps: without this, a removed container would remain for five minutes.
@@ -125,8 +116,8 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
             # One index per day: each would stay a label value for ever.
             of_jaeger = {"source_labels": ["index"], "regex": r"jaeger-.+-\d{4}-\d\d-\d\d", "action": "drop"}
             job["metric_relabel_configs"] = [of_jaeger]
-        jobs.append(job)
-    return jobs
+        jobs[service] = job
+    return [*jobs.values()]
 
 
 def _of_service(settings: Settings, service: str, port: int, /, **labels: str) -> dict[str, Any]:

@@ -1,0 +1,233 @@
+"""The exporters of databases against real servers that want TLS and a password: what `config/` makes is what runs here."""
+
+import getpass
+import os
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from config.catalogue import ROWS, row_of
+from config.container import DIRECTORY
+from tests.support.ports import free_port
+from tests.support.program import PINNED, described, settings_of
+from tests.support.wait import until
+from toolchain import images
+from toolchain.images import for_tests
+from toolchain.images.faces import official
+from toolchain.images.recipes import RECIPES
+
+PASSWORDS = {"mysql": 'my$ql `"x\\ %s #;s3cret`', "redis": 'redis s3cret "@', "postgres": "pg:s3cret/'%"}
+USERS = {"mysql": "exporter", "redis": "me@shop", "postgres": "exporter ro"}
+UP = {"mysql": "mysql_up", "redis": "redis_up", "postgres": "pg_up"}
+NOBODY = 65534
+HOST = "database"
+"""Name of the server's host in the stack file. Here it is localhost, which no stack file may name."""
+
+
+def openssl(folder: Path, line: str, *more: str) -> None:
+    subprocess.run(["openssl", *line.split(), *more], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an authority (ca.pem), a key and a certificate of it for localhost, and another authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    for authority in ("ca", "other"):
+        openssl(
+            folder,
+            f"req -x509 -newkey rsa:2048 -nodes -keyout {authority}.key -out {authority}.pem -subj /CN=authority",
+        )
+    openssl(folder, "req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost")
+    (folder / "names").write_text("subjectAltName=DNS:localhost")
+    openssl(folder, "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -out cert.pem")
+    _hand_over(folder)
+    return folder
+
+
+def _hand_over(folder: Path) -> None:
+    """To a user that is not root: PostgreSQL does not start as root."""
+    if os.geteuid() == 0:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+        (folder / "key.pem").chmod(0o600) if (folder / "key.pem").exists() else None
+        for above in folder.parents:
+            if str(above).startswith("/tmp/") and above != Path("/tmp"):  # noqa: S108 - where pytest's folders are
+                above.chmod(0o755)
+
+
+@contextmanager
+def running(command: list[Any], log: Path, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as file, subprocess.Popen(list(map(str, command)), stdout=file, stderr=file, **more) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def product(server: str) -> tuple[Path, dict[str, str]]:
+    """Folder with the files of a server, and an environment in which they find their libraries."""
+    folder = images.product(f"test-{server}", for_tests.RECIPES[server]())
+    libraries = ":".join(str(path) for path in (folder / "usr/lib").glob("*-linux-gnu"))
+    return folder, {**os.environ, "LD_LIBRARY_PATH": libraries}
+
+
+@contextmanager
+def mysql(folder: Path, tls: Path, port: int) -> Iterator[None]:
+    made, environment = product("mariadb")
+    data, socket = folder / "data", folder / "s"
+    place = ["--no-defaults", f"--basedir={made}/usr", f"--datadir={data}", f"--user={getpass.getuser()}"]
+    install = [
+        "sh",
+        made / "usr/bin/mariadb-install-db",
+        *place,
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+    ]
+    data.mkdir()
+    subprocess.run(list(map(str, install)), check=True, capture_output=True, env=environment)
+    secure = [f"--ssl-{name}={tls}/{name}.pem" for name in ("ca", "cert", "key")]
+    server = [
+        made / "usr/sbin/mariadbd",
+        *place,
+        *secure,
+        "--require-secure-transport=ON",
+        f"--lc-messages-dir={made}/usr/share/mysql",
+    ]
+    password = PASSWORDS["mysql"].replace("\\", "\\\\")
+    user = f"CREATE USER {USERS['mysql']} IDENTIFIED BY '{password}'; GRANT PROCESS, SLAVE MONITOR ON *.* TO {USERS['mysql']}"
+    with running([*server, f"--port={port}", f"--socket={socket}"], folder / "log", env=environment):
+        until(socket.exists)
+        asked = [made / "usr/bin/mariadb", "--no-defaults", "-uroot", f"--socket={socket}", "-e", user]
+        subprocess.run(list(map(str, asked)), check=True, capture_output=True, env=environment)
+        yield
+
+
+@contextmanager
+def redis(folder: Path, tls: Path, port: int) -> Iterator[None]:
+    made, environment = product("redis")
+    secure = ["--tls-port", port, "--port", 0, "--tls-auth-clients", "no", "--tls-ca-cert-file", tls / "ca.pem"]
+    secure += ["--tls-cert-file", tls / "cert.pem", "--tls-key-file", tls / "key.pem"]
+    user = ["--user", USERS["redis"], "on", f">{PASSWORDS['redis']}", "~*", "&*", "+@all"]
+    command = ["redis-server", *secure, "--save", "", "--requirepass", "of the owner", *user]
+    # What it is depends on the name that it is called by.
+    program = made / "usr/bin/redis-check-rdb"
+    with running(command, folder / "log", executable=program, env=environment, cwd=folder):
+        yield
+
+
+@contextmanager
+def postgres(folder: Path, tls: Path, port: int) -> Iterator[None]:
+    made, environment = product("postgres")
+    copy = shutil.copytree(made / "usr", folder / "usr", symlinks=True) if os.geteuid() == 0 else made / "usr"
+    environment["LD_LIBRARY_PATH"] = environment["LD_LIBRARY_PATH"].replace(str(made / "usr"), str(copy))
+    [programs] = (copy / "lib/postgresql").glob("*/bin")
+    data, secret = folder / "data", folder / "password"
+    secret.write_text("of the owner")
+    _hand_over(folder)
+    other = {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
+    own: Mapping[str, Any] = {"env": environment, "cwd": folder, **other}
+    init = [
+        programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        "postgres",
+        "--auth-local=trust",
+        "--auth-host=scram-sha-256",
+        "--locale=C",
+        f"--pwfile={secret}",
+    ]
+    subprocess.run(list(map(str, init)), check=True, capture_output=True, **own)
+    options = {"port": port, "ssl": "on", "ssl_cert_file": tls / "cert.pem", "ssl_key_file": tls / "key.pem"}
+    options["unix_socket_directories"] = folder
+    command = [
+        programs / "postgres",
+        "-D",
+        data,
+        *(word for key, value in options.items() for word in ("-c", f"{key}={value}")),
+    ]
+    role = "CREATE ROLE \"{}\" LOGIN PASSWORD '{}' IN ROLE pg_monitor".format(
+        USERS["postgres"], PASSWORDS["postgres"].replace("'", "''")
+    )
+    with running(command, folder / "log", **own):
+        asked = [programs / "psql", "-h", folder, "-p", port, "-U", "postgres", "-c", role]
+        until(lambda: subprocess.run(list(map(str, asked)), check=False, capture_output=True, **own).returncode == 0)
+        yield
+
+
+SERVERS: Mapping[str, Callable[[Path, Path, int], Any]] = {"mysql": mysql, "redis": redis, "postgres": postgres}
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(
+    request: pytest.FixtureRequest, tls: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, int]]:
+    """A running server: its key below `exporters`, and its port."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp(request.param)
+    with SERVERS[request.param](folder, tls, port):
+        yield request.param, port
+
+
+def page(kind: str, server: Mapping[str, Any], password: str, folder: Path) -> Iterator[str]:
+    """What the exporter shows while it runs as `config/` says, but in this folder and on a port of this machine."""
+    settings = settings_of({"exporters": {kind: server}, "images": PINNED}, secrets=(f"{kind}_password",))
+    [exporter] = [name for name in settings.services if row_of(name).watches == kind]
+    container, port = described(exporter, settings), free_port()
+    assert container.config
+
+    def here(text: str) -> str:
+        own = f"{settings.listens(exporter)}:{ROWS[exporter].port}"
+        return text.replace(DIRECTORY, str(folder)).replace(own, f"127.0.0.1:{port}").replace(f"{HOST}:", "localhost:")
+
+    (folder / "secrets").mkdir()
+    for name, text in container.config.files.items():
+        (folder / name).write_text(here(text))
+    for name, secret in container.config.secrets.items():
+        (folder / "secrets" / name).write_text(here(secret.render(password)))
+
+    program = images.product(exporter, RECIPES[exporter]) / PurePosixPath(official()[exporter].entrypoint[0]).name
+    environment = {name: here(value) for name, value in container.environment.items()}
+    with running([program, *map(here, container.command)], folder / "log", env=environment):
+        until(lambda: _asked(port))
+        yield _asked(port)
+
+
+def _asked(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+def certificates(kind: str, tls: Path, authority: str) -> dict[str, Any]:
+    text = (tls / f"{authority}.pem").read_text().replace("\n", " ")
+    return {"sslmode": "verify-full", "ca": text} if kind == "postgres" else {"tls": {"ca": text}}
+
+
+CASES = {
+    "the right password": (None, "ca", 1),
+    "a wrong password": ("wr0ng", "ca", 0),
+    "a certificate of another authority": (None, "other", 0),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_exporter_logs_in_by_tls_with_its_password_and_says_if_it_cannot(
+    server: tuple[str, int], case: str, tls: Path, tmp_path: Path
+) -> None:
+    (kind, port), (password, authority, up) = server, CASES[case]
+    asked = {"address": f"{HOST}:{port}", "user": USERS[kind], **certificates(kind, tls, authority)}
+    [text] = page(kind, asked, password or PASSWORDS[kind], tmp_path)
+    [line] = [line for line in text.splitlines() if line.startswith((f"{UP[kind]} ", f"{UP[kind]}{{"))]
+    assert float(line.rpartition(" ")[2]) == up
+    shown = (tmp_path / "log").read_text() + text
+    assert PASSWORDS[kind] not in shown
+    assert "wr0ng" not in shown
