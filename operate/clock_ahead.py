@@ -12,7 +12,7 @@ from check import pages
 from config.services import descriptions
 from config.settings import Settings
 from operate import volume_helper
-from toolchain.report import ToolchainError, note
+from toolchain.report import Step, ToolchainError, note
 
 AHEAD_SECONDS = 15 * 60
 """A smaller lead is over sooner than anybody would react to it, and Prometheus takes samples that are 10 minutes late
@@ -50,13 +50,14 @@ def set_aside(settings: Settings, client: DockerClient) -> None:
     folder = f"ahead-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     script = f"mkdir {folder} && for part in {' '.join(IN_NO_BLOCK)}; do"
     script += f' [ ! -e "$part" ] || mv "$part" {folder}/ || exit; done'
-    with volume_helper.stopped(prometheus, grace["prometheus"]):
+    title = f"Prometheus is stopped, in up to {grace['prometheus']} s, and its samples of a time to come are set aside"
+    with Step(title), volume_helper.stopped(prometheus, grace["prometheus"]):
         code, said = volume_helper.change(client, settings, "prometheus", script)
         client.containers.get(f"{settings.prefix}-{SENDER}").restart(timeout=grace[SENDER])
-    if code:
-        raise ToolchainError(
-            f"Prometheus has something of a time to come in its volume {settings.prefix}-prometheus: {said.strip()}"
-        )
+        if code:
+            raise ToolchainError(
+                f"Prometheus has something of a time to come in its volume {settings.prefix}-prometheus: {said.strip()}"
+            )
     note(
         f"Prometheus had samples or exemplars that are {(newest - now) / 3600:.1f} h ahead of the host's clock, and took none before: what it got "
         f"within the last hours is set aside in its volume, in {folder}"

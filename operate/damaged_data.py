@@ -18,7 +18,7 @@ from config.container import Container as Description
 from config.services import descriptions
 from config.settings import Settings
 from operate import volume_helper
-from toolchain.report import ToolchainError, note
+from toolchain.report import Step, ToolchainError, note
 
 SETTLED_SECONDS = 10
 """A service that has run this long has read its data."""
@@ -77,10 +77,10 @@ def _move(settings: Settings, client: DockerClient, service: str, parts: list[st
     container = client.containers.get(f"{settings.prefix}-{service}")
     marked = f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     moves = " && ".join(f"{{ [ ! -e {old} ] || mv {old} {old}.{marked}; }}" for old in map(shlex.quote, parts))
-    with volume_helper.stopped(container, grace_seconds=0):
+    with Step(f"{service}: its damaged data are set aside"), volume_helper.stopped(container, grace_seconds=0):
         code, said = volume_helper.change(client, settings, service, moves)
-    if code:
-        raise ToolchainError(
-            f"{service} cannot read {', '.join(parts)} in its volume {settings.prefix}-{service}: {said.strip()}"
-        )
+        if code:
+            raise ToolchainError(
+                f"{service} cannot read {', '.join(parts)} in its volume {settings.prefix}-{service}: {said.strip()}"
+            )
     note(f"{service} could not read {', '.join(parts)} in its volume: set aside, as .{marked}, and started without")

@@ -52,6 +52,7 @@ class Program:
         Raises:
             typer.Exit: it is refused, and why has been shown.
         """
+        self._warnings.clear()
         self._shown("preview", *options)
 
     def update(self, command: str, *options: str) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
+import typer
 from google.protobuf import empty_pb2, struct_pb2  # type: ignore[import-untyped] # no stubs
 from pulumi.runtime.proto import (
     analyzer_pb2,
@@ -27,6 +29,7 @@ from pulumi.runtime.proto import (
     resource_pb2_grpc,
 )
 
+from operate.program import Program
 from tests.support.wait import until
 from toolchain import paths, pulumi_cli
 
@@ -354,3 +357,45 @@ def _configured(provider: provider_pb2_grpc.ResourceProviderStub, check: provide
         variables=variables, args=checked.inputs, acceptSecrets=True, acceptResources=True
     )
     provider.Configure(configure, timeout=LIMIT_SECONDS)
+
+
+def test_a_plan_and_an_update_show_what_the_real_cli_says_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the events of the CLI, whose option for them is in none of its helps."""
+    for name, value in {
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "PULUMI_BACKEND_URL": tmp_path.as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "right",
+        "VERBOSE": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text(f"name: small\nruntime: {{name: python, options: {{virtualenv: {VENV}}}}}\n")
+    source, stack = folder / "__main__.py", Program("dev", folder)
+    stack.create()
+
+    def plan(text: str, *, fails: bool) -> str:
+        source.write_text(f"import pulumi\npulumi.warn('take [care]')\n{text}\n")
+        with pytest.raises(typer.Exit) if fails else contextlib.nullcontext():
+            stack.plan()
+        return capsys.readouterr().out
+
+    said = plan("print('on the way')\npulumi.Config().require_secret('never')", fails=True)
+    assert "  ! take [care]\n" in said
+    assert "  ✗ Missing required configuration variable 'small:never'\n" in said
+    assert "    on the way\n" in said
+    assert str(paths.log_file("small-dev-preview")) in said
+    assert "ValueError: [bad]\n" in plan("raise ValueError('[bad]')", fails=True)
+
+    assert re.search(r"^✓ plan: 1 to create ", plan("pulumi.export('answer', 42)", fails=False), re.MULTILINE)
+    assert stack.update("up")
+    assert "take [care]" not in capsys.readouterr().out  # the plan has said it
+    assert stack.outputs() == {"answer": 42}
+    assert not stack.update("up")
+    assert re.search(r"^✓ update: nothing has changed ", capsys.readouterr().out, re.MULTILINE)
+
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
+    assert "    error: " in (told := plan("", fails=True))
+    assert "incorrect passphrase" in told
