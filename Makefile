@@ -58,10 +58,10 @@ backup: env ## all that cannot be made again, to TO=folder or s3://…, while it
 restore: env ## deploy the stack with all that FROM=… has, and check it (IDENTITY=key file, REPLACE=1)
 	@$(python) -m operate restore
 
-upgrade: env ## backup, then the images of this checkout, then the check; what fails is rolled back (TO= for the backup); not when an error budget is spent (DESPITE_BUDGET=1)
+upgrade: env ## backup, then the images of this checkout, then the check; what fails is rolled back (TO= for the backup)
 	@$(python) -m operate upgrade
 
-slo: env ## what is left of the error budgets, 1 if one is spent; REPORT=2026-11 for a month (FORMAT=csv)
+slo: env ## what is left of the error budgets, fails if one is spent; REPORT=2026-11 for a month (FORMAT=csv)
 	@$(python) -m operate slo
 
 test: lint unit policy rules e2e ## all of the following, the fast ones first

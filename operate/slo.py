@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import typer
 from docker import DockerClient
+from rich.console import Console
 
 from check import pages
 from config.settings import Settings
@@ -14,8 +15,10 @@ from operate import slo_budgets, slo_report
 from operate.slo_budgets import Ask, Budget
 from operate.stack_file import Name, load_settings
 from toolchain import engine
-from toolchain.report import ToolchainError, console, note
+from toolchain.report import ToolchainError, note
 
+WIDTH = 200
+"""Columns that the table may have. In a pipeline rich takes 80, and would cut names."""
 DESPITE = Annotated[
     bool, typer.Option(envvar="DESPITE_BUDGET", help="Change the stack although an error budget is spent.")
 ]
@@ -42,7 +45,7 @@ def slo(
         raise ToolchainError(
             f"the budgets of {stack} are not known: {error}", fix=f"make check STACK={stack}"
         ) from None
-    console.print(slo_report.table(budgets))
+    Console(highlight=False, width=WIDTH).print(slo_report.table(budgets))
     if any(budget.is_spent for budget in budgets):
         raise typer.Exit(1)
 

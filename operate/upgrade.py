@@ -6,6 +6,8 @@
                                  │ a service does not get healthy on its data, or its image is of another major version
                               its data from the backup; its current data go into a second backup
 
+It is also refused while the error budget of an SLO is spent, unless told.
+
 Data that came in since the backup are given up only if nothing else helps, and never without a copy.
 """
 

@@ -86,7 +86,7 @@ _SOURCES = (
     _Source("response-times", response_times.rules, _SERVICE, interval=response_times.interval),
     _Source("slo", slo.rules, _SLO, interval=slo.interval),
     _Source("slo-days", slo_days.rules, _SLO, interval=slo_days.interval),
-    _Source("slo-budgets", slo_budgets.rules, _SLO, interval=slo_budgets.interval),
+    _Source("slo-budgets", slo_budgets.rules, _SLO, interval=slo_days.interval),
     _Source("probes", probes.rules, Topic("overview", traced=True), Job.PROBE),
     *(_of_exporter(row) for row in ROWS.values() if row.board),
     _Source("haproxy", haproxy.rules, _OVERVIEW, Job.HAPROXY),

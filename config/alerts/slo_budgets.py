@@ -12,11 +12,6 @@ SPENT = "slo:budget:spent"
 """Share of the budget that is spent: 0 to 1, and above 1 the objective is missed."""
 
 
-def interval(_: Scope) -> str:
-    """As seldom as possible, because 30 days have 172,800 samples of each series. Queries see a value for five minutes."""
-    return "4m"
-
-
 def rules(scope: Scope) -> tuple[RecordingRule, ...]:
     slos = slo_indicators.indicators(scope)
     if not slos:

@@ -16,8 +16,6 @@ SHORTEST_WINDOW = "7d"
 """The slowest alert looks at 3d. Of a window much shorter than this, it would be most of it."""
 LEAST_OBJECTIVE = 50
 """In percent. Below it, somebody has written a ratio."""
-DATABASES = ("postgres", "redis", "nginx", "mongodb")
-"""Exporters with a metric that is 1 while they reach what they watch."""
 
 Kind = Literal["errors", "latency", "probe", "database", "own"]
 """What an SLO counts: failed requests of a service, its slow ones, failed probes, failed connections of an exporter, or events
@@ -188,6 +186,7 @@ def _faults(slos: list[Slo], exporters: Exporters, metrics: Metrics) -> Iterator
             service = service_of(slo, exporters)
         except ValueError as error:
             yield str(error)
+            continue
         if seconds(slo.window) > seconds(kept := metrics.retention.time):
             yield (
                 f"{slo.name}: window: {slo.window} is longer than metrics are kept (metrics.retention.time {kept}): the budget "

@@ -4,12 +4,14 @@ report."""
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
 from check import slos as of_slos
@@ -349,3 +351,45 @@ def test_a_budget_without_data_is_not_said_to_be_kept() -> None:
     [one] = indicators(Scope(settings_of({"slos": [SHOP]}), EVERYTHING))
     unknown = Budget(one, None, 0, 0, {datetime(2026, 10, 1): 0})  # noqa: DTZ001
     assert (unknown.spent, unknown.is_spent, unknown.worst_day, unknown.spent_on) == (None, False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("failed", "code", "words"),
+    [(2000, 1, "99.800 % 2,000 1,000 200 % spent"), (500, 0, "99.950 % 500 1,000 50 % kept")],
+)
+def test_make_slo_shows_the_budgets_whole_and_fails_if_one_is_spent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failed: float, code: int, words: str
+) -> None:
+    client = answered(monkeypatch, *counted(failed, 1e6))
+    settings = settings_of({"slos": [{**SHOP, "name": "availability-of-the-shop-for-its-customers"}]})
+    monkeypatch.setattr(budgets, "load_settings", lambda _: settings)
+    monkeypatch.setattr("toolchain.engine.connect", lambda _: client)
+    with pytest.raises(typer.Exit) if code else nullcontext():
+        budgets.slo("test", "")
+    line = f"availability-of-the-shop-for-its-customers shop errors 99.9 % 30d {words}"
+    assert line in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("slos", "report", "complaint"),
+    [([], "", "test has no SLOs"), ([SHOP], "2026-13", "REPORT: '2026-13' is no month")],
+)
+def test_make_slo_says_what_it_cannot_tell(
+    monkeypatch: pytest.MonkeyPatch, slos: list[Any], report: str, complaint: str
+) -> None:
+    monkeypatch.setattr(budgets, "load_settings", lambda _: settings_of({"slos": slos}))
+    client = answered(monkeypatch)
+    monkeypatch.setattr("toolchain.engine.connect", lambda _: client)
+    with pytest.raises(ToolchainError, match=re.escape(complaint)):
+        budgets.slo("test", report)
+
+
+def test_a_report_is_csv_if_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    client = answered(monkeypatch)
+    monkeypatch.setattr(budgets, "load_settings", lambda _: settings_of({"slos": [SHOP]}))
+    monkeypatch.setattr("toolchain.engine.connect", lambda _: client)
+    last = datetime.now(UTC).replace(day=1) - timedelta(days=1)
+    budgets.slo("test", f"{last:%Y-%m}", "csv")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("slo,service,counts,objective_percent,")
+    assert lines[1].startswith("shop,shop,errors,99.9,")
