@@ -88,8 +88,9 @@ e2e-again:
 	@echo "once more, alone:"
 	@$(pytest) -rpf --maxfail 3 --last-failed --last-failed-no-failures none tests/e2e
 
-dashboards: env ## write dashboards/json anew from dashboards/*.py
+dashboards: env ## write dashboards/json anew from dashboards/*.py, and the pictures of the docs
 	@$(python) -m dashboards
+	@$(python) -m pictures
 
 bench: env ## what the stack costs under load, measured on this machine; one part: ONLY=traces
 	@$(python) -m bench $(ONLY)

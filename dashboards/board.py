@@ -17,6 +17,8 @@ from dashboards.signal_series import CHOSEN, each
 
 COLUMNS = 24
 """Of Grafana's grid."""
+NO_SERVICE = "none yet"
+"""Value of a variable with one service, where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,6 @@ def first_of(name: str, label: str, description: str, expr: str) -> dashboard.Qu
         .multi(multi=False)
         .include_all(include_all=False)
     )
-
-
-NO_SERVICE = "none yet"
 
 
 def slowest() -> dashboard.QueryVariable:

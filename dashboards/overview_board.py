@@ -25,8 +25,7 @@ def dashboard() -> Dashboard:
         Row((health(), requests(), errors(), p95(), host())),
         Row((latency(), requests_by_service(), errors_by_service())),
         Row((alerts(), last_errors())),
-        Row((services(),), "Services"),
-        Row((slow_traces(),), "Slow traces"),
+        Row((services(), slow_traces()), "Every service, and the slowest traces"),
         Row((service_map.graph((24, 12), LINKS), service_map.table((24, 9), LINKS)), "Who calls whom", closed=True),
         variables=(choice("service", "Service", "The services to show.", signal_series.SERVICE_VALUES), slowest()),
     )
@@ -34,14 +33,11 @@ def dashboard() -> Dashboard:
 
 def health() -> AnyPanel:
     critical, warning = (f'count(ALERTS{{alertstate="firing",severity="{one}"}})' for one in ("critical", "warning"))
-    # Over a minute, because Alertmanager is scraped later than an alert resolves.
-    active = 'sum(min_over_time(alertmanager_alerts{state="active"}[1m]))'
-    of_loki = f'({active} > count(ALERTS{{alertstate="firing"}}))'
     return panels.stat(
         "Health",
-        "Severity of the worst firing alert, whatever services are chosen, as in the list below. An alert of Loki counts as a warning here, because only Alertmanager counts it.",
+        "Severity of the worst firing alert of metrics, whatever services are chosen. The list below has the alerts of logs too, which Prometheus does not know.",
         units.WORDS,
-        PromQL(f"({critical} * 0 + 2) or ({warning} * 0 + 1) or ({of_loki} * 0 + 1) or vector(0)"),
+        PromQL(f"({critical} * 0 + 2) or ({warning} * 0 + 1) or vector(0)"),
         size=(4, 5),
         links=LINKS,
         words={0: ("Well", colours.GOOD), 1: ("Warning", colours.WARNING), 2: ("Critical", colours.BAD)},

@@ -26,8 +26,9 @@ Steps = Sequence[tuple[float | AlertThreshold, str]]
 """The colour from each value on, the lowest first."""
 NOTHING = "nothing in this time"
 """Shown where a query has no answer, unless the panel says what to configure."""
-NUMBER_HEIGHT = 28
-"""Pixels of the number in a stat. Grafana would fill the panel, each with another size."""
+NUMBER_HEIGHT, SHORT = 28, 12
+"""Pixels of the number in a stat, where Grafana would fill the panel, each with another size; and the letters that fit at this size.
+A longer text is as small as it has to be."""
 
 
 class ThresholdStep(model.Threshold):
@@ -138,7 +139,7 @@ def stat(
         .mappings(mappings)
         .no_value(missing)
     )
-    if not words and not label:
+    if not words and not label and len(missing) <= SHORT:
         panel = panel.text(common.VizTextDisplayOptions().value_size(NUMBER_HEIGHT))
     if (decimals := units.decimals(unit)) is not None:
         panel = panel.decimals(decimals)

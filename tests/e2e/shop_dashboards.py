@@ -26,6 +26,7 @@ SERVICE = "orders"
 """The service that fails and is slow in the incident of the load."""
 
 WITHOUT_DATA = {
+    "databases: Memory: B": "the shop's Redis has no limit",
     "stack: Lines lost: A": "Loki counts reasons of refusal from the first refusal on, and refuses nothing here",
 }
 """Query → why it has no data here."""
