@@ -27,8 +27,7 @@ _VARIABLE = r"\$\w+|\$\{[^}]*\}|\[\[\w+\]\]"
 _WORD = re.compile(rf"(?:{_VARIABLE}|[a-zA-Z_:])(?:{_VARIABLE}|[\w:])*")
 _BY_PATTERN = re.compile(r"""__name__\s*=~?\s*(?:"([^"]*)"|'([^']*)')""")
 _QUERIES = frozenset({"expr", "query", "definition"})
-"""Fields of a dashboard with a query: of panels, variables and annotations. A query may be nested in itself."""
-_NO_METRIC = "nobody_has_a_metric_of_this_name"
+"""Fields with a query, of rules, panels, variables and annotations. A query may be nested in itself."""
 
 
 def patterns(rule_files: Iterable[str], dashboards: Iterable[str]) -> tuple[str, ...]:
@@ -37,8 +36,8 @@ def patterns(rule_files: Iterable[str], dashboards: Iterable[str]) -> tuple[str,
     A variable of a dashboard inside a name stands for anything: ``node_${kind}_total`` → ``node_.*_total``. A name that is
     nothing but a variable is unknown. A selector that takes every name there is needs none of them.
     """
-    queries = [query for text in rule_files for query in _of_rules(text)]
-    queries += [query for text in dashboards for query in _of_dashboard(json.loads(text))]
+    documents = [*map(yaml.safe_load, rule_files), *map(json.loads, dashboards)]
+    queries = [query for document in documents for query in _queries(document)]
     found = {pattern for query in queries for pattern in _of_query(query)}
     return tuple(sorted({*_READ_OTHERWISE, *found}))
 
@@ -48,22 +47,17 @@ def relabel_config(names: Iterable[str]) -> dict[str, Any]:
     return {"source_labels": ["__name__"], "regex": "|".join(names), "action": "keep"}
 
 
-def _of_rules(text: str) -> Iterator[str]:
-    for group in yaml.safe_load(text)["groups"]:
-        yield from (str(rule["expr"]) for rule in group.get("rules") or ())
-
-
-def _of_dashboard(part: Any, *, inside: bool = False) -> Iterator[str]:
-    """All queries in a part of a dashboard. `inside`: the part is the value of one of `_QUERIES`."""
+def _queries(part: Any, *, inside: bool = False) -> Iterator[str]:
+    """All queries in a part of a dashboard or rule file. `inside`: the part is the value of one of `_QUERIES`."""
     if isinstance(part, str):
         if inside:
             yield part
     elif isinstance(part, list):
         for item in part:
-            yield from _of_dashboard(item, inside=inside)
+            yield from _queries(item, inside=inside)
     elif isinstance(part, dict):
         for key, value in part.items():
-            yield from _of_dashboard(value, inside=key in _QUERIES)
+            yield from _queries(value, inside=key in _QUERIES)
 
 
 def _of_query(query: str) -> Iterator[str]:
@@ -78,8 +72,9 @@ def _of_query(query: str) -> Iterator[str]:
 
 
 def _is_selective(pattern: str) -> bool:
-    """Whether it matches some names and not every one."""
+    """Whether it is a regular expression that names something: ``.+`` matches every metric, and needs none."""
     try:
-        return re.fullmatch(pattern, _NO_METRIC) is None
+        re.compile(pattern)
     except re.error:
         return False
+    return bool(pattern.strip("^.*+?()$"))

@@ -28,7 +28,7 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
         *host_disks.alerts(limits),
         host_memory.FAULTY,
         *_kernel(limits),
-        *_units(),
+        *_units(limits),
         *_textfiles(),
         *host_network.alerts(limits),
     )
@@ -140,7 +140,7 @@ def _kernel(limits: Thresholds) -> tuple[Rule, ...]:
     )
 
 
-def _units() -> tuple[Rule, ...]:
+def _units(limits: Thresholds) -> tuple[Rule, ...]:
     return (
         Alert(
             name="HostUnitFailed",
@@ -155,6 +155,19 @@ def _units() -> tuple[Rule, ...]:
             summary="systemd's unit {{ $labels.name }} has failed",
             description="A service, timer or socket of the host has ended with an error, and systemd does not start it "
             "again. It may be a backup or the renewal of a certificate.",
+        ),
+        Alert(
+            name="HostUnitRestarting",
+            severity="warning",
+            service="host",
+            expr=f"""
+            max by (job, instance, service, name) (
+              increase(node_systemd_service_restart_total{{job="node_exporter"}}[15m])
+            ) >= {limits.unit_restarts}
+            """,
+            summary='systemd has restarted {{ $labels.name }} {{ printf "%.0f" $value }} times in 15 minutes',
+            description="The service of the host starts, dies and is started again. While systemd goes on trying, the "
+            "unit does not count as failed.",
         ),
     )
 

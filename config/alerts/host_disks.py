@@ -165,6 +165,20 @@ def _redundancy() -> tuple[Rule, ...]:
             summary='{{ $labels.device }} has {{ printf "%.0f" $value }} failed disks',
             description="A spare has taken over, so the array is complete. There may be no spare for the next failure.",
         ),
+        Alert(
+            name="HostZfsPoolDegraded",
+            severity="critical",
+            service="host",
+            wait="5m",
+            expr="""
+            max by (job, instance, service, zpool, state) (
+              node_zfs_zpool_state{job="node_exporter",state!="online"}
+            ) == 1
+            """,
+            summary="The ZFS pool {{ $labels.zpool }} is {{ $labels.state }}",
+            description="A degraded pool works without a disk, and the next failure may lose data. In any other state "
+            "nobody can read or write there.",
+        ),
     )
 
 

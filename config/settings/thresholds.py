@@ -66,6 +66,7 @@ class Thresholds(BaseModel):
     listen_drops: float = Field(
         default=0.1, gt=0, description="New connections per second that the host drops, because nobody accepts them."
     )
+    unit_restarts: int = Field(default=3, ge=1, description="Restarts of a service of systemd in 15 minutes.")
     threads: Percent = Field(
         default=80, description="Processes and threads of the host, percent of the kernel's limit."
     )

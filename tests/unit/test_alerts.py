@@ -62,6 +62,7 @@ def rendered() -> list[dict[str, Any]]:
         ("conntrack", 61, "HostConntrackFull", "> 0.61"),
         ("tcp_retransmits", 7, "HostTcpRetransmits", "> 0.07"),
         ("listen_drops", 2.5, "HostListenQueueFull", "> 2.5"),
+        ("unit_restarts", 8, "HostUnitRestarting", ">= 8"),
         ("threads", 63, "HostThreadsHigh", "> 0.63"),
         ("container_memory", 83, "ContainerMemoryHigh", "> 0.83"),
         ("container_throttled", 35, "ContainerThrottled", "> 0.35"),

@@ -118,3 +118,8 @@ def test_the_list_of_names_stands_once_in_the_file() -> None:
     config = container(settings_of(USED), {}, dashboards={}).config
     assert config
     assert config.files["prometheus.yml"].count("node_memory_MemAvailable_bytes") == 1
+
+
+@pytest.mark.parametrize("text", ["groups:", "groups: [x]", "groups: [{name: a}]", "groups: [{rules: [{alert: A}]}]"])
+def test_a_rule_file_without_queries_is_left_for_promtool_to_judge(text: str) -> None:
+    assert kept_metrics.patterns([text], []) == kept_metrics.patterns([], [])

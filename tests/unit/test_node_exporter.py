@@ -208,7 +208,25 @@ def test_two_of_the_five_states_of_a_unit_are_kept(state: str, stays: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "stays"), [("node_zfs_arc_size", True), ("node_zfs_arc_c_min", True), ("node_zfs_abd_struct_size", False)]
+    ("name", "stays"),
+    [
+        ("node_zfs_arc_size", True),
+        ("node_zfs_zpool_state", True),
+        ("node_zfs_arc_c_min", True),
+        ("node_zfs_abd_struct_size", False),
+    ],
 )
-def test_of_zfs_its_cache_is_kept(name: str, stays: bool) -> None:  # noqa: FBT001
+def test_of_zfs_its_cache_and_its_pools_are_kept(name: str, stays: bool) -> None:  # noqa: FBT001
     assert kept(name) == ({"__name__": name} if stays else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "stays"),
+    [
+        ("process_resident_memory_bytes", True),
+        ("go_goroutines", False),
+        ("promhttp_metric_handler_requests_total", False),
+    ],
+)
+def test_of_node_exporter_itself_its_process_is_kept(name: str, stays: bool) -> None:  # noqa: FBT001
+    assert (kept(name) is not None) is stays

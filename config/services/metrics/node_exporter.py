@@ -10,7 +10,8 @@ from config.settings import Settings
 PORT = METRICS["node_exporter"]
 
 # Not among them: `interrupts` (a series for each interrupt and CPU), `powersupplyclass` (batteries), and `tcpstat`, which asks
-# the kernel by netlink and so would count the container's own connections.
+# the kernel by netlink and so would count the container's own connections. With 400 processes and 800 threads a scrape takes 38 ms
+# of CPU (0.25 % of a core), 28 of them for `processes`. Memory was 21 MiB with eighteen collectors, and is with all of them.
 _COLLECTORS = (
     "arp", "bonding", "btrfs", "conntrack", "cpu", "cpufreq", "diskstats", "edac", "entropy", "filefd", "filesystem", "hwmon",
     "kernel_hung", "lnstat", "loadavg", "mdadm", "meminfo", "netclass", "netdev", "netstat", "nfs", "nfsd", "os",
@@ -29,8 +30,8 @@ _TEXTFILES = "/var/lib/node_exporter"
 """Folder on the host for your own `*.prom` files."""
 
 _NETWORK = Mount("/proc/1/net", "/host/proc/net")
-"""The network of the host's first process. `/proc/net` is a link to that of the process that reads it; the mount covers the
-one that node_exporter would read."""
+"""The network of the host's first process. `/proc/net` is a link to that of the process that reads it. runc follows it as the
+process that becomes the image's entrypoint, so the mount covers what node_exporter would read. `make check` tests that."""
 SYSTEM_BUS = "/run/dbus/system_bus_socket"
 """The host's D-Bus, on which systemd tells the states of its units."""
 
@@ -45,7 +46,8 @@ def _layers(settings: Settings) -> str:
 def container(settings: Settings) -> Container:
     """Reads the host's file systems, kernel and counters of the network as nobody. It is in none of the host's
     namespaces: it sends and receives nothing there."""
-    systemd = ("systemd",) if settings.docker.systemd else ()
+    # A unit that is started again and again never counts as failed: only its restarts tell.
+    systemd = ("systemd", "systemd.enable-restarts-metrics") if settings.docker.systemd else ()
     return Container(
         service="node_exporter",
         command=(
@@ -84,7 +86,8 @@ def metric_relabel_configs() -> list[dict[str, Any]]:
     - The count of tracked connections comes from the page of the host's network. The kernel's own number, which the
       collector `conntrack` reads, is always that of the reader's network.
     - Of the series about node_exporter itself, those of its runtime go.
-    - Two of several hundred ZFS series stay: those that show how much memory its cache can release.
+    - Of several hundred ZFS series those stay that show how much memory its cache can release, and the states of its
+      pools.
     - Of the five states of a unit of systemd two stay. `node_systemd_units` counts all of them.
     """
     entries = "node_nf_conntrack_entries"
@@ -109,7 +112,7 @@ def metric_relabel_configs() -> list[dict[str, Any]]:
         },
         {
             "source_labels": ["__name__"],
-            "regex": "node_zfs_arc_(size|c_min)",
+            "regex": "node_zfs_(arc_(size|c_min)|zpool_state)",
             "target_label": "__tmp_keep",
             "replacement": "yes",
         },
