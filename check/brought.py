@@ -11,7 +11,8 @@ from docker import DockerClient
 
 from check.finding import Finding
 from check.pages import ask_all
-from check.unanswered import Brought, Verdict, judged, of_dashboard, of_rules
+from check.queries import Brought, of_dashboard, of_rules
+from check.unanswered import Verdict, judged
 from config.brought import Dashboard
 from config.services.metrics import scrape
 from config.settings import Settings
@@ -59,6 +60,8 @@ def verdicts_of(client: DockerClient, settings: Settings, files: Sequence[Brough
 
 def _detail(verdict: Verdict) -> str:
     counted = f"{verdict.all - len(verdict.unanswered)} of {verdict.all} can have data"
+    if verdict.plugins:
+        counted += f"; Grafana has no plugin for its panels {', '.join(verdict.plugins)}"
     if not verdict.missing:
         return counted
     names = ", ".join(verdict.missing[:SHOWN])

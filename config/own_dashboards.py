@@ -17,6 +17,28 @@ SOURCES = (PROMETHEUS, LOKI, JAEGER, ALERTMANAGER)
 BUILT_IN = ("grafana", "-- Grafana --", "-- Mixed --", "-- Dashboard --", "__expr__")
 _OF_GRAFANA = frozenset({"datasource", "grafana", "__expr__", "dashboard", "mixed"})
 """Types of the built-in data sources."""
+PANELS = frozenset(
+    {
+        *(
+            "alertGroups",
+            "alertlist",
+            "annolist",
+            "barchart",
+            "bargauge",
+            "candlestick",
+            "canvas",
+            "dashlist",
+            "datagrid",
+        ),
+        *("debug", "flamegraph", "gauge", "geomap", "gettingstarted", "heatmap", "histogram", "icon", "live", "logs"),
+        *("news", "nodeGraph", "piechart", "row", "stat", "state-timeline", "status-history", "table", "text"),
+        *("timeseries", "traces", "trend", "welcome", "xychart"),
+        # Older types, which Grafana shows as one of these (its `autoMigrateAngular`; `heatmap-new`: `PanelModel`).
+        *("graph", "grafana-piechart-panel", "grafana-singlestat-panel", "grafana-worldmap-panel", "heatmap-new"),
+        *("natel-discrete-panel", "singlestat", "table-old"),
+    }
+)
+"""Types of panels that Grafana shows without further plugins (`public/app/plugins/panel` of 10.0)."""
 UID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 """What Grafana accepts as a uid."""
 _VARIABLE = re.compile(r"\$(\w+)|\$\{(\w+)[^}]*\}|\[\[(\w+)[^\]]*\]\]")

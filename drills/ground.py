@@ -19,6 +19,7 @@ from tenacity import RetryError
 
 import check
 from config.services.correlation import dashboard_files
+from config.settings import own_rules
 from config.settings.networks import own_networks
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from config.sizes import MIB
@@ -255,7 +256,7 @@ class Ground:
     def green(self) -> None:
         """Waits until the check is green."""
         settings = self.stack.settings
-        rules = {"drills.yml": (self.stack.folder / "drills.yml").read_text()}
+        rules = own_rules.read(["drills.yml"], self.stack.folder, stack_key="")
         dashboards = dashboard_files.read(settings, self.stack.folder, stack_key="")
         broken = [one for one in check.run(settings, rules, PATIENCE_SECONDS, dashboards=dashboards) if not one.kept]
         assert not broken, "the check: " + "; ".join(f"not so: {one.what} ({one.detail})" for one in broken)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from check.brought import verdicts_of
-from check.unanswered import Brought, of_dashboard, of_rules
+from check.queries import Brought, of_dashboard, of_rules
 from config.services.correlation import dashboard_files
 from config.settings import Settings, loading, own_rules
 from operate.stack_file import PROJECT, Name, load_settings
@@ -47,10 +47,12 @@ def unanswered(
         )
         for where, missing in verdict.unanswered.items():
             console.print(f"  [red]{escape(where)}[/]: nobody exposes {escape(', '.join(missing))}")
+        if verdict.plugins:
+            console.print(f"  [red]Grafana has no plugin for its panels[/]: {escape(', '.join(verdict.plugins))}")
         others = {one for one in verdict.missing if not any(one in missing for missing in verdict.unanswered.values())}
         if others:
             console.print(f"  [dim]in a part of what has data: {escape(', '.join(sorted(others)))}[/]")
-    if any(verdict.unanswered for verdict in verdicts):
+    if any(verdict.unanswered or verdict.plugins for verdict in verdicts):
         raise typer.Exit(1)
 
 

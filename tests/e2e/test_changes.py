@@ -140,7 +140,7 @@ def rule_file_that_is_not_there(config: dict[str, Any]) -> None:
 
 
 def rule_file_that_prometheus_would_not_load(config: dict[str, Any]) -> None:
-    config["alerts"] = {"rule_files": ["own.yaml"]}
+    config["alerts"] = {"rule_files": ["own.json"]}
 
 
 REFUSED = [
@@ -157,7 +157,10 @@ REFUSED = [
     ),
     (over_the_ceiling, ["memory.ceiling: the limits add up to ", " MiB, the ceiling is 512 MiB"]),
     (rule_file_that_is_not_there, ["alerts.rule_files: nowhere.yml: No such file or directory"]),
-    (rule_file_that_prometheus_would_not_load, ["alerts.rule_files: own.yaml: rename it to own.yml"]),
+    (
+        rule_file_that_prometheus_would_not_load,
+        ["alerts.rule_files: own.json: does not end with .yml, .yaml, .rules: rename it to own.yml"],
+    ),
 ]
 
 

@@ -34,7 +34,7 @@ RULES = {
             {
                 "name": "orders",
                 "rules": [
-                    {"alert": "Orders", "expr": 'orders_total{job="ledger"} > 1000'},
+                    {"alert": "Entries", "expr": 'entries_total{job="ledger"} > 1000'},
                     {"alert": "Refunds", "expr": "rate(refunds_total[5m]) > 0"},
                     {"alert": "Hosts", "expr": "node_load1 > 1000"},
                 ],
@@ -70,8 +70,15 @@ def billing(shop: Shop) -> Iterator[Outside]:
 
 
 @pytest.fixture(scope="module")
+def ledger(shop: Shop) -> Iterator[Outside]:
+    """Another one, which a scrape config of the user's own names."""
+    with Outside(gateway(shop.client, shop.name), metrics="entries_total 7\n") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def stack(
-    deploy: Callable[..., AbstractContextManager[Deployment]], shop: Shop, billing: Outside
+    deploy: Callable[..., AbstractContextManager[Deployment]], shop: Shop, billing: Outside, ledger: Outside
 ) -> Iterator[Deployment]:
     applications = {"static": [{"service": "billing", "targets": [billing.host_port]}]}
     with deploy(
@@ -80,7 +87,7 @@ def stack(
         metrics={**SHORT, "applications": applications, "limits": {"samples": SAMPLE_LIMIT}},
     ) as made:
         login = {"username": "me", "password_file": "scrape_ledger"}
-        job = {"job_name": "ledger", "static_configs": [{"targets": [billing.host_port]}], "basic_auth": login}
+        job = {"job_name": "ledger", "static_configs": [{"targets": [ledger.host_port]}], "basic_auth": login}
         (made.folder / "jobs.yml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
         (made.folder / "orders.rules").write_text(yaml.safe_dump(RULES))
         made.config["metrics"]["scrape_files"] = ["jobs.yml"]

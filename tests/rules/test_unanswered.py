@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from check.unanswered import Verdict, judged, of_dashboard, of_rules
+from check.queries import of_dashboard, of_rules
+from check.unanswered import Verdict, judged
 from config.own_dashboards import adapted
 from config.yaml_text import dump
 from tests.brought_boards import graph, row, variable

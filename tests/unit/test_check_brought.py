@@ -23,6 +23,7 @@ SETTINGS = settings_of()
 NOBODY: Any = None
 RULES = "groups: [{name: g, rules: [{alert: A, expr: gone > 1}, {alert: B, expr: up}]}]"
 BOARD = json.dumps({"title": "Theirs", "panels": [graph(1, "gone"), graph(2, "up")]})
+CLOCK = json.dumps({"title": "Clock", "panels": [{"type": "grafana-clock-panel"}, graph(1, kind="graph")]})
 
 
 def tree(name: str) -> dict[str, Any]:
@@ -68,11 +69,15 @@ def test_who_brings_nothing_is_asked_nothing() -> None:
     ("files", "words"),
     [
         ({"a.yml": RULES}, ["a.yml: 1 of 2 can have data", "alert A: nobody exposes gone"]),
-        ({"a.json": BOARD}, ["a.json: 1 of 2 can have data", "panel Panel 1: nobody exposes gone"]),
+        ({"a.json": BOARD}, ["a.json: 1 of 2 can have data", "panel Panel 1 (1): nobody exposes gone"]),
+        (
+            {"b.json": CLOCK},
+            ["b.json: 1 of 1 can have data", "Grafana has no plugin for its panels: grafana-clock-panel"],
+        ),
         ({"a.rules": RULES.replace("gone", "up")}, ["a.rules: 2 of 2 can have data"]),
         ({}, ["nothing is brought"]),
     ],
-    ids=["rules", "a dashboard", "all have data", "nothing"],
+    ids=["rules", "a dashboard", "a plugin", "all have data", "nothing"],
 )
 def test_the_command_prints_what_can_never_have_data_and_fails_if_anything(
     files: dict[str, str],
@@ -91,7 +96,7 @@ def test_the_command_prints_what_can_never_have_data_and_fails_if_anything(
     except typer.Exit as end:
         ended = end.exit_code
     printed = capsys.readouterr().out
-    assert ended == (1 if "nobody exposes" in printed else 0)
+    assert ended == (1 if "nobody exposes" in printed or "no plugin" in printed else 0)
     assert all(word in printed for word in words)
 
 

@@ -133,6 +133,24 @@ def test_secrets_go_from_config_to_a_vault_and_own_rules_from_the_project_to_pro
     assert {"file": "/incoming/rules/own-shop.yml", "content": "groups: []\n"} in files
 
 
+def test_a_password_of_the_users_own_job_goes_to_the_vault_of_prometheus_and_its_authority_to_the_proxy(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (tmp_path / "jobs.yml").write_text(
+        "- {job_name: shop, scheme: https, tls_config: {ca_file: ca.pem}, static_configs: [{targets: ['shop:443']}],\n"
+        "   basic_auth: {username: me, password_file: scrape_shop}}\n"
+    )
+    recorder, _ = run({"metrics": {"scrape_files": ["jobs.yml"]}}, ["scrape_shop"])
+    secrets = recorder[CONTAINER, "prometheus-vault"].inputs["uploads"]
+    assert is_secret(secrets)
+    assert revealed(secrets) == [{"file": "/vault/scrape_shop", "content": SECRET_TEXT}]
+    files = {one["file"]: one["content"] for one in recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]}
+    assert "password_file: secrets/scrape_shop" in files["/incoming/prometheus.yml"]
+    of_proxy = [one["file"] for one in recorder[CONTAINER, "scrape_proxy-loader"].inputs["uploads"]]
+    assert "/incoming/authorities/1.pem" in of_proxy
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

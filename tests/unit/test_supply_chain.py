@@ -24,6 +24,7 @@ KNOWN = {
     "toolchain/pulumi_cli.py": "pulumi.txt",
     "toolchain/python-env.sh": "requirements.txt",
     "toolchain/reach.py": "nothing is kept",
+    "operate/board.py": "becomes a file of the checkout, which Git pins",
     "operate/shop.py": "asks the shop that it has deployed",
     "operate/board.py": "none: the file is read by you, committed, and from then on as in git",
 }
