@@ -146,4 +146,17 @@ EXPORTER_ROWS = (
         login="password of `exporters.mysql.user`, without `%(`",
         board="databases",
     ),
+    _exporter(
+        name="memcached_exporter",
+        # No digest of it could be confirmed: a stack that selects it pins one by `images.memcached_exporter`.
+        # renovate: datasource=docker depName=prom/memcached-exporter
+        image=Pin("docker.io/prom/memcached-exporter", "v0.14.3"),
+        port=9150,
+        memory=32 * MIB,
+        edge_address=13,
+        watches="memcached",
+        example={"address": "cache:11211"},
+        note="A server of Memcached, which must ask for no password: the exporter knows none.",
+        board="databases",
+    ),
 )

@@ -1,9 +1,9 @@
-"""The dashboard of PostgreSQL, MySQL, Redis and Nginx, from the metrics of their exporters."""
+"""The dashboard of PostgreSQL, MySQL, Redis, Memcached and Nginx, from the metrics of their exporters."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.services.correlation.dashboard_thresholds import AlertThreshold
-from dashboards import colours, mysql_panels, panel_links, panels, units
+from dashboards import colours, memcached_panels, mysql_panels, panel_links, panels, units
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel
 from dashboards.queries import FEW, PromQL, compared, top
@@ -12,7 +12,7 @@ from dashboards.signal_series import CHOSEN
 CONNECTIONS = AlertThreshold(("db_connections",))
 LINKS = panel_links.infrastructure_links()
 PG, REDIS, NGINX = (f'job="{name}_exporter",{CHOSEN}' for name in ("postgres", "redis", "nginx"))
-VALUES = 'label_values(up{job=~"(postgres|mysqld|redis|nginx)_exporter"}, service)'
+VALUES = 'label_values(up{job=~"(postgres|mysqld|redis|memcached|nginx)_exporter"}, service)'
 RATE = "$__rate_interval"
 NO_POSTGRES, NO_REDIS, NO_NGINX = (f"none yet: see exporters.{name}" for name in ("postgres", "redis", "nginx"))
 """Shown where there is no such service. docs/configuration.md has the keys."""
@@ -27,6 +27,7 @@ def dashboard() -> Dashboard:
         Row((pg_connections(), pg_transactions(), pg_cache(), pg_locks()), "PostgreSQL"),
         mysql_panels.row(),
         Row((redis_commands(), redis_hits(), redis_memory(), redis_clients(), redis_limits()), "Redis"),
+        memcached_panels.row(),
         Row((nginx_requests(), nginx_connections(), nginx_dropped()), "Nginx", closed=True),
         variables=(choice("service", "Service", "The databases and proxies to look at.", VALUES),),
     )
@@ -38,7 +39,7 @@ def answers() -> AnyPanel:
         "Whether each service accepted the exporter's last connection.",
         units.WORDS,
         PromQL(
-            f"max by (service) (pg_up{{{PG}}} or {mysql_panels.UP} or redis_up{{{REDIS}}} or nginx_up{{{NGINX}}})",
+            f"max by (service) (pg_up{{{PG}}} or {mysql_panels.UP} or redis_up{{{REDIS}}} or {memcached_panels.UP} or nginx_up{{{NGINX}}})",
             "{{service}}",
         ),
         size=(6, 6),

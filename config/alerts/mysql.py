@@ -50,14 +50,11 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
             name="MysqlReplicationStopped",
             severity="warning",
             wait="2m",
-            expr=f"""
-            min {_BY} (
-              mysql_slave_status_slave_io_running{{{_MYSQL}}}
-              or mysql_slave_status_slave_sql_running{{{_MYSQL}}}
-              or mysql_slave_status_replica_io_running{{{_MYSQL}}}
-              or mysql_slave_status_replica_sql_running{{{_MYSQL}}}
-            ) == 0
-            """,
+            expr="\nor ".join(
+                f"min {_BY} (mysql_slave_status_{name}_{thread}_running{{{_MYSQL}}}) == 0"
+                for name in ("slave", "replica")
+                for thread in ("io", "sql")
+            ),
             summary="{{ $labels.service }} no longer replicates",
             description="The replica does not reach its source, or could not apply a change. Its data stays as old as it "
             "is, and a failover would lose all changes since.",

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import shutil
 import subprocess
 import urllib.request
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from config.alerts import EVERYTHING as EVERY_JOB
+from config.alerts import groups
 from config.catalogue import ROWS, row_of
 from config.container import DIRECTORY
 from tests.support.ports import free_port
@@ -24,7 +27,7 @@ from toolchain.images.recipes import RECIPES
 
 PASSWORDS = {"mysql": 'my$ql `"x\\ %s #;s3cret`', "redis": 'redis s3cret "@', "postgres": "pg:s3cret/'%"}
 USERS = {"mysql": "exporter", "redis": "me@shop", "postgres": "exporter ro"}
-UP = {"mysql": "mysql_up", "redis": "redis_up", "postgres": "pg_up"}
+UP = {"mysql": "mysql_up", "redis": "redis_up", "postgres": "pg_up", "memcached": "memcached_up"}
 NOBODY = 65534
 HOST = "database"
 """Name of the server's host in the stack file. Here it is localhost, which no stack file may name."""
@@ -161,7 +164,21 @@ def postgres(folder: Path, tls: Path, port: int) -> Iterator[None]:
         yield
 
 
-SERVERS: Mapping[str, Callable[[Path, Path, int], Any]] = {"mysql": mysql, "redis": redis, "postgres": postgres}
+@contextmanager
+def memcached(folder: Path, tls: Path, port: int) -> Iterator[None]:
+    made, environment = product("memcached")
+    secure = ["-Z", "-o", f"ssl_chain_cert={tls}/cert.pem,ssl_key={tls}/key.pem"]
+    command = [made / "usr/bin/memcached", "-u", getpass.getuser(), "-l", "127.0.0.1", "-p", port, *secure]
+    with running(command, folder / "log", env=environment):
+        yield
+
+
+SERVERS: Mapping[str, Callable[[Path, Path, int], Any]] = {
+    "mysql": mysql,
+    "redis": redis,
+    "postgres": postgres,
+    "memcached": memcached,
+}
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -177,7 +194,9 @@ def server(
 
 def page(kind: str, server: Mapping[str, Any], password: str, folder: Path) -> Iterator[str]:
     """What the exporter shows while it runs as `config/` says, but in this folder and on a port of this machine."""
-    settings = settings_of({"exporters": {kind: server}, "images": PINNED}, secrets=(f"{kind}_password",))
+    settings = settings_of(
+        {"exporters": {kind: server}, "images": PINNED}, secrets=[f"{kind}_password"] if password else []
+    )
     [exporter] = [name for name in settings.services if row_of(name).watches == kind]
     container, port = described(exporter, settings), free_port()
     assert container.config
@@ -212,6 +231,20 @@ def certificates(kind: str, tls: Path, authority: str) -> dict[str, Any]:
     return {"sslmode": "verify-full", "ca": text} if kind == "postgres" else {"tls": {"ca": text}}
 
 
+OF_REPLICAS = re.compile("mysql_slave_status_.*")
+"""Metrics that only a replica has."""
+
+
+def _asked_by_alerts(kind: str) -> set[str]:
+    """Metrics of the server that its alerts read."""
+    [group] = [group for group in groups(settings_of(), EVERY_JOB) if group.name == kind]
+    names = {
+        name for rule in group.rules for name in re.findall(rf"\b{UP[kind].partition('_')[0]}_\w+(?={{)", rule.expr)
+    }
+    assert UP[kind] in names
+    return {name for name in names if not OF_REPLICAS.fullmatch(name)}
+
+
 CASES = {
     "the right password": (None, "ca", 1),
     "a wrong password": ("wr0ng", "ca", 0),
@@ -224,10 +257,18 @@ def test_an_exporter_logs_in_by_tls_with_its_password_and_says_if_it_cannot(
     server: tuple[str, int], case: str, tls: Path, tmp_path: Path
 ) -> None:
     (kind, port), (password, authority, up) = server, CASES[case]
-    asked = {"address": f"{HOST}:{port}", "user": USERS[kind], **certificates(kind, tls, authority)}
-    [text] = page(kind, asked, password or PASSWORDS[kind], tmp_path)
+    if password and kind not in PASSWORDS:
+        pytest.skip("it knows no passwords")
+    user = {"user": USERS[kind]} if kind in USERS else {}
+    asked = {"address": f"{HOST}:{port}", **user, **certificates(kind, tls, authority)}
+    own = PASSWORDS.get(kind, "")
+    [text] = page(kind, asked, password or own, tmp_path)
     [line] = [line for line in text.splitlines() if line.startswith((f"{UP[kind]} ", f"{UP[kind]}{{"))]
     assert float(line.rpartition(" ")[2]) == up
+    if up:
+        assert (
+            _asked_by_alerts(kind) - {line.partition("{")[0].partition(" ")[0] for line in text.splitlines()} == set()
+        )
     shown = (tmp_path / "log").read_text() + text
-    assert PASSWORDS[kind] not in shown
+    assert not own or own not in shown
     assert "wr0ng" not in shown

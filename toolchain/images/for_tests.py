@@ -14,7 +14,7 @@ from toolchain.images import FOLDER, ensure, search_engines
 from toolchain.images.faces import Face, Folder, User, official, userlands
 from toolchain.images.recipes import Assembled, Debian, Recipe
 
-POSTGRES, REDIS, NGINX, MARIADB = 999, 999, 101, 999
+POSTGRES, REDIS, NGINX, MARIADB, MEMCACHED = 999, 999, 101, 999, 11211
 """User ids of the official images."""
 
 
@@ -95,6 +95,14 @@ def _redis() -> Recipe:
             ports=("6379/tcp",),
             working_dir="/data",
         ),
+    )
+
+
+def _memcached() -> Recipe:
+    return Recipe(
+        version="debian",
+        source=Debian(("memcached",), {"/usr/bin/memcached": "/usr/bin/memcached"}),
+        face=_face("memcache", MEMCACHED, folders=(), entrypoint=("memcached",), ports=("11211/tcp",)),
     )
 
 
@@ -214,6 +222,7 @@ RECIPES = {
     "redis": _redis,
     "nginx": _nginx,
     "mariadb": _mariadb,
+    "memcached": _memcached,
     "elasticsearch": _elasticsearch,
     "opensearch": _opensearch,
 }

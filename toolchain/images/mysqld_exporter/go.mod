@@ -1,6 +1,6 @@
 module nervous-system/toolchain/images/mysqld_exporter
 
-go 1.26.8
+go 1.26.0
 
 tool github.com/prometheus/mysqld_exporter
 
