@@ -26,7 +26,7 @@ pulumi_module := toolchain/pulumi
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up preview check unanswered board down drift backup restore upgrade slo test lint unit policy rules dashboards e2e e2e-again bench drills shop shop-down shop-load lock env
+.PHONY: help up preview check unanswered board alert-test down drift backup restore upgrade slo test lint unit policy rules dashboards e2e e2e-again bench drills shop shop-down shop-load lock env
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ unanswered: env ## rules and dashboards that can never have data on a running st
 
 board: env ## a dashboard of grafana.com into boards/: ID=1860 REVISION=37
 	@$(python) -m operate board $(ID) $(REVISION)
+
+alert-test: env ## send a test alert to every receiver, and say what came back
+	@$(python) -m operate alert-test
 
 down: env ## remove everything; data volumes too with PURGE=1
 	@$(python) -m operate down

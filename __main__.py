@@ -32,7 +32,7 @@ try:
         "stack": pulumi.get_stack(),
     }
     settings = loading.load(get_config_env(), **whose)
-    loading.judge_secrets(get_config_env(), **whose)
+    loading.judge_secrets(get_config_env(), receivers=settings.notifications.receivers, **whose)
     own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
     jobs = own_jobs.read(settings, Path(), stack_key=f"{stack_file}:metrics.scrape_files")
     dashboards = dashboard_files.read(settings, Path(), stack_key=f"{stack_file}:grafana.dashboards")

@@ -14,7 +14,7 @@ from dashboards.tables import Column
 CHOSEN = 'slo=~"$slo",service=~"$service"'
 LINKS = panel_links.infrastructure_links()
 SPENT = f"{slo_budgets.SPENT}{{{CHOSEN}}}"
-TIMES = units.counted("×")
+TIMES = units.counted("x")
 """Unit of a burn rate."""
 NEARLY = 0.75
 """Share of the budget from which on it is orange."""

@@ -2,7 +2,7 @@
 
 import typer
 
-from operate import backup, board, commands, pull_request, shop, slo, unanswered, upgrade
+from operate import alert_test, backup, board, commands, pull_request, shop, slo, unanswered, upgrade
 from toolchain.report import readable_errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -18,6 +18,7 @@ app.command()(commands.preview)
 app.command("check")(commands.check_stack)
 app.command()(unanswered.unanswered)
 app.command()(board.board)
+app.command("alert-test")(alert_test.alert_test)
 app.command()(commands.down)
 app.command()(commands.drift)
 app.command()(backup.backup)

@@ -21,6 +21,8 @@ import typer
 import yaml
 
 from config.settings.docker import Docker
+from config.settings.receivers import placeholder
+from config.settings.secret_keys import RECEIVER
 from operate import stack_document
 from operate.policy_config import policies
 from operate.stack_file import PROJECT
@@ -181,8 +183,9 @@ def _previewed(program: Path, stack: str, *options: str) -> Previewed:
             )  # fmt: skip
 
         pulumi("stack", "init", stack)
+        placeholders = STAND_IN | of_receivers(config.get(f"{PROJECT}:notifications"))
         for key in _secrets(declared):
-            pulumi("config", "set", "--secret", "-s", stack, key, stdin=STAND_IN.get(key, "stand-in"))
+            pulumi("config", "set", "--secret", "-s", stack, key, stdin=placeholders.get(key, "stand-in"))
         if options and (judged := pulumi("preview", "-s", stack, *options)).returncode:
             return Previewed({}, _told(judged, copy))
         done = pulumi("preview", "-s", stack, "--json")
@@ -211,6 +214,15 @@ def stand_in(engine: Any) -> Any:
     if right.host.startswith("ssh://"):
         return engine
     return {**right.model_dump(include={"data_root"}, exclude_unset=True), "host": ENGINE}
+
+
+def of_receivers(notifications: Any) -> dict[str, str]:
+    """Name of a receiver's secret → its placeholder. Empty for wrong settings: the program says what is wrong with them."""
+    try:
+        said = json.loads(notifications) if isinstance(notifications, str) else notifications
+        return {f"{RECEIVER}{one['name']}": placeholder(one["kind"]) for one in said["receivers"]}
+    except (KeyError, TypeError, ValueError):
+        return {}
 
 
 def _secrets(config: Mapping[str, Any]) -> list[str]:

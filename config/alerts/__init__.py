@@ -15,6 +15,7 @@ from config.alerts import (
     alertmanager,
     applications,
     containers,
+    evidence,
     haproxy,
     host,
     links,
@@ -111,21 +112,21 @@ def groups(settings: Settings, watched: Watched) -> tuple[Group, ...]:
 
 def render(settings: Settings, watched: Watched) -> dict[str, str]:
     """Prometheus' rule files: path such as ``rules/host.yml`` → text."""
-    return {f"rules/{group.name}.yml": _text(group, settings.addresses) for group in groups(settings, watched)}
+    return {f"rules/{group.name}.yml": _text(group, settings.addresses, watched) for group in groups(settings, watched)}
 
 
-def _text(group: Group, addresses: Addresses) -> str:
-    body = dump({"groups": [as_yaml(group, addresses)]}, width=10_000)  # nothing is folded
+def _text(group: Group, addresses: Addresses, watched: Watched) -> str:
+    body = dump({"groups": [as_yaml(group, addresses, watched)]}, width=10_000)  # nothing is folded
     return f"# Rendered by config/alerts/{group.name.replace('-', '_')}.py.\n{body}"
 
 
-def as_yaml(group: Group, addresses: Addresses) -> dict[str, Any]:
-    """A group as Prometheus and Loki read it in YAML."""
+def as_yaml(group: Group, addresses: Addresses, watched: Watched = frozenset()) -> dict[str, Any]:
+    """A group as Prometheus and Loki read it in YAML. `watched`: the jobs that its evidence may read; Loki has none."""
     interval = {"interval": group.interval} if group.interval else {}
-    return {"name": group.name, **interval, "rules": [_rule(rule, group, addresses) for rule in group.rules]}
+    return {"name": group.name, **interval, "rules": [_rule(rule, group, addresses, watched) for rule in group.rules]}
 
 
-def _rule(rule: Rule, group: Group, addresses: Addresses) -> dict[str, Any]:
+def _rule(rule: Rule, group: Group, addresses: Addresses, watched: Watched) -> dict[str, Any]:
     expr = inspect.cleandoc(rule.expr)
     if isinstance(rule, RecordingRule):
         return {"record": rule.record, "expr": expr}
@@ -140,5 +141,6 @@ def _rule(rule: Rule, group: Group, addresses: Addresses) -> dict[str, Any]:
             HEADLINE: rule.summary,
             "description": rule.description,
             **links.annotations(rule, group, addresses),
+            **evidence.annotations(rule, watched),
         },
     }

@@ -27,7 +27,7 @@ from config.settings.metrics import Metrics
 from config.settings.model import OF_DOCKER, Model, Name, Network, ProjectFile, Subnet
 from config.settings.networks import Edge, own_networks, subnet_of
 from config.settings.publish import ExternalUrls, Page, Publish
-from config.settings.secret_keys import GRAFANA_PASSWORD, OF_SERVERS
+from config.settings.secret_keys import GRAFANA_PASSWORD, OF_SERVERS, RECEIVER
 from config.settings.traces import Cluster, Traces
 from config.settings.units import mib, seconds
 from config.sizes import GIB
@@ -217,6 +217,22 @@ class Settings(Model):
                 name = secret.removeprefix(beginning)
                 msg = f"exporters.{key}: none is called {name}: name one so, or  pulumi config rm {secret}"
                 raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _receivers_have_secrets(self) -> Self:
+        receivers = {receiver.secret: receiver for receiver in self.notifications.receivers}
+        for secret, receiver in receivers.items():
+            if receiver.needs_secret and secret not in self.secrets:
+                msg = (
+                    f"notifications.receivers: {receiver.name}: needs {receiver.credential}: "
+                    f"pulumi config set --secret {secret}"
+                )
+                raise ValueError(msg)
+        if stray := {secret for secret in self.secrets if secret.startswith(RECEIVER)} - receivers.keys():
+            name = min(stray).removeprefix(RECEIVER)
+            msg = f"notifications.receivers: none is called {name}: name one so, or  pulumi config rm {min(stray)}"
+            raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

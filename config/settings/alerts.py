@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from config.settings.model import Model, ProjectFile, Url
+from config.settings.model import Model, Name, ProjectFile, Url
+from config.settings.receivers import RESERVED, Hours, Receiver
 from config.settings.thresholds import Thresholds
 from config.settings.units import Span, seconds
 
@@ -17,9 +18,13 @@ class Slack(Model):
 
 
 class Notifications(Model):
-    """Where alerts are sent, and how often. A receiver's secret turns it on."""
+    """Where alerts are sent, and how often. The secrets `slack_webhook` and `pagerduty_key` turn on Slack, which gets every
+    alert, and PagerDuty, which gets the critical ones. [Receivers](notifications.md) of all kinds are listed here."""
 
     slack: Slack = Slack()
+    receivers: tuple[Receiver, ...] = Field((), max_length=30)
+    hours: dict[Name, Hours] = Field({}, max_length=20)
+    """Hours that conditions of receivers name."""
     group_wait: Span = "30s"
     """How long the first alert of a group waits for others, to be sent together."""
     group_interval: Span = "5m"
@@ -34,6 +39,23 @@ class Notifications(Model):
             if seconds(getattr(self, key)) < least:
                 msg = f"notifications.{key}: {getattr(self, key)} is shorter than {least}s"
                 raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        names = [receiver.name for receiver in self.receivers]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            msg = f"notifications.receivers: two are called {min(doubled)}"
+            raise ValueError(msg)
+        if reserved := RESERVED & {*names}:
+            msg = f"notifications.receivers: {min(reserved)} is a receiver of the stack's own: take another name"
+            raise ValueError(msg)
+        for receiver in self.receivers:
+            for condition in receiver.when:
+                if condition.hours and condition.hours not in self.hours:
+                    known = f"known are {', '.join(self.hours)}" if self.hours else "there are none"
+                    msg = f"notifications.receivers: {receiver.name}: no notifications.hours.{condition.hours}: {known}"
+                    raise ValueError(msg)
         return self
 
 

@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+import typing
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from config.settings import Settings, openslo
 from config.settings.model import ProjectFile, is_url, wrong_text
+from config.settings.receivers import Receiver
 from config.settings.secret_keys import NAMES, SECRETS, WEBHOOKS, is_secret
 from config.yaml_text import one_spelling
 
@@ -112,13 +114,24 @@ def _strangers(config: Mapping[str, str], project: str, stack: str) -> Iterator[
         yield f"Pulumi.{stack}.yaml: {key}: nothing of `{name}:` is read here: {instead}"
 
 
-def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], project: str, stack: str) -> None:
+def judge_secrets(
+    config: Mapping[str, str],
+    *,
+    receivers: Iterable[Receiver] = (),
+    secret_keys: Collection[str],
+    project: str,
+    stack: str,
+) -> None:
     """Checks the values of secrets. Only the program of `stack` has them in plain text.
+
+    Args:
+        receivers: those of the settings, which say what their secrets look like.
 
     Raises:
         SettingsError: names every secret that cannot be right, and never its value.
     """
     problems = []
+    of_receivers = {receiver.secret: receiver for receiver in receivers}
     for name in sorted(secret_keys):
         key = name.removeprefix(f"{project}:")
         if name == key or not is_secret(key):
@@ -130,6 +143,8 @@ def judge_secrets(config: Mapping[str, str], *, secret_keys: Collection[str], pr
             problems.append((key, f"the secret is no URL with http:// or https://: {fix}"))
         elif any(unicodedata.category(sign) == "Cc" for sign in value):
             problems.append((key, f"the secret has a line break, or another sign that does not print: {fix}"))
+        elif key in of_receivers and not of_receivers[key].takes(value):
+            problems.append((key, f"the secret is not {of_receivers[key].credential}: {fix}"))
     if problems:
         raise _refusal(problems, project, stack)
 
@@ -160,13 +175,14 @@ _PLAIN = {
     "tuple_type": "must be a list, as YAML or JSON",
     "byte_size": "is no size: write it like 512MiB or 4GiB",
     "byte_size_unit": "is no size: write it like 512MiB or 4GiB",
+    "union_tag_not_found": "needs its kind",
 }
 
 
 def _explained(error: ValidationError, values: Any) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) for each of pydantic's errors, in terms of the stack file with these `values`."""
     for item in error.errors():
-        path = list(_written(item["loc"], values))
+        path = [str(part) for part in _written(_named(item["loc"]), values)]
         what = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             known = _keys_beside(item["loc"])
@@ -175,12 +191,14 @@ def _explained(error: ValidationError, values: Any) -> Iterator[tuple[str, str]]
         elif item["type"] == "value_error" and ": " in what and what.split(": ", 1)[0].split(".", 1)[0] in KEYS:
             named, what = what.split(": ", 1)  # a rule across several keys names its key itself
             path = [named]
+        elif item["type"] == "union_tag_invalid":
+            what = f"no kind is called {item['ctx']['tag']}; known are {item['ctx']['expected_tags']}"
         elif item["type"] not in {"value_error", "missing"}:
             what = _PLAIN.get(item["type"], what) + _shown(item["input"])
         yield ".".join(path) or "", what
 
 
-def _written(location: tuple[int | str, ...], values: Any) -> Iterator[str]:
+def _written(location: Iterable[int | str], values: Any) -> Iterator[str]:
     """Keys to `location` as the file has them: a single block in place of a list has no number."""
     for part in location:
         if isinstance(part, int) and not isinstance(values, list):
@@ -205,13 +223,39 @@ def _shown(value: Any) -> str:
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """Keys of the model at the parent of `location`."""
-    model: Any = Settings
-    for part in location[:-1]:
-        if isinstance(part, str) and part in model.model_fields:
-            annotation = model.model_fields[part].annotation
-            candidates = [annotation, *getattr(annotation, "__args__", ())]
-            model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
-    return sorted(set(model.model_fields) - {"secrets"} | (set(SECRETS) if model is Settings else set()))
+    _, models = _walked(location[:-1])
+    known = {key for model in models for key in model.model_fields}
+    return sorted(known - {"secrets"} | (set(SECRETS) if models == [Settings] else set()))
+
+
+def _named(location: tuple[int | str, ...]) -> list[int | str]:
+    """`location` as a path in the stack file: without the kinds that pydantic adds where the kind chooses the model."""
+    return _walked(location)[0]
+
+
+def _walked(location: tuple[int | str, ...]) -> tuple[list[int | str], list[type[BaseModel]]]:
+    """The path to `location`, and the models that can be there: several only where a `kind` chooses one."""
+    path: list[int | str] = []
+    models: list[type[BaseModel]] = [Settings]
+    for part in location:
+        if len(models) > 1 and (chosen := [model for model in models if part in _kinds(model)]):
+            models = chosen
+            continue
+        path.append(part)
+        fields = [model.model_fields[part] for model in models if isinstance(part, str) and part in model.model_fields]
+        models = [inner for field in fields for inner in _models(field.annotation)] or models
+    return path, models
+
+
+def _kinds(model: type[BaseModel]) -> tuple[Any, ...]:
+    return typing.get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models in a type such as `tuple[Model, ...]` or `Model | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in _models(part)]
 
 
 KEYS = frozenset(Settings.model_fields) - {"secrets"}

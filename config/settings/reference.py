@@ -32,6 +32,7 @@ from config.settings.model import (
     TargetUrl,
     Url,
 )
+from config.settings.receivers import Clock, LabelText, MailAddress, Zone
 from config.settings.secret_keys import SECRETS
 from config.settings.slos import Expression, SloName
 from config.settings.thresholds import Percent
@@ -87,6 +88,10 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (Percent, "percent"),
     (date, "day, like `2026-12-31`"),
     (traces.Percent, "percent"),
+    (Clock, "time of day, like `22:00`"),
+    (Zone, "time zone, like `Europe/Berlin`"),
+    (MailAddress, "e-mail address"),
+    (LabelText, "text"),
     (bool, "true or false"),
     (int, "number"),
     (float, "number"),
@@ -111,6 +116,9 @@ def render() -> str:
             parts.append(_section(name, _text(inspect.getdoc(model) or ""), rows[1:]))
     secrets = [f"| `{key}` | {_text(meaning)} |" for key, meaning in SECRETS.items()]
     secrets.append("| `scrape_<name>` | password or token that a job of `metrics.scrape_files` names |")
+    secrets.append(
+        "| `receiver_<name>` | secret of the receiver of that name: `notifications.receivers[].kind` says what it is |"
+    )
     store = (
         "Encrypted in the stack file, and set by `pulumi config set --secret -s <stack> <key>`. One that is blank, and a URL\n"
         "without `http://` or `https://`, is refused before anything is touched."
@@ -128,17 +136,34 @@ def _section(
 def _rows(owner: type[BaseModel], name: str, path: str) -> Iterator[str]:
     """The row of one field, and the rows below it."""
     field, hint = owner.model_fields[name], _hints(owner)[name]
-    model = _model(hint)
-    kind = "block" if model else _kind(hint, field)
+    model, kinds = _model(hint), _of_kinds(hint)
+    kind = "block" if model or kinds else _kind(hint, field)
     about = field.description or (inspect.getdoc(model) if model else None) or ""
     is_list, is_map = (typing.get_origin(_required(hint)) is kind for kind in (tuple, dict))
     shown = f"{path}[]" if is_list else f"{path}.<name>" if is_map else path
-    if not model or is_list or is_map or _is_optional(hint):
+    if kinds:
+        yield f"| `{shown}` | {kind} | {_default(field, path)} | {_text(about)} |"
+        yield from _rows_of_kinds(kinds, shown)
+    elif not model or is_list or is_map or _is_optional(hint):
         yield f"| `{shown}` | {kind} | {_default(field, path)} | {_text(about)} |"
     elif path == name:
         yield ""  # it has its own section with title and introduction
     for inner in model.model_fields if model else ():
         yield from _rows(typing.cast("type[BaseModel]", model), inner, f"{shown}.{inner}")
+
+
+def _rows_of_kinds(models: tuple[type[BaseModel], ...], path: str) -> Iterator[str]:
+    """The rows of what all `models` have, then of each the row of its kind and of what only it has."""
+    shared = [
+        name for name in models[0].model_fields if name != "kind" and all(name in one.model_fields for one in models)
+    ]
+    for name in shared:
+        yield from _rows(models[0], name, f"{path}.{name}")
+    for model in models:
+        yield f"| `{path}.kind` | {_kind(_hints(model)['kind'], model.model_fields['kind'])} | **required** | {_text(inspect.getdoc(model) or '')} |"
+        for name in model.model_fields:
+            if name not in {*shared, "kind"}:
+                yield from _rows(model, name, f"{path}.{name}")
 
 
 def _hints(owner: type[BaseModel]) -> dict[str, Any]:
@@ -165,6 +190,15 @@ def _model(hint: Any) -> type[BaseModel] | None:
     if typing.get_origin(hint) in {tuple, dict}:
         hint = typing.get_args(hint)[-1 if typing.get_origin(hint) is dict else 0]
     return hint if inspect.isclass(hint) and issubclass(hint, BaseModel) else None
+
+
+def _of_kinds(hint: Any) -> tuple[type[BaseModel], ...]:
+    """Models of a list in which `kind` chooses one for each item; empty for any other type."""
+    inner = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else None
+    if typing.get_origin(inner) is not typing.Annotated:
+        return ()
+    union = typing.get_args(typing.get_args(inner)[0])
+    return union if all(inspect.isclass(one) and issubclass(one, BaseModel) for one in union) else ()
 
 
 def _kind(hint: Any, field: FieldInfo) -> str:

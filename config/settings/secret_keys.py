@@ -23,7 +23,9 @@ OF_SERVERS = tuple(f"{row.watches}_password_" for row in ROWS.values() if row.lo
 """Beginnings of the names of secrets that end with the name of a server below `exporters`."""
 OF_SCRAPES = "scrape_"
 """Beginning of the names of secrets that the jobs of `metrics.scrape_files` name: passwords and tokens."""
-NAMED = (*OF_SERVERS, OF_SCRAPES)
+RECEIVER = "receiver_"
+"""Beginning of the names of the receivers' secrets (`notifications.receivers`)."""
+NAMED = (*OF_SERVERS, OF_SCRAPES, RECEIVER)
 NAMES = (*SECRETS, *(f"{beginning}<name>" for beginning in NAMED))
 """Names for messages."""
 _NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")

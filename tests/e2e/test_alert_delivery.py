@@ -74,6 +74,9 @@ def outside(stack: Deployment, client: DockerClient) -> Iterator[Outside]:
     with Outside(gateway(client, stack.prefix), metrics=QUIET) as server:
         orders = {"service": "orders", "targets": [server.host_port]}
         stack.config["metrics"] = {**stack.config["metrics"], **SHORT, "applications": {"static": [orders]}}
+        hook = {"name": "hook", "kind": "webhook", "when": [{"labels": {"team": "shop"}, "hours": "day"}]}
+        stack.config["notifications"] |= {"receivers": [hook], "hours": {"day": {"zone": "Europe/Berlin"}}}
+        stack.secret("receiver_hook", server.url("/hook"))
         stack.secret("slack_webhook", server.url("/slack"))
         stack.secret("deadman_url", server.url("/deadman"))
         stack.up()
@@ -152,13 +155,31 @@ def test_the_outside_monitor_is_pinged_at_every_interval(outside: Outside) -> No
 
 
 def test_secrets_of_receivers_show_neither_in_the_engine_nor_in_the_state(outside: Outside, stack: Deployment) -> None:
-    secret = outside.url("/slack")
-    for name in stack.containers():
-        container = stack.client.containers.get(name)
-        assert secret not in json.dumps(container.attrs), name
-        assert secret not in container.logs().decode(errors="replace"), name
-    assert secret not in stack.state()
-    assert secret not in stack.preview("--diff")
+    for secret in (outside.url("/slack"), outside.url("/hook")):
+        for name in stack.containers():
+            container = stack.client.containers.get(name)
+            assert secret not in json.dumps(container.attrs), name
+            assert secret not in container.logs().decode(errors="replace"), name
+        assert secret not in stack.state()
+        assert secret not in stack.preview("--diff")
+
+
+def test_alert_test_reaches_every_receiver_and_says_what_one_of_them_answered(
+    outside: Outside, stack: Deployment
+) -> None:
+    printed = stack.operate("alert-test")
+    assert "2 promises, all kept" in printed
+    assert outside.told("critical · AlertTest")
+    assert [hook["commonLabels"]["alertname"] for hook in outside.hooks] == ["AlertTest"]
+    outside.hook_status = 410
+    try:
+        printed = stack.operate("alert-test", fails=True)
+    finally:
+        outside.hook_status = 200
+    [refused] = [line for line in printed.splitlines() if "✗" in line]
+    assert "hook (webhook) takes the test alert" in refused
+    assert "410: this hook is retired" in refused
+    assert outside.url("/hook") not in printed
 
 
 def test_a_webhook_that_refuses_raises_an_alert_of_its_own(outside: Outside, stack: Deployment) -> None:
@@ -199,10 +220,11 @@ def test_with_pagerduty_a_critical_alert_goes_there_and_to_slack(outside: Outsid
             if alert["labels"]["alertname"] == "QueueStuck" and alert["labels"]["severity"] == "critical"
         ]
     )
-    assert [receiver["name"] for receiver in alert["receivers"]] == ["pagerduty", "slack"]
+    # The webhook's conditions do not fit.
+    assert [receiver["name"] for receiver in alert["receivers"]] == ["pagerduty", "nowhere", "slack"]
     assert alert["status"]["state"] == "suppressed"
     file = "--config.file=/config/current/alertmanager.yml"
-    for severity, receivers in {"critical": "pagerduty,slack", "warning": "slack"}.items():
+    for severity, receivers in {"critical": "pagerduty,nowhere,slack", "warning": "nowhere,slack"}.items():
         code, out = execute(
             stack.container("alertmanager"), ["amtool", "config", "routes", "test", file, f"severity={severity}"]
         )

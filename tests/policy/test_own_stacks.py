@@ -8,7 +8,8 @@ import yaml
 from config.settings.secret_keys import SECRETS
 from tests.policy.changed_program import ROOT, Change, declare
 from tests.policy.pack_host import ask, refusals
-from tests.support.program import EVERYTHING, INSTEAD, PROJECT
+from tests.support.program import EVERYTHING, INSTEAD, PROJECT, RECEIVER_SECRETS
+from tests.unit.test_receivers import EVERY_KIND, item
 
 
 def stack_file(stack: str) -> dict[str, Any]:
@@ -32,6 +33,11 @@ def test_it_passes_every_mandatory_policy(config: dict[str, Any], stack: str) ->
     resources = declare(Change(config, secrets=() if stack == "dev" else tuple(SECRETS)))
     assert len(resources) > 50
     assert refusals(resources, stack=stack) == {}
+
+
+def test_receivers_of_every_kind_pass_them_too() -> None:
+    config = {"notifications": {"receivers": [item(kind) for kind in EVERY_KIND]}}
+    assert refusals(declare(Change(config, secrets=tuple(RECEIVER_SECRETS))), stack="prod") == {}
 
 
 def test_promtail_is_advised_against() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from config import links
+from config import links, messages
 from config.alerts import EVERYTHING, as_yaml, groups
 from config.services.metrics import alertmanager
 from tests.support.program import settings_of
@@ -45,7 +45,7 @@ def message(folder: Path, text: str, alerts: list[dict[str, Any]], more: dict[st
     data = {"receiver": "slack", "status": "firing", "alerts": alerts, "commonAnnotations": alerts[0]["annotations"]}
     data |= more or {}
     (folder / "data.json").write_text(json.dumps(data))
-    (folder / "slack.tmpl").write_text(alertmanager.templates())
+    (folder / "slack.tmpl").write_text(messages.templates())
     command: list[str | Path] = [images.binary("amtool"), "template", "render", "--template.text", text]
     command += ["--template.glob", folder / "slack.tmpl", "--template.data", folder / "data.json"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -198,7 +198,7 @@ def test_pagerduty_gets_untrusted_text_in_one_line(tmp_path: Path, attack: str) 
     text, _ = HOSTILE[attack]
     one = alert({"headline": text}, alertname="A", service=text)
     plain = re.sub(r"[\s\x1b]+", " ", text)
-    assert message(tmp_path, '{{ template "plain.alerts" .Alerts.Firing }}', [one]) == f"{plain}\n"
+    assert json.loads(message(tmp_path, '{{ template "plain.alerts" .Alerts.Firing }}', [one])) == [plain]
     common = {"commonLabels": one["labels"]}
     assert message(tmp_path, '{{ template "plain.title" . }}', [one], common) == f"[FIRING:1] A · {plain}"
 

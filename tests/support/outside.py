@@ -1,4 +1,4 @@
-"""What a stack speaks with outside itself: Slack, the monitor that the dead man's switch pings, an application. All are one
+"""What a stack speaks with outside itself: Slack, a webhook, the monitor that the dead man's switch pings, an application. All are one
 server."""
 
 import json
@@ -42,6 +42,10 @@ class _Handler(Answers, BaseHTTPRequestHandler):
             else:
                 self.says.refused += 1
             self._answer(self.says.slack_status, b"ok")
+        elif self.path == "/hook":
+            if self.says.hook_status == 200:
+                self.says.hooks.append(json.loads(body))
+            self._answer(self.says.hook_status, b"this hook is retired")
         elif self.path == "/deadman":
             self.says.pings.append(time.monotonic())
             self._answer(200)
@@ -67,6 +71,9 @@ class Outside(Listener):
     refused: int = 0
     """How much came for Slack while `slack_status` was an error."""
     slack_status: int = 200
+    hooks: list[dict[str, Any]] = field(default_factory=list)
+    """What came for the webhook and was accepted."""
+    hook_status: int = 200
     pings: list[float] = field(default_factory=list)
     """When the monitor was pinged, in seconds of a monotonic clock."""
     metrics: str = ""

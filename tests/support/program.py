@@ -51,6 +51,20 @@ FRONT: dict[str, Any] = {"grafana": {"tls": {"domain": "g.example"}}, "publish":
 SECRET_TEXT = "hunter2:shows-nowhere"
 """What every secret of these tests holds; that of a webhook within its address."""
 WEBHOOK_TEXT = f"https://hooks.example/{SECRET_TEXT}"
+RECEIVER_SECRETS = {
+    "receiver_my-email": "hunter2",
+    "receiver_my-telegram": "12345678:AA-x_y",
+    "receiver_my-discord": "https://discord.com/api/webhooks/1/x",
+    "receiver_my-teams": "https://x.logic.azure.com/workflows/1?sig=x",
+    "receiver_my-ntfy": "https://:tk_x@ntfy.example.com/topic",
+    "receiver_my-pushover": f"{'u' * 30}:{'a' * 30}",
+    "receiver_my-opsgenie": "1-2-3",
+    "receiver_my-incidentio": "token",
+    "receiver_my-webhook": "https://user:password@hook.example/x",
+    "receiver_my-slack": "https://hooks.slack.com/services/x",
+    "receiver_my-pagerduty": "abc123",
+}
+"""Secret of a receiver called `my-<kind>` → a value that its kind takes."""
 
 
 def settings_of(
@@ -64,7 +78,8 @@ def settings_of(
 def pulumi_config(config: Mapping[str, Any], secrets: Collection[str] = ()) -> dict[str, str]:
     """Stack config as the CLI hands it over: texts as they are, everything else as JSON."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    texts |= {key: WEBHOOK_TEXT if key in WEBHOOKS else SECRET_TEXT for key in secrets}
+    known = dict.fromkeys(WEBHOOKS, WEBHOOK_TEXT) | RECEIVER_SECRETS
+    texts |= {key: known.get(key, SECRET_TEXT) for key in secrets}
     return {f"{PROJECT}:{key}": text for key, text in texts.items()}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from config import messages
 from config.alerts import EVERYTHING as WATCHED
 from config.alerts import render
 from config.services.logs import loki_rules
@@ -422,5 +423,5 @@ def test_any_change_makes_another_version(monkeypatch: pytest.MonkeyPatch) -> No
     usual = version_of(settings_of())
     assert version_of(settings_of({"notifications": {"group_wait": "10s"}})) != usual
     assert version_of(settings_of(secrets=[SLACK])) != usual
-    monkeypatch.setattr(alertmanager, "_SLACK", '{{ define "slack.title" }}other{{ end }}')
+    monkeypatch.setattr(messages, "_SLACK", '{{ define "slack.title" }}other{{ end }}')
     assert version_of(settings_of()) != usual

@@ -26,7 +26,6 @@ KNOWN = {
     "toolchain/reach.py": "nothing is kept",
     "operate/board.py": "becomes a file of the checkout, which Git pins",
     "operate/shop.py": "asks the shop that it has deployed",
-    "operate/board.py": "none: the file is read by you, committed, and from then on as in git",
 }
 """Every place that fetches something → what that is compared with (docs/toolchain.md)."""
 

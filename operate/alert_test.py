@@ -1,0 +1,34 @@
+"""Sends a test alert to every receiver of a stack, and says what came back."""
+
+import typer
+from docker.errors import DockerException, NotFound
+from rich.console import Console
+
+import check
+from check import receivers
+from operate.stack_file import PROJECT, Name, load_settings
+from toolchain import engine
+from toolchain.report import Step, ToolchainError
+
+
+def alert_test(stack: Name = "dev") -> None:
+    """Sends a test alert to every receiver, and says what came back. It is critical, so whoever is on call is paged."""
+    settings = load_settings(stack)
+    if not receivers.receivers(settings):
+        raise ToolchainError(
+            f"Pulumi.{stack}.yaml: {PROJECT}:notifications: no receiver is set, so nobody hears of any alert",
+            fix="docs/notifications.md shows how to set one",
+        )
+    client = engine.connect(settings.docker)
+    try:
+        with Step("test alert"):
+            found = receivers.findings(receivers.manager(client, settings), settings)
+    except NotFound:
+        raise ToolchainError(f"no Alertmanager of {stack} is running", fix=f"make up STACK={stack}") from None
+    except LookupError as error:
+        raise ToolchainError(str(error), fix=f"make check STACK={stack}") from None
+    except (DockerException, OSError) as error:
+        raise engine.EngineUnreachableError(settings.docker.host, error) from None
+    check.show(found, Console(highlight=False))
+    if not all(finding.kept for finding in found):
+        raise typer.Exit(1)
