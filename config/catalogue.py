@@ -245,6 +245,19 @@ _ROWS = (
         publish={"grafana": Published(address="127.0.0.1:3000")},
     ),
     Row(
+        name="incidents",
+        stack="correlation",
+        # Python, because its program comes as config files.
+        # renovate: datasource=docker depName=python
+        image=Pin(
+            "docker.io/library/python",
+            "3.14.7-alpine3.24",
+            "sha256:9e9fde4d32eedce0b661d9ab91e826b62dddf28e928c230ec55f1866cac66b01",
+        ),
+        memory=64 * MIB,
+        port=8406,
+    ),
+    Row(
         name="caddy",
         stack="correlation",
         # renovate: datasource=docker depName=caddy

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from config import links
+from config.services.correlation.incidents.program.message import TOTAL
 
 SHOWN = 10
 """Number of firing alerts that a message lists, and of resolved ones. It counts the others."""
@@ -25,10 +26,11 @@ def at_most(characters: int) -> str:
 ON_ONE_LINE = at_most(300)
 SIGNS_ESCAPED = 'reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
 """Escapes the characters of Slack's links and mentions (docs.slack.dev, "Escaping text")."""
-_ESCAPED = (
-    f'{ON_ONE_LINE} | {SIGNS_ESCAPED} | reReplaceAll "[*]" "+" | reReplaceAll "~" "-" | reReplaceAll "`" "\'" | '
+_MARKS = (
+    f'{SIGNS_ESCAPED} | reReplaceAll "[*]" "+" | reReplaceAll "~" "-" | reReplaceAll "`" "\'" | '
     r'reReplaceAll "(^|[^\\pL\\pN_])_" "${1}ˍ"'
 )
+_ESCAPED = f"{ON_ONE_LINE} | {_MARKS}"
 """Slack has no escape for bold, strikethrough, code and italics, so their characters are replaced by similar ones."""
 _IN_SLACK_LINK = " | ".join(
     f'reReplaceAll "{sign}" "%{code}"' for sign, code in {"<": "3C", ">": "3E", "[|]": "7C", r"\\s": "20"}.items()
@@ -66,15 +68,22 @@ and {{ len (slice . SHOWN) }} more
 {{ else }}{{ range . }}{{ template "slack.alert" . }}{{ end }}{{ end }}
 {{- end }}
 
+{{ define "slack.evidence" -}}
+{{ if eq .Status "firing" }}{{ with .CommonAnnotations.evidence }}{{ . | printf "%.EVIDENCEs" | MARKS }}
+
+{{ end }}{{ end }}
+{{- end }}
+
 {{ define "slack.text" -}}
-{{ template "slack.alerts" .Alerts.Firing }}{{ template "slack.alerts" .Alerts.Resolved }}{{ with index .Alerts 0 }}LINKS{{ end }}
+{{ template "slack.alerts" .Alerts.Firing }}{{ template "slack.alerts" .Alerts.Resolved }}{{ template "slack.evidence" . }}{{ with index .Alerts 0 }}LINKS{{ end }}
 {{- end }}
 
 {{ define "plain.alerts" -}}
 {{- $lines := list }}{{ range $number, $alert := . -}}
 {{- if lt $number SHOWN }}{{ $lines = append $lines (HEADLINE | ONE_LINE) -}}
 {{- with .Annotations.changed }}{{ $lines = append $lines (print "Changed: " . | ONE_LINE) }}{{ end -}}
-{{- with .Annotations.culprits }}{{ $lines = append $lines (print "Most: " . | ONE_LINE) }}{{ end }}{{ end }}{{ end -}}
+{{- with .Annotations.culprits }}{{ $lines = append $lines (print "Most: " . | ONE_LINE) }}{{ end -}}
+{{- with .Annotations.evidence }}{{ $lines = append $lines (. | ONE_LINE) }}{{ end }}{{ end }}{{ end -}}
 {{- if gt (len .) SHOWN }}{{ $lines = append $lines (printf "and %d more" (len (slice . SHOWN))) }}{{ end -}}
 {{- $lines | toJson }}
 {{- end }}
@@ -97,6 +106,8 @@ def templates() -> str:
         "PLAIN_TITLE": _TITLE.replace("SHOWN_AS", ON_ONE_LINE),
         "HEADLINE": HEADLINE_OF,
         "ESCAPED": _ESCAPED,
+        "EVIDENCE": str(TOTAL),
+        "MARKS": _MARKS,
         "ONE_LINE": ON_ONE_LINE,
         "SIGNS": SIGNS_ESCAPED,
         "SHOWN": str(SHOWN),

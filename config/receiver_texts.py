@@ -136,7 +136,7 @@ _ALERTS = """\
 {{- $text = print $text $one -}}
 {{- with .Annotations.changed }}{{ $one = print "Changed: " (. | FIRST_LINE) LINE }}IF_IT_FITS{{ end -}}
 {{- with .Annotations.culprits }}{{ $one = print "Most: " (. | FIRST_LINE) LINE }}IF_IT_FITS{{ end -}}
-{{- with or .Annotations.description .Annotations.message }}{{ $one = print (. | MEANING) LINE }}IF_IT_FITS{{ end -}}
+{{- with or .Annotations.evidence .Annotations.description .Annotations.message }}{{ $one = print (. | MEANING) LINE }}IF_IT_FITS{{ end -}}
 {{- else if not $rest }}{{ $rest = len (slice $ALERTS $number) }}{{ end -}}
 {{- end -}}
 {{- if $rest }}{{ $text = print $text (printf "and %d more" $rest) LINE }}{{ end -}}

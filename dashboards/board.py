@@ -161,7 +161,7 @@ _FIRING = 'ALERTS{alertstate="firing",severity=~"critical|warning",service=~"$se
 
 
 def _annotations() -> list[Builder[model.AnnotationQuery]]:
-    """Marks in all panels: deployments, new images and alerts that begin to fire.
+    """Marks in all panels: deployments, new images, incidents, and alerts that begin to fire.
 
     Each query gives a value for one step only, which Grafana draws as a line. A lasting value would be a filled region: one
     alert that fires for hours would colour every panel.
@@ -190,6 +190,15 @@ def _annotations() -> list[Builder[model.AnnotationQuery]]:
             textFormat="{{image}}",
             tagKeys="service",
             useValueForTime=False,
+        ),
+        _Annotation(
+            "Incidents",
+            links.LOKI,
+            colours.PURPLE,
+            **_loki_fields('{service="incidents"} | json | event=~"began|rose|ended"'),
+            titleFormat="Incident {{event}}: {{incident}}",
+            textFormat="{{message}}",
+            tagKeys="severity",
         ),
         _Annotation(
             "Alerts",

@@ -32,6 +32,7 @@ class Job(StrEnum):
     PROMTAIL = "promtail"
     GRAFANA = "grafana"
     CADDY = "caddy"
+    INCIDENTS = "incidents"
 
 
 Watched = frozenset[str]

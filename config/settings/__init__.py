@@ -88,6 +88,7 @@ class Settings(Model):
             "opensearch": self.own_storage == "opensearch",
             "jaeger_es_index_cleaner": self.traces.storage != "badger",
             "grafana": self.grafana.enabled and GRAFANA_PASSWORD in self.secrets,
+            "incidents": self.notifications.incidents,
             "caddy": self.grafana.tls and self.grafana.enabled and GRAFANA_PASSWORD in self.secrets,
         }
         selected = (service for service in SERVICES if optional.get(service, True))

@@ -17,6 +17,16 @@ class Slack(Model):
     """A channel or a person, by name."""
 
 
+class Incidents(Model):
+    """A message with the evidence of an incident, after the alerts themselves (docs/incidents.md). Off unless this block is
+    there; `{}` turns it on."""
+
+    lines: int = Field(5, ge=1, le=20)
+    """The newest error lines that it quotes."""
+    traces: int = Field(3, ge=0, le=10)
+    """Failing and slow traces that it links to. 0 asks Jaeger nothing."""
+
+
 class Notifications(Model):
     """Where alerts are sent, and how often. The secrets `slack_webhook` and `pagerduty_key` turn on Slack, which gets every
     alert, and PagerDuty, which gets the critical ones. [Receivers](notifications.md) of all kinds are listed here."""
@@ -25,6 +35,7 @@ class Notifications(Model):
     receivers: tuple[Receiver, ...] = Field((), max_length=30)
     hours: dict[Name, Hours] = Field({}, max_length=20)
     """Hours that conditions of receivers name."""
+    incidents: Incidents | None = None
     group_wait: Span = "30s"
     """How long the first alert of a group waits for others, to be sent together."""
     group_interval: Span = "5m"

@@ -43,6 +43,7 @@ FASTER = [
     ("config/alerts/applications.py", 'wait="10m"', 'wait="4s"'),
     ("config/alerts/containers.py", 'wait="10m"', 'wait="4s"'),
     ("config/alerts/slo_days.py", 'INTERVAL = "4m"', 'INTERVAL = "2s"'),
+    ("config/services/correlation/incidents/program/story.py", "QUIET = 180", "QUIET = 10"),
     ("config/services/logs/loki_rules.py", "[5m]", "[30s]"),
     ("config/services/logs/loki_rules.py", 'INTERVAL = "1m"', 'INTERVAL = "2s"'),
 ]
@@ -85,6 +86,10 @@ Who calls a slow or failing service is slow or fails too, and Nginx logs what fa
 
 FAILING = {("ApplicationErrorsHigh", "gateway"), ("ApplicationErrorsHigh", SERVICE)}
 """What the load's own incident raises at least."""
+EVIDENCE = ("Incident", SERVICE)
+"""The alert that `incidents` then sends."""
+DEPLOYED = "deployed"
+"""Tag of the image that is deployed before the load's own incident."""
 
 Alerts = dict[tuple[str, str], dict[str, str]]
 """Name of an alert, and the service that it is about → its annotations."""
@@ -116,7 +121,7 @@ def place(
             "shop",
             logs={"fuse": FUSE},
             alerts={"thresholds": THRESHOLDS},
-            notifications={"group_wait": "1s", "group_interval": "2s"},
+            notifications={"group_wait": "1s", "group_interval": "2s", "incidents": {}},
             exporters={
                 "postgres": {"address": "postgres:5432", "user": "postgres"},
                 "redis": {"address": "redis:6379"},
@@ -176,6 +181,8 @@ class Notified:
     """Name of an alert and service → when, in seconds since 1970."""
     links: dict[tuple[str, str], dict[str, str]]
     """Of each → what a link is called → its address."""
+    evidence: str
+    """The message of `incidents`."""
 
     def trace_ids(self, fault: str) -> set[str]:
         return set(self.report.faults[fault].trace_ids)
@@ -184,9 +191,11 @@ class Notified:
 @pytest.fixture(scope="module")
 def notified(place: Place, usual: Report) -> Notified:
     """Happens once; over when Slack knows that orders fail, and so does who calls them."""
-    until(lambda: not FAILING & _alerts(place.stack).keys())
+    until(lambda: not (FAILING | {EVIDENCE}) & _alerts(place.stack, incidents=True).keys())
+    _deploy(place.stack, SERVICE)
     place.outside.messages.clear()
     told, links = dict[tuple[str, str], float](), dict[tuple[str, str], dict[str, str]]()
+    texts = dict[tuple[str, str], str]()
 
     def look() -> bool:
         for message in list(place.outside.messages):
@@ -196,12 +205,13 @@ def notified(place: Place, usual: Report) -> Notified:
                 told[about[1], about[2]] = time.time()
                 found = re.findall(r"<([^|>]+)\|(\w+)>", attachment["text"])
                 links[about[1], about[2]] = {name: address for address, name in found}
-        return told.keys() >= FAILING
+                texts[about[1], about[2]] = attachment["text"]
+        return told.keys() >= FAILING | {EVIDENCE}
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(Generator(place.shop).run, PROFILES["incident"].lasting(INCIDENT_SECONDS))
         until(look)
-    return Notified(running.result(), told, links)
+    return Notified(running.result(), told, links, texts[EVIDENCE])
 
 
 @pytest.fixture(scope="module")
@@ -362,6 +372,26 @@ def test_an_incident_is_told_with_links_that_lead_to_the_culprit(
     assert min(notified.told[one] for one in FAILING) > begun
 
 
+def test_the_evidence_comes_after_it_and_holds_the_line_the_trace_and_the_deployment(
+    stack: Deployment, notified: Notified
+) -> None:
+    text = notified.evidence
+    assert notified.told["ApplicationErrorsHigh", SERVICE] < notified.told[EVIDENCE]
+    assert f"*{SERVICE}: " in text
+    assert re.search(rf"began \d+ s after image nervous-system/shop-{SERVICE}:{DEPLOYED} replaced \S+\*", text)
+    wrong = notified.trace_ids(f"{SERVICE}=error")
+    opened = [identifier for identifier in wrong if identifier in text]
+    assert opened
+    assert culprits(stack.get("jaeger", f"/api/traces/{opened[0]}")["data"][0]) == {SERVICE}
+    period = {"start": f"{notified.report.phase('incident').started.timestamp():.0f}", "limit": "1000"}
+    query = f'{{service="{SERVICE}",level="error"}}'
+    streams = stack.get("loki", "/loki/api/v1/query_range", query=query, **period)["data"]["result"]
+    assert any(line in text for stream in streams for _, line, *_ in stream["values"])
+    assert "missing here" not in text
+    timeline = stack.get("loki", "/loki/api/v1/query_range", query='{service="incidents"} | json | event="began"')
+    assert timeline["data"]["result"]
+
+
 class TestDashboards(Dashboards):
     pass
 
@@ -378,14 +408,33 @@ def _whole_traces(grafana: Grafana, link: str, wanted: set[str]) -> dict[str, An
     return found()
 
 
-def _alerts(stack: Deployment) -> Alerts:
+def _deploy(stack: Deployment, service: str) -> None:
+    """The container of a service anew, from an image with another tag, as a deployment does it."""
+    old = stack.container(f"shop-{service}")
+    image = str(old.attrs["Config"]["Image"])
+    repository = image.rpartition(":")[0]
+    stack.client.images.get(image).tag(repository, DEPLOYED)
+    networks = old.attrs["NetworkSettings"]["Networks"]
+    config = {
+        **old.attrs["Config"],
+        "Image": f"{repository}:{DEPLOYED}",
+        "HostConfig": old.attrs["HostConfig"],
+        "NetworkingConfig": {"EndpointsConfig": {name: {"Aliases": one["Aliases"]} for name, one in networks.items()}},
+    }
+    old.remove(force=True)
+    new = stack.client.api.create_container_from_config(config, old.name)  # type: ignore[no-untyped-call] # the SDK's
+    stack.client.containers.get(new["Id"]).start()
+    stack.client.images.remove(config["Image"], force=True)  # the tag only, which would outlive the test
+
+
+def _alerts(stack: Deployment, *, incidents: bool = False) -> Alerts:
     """Those about the shop that Alertmanager knows, whoever raised them."""
     alerts = stack.get("alertmanager", "/api/v2/alerts")
     of_shop = {*SERVICES, "nginx", "postgres", "redis"}
     return {
         (alert["labels"]["alertname"], alert["labels"]["service"]): alert["annotations"]
         for alert in alerts
-        if alert["labels"].get("service") in of_shop
+        if alert["labels"].get("service") in of_shop and (incidents or alert["labels"]["alertname"] != EVIDENCE[0])
     }
 
 

@@ -154,6 +154,14 @@ def test_a_message_shows_ten_alerts_and_counts_the_others(
     assert (" more" in text) is bool(rest)
 
 
+def test_the_evidence_of_an_incident_keeps_its_lines_and_has_an_end(tmp_path: Path) -> None:
+    one = alert({"headline": "h", "evidence": "first *bold* <!here>\nsecond " + 3000 * "x"})
+    text = message(tmp_path, TEXT, [one])
+    assert "\nfirst +bold+ &lt;!here&gt;\nsecond x" in text
+    assert 1900 < text.count("x") < 2000
+    assert "first" not in message(tmp_path, TEXT, [one | {"status": "resolved"}], {"status": "resolved"})
+
+
 def test_a_message_omits_an_endless_address(tmp_path: Path) -> None:
     assert "Runbook" not in message(tmp_path, TEXT, [alert({"runbook_url": "https://" + 2493 * "a"})])
 

@@ -35,6 +35,7 @@ EVERYTHING: dict[str, Any] = {
     "logs": {"s3": {"bucket": "logs"}},
     "traces": {"storage": "elasticsearch"},
     "grafana": {"tls": {"domain": "grafana.example.com"}},
+    "notifications": {"incidents": {}},
     "publish": {"caddy": "127.0.0.1:443"},
 }
 """Stack config that selects every service there is, but for those that stand in for another."""

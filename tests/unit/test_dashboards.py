@@ -67,11 +67,11 @@ def test_a_dashboard_is_read_only_and_refreshes_every_30_seconds(board: Mapping[
 
 
 @each_board()
-def test_a_dashboard_marks_deployments_new_images_and_alerts(board: Mapping[str, Any]) -> None:
+def test_a_dashboard_marks_deployments_new_images_incidents_and_alerts(board: Mapping[str, Any]) -> None:
     marks = {annotation["name"]: annotation for annotation in board["annotations"]["list"]}
-    assert marks.keys() == {"Deployments", "Images", "Alerts"}
+    assert marks.keys() == {"Deployments", "Images", "Incidents", "Alerts"}
     assert all(mark["enable"] and mark["expr"] for mark in marks.values())
-    assert len({mark["iconColor"] for mark in marks.values()}) == 3
+    assert len({mark["iconColor"] for mark in marks.values()}) == 4
 
 
 @each_board()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.catalogue import ROWS
+from toolchain.images import python
 from toolchain.images.faces import Face, official
 
 FOLDER = Path(__file__).parent
@@ -244,6 +245,15 @@ RECIPES = {
             data_folder=GRAFANA_HOME,
         ),
         files={"/run.sh": _script("grafana.sh"), "/etc/grafana/grafana.ini": ""},
+    ),
+    "incidents": Recipe(
+        version="debian",
+        differs="the distribution's Python (3.11 or later), without pip",
+        source=Assembled(
+            python.fill,
+            (Path(python.__file__),),
+            {"/usr/local/bin/python3": "/usr/bin/python3", "/usr/lib": "/usr/lib"},
+        ),
     ),
     "caddy": Recipe(
         version="2.11.7",

@@ -5,7 +5,6 @@ of them.
 """
 
 import functools
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import docker
 
 from toolchain import debian, golang, nodejs
-from toolchain.images import ensure, for_tests
+from toolchain.images import ensure, for_tests, python
 from toolchain.images.faces import Face, userlands
 from toolchain.images.recipes import Assembled, Recipe
 from toolchain.paths import REPOSITORY
@@ -73,12 +72,8 @@ def _python(service: str) -> Recipe:
 
 
 def _install_python(folder: Path) -> None:
-    python = debian.newest("python3.")
-    with Step(f"shop: {python} from Debian, and its packages"):
-        debian.unpack((python, f"{python}-minimal"), folder)
-        (folder / "usr" / "bin" / python).rename(folder / "usr" / "bin" / "python3")
-        if (folder / "lib").is_dir():  # Debian 12 has some of the libraries there
-            shutil.copytree(folder / "lib", folder / "usr" / "lib", symlinks=True, dirs_exist_ok=True)
+    version = python.unpack(folder).removeprefix("python")
+    with Step("shop: packages of Python"):
         pip = [
             sys.executable,
             "-m",
@@ -91,7 +86,7 @@ def _install_python(folder: Path) -> None:
             "--no-config",
         ]
         run(
-            [*pip, "--python-version", python.removeprefix("python"), "--target", folder / "app" / "packages",
+            [*pip, "--python-version", version, "--target", folder / "app" / "packages",
              "-r", FOLDER / "requirements.txt"],
             log="shop-python",
         )  # fmt: skip

@@ -10,7 +10,7 @@ import re
 from config.images import pins
 from toolchain import golang
 from toolchain.images import FOLDER, for_tests
-from toolchain.images.recipes import OWN, RECIPES, Debian, Go, Recipe
+from toolchain.images.recipes import OWN, RECIPES, Assembled, Debian, Recipe
 from toolchain.paths import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "toolchain.md"
@@ -79,8 +79,8 @@ def _origin(service: str, recipe: Recipe) -> str:
     source = recipe.source
     if isinstance(source, Debian):
         return "distribution"
-    if not isinstance(source, Go):
-        return "Maven Central"
+    if isinstance(source, Assembled):
+        return "distribution" if recipe.version == DISTRIBUTION else "Maven Central"
     if any(package.startswith(OWN) for package in source.packages.values()):
         return "our own `main` on Go modules"
     patched = golang.Patch.of(FOLDER / (source.module or service))

@@ -112,7 +112,7 @@ _EXPORTER = Api(pages=_paths("/(metrics|healthz|-/healthy|-/ready)?"))
 QUERIED = frozenset(service for service, api in _APIS.items() if api.queries)
 
 DATA_SOURCES = ("prometheus", "loki", "jaeger", "alertmanager")
-"""Services that Grafana queries."""
+"""Services that Grafana queries, and `incidents`, by the same ports."""
 
 
 def port_inside(service: str) -> int:
@@ -152,14 +152,14 @@ def container(settings: Settings) -> Container:
 
 
 def haproxy_cfg(settings: Settings) -> str:
-    shown = DATA_SOURCES if "grafana" in settings.services else ()
+    shown = DATA_SOURCES if {"grafana", "incidents"} & {*settings.services} else ()
     people = [service for service in published(settings) if service != "grafana"]
     sections = [_HEAD, *_for_collector(settings.edge.address("api_proxy"))]
     sections += [_data_source(service) for service in shown]
     sections += [_for_people(service, settings) for service in people]
     if settings.publish.otlp_http:
         sections += _for_senders(settings)
-    if shown:
+    if "grafana" in settings.services:
         sections += _pages_of_grafana(settings)
     for service in dict.fromkeys([*shown, *people]):
         server = _server(service, port_inside(service), f"maxconn {REST}", host=settings.host(service))
