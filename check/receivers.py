@@ -11,7 +11,7 @@ from docker import DockerClient
 from check import pages
 from check.containers import container
 from check.finding import Finding
-from components.engine import execute
+from components.engine import WGET, execute
 from config.ports import METRICS
 from config.receivers import TEST_ALERT, integration
 from config.settings import Settings
@@ -42,7 +42,7 @@ def manager(client: DockerClient, settings: Settings) -> Manager:
 
     def post(path: str, text: str) -> None:
         header = "Content-Type: application/json"
-        command = ["wget", "-q", "-O", "-", "-T", "10", "--header", header, "--post-data", text, f"{_ADDRESS}{path}"]
+        command = [*WGET, "-O", "-", "--header", header, "--post-data", text, f"{_ADDRESS}{path}"]
         code, out = execute(running, command)
         if code:
             raise LookupError(f"Alertmanager does not take the test alert: {out.strip()[:200]}")

@@ -14,9 +14,10 @@ from config.services.metrics.alertmanager import container, main_file
 from config.settings import Settings
 from config.settings.loading import SettingsError, judge_secrets
 from config.settings.secret_keys import SECRETS
-from operate import pull_request
+from operate import alert_test, pull_request
 from tests.support.program import PROJECT, RECEIVER_SECRETS, STACK, config_of, refusal, settings_of
 from tests.unit.test_alertmanager import CRITICAL, INFO, WARNING, WATCHDOG, matches
+from toolchain.report import ToolchainError
 
 EVERY_KIND: dict[str, dict[str, Any]] = {
     "email": {"to": ["ops@example.com"], "sender": "alerts@example.com", "server": "smtp.example.com:587", "user": "a"},
@@ -332,6 +333,14 @@ def test_without_receivers_alertmanagers_file_is_as_it_always_was() -> None:
     }
     assert config_of("alertmanager", settings).files.keys() == {"alertmanager.yml", "templates/slack.tmpl"}
     assert "--enable-feature=auto-gomemlimit" in container(settings).command
+
+
+def test_alert_test_of_a_stack_without_receivers_says_that_nobody_hears_of_alerts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alert_test, "load_settings", lambda _: settings_of(secrets=["deadman_url"]))
+    with pytest.raises(ToolchainError, match="no receiver is set, so nobody hears of any alert"):
+        alert_test.alert_test("prod")
 
 
 def test_only_templates_that_are_used_are_delivered() -> None:
