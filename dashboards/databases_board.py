@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.services.correlation.dashboard_thresholds import AlertThreshold
-from dashboards import colours, memcached_panels, mysql_panels, panel_links, panels, units
+from dashboards import colours, memcached_panels, mysql_panels, panel_links, panels, postgres_panels, units
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel
 from dashboards.queries import FEW, PromQL, compared, top
@@ -25,6 +25,7 @@ def dashboard() -> Dashboard:
         "Availability, load, and distance from limits.",
         Row((answers(), pg_connections_now(), redis_memory_now(), nginx_now())),
         Row((pg_connections(), pg_transactions(), pg_cache(), pg_locks()), "PostgreSQL"),
+        postgres_panels.row(),
         mysql_panels.row(),
         Row((redis_commands(), redis_hits(), redis_memory(), redis_clients(), redis_limits()), "Redis"),
         memcached_panels.row(),

@@ -157,7 +157,7 @@ def running(client: DockerClient, settings: Settings, state: Deployment) -> dict
 
 def changed(settings: Settings, before: Mapping[str, str]) -> Changes:
     """The images of `before` that are others in these settings."""
-    wanted = {name: settings.image(name) for name in settings.image_names if name in before}
+    wanted = {name: settings.image(name) for name in (*settings.services, "busybox") if name in before}
     return {name: (before[name], image) for name, image in wanted.items() if image != before[name]}
 
 

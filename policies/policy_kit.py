@@ -7,6 +7,7 @@ resource that has it.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from pulumi_policy import (
@@ -122,6 +123,11 @@ ENVIRONMENT: Mapping[str, Any] = {
 def allow_list(default: Mapping[str, str], description: str) -> dict[str, Any]:
     """Schema of an allow-list: name → reason."""
     return {"type": "object", "additionalProperties": {"type": "string"}, "default": dict(default), "description": description}  # fmt: skip
+
+
+def in_list(name: str, allowed: Iterable[str]) -> bool:
+    """Whether an allow-list has `name`. An entry may have a `*`: ``nginx_exporter*`` is ``nginx_exporter-2`` too."""
+    return any(fnmatchcase(name, entry) for entry in allowed)
 
 
 def _or_unknown(check: Callable[[], Iterable[str]]) -> Iterable[str]:

@@ -73,6 +73,31 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
             summary="{{ $labels.service }} is {{ $value | humanizeDuration }} behind its primary",
             description="Queries on the replica return old data. A failover now would lose what has not arrived.",
         ),
+        Alert(
+            name="PostgresReplicationSlotUnused",
+            severity="warning",
+            wait="15m",
+            expr=f"max by (job, instance, service, slot_name) (pg_replication_slot_slot_is_active{{{_PG}}}) == 0",
+            summary="Nobody reads the replication slot {{ $labels.slot_name }} of {{ $labels.service }}",
+            description="PostgreSQL keeps all of its log since the last reader, until the disk is full. The replica is down, "
+            "or was removed without its slot.",
+        ),
+        # 100,000 rows: the size from which autovacuum waits for a fifth of a table.
+        Alert(
+            name="PostgresDeadRowsHigh",
+            severity="info",
+            wait="1h",
+            expr=f"""
+            max by (job, instance, service, datname, relname) (
+              pg_stat_user_tables_n_dead_tup{{{_PG}}}
+                / (pg_stat_user_tables_n_live_tup{{{_PG}}} + pg_stat_user_tables_n_dead_tup{{{_PG}}})
+              and pg_stat_user_tables_n_dead_tup{{{_PG}}} > 100000
+            ) > {ratio(limits.postgres_dead_rows)}
+            """,
+            summary="{{ $value | humanizePercentage }} of the rows of {{ $labels.relname }} in {{ $labels.datname }} are dead",
+            description="Autovacuum does not keep up with the changes, or an old transaction keeps it from removing them. "
+            "The table grows, and queries read more than they need.",
+        ),
         # The ratio matters only if PostgreSQL reads much: 100 blocks are 800 kB a second.
         Alert(
             name="PostgresCacheHitsLow",

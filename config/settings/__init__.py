@@ -288,7 +288,7 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _every_image_is_pinned(self) -> Self:
-        for name in dict.fromkeys(row_of(service).name for service in self.services):
+        for name in self.image_names:
             if not (getattr(self.images, name) or images.pins()[name].digest):
                 msg = (
                     f"images.{name}: no digest is known for this image: set "
@@ -321,8 +321,8 @@ class Settings(Model):
 
     @property
     def image_names(self) -> tuple[str, ...]:
-        """Names of the images that this stack uses: one per service, and `busybox`, which some services need."""
-        return (*self.services, "busybox")
+        """Names of the images that this stack uses: one per kind of service, and `busybox`, which some services need."""
+        return (*dict.fromkeys(row_of(service).name for service in self.services), "busybox")
 
     def image(self, name: str) -> str:
         """Image reference for the name of a service, or for `busybox`."""

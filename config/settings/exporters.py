@@ -55,7 +55,7 @@ class Tls(Model):
     """Whether the server has to prove its name. MySQL's own certificates name none."""
 
 
-class Watched(Model):
+class Listed(Model):
     """A server in a list."""
 
     name: Name | None = None
@@ -71,13 +71,13 @@ class Watched(Model):
         return {"service": named, **values} if named else values
 
 
-class Login(Watched):
+class Login(Listed):
     """A server with passwords."""
 
     user: str | None = None
 
 
-class PostgresExporter(Watched):
+class PostgresExporter(Listed):
     """`user` needs the role pg_monitor."""
 
     address: Target
@@ -88,6 +88,9 @@ class PostgresExporter(Watched):
     driver (lib/pq) has no `allow` or `prefer`."""
     ca: Certificates | None = None
     """As in `exporters.redis[].tls.ca`, for `verify-ca` and `verify-full`."""
+    statements: bool = False
+    """Time and calls of the 100 statements that took longest, by their number in pg_stat_statements. The database needs
+    this extension, and the server has to load it (`shared_preload_libraries`)."""
     service: Name = "postgres"
 
     @model_validator(mode="after")
@@ -98,7 +101,7 @@ class PostgresExporter(Watched):
         return self
 
 
-class Server(Watched):
+class Server(Listed):
     """A server that is reached at an address."""
 
     address: Target
@@ -109,13 +112,13 @@ class ServerWithLogin(Login, Server):
     """A server that is reached at an address, by a user with a password."""
 
 
-class StatusPage(Watched):
+class StatusPage(Listed):
     """A server that tells its state on a page."""
 
     status_url: TargetPage
 
 
-class MongodbExporter(Watched):
+class MongodbExporter(Listed):
     """It supports no password: the exporter takes one only by environment or flag, which `docker inspect` shows."""
 
     uri: Annotated[str, AfterValidator(without_credentials)]
@@ -172,7 +175,7 @@ def _as_list(value: Any) -> Any:
     return (value,) if isinstance(value, Mapping) else value or ()
 
 
-def _names_differ(servers: tuple[Watched, ...]) -> tuple[Watched, ...]:
+def _names_differ(servers: tuple[Listed, ...]) -> tuple[Listed, ...]:
     names = [server.name for server in servers]
     if doubled := {name or "" for name in names if names.count(name) > 1}:
         called = ", ".join(sorted(doubled)).strip(", ")
@@ -184,14 +187,14 @@ def _names_differ(servers: tuple[Watched, ...]) -> tuple[Watched, ...]:
     return servers
 
 
-_Of = TypeVar("_Of", bound=Watched)
+_Of = TypeVar("_Of", bound=Listed)
 Servers = Annotated[tuple[_Of, ...], BeforeValidator(_as_list), AfterValidator(_names_differ)]
 """Servers of one kind: one block, or a list of blocks."""
 
 
-def _ordinary(row: Row) -> type[Watched] | None:
+def _ordinary(row: Row) -> type[Listed] | None:
     """The model of a server that needs none of its own; None if it does."""
-    models: dict[str, type[Watched]] = {
+    models: dict[str, type[Listed]] = {
         "address": ServerWithLogin if row.login else Server,
         "status_url": StatusPage,
     }

@@ -108,6 +108,9 @@ class Thresholds(BaseModel):
         default=90,
         description="Blocks found in shared buffers, percent. The alert fires below this if PostgreSQL reads much.",
     )
+    postgres_dead_rows: Percent = Field(
+        default=20, description="Deleted rows that still take space, percent of all rows of a large table."
+    )
     mysql_replication_lag: Span = Field(default="30s", description="How far a replica of MySQL may be behind.")
     redis_memory: Percent = Field(default=90, description="Memory of Redis in use, percent of `maxmemory`.")
     redis_evictions: float = Field(default=10, gt=0, description="Keys per second that Redis evicts to make room.")

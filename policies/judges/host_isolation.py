@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from pulumi_policy import Policy, Severity
 
-from policies.policy_kit import Config, allow_list, resource_policy
+from policies.policy_kit import Config, allow_list, in_list, resource_policy
 from policies.readers.declared_resources import CONTAINER, NETWORK, VOLUME, Properties, Resource
 from policies.readers.host_paths import NAME, flags, is_bind, is_own, is_secret, seen
 
@@ -24,12 +24,12 @@ ALLOWED: Mapping[str, str] = {
     **{
         f"{service}-loader:from_container": _VAULT
         for service in (
-            "alertmanager", "api_proxy", "caddy", "elasticsearch_exporter", "grafana", "loki", "mongodb_exporter",
-            "postgres_exporter", "redis_exporter", "scrape_proxy",
+            "alertmanager", "api_proxy", "caddy", "grafana", "loki", "scrape_proxy",
+            "*_exporter", "*_exporter-[234]",
         )
     },
 }  # fmt: skip
-"""`<resource>:<key of the message>` → why it must."""
+"""`<resource>:<key of the message>` → why it must. A `*` stands for any signs."""
 
 CAPABILITIES = frozenset(
     ["AUDIT_WRITE", "CHOWN", "FOWNER", "FSETID", "IPC_LOCK", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP",
@@ -62,7 +62,7 @@ NETWORK_OPTIONS = re.compile(
 
 def _check(resource: Resource, config: Config) -> Iterator[str]:
     for key, problem in _problems(resource, config):
-        if f"{resource.name}:{key}" not in config["allowed"]:
+        if not in_list(f"{resource.name}:{key}", config["allowed"]):
             yield f"{problem}: leave it out, or allow {resource.name}:{key} in the policy's config with a reason"
 
 
@@ -144,7 +144,7 @@ def _in_mounts(resource: Resource, config: Config) -> Iterator[tuple[str, str]]:
         yield from _in_driver(options.get("driverName"), options.get("driverOptions") or {})
         if kind == "volume":
             yield from _in_name(str(mount.get("source") or ""))
-    may_borrow = f"{resource.name}:from_container" in config["allowed"]
+    may_borrow = in_list(f"{resource.name}:from_container", config["allowed"])
     for volume in container.get("volumes") or ():
         if ":" in str(volume.get("containerPath") or ""):
             yield (

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 
 from pulumi_policy import Policy, Severity
 
-from policies.policy_kit import Config, allow_list, resource_policy
+from policies.policy_kit import Config, allow_list, in_list, resource_policy
 from policies.readers.declared_resources import Resource, is_started, keeps_running
 
 WITHOUT_HEALTH: Mapping[str, str] = {
     "alloy": "its image has no tool for a check; the update asks its /-/healthy, and Prometheus scrapes it",
     "promtail": "its image has no tool for a check; the update asks its page, and Prometheus scrapes it",
     "otel_collector": "its image holds only the binary; the update asks its page, and Prometheus scrapes it",
-    "nginx_exporter": "its image has no tool for a check; Prometheus scrapes it",
-    "mongodb_exporter": "its image has no tool for a check; Prometheus scrapes it",
+    "nginx_exporter*": "its image has no tool for a check; Prometheus scrapes it",
+    "mongodb_exporter*": "its image has no tool for a check; Prometheus scrapes it",
     "jaeger_es_index_cleaner": "a loop without a port; an alert watches when it last succeeded",
 }
 """Containers without a health check → what watches them instead."""
@@ -22,7 +22,7 @@ ROTATING = frozenset({"local", "journald"})
 
 
 def _check_health(resource: Resource, config: Config) -> Iterator[str]:
-    if not keeps_running(resource.props) or resource.name in config["without"]:
+    if not keeps_running(resource.props) or in_list(resource.name, config["without"]):
         return
     tests = (resource.props.get("healthcheck") or {}).get("tests") or ()
     if not [test for test in tests if test not in {"CMD", "CMD-SHELL", "NONE"}]:

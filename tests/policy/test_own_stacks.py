@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import yaml
 
+from config.catalogue import MOST_SERVERS
 from config.settings.secret_keys import SECRETS
 from tests.policy.changed_program import ROOT, Change, declare
 from tests.policy.pack_host import ask, refusals
-from tests.support.program import EVERYTHING, INSTEAD, PROJECT, RECEIVER_SECRETS
+from tests.support.program import EVERYTHING, INSTEAD, PROJECT, RECEIVER_SECRETS, several
 from tests.unit.test_receivers import EVERY_KIND, item
 
 
@@ -27,6 +28,7 @@ def stack_file(stack: str) -> dict[str, Any]:
         pytest.param({}, "prod", id="an empty stack file"),
         pytest.param(EVERYTHING, "prod", id="every service"),
         pytest.param(INSTEAD, "prod", id="the alternatives"),
+        pytest.param(several(MOST_SERVERS), "prod", id="as many servers as can be watched"),
     ],
 )
 def test_it_passes_every_mandatory_policy(config: dict[str, Any], stack: str) -> None:

@@ -29,6 +29,12 @@ PASSWORDS = {"mysql": 'my$ql `"x\\ %s #;s3cret`', "redis": 'redis s3cret "@', "p
 USERS = {"mysql": "exporter", "redis": "me@shop", "postgres": "exporter ro"}
 UP = {"mysql": "mysql_up", "redis": "redis_up", "postgres": "pg_up", "memcached": "memcached_up"}
 NOBODY = 65534
+FILLED = (
+    "CREATE EXTENSION pg_stat_statements",
+    "CREATE TABLE orders (number int)",
+    "SELECT pg_create_physical_replication_slot('replica')",
+)
+"""What a PostgreSQL in use has."""
 HOST = "database"
 """Name of the server's host in the stack file. Here it is localhost, which no stack file may name."""
 
@@ -148,7 +154,7 @@ def postgres(folder: Path, tls: Path, port: int) -> Iterator[None]:
     ]
     subprocess.run(list(map(str, init)), check=True, capture_output=True, **own)
     options = {"port": port, "ssl": "on", "ssl_cert_file": tls / "cert.pem", "ssl_key_file": tls / "key.pem"}
-    options["unix_socket_directories"] = folder
+    options |= {"unix_socket_directories": folder, "shared_preload_libraries": "pg_stat_statements"}
     command = [
         programs / "postgres",
         "-D",
@@ -159,7 +165,8 @@ def postgres(folder: Path, tls: Path, port: int) -> Iterator[None]:
         USERS["postgres"], PASSWORDS["postgres"].replace("'", "''")
     )
     with running(command, folder / "log", **own):
-        asked = [programs / "psql", "-h", folder, "-p", port, "-U", "postgres", "-c", role]
+        asked = [programs / "psql", "-h", folder, "-p", port, "-U", "postgres"]
+        asked += [word for statement in (role, *FILLED) for word in ("-c", statement)]
         until(lambda: subprocess.run(list(map(str, asked)), check=False, capture_output=True, **own).returncode == 0)
         yield
 
@@ -228,7 +235,7 @@ def _asked(port: int) -> str:
 
 def certificates(kind: str, tls: Path, authority: str) -> dict[str, Any]:
     text = (tls / f"{authority}.pem").read_text().replace("\n", " ")
-    return {"sslmode": "verify-full", "ca": text} if kind == "postgres" else {"tls": {"ca": text}}
+    return {"sslmode": "verify-full", "ca": text, "statements": True} if kind == "postgres" else {"tls": {"ca": text}}
 
 
 OF_REPLICAS = re.compile("mysql_slave_status_.*")
@@ -265,6 +272,8 @@ def test_an_exporter_logs_in_by_tls_with_its_password_and_says_if_it_cannot(
     [text] = page(kind, asked, password or own, tmp_path)
     [line] = [line for line in text.splitlines() if line.startswith((f"{UP[kind]} ", f"{UP[kind]}{{"))]
     assert float(line.rpartition(" ")[2]) == up
+    if up and kind == "postgres":
+        assert "\npg_stat_statements_seconds_total{" in text
     if up:
         assert (
             _asked_by_alerts(kind) - {line.partition("{")[0].partition(" ")[0] for line in text.splitlines()} == set()

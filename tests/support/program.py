@@ -49,6 +49,15 @@ INSTEAD: dict[str, Any] = {
 FRONT: dict[str, Any] = {"grafana": {"tls": {"domain": "g.example"}}, "publish": {"caddy": "0.0.0.0:443"}}
 """Stack config that puts TLS in front of Grafana, for everybody."""
 
+
+def several(number: int) -> dict[str, Any]:
+    """Stack config that selects every service, and `number` servers of each kind."""
+    kinds = [row for row in ROWS.values() if row.board]
+    names: list[dict[str, str]] = [{}, *({"name": f"no-{place}"} for place in range(1, number))]
+    servers = {row.watches: [{**row.example, **name} for name in names] for row in kinds}
+    return {**EVERYTHING, "exporters": servers, "memory": {row.name: "16MiB" for row in kinds}}
+
+
 SECRET_TEXT = "hunter2:shows-nowhere"
 """What every secret of these tests holds; that of a webhook within its address."""
 WEBHOOK_TEXT = f"https://hooks.example/{SECRET_TEXT}"

@@ -10,21 +10,12 @@ import pytest
 from config.catalogue import MOST_SERVERS, ROWS, row_of
 from config.services.metrics.mysqld_exporter import no_interpolation, quoted
 from config.settings import Settings
-from tests.support.program import CONTAINER, EVERYTHING, PINNED, config_of, described, refusal, settings_of
+from tests.support.program import CONTAINER, PINNED, config_of, described, refusal, settings_of, several
 from tests.unit.relabel import targets
 from tests.unit.test_components import stacks
 from tests.unit.test_scrape import jobs
 
 KINDS = [row for row in ROWS.values() if row.board]
-
-
-def some(number: int) -> dict[str, Any]:
-    """Stack config with this many servers of each kind."""
-    servers = {
-        row.watches: [{**row.example, **({"name": f"no-{place}"} if place else {})} for place in range(number)]
-        for row in KINDS
-    }
-    return {**EVERYTHING, "exporters": servers, "memory": {f"{row.name}": "16MiB" for row in KINDS}}
 
 
 def of(kind: str, *servers: dict[str, Any], secrets: tuple[str, ...] = ()) -> Settings:
@@ -69,13 +60,21 @@ def test_the_first_of_a_list_has_the_container_that_a_single_one_has() -> None:
 
 
 def test_each_server_has_an_exporter_with_an_address_of_its_own() -> None:
-    settings = settings_of(some(MOST_SERVERS))
+    settings = settings_of(several(MOST_SERVERS))
     exporters = [service for service in settings.services if row_of(service).board]
     assert len(exporters) == MOST_SERVERS * len(KINDS)
     taken = [settings.edge.address(name) for name in settings.services if "edge" in row_of(name).zones]
     assert len(taken) == len(set(taken))
     subnet = settings.edge.subnet
     assert {*taken} < {str(address) for address in subnet.hosts()} - {str(subnet[1])}
+
+
+def test_all_exporters_of_a_kind_have_one_image() -> None:
+    """`make up` asks for each image by its name, and stores where it comes from below `images`."""
+    settings = settings_of(several(2))
+    assert set(settings.image_names) == set(settings_of(several(1)).image_names)
+    assert all(hasattr(settings.images, name) for name in settings.image_names)
+    assert settings.image("redis_exporter-2") == settings.image("redis_exporter")
 
 
 def test_all_servers_of_a_kind_are_one_job_and_each_is_a_service() -> None:

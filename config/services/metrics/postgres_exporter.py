@@ -34,7 +34,9 @@ def container(settings: Settings, exporter: str) -> Container:
         validate = f"if grep -q ' ' secrets/password; then echo '{no_blank(secret)}'; exit 1; fi"
     return Container(
         service=exporter,
+        # Without the texts of the statements: CREATE ROLE … PASSWORD is one.
         command=(
+            *(["--collector.stat_statements"] if postgres.statements else []),
             f"--web.listen-address={address}:{PORT}",
             "--collector.long_running_transactions",
             "--collector.stat_activity_autovacuum",
