@@ -13,11 +13,9 @@ from components.engine import must_serve
 from components.networks import networks
 from components.other_engine import must_be_clear
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
-from config import own_jobs
+from config import addition_files
 from config.services import descriptions
-from config.services.correlation import dashboard_files
 from config.settings import loading
-from config.settings import own_rules as rule_files
 from config.settings.units import mib
 
 # The language host interrupts the program on Ctrl-C and when a resource fails. A traceback would hide what the CLI
@@ -33,9 +31,7 @@ try:
     }
     settings = loading.load(get_config_env(), **whose)
     loading.judge_secrets(get_config_env(), receivers=settings.notifications.receivers, **whose)
-    own_rules = rule_files.read(settings.alerts.rule_files, Path(), stack_key=f"{stack_file}:alerts.rule_files")
-    jobs = own_jobs.read(settings, Path(), stack_key=f"{stack_file}:metrics.scrape_files")
-    dashboards = dashboard_files.read(settings, Path(), stack_key=f"{stack_file}:grafana.dashboards")
+    additions = addition_files.read(settings, Path(), file=stack_file)
     must_be_clear(settings.docker, f"Pulumi.{pulumi.get_stack()}.yaml")
     # Without an engine, an update would fail resource by resource.
     if settings.docker.asked_at_previews or not pulumi.runtime.is_dry_run():
@@ -61,14 +57,10 @@ secrets = {key: config.require_secret(key) for key in sorted(settings.secrets)}
 
 shared: dict[str, Any] = {"networks": networks(settings, engine), "secrets": secrets, "opts": on_engine}
 stacks = (
-    MetricsStack(
-        "metrics", descriptions.of_stack("metrics", settings, own_rules=own_rules, own_jobs=jobs), settings, **shared
-    ),
-    LogStack("logs", descriptions.of_stack("logs", settings), settings, **shared),
-    TraceStack("traces", descriptions.of_stack("traces", settings), settings, **shared),
-    Correlation(
-        "correlation", descriptions.of_stack("correlation", settings, dashboards=dashboards), settings, **shared
-    ),
+    MetricsStack("metrics", descriptions.of_stack("metrics", settings, additions), settings, **shared),
+    LogStack("logs", descriptions.of_stack("logs", settings, additions), settings, **shared),
+    TraceStack("traces", descriptions.of_stack("traces", settings, additions), settings, **shared),
+    Correlation("correlation", descriptions.of_stack("correlation", settings, additions), settings, **shared),
 )
 annotation(stacks, settings)
 

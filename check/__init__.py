@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.padding import Padding
@@ -12,8 +12,7 @@ from rich.table import Table
 from check import brought, containers, engine, files, grafana, logs, metrics, request, separation, slos, traces
 from check.finding import Finding
 from components.engine import connect
-from config.brought import Dashboard
-from config.own_jobs import OwnJob
+from config.additions import NONE, Additions
 from config.settings import Settings
 from config.settings.units import seconds
 from toolchain.report import MARKS, plain
@@ -33,11 +32,9 @@ def in_silence(_: Finding, __: float) -> None:
 
 def run(
     settings: Settings,
-    own_rules: Mapping[str, str],
+    additions: Additions = NONE,
     patience: float = PATIENCE_SECONDS,
     *,
-    own_jobs: Sequence[OwnJob] = (),
-    dashboards: Mapping[str, Dashboard] | None = None,
     with_request: bool = True,
     waits: Waits = in_silence,
 ) -> list[Finding]:
@@ -46,9 +43,7 @@ def run(
     The check changes nothing, and leaves only `request.Probe` behind.
 
     Args:
-        own_rules: file name → text of the user's own rule files.
-        own_jobs: the user's own scrape jobs.
-        dashboards: uid → dashboard.
+        additions: what the stack was deployed with.
         with_request: whether to send the request and to look for it. It takes up to three scrapes until it is found
             everywhere.
         waits: is told of the first promise that is not kept yet, and for how many seconds it is waited for at most, at
@@ -59,15 +54,13 @@ def run(
     subjects: dict[str, Callable[[], Iterable[Finding]]] = {
         "engine": lambda: engine.findings(client, settings),
         "containers": lambda: containers.findings(client, settings),
-        "files": lambda: files.findings(
-            client, settings, {"own_rules": own_rules, "own_jobs": own_jobs, "dashboards": dashboards}
-        ),
-        "metrics": lambda: metrics.findings(client, settings, own_jobs),
+        "files": lambda: files.findings(client, settings, additions),
+        "metrics": lambda: metrics.findings(client, settings, additions.jobs),
         "objectives": lambda: slos.findings(client, settings),
         "logs": lambda: logs.findings(client, settings),
         "traces": lambda: traces.findings(client, settings),
         "networks": lambda: separation.findings(client, settings),
-        "dashboards": lambda: grafana.findings(client, settings, dashboards or {}),
+        "dashboards": lambda: grafana.findings(client, settings, additions.dashboards),
     }
     if with_request:
         probe = request.Probe()
@@ -85,7 +78,7 @@ def run(
             found[subject] = _about(subject, subjects[subject])
     # Last, because what is not scraped yet would count as missing.
     found["rules and dashboards of yours"] = _about(
-        "rules and dashboards of yours", lambda: brought.findings(client, settings, own_rules, dashboards or {})
+        "rules and dashboards of yours", lambda: brought.findings(client, settings, additions)
     )
     return [finding for findings in found.values() for finding in findings]
 

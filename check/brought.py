@@ -4,7 +4,7 @@ That breaks no promise of the stack, so these findings are always kept.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from docker import DockerClient
@@ -13,7 +13,7 @@ from check.finding import Finding
 from check.pages import ask_all
 from check.queries import Brought, of_dashboard, of_rules
 from check.unanswered import Verdict, judged
-from config.brought import Dashboard
+from config.additions import Additions
 from config.services.metrics import scrape
 from config.settings import Settings
 
@@ -21,13 +21,10 @@ SHOWN = 12
 """How many names a line lists. `make unanswered` lists all of them."""
 
 
-def findings(
-    client: DockerClient, settings: Settings, own_rules: Mapping[str, str], dashboards: Mapping[str, Dashboard]
-) -> Iterator[Finding]:
-    """Yields one for each rule file and each dashboard of yours. `dashboards`: uid → dashboard, of which this project's own
-    are left out."""
-    files = [of_rules(f"the rules {name}", text) for name, text in own_rules.items()]
-    for dashboard in dashboards.values():
+def findings(client: DockerClient, settings: Settings, additions: Additions) -> Iterator[Finding]:
+    """Yields one for each rule file and each dashboard of yours."""
+    files = [of_rules(f"the rules {name}", text) for name, text in additions.rules.items()]
+    for dashboard in additions.dashboards.values():
         if dashboard.key:
             board = json.loads(dashboard.text)
             files.append(of_dashboard(f"the dashboard {board['title']}", board))

@@ -3,8 +3,7 @@ hand."""
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from docker import DockerClient
 from docker.errors import NotFound
@@ -12,16 +11,16 @@ from docker.models.containers import Container
 
 from check.containers import container
 from check.finding import Finding
+from config.additions import Additions
 from config.container import DIRECTORY
 from config.services import descriptions
 from config.settings import Settings
 
 
-def findings(client: DockerClient, settings: Settings, brought: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yields one for each service that has files. Files with secrets are not compared. `brought`: further arguments of
-    `descriptions.describe`."""
+def findings(client: DockerClient, settings: Settings, additions: Additions) -> Iterator[Finding]:
+    """Yields one for each service that has files. Files with secrets are not compared."""
     for service in settings.services:
-        config = descriptions.describe(service, settings, **brought).config
+        config = descriptions.describe(service, settings, additions).config
         if config is None:
             continue
         try:

@@ -10,7 +10,7 @@ from docker.errors import NotFound
 from check.containers import container
 from check.finding import Finding
 from components.engine import execute
-from config.brought import Dashboard
+from config.additions import Dashboard
 from config.container import DIRECTORY
 from config.services.correlation import dashboard_files, grafana
 from config.settings import Settings

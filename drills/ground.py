@@ -18,6 +18,7 @@ from docker.models.containers import Container
 from tenacity import RetryError
 
 import check
+from config.additions import Additions
 from config.services.correlation import dashboard_files
 from config.settings import own_rules
 from config.settings.networks import own_networks
@@ -258,7 +259,8 @@ class Ground:
         settings = self.stack.settings
         rules = own_rules.read(["drills.yml"], self.stack.folder, stack_key="")
         dashboards = dashboard_files.read(settings, self.stack.folder, stack_key="")
-        broken = [one for one in check.run(settings, rules, PATIENCE_SECONDS, dashboards=dashboards) if not one.kept]
+        additions = Additions(rules=rules, dashboards=dashboards)
+        broken = [one for one in check.run(settings, additions, PATIENCE_SECONDS) if not one.kept]
         assert not broken, "the check: " + "; ".join(f"not so: {one.what} ({one.detail})" for one in broken)
 
     def container(self, service: str) -> Container:

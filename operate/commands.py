@@ -3,18 +3,16 @@
 import contextlib
 import json
 import subprocess
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from docker.errors import DockerException, NotFound
 from rich.console import Console
 
 import check
-from config import own_jobs
-from config.services.correlation import dashboard_files
+from config import addition_files
 from config.services.descriptions import data_volumes
 from config.settings import loading
-from config.settings import own_rules as rule_files
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from operate import engine_networks
 from operate.backend import environment
@@ -84,16 +82,12 @@ def findings(
     """
     settings = load_settings(stack)
     engine.connect(settings.docker).close()
-    file = f"Pulumi.{stack}.yaml: {PROJECT}"
     try:
-        own_rules = rule_files.read(settings.alerts.rule_files, paths.REPOSITORY, stack_key=f"{file}:alerts.rule_files")
-        jobs = own_jobs.read(settings, paths.REPOSITORY, stack_key=f"{file}:metrics.scrape_files")
-        dashboards = dashboard_files.read(settings, paths.REPOSITORY, stack_key=f"{file}:grafana.dashboards")
+        additions = addition_files.read(settings, paths.REPOSITORY, file=f"Pulumi.{stack}.yaml: {PROJECT}")
     except loading.SettingsError as error:
         raise ToolchainError(str(error)) from None
     try:
-        brought: dict[str, Any] = {"own_jobs": jobs, "dashboards": dashboards}
-        return check.run(settings, own_rules, patience, **brought, with_request=with_request, waits=waits)
+        return check.run(settings, additions, patience, with_request=with_request, waits=waits)
     except (DockerException, OSError) as error:  # the engine stopped answering; exceptions of requests are OSErrors
         raise engine.EngineUnreachableError(settings.docker.host, error) from None
 

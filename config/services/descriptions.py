@@ -1,53 +1,35 @@
 """The services of each stack, as descriptions: the module with a service's name has a function `container`,
 which an exporter of servers gives its own name, such as ``redis_exporter-2``."""
 
-from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
 
-from config.brought import Dashboard
+from config.additions import NONE, Additions
 from config.catalogue import row_of
 from config.container import Container
-from config.own_jobs import OwnJob
 from config.row import Stack
 from config.services.correlation import grafana
 from config.services.metrics import prometheus, scrape_proxy
 from config.settings import Settings
 
 
-def describe(
-    service: str,
-    settings: Settings,
-    *,
-    own_rules: Mapping[str, str] | None = None,
-    own_jobs: Sequence[OwnJob] = (),
-    dashboards: Mapping[str, Dashboard] | None = None,
-) -> Container:
-    """Description of one service. `own_rules`: file name → text of your own rule files; `dashboards`: uid → dashboard."""
+def describe(service: str, settings: Settings, additions: Additions = NONE) -> Container:
+    """Description of one service."""
     if service == "prometheus":
-        return prometheus.container(settings, own_rules or {}, own_jobs, dashboards or {})
+        return prometheus.container(settings, additions)
     if service == "scrape_proxy":
-        return scrape_proxy.container(settings, own_jobs)
+        return scrape_proxy.container(settings, additions.jobs)
     if service == "grafana":
-        return grafana.container(settings, dashboards or {})
+        return grafana.container(settings, additions.dashboards)
     row = row_of(service)
     module = import_module(f"config.services.{row.stack}.{row.name}")
     container: Container = module.container(settings, service) if row.board else module.container(settings)
     return container
 
 
-def of_stack(
-    stack: Stack,
-    settings: Settings,
-    *,
-    own_rules: Mapping[str, str] | None = None,
-    own_jobs: Sequence[OwnJob] = (),
-    dashboards: Mapping[str, Dashboard] | None = None,
-) -> tuple[Container, ...]:
-    """Descriptions of the services of one stack that the settings select; arguments as in `describe`."""
+def of_stack(stack: Stack, settings: Settings, additions: Additions = NONE) -> tuple[Container, ...]:
+    """Descriptions of the services of one stack that the settings select."""
     selected = (service for service in settings.services if row_of(service).stack == stack)
-    brought: dict[str, Any] = {"own_rules": own_rules, "own_jobs": own_jobs, "dashboards": dashboards}
-    return tuple(describe(service, settings, **brought) for service in selected)
+    return tuple(describe(service, settings, additions) for service in selected)
 
 
 KEEPING: tuple[Stack, ...] = ("metrics", "traces", "correlation", "logs")

@@ -115,7 +115,7 @@ def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator
 @pytest.fixture(scope="module")
 def whole(stack: Deployment) -> dict[str, check.Finding]:
     """What the check finds of the stack as it was deployed."""
-    return {finding.what: finding for finding in check.run(stack.settings, {})}
+    return {finding.what: finding for finding in check.run(stack.settings)}
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def broken(stack: Deployment, whole: dict[str, check.Finding]) -> Iterator[dict[
     expected = set.union(*BREAKS.values())
 
     def found(patience: float) -> dict[str, check.Finding]:
-        return {finding.what: finding for finding in check.run(stack.settings, {}, patience) if not finding.kept}
+        return {finding.what: finding for finding in check.run(stack.settings, patience=patience) if not finding.kept}
 
     until(lambda: expected <= found(0).keys(), seconds=120)
     told = found(20)  # so that the request is there

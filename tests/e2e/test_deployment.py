@@ -316,5 +316,5 @@ def test_prometheus_cannot_be_stopped_or_reloaded_over_http(deployment: Deployme
 
 
 def test_every_promise_that_the_check_knows_is_kept(settings: Settings) -> None:
-    broken = [finding for finding in check.run(settings, {}) if not finding.kept]
+    broken = [finding for finding in check.run(settings) if not finding.kept]
     assert not broken

@@ -129,7 +129,7 @@ def test_a_changed_rule_is_live_over_ssh_without_a_restart(deployment: Deploymen
 
 
 def test_every_promise_is_kept_over_ssh(deployment: Deployment) -> None:
-    assert not [finding for finding in check.run(deployment.settings, {}) if not finding.kept]
+    assert not [finding for finding in check.run(deployment.settings) if not finding.kept]
 
 
 # Over tcp with TLS
@@ -143,7 +143,7 @@ def test_the_same_stack_goes_on_over_tcp_with_tls(deployment: Deployment, tmp_pa
         assert front.connections
         changed_by_up(deployment, "--refresh", "--expect-no-changes")
         assert any("88" in rule["query"] for rule in deployment.rules().values())
-        broken = [finding for finding in check.run(deployment.settings, {}) if not finding.kept]
+        broken = [finding for finding in check.run(deployment.settings) if not finding.kept]
         assert not broken
 
 

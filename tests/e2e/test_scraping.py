@@ -15,6 +15,7 @@ from docker.models.containers import Container
 
 from check import brought
 from components.engine import execute
+from config.additions import Additions
 from config.container import DIRECTORY
 from config.images import pins
 from config.settings import own_rules
@@ -136,8 +137,9 @@ def test_a_job_of_the_users_own_is_read_with_a_password_that_shows_nowhere(stack
 def test_rules_on_what_nobody_exposes_are_named_and_no_others(stack: Deployment) -> None:
     until(lambda: _up(stack, "ledger"))
     texts = own_rules.read(stack.settings.alerts.rule_files, stack.folder, stack_key="rules")
+    additions = Additions(rules=texts)
     wanted = "2 of 3 can have data; nobody exposes refunds_total"
-    until(lambda: [one.detail for one in brought.findings(stack.client, stack.settings, texts, {})] == [wanted])
+    until(lambda: [one.detail for one in brought.findings(stack.client, stack.settings, additions)] == [wanted])
 
 
 def _scrape_me(port: int, **more: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ def _running(stack: Deployment) -> dict[str, tuple[str, str, int]]:
 
 
 def _broken(stack: Deployment) -> list[str]:
-    return [f"{finding.what}: {finding.detail}" for finding in check.run(stack.settings, {}) if not finding.kept]
+    return [f"{finding.what}: {finding.detail}" for finding in check.run(stack.settings) if not finding.kept]
 
 
 def test_a_change_of_one_leaves_the_others_containers_alone(second: Deployment, deployment: Deployment) -> None:

@@ -126,7 +126,7 @@ def prometheus(folder: Path, count: int) -> Iterator[str]:
     (folder / "prometheus.yml").write_text("{}")
     port = free_port()
     own = ("--config.file=", "--storage.tsdb.path=", "--web.external-url=")
-    flags = [flag for flag in container(settings_of({}), {}).command if not flag.startswith(own)]
+    flags = [flag for flag in container(settings_of({})).command if not flag.startswith(own)]
     start = [str(images.binary("prometheus")), *flags, f"--config.file={folder / 'prometheus.yml'}"]
     start += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
     log = folder / "prometheus.log"

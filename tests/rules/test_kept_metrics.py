@@ -11,7 +11,7 @@ import pytest
 import requests
 import yaml
 
-from config.brought import Dashboard
+from config.additions import Additions, Dashboard
 from config.container import ConfigFiles
 from config.services.metrics.prometheus import container
 from tests.rules.services import until_ready
@@ -62,7 +62,7 @@ def config(keep: str) -> ConfigFiles:
         {"metrics": {"keep": keep, "applications": {"static": [{"service": "shop", "targets": ["shop:80"]}]}}}
     )
     rules = {"shop.yml": json.dumps({"groups": [{"name": "shop", "rules": [RULE]}]})}
-    made = container(settings, rules, dashboards={"shop": Dashboard(json.dumps(DASHBOARD))}).config
+    made = container(settings, Additions(rules=rules, dashboards={"shop": Dashboard(json.dumps(DASHBOARD))})).config
     assert made
     return made
 

@@ -39,7 +39,7 @@ def prometheus(tmp_path: Path) -> Iterator[str]:
     main = {"global": {"scrape_interval": "1s"}, "rule_files": ["rules.yml"], "scrape_configs": [target]}
     (tmp_path / "prometheus.yml").write_text(dump(main))
     own = ("--config.file=", "--storage.tsdb.path=", "--web.external-url=")
-    flags = [flag for flag in container(settings_of({}), {}, dashboards={}).command if not flag.startswith(own)]
+    flags = [flag for flag in container(settings_of({})).command if not flag.startswith(own)]
     command = [str(images.binary("prometheus")), *flags, f"--config.file={tmp_path / 'prometheus.yml'}"]
     command += [f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
     with (tmp_path / "log").open("w") as log:

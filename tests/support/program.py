@@ -11,6 +11,7 @@ import pytest
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
+from config.additions import Additions
 from config.catalogue import ROWS
 from config.container import ConfigFiles, Container
 from config.images import pins
@@ -226,7 +227,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 def described(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> Container:
     """What `config` makes of `service`, as its stack asks for it."""
-    return descriptions.describe(service, settings, own_rules=own_rules)
+    return descriptions.describe(service, settings, Additions(rules=own_rules or {}))
 
 
 def config_of(service: str, settings: Settings, own_rules: Mapping[str, str] | None = None) -> ConfigFiles:

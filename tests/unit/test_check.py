@@ -21,6 +21,7 @@ import check
 from check import containers, files, logs, metrics, request, traces
 from check.finding import Finding
 from components import engine
+from config.additions import Additions
 from config.own_jobs import OwnJob
 from config.services import descriptions
 from config.services.metrics import scrape
@@ -166,7 +167,7 @@ def delivered(changes: dict[tuple[str, str], str | None]) -> Engine:
     made = {
         (service, name): text
         for service in SETTINGS.services
-        if (config := descriptions.describe(service, SETTINGS, own_rules=OWN_RULES).config)
+        if (config := descriptions.describe(service, SETTINGS, Additions(rules=OWN_RULES)).config)
         for name, text in config.files.items()
     }
     assert changes.keys() <= made.keys()
@@ -174,7 +175,7 @@ def delivered(changes: dict[tuple[str, str], str | None]) -> Engine:
 
 
 def test_files_that_are_as_declared_are_not_complained_of() -> None:
-    found = list(files.findings(delivered({}), SETTINGS, {"own_rules": OWN_RULES}))  # type: ignore[arg-type]
+    found = list(files.findings(delivered({}), SETTINGS, Additions(rules=OWN_RULES)))  # type: ignore[arg-type]
     assert {"prometheus", "loki", "alloy", "otel_collector", "jaeger"} <= {finding.what.split()[3] for finding in found}
     assert broken(found) == []
 
@@ -190,7 +191,9 @@ def test_files_that_are_as_declared_are_not_complained_of() -> None:
 )
 def test_a_file_that_was_changed_by_hand_is_named(service: str, file: str, text: str | None) -> None:
     engine: Any = delivered({(service, file): text})
-    [finding] = [finding for finding in files.findings(engine, SETTINGS, {"own_rules": OWN_RULES}) if not finding.kept]
+    [finding] = [
+        finding for finding in files.findings(engine, SETTINGS, Additions(rules=OWN_RULES)) if not finding.kept
+    ]
     assert finding.what == f"the files of {service} are as declared"
     assert finding.detail.endswith(f": {file}")
 
@@ -516,7 +519,7 @@ def test_only_what_is_on_its_way_is_waited_for(
     monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr(check, "seconds", lambda _: 0)
     waited_for: list[str] = []
-    found = check.run(SETTINGS, {}, patience, waits=lambda finding, _: waited_for.append(finding.what))
+    found = check.run(SETTINGS, patience=patience, waits=lambda finding, _: waited_for.append(finding.what))
     assert [finding.what for finding in found] == [
         "engine",
         "containers",
@@ -532,7 +535,7 @@ def test_only_what_is_on_its_way_is_waited_for(
     assert asked == {**dict.fromkeys(names, 1), "logs": asked_logs, "request": 2}  # sent first, then looked for
     assert waited_for == ["logs"] * (asked_logs - 1)
     asked.clear()
-    assert "request" not in [finding.what for finding in check.run(SETTINGS, {}, 0, with_request=False)]
+    assert "request" not in [finding.what for finding in check.run(SETTINGS, patience=0, with_request=False)]
     assert "request" not in asked
 
 

@@ -12,7 +12,7 @@ import typer
 
 from check import brought, pages
 from check.brought import findings
-from config.brought import Dashboard
+from config.additions import NONE, Additions, Dashboard
 from config.services.correlation.dashboard_files import OURS
 from operate import unanswered as command
 from tests.brought_boards import graph
@@ -51,9 +51,8 @@ def _running(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_running")
 def test_what_can_never_have_data_is_named_and_breaks_no_promise() -> None:
     ours = {file.stem: Dashboard(file.read_text()) for file in OURS.glob("*.json")}
-    found = list(
-        findings(NOBODY, SETTINGS, {"shop.yml": RULES}, {"theirs": Dashboard(BOARD, key="theirs.json"), **ours})
-    )
+    dashboards = {"theirs": Dashboard(BOARD, key="theirs.json"), **ours}
+    found = list(findings(NOBODY, SETTINGS, Additions(rules={"shop.yml": RULES}, dashboards=dashboards)))
     assert [(one.what, one.kept, one.detail) for one in found] == [
         ("the rules shop.yml can be judged", True, "1 of 2 can have data; nobody exposes gone"),
         ("the dashboard Theirs can be judged", True, "1 of 2 can have data; nobody exposes gone"),
@@ -61,7 +60,7 @@ def test_what_can_never_have_data_is_named_and_breaks_no_promise() -> None:
 
 
 def test_who_brings_nothing_is_asked_nothing() -> None:
-    assert list(findings(NOBODY, SETTINGS, {}, {})) == []
+    assert list(findings(NOBODY, SETTINGS, NONE)) == []
 
 
 @pytest.mark.usefixtures("_running")

@@ -9,7 +9,7 @@ import pytest
 from docker.errors import NotFound
 
 from check import grafana as module
-from config.brought import Dashboard
+from config.additions import Dashboard
 from config.services.correlation import grafana
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from tests.support.program import settings_of

@@ -15,6 +15,7 @@ from pulumi.runtime.mocks import MockResourceArgs
 from components.activate import Order
 from components.networks import networks
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
+from config.additions import Additions
 from config.catalogue import ROWS, SERVICES
 from config.container import Container
 from config.services import descriptions
@@ -60,7 +61,9 @@ def stacks(
             "secrets": {key: pulumi.Output.secret(secret) for key in settings.secrets},
             "opts": on_engine,
         }
-        MetricsStack("metrics", descriptions.of_stack("metrics", settings, own_rules=own_rules), settings, **shared)
+        MetricsStack(
+            "metrics", descriptions.of_stack("metrics", settings, Additions(rules=own_rules or {})), settings, **shared
+        )
         LogStack("logs", descriptions.of_stack("logs", settings), settings, **shared)
         TraceStack("traces", descriptions.of_stack("traces", settings), settings, **shared)
         Correlation("correlation", descriptions.of_stack("correlation", settings), settings, **shared)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from config.brought import Dashboard
+from config.additions import Dashboard
 from config.services.correlation import dashboard_files
 from config.services.logs import loki
 from config.settings import Settings

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from config import links
-from config.brought import Dashboard
+from config.additions import Dashboard
 from config.container import DIRECTORY, ConfigFiles
 from config.services.correlation import grafana
 from config.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from config import kept_metrics
-from config.brought import Dashboard
+from config.additions import Additions, Dashboard
 from config.services.correlation import dashboard_files
 from config.services.descriptions import describe
 from config.services.metrics.prometheus import container
@@ -20,7 +20,9 @@ USED = {"metrics": {"keep": "used"}}
 
 def jobs(settings: Settings, rules: dict[str, str], dashboards: dict[str, str]) -> dict[str, list[dict[str, str]]]:
     """Scrape job → its rules for metrics."""
-    config = container(settings, rules, dashboards={uid: Dashboard(text) for uid, text in dashboards.items()}).config
+    config = container(
+        settings, Additions(rules=rules, dashboards={uid: Dashboard(text) for uid, text in dashboards.items()})
+    ).config
     assert config
     main = yaml.safe_load(config.files["prometheus.yml"])
     return {job["job_name"]: job.get("metric_relabel_configs", []) for job in main["scrape_configs"]}
@@ -102,7 +104,7 @@ def test_a_pattern_that_is_none_is_left_out() -> None:
 def test_every_metric_that_the_stacks_own_dashboards_and_rules_read_stays() -> None:
     settings = settings_of({**EVERYTHING, "metrics": {**EVERYTHING.get("metrics", {}), "keep": "used"}})
     boards = {file.stem: Dashboard(file.read_text()) for file in dashboard_files.OURS.glob("*.json")}
-    config = describe("prometheus", settings, dashboards=boards).config
+    config = describe("prometheus", settings, Additions(dashboards=boards)).config
     assert config
     main = yaml.safe_load(config.files["prometheus.yml"])
     for job in main["scrape_configs"]:
@@ -115,7 +117,7 @@ def test_every_metric_that_the_stacks_own_dashboards_and_rules_read_stays() -> N
 
 
 def test_the_list_of_names_stands_once_in_the_file() -> None:
-    config = container(settings_of(USED), {}, dashboards={}).config
+    config = container(settings_of(USED)).config
     assert config
     assert config.files["prometheus.yml"].count("node_memory_MemAvailable_bytes") == 1
 

@@ -151,6 +151,16 @@ def test_a_password_of_the_users_own_job_goes_to_the_vault_of_prometheus_and_its
     assert "/incoming/authorities/1.pem" in of_proxy
 
 
+def test_metrics_that_only_a_dashboard_reads_are_kept(run: Run, tmp_path: Path) -> None:
+    panel = {"type": "timeseries", "datasource": {"uid": "prometheus"}, "targets": [{"expr": "shop_carts_open"}]}
+    (tmp_path / "mine.json").write_text(json.dumps({"title": "Mine", "panels": [panel]}))
+    recorder, _ = run({"metrics": {"keep": "used"}, "grafana": {"dashboards": ["mine.json"]}})
+    files = {one["file"]: one["content"] for one in recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]}
+    kept = files["/incoming/prometheus.yml"]
+    assert "shop_carts_open" in kept
+    assert "node_sockstat_TCP_tw" in kept  # which only a dashboard of the project reads
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -14,7 +14,7 @@ RULES = "groups: []\n"
 
 
 def flags(settings: Settings) -> dict[str, str]:
-    return dict(flag.partition("=")[::2] for flag in container(settings, {}, dashboards={}).command)
+    return dict(flag.partition("=")[::2] for flag in container(settings).command)
 
 
 def version_of(settings: Settings, own_rules: dict[str, str] | None = None) -> str:
@@ -100,7 +100,7 @@ def test_it_keeps_exemplars_and_stays_below_its_limit() -> None:
     named = flags(settings_of())
     assert named["--enable-feature"] == "exemplar-storage"
     assert 0.5 < float(named["--auto-gomemlimit.ratio"]) < 0.95
-    assert not container(settings_of(), {}, dashboards={}).go_memory_percent
+    assert not container(settings_of()).go_memory_percent
 
 
 def test_links_in_alerts_lead_where_people_reach_it() -> None:
@@ -111,7 +111,7 @@ def test_links_in_alerts_lead_where_people_reach_it() -> None:
 
 
 def test_it_has_time_to_write_its_head_and_keeps_its_data() -> None:
-    made = container(settings_of(), {}, dashboards={})
+    made = container(settings_of())
     assert made.grace_seconds >= 60
     assert flags(settings_of())["--storage.tsdb.path"] == made.data == "/prometheus"
 

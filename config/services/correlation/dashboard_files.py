@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from config.brought import Dashboard
+from config.additions import Dashboard
 from config.links import LOKI, PROMETHEUS
 from config.own_dashboards import BUILT_IN, SOURCES, UnfitError, adapted, panels
 from config.services.correlation import dashboard_thresholds

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from config import links
-from config.brought import Dashboard
+from config.additions import Dashboard
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import METRICS
 from config.services.metrics import api_proxy

@@ -1,10 +1,10 @@
 """Prometheus: scrapes and stores metrics, and evaluates alert rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from config import alerts, kept_metrics, own_scrapes
-from config.brought import Dashboard
+from config.additions import NONE, Additions
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.own_jobs import OwnJob
 from config.ports import METRICS
@@ -19,13 +19,7 @@ CONNECTIONS = 32
 """Concurrent connections to Prometheus: the health check, its scrape of itself, and clients."""
 
 
-def container(
-    settings: Settings,
-    own_rules: Mapping[str, str],
-    own_jobs: Sequence[OwnJob] = (),
-    dashboards: Mapping[str, Dashboard] | None = None,
-) -> Container:
-    """`own_rules`: file name → text of your own rule files; `dashboards`: uid → dashboard."""
+def container(settings: Settings, additions: Additions = NONE) -> Container:
     return Container(
         service="prometheus",
         command=(
@@ -57,19 +51,17 @@ def container(
         grace_seconds=60,  # at every stop, the head is written to the log
         go_memory_percent=0,
         data="/prometheus",
-        config=_config(settings, own_rules, own_jobs, dashboards or {}),
+        config=_config(settings, additions),
     )
 
 
-def _config(
-    settings: Settings, own_rules: Mapping[str, str], own_jobs: Sequence[OwnJob], dashboards: Mapping[str, Dashboard]
-) -> ConfigFiles:
-    own = {f"rules/own-{name}": text for name, text in own_rules.items()}
+def _config(settings: Settings, additions: Additions) -> ConfigFiles:
+    own = {f"rules/own-{name}": text for name, text in additions.rules.items()}
     rules = alerts.render(settings, scrape.watched(settings))
-    main = main_file(settings, own_jobs)
+    main = main_file(settings, additions.jobs)
     if settings.metrics.keep == "used":
         kept = kept_metrics.relabel_config(
-            kept_metrics.patterns([*rules.values(), *own.values()], (one.text for one in dashboards.values()))
+            kept_metrics.patterns([*rules.values(), *own.values()], (one.text for one in additions.dashboards.values()))
         )
         for job in main["scrape_configs"]:
             job["metric_relabel_configs"] = [*job.get("metric_relabel_configs", ()), kept]
@@ -79,7 +71,7 @@ def _config(
     return ConfigFiles(
         files=files,
         validate="promtool check config prometheus.yml",
-        secrets={key: Secret(key) for job in own_jobs for key in sorted(job.secrets)},
+        secrets={key: Secret(key) for job in additions.jobs for key in sorted(job.secrets)},
         reload="SIGHUP",  # not the lifecycle URL: any web page could post to its /-/quit on a loopback port
         expect={
             f"http://127.0.0.1:{PORT}/api/v1/rules": f'"version":"{version}"',

@@ -1,0 +1,22 @@
+"""Reads what a stack runs beside what its settings say."""
+
+from pathlib import Path
+
+from config import own_jobs
+from config.additions import Additions
+from config.services.correlation import dashboard_files
+from config.settings import Settings, own_rules
+
+
+def read(settings: Settings, root: Path, *, file: str) -> Additions:
+    """The files that the settings name, relative to `root`, and the project's dashboards. `file`: the beginning of a setting in
+    messages, such as ``Pulumi.prod.yaml: nervous-system``.
+
+    Raises:
+        SettingsError: one of them is missing or wrong.
+    """
+    return Additions(
+        rules=own_rules.read(settings.alerts.rule_files, root, stack_key=f"{file}:alerts.rule_files"),
+        jobs=tuple(own_jobs.read(settings, root, stack_key=f"{file}:metrics.scrape_files")),
+        dashboards=dashboard_files.read(settings, root, stack_key=f"{file}:grafana.dashboards"),
+    )
