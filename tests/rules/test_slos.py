@@ -124,7 +124,7 @@ def october(ask: Ask) -> dict[str, Budget]:
     [
         ("shop", (26_784_000, 32_400, 1.21, True, 1)),
         ("shop-fast", (26_784_000, 133_920, 0.5, False, 1)),
-        ("front", (44_640, 30, 0.67, False, 1)),
+        ("front", (44_640, 30, 0.672, False, 1)),
         ("night", (60, 2, 33.33, False, 16 / 31)),  # two failed requests are no reason to stop anything
         ("mails", (None, 0, None, False, 0)),
     ],
