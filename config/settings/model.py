@@ -37,7 +37,7 @@ def wrong_text(text: str) -> str:
     """Why no setting may contain `text`, because a file, a command line or a message would interpret it; empty if it is
     allowed."""
     if any(unicodedata.category(sign) in _UNPRINTABLE or sign in _TURNING for sign in text):
-        return "has a line break, or another sign that does not print: write it on one line, without | or > of YAML"
+        return "has a line break, or another sign that does not print: write it on one line, or below >- of YAML instead of | or >"
     if "{{" in text:  # Alertmanager, Prometheus, Loki and Promtail; dollars are doubled where they have a meaning
         return "has {{, with which a template begins: leave it out (in a regular expression write [{] for {)"
     return ""
