@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -90,6 +91,8 @@ EVIDENCE = ("Incident", SERVICE)
 """The alert that `incidents` then sends."""
 DEPLOYED = "deployed"
 """Tag of the image that is deployed before the load's own incident."""
+UPLOADED = "/run/database_password"
+"""The file that `examples/shop` puts into a container when it makes it."""
 
 Alerts = dict[tuple[str, str], dict[str, str]]
 """Name of an alert, and the service that it is about → its annotations."""
@@ -421,9 +424,13 @@ def _deploy(stack: Deployment, service: str) -> None:
         "HostConfig": old.attrs["HostConfig"],
         "NetworkingConfig": {"EndpointsConfig": {name: {"Aliases": one["Aliases"]} for name, one in networks.items()}},
     }
+    password, _ = old.get_archive(UPLOADED)
+    content = b"".join(password)
     old.remove(force=True)
-    new = stack.client.api.create_container_from_config(config, old.name)  # type: ignore[no-untyped-call] # the SDK's
-    stack.client.containers.get(new["Id"]).start()
+    made = stack.client.api.create_container_from_config(config, old.name)  # type: ignore[no-untyped-call] # the SDK's
+    new = stack.client.containers.get(made["Id"])
+    new.put_archive(str(Path(UPLOADED).parent), content)
+    new.start()
     stack.client.images.remove(config["Image"], force=True)  # the tag only, which would outlive the test
 
 
