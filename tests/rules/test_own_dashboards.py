@@ -19,6 +19,7 @@ from tests.brought_boards import UIDS, texts
 from tests.rules.services import until_ready
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.wait import until
 from toolchain import images
 
 ADMIN = ("admin", "of-the-test")
@@ -67,7 +68,10 @@ def shown(folder: Path, prometheus: str) -> Iterator[str]:
     binary = images.binary("grafana")
     home = binary.parent / "data"
     command = [str(binary), "server", f"--homepath={home}", f"--config={folder / 'grafana.ini'}"]
-    yield from running(command, f"http://127.0.0.1:{port}/api/health", folder / "grafana.log")
+    for url in running(command, f"http://127.0.0.1:{port}/api/health", folder / "grafana.log"):
+        # It answers before it has read all files.
+        until(lambda url=url: len(get(url, "/api/search?type=dash-db")) == len(boards))  # type: ignore[misc]
+        yield url
 
 
 def running(command: list[str], page: str, log: Path) -> Iterator[str]:
