@@ -34,6 +34,14 @@ NOT_FOLLOWED = {"Log of the host": "only some test machines have a host log that
 """Title of a link → why."""
 
 QUERIES = dashboard_queries.queries()
+NOT_IN_THE_SHOP = {"mysql_": "MySQL", "memcached_": "Memcached", "pg_stat_statements": "pg_stat_statements"}
+"""Beginning of metrics → what the shop has not. `test_exporters.py` and tests/rules/test_servers.py ask the real ones."""
+WITHOUT_DATA |= {
+    query.where: f"the shop has no {what}"
+    for query in QUERIES
+    for metrics, what in NOT_IN_THE_SHOP.items()
+    if metrics in query.expr and "pg_up" not in query.expr
+}
 
 
 def each(condition: Callable[[DashboardQuery], bool]) -> pytest.MarkDecorator:
