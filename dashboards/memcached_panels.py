@@ -20,7 +20,7 @@ def row() -> Row:
 
 def commands() -> AnyPanel:
     return panels.timeseries(
-        "Commands",
+        "Memcached commands",
         "Commands per second.",
         units.OPERATIONS,
         *top(f"sum by (service) (rate(memcached_commands_total{{{MEMCACHED}}}[{RATE}]))", count=FEW),
@@ -36,7 +36,7 @@ def hits() -> AnyPanel:
         for status in (',status="hit"', "")
     )
     return panels.timeseries(
-        "Key hit ratio",
+        "Memcached key hit ratio",
         "Share of requested keys that existed.",
         units.SHARE,
         *top(f"{found} / ({asked} > 0)", count=FEW, rest=False),
@@ -50,7 +50,7 @@ def hits() -> AnyPanel:
 def memory() -> AnyPanel:
     used, limit = (f"memcached_{what}_bytes{{{MEMCACHED}}}" for what in ("current", "limit"))
     return panels.timeseries(
-        "Memory",
+        "Memcached memory",
         "Memory of items, as a share of the limit `-m`.",
         units.SHARE,
         *top(f"sum by (service) ({used}) / sum by (service) ({limit})", count=FEW, rest=False),
@@ -63,7 +63,7 @@ def memory() -> AnyPanel:
 
 def evictions() -> AnyPanel:
     return panels.timeseries(
-        "Evictions",
+        "Memcached evictions",
         "Items per second that were removed before their time, to make room.",
         units.counted("items/s"),
         PromQL(f"sum(rate(memcached_items_evicted_total{{{MEMCACHED}}}[{RATE}]))", "evicted"),

@@ -27,7 +27,7 @@ def connections() -> AnyPanel:
         f"mysql_global_variables_max_connections{{{MYSQL}}}",
     )
     return panels.timeseries(
-        "Connections",
+        "MySQL connections",
         "Connections in use, as a share of the maximum of the server.",
         units.SHARE,
         *top(f"sum by (service) ({used}) / max by (service) ({most})", count=FEW, rest=False),
@@ -41,7 +41,7 @@ def connections() -> AnyPanel:
 
 def queries() -> AnyPanel:
     return panels.timeseries(
-        "Queries",
+        "MySQL queries",
         "Statements of clients per second, and those that took longer than the server's `long_query_time`.",
         units.OPERATIONS,
         PromQL(f"sum(rate(mysql_global_status_questions{{{MYSQL}}}[{RATE}]))", "all"),
@@ -59,7 +59,7 @@ def cache() -> AnyPanel:
         for what in ("read_requests", "reads")
     )
     return panels.timeseries(
-        "Buffer hit ratio",
+        "MySQL buffer hit ratio",
         "Share of requested pages found in the buffer pool. Far below 99 % in steady use, the pool is too small.",
         units.SHARE,
         *top(f"1 - {reads} / ({asked} > 0)", count=FEW, rest=False),
