@@ -25,6 +25,7 @@ LONGEST = (
     "commands",
     "promtail",
     "remote",
+    "exporters",
     "backup",
     "changes",
     "config_delivery",
