@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from config.own_dashboards import PANELS, panels, variables
+from config.services.correlation.own_dashboards import PANELS, panels, variables
 
 _VARIABLE = "brought_variable"
 """Stands in a query for a variable that Grafana fills in."""

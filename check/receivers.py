@@ -13,7 +13,7 @@ from check.containers import container
 from check.finding import Finding
 from components.engine import WGET, execute
 from config.ports import METRICS
-from config.receivers import TEST_ALERT, integration
+from config.services.metrics.receivers import TEST_ALERT, integration
 from config.settings import Settings
 from config.settings.units import seconds
 

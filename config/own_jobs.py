@@ -287,7 +287,7 @@ class _Judge:
             raise self._no("labels", f"{label}: say it for the job, as scrape_interval or scrape_timeout")
 
     def _discovery(self, discovery: dict[str, Any]) -> dict[str, Any]:
-        """One of `http_sd_configs`. The proxy gets the page too (`config/own_scrapes.py`)."""
+        """One of `http_sd_configs`. The proxy gets the page too (`config/services/metrics/own_scrapes.py`)."""
         if others := sorted(discovery.keys() - {"url", "refresh_interval", "basic_auth", "authorization"}):
             raise self._no(
                 "http_sd_configs", f"{others[0]} is not known here: it has url, refresh_interval and a login"

@@ -6,7 +6,7 @@ from typing import Annotated
 import requests
 import typer
 
-from config.own_dashboards import UnfitError, adapted
+from config.services.correlation.own_dashboards import UnfitError, adapted
 from operate.stack_file import Name, load_settings
 from toolchain import paths
 from toolchain.report import ToolchainError, console

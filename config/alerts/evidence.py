@@ -2,7 +2,7 @@
 
 They are annotations, which Prometheus fills in by queries while the alert is active: a quiet alert costs nothing. An annotation
 without an answer stays empty, and messages leave it out. Values of labels come from outside: in a query they are quoted
-(`%q`), and the receivers' templates escape them in a message (`config/messages.py`, `config/receiver_texts.py`).
+(`%q`), and the receivers' templates escape them in a message (`config/services/metrics/messages.py`, `config/services/metrics/receiver_texts.py`).
 """
 
 from config.alerts.rule import Alert, Job, Watched

@@ -18,7 +18,6 @@ import pytest
 import requests
 import yaml
 
-from config import messages
 from config.alerts.golden_signals import ERROR_RATIO
 from config.links import SERVICE_TAG
 from config.services.correlation import incidents
@@ -29,7 +28,7 @@ from config.services.correlation.incidents.program.metrics import HOUR, STEP
 from config.services.correlation.incidents.program.rules import read as read_rules
 from config.services.correlation.incidents.program.service import Service
 from config.services.logs import loki
-from config.services.metrics import alertmanager
+from config.services.metrics import alertmanager, messages
 from config.services.traces import jaeger
 from config.yaml_text import dump
 from tests.rules.services import until_ready

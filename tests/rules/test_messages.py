@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from config import links, messages
+from config import links
 from config.alerts import EVERYTHING, as_yaml, groups
-from config.services.metrics import alertmanager
+from config.services.metrics import alertmanager, messages
 from tests.support.program import settings_of
 from toolchain import images
 

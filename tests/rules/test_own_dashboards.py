@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import requests
 
-from config.own_dashboards import panels
 from config.services.correlation import dashboard_files, grafana
+from config.services.correlation.own_dashboards import panels
 from config.yaml_text import dump
 from tests.brought_boards import UIDS, texts
 from tests.rules.services import until_ready

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 
-from config import own_jobs, own_scrapes
+from config import own_jobs
 from config.ports import METRICS, SCRAPES
-from config.services.metrics import scrape_proxy
+from config.services.metrics import own_scrapes, scrape_proxy
 from config.settings import Settings
 from config.yaml_text import dump
 from tests.rules.services import until_ready

@@ -12,7 +12,7 @@ import requests
 
 from check.queries import of_dashboard, of_rules
 from check.unanswered import Verdict, judged
-from config.own_dashboards import adapted
+from config.services.correlation.own_dashboards import adapted
 from config.yaml_text import dump
 from tests.brought_boards import graph, row, variable
 from tests.rules.services import until_ready

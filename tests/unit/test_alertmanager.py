@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from config import messages
 from config.alerts import EVERYTHING as WATCHED
 from config.alerts import render
 from config.services.logs import loki_rules
-from config.services.metrics import alertmanager
+from config.services.metrics import alertmanager, messages
 from config.services.metrics.alertmanager import container, main_file
 from config.settings import Settings
 from config.settings.units import seconds

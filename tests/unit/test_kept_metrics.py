@@ -6,10 +6,10 @@ import re
 import pytest
 import yaml
 
-from config import kept_metrics
 from config.additions import Additions, Dashboard
 from config.services.correlation import dashboard_files
 from config.services.descriptions import describe
+from config.services.metrics import kept_metrics
 from config.services.metrics.prometheus import container
 from config.settings import Settings
 from tests.support.program import EVERYTHING, settings_of

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from config.own_dashboards import UnfitError, adapted, panels, variables
 from config.services.correlation import dashboard_files, grafana
+from config.services.correlation.own_dashboards import UnfitError, adapted, panels, variables
 from config.settings.loading import SettingsError
 from tests.brought_boards import BOARDS, ELSEWHERE, PROMETHEUS_INPUT, UIDS, graph, row, texts, variable
 from tests.support.program import settings_of

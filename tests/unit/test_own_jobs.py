@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from config import own_jobs, own_scrapes
+from config import own_jobs
 from config.own_jobs import OwnJob
 from config.ports import SCRAPES
-from config.services.metrics import scrape_proxy
+from config.services.metrics import own_scrapes, scrape_proxy
 from config.settings.loading import SettingsError
 from tests.support.program import refusal, settings_of
 from tests.unit.relabel import relabelled

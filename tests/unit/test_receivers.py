@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from config import messages, receivers
+from config.services.metrics import messages, receivers
 from config.services.metrics.alertmanager import container, main_file
 from config.settings import Settings
 from config.settings.loading import SettingsError, judge_secrets

@@ -12,8 +12,8 @@ from typing import Any
 
 from config.additions import Dashboard
 from config.links import LOKI, PROMETHEUS
-from config.own_dashboards import BUILT_IN, SOURCES, UnfitError, adapted, panels
 from config.services.correlation import dashboard_thresholds
+from config.services.correlation.own_dashboards import BUILT_IN, SOURCES, UnfitError, adapted, panels
 from config.settings import Settings
 from config.settings.grafana import FOLDER
 from config.settings.loading import SettingsError
@@ -37,7 +37,7 @@ def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, Dashboa
     """Dashboards of a stack: uid → dashboard.
 
     The project's dashboards show the stack's thresholds, and no comparison with a past that the stack does not retain.
-    Those of `grafana.dashboards` and `grafana.folders` are paths relative to `root`; `config/own_dashboards.py` says
+    Those of `grafana.dashboards` and `grafana.folders` are paths relative to `root`; `config/services/correlation/own_dashboards.py` says
     what is changed in them. `stack_key` names the first of these settings in messages.
 
     Raises:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from config import messages, receivers
 from config.alerts import EVERYTHING, Alert, groups, slo
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import METRICS
 from config.services.logs import loki_rules
+from config.services.metrics import messages, receivers
 from config.settings import Settings
 from config.settings.units import seconds
 from config.yaml_text import digest, dump

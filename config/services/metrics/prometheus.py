@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from config import alerts, kept_metrics, own_scrapes
+from config import alerts
 from config.additions import NONE, Additions
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.own_jobs import OwnJob
 from config.ports import METRICS
-from config.services.metrics import scrape
+from config.services.metrics import kept_metrics, own_scrapes, scrape
 from config.settings import Settings
 from config.settings.units import prometheus_size
 from config.yaml_text import digest, dollars_doubled, dump

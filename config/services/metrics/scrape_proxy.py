@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.own_jobs import OwnJob
-from config.own_scrapes import with_tls
 from config.ports import METRICS, SCRAPES
+from config.services.metrics.own_scrapes import with_tls
 from config.settings import Settings
 
 PORT = METRICS["scrape_proxy"]

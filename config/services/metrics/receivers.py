@@ -6,8 +6,8 @@ from itertools import combinations
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from config import messages, receiver_texts
 from config.container import DIRECTORY, Secret
+from config.services.metrics import messages, receiver_texts
 from config.settings import Settings
 from config.settings.receivers import (
     DAYS,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from config.messages import ADDRESSES, HEADLINE_OF, SHOWN, SIGNS_ESCAPED, at_most, exactly, is_linked
+from config.services.metrics.messages import ADDRESSES, HEADLINE_OF, SHOWN, SIGNS_ESCAPED, at_most, exactly, is_linked
 
 _APART = "\u200b"
 """Zero-width space. Behind a sign it keeps apps from making a mention, a command or a link of what follows."""
