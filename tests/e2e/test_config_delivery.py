@@ -139,7 +139,7 @@ def test_an_invalid_rule_file_is_refused_and_the_old_rules_stay_until_a_good_one
     try:
         own.write_text(OWN_RULE)
         stack.up()
-        assert expression(stack, "OwnAlert/") == "vector(1) > 2"
+        assert expression(stack, "OwnAlert/warning") == "vector(1) > 2"
         before, standing = identities(stack), files(stack, "prometheus")
         assert "rules/own-own.yml" in standing
 
@@ -148,21 +148,21 @@ def test_an_invalid_rule_file_is_refused_and_the_old_rules_stay_until_a_good_one
         assert "prometheus: its validator refuses the new files; the running service keeps the old ones" in printed
         assert "could not parse expression" in printed  # promtool's own words
         assert "own-own.yml" in printed
-        assert expression(stack, "OwnAlert/") == "vector(1) > 2"
+        assert expression(stack, "OwnAlert/warning") == "vector(1) > 2"
         assert files(stack, "prometheus") == standing
         assert identities(stack) == before
 
         stack.container("prometheus").restart()
-        until(lambda: expression(stack, "OwnAlert/") == "vector(1) > 2")
+        until(lambda: expression(stack, "OwnAlert/warning") == "vector(1) > 2")
         assert files(stack, "prometheus") == standing
 
         own.write_text(OWN_RULE.replace("> 2", "> 3"))
         stack.up()
-        assert expression(stack, "OwnAlert/") == "vector(1) > 3"
+        assert expression(stack, "OwnAlert/warning") == "vector(1) > 3"
 
         del stack.config["alerts"]
         stack.up()
-        assert "OwnAlert/" not in stack.rules()
+        assert "OwnAlert/warning" not in stack.rules()
         assert "own-own.yml" not in files(stack, "prometheus")
         assert len(set(re.findall(r"^\./[0-9a-f]{12}$", files(stack, "prometheus"), re.MULTILINE))) == 1
     finally:
@@ -172,9 +172,9 @@ def test_an_invalid_rule_file_is_refused_and_the_old_rules_stay_until_a_good_one
 # 3 and 5. What the validator lets pass and the service refuses
 
 
-GOOD = '[{"name": _NOWHERE}]'
+GOOD = '[{"name": receivers.NOWHERE}]'
 UNREADABLE = (
-    '[{"name": _NOWHERE, "webhook_configs": '
+    '[{"name": receivers.NOWHERE, "webhook_configs": '
     '[{"url": "http://127.0.0.1:9", "http_config": {"tls_config": {"ca_file": "/nowhere/ca.pem"}}}]}]'
 )
 """amtool accepts it, because it opens no certificate. Alertmanager does, at its reload."""
