@@ -92,13 +92,17 @@ def _kept(found: list[Finding]) -> bool:
 
 
 def show(found: list[Finding], console: Console, *, everything: bool = False) -> None:
-    """Prints a line for each subject, below it what is not kept (or `everything`), and how many promises are broken."""
+    """Prints a line for each subject, below it what is not kept (or `everything`), and how many promises are broken.
+    Findings without a subject have no line of that kind."""
     for subject, group in itertools.groupby(found, lambda finding: finding.subject):
         findings = list(group)
         broken = sum(not finding.kept for finding in findings)
-        console.print(
-            f"  {MARKS['✗' if broken else '✓']} {subject}: {f'{broken} broken of ' if broken else ''}{len(findings)}"
-        )
+        count = f"{broken} broken of {len(findings)}" if broken else str(len(findings))
+        only = (
+            plain(findings[0].detail) if len(findings) == 1 and not broken and not everything else ""
+        )  # the engine, for example
+        if subject:
+            console.print(f"  {MARKS['✗' if broken else '✓']} {subject}: {only or count}")
         shown = findings if everything else [finding for finding in findings if not finding.kept]
         if shown:
             console.print(Padding(_table(shown), (0, 0, 0, 4)))

@@ -29,6 +29,6 @@ def alert_test(stack: Name = "dev") -> None:
         raise ToolchainError(str(error), fix=f"make check STACK={stack}") from None
     except (DockerException, OSError) as error:
         raise engine.EngineUnreachableError(settings.docker.host, error) from None
-    check.show(found, Console(highlight=False))
+    check.show(found, Console(highlight=False), everything=True)
     if not all(finding.kept for finding in found):
         raise typer.Exit(1)

@@ -166,12 +166,12 @@ def _value(stack: Deployment, promql: str) -> float:
         (
             'pg_up{service="shop-db"}',
             {"job": "postgres_exporter", "instance": "postgres_exporter:9187"},
-            'sum(pg_stat_activity_count{service="shop-db"}) >= 1',
+            'sum(pg_database_size_bytes{service="shop-db"}) > 0',
         ),
         (
             'pg_up{service="ledger"}',
             {"job": "postgres_exporter", "instance": "postgres_exporter-2:9187"},
-            'sum(pg_stat_activity_count{service="ledger"}) >= 1',
+            'sum(pg_database_size_bytes{service="ledger"}) > 0',
         ),
         ("mysql_up", {"job": "mysqld_exporter", "service": "shop-mysql"}, "mysql_global_status_threads_connected >= 1"),
         ("redis_up", {"job": "redis_exporter", "service": "shop-cache"}, "redis_connected_clients >= 1"),

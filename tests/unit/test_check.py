@@ -571,17 +571,22 @@ ONE_BROKEN = [
 @pytest.mark.parametrize(
     ("found", "everything", "lines"),
     [
-        (ALL_KEPT, False, ["  ✓ containers: 2", "  ✓ metrics: 1", "3 promises, all kept"]),
+        (ALL_KEPT, False, ["  ✓ containers: 2", "  ✓ metrics: 99 rules", "3 promises, all kept"]),
         (
             ONE_BROKEN,
             False,
             [
                 "  ✓ containers: 2",
-                "  ✓ metrics: 1",
+                "  ✓ metrics: 99 rules",
                 "  ✗ logs: 1 broken of 1",
                 "    ✗ the log shipper brings lines 0 since its start",
                 "4 promises, 1 broken",
             ],
+        ),
+        (
+            [Finding("hook takes the test alert", kept=True, detail="")],
+            True,
+            ["    ✓ hook takes the test alert", "1 promises, all kept"],
         ),
         (
             ALL_KEPT,
@@ -596,7 +601,12 @@ ONE_BROKEN = [
             ],
         ),
     ],
-    ids=["a line for each subject", "what is broken is told in full", "everything is told in full if you ask for it"],
+    ids=[
+        "a line for each subject",
+        "what is broken is told in full",
+        "what has no subject has no heading",
+        "everything is told in full if you ask for it",
+    ],
 )
 def test_the_report_is_grouped(found: list[Finding], everything: bool, lines: list[str]) -> None:  # noqa: FBT001
     console = Console(file=io.StringIO(), width=200)
