@@ -92,7 +92,11 @@ BREAKS: Mapping[Callable[[Deployment], None], set[str]] = {
     retention_of_logs: {"logs are kept 30d", "the files of loki are as declared"},
     sampling: {"the files of otel_collector are as declared"},
     container_without_limit: {"otel_collector is limited to 128 MiB"},
-    target_down: {"node_exporter is healthy", "targets of node_exporter are up"},
+    target_down: {
+        "node_exporter is healthy",
+        "targets of node_exporter are up",
+        "node_exporter counts the traffic of the host",
+    },
     shipper_stopped: {
         "alloy is healthy",
         "targets of alloy are up",
