@@ -20,7 +20,7 @@ from config.settings.units import seconds
 PATIENCE_SECONDS = 60
 """Seconds for the receivers' answers, from when Alertmanager sends. It retries after 0.5, 0.8, 1.1 s and so on."""
 LINES = 2000
-"""Of the log."""
+"""Lines of the log that are read."""
 _ADDRESS = f"http://127.0.0.1:{METRICS['alertmanager']}"
 
 

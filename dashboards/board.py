@@ -16,7 +16,7 @@ from dashboards.queries import now, ref
 from dashboards.signal_series import CHOSEN, each
 
 COLUMNS = 24
-"""Of Grafana's grid."""
+"""Columns of Grafana's grid."""
 NO_SERVICE = "none yet"
 """Value of a variable with one service, where there is none."""
 

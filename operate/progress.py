@@ -25,7 +25,7 @@ NEW_FILES = "new files"
 MOST_PROPERTIES = 4
 """Properties that a plan names for each service."""
 MOST_NAMES = 4
-"""Of what is waited for, so that the line fits on a terminal."""
+"""Names that a wait lists, so that the line fits on a terminal."""
 HARMLESS = {"info", "info#err"}
 """Severities of messages that are shown only if the command fails."""
 

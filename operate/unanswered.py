@@ -81,7 +81,7 @@ def _dashboards(settings: Settings, files: list[Path] | None, stack: str) -> lis
         return [of_dashboard(one.key.rpartition(": ")[2], json.loads(one.text)) for one in own.values()]
     made = []
     for path in filter(_is_dashboard, files):
-        named = settings.grafana.model_copy(update={"dashboards": (path.name,)})
+        named = settings.grafana.model_copy(update={"dashboards": (path.name,), "folders": {}})
         one = settings.model_copy(update={"grafana": named})
         own = dashboard_files.own(one, path.parent, stack_key=str(path.parent))
         made += [of_dashboard(str(path), json.loads(dashboard.text)) for dashboard in own.values()]

@@ -10,7 +10,7 @@ INTERVAL = "4m"
 
 
 def interval(_: Scope) -> str:
-    """Of this group, and of the budgets. Over a day and more, minutes change nothing."""
+    """How often this group and that of the budgets are evaluated. Over a day and more, minutes change nothing."""
     return INTERVAL
 
 

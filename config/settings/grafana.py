@@ -50,7 +50,7 @@ class Grafana(Model):
     theme: Literal["dark", "light", "system"] = "dark"
     """How pages look to those who choose nothing themselves. `system`: as their device does."""
     time_zone: str = "browser"
-    """Of the times on pages: `browser` for that of the reader, or a name like `UTC` or `Europe/Berlin`."""
+    """Time zone of the pages: `browser` for that of the reader, or a name like `UTC` or `Europe/Berlin`."""
     week_start: Literal["browser", "saturday", "sunday", "monday"] = "browser"
     """First day of the week, for ranges like “this week”."""
     tls: Tls | None = None

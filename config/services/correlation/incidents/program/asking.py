@@ -32,7 +32,7 @@ class Asker:
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, bool]] = Counter()
-        """Of whom was asked, and whether an answer came, how often."""
+        """(Service, whether it answered) → number of questions."""
         self._lock = threading.Lock()
 
     def get(self, whom: str, base: str, path: str, until: float, *, most: int = MOST, **parameters: Any) -> Any:

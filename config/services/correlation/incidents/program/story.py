@@ -15,7 +15,7 @@ MOST = 20
 MOST_ALERTS = 200
 """Alerts of an incident, and alerts that wait for one."""
 SEVERITIES = ("critical", "warning")
-"""Of alerts that make an incident; the worst first."""
+"""Severities of alerts that make an incident, the worst first."""
 
 Key = tuple[str, str]
 """Name and service of an alert."""
