@@ -2,7 +2,8 @@
 
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import requests
@@ -21,3 +22,18 @@ def until_ready(process: subprocess.Popen[bytes], page: str, log: Path, *, secon
                 return
         time.sleep(0.2)
     raise AssertionError(log.read_text()[-3000:])
+
+
+@contextmanager
+def running(
+    command: Sequence[object], page: str, log: Path, *, seconds: float, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """A service while this block runs, from when `page` answers on. What it prints goes into `log`."""
+    with log.open("w") as out:
+        process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=out, env=environment)
+    try:
+        until_ready(process, page, log, seconds=seconds)
+        yield
+    finally:
+        process.kill()
+        process.wait(60)

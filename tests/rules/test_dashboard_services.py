@@ -18,7 +18,7 @@ from config.services.metrics.prometheus import container
 from dashboards import legends
 from dashboards.queries import FEW, OTHERS, PAST, TOP
 from tests.rules import logql
-from tests.rules.services import until_ready
+from tests.rules.services import running
 from tests.support import dashboard_queries
 from tests.support.dashboard_queries import DashboardQuery
 from tests.support.ports import free_port
@@ -130,15 +130,9 @@ def prometheus(folder: Path, count: int) -> Iterator[str]:
     start = [str(images.binary("prometheus")), *flags, f"--config.file={folder / 'prometheus.yml'}"]
     start += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
     log = folder / "prometheus.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(start, stdout=out, stderr=out)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        until_ready(process, f"{url}/-/ready", log, seconds=30)
+    url = f"http://127.0.0.1:{port}"
+    with running(start, f"{url}/-/ready", log, seconds=30):
         yield url
-    finally:
-        process.kill()
-        process.wait(60)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ It runs without a container, with the files of a stack and their paths changed.
 import functools
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from configparser import ConfigParser
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from config.container import DIRECTORY
 from config.services.correlation import dashboard_files, grafana
 from config.settings.grafana import FOLDER
 from config.settings.secret_keys import GRAFANA_PASSWORD
-from tests.rules.services import until_ready
+from tests.rules.services import running
 from tests.support import dashboard_queries
 from tests.support.ports import free_port
 from tests.support.program import settings_of
@@ -86,16 +85,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         file.write_text(_on_port(here, port) if name == grafana.MAIN else here)
     (folder / "data").mkdir()
     log = folder / "log"
-    with log.open("w") as out:
-        command = ["sh", str(folder / "files" / grafana.SCRIPT.name), "start"]
-        process = subprocess.Popen(command, stdout=out, stderr=out, env={"PATH": os.environ["PATH"]})
-    try:
-        url = f"http://127.0.0.1:{port}"
-        until_ready(process, f"{url}/api/health", log, seconds=60)
+    url = f"http://127.0.0.1:{port}"
+    command = ["sh", folder / "files" / grafana.SCRIPT.name, "start"]
+    with running(command, f"{url}/api/health", log, seconds=60, environment={"PATH": os.environ["PATH"]}):
         yield Page(url, log)
-    finally:
-        process.kill()
-        process.wait(60)
 
 
 def _on_port(text: str, port: int) -> str:

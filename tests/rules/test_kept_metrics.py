@@ -14,7 +14,7 @@ import yaml
 from config.additions import Additions, Dashboard
 from config.container import ConfigFiles
 from config.services.metrics.prometheus import container
-from tests.rules.services import until_ready
+from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import settings_of
 from tests.support.wait import until
@@ -85,10 +85,7 @@ def stored(folder: Path, page: str, keep: str) -> set[str]:
     url = f"http://127.0.0.1:{port}"
     command = [images.binary("prometheus"), f"--config.file={folder / 'prometheus.yml'}"]
     command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log)
-    try:
-        until_ready(process, f"{url}/-/ready", folder / "log", seconds=60)
+    with running(command, f"{url}/-/ready", folder / "log", seconds=60):
 
         def names() -> set[str]:
             answer = requests.get(f"{url}/api/v1/label/__name__/values", timeout=10).json()
@@ -96,9 +93,6 @@ def stored(folder: Path, page: str, keep: str) -> set[str]:
 
         until(names)
         return names()
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def test_what_a_rule_or_a_dashboard_reads_is_stored_and_nothing_else(tmp_path: Path, page: str) -> None:

@@ -1,6 +1,5 @@
 """Streams of the shipper and those that come by OTLP, each with its own bound, by the real Loki with a stack's limits."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import yaml
 
 from config.services.logs.loki import LIMITS, MAIN, container
 from config.yaml_text import dump
-from tests.rules.services import until_ready
+from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import settings_of
 from toolchain import images
@@ -36,16 +35,9 @@ def loki(tmp_path: Path) -> Iterator[str]:
     main["runtime_config"]["file"] = str(tmp_path / LIMITS)
     main["ruler"] = {"storage": {"type": "local", "local": {"directory": str(tmp_path / "rules")}}}
     (tmp_path / MAIN).write_text(dump(main))
-    with (tmp_path / "log").open("w") as log:
-        command = [str(images.binary("loki")), f"-config.file={tmp_path / MAIN}"]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            url = f"http://127.0.0.1:{http}"
-            until_ready(process, f"{url}/ready", tmp_path / "log", seconds=60)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(60)
+    url, command = f"http://127.0.0.1:{http}", [images.binary("loki"), f"-config.file={tmp_path / MAIN}"]
+    with running(command, f"{url}/ready", tmp_path / "log", seconds=60):
+        yield url
 
 
 def push(url: str, source: str, names: range) -> int:

@@ -4,7 +4,6 @@ Grafana migrates old schemas in its web page, which cannot be built here, so onl
 """
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from config.services.correlation import dashboard_files, grafana
 from config.services.correlation.own_dashboards import panels
 from config.yaml_text import dump
 from tests.brought_boards import UIDS, texts
-from tests.rules.services import until_ready
+from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import settings_of
 from tests.support.wait import until
@@ -38,7 +37,8 @@ def prometheus(folder: Path) -> Iterator[str]:
     command = [str(images.binary("prometheus")), f"--config.file={folder / 'prometheus.yml'}"]
     command += [f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}"]
     url = f"http://127.0.0.1:{port}"
-    yield from running(command, f"{url}/-/ready", folder / "prometheus.log")
+    with running(command, f"{url}/-/ready", folder / "prometheus.log", seconds=120):
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -68,22 +68,11 @@ def shown(folder: Path, prometheus: str) -> Iterator[str]:
     binary = images.binary("grafana")
     home = binary.parent / "data"
     command = [str(binary), "server", f"--homepath={home}", f"--config={folder / 'grafana.ini'}"]
-    for url in running(command, f"http://127.0.0.1:{port}/api/health", folder / "grafana.log"):
+    url = f"http://127.0.0.1:{port}"
+    with running(command, f"{url}/api/health", folder / "grafana.log", seconds=120):
         # It answers before it has read all files.
-        until(lambda url=url: len(get(url, "/api/search?type=dash-db")) == len(boards))  # type: ignore[misc]
+        until(lambda: len(get(url, "/api/search?type=dash-db")) == len(boards))
         yield url
-
-
-def running(command: list[str], page: str, log: Path) -> Iterator[str]:
-    """The URL of a service while it runs."""
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        until_ready(process, page, log, seconds=120)
-        yield page.rsplit("/", 2)[0]
-    finally:
-        process.kill()
-        process.wait(60)
 
 
 def get(url: str, path: str) -> Any:

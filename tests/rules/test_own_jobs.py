@@ -19,7 +19,7 @@ from config.ports import METRICS, SCRAPES
 from config.services.metrics import own_scrapes, scrape_proxy
 from config.settings import Settings
 from config.yaml_text import dump
-from tests.rules.services import until_ready
+from tests.rules.services import running, until_ready
 from tests.support.ports import free_port
 from tests.support.program import settings_of
 from tests.support.wait import until
@@ -166,14 +166,9 @@ def running_prometheus(folder: Path) -> Iterator[str]:
     port = free_port()
     command = [str(images.binary("prometheus")), f"--config.file={folder / 'prometheus.yml'}"]
     command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
-    with (folder / "prometheus.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        until_ready(process, f"http://127.0.0.1:{port}/-/ready", folder / "prometheus.log", seconds=30)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait(60)
+    url = f"http://127.0.0.1:{port}"
+    with running(command, f"{url}/-/ready", folder / "prometheus.log", seconds=30):
+        yield url
 
 
 def targets(prometheus: str, job: str) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Rules have room whatever is queried, by the real Prometheus with the flags of a stack."""
 
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import requests
 
 from config.services.metrics.prometheus import container
 from config.yaml_text import dump
-from tests.rules.services import until_ready
+from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import settings_of
 from toolchain import images
@@ -42,15 +41,9 @@ def prometheus(tmp_path: Path) -> Iterator[str]:
     flags = [flag for flag in container(settings_of({})).command if not flag.startswith(own)]
     command = [str(images.binary("prometheus")), *flags, f"--config.file={tmp_path / 'prometheus.yml'}"]
     command += [f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        until_ready(process, f"{url}/-/ready", tmp_path / "log", seconds=30)
+    url = f"http://127.0.0.1:{port}"
+    with running(command, f"{url}/-/ready", tmp_path / "log", seconds=30):
         yield url
-    finally:
-        process.kill()
-        process.wait(60)
 
 
 def evaluated(page: str) -> float:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from check import receivers as receiver_test
 from config.services.metrics.alertmanager import container
 from config.settings import Settings
 from tests.rules.internet import HOSTS, Internet, Message, TelegramHtml, internet
-from tests.rules.services import until_ready
+from tests.rules.services import running
 from tests.rules.test_messages import HOSTILE
 from tests.support.ports import free_port
 from tests.support.program import settings_of
@@ -103,16 +102,9 @@ def alertmanager(settings: Settings, folder: Path, outside: Internet) -> Iterato
     command = [str(images.binary("alertmanager")), f"--config.file={folder / 'alertmanager.yml'}"]
     command += [f"--storage.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
     command += [flag for flag in container(settings).command if flag.startswith(("--cluster", "--enable-feature"))]
-    with (folder / "log").open("w") as log:
-        environment = {**os.environ, "SSL_CERT_FILE": str(folder / "ca.pem")}
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        until_ready(process, f"{address}/-/ready", folder / "log", seconds=30)
+    address, environment = f"http://127.0.0.1:{port}", {**os.environ, "SSL_CERT_FILE": str(folder / "ca.pem")}
+    with running(command, f"{address}/-/ready", folder / "log", seconds=30, environment=environment):
         yield address
-    finally:
-        process.kill()
-        process.wait(60)
 
 
 Told = Callable[..., dict[str, Message]]

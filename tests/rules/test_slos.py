@@ -14,7 +14,7 @@ from rich.console import Console
 
 from operate import slo_budgets, slo_report
 from operate.slo_budgets import Ask, Budget
-from tests.rules.services import until_ready
+from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import settings_of
 from toolchain import images
@@ -98,20 +98,15 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     (folder / "prometheus.yml").write_text("{}")
     flags = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
     flags += [f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=100y"]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([images.binary("prometheus"), *flags], stdout=log, stderr=log)
 
     def asked(path: str, parameters: Mapping[str, str]) -> Any:
         answer = requests.get(f"http://127.0.0.1:{port}{path}", parameters, timeout=30)
         assert answer.ok, answer.text
         return answer.json()["data"]
 
-    try:
-        until_ready(process, f"http://127.0.0.1:{port}/-/ready", folder / "log", seconds=30)
+    start = [images.binary("prometheus"), *flags]
+    with running(start, f"http://127.0.0.1:{port}/-/ready", folder / "log", seconds=30):
         yield asked
-    finally:
-        process.kill()
-        process.wait(60)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Which rules and panels can never have data: asked of a real Prometheus that scrapes a page of the test's own."""
 
 import json
-import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +14,7 @@ from check.unanswered import Verdict, judged
 from config.services.correlation.own_dashboards import adapted
 from config.yaml_text import dump
 from tests.brought_boards import graph, row, variable
-from tests.rules.services import until_ready
+from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.wait import until
 from toolchain import images
@@ -59,17 +58,12 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "prometheus.yml").write_text(dump(main))
     command = [str(images.binary("prometheus")), f"--config.file={folder / 'prometheus.yml'}"]
     command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+    url, query = f"http://127.0.0.1:{port}", {"query": "node_load1"}
     try:
-        url = f"http://127.0.0.1:{port}"
-        until_ready(process, f"{url}/-/ready", folder / "log", seconds=30)
-        query = {"query": "node_load1"}
-        until(lambda: requests.get(f"{url}/api/v1/query", query, timeout=5).json()["data"]["result"])
-        yield url
+        with running(command, f"{url}/-/ready", folder / "log", seconds=30):
+            until(lambda: requests.get(f"{url}/api/v1/query", query, timeout=5).json()["data"]["result"])
+            yield url
     finally:
-        process.kill()
-        process.wait(60)
         server.shutdown()
 
 
