@@ -4,6 +4,7 @@ import getpass
 import os
 import re
 import shutil
+import socket
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -89,7 +90,7 @@ def product(server: str) -> tuple[Path, dict[str, str]]:
 @contextmanager
 def mysql(folder: Path, tls: Path, port: int) -> Iterator[None]:
     made, environment = product("mariadb")
-    data, socket = folder / "data", folder / "s"
+    data, path = folder / "data", folder / "s"
     place = ["--no-defaults", f"--basedir={made}/usr", f"--datadir={data}", f"--user={getpass.getuser()}"]
     install = [
         "sh",
@@ -110,9 +111,9 @@ def mysql(folder: Path, tls: Path, port: int) -> Iterator[None]:
     ]
     password = PASSWORDS["mysql"].replace("\\", "\\\\")
     user = f"CREATE USER {USERS['mysql']} IDENTIFIED BY '{password}'; GRANT PROCESS, SLAVE MONITOR ON *.* TO {USERS['mysql']}"
-    with running([*server, f"--port={port}", f"--socket={socket}"], folder / "log", env=environment):
-        until(socket.exists)
-        asked = [made / "usr/bin/mariadb", "--no-defaults", "-uroot", f"--socket={socket}", "-e", user]
+    with running([*server, f"--port={port}", f"--socket={path}"], folder / "log", env=environment):
+        until(path.exists)
+        asked = [made / "usr/bin/mariadb", "--no-defaults", "-uroot", f"--socket={path}", "-e", user]
         subprocess.run(list(map(str, asked)), check=True, capture_output=True, env=environment)
         yield
 
@@ -192,11 +193,18 @@ SERVERS: Mapping[str, Callable[[Path, Path, int], Any]] = {
 def server(
     request: pytest.FixtureRequest, tls: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, int]]:
-    """A running server: its key below `exporters`, and its port."""
+    """A server that takes connections: its key below `exporters`, and its port."""
     port = free_port()
     folder = tmp_path_factory.mktemp(request.param)
     with SERVERS[request.param](folder, tls, port):
+        # An exporter asks once for each page: of a server that is still starting it would say that it is down.
+        until(lambda: _listens(port))
         yield request.param, port
+
+
+def _listens(port: int) -> bool:
+    with socket.create_connection(("localhost", port), timeout=5):
+        return True
 
 
 def page(kind: str, server: Mapping[str, Any], password: str, folder: Path) -> Iterator[str]:
