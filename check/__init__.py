@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from check import brought, containers, engine, files, grafana, logs, metrics, request, separation, slos, traces
+from check import brought, containers, engine, files, grafana, healing, logs, metrics, request, separation, slos, traces
 from check.finding import Finding
 from components.engine import connect
 from config.additions import NONE, Additions
@@ -59,6 +59,7 @@ def run(
         "objectives": lambda: slos.findings(client, settings),
         "logs": lambda: logs.findings(client, settings),
         "traces": lambda: traces.findings(client, settings),
+        "actions": lambda: healing.findings(client, settings),
         "networks": lambda: separation.findings(client, settings),
         "dashboards": lambda: grafana.findings(client, settings, additions.dashboards),
     }

@@ -25,6 +25,7 @@ TRY = """for address in "$@"; do
   (nc -w 1 "${address%:*}" "${address#*:}" -e true > /dev/null 2>&1 < /dev/null && echo "$address") &
 done; wait
 """
+_OTHER_PORTS = {"engine_door": ports.DOCKER_API}
 PATIENCE_SECONDS = 60
 """Limit for the container that tries the ports."""
 
@@ -34,31 +35,36 @@ Address = tuple[str, str, int]
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
     """Yields three: the stack's own networks hold no other containers, users' networks reach only OTLP, and the edge
-    network reaches nothing inside."""
+    network reaches nothing inside. And if there is a door to the engine, that nothing else reaches it."""
     yield _strangers(client, settings)
     addresses = _addresses(client, settings)
-    inside, edge, *users = *own_networks(settings.prefix)[:2], *settings.users_networks
+    inside, edge, _, door = own_networks(settings.prefix)
+    users = settings.users_networks
     everywhere = [
         *addresses.get(inside, ()),
         *addresses.get(edge, ()),
         *(a for n in users for a in addresses.get(n, ())),
+        *addresses.get(door, ()),
     ]
     yield _apart(client, settings, "users", users, everywhere)
     yield _apart(client, settings, "edge", [edge], addresses.get(inside, ()))
+    if door in addresses:
+        yield _apart(client, settings, "inside", [inside, edge], addresses[door])
 
 
 def _strangers(client: DockerClient, settings: Settings) -> Finding:
     """Looks for containers that joined the stack's own networks by hand, or before these were the stack's alone.
     Nothing separates them from the services."""
     found = []
-    for name in own_networks(settings.prefix)[:2]:
+    inside, edge, _, door = own_networks(settings.prefix)
+    own = [inside, edge, *([door] if "engine_door" in settings.services else [])]
+    for name in own:
         with contextlib.suppress(NotFound):
             network = client.networks.get(name)
             found += [each for each in network.containers if each.labels.get(STACK_LABEL) != settings.prefix]
     names = ", ".join(sorted({str(each.name) for each in found}))
-    own = " and ".join(own_networks(settings.prefix)[:2])
     fix = f"{names}: move to {settings.apps_network}, or name its own network in `networks`"
-    return Finding(f"no container of yours is in {own}", kept=not found, detail=fix if found else "")
+    return Finding(f"no container of yours is in {' and '.join(own)}", kept=not found, detail=fix if found else "")
 
 
 def _addresses(client: DockerClient, settings: Settings) -> dict[str, list[Address]]:
@@ -69,7 +75,7 @@ def _addresses(client: DockerClient, settings: Settings) -> dict[str, list[Addre
         with contextlib.suppress(NotFound):
             attributes = client.containers.get(f"{settings.prefix}-{service}").attrs
             for network, joined in attributes["NetworkSettings"]["Networks"].items():
-                own = (ports.metrics_port(service) or ports.ELASTICSEARCH,)
+                own = (ports.metrics_port(service) or _OTHER_PORTS.get(service, ports.ELASTICSEARCH),)
                 tried = PORTS if network in settings.users_networks else own
                 found.setdefault(network, []).extend((service, joined["IPAddress"], port) for port in tried)
     return found
@@ -81,6 +87,7 @@ def _apart(
     words = {
         "users": "your containers reach nothing of the stack but OTLP",
         "edge": "what speaks with them reaches nothing inside",
+        "inside": "nothing but healer reaches the door to the engine",
     }
     asked = {f"{address}:{port}": (service, port) for service, address, port in addresses}
     try:

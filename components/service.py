@@ -201,7 +201,7 @@ def _networks(
 ) -> list[docker.ContainerNetworksAdvancedArgs]:
     joined: list[docker.ContainerNetworksAdvancedArgs] = []
     for kind in settings.joins(spec.service):
-        if kind == "inside":
+        if kind in {"inside", "door"}:
             joined.append(docker.ContainerNetworksAdvancedArgs(name=networks[kind].name, aliases=[spec.service]))
         elif kind == "edge":
             address = settings.edge.address(spec.service)

@@ -20,6 +20,13 @@ HAPROXY = Pin(
 BUSYBOX = Pin(
     "docker.io/library/busybox", "1.38.0", "sha256:fd7dc98638c8e305f4dc34e979f1c0fdfdcaeb0fbf8fcff77ae834b6da3d7e6e"
 )
+# Python for programs that come as config files.
+# renovate: datasource=docker depName=python
+PYTHON = Pin(
+    "docker.io/library/python",
+    "3.14.7-alpine3.24",
+    "sha256:9e9fde4d32eedce0b661d9ab91e826b62dddf28e928c230ec55f1866cac66b01",
+)
 
 _ROWS = (
     Row(
@@ -247,15 +254,24 @@ _ROWS = (
     Row(
         name="incidents",
         stack="correlation",
-        # Python, because its program comes as config files.
-        # renovate: datasource=docker depName=python
-        image=Pin(
-            "docker.io/library/python",
-            "3.14.7-alpine3.24",
-            "sha256:9e9fde4d32eedce0b661d9ab91e826b62dddf28e928c230ec55f1866cac66b01",
-        ),
+        image=PYTHON,
         memory=64 * MIB,
         port=8406,
+    ),
+    Row(
+        name="engine_door",
+        stack="correlation",
+        image=HAPROXY,
+        memory=24 * MIB,
+        zones=("door",),
+    ),
+    Row(
+        name="healer",
+        stack="correlation",
+        image=PYTHON,
+        memory=48 * MIB,
+        port=8407,
+        zones=("inside", "door"),
     ),
     Row(
         name="caddy",

@@ -7,8 +7,9 @@ from typing import Literal
 from config.sizes import GIB
 
 Stack = Literal["metrics", "logs", "traces", "correlation"]
-Zone = Literal["inside", "edge", "users"]
-"""`inside`: services that store data, and their clients. `users`: your containers. `edge`: between the two."""
+Zone = Literal["inside", "edge", "users", "door"]
+"""`inside`: services that store data, and their clients. `users`: your containers. `edge`: between the two. `door`: the way
+to what may change a container, where no other service is."""
 
 INSIDE: tuple[Zone, ...] = ("inside",)
 OUTSIDE: tuple[Zone, ...] = ("edge", "users")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from drills import clock, containers, deployments, engine, inputs, network, poison, report, storage
+from drills import clock, containers, deployments, engine, healing, inputs, network, poison, report, storage
 from drills.frame import Row, carry_out, chosen
 from drills.ground import SERVICES, Ground, OnGround
 from tests.support import machine
@@ -25,6 +25,7 @@ GROUPS: dict[str, list[OnGround]] = {
     "Storage": storage.drills(),
     "Clocks": [*clock.drills(), *engine.clock_drills()],
     "Deployments": deployments.drills(),
+    "Self-healing": healing.drills(),
     "Bad inputs": [*inputs.drills(), *poison.drills()],
 }
 """Heading → its drills."""

@@ -33,6 +33,7 @@ class Job(StrEnum):
     GRAFANA = "grafana"
     CADDY = "caddy"
     INCIDENTS = "incidents"
+    HEALER = "healer"
 
 
 Watched = frozenset[str]

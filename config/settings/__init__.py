@@ -6,12 +6,13 @@ The defaults fit the host in the README (16 GB, 8 cores, 200 GB). A stack file c
 import ipaddress
 from typing import Any, Self
 
-from pydantic import ByteSize, TypeAdapter, ValidationError, model_validator
+from pydantic import ByteSize, Field, TypeAdapter, ValidationError, model_validator
 
 from config import images
 from config.catalogue import EXPORTERS, ROWS, SERVICES, instance, place_of, row_of
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.row import INSIDE, Zone
+from config.settings import actions as healing
 from config.settings import disk_budget
 from config.settings import slos as objectives
 from config.settings.addresses import Addresses
@@ -61,6 +62,7 @@ class Settings(Model):
     traces: Traces = Traces()
     alerts: Alerts = Alerts()
     notifications: Notifications = Notifications()
+    actions: tuple[healing.Action, ...] = Field((), max_length=20)
     slos: tuple[objectives.Slo, ...] = ()
     slo_files: tuple[ProjectFile, ...] = ()
     """Files with SLOs in OpenSLO's format (`openslo/v1`), relative to the project ([what is read](slos.md#openslo))."""
@@ -89,6 +91,8 @@ class Settings(Model):
             "jaeger_es_index_cleaner": self.traces.storage != "badger",
             "grafana": self.grafana.enabled and GRAFANA_PASSWORD in self.secrets,
             "incidents": self.notifications.incidents,
+            "engine_door": any(action.container for action in self.actions),
+            "healer": self.actions,
             "caddy": self.grafana.tls and self.grafana.enabled and GRAFANA_PASSWORD in self.secrets,
         }
         selected = (service for service in SERVICES if optional.get(service, True))
@@ -193,6 +197,11 @@ class Settings(Model):
     @model_validator(mode="after")
     def _slos_can_be_kept(self) -> Self:
         objectives.judge(self.slos, self.exporters, self.metrics)
+        return self
+
+    @model_validator(mode="after")
+    def _actions_are_allowed(self) -> Self:
+        healing.judge(self.actions, self.prefix, told=self.notifications.incidents is not None)
         return self
 
     @model_validator(mode="after")

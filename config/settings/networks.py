@@ -21,9 +21,10 @@ _POOL = ipaddress.IPv4Network("198.18.0.0/15")
 """For measurements between networks (RFC 2544), so that neither a provider nor Docker gives addresses out of it."""
 
 
-def own_networks(prefix: str) -> tuple[str, str, str]:
-    """Names of the networks that the stack creates: `inside`, `edge`, and the one for your containers."""
-    return prefix, f"{prefix}-edge", f"{prefix}-apps"
+def own_networks(prefix: str) -> tuple[str, str, str, str]:
+    """Names of the networks that the stack creates: `inside`, `edge`, the one for your containers, and `door`, which only a
+    stack with `actions` has."""
+    return prefix, f"{prefix}-edge", f"{prefix}-apps", f"{prefix}-door"
 
 
 @dataclass(frozen=True)

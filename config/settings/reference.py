@@ -16,6 +16,7 @@ from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
 from config.settings import Settings, traces
+from config.settings.actions import AlertName, Bound, ContainerName
 from config.settings.golden_signals import CounterSelector, HistogramSelector
 from config.settings.model import (
     HostFolder,
@@ -85,6 +86,9 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (HistogramSelector, "metric"),
     (Expression, "PromQL"),
     (SloName, "name"),
+    (ContainerName, "container"),
+    (AlertName, "alert"),
+    (Bound, "number per time span"),
     (Percent, "percent"),
     (date, "day, like `2026-12-31`"),
     (traces.Percent, "percent"),

@@ -67,7 +67,7 @@ def test_a_service_is_as_hardened_on_the_engine_as_it_is_declared(
     attributes = deployment.container(service).attrs
     host = attributes["HostConfig"]
     limit = settings.memory_mib(service) * MIB
-    names = dict(zip(("inside", "edge", "users"), own_networks(settings.prefix), strict=True))
+    names = dict(zip(("inside", "edge", "users", "door"), own_networks(settings.prefix), strict=True))
     assert {
         "memory": host["Memory"],
         "memory and swap": host["MemorySwap"],

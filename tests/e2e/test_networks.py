@@ -48,7 +48,7 @@ def test_a_network_of_dockers_own_is_refused(client: DockerClient, name: str) ->
         engine_networks.must_find(client, [name], "networks")
 
 
-@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("place", range(4))
 def test_who_is_in_the_way_of_a_removal_is_named(
     client: DockerClient, prefix: str, runs: Callable[..., None], place: int
 ) -> None:

@@ -32,6 +32,7 @@ TOGETHER = {
         "an image without a digest",
         "Prometheus for everybody",
         "the folder of the Docker socket in the log shipper",
+        "a proxy of the Docker socket that passes everything on",
         "the host's processes",
         "a password in the environment",
         "a plugin of the engine",

@@ -18,8 +18,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from docker import DockerClient
+from docker.models.containers import Container
 from tenacity import RetryError
 
+import check.healing
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from examples.shop.load.faults import SERVICES, Fault
 from examples.shop.load.generator import Generator
@@ -29,11 +31,11 @@ from tests.e2e import signals
 from tests.e2e.customers import Customers
 from tests.e2e.grafana import Grafana, moment, pane
 from tests.e2e.shop_dashboards import SERVICE, Dashboards
-from tests.support import tracing
+from tests.support import leftovers, tracing
 from tests.support.deployment import SHORT, Deployment
 from tests.support.outside import Outside, gateway
 from tests.support.ports import publish
-from tests.support.shop import deployed_beside
+from tests.support.shop import Shop, deployed_beside
 from tests.support.troubleshooting import Scenario, culprits, named, scenarios
 from tests.support.wait import until
 
@@ -89,6 +91,7 @@ FAILING = {("ApplicationErrorsHigh", "gateway"), ("ApplicationErrorsHigh", SERVI
 """What the load's own incident raises at least."""
 EVIDENCE = ("Incident", SERVICE)
 """The alert that `incidents` then sends."""
+IDLE = "trap exit TERM; while :; do sleep 0.2; done"
 DEPLOYED = "deployed"
 """Tag of the image that is deployed before the load's own incident."""
 UPLOADED = "/run/database_password"
@@ -107,6 +110,10 @@ class Place:
     """Its address."""
     outside: Outside
     """Slack."""
+    healed: Container
+    """Restarted by the stack when orders fail: no part of the shop, whose containers have the stack's prefix."""
+    began: str
+    """When that one was started at first."""
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +143,9 @@ def place(
     ):
         stack.config["metrics"] |= {**SHORT, "retention": {"time": SLO["window"], "size": "512MiB"}}
         stack.config["slos"] = [SLO]
+        idle = edits.enter_context(Shop(client, leftovers.new_prefix()))
+        action = {"alert": "ApplicationErrorsHigh", "service": SERVICE, "restart": f"{idle.name}-idle"}
+        stack.config["actions"] = [{**action, "at_most": "1 per 1h", "dry_run": False}]
         for path, usual, faster in FASTER:
             edits.enter_context(stack.edited(path, usual, faster))
         stack.secret(GRAFANA_PASSWORD, PASSWORD)
@@ -151,7 +161,9 @@ def place(
             stack.up()
             # With a quota there is something to see of how often it was reached.
             client.containers.get(f"{stack.prefix}-shop-{SERVICE}").update(cpu_period=100_000, cpu_quota=100_000)
-            yield Place(stack, shop, outside)
+            healed = idle.start("idle", stack.settings.image("busybox"), ["sh", "-c", IDLE])
+            healed.reload()
+            yield Place(stack, shop, outside, healed, str(healed.attrs["State"]["StartedAt"]))
 
 
 @pytest.fixture(scope="module")
@@ -393,6 +405,21 @@ def test_the_evidence_comes_after_it_and_holds_the_line_the_trace_and_the_deploy
     assert "missing here" not in text
     timeline = stack.get("loki", "/loki/api/v1/query_range", query='{service="incidents"} | json | event="began"')
     assert timeline["data"]["result"]
+
+
+def test_the_stack_restarts_what_it_may_and_says_so_once(place: Place, notified: Notified) -> None:
+    def done() -> list[str]:
+        query = '{service="healer"} | json | event="acted"'
+        streams = place.stack.get("loki", "/loki/api/v1/query_range", query=query)["data"]["result"]
+        return [line for stream in streams for _, line, *_ in stream["values"]]
+
+    [line] = until(done)
+    assert f"done: restart {place.healed.name}, which took " in line
+    place.healed.reload()
+    assert place.healed.attrs["State"]["Running"]
+    assert place.healed.attrs["State"]["StartedAt"] > place.began
+    broken = [one for one in check.healing.findings(place.stack.client, place.stack.settings) if not one.kept]
+    assert broken == []
 
 
 class TestDashboards(Dashboards):

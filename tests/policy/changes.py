@@ -12,6 +12,8 @@ from tests.policy.changed_program import Change, Inputs
 from tests.policy.pack_host import UNKNOWN, Resource
 from tests.support.program import EVERYTHING, EXPORTERS, FRONT, PINNED_STORAGE
 
+LIST, LOKI = "requests.lst", "nervous-prod-loki"
+HEALED = {key: EVERYTHING[key] for key in ("notifications", "actions")}
 DIGEST = f"sha256:{'b' * 64}"
 
 Document = dict[str, Any]
@@ -397,6 +399,14 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
     "the folder of the Docker socket in the log shipper": (
         container("alloy", mounts=lambda inputs: [*inputs["mounts"], RUN]),
         {"docker-socket"},
+    ),
+    "a proxy of the Docker socket that passes everything on": (
+        text("haproxy.cfg", "http-request deny unless METH_GET or METH_HEAD", "# everything"),
+        {"engine-doors"},
+    ),
+    "a container of the stack in the door's list": (
+        text(LIST, "POST /containers/shop-orders/restart", f"POST /containers/{LOKI}/restart", HEALED),
+        {"engine-doors"},
     ),
     "folders of the host that can be written to": (
         services(mounts=each("mounts", readOnly=False)),

@@ -30,9 +30,11 @@ from config.services.correlation.incidents.program.service import Service
 from config.services.logs import loki
 from config.services.metrics import alertmanager, messages
 from config.services.traces import jaeger
+from config.settings import Settings
 from config.yaml_text import dump
 from tests.rules.services import until_ready
 from tests.support.collector import group, span
+from tests.support.engine_stand_in import EngineStandIn, Shown
 from tests.support.outside import Outside
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
@@ -50,6 +52,14 @@ DEPLOYED = 90
 FAILS = 300
 """Seconds since the first error."""
 NOWHERE = "http://127.0.0.1:1"
+COMPOSED = {
+    "com.docker.compose.project": "shop",
+    "com.docker.compose.service": "orders",
+    "com.docker.compose.project.working_dir": "/srv/shop",
+    "com.docker.compose.project.config_files": "/srv/shop/compose.yaml",
+    "com.docker.compose.project.environment_file": "/srv/shop/.env",
+}
+"""Labels that Docker Compose gives its containers (compose, pkg/api/labels.go)."""
 HOSTILE = 'a"} or {level="x'
 """A service whose name would end a selector."""
 
@@ -115,7 +125,10 @@ def moment(at: float) -> str:
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Loki, Jaeger and Prometheus, with what they know of the shop."""
-    with Outside("127.0.0.1") as nobody, closing(Place(tmp_path_factory.mktemp("stores"), nobody)) as made:
+    folder = tmp_path_factory.mktemp("stores")
+    engine = EngineStandIn({"shop-orders-1": Shown("a" * 64, COMPOSED)}, folder / "engine.sock")
+    with Outside("127.0.0.1") as nobody, closing(Place(folder, nobody)) as made, engine:
+        made.urls["docker"] = engine.url
         for start in (start_loki, start_jaeger, start_prometheus):
             start(made)
         yield made
@@ -231,20 +244,20 @@ def by_family(sample: str) -> tuple[bool, bool]:
     return "container_start" in sample, not sample.startswith("#")
 
 
-def start_incidents(place: Place) -> None:
+def start_incidents(place: Place, settings: Settings = SETTINGS) -> None:
     """As in its container: from the files that are delivered, by the command of the container."""
-    port, folder, config = free_port(), place.folder / "config", config_of("incidents", SETTINGS)
+    port, folder, config = free_port(), place.folder / "config", config_of("incidents", settings)
     for name, text in config.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    write_rules(place)
+    write_rules(place, settings)
     command = [sys.executable, "-B", "-u", "-m", "program", "rules.json", str(port)]
     place.start("incidents", command, port, "/-/healthy", cwd=folder)
 
 
-def write_rules(place: Place, **differs: Any) -> str:
+def write_rules(place: Place, settings: Settings = SETTINGS, **differs: Any) -> str:
     """The rules as rendered, but for where the APIs are."""
-    rules = json.loads(incidents.rules_file(SETTINGS)) | differs
+    rules = json.loads(incidents.rules_file(settings)) | differs
     rules["apis"] = {name: place.urls.get(name, NOWHERE) for name in rules["apis"]}
     rules["apis"]["alerts"] = place.urls["alertmanager"]
     text = json.dumps(rules)
@@ -267,7 +280,9 @@ def test_one_message_names_the_culprit_with_its_line_its_trace_and_the_image_tha
     assert (
         DEPLOYED <= int(after[1]) <= DEPLOYED + 2 * STEP
     )  # the series has a value every so often, and so has the answer
-    assert "To go back: run shop/orders:1.7 for orders again" in text
+    override = '{"services":{"orders":{"image":"docker.io/shop/orders:1.7"}}}'
+    options = "-p shop --project-directory /srv/shop --env-file /srv/shop/.env -f /srv/shop/compose.yaml -f -"
+    assert f"To go back: echo '{override}' | docker compose {options} up -d --no-deps --no-build orders" in text
     assert f"/trace/{TRACE} (POST /orders took 1.2 s, fails in orders: charge card)" in text
     assert "Most frequent (3 of 3 errors): payment of order … refused" in text
     assert "payment of order 4711 refused: &lt;!channel&gt; +card+ expired" in text

@@ -37,6 +37,15 @@ EVERYTHING: dict[str, Any] = {
     "traces": {"storage": "elasticsearch"},
     "grafana": {"tls": {"domain": "grafana.example.com"}},
     "notifications": {"incidents": {}},
+    "actions": [
+        {"alert": "ApplicationDown", "restart": "shop-orders", "at_most": "2 per 1h", "dry_run": False},
+        {
+            "alert": "ApplicationSlow",
+            "diagnose": {"container": "shop-orders", "command": ["ps", "aux"]},
+            "at_most": "1 per 1h",
+            "dry_run": False,
+        },
+    ],
     "publish": {"caddy": "127.0.0.1:443"},
 }
 """Stack config that selects every service there is, but for those that stand in for another."""

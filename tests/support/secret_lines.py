@@ -36,6 +36,7 @@ SET PASSWORD FOR 'a'@'%' = PASSWORD('«$hunter2-x»')
 {"level":"info","headers":{"Cookie":[«$"session=s3cr3t-1"»],"X-Api-Key":[«$"k-123456"»]}}
 {"level":"info","Records":[{"body":"{\"Message\":\"{\\\"password\\\":\\\"«$hunter2-x»\\\"}\"}"}]}
 map[Authorization:[«$Bearer hunter2-x»] Accept:[*/*]]
+{"level":"info","event":"acted","message":"done: run env in shop-db, exit code 0","output":"HOME=/root\nDB_PASSWORD=«$hunter2-x»\nAPI_KEY=«$abcdef1»\nLANG=C"}
 rawHeaders: [ 'Authorization', '«$Basic hunter2-x»', 'Accept', '*/*' ]
 headers=[(b'authorization', b'«$Bearer hunter2-x»')]
 {"name":"DB_PASSWORD","value":"«$hunter2-x»"}

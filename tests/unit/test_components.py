@@ -432,9 +432,19 @@ def test_only_the_collector_has_a_name_in_the_networks_of_the_users() -> None:
     the proxy and the exporters look up users' names."""
     for name, container in running(another()).items():
         for network, joined in networks_of(container).items():
-            own = {"obs": [name]} | dict.fromkeys(USERS, ["otel-collector"] if name == "otel_collector" else None)
+            own = {"obs": [name], "obs-door": [name]} | dict.fromkeys(
+                USERS, ["otel-collector"] if name == "otel_collector" else None
+            )
             assert joined.get("aliases") == own.get(network), (name, network)
         assert container.inputs["hostname"] == name
+
+
+def test_the_door_to_the_engine_is_alone_with_who_may_knock() -> None:
+    joined = {name: networks_of(c).keys() for name, c in running(everything()).items()}
+    assert {name for name, networks in joined.items() if "nervous-test-door" in networks} == {"engine_door", "healer"}
+    assert joined["engine_door"] == {"nervous-test-door"}
+    assert everything()["docker:index/network:Network", "door"].inputs["internal"] is True
+    assert "door" not in default().of_type("docker:index/network:Network")
 
 
 def test_what_is_inside_has_no_address_that_others_know() -> None:
@@ -459,7 +469,7 @@ def test_the_network_between_gives_out_no_address_that_is_somebodys() -> None:
 def test_data_outlives_the_stack_and_config_does_not() -> None:
     retained = {name for name, volume in everything().of_type(VOLUME).items() if volume.options.retainOnDelete}
     assert retained == {
-        "prometheus", "alertmanager", "loki", "alloy", "otel_collector", "elasticsearch", "grafana", "caddy",
+        "prometheus", "alertmanager", "loki", "alloy", "otel_collector", "elasticsearch", "grafana", "caddy", "healer",
     }  # fmt: skip
 
 
@@ -586,7 +596,7 @@ def test_a_volume_for_a_folder_that_the_image_lacks_is_handed_over_by_the_loader
 
 def test_a_loader_touches_no_other_data() -> None:
     for name, loader in one_shot(everything(), "loader").items():
-        if name not in {"otel_collector", "caddy"}:
+        if name not in {"otel_collector", "caddy", "healer"}:
             assert "chgrp" not in loader.inputs["command"][0]
 
 

@@ -43,7 +43,7 @@ TOLD_BY_SIGNAL = [service for service in CONFIGURED if files_of(service).reload 
 LOGS_OF_HOST = {mount.host for mount in shipper.mounts(SETTINGS)}
 SCRATCH = {"nginx_exporter", "mongodb_exporter"}
 """Images without a shell: nothing inside could check the health, nor load a file."""
-WITHOUT_METRICS = {"elasticsearch": 9200, "opensearch": 9200, "jaeger_es_index_cleaner": None}
+WITHOUT_METRICS = {"elasticsearch": 9200, "opensearch": 9200, "jaeger_es_index_cleaner": None, "engine_door": None}
 """Service → where it serves."""
 OTHERS = sorted({service for service in SERVICES if made(service).tools} - SCRATCH - {*WITHOUT_METRICS, "jaeger"})
 
@@ -62,7 +62,7 @@ def test_user_and_group_are_numbers_as_the_file_permissions_need(service: str) -
 
 def test_only_who_needs_the_hosts_kernel_or_socket_is_root() -> None:
     roots = {service for service in SERVICES if made(service).user.startswith("0:")}
-    assert roots == {"cadvisor", "socket_proxy", "promtail"}
+    assert roots == {"cadvisor", "socket_proxy", "engine_door", "promtail"}
     assert not made("promtail").capabilities  # root, but only of its own volume, which the image gives to root
 
 
@@ -163,7 +163,7 @@ def test_who_is_told_by_a_signal_says_which_files_it_runs(service: str) -> None:
     # page.
     told = any(text.endswith("config_last_reload_successful 1") for text in config.expect.values())
     assert told or service in {"otel_collector", "alloy"}
-    if service not in {"alloy", "incidents"}:  # which hash their files themselves
+    if service not in {"alloy", "incidents", "healer"}:  # which hash their files themselves
         [marker] = {found for text in config.expect.values() for found in re.findall(r"[0-9a-f]{12}", text)}
         assert sum(marker in text for text in config.files.values()) == 1
 
@@ -218,6 +218,7 @@ def test_the_host_is_seen_through_few_windows(service: str) -> None:
         "node_exporter": {"/", "/proc/1/net"},
         "cadvisor": {"/", "/sys", "/var/lib/docker", "/dev/kmsg"},
         "socket_proxy": {"/var/run/docker.sock"},
+        "engine_door": {"/var/run/docker.sock"},
         "alloy": LOGS_OF_HOST,
         "promtail": LOGS_OF_HOST,
     }

@@ -28,7 +28,7 @@ def test_what_is_no_name_of_a_network_is_refused_in_one_line(name: str) -> None:
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("name", ["nervous-test", "nervous-test-edge", "nervous-test-apps"])
+@pytest.mark.parametrize("name", ["nervous-test", "nervous-test-edge", "nervous-test-apps", "nervous-test-door"])
 def test_the_stacks_own_networks_are_not_for_users(name: str) -> None:
     assert f"networks: {name} is one of the stack's own networks" in refusal({"networks": [name]})
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from config.services.correlation import incidents
-from config.services.correlation.incidents.program import logs, message, metrics, traces
+from config.services.correlation.incidents.program import compose, healing, logs, message, metrics, traces
 from config.services.correlation.incidents.program.asking import MOST, Asker, NoAnswerError
 from config.services.correlation.incidents.program.evidence import Evidence, collect
 from config.services.correlation.incidents.program.page import serve
@@ -52,7 +52,8 @@ def test_it_has_no_secret_and_asks_by_the_ports_that_only_read() -> None:
     config = config_of("incidents", settings_of(ON, secrets=["slack_webhook", "grafana_password"]))
     assert not config.secrets
     apis = json.loads(config.files[incidents.RULES])["apis"]
-    assert {name for name, url in apis.items() if "//api_proxy:" not in url} == {"alerts"}
+    others = {name: url for name, url in apis.items() if "//api_proxy:" not in url}
+    assert others == {"alerts": "http://alertmanager:9093", "docker": "http://socket_proxy:2375"}
 
 
 def test_the_ports_that_only_read_are_there_without_a_grafana() -> None:
@@ -297,6 +298,97 @@ def test_a_message_says_who_what_since_when_and_after_which_change() -> None:
         "Alerts: ApplicationErrorsHigh (gateway, orders)",
         "Deployment of the observability stack at 11:59:00 UTC: loki: memory 512 MiB → 1024 MiB",
     ]
+
+
+COMPOSED = compose.Deployed("orders", "orders-api", "shop", "/srv/shop", ("/srv/shop/a.yaml", "/srv/shop/b.yaml"), ())
+
+
+def back(**differs: Any) -> str:
+    return replace(COMPOSED, **differs).back_to("docker.io/shop/orders:1.7")
+
+
+def test_who_was_deployed_by_compose_goes_back_by_one_command() -> None:
+    said = message.annotations(evidence(composed=[COMPOSED]), ALERTS, rules())
+    assert said["evidence"].splitlines()[1] == (
+        """To go back: echo '{"services":{"orders-api":{"image":"docker.io/shop/orders:1.7"}}}' | docker compose -p shop """
+        "--project-directory /srv/shop -f /srv/shop/a.yaml -f /srv/shop/b.yaml -f - up -d --no-deps --no-build orders-api"
+    )
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"folder": "/srv/my shop"},
+        {"folder": "/srv/$(reboot)"},
+        {"project": "shop;reboot"},
+        {"project": "-f"},
+        {"files": ("/srv/shop/a.yaml'",)},
+        {"files": ("/srv/shop/_a.yaml",)},
+        {"files": ("/srv/shop/a.yaml\n",)},
+        {"in_project": "orders`id`"},
+        {"in_project": ""},
+        {"files": tuple(f"/srv/shop/{number}/compose.yaml" for number in range(40))},
+    ],
+)
+def test_what_would_need_quotes_makes_no_command(differs: dict[str, Any]) -> None:
+    assert back()
+    assert back(**differs) == ""
+    said = message.annotations(evidence(composed=[replace(COMPOSED, **differs)]), ALERTS, rules())
+    assert "To go back: run shop/orders:1.7 for orders again" in said["evidence"]
+
+
+def test_an_image_without_a_name_makes_no_command() -> None:
+    assert COMPOSED.back_to(f"sha256:{'a' * 64}") == ""
+
+
+def test_two_projects_with_one_service_make_no_command() -> None:
+    other = replace(COMPOSED, project="another")
+    assert compose.of_service([COMPOSED, COMPOSED], "orders") == COMPOSED
+    assert compose.of_service([COMPOSED, other], "orders") is None
+    assert compose.of_service([COMPOSED], "orders-api") is None
+
+
+def test_what_was_done_stands_first_once_and_leaves_room_for_the_rest() -> None:
+    before = message.annotations(evidence(), ALERTS, rules())
+    after = message.with_actions(before, ["done: a"])
+    assert after["evidence"] == f"Self-healing: done: a\n{before['evidence']}"
+    assert message.with_actions(after, ["done: a"]) == after
+    many = message.with_actions(after, [f"denied: {number} " + "x" * 250 for number in range(30)])
+    lines = many["evidence"].splitlines()
+    assert [line.split()[2] for line in lines[:6]] == ["25", "26", "27", "28", "29", "11:58:30"]
+    assert len(many["evidence"]) <= message.TOTAL
+
+
+@pytest.mark.parametrize(
+    ("decision", "alerts", "told"),
+    [
+        ({}, {("A", "orders")}, True),
+        ({"alert": "B"}, {("A", "orders")}, False),
+        ({"service": "users"}, {("A", "orders")}, False),
+        ({"at": NOW - 3600}, {("A", "orders")}, False),
+        ({"alert": "B"}, set(), True),
+        ({"service": "users"}, set(), False),
+    ],
+    ids=["its own", "another alert", "another service", "of an hour ago", "after a restart", "another one then"],
+)
+def test_an_incident_tells_what_was_done_about_its_own_alerts(
+    api: tuple[type["_Api"], str], decision: dict[str, Any], alerts: set[Key], *, told: bool
+) -> None:
+    handler, url = api
+    known = {"at": NOW, "event": "acted", "alert": "A", "service": "orders", "said": "done: restart x"}
+    handler.body = json.dumps([known | decision]).encode()
+    incident = Incident("orders", "critical", NOW, {"evidence": "Alerts: A (orders)"}, alerts)
+    healing.tell(Asker(), {"healer": url}, [incident])
+    assert ("Self-healing: done: restart x (12:00:00 UTC)" in incident.annotations["evidence"]) is told
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[1]", b"[{}]", b"null", b"<"])
+def test_a_healer_that_cannot_be_understood_is_no_news(api: tuple[type["_Api"], str], body: bytes) -> None:
+    handler, url = api
+    handler.body = body
+    incident = Incident("orders", "critical", NOW, {"evidence": "x"}, set())
+    healing.tell(Asker(), {"healer": url}, [incident])
+    assert incident.annotations == {"evidence": "x"}
 
 
 def test_a_message_links_to_the_service_that_is_to_blame() -> None:

@@ -94,6 +94,17 @@ _HAPROXY = Recipe(
 )
 
 
+_PYTHON = Recipe(
+    version="debian",
+    differs="the distribution's Python (3.11 or later), without pip",
+    source=Assembled(
+        python.fill,
+        (Path(python.__file__),),
+        {"/usr/local/bin/python3": "/usr/bin/python3", "/usr/lib": "/usr/lib"},
+    ),
+)
+
+
 def _exporter(service: str) -> Recipe:
     """The recipe of an exporter, from its `go.mod`: the `tool` is built to the entrypoint of the official image."""
     package, version = tool(FOLDER / service / "go.mod")
@@ -246,15 +257,9 @@ RECIPES = {
         ),
         files={"/run.sh": _script("grafana.sh"), "/etc/grafana/grafana.ini": ""},
     ),
-    "incidents": Recipe(
-        version="debian",
-        differs="the distribution's Python (3.11 or later), without pip",
-        source=Assembled(
-            python.fill,
-            (Path(python.__file__),),
-            {"/usr/local/bin/python3": "/usr/bin/python3", "/usr/lib": "/usr/lib"},
-        ),
-    ),
+    "incidents": _PYTHON,
+    "engine_door": _HAPROXY,
+    "healer": _PYTHON,
     "caddy": Recipe(
         version="2.11.7",
         differs="no databases for an authority (`nobadger`, as upstream builds it)",

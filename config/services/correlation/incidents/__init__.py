@@ -11,7 +11,7 @@ from pathlib import Path
 from config import links
 from config.alerts import golden_signals, response_times
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
-from config.ports import METRICS
+from config.ports import DOCKER_API, METRICS
 from config.services.correlation.incidents.program import versions
 from config.services.correlation.incidents.program.rules import SERVICE
 from config.services.metrics.api_proxy import for_grafana
@@ -36,10 +36,7 @@ def container(settings: Settings) -> Container:
         environment={"PYTHONPATH": DIRECTORY},
         go_memory_percent=0,
         config=ConfigFiles(
-            files={
-                RULES: rules,
-                **{f"{PROGRAM.name}/{file.name}": file.read_text() for file in sorted(PROGRAM.glob("*.py"))},
-            },
+            files={RULES: rules, **program_files()},
             validate=f"python3 -B -m {PROGRAM.name} --check {RULES}",
             since_start={f"{page}/program": versions.of_program()},
             expect={
@@ -50,18 +47,29 @@ def container(settings: Settings) -> Container:
     )
 
 
+def program_files() -> dict[str, str]:
+    """The files of the program, as they are delivered."""
+    return {f"{PROGRAM.name}/{file.name}": file.read_text() for file in sorted(PROGRAM.glob("*.py"))}
+
+
 def rules_file(settings: Settings) -> str:
     """The content of `rules.json`."""
     told = settings.notifications.incidents
     assert told is not None  # noqa: S101 - settings.services
     apis = {service: for_grafana(service) for service in ("alertmanager", "loki", "jaeger", "prometheus")}
+    healer = {"healer": f"http://healer:{METRICS['healer']}"} if "healer" in settings.services else {}
     rules = {
         "environment": settings.environment,
         "lines": told.lines,
         "traces": told.traces,
         "slow": seconds(settings.alerts.thresholds.latency_p95),
         "own": [*settings.services, "host"],
-        "apis": {**apis, "alerts": f"http://alertmanager:{METRICS['alertmanager']}"},
+        "apis": {
+            **apis,
+            "alerts": f"http://alertmanager:{METRICS['alertmanager']}",
+            "docker": f"http://socket_proxy:{DOCKER_API}",
+            **healer,
+        },
         "series": {"errors": golden_signals.ERROR_RATIO, "p95": response_times.quantile(95)},
         "links": _links(settings),
         "trace": f"{settings.url('jaeger')}/trace/",

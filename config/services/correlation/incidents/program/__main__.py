@@ -1,22 +1,33 @@
-"""``python3 -m program --check rules.json`` judges rules; ``python3 -m program rules.json 8406`` runs the service."""
+"""Judges rules, or runs a service: see `USAGE`."""
 
 import sys
 from pathlib import Path
 
-from .rules import RulesError, read
+from . import actions, rules
+from .healer import Healer
 from .service import Service
+
+USAGE = """usage: python3 -m program --check RULES
+       python3 -m program RULES PORT
+       python3 -m program --check-actions ACTIONS
+       python3 -m program heal ACTIONS FOLDER PORT"""
 
 
 def main(arguments: list[str]) -> None:
+    file = ""
     try:
         match arguments:
             case ["--check", file]:
-                read(Path(file).read_text(encoding="utf-8"))
+                rules.read(Path(file).read_text(encoding="utf-8"))
+            case ["--check-actions", file]:
+                actions.read(Path(file).read_text(encoding="utf-8"))
+            case ["heal", file, folder, port] if port.isdecimal():
+                Healer(Path(file), Path(folder)).run(int(port))
             case [file, port] if port.isdecimal():
                 Service(Path(file)).run(int(port))
             case _:
-                sys.exit("usage: python3 -m program (--check RULES | RULES PORT)")
-    except (RulesError, OSError, UnicodeDecodeError) as error:
+                sys.exit(USAGE)
+    except (rules.RulesError, OSError, UnicodeDecodeError) as error:
         sys.exit(f"{file}: {error}")
 
 

@@ -85,7 +85,9 @@ def _exchange(whom: str, url: str, until: float, most: int, body: bytes) -> Any:
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_left(whom, until))
     try:
         headers: Mapping[str, str] = {"Content-Type": "application/json"} if body else {}
-        connection.request("POST" if body else "GET", f"{parts.path}?{parts.query}", body or None, headers)
+        connection.request(
+            "POST" if body else "GET", parts._replace(scheme="", netloc="").geturl(), body or None, headers
+        )
         answer = connection.getresponse()
         received = bytearray()
         while part := answer.read1(_PART):

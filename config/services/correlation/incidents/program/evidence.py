@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from . import logs, metrics, traces
+from . import compose, logs, metrics, traces
 from .asking import Asker, Inquiry, NoAnswerError
 from .rules import Rules
 
@@ -40,6 +40,8 @@ class Evidence:
     slow: list[traces.Trace] = field(default_factory=list)
     cause: metrics.Change | None = None
     deployment: logs.Line | None = None
+    composed: list[compose.Deployed] = field(default_factory=list)
+    """The services that Docker Compose runs."""
     unanswered: tuple[str, ...] = ()
 
 
@@ -134,6 +136,10 @@ def _about_the_blamed(questions: _Questions, inquiry: Inquiry, service: str, evi
     evidence.cause = metrics.cause(
         questions.answer("changes", list[metrics.Change]()), evidence.service, evidence.began
     )
+    if evidence.cause and evidence.cause.before:
+        questions.ask("composed", "Docker", partial(compose.deployed, inquiry))
+        questions.wait(inquiry.until)
+        evidence.composed = questions.answer("composed", list[compose.Deployed]())
     if evidence.deployment and not evidence.began - metrics.HOUR <= evidence.deployment.at <= evidence.began:
         evidence.deployment = None
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-from . import logs, metrics, traces
+from . import compose, logs, metrics, traces
 from .evidence import Evidence
 from .rules import SERVICE, Rules
 from .text import duration, one_line, percent
@@ -14,6 +14,7 @@ TOTAL = 2000
 """Characters of the evidence: what a message has room for."""
 _NAME, _IMAGE = 80, 120
 """Characters of a name, and of an image."""
+_HEALING, _ACTIONS = "Self-healing: ", 5
 _ABOUT = "What was found when it began. The alerts themselves came first; this one ends with the last of them."
 
 
@@ -32,9 +33,18 @@ def annotations(evidence: Evidence, alerts: Iterable[tuple[str, str]], rules: Ru
     }
 
 
+def with_actions(annotations: dict[str, str], said: Iterable[str]) -> dict[str, str]:
+    """The same, with what the stack has done by itself at the beginning of the evidence: the last five things."""
+    lines = annotations.get("evidence", "").splitlines()
+    known = [line for line in lines if line.startswith(_HEALING)]
+    told = [*dict.fromkeys([*known, *(_HEALING + one for one in said)])][-_ACTIONS:]
+    rest = [line for line in lines if not line.startswith(_HEALING)]
+    return {**annotations, "evidence": _bounded([*told, *rest])}
+
+
 def headline(evidence: Evidence) -> str:
     """One sentence: who, what, since when, after which change."""
-    parts = [f"{_name(evidence.service)}: {_symptom(evidence)} since {_clock(evidence.began)}"]
+    parts = [f"{_name(evidence.service)}: {_symptom(evidence)} since {clock(evidence.began)}"]
     if cause := evidence.cause:
         seconds = max(0, round(evidence.began - cause.at))
         elsewhere = f" in {_name(cause.service)}" if cause.service != evidence.service else ""
@@ -67,9 +77,9 @@ def _parts(evidence: Evidence, alerts: Iterable[tuple[str, str]], rules: Rules) 
     """The most important first: what does not fit is left out at the end."""
     yield from (f"{missing}: what it knows is missing here." for missing in evidence.unanswered)
     if cause := evidence.cause:
-        yield f"Changed at {_clock(cause.at)} in {_name(cause.service)}: {_change(cause)}"
+        yield f"Changed at {clock(cause.at)} in {_name(cause.service)}: {_change(cause)}"
         if cause.before:
-            yield f"To go back: run {_image(cause.before)} for {_name(cause.service)} again"
+            yield f"To go back: {_back(evidence, cause)}"
     lines = evidence.lines
     for said, times in lines.frequent[:1]:
         yield f"Most frequent ({times} of {lines.read} errors): {said}"
@@ -80,12 +90,19 @@ def _parts(evidence: Evidence, alerts: Iterable[tuple[str, str]], rules: Rules) 
         yield f"Alerts: {told}"
     if evidence.deployment:
         message = one_line(logs.message(evidence.deployment.text), logs.LENGTH)
-        yield f"Deployment of the observability stack at {_clock(evidence.deployment.at)}: {message}"
+        yield f"Deployment of the observability stack at {clock(evidence.deployment.at)}: {message}"
     yield from map(_line, lines.newest[1:])
 
 
+def _back(evidence: Evidence, cause: metrics.Change) -> str:
+    """What a person would do; nothing is rolled back by itself."""
+    service = compose.of_service(evidence.composed, cause.service)
+    command = service.back_to(cause.before) if service else ""
+    return command or f"run {_image(cause.before)} for {_name(cause.service)} again"
+
+
 def _line(line: logs.Line) -> str:
-    return f"{_clock(line.at)} {_name(line.service)}: {one_line(line.text, logs.LENGTH)}"
+    return f"{clock(line.at)} {_name(line.service)}: {one_line(line.text, logs.LENGTH)}"
 
 
 def _traces(evidence: Evidence, rules: Rules) -> Iterator[str]:
@@ -147,5 +164,6 @@ def _image(image: str) -> str:
     return one_line(image.removeprefix("docker.io/").removeprefix("library/"), _IMAGE)
 
 
-def _clock(at: float) -> str:
+def clock(at: float) -> str:
+    """The time of day."""
     return time.strftime("%H:%M:%S UTC", time.gmtime(at))

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 MOST_LINES, MOST_TRACES = 20, 10
 
-_APIS = {"alertmanager", "alerts", "loki", "jaeger", "prometheus"}
+_APIS = {"alertmanager", "alerts", "loki", "jaeger", "prometheus", "docker"}
+_ONLY_WITH_ACTIONS = {"healer"}
 _SERIES = {"errors", "p95"}
 _LINKS = {"dashboard_url", "logs_url", "traces_url"}
 
@@ -32,7 +33,8 @@ class Rules:
     own: frozenset[str]
     """Services whose alerts are no incidents of yours: those of the stack."""
     apis: Mapping[str, str]
-    """Address of each API. `alerts`: where Alertmanager takes alerts; `alertmanager`: where it only tells them."""
+    """Address of each API. `alerts`: where Alertmanager takes alerts; `alertmanager`: where it only tells them; `healer`: what
+    the stack has done by itself, if it may do anything."""
     series: Mapping[str, str]
     """Recorded series by service: the ratio of errors, the 95th percentile of response times in seconds."""
     links: Mapping[str, str]
@@ -59,40 +61,48 @@ def read(text: str) -> Rules:
         differs = ", ".join(sorted(known ^ (told.keys() if isinstance(told, dict) else set())))
         raise RulesError(f"has other keys than this version knows: {differs}")
     return Rules(
-        environment=_of("environment", told["environment"], str),
-        lines=_number("lines", told["lines"], 1, MOST_LINES),
-        traces=_number("traces", told["traces"], 0, MOST_TRACES),
-        slow=float(_of("slow", told["slow"], int, float)),
-        own=frozenset(_of("own", name, str) for name in _of("own", told["own"], list)),
-        apis={name: _url(f"apis.{name}", url) for name, url in _table("apis", told["apis"], _APIS).items()},
-        series=_table("series", told["series"], _SERIES),
-        links={name: _url(f"links.{name}", url) for name, url in _table("links", told["links"], _LINKS, some=True).items()},
-        trace=_url("trace", told["trace"]),
+        environment=of_kind("environment", told["environment"], str),
+        lines=number("lines", told["lines"], 1, MOST_LINES),
+        traces=number("traces", told["traces"], 0, MOST_TRACES),
+        slow=float(of_kind("slow", told["slow"], int, float)),
+        own=frozenset(of_kind("own", name, str) for name in of_kind("own", told["own"], list)),
+        apis=addresses("apis", told["apis"], _APIS, _ONLY_WITH_ACTIONS),
+        series=_table("series", told["series"], _SERIES, set()),
+        links=addresses("links", told["links"], set(), _LINKS),
+        trace=url("trace", told["trace"]),
     )  # fmt: skip
 
 
-def _of(key: str, value: Any, *kinds: type) -> Any:
-    if not isinstance(value, kinds) or isinstance(value, bool):
+def of_kind(key: str, value: Any, *kinds: type) -> Any:
+    """`value`, which must be of one of `kinds`."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise RulesError(f"{key}: is not a {kinds[0].__name__}")
     return value
 
 
-def _number(key: str, value: Any, least: int, most: int) -> int:
-    number: int = _of(key, value, int)
-    if not least <= number <= most:
+def number(key: str, value: Any, least: int, most: int) -> int:
+    """`value`, which must be a whole number between `least` and `most`."""
+    found: int = of_kind(key, value, int)
+    if not least <= found <= most:
         raise RulesError(f"{key}: is not between {least} and {most}")
-    return number
+    return found
 
 
-def _table(key: str, value: Any, names: set[str], *, some: bool = False) -> dict[str, str]:
-    table: dict[str, Any] = _of(key, value, dict)
-    if not (table.keys() <= names if some else table.keys() == names):
-        raise RulesError(f"{key}: has other keys than {', '.join(sorted(names))}")
-    return {name: _of(f"{key}.{name}", text, str) for name, text in table.items()}
+def addresses(key: str, value: Any, names: set[str], more: set[str]) -> dict[str, str]:
+    """Name → address. `value` must have all of `names`, and may have `more`."""
+    return {name: url(f"{key}.{name}", text) for name, text in _table(key, value, names, more).items()}
 
 
-def _url(key: str, value: Any) -> str:
-    parts = urlsplit(_of(key, value, str))
+def url(key: str, value: Any) -> str:
+    """`value`, which must be an address."""
+    parts = urlsplit(of_kind(key, value, str))
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise RulesError(f"{key}: is not an address with http:// or https://")
     return str(value)
+
+
+def _table(key: str, value: Any, names: set[str], more: set[str]) -> dict[str, str]:
+    table: dict[str, Any] = of_kind(key, value, dict)
+    if not names <= table.keys() <= names | more:
+        raise RulesError(f"{key}: has other keys than {', '.join(sorted(names | more))}")
+    return {name: of_kind(f"{key}.{name}", text, str) for name, text in table.items()}

@@ -1,0 +1,89 @@
+"""healer: does what `actions` allows when an alert fires. Off without them.
+
+It holds no secret. Its program is a part of that of `incidents`, in a container of its own: what reads log lines and traces is
+not what acts. It reaches the engine through `engine_door` alone, and the two are alone in a network.
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+
+from config import service_names
+from config.container import DIRECTORY, ConfigFiles, Container, http_health
+from config.ports import DOCKER_API, METRICS
+from config.services.correlation import incidents
+from config.services.correlation.incidents.program import versions
+from config.services.correlation.incidents.program.actions import Action, Kind
+from config.services.metrics.api_proxy import for_grafana
+from config.settings import Settings
+from config.settings.units import seconds
+
+PORT = METRICS["healer"]
+FILE = "actions.json"
+_DATA = "/data"
+
+
+def container(settings: Settings) -> Container:
+    """Requires `actions`."""
+    text = file(settings)
+    page = f"http://127.0.0.1:{PORT}"
+    program = incidents.PROGRAM.name
+    return Container(
+        service="healer",
+        command=("python3", "-B", "-u", "-m", program, "heal", f"{DIRECTORY}/{FILE}", _DATA, str(PORT)),
+        user="65534:65534",
+        port=PORT,
+        health=http_health(PORT, "/-/healthy"),
+        environment={"PYTHONPATH": DIRECTORY},
+        go_memory_percent=0,
+        data=_DATA,
+        claims_data=True,
+        config=ConfigFiles(
+            files={FILE: text, **incidents.program_files()},
+            validate=f"python3 -B -m {program} --check-actions {FILE}",
+            since_start={f"{page}/program": versions.of_program()},
+            expect={
+                f"{page}/rules": versions.of_rules(text.encode()),
+                f"{page}/metrics": "healer_config_last_reload_successful 1",
+            },
+        ),
+        after=("engine_door",),
+    )
+
+
+def file(settings: Settings) -> str:
+    """The content of `actions.json`."""
+    apis = {"alertmanager": for_grafana("alertmanager"), "silences": f"http://alertmanager:{METRICS['alertmanager']}"}
+    if "engine_door" in settings.services:
+        apis["door"] = f"http://engine_door:{DOCKER_API}"
+    told = {"apis": apis, "actions": [dataclasses.asdict(action) for action in actions(settings)]}
+    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+
+
+def actions(settings: Settings) -> Iterator[Action]:
+    """The actions of the settings, as the program has them."""
+    for action in settings.actions:
+        kind: Kind = "restart" if action.restart else "diagnose" if action.diagnose else "silence"
+        times, _, period = action.at_most.partition(" per ")
+        yield Action(
+            alert=action.alert,
+            service=action.service or "",
+            kind=kind,
+            container=action.container or "",
+            of_container=service_of(action.container) if action.container else "",
+            command=action.diagnose.command if action.diagnose else (),
+            silenced=action.silence.alert if action.silence else "",
+            silenced_service=action.silence.service if action.silence else "",
+            lasts=int(seconds(action.silence.lasts)) if action.silence else 0,
+            times=int(times),
+            period=int(seconds(period)),
+            at_most=action.at_most,
+            dry_run=action.dry_run,
+        )
+
+
+def service_of(container: str) -> str:
+    """The service that a container's name says."""
+    match = re.fullmatch(service_names.NAME, container)
+    return match[1] if match else container
