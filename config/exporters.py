@@ -70,6 +70,7 @@ EXPORTER_ROWS = (
         edge_address=6,
         watches="redis",
         example={"address": "cache:6379"},
+        note="A server of Redis or Valkey, a node of a cluster, or a sentinel (`cache-sentinel:26379`).",
         login="password of `exporters.redis.user`",
         board="databases",
     ),

@@ -1,9 +1,20 @@
-"""The dashboard of PostgreSQL, MySQL, Redis, Memcached and Nginx, from the metrics of their exporters."""
+"""The dashboard of databases, queues and web servers, from the metrics of their exporters, or their own."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.services.correlation.dashboard_thresholds import AlertThreshold
-from dashboards import colours, memcached_panels, mysql_panels, panel_links, panels, postgres_panels, units
+from dashboards import (
+    colours,
+    memcached_panels,
+    mysql_panels,
+    panel_links,
+    panels,
+    php_fpm_panels,
+    postgres_panels,
+    rabbitmq_panels,
+    redis_panels,
+    units,
+)
 from dashboards.board import Row, board, choice
 from dashboards.panels import AnyPanel
 from dashboards.queries import FEW, PromQL, compared, top
@@ -12,7 +23,18 @@ from dashboards.signal_series import CHOSEN
 CONNECTIONS = AlertThreshold(("db_connections",))
 LINKS = panel_links.infrastructure_links()
 PG, REDIS, NGINX = (f'job="{name}_exporter",{CHOSEN}' for name in ("postgres", "redis", "nginx"))
-VALUES = 'label_values(up{job=~"(postgres|mysqld|redis|memcached|nginx)_exporter"}, service)'
+VALUES = 'label_values(up{job=~"(postgres|mysqld|redis|memcached|nginx)_exporter|(rabbitmq|php_fpm)_page"}, service)'
+UP = " or ".join(
+    (
+        f"pg_up{{{PG}}}",
+        mysql_panels.UP,
+        f"redis_up{{{REDIS}}}",
+        memcached_panels.UP,
+        f"nginx_up{{{NGINX}}}",
+        rabbitmq_panels.UP,
+        php_fpm_panels.UP,
+    )
+)
 RATE = "$__rate_interval"
 NO_POSTGRES, NO_REDIS, NO_NGINX = (f"none yet: see exporters.{name}" for name in ("postgres", "redis", "nginx"))
 """Shown where there is no such service. docs/configuration.md has the keys."""
@@ -28,8 +50,11 @@ def dashboard() -> Dashboard:
         postgres_panels.row(),
         mysql_panels.row(),
         Row((redis_commands(), redis_hits(), redis_memory(), redis_clients(), redis_limits()), "Redis"),
+        redis_panels.row(),
         memcached_panels.row(),
+        rabbitmq_panels.row(),
         Row((nginx_requests(), nginx_connections(), nginx_dropped()), "Nginx", closed=True),
+        php_fpm_panels.row(),
         variables=(choice("service", "Service", "The databases and proxies to look at.", VALUES),),
     )
 
@@ -37,12 +62,9 @@ def dashboard() -> Dashboard:
 def answers() -> AnyPanel:
     return panels.stat(
         "State",
-        "Whether each service accepted the exporter's last connection.",
+        "Whether each service answered when it was last asked.",
         units.WORDS,
-        PromQL(
-            f"max by (service) (pg_up{{{PG}}} or {mysql_panels.UP} or redis_up{{{REDIS}}} or {memcached_panels.UP} or nginx_up{{{NGINX}}})",
-            "{{service}}",
-        ),
+        PromQL(f"max by (service) ({UP})", "{{service}}"),
         size=(6, 6),
         links=LINKS,
         words={0: ("down", colours.BAD), 1: ("up", colours.GOOD)},

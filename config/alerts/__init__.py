@@ -1,7 +1,7 @@
 """Alert rules: from a stack's settings and scrape jobs to Prometheus' rule files.
 
-Each group has a module with a function `rules`, and a row in `_SOURCES`; an exporter's comes from its row in the
-catalogue. To add an alert, copy one in its module, add two
+Each group has a module with a function `rules`, and a row in `_SOURCES`; that of a server which `exporters` names comes
+from its row in the catalogue. To add an alert, copy one in its module, add two
 cases to `tests/rules/<group>.test.yml` and a page to `docs/runbooks/`. `make rules` names what is still missing.
 """
 
@@ -16,7 +16,6 @@ from config.alerts import (
     applications,
     containers,
     evidence,
-    haproxy,
     host,
     links,
     loki,
@@ -34,6 +33,7 @@ from config.alerts import (
 from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Topic, Watched, plain
 from config.alerts.scope import Scope
 from config.catalogue import ROWS
+from config.metrics_pages import METRICS_PAGES, MetricsPage
 from config.row import Row
 from config.settings import Settings
 from config.settings.addresses import Addresses
@@ -73,8 +73,16 @@ class _Source:
 
 def _of_exporter(row: Row) -> _Source:
     assert row.watches and row.board  # noqa: S101,PT018 - those of exporters
-    topic = _OVERVIEW if row.board == _OVERVIEW.dashboard else Topic(row.board)
-    return _Source(row.watches, import_module(f"config.alerts.{row.watches}").rules, topic, row.name)
+    return _of_server(row.watches, row.board, row.name)
+
+
+def _of_page(page: MetricsPage) -> _Source:
+    return _of_server(page.key, page.board, next(iter(page.jobs)))
+
+
+def _of_server(key: str, board: str, job: str) -> _Source:
+    topic = _OVERVIEW if board == _OVERVIEW.dashboard else Topic(board)
+    return _Source(key, import_module(f"config.alerts.{key}").rules, topic, job)
 
 
 _SOURCES = (
@@ -90,7 +98,7 @@ _SOURCES = (
     _Source("slo-budgets", slo_budgets.rules, _SLO, interval=slo_days.interval),
     _Source("probes", probes.rules, Topic("overview", traced=True), Job.PROBE),
     *(_of_exporter(row) for row in ROWS.values() if row.board),
-    _Source("haproxy", haproxy.rules, _OVERVIEW, Job.HAPROXY),
+    *map(_of_page, METRICS_PAGES),
     _Source("shipper", shipper.rules, _STACK),
     _Source("otlp", otlp.rules, _STACK, Job.OTLP),
     _Source("loki", loki.rules, _STACK, Job.LOKI),

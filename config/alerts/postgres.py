@@ -61,6 +61,31 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
             description="While it is open, PostgreSQL cannot clean up rows deleted since, and its locks keep others "
             "waiting. `idle in transaction` is a client that has left it open.",
         ),
+        Alert(
+            name="PostgresLocksWait",
+            severity="warning",
+            wait="5m",
+            expr=f"""
+            sum by (job, instance, service, datname) (pg_stat_activity_count{{{_PG},wait_event_type="Lock"}})
+              >= {limits.postgres_lock_waits}
+            """,
+            summary='{{ printf "%.0f" $value }} sessions in {{ $labels.datname }} wait for a lock',
+            description="Another session holds what they want: a migration, a long transaction, or a client that has left one "
+            "open. Their users wait too, and each takes a connection.",
+        ),
+        # A database begins to freeze by force at 0.2 billion, and stops taking writes at 2.1.
+        Alert(
+            name="PostgresWraparoundNear",
+            severity="warning",
+            wait="15m",
+            expr="\nor ".join(
+                f"max by (job, instance, service, datname) (pg_database_wraparound_age_{age}_seconds{{{_PG}}}) > 1e9"
+                for age in ("datfrozenxid", "datminmxid")
+            ),
+            summary="{{ $labels.datname }} has {{ $value | humanize }} transactions that are not frozen: at 2.1G it stops writing",
+            description="Autovacuum has not been able to freeze old rows for a long time. When the numbers of transactions run "
+            "out, the whole server takes no writes until somebody vacuums it by hand.",
+        ),
         # Only a replica has a lag. On a primary pg_replication_is_replica is 0.
         Alert(
             name="PostgresReplicationLag",

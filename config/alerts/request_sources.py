@@ -164,23 +164,35 @@ _TRAEFIK_FAILED = f"{FAILED}|{_GRPC_FAILED_NUMBERS}"
 """Traefik's status of a gRPC request is the code of gRPC."""
 
 
+_PAGE = ", own page"
+"""What the names of sources end with that `exporters` names. The same proxy may have a scrape label too: then the first counts."""
+
+
 def _proxies() -> tuple[RequestSource, ...]:
     """Proxies, as services of their own: what their clients got."""
     return (
-        by_status(
-            "Traefik",
-            "traefik_entrypoint_requests_total",
-            "code",
-            duration="traefik_entrypoint_request_duration_seconds",
-            failed=_TRAEFIK_FAILED,
+        *(
+            by_status(
+                f"Traefik{way}",
+                "traefik_entrypoint_requests_total",
+                "code",
+                duration="traefik_entrypoint_request_duration_seconds",
+                failed=_TRAEFIK_FAILED,
+                job=job,
+            )
+            for job, way in ((Job.APPLICATION, ""), (Job.TRAEFIK, _PAGE))
         ),
-        by_status(
-            "Caddy",
-            "caddy_http_request_duration_seconds_count",
-            "code",
-            duration="caddy_http_request_duration_seconds",
-            active="caddy_http_requests_in_flight",
-            matchers='handler!="metrics"',
+        *(
+            by_status(
+                f"Caddy{way}",
+                "caddy_http_request_duration_seconds_count",
+                "code",
+                duration="caddy_http_request_duration_seconds",
+                active="caddy_http_requests_in_flight",
+                matchers='handler!="metrics"',
+                job=job,
+            )
+            for job, way in ((Job.APPLICATION, ""), (Job.CADDY_PAGE, _PAGE))
         ),
         by_status("HAProxy", "haproxy_frontend_http_responses_total", "code", job=Job.HAPROXY),
         by_status(
@@ -215,14 +227,18 @@ def _upstreams() -> tuple[RequestSource, ...]:
     name would mix, if a service has both."""
     service = Upstream("exported_service")
     return (
-        by_status(
-            "Traefik, per service",
-            "traefik_service_requests_total",
-            "code",
-            duration="traefik_service_request_duration_seconds",
-            failed=_TRAEFIK_FAILED,
-            # The provider, and the port that Kubernetes' providers put before theirs.
-            upstream=Upstream("exported_service", "((-[0-9]+)?@kubernetes.*|@.*)?"),
+        *(
+            by_status(
+                f"Traefik, per service{way}",
+                "traefik_service_requests_total",
+                "code",
+                duration="traefik_service_request_duration_seconds",
+                failed=_TRAEFIK_FAILED,
+                job=job,
+                # The provider, and the port that Kubernetes' providers put before theirs.
+                upstream=Upstream("exported_service", "((-[0-9]+)?@kubernetes.*|@.*)?"),
+            )
+            for job, way in ((Job.APPLICATION, ""), (Job.TRAEFIK, _PAGE))
         ),
         by_status(
             "HAProxy, per service",

@@ -19,7 +19,7 @@ from config.settings.addresses import Addresses
 from config.settings.alerts import Alerts, Notifications
 from config.settings.disk import Disk
 from config.settings.docker import Docker
-from config.settings.exporters import ElasticsearchExporter, Exporters, Login
+from config.settings.exporters import ElasticsearchExporter, Exporters, Login, MetricsServer, secret_of
 from config.settings.grafana import Grafana
 from config.settings.image_overrides import Images
 from config.settings.logs import Logs
@@ -161,8 +161,7 @@ class Settings(Model):
         return secret if secret in self.secrets else None
 
     def _secret_of(self, exporter: str) -> str:
-        name = self.watched(exporter).name
-        return f"{row_of(exporter).watches}_password" + (f"_{name}" if name else "")
+        return secret_of(str(row_of(exporter).watches), self.watched(exporter))
 
     def speaks_for(self, service: str) -> str:
         """The service that the metrics of `service` are about: an exporter's is what it watches."""
@@ -206,12 +205,14 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _users_have_passwords(self) -> Self:
-        users: list[tuple[str, Cluster | Login, str]] = []
+        users: list[tuple[str, Cluster | Login | MetricsServer, str]] = []
         if self.traces.cluster:
             users.append(("traces.cluster", self.traces.cluster, "traces_password"))
         for exporter in self.services:
             if row_of(exporter).login and isinstance(server := self.watched(exporter), Login):
                 users.append((f"exporters.{row_of(exporter).watches}", server, self._secret_of(exporter)))
+        for page in self.exporters.pages:
+            users.append((f"exporters.{page.kind.key}", page.server, page.secret))
         for key, spoken_to, password in users:
             if spoken_to.user and password not in self.secrets:
                 msg = f"{key}.user: needs its password: pulumi config set --secret {password}"
@@ -221,6 +222,7 @@ class Settings(Model):
     @model_validator(mode="after")
     def _passwords_have_servers(self) -> Self:
         of_servers = {self._secret_of(exporter) for exporter in self.services if row_of(exporter).login}
+        of_servers |= {page.secret for page in self.exporters.pages}
         for secret in sorted(self.secrets - of_servers):
             if beginning := next((one for one in OF_SERVERS if secret.startswith(one)), None):
                 key = beginning.removesuffix("_password_")

@@ -7,12 +7,14 @@ which of the two. Others have a model of their own.
 import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model, field_validator, model_validator
 
 from config.catalogue import MOST_SERVERS, ROWS
+from config.metrics_pages import METRICS_PAGES, MetricsPage
 from config.row import Row
 from config.settings import targets
 from config.settings.model import (
@@ -45,12 +47,17 @@ Certificates = Annotated[str, AfterValidator(_certificates)]
 """Certificates of authorities in PEM."""
 
 
-class Tls(Model):
-    """TLS on the way to a server."""
+class Authority(Model):
+    """TLS on the way to a page of metrics. The page has to prove its name."""
 
     ca: Certificates | None = None
     """Certificate of the authority that has signed the server's, as in its PEM file: indented below `ca: >-`. Default:
-    the authorities that the exporter's image knows."""
+    the authorities that the image of the exporter knows, or of scrape_proxy."""
+
+
+class Tls(Authority):
+    """TLS on the way to a server."""
+
     verify: bool = True
     """Whether the server has to prove its name. MySQL's own certificates name none."""
 
@@ -136,19 +143,30 @@ class MongodbExporter(Listed):
         return uri
 
 
-class Haproxy(Model):
-    """HAProxy's own Prometheus endpoint, which replaced the separate exporter."""
+class MetricsServer(Listed):
+    """Servers of one service that serve their own metrics."""
 
+    user: str | None = Field(None, min_length=1)
+    """For HTTP's basic authentication, with the password in the secret. Default, if the secret is set: `prometheus`."""
     targets: tuple[Target, ...] = Field(min_length=1)
-    path: PagePath = "/metrics"
-    service: Name = "haproxy"
+    path: PagePath
+    tls: Authority | None = None
+    """If it is there, even empty (`{}`), the page is asked for by https."""
 
 
 class ElasticsearchExporter(Login):
     """A cluster of Elasticsearch or OpenSearch."""
 
     url: TargetUrl
+    tls: Tls | None = None
     service: Name = "elasticsearch"
+
+    @model_validator(mode="after")
+    def _tls_is_used(self) -> Self:
+        if self.tls and not self.url.startswith("https://"):
+            msg = f"tls: {self.url} is asked without it: write  url: https://…"
+            raise ValueError(msg)
+        return self
 
 
 class Probe(Model):
@@ -170,6 +188,34 @@ class Probe(Model):
         return self
 
 
+@dataclass(frozen=True)
+class WatchedPage:
+    """Servers that serve their own metrics, and what their kind has in common."""
+
+    kind: MetricsPage
+    server: MetricsServer
+
+    @property
+    def name(self) -> str:
+        """Unique among all: the key, and the server's name behind it."""
+        return "-".join(filter(None, (self.kind.key, self.server.name)))
+
+    @property
+    def secret(self) -> str:
+        """Name of the secret with the password, which need not be set."""
+        return secret_of(self.kind.key, self.server)
+
+    @property
+    def user(self) -> str:
+        """Who logs in, if the secret is set."""
+        return self.server.user or "prometheus"
+
+
+def secret_of(key: str, server: Listed) -> str:
+    """Name of the secret with the password of a server below `exporters.<key>`."""
+    return "_".join(filter(None, (key, "password", server.name)))
+
+
 def _as_list(value: Any) -> Any:
     """A single block is a list of one."""
     return (value,) if isinstance(value, Mapping) else value or ()
@@ -181,6 +227,10 @@ def _names_differ(servers: tuple[Listed, ...]) -> tuple[Listed, ...]:
         called = ", ".join(sorted(doubled)).strip(", ")
         msg = f"two are called {called}" if called else "two have no name: write  name: …  in each but one"
         raise ValueError(msg)
+    return servers
+
+
+def _have_addresses(servers: tuple[Listed, ...]) -> tuple[Listed, ...]:
     if len(servers) > MOST_SERVERS:
         msg = f"no more than {MOST_SERVERS} of a kind can be watched: the stack's network has no more addresses"
         raise ValueError(msg)
@@ -188,8 +238,10 @@ def _names_differ(servers: tuple[Listed, ...]) -> tuple[Listed, ...]:
 
 
 _Of = TypeVar("_Of", bound=Listed)
-Servers = Annotated[tuple[_Of, ...], BeforeValidator(_as_list), AfterValidator(_names_differ)]
+Pages = Annotated[tuple[_Of, ...], BeforeValidator(_as_list), AfterValidator(_names_differ)]
 """Servers of one kind: one block, or a list of blocks."""
+Servers = Annotated[Pages[_Of], AfterValidator(_have_addresses)]
+"""The same, of servers with an exporter each."""
 
 
 def _ordinary(row: Row) -> type[Listed] | None:
@@ -208,18 +260,33 @@ _lists: dict[str, Any] = {
     for row in ROWS.values()
     if row.watches and (model := _ordinary(row))
 }
+
+
+def _page(page: MetricsPage) -> type[MetricsServer]:
+    service = page.key.replace("_", "-")
+    return create_model(
+        page.key, __base__=MetricsServer, __doc__=page.note, path=(PagePath, page.path), service=(Name, service)
+    )
+
+
+_lists |= {page.key: (Pages[_page(page)], ()) for page in METRICS_PAGES}  # type: ignore[misc] # made here
 _Ordinary = create_model("_Ordinary", __base__=ByService, **_lists)
 
 
 class Exporters(_Ordinary):
-    """What the stack watches besides host and containers: of each kind one block, or a list of up to four. Each server
-    has an exporter of its own, and append new ones at the end: a place in the list is an address."""
+    """What the stack watches besides host and containers ([what each server needs](exporters.md)): of each kind one block, or
+    a list. Servers with an exporter, which is one for each, are up to four of a kind; append new ones at the end: a place in
+    the list is an address."""
 
     postgres: Servers[PostgresExporter] = ()
     mongodb: Servers[MongodbExporter] = ()
-    haproxy: Haproxy | None = None
     elasticsearch: Servers[ElasticsearchExporter] = ()
     probes: tuple[Probe, ...] = ()
+
+    @property
+    def pages(self) -> tuple[WatchedPage, ...]:
+        """Servers that serve their own metrics."""
+        return tuple(WatchedPage(kind, server) for kind in METRICS_PAGES for server in getattr(self, kind.key))
 
     @field_validator("probes")
     @classmethod

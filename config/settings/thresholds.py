@@ -103,6 +103,7 @@ class Thresholds(BaseModel):
     # Databases.
     postgres_deadlocks: int = Field(default=3, ge=1, description="Deadlocks of one database in 15 minutes.")
     postgres_transaction: Span = Field(default="15m", description="Age of the oldest open transaction.")
+    postgres_lock_waits: int = Field(default=5, ge=1, description="Sessions of one database that wait for a lock.")
     postgres_replication_lag: Span = Field(default="30s", description="How far a replica may be behind.")
     postgres_cache_hits: Percent = Field(
         default=90,
@@ -115,6 +116,16 @@ class Thresholds(BaseModel):
     redis_memory: Percent = Field(default=90, description="Memory of Redis in use, percent of `maxmemory`.")
     redis_evictions: float = Field(default=10, gt=0, description="Keys per second that Redis evicts to make room.")
     elasticsearch_heap: Percent = Field(default=90, description="Heap of Elasticsearch in use, percent.")
+
+    # Queues and web servers.
+    rabbitmq_messages: int = Field(
+        default=1000, ge=1, description="Messages of one queue from which on it is judged whether it grows."
+    )
+    php_slow_requests: int = Field(
+        default=10,
+        ge=1,
+        description="Requests of one pool of PHP-FPM in 15 minutes that took longer than its `request_slowlog_timeout`.",
+    )
 
     # Traces.
     telemetry_queue: Percent = Field(

@@ -36,8 +36,17 @@ NOT_FOLLOWED = {"Log of the host": "only some test machines have a host log that
 """Title of a link → why."""
 
 QUERIES = [query for query in dashboard_queries.queries() if query.where not in OF_THE_MACHINE]
-NOT_IN_THE_SHOP = {"mysql_": "MySQL", "memcached_": "Memcached", "pg_stat_statements": "pg_stat_statements"}
-"""Beginning of metrics → what the shop has not. `test_exporters.py` and tests/rules/test_servers.py ask the real ones."""
+NOT_IN_THE_SHOP = {
+    "mysql_": "MySQL",
+    "memcached_": "Memcached",
+    "pg_stat_statements": "pg_stat_statements",
+    "redis_connected_slave_": "replica of Redis",
+    "redis_cluster_": "cluster of Redis",
+    "rabbitmq_": "RabbitMQ",
+    "phpfpm_": "PHP-FPM",
+}
+"""Beginning of metrics → what the shop has not. `test_exporters.py`, and test_servers.py and test_metrics_pages.py in tests/rules,
+ask the real ones."""
 WITHOUT_DATA |= {
     query.where: f"the shop has no {what}"
     for query in QUERIES

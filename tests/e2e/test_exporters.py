@@ -26,12 +26,28 @@ PASSWORDS = {
     "postgres_password_ledger": "pg2:s3cret/'%",
     "redis_password": 'redis s3cret "@',
     "mysql_password": 'my$ql `"x\\ %s #;s3cret`',
+    "caddy_password": "gate:s3cret/'%",
 }
 USERS = {"postgres": "exporter ro", "redis": "me@shop"}
 DATABASE = "100% my shop"
 """With everything in them that a URL, a shell or JSON could stumble over."""
 
 
+CADDYFILE = """\
+{
+    admin off
+    auto_https off
+    metrics
+}
+https://:9180 {
+    tls /tls-cert.pem /tls-key.pem
+    basic_auth {
+        watcher $2a$10$53fMeIE8bGNaI6wvrX0P4OqUh3pmggOHgn4d5kuhZTTeBIkYxG.9O
+    }
+    metrics /metrics
+}
+"""
+"""Caddy that tells its metrics to who has PASSWORDS["caddy_password"], by its hash (`caddy hash-password`)."""
 WITHOUT_PORTS = {"jaeger_es_index_cleaner"}
 
 
@@ -82,8 +98,9 @@ def _of_postgres(shop: Shop, service: str, password: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(client: DockerClient, authority: Authority) -> Iterator[Shop]:
-    """Two of PostgreSQL, MariaDB, Redis and Nginx as a user runs them. MariaDB and the second PostgreSQL want TLS."""
+def shop(client: DockerClient, authority: Authority, local_images: Mapping[str, str]) -> Iterator[Shop]:
+    """Two of PostgreSQL, MariaDB, Redis, Nginx and Caddy as a user runs them. MariaDB, the second PostgreSQL and Caddy want
+    TLS."""
     with Shop(client, f"{leftovers.new_prefix()}-shop") as made:
         made.start(
             "mysql",
@@ -110,6 +127,13 @@ def shop(client: DockerClient, authority: Authority) -> Iterator[Shop]:
         user = ["--user", USERS["redis"], "on", f">{PASSWORDS['redis_password']}", "~*", "&*", "+@all"]
         made.start("cache", for_tests.image(client, "redis"), ["--requirepass", "of the owner", *user])
         made.start("proxy", for_tests.image(client, "nginx"), [])
+        if caddy := local_images.get("caddy"):
+            made.start(
+                "gate",
+                caddy,
+                ["caddy", "run", "--config", "/Caddyfile"],
+                files={**authority.files_of(f"{made.name}-gate"), "/Caddyfile": CADDYFILE},
+            )
         _of_postgres(made, "db", PASSWORDS["postgres_password"])
         _of_postgres(made, "ledger", PASSWORDS["postgres_password_ledger"])
         password = PASSWORDS["mysql_password"].replace("\\", "\\\\")
@@ -147,6 +171,9 @@ def stack(
         exporters["mongodb"] = {"uri": f"mongodb://{shop.name}-nobody:27017"}
     if "mysqld_exporter" in local_images:
         exporters["mysql"] = {"address": f"{shop.name}-mysql:3306", "service": "shop-mysql", "tls": {"ca": ca}}
+    if "caddy" in local_images:
+        gate = {"targets": [f"{shop.name}-gate:9180"], "user": "watcher", "tls": {"ca": ca}, "service": "shop-gate"}
+        exporters["caddy"] = gate
     with deploy("exporters", networks=[shop.name], exporters=exporters) as made:
         for key, value in PASSWORDS.items():
             made.secret(key, value)
@@ -186,6 +213,13 @@ def test_the_users_service_is_found_up_and_measured_under_its_name(
     [sample] = until(lambda: stack.query(f"{up} == 1"))
     assert labels.items() <= sample["metric"].items()
     until(lambda: stack.query(more))
+
+
+def test_a_page_is_read_by_tls_with_its_password(stack: Deployment) -> None:
+    if not stack.settings.exporters.caddy:
+        pytest.skip("no image of Caddy can be had here")
+    [sample] = until(lambda: stack.query('caddy_config_last_reload_successful{job="caddy_page"} == 1'))
+    assert sample["metric"]["service"] == "shop-gate"
 
 
 def test_the_alert_on_connections_knows_how_many_postgres_allows(stack: Deployment) -> None:

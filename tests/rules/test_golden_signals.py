@@ -27,6 +27,10 @@ FAILED = re.compile(
 
 JOBS = {"spans": Job.SPANS, "haproxy": Job.HAPROXY, "access-log": Job.ALLOY}
 """Pages that no application serves."""
+OWN_PAGES = {"traefik": Job.TRAEFIK, "caddy": Job.CADDY_PAGE}
+"""Pages that `exporters` may name too."""
+WAYS = {Job.OTLP: ", by OTLP", **dict.fromkeys(OWN_PAGES.values(), ", own page")}
+"""How the name of a source ends by its job."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Page:
 
     def sources(self, service: str) -> dict[str, str]:
         """Each service that the page is about → the source that counts it, as its first lines say."""
-        way = ", by OTLP" if self.job is Job.OTLP else ""
+        way = WAYS.get(self.job, "")
         lines = re.findall(r"^# source( of orders)?: (.+)$", self.text, re.MULTILINE)
         return {f"orders of {service}" if behind else service: source + way for behind, source in lines}
 
@@ -59,6 +63,8 @@ def _pages() -> Iterator[tuple[str, Page]]:
         page = Page(text, Job.OTLP)
         if "seconds_count" in text and {*page.sources("").values()} <= {source.name for source in SOURCES}:
             yield f"{path.stem}, by OTLP", page
+        if path.stem in OWN_PAGES:
+            yield f"{path.stem} itself", Page(text, OWN_PAGES[path.stem])
         if path.stem == "access-log":
             yield f"{path.stem} of Promtail", Page(text, Job.PROMTAIL)
 
@@ -123,6 +129,19 @@ def test_a_service_with_metrics_of_its_own_is_not_counted_by_its_proxy(tmp_path:
         ],
     }
     assert not unmet(tmp_path, series, expressions)
+
+
+def test_a_proxy_with_a_scrape_label_that_exporters_name_too_is_counted_once(tmp_path: Path) -> None:
+    series = _counters(
+        *(
+            f'traefik_{kind}_requests_total{{job="{job}",service="traefik",{label},code="200"}}'
+            for job in (Job.APPLICATION, Job.TRAEFIK)
+            for kind, label in (("entrypoint", 'entrypoint="web"'), ("service", 'exported_service="orders@docker"'))
+        ),
+    )
+    sources = {"traefik": "Traefik", "orders": "Traefik, per service"}
+    expected = [_sample(service, source, 1) for service, source in sources.items()]
+    assert not unmet(tmp_path, series, {f"{golden_signals.REQUESTS} + 0": expected})
 
 
 def test_all_that_a_proxy_counts_of_a_service_is_one_sum(tmp_path: Path) -> None:
@@ -231,4 +250,4 @@ def test_each_source_has_a_page(source: str) -> None:
 def test_the_documentation_lists_the_sources_in_their_order() -> None:
     text = (ROOT / "docs/instrumentation/README.md").read_text()
     listed = re.findall(r"^\| `([^`]+)` \|", text.partition("### Libraries")[2].partition("\n## ")[0], re.MULTILINE)
-    assert listed == list(dict.fromkeys(source.name for source in SOURCES if source.job is not Job.OTLP))
+    assert listed == list(dict.fromkeys(source.name for source in SOURCES if source.job not in WAYS))

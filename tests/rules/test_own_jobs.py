@@ -2,8 +2,6 @@
 
 import http.server
 import json
-import os
-import socket
 import ssl
 import subprocess
 import threading
@@ -15,28 +13,17 @@ import pytest
 import requests
 
 from config import own_jobs
-from config.ports import METRICS, SCRAPES
 from config.services.metrics import own_scrapes, scrape_proxy
-from config.settings import Settings
 from config.yaml_text import dump
-from tests.rules.services import running, until_ready
-from tests.support.ports import free_port
+from tests.rules.scraping import address, running_prometheus, running_proxy, targets
 from tests.support.program import settings_of
 from tests.support.wait import until
 from toolchain import images
-from toolchain.images.recipes import RECIPES
 
 SECRET = "hunter2"
 SECRETS = ("scrape_password", "scrape_token")
 LOGINS = {"/basic": "Basic bWU6aHVudGVyMg==", "/token": f"Bearer {SECRET}"}
 """Path of a page → the login that it wants."""
-
-
-def address() -> str:
-    """An address of this machine that is none of loopback, which the proxy refuses. No packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
-        found.connect(("198.51.100.1", 9))
-        return str(found.getsockname()[0])
 
 
 class Page(http.server.BaseHTTPRequestHandler):
@@ -120,62 +107,17 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "secrets").mkdir()
     for name in SECRETS:
         (folder / "secrets" / name).write_text(SECRET)
-    for name, text in scrape_proxy.container(settings, jobs).config.files.items():  # type: ignore[union-attr]
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
-    with running_proxy(folder, settings) as port, plain, encrypted:
-        configs = json.loads(
-            json.dumps(own_scrapes.jobs(settings, jobs)).replace(
-                f"{settings.host('scrape_proxy')}:{SCRAPES}", f"127.0.0.1:{port}"
-            )
-        )
-        (folder / "prometheus.yml").write_text(dump({"global": {"scrape_interval": "1s"}, "scrape_configs": configs}))
+    config = scrape_proxy.container(settings, jobs).config
+    assert config
+    made = own_scrapes.jobs(settings, jobs)
+    with (
+        running_proxy(folder, settings, config) as port,
+        plain,
+        encrypted,
+        running_prometheus(folder, settings, made, port) as url,
+    ):
         subprocess.run([str(images.binary("promtool")), "check", "config", "prometheus.yml"], cwd=folder, check=True)
-        yield from running_prometheus(folder)
-
-
-class running_proxy:  # noqa: N801 - used as a function
-    """The proxy of the stack, on loopback. Its port while it runs."""
-
-    def __init__(self, folder: Path, settings: Settings) -> None:
-        self._port, page = free_port(), free_port()
-        text = (folder / "haproxy.cfg").read_text()
-        edge = settings.listens("scrape_proxy")
-        for before, after in ((SCRAPES, self._port), (METRICS["scrape_proxy"], page)):
-            text = text.replace(f"bind {edge}:{before}", f"bind 127.0.0.1:{after}")
-        (folder / "haproxy.cfg").write_text(text)
-        product = images.product("scrape_proxy", RECIPES["scrape_proxy"])
-        [libraries] = (product / "usr/lib").glob("*-linux-gnu")
-        self._log = (folder / "proxy.log").open("w")
-        self._process = subprocess.Popen(
-            [str(product / "usr/sbin/haproxy"), "-db", "-f", str(folder / "haproxy.cfg")],
-            stdout=self._log, stderr=self._log, env={**os.environ, "LD_LIBRARY_PATH": str(libraries)},
-        )  # fmt: skip
-        until_ready(self._process, f"http://127.0.0.1:{page}/metrics", folder / "proxy.log", seconds=20)
-
-    def __enter__(self) -> int:
-        return self._port
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait(20)
-        self._log.close()
-
-
-def running_prometheus(folder: Path) -> Iterator[str]:
-    port = free_port()
-    command = [str(images.binary("prometheus")), f"--config.file={folder / 'prometheus.yml'}"]
-    command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
-    url = f"http://127.0.0.1:{port}"
-    with running(command, f"{url}/-/ready", folder / "prometheus.log", seconds=30):
         yield url
-
-
-def targets(prometheus: str, job: str) -> list[dict[str, Any]]:
-    """The targets of a job, once all of them have been asked."""
-    answer = requests.get(f"{prometheus}/api/v1/targets", timeout=10).json()
-    found: list[dict[str, Any]] = [one for one in answer["data"]["activeTargets"] if one["scrapePool"] == job]
-    return found if found and all(one["health"] != "unknown" for one in found) else []
 
 
 @pytest.mark.parametrize("job", ["basic", "token", "listed"])

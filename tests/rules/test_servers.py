@@ -1,14 +1,16 @@
 """The exporters of databases against real servers that want TLS and a password: what `config/` makes is what runs here."""
 
 import getpass
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,7 +28,12 @@ from toolchain.images import for_tests
 from toolchain.images.faces import official
 from toolchain.images.recipes import RECIPES
 
-PASSWORDS = {"mysql": 'my$ql `"x\\ %s #;s3cret`', "redis": 'redis s3cret "@', "postgres": "pg:s3cret/'%"}
+PASSWORDS = {
+    "mysql": 'my$ql `"x\\ %s #;s3cret`',
+    "redis": 'redis s3cret "@',
+    "postgres": "pg:s3cret/'%",
+    "elasticsearch": "pass word@",
+}
 USERS = {"mysql": "exporter", "redis": "me@shop", "postgres": "exporter ro"}
 UP = {"mysql": "mysql_up", "redis": "redis_up", "postgres": "pg_up", "memcached": "memcached_up"}
 NOBODY = 65534
@@ -36,6 +43,8 @@ FILLED = (
     "SELECT pg_create_physical_replication_slot('replica')",
 )
 """What a PostgreSQL in use has."""
+RIGHTS = "+info +config|get +slowlog +latency +client|setname"
+"""What docs/exporters.md says that a user of Redis needs."""
 HOST = "database"
 """Name of the server's host in the stack file. Here it is localhost, which no stack file may name."""
 
@@ -123,7 +132,7 @@ def redis(folder: Path, tls: Path, port: int) -> Iterator[None]:
     made, environment = product("redis")
     secure = ["--tls-port", port, "--port", 0, "--tls-auth-clients", "no", "--tls-ca-cert-file", tls / "ca.pem"]
     secure += ["--tls-cert-file", tls / "cert.pem", "--tls-key-file", tls / "key.pem"]
-    user = ["--user", USERS["redis"], "on", f">{PASSWORDS['redis']}", "~*", "&*", "+@all"]
+    user = ["--user", USERS["redis"], "on", f">{PASSWORDS['redis']}", *RIGHTS.split()]
     command = ["redis-server", *secure, "--save", "", "--requirepass", "of the owner", *user]
     # What it is depends on the name that it is called by.
     program = made / "usr/bin/redis-check-rdb"
@@ -246,18 +255,22 @@ def certificates(kind: str, tls: Path, authority: str) -> dict[str, Any]:
     return {"sslmode": "verify-full", "ca": text, "statements": True} if kind == "postgres" else {"tls": {"ca": text}}
 
 
-OF_REPLICAS = re.compile("mysql_slave_status_.*")
-"""Metrics that only a replica has."""
+OF_REPLICAS = re.compile("mysql_slave_status_.*|redis_master_link_up|redis_(sentinel|cluster)_.*")
+"""Metrics that only a replica has, a sentinel, or a node of a cluster."""
 
 
 def _asked_by_alerts(kind: str) -> set[str]:
-    """Metrics of the server that its alerts read."""
+    """Metrics of the server that its alerts read, if it is one of its own."""
+    return {name for name in _all_asked_by_alerts(kind) if not OF_REPLICAS.fullmatch(name)}
+
+
+def _all_asked_by_alerts(kind: str) -> set[str]:
     [group] = [group for group in groups(settings_of(), EVERY_JOB) if group.name == kind]
     names = {
         name for rule in group.rules for name in re.findall(rf"\b{UP[kind].partition('_')[0]}_\w+(?={{)", rule.expr)
     }
     assert UP[kind] in names
-    return {name for name in names if not OF_REPLICAS.fullmatch(name)}
+    return names
 
 
 CASES = {
@@ -289,3 +302,135 @@ def test_an_exporter_logs_in_by_tls_with_its_password_and_says_if_it_cannot(
     shown = (tmp_path / "log").read_text() + text
     assert not own or own not in shown
     assert "wr0ng" not in shown
+
+
+def _redis(folder: Path, port: int, *options: Any) -> Any:
+    """A server that wants the password "of all"."""
+    made, environment = product("redis")
+    folder.mkdir()
+    place = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--requirepass", "of all"]
+    command = ["redis-server", *place, "--masterauth", "of all", *options]
+    return running(command, folder / "log", executable=made / "usr/bin/redis-check-rdb", env=environment)
+
+
+def _told(port: int, *command: Any) -> str:
+    """What a server answers to a command."""
+    made, environment = product("redis")
+    line = [made / "usr/bin/redis-cli", "-p", port, "--no-auth-warning", "-a", "of all", *command]
+    answer = subprocess.run(list(map(str, line)), check=True, capture_output=True, text=True, env=environment)
+    return answer.stdout.strip()
+
+
+def _samples(port: int, folder: Path) -> dict[str, float]:
+    """What the exporter of a server shows: a metric and its labels → its value."""
+    folder.mkdir()
+    [text] = page("redis", {"address": f"{HOST}:{port}"}, "of all", folder)
+    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return {series: float(value) for series, _, value in lines}
+
+
+def _of(samples: Mapping[str, float], metric: str) -> list[float]:
+    return [value for series, value in samples.items() if series.partition("{")[0] == metric]
+
+
+def test_a_node_of_a_redis_cluster_tells_how_the_cluster_is(tmp_path: Path) -> None:
+    port, own = free_port(), ["--cluster-port", free_port(), "--cluster-require-full-coverage", "no"]
+    with _redis(tmp_path / "node", port, "--cluster-enabled", "yes", *own):
+        until(lambda: _told(port, "cluster", "addslotsrange", 0, 16383) == "OK")
+        until(lambda: "cluster_state:ok" in _told(port, "cluster", "info"))
+        whole = _samples(port, tmp_path / "whole")
+        assert [_of(whole, f"redis_cluster_{name}") for name in ("state", "slots_ok")] == [[1], [16384]]
+        _told(port, "cluster", "delslots", 7)
+        assert _of(_samples(port, tmp_path / "less"), "redis_cluster_slots_ok") == [16383]
+    assert {name for name in _all_asked_by_alerts("redis") if "_cluster_" in name} <= whole.keys()
+
+
+def test_a_sentinel_and_a_replica_tell_whether_somebody_can_take_over(tmp_path: Path) -> None:
+    primary, replica, sentinel = free_port(), free_port(), free_port()
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f'sentinel monitor shop 127.0.0.1 {primary} 1\nsentinel auth-pass shop "of all"\n'
+        "sentinel down-after-milliseconds shop 1000\n"
+    )
+    made, environment = product("redis")
+    watcher = ["redis-sentinel", config, "--port", sentinel, "--requirepass", "of all", "--dir", tmp_path]
+    program = made / "usr/bin/redis-check-rdb"
+
+    def replicas() -> list[float]:
+        return _of(_samples(sentinel, tmp_path / f"at-{time.monotonic_ns()}"), "redis_sentinel_master_ok_slaves")
+
+    with _redis(tmp_path / "replica", replica, "--replicaof", "127.0.0.1", primary), ExitStack() as until_failure:
+        until_failure.enter_context(_redis(tmp_path / "primary", primary))
+        until(lambda: "master_link_status:up" in _told(replica, "info", "replication"))
+        with running(watcher, tmp_path / "log", executable=program, env=environment):
+            until(lambda: replicas() == [1])
+            well, linked = _samples(sentinel, tmp_path / "well"), _samples(replica, tmp_path / "linked")
+            until_failure.close()
+            until(lambda: f"address=127.0.0.1:{replica}" in _told(sentinel, "info", "sentinel"))
+            over = _samples(sentinel, tmp_path / "over")
+            until(lambda: replicas() == [0])  # the former primary is down
+    assert _of(linked, "redis_master_link_up") == [1]
+    assert [_of(well, f"redis_sentinel_master_{name}") for name in ("status", "ckquorum_status")] == [[1], [1]]
+    epoch = "redis_sentinel_master_config_epoch"
+    assert {series for series in over if series.startswith(epoch)} != {s for s in well if s.startswith(epoch)}
+    told = {series.partition("{")[0] for series in well}
+    assert {name for name in _all_asked_by_alerts("redis") if "_sentinel_" in name} <= told
+
+
+HEALTH = {
+    "cluster_name": "shop",
+    "status": "yellow",
+    "timed_out": False,
+    "number_of_nodes": 1,
+    "active_primary_shards": 5,
+    "unassigned_shards": 5,
+}
+"""Part of what a cluster of one node answers."""
+
+
+@pytest.fixture(scope="module")
+def elasticsearch(tls: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A server that says HEALTH by TLS to who has the password. Its port. Elasticsearch's module of security is not available."""
+    folder, port = tmp_path_factory.mktemp("elasticsearch"), free_port()
+    program = images.product("caddy", RECIPES["caddy"]) / "caddy"
+    hashed = subprocess.run(
+        [program, "hash-password", "-p", PASSWORDS["elasticsearch"]], check=True, capture_output=True, text=True
+    )
+    (folder / "Caddyfile").write_text(
+        f"""{{
+    admin off
+    auto_https off
+}}
+https://localhost:{port} {{
+    tls {tls}/cert.pem {tls}/key.pem
+    basic_auth {{
+        elastic {hashed.stdout}
+    }}
+    header Content-Type application/json
+    respond /_cluster/health `{json.dumps(HEALTH)}`
+    respond / `{json.dumps({"cluster_name": "shop", "version": {"number": "8.19.0"}})}`
+}}
+"""
+    )
+    with running([program, "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"], folder / "log"):
+        until(lambda: _listens(port))
+        yield port
+
+
+TLS_CASES = {
+    "its own authority": ("ca", True, True),
+    "another authority": ("other", True, False),
+    "another authority, unverified": ("other", False, True),
+}
+
+
+@pytest.mark.parametrize("case", TLS_CASES)
+def test_elasticsearch_is_reached_by_tls_with_a_password(
+    elasticsearch: int, case: str, tls: Path, tmp_path: Path
+) -> None:
+    authority, verify, healthy = TLS_CASES[case]
+    own = {"ca": (tls / f"{authority}.pem").read_text().replace("\n", " "), "verify": verify}
+    password = PASSWORDS["elasticsearch"]
+    [text] = page("elasticsearch", {"url": f"https://{HOST}:{elasticsearch}", "tls": own}, password, tmp_path)
+    assert ('elasticsearch_cluster_health_status{cluster="shop",color="yellow"} 1' in text) is healthy
+    assert password not in (tmp_path / "log").read_text() + text

@@ -15,6 +15,7 @@ from config.additions import Additions
 from config.catalogue import ROWS
 from config.container import ConfigFiles, Container
 from config.images import pins
+from config.metrics_pages import METRICS_PAGES
 from config.services import descriptions
 from config.settings import Settings
 from config.settings.loading import SettingsError, load
@@ -27,7 +28,7 @@ PINNED = {service: f"{pin.reference}@sha256:{'a' * 64}" for service, pin in pins
 PINNED_STORAGE = {"jaeger_es_index_cleaner": PINNED["jaeger_es_index_cleaner"]}
 EXPORTERS: dict[str, Any] = {
     **{row.watches: dict(row.example) for row in ROWS.values() if row.watches},
-    "haproxy": {"targets": ["balancer:8405"]},
+    **{page.key: {"targets": [page.example]} for page in METRICS_PAGES},
     "probes": [{"name": "home", "target": "https://shop.example"}],
 }
 EVERYTHING: dict[str, Any] = {

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from config.alerts import EVERYTHING, Alert, Group, Job, RecordingRule, Rule, Watched, groups, render
 from config.catalogue import ROWS
+from config.metrics_pages import METRICS_PAGES
 from config.services.logs import loki_rules
 from config.services.metrics import alertmanager, scrape
 from config.settings.thresholds import Thresholds
@@ -117,7 +118,7 @@ def test_every_threshold_reaches_some_rule() -> None:
     ("job", "group"),
     [
         *((row.name, row.watches) for row in ROWS.values() if row.board),
-        (Job.HAPROXY, "haproxy"),
+        *((next(iter(page.jobs)), page.key) for page in METRICS_PAGES),
         (Job.PROBE, "probes"),
         (Job.ALERTMANAGER, "alertmanager"),
         (Job.CADVISOR, "containers"),
@@ -132,12 +133,15 @@ def test_a_job_that_is_not_deployed_has_no_rules(job: str, group: str) -> None:
     assert not [rule for rule in others if f'="{job}"' in rule.expr and "absent" not in rule.expr]
 
 
+COUNT_REQUESTS = (Job.APPLICATION, Job.OTLP, Job.SPANS, Job.HAPROXY, Job.TRAEFIK, Job.CADDY_PAGE)
+
+
 def test_without_what_counts_requests_there_are_no_golden_signals() -> None:
-    watched = EVERYTHING - {Job.APPLICATION, Job.OTLP, Job.SPANS, Job.HAPROXY, Job.ALLOY, Job.PROMTAIL}
+    watched = EVERYTHING - {*COUNT_REQUESTS, Job.ALLOY, Job.PROMTAIL}
     assert "rules/applications.yml" not in render(SETTINGS, watched)
 
 
-@pytest.mark.parametrize("job", [Job.APPLICATION, Job.OTLP, Job.SPANS, Job.HAPROXY])
+@pytest.mark.parametrize("job", COUNT_REQUESTS)
 def test_a_way_to_count_requests_that_is_not_deployed_is_not_asked(job: Job) -> None:
     text = render(SETTINGS, EVERYTHING - {job})["rules/applications.yml"]
     assert "service:requests:rate5m" in text

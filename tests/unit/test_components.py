@@ -652,7 +652,7 @@ def test_activation_is_run_again_without_being_replaced() -> None:
 
 # Secrets.
 
-VAULTS = {"alertmanager", "loki", "grafana", *(name for name, row in ROWS.items() if row.login)}
+VAULTS = {"alertmanager", "loki", "grafana", "prometheus", *(name for name, row in ROWS.items() if row.login)}
 
 
 def test_there_is_a_vault_where_there_are_secrets_and_only_there() -> None:

@@ -10,7 +10,7 @@ from tests.support.program import config_of, described, refusal, settings_of
 PASSWORD = ["elasticsearch_password"]
 
 
-def settings(secrets: list[str], **differences: str) -> Any:
+def settings(secrets: list[str], **differences: Any) -> Any:
     elasticsearch = {"url": "https://search:9200", **differences}
     return settings_of({"exporters": {"elasticsearch": elasticsearch}}, secrets=secrets)
 
@@ -54,3 +54,10 @@ def test_an_address_that_it_cannot_read_is_refused_for_it_would_show_the_passwor
 def test_the_password_without_a_user_is_that_of_the_built_in_one() -> None:
     text = config_of("elasticsearch_exporter", settings(PASSWORD)).secrets["flags"].render("x")
     assert text == "--es.uri=https://elastic:x@search:9200\n"
+
+
+def test_tls_of_a_cluster_has_its_own_authority_or_is_not_verified() -> None:
+    made = described("elasticsearch_exporter", settings([], tls={"verify": False}))
+    assert "--es.ssl-skip-verify" in made.command
+    message = refusal({"exporters": {"elasticsearch": {"url": "http://search:9200", "tls": {}}}})
+    assert "exporters.elasticsearch: tls: http://search:9200 is asked without it: write  url: https://…" in message

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from config.metrics_pages import METRICS_PAGES
 from config.services.correlation import dashboard_files
 from config.settings import own_rules
 from config.settings.loading import SettingsError, judge_secrets, load
@@ -80,7 +81,8 @@ TEXTS: dict[str, tuple[str, Any]] = {
         "exporters.redis.user": "watcher",
         "exporters.nginx.status_url": "http://web/stub_status",
         "exporters.mongodb.uri": "mongodb://mongo",
-        "exporters.haproxy.path": "/metrics",
+        **{f"exporters.{page.key}.path": "/metrics" for page in METRICS_PAGES},
+        "exporters.caddy.user": "watcher",
         "exporters.elasticsearch.url": "http://search:9200",
         "exporters.elasticsearch.user": "watcher",
         "exporters.probes.0.name": "home",
@@ -240,7 +242,7 @@ def _asking(host: str) -> dict[str, dict[str, Any]]:
         "exporters.redis.address": {"exporters": {"redis": {"address": f"{host}:80"}}},
         "exporters.nginx.status_url": {"exporters": {"nginx": {"status_url": f"http://{host}:80/s"}}},
         "exporters.mongodb.uri": {"exporters": {"mongodb": {"uri": f"mongodb://db:27017,{host}:27017/?tls=true"}}},
-        "exporters.haproxy.targets.0": {"exporters": {"haproxy": {"targets": [f"{host}:80"]}}},
+        **{f"exporters.{page.key}.targets.0": {"exporters": {page.key: {"targets": [f"{host}:80"]}}} for page in METRICS_PAGES},
         "exporters.elasticsearch.url": {"exporters": {"elasticsearch": {"url": f"http://{host}"}}},
         "exporters.probes.0": {"exporters": {"probes": [{"name": "a", "target": f"http://{host}/x"}]}},
         "exporters.probes.1": {

@@ -10,6 +10,7 @@ import yaml
 from config.alerts.rule import EVERYTHING as EVERY_JOB
 from config.alerts.rule import Job
 from config.catalogue import ROWS, SERVICES
+from config.metrics_pages import METRICS_PAGES
 from config.ports import METRICS
 from config.row import Row
 from config.services.metrics import cadvisor, scrape
@@ -23,6 +24,9 @@ APPLICATIONS = {
         {"service": "legacy", "targets": ["10.0.0.5:9000"], "path": "/internal/metrics", "scheme": "https"},
     ]
 }
+
+
+JOBS_OF_PAGES = tuple(job for page in METRICS_PAGES for job in page.jobs)
 
 
 def jobs(config: dict[str, Any] | None = None, secrets: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
@@ -49,7 +53,7 @@ def test_whatever_is_scraped_leads_prometheus_nowhere_else() -> None:
 
 def test_what_users_run_is_scraped_by_the_proxy_and_by_no_foot_in_their_networks() -> None:
     named = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})
-    theirs = ("haproxy", "application", "application-containers")
+    theirs = (*JOBS_OF_PAGES, "application", "application-containers")
     for job in theirs:
         [*_, last] = named[job]["relabel_configs"]
         assert last == {"target_label": "__address__", "replacement": "nervous-test-scrape_proxy:8080"}
@@ -92,7 +96,7 @@ def test_what_others_write_is_held_to_limits_and_the_stacks_own_exporters_are_no
     """One label of theirs would take the whole page with it: a certificate with many names, a long mount point."""
     named = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS, "limits": {"labels": 20, "targets": 7}}})
     held = {name for name, job in named.items() if [job.get(limit) for limit in LIMITS] == [20, 512, 7]}
-    assert held == {"spans", "otlp", "haproxy", "application", "application-containers"}
+    assert held == {"spans", "otlp", *JOBS_OF_PAGES, "application", "application-containers"}
     assert [name for name in named.keys() - held if set(LIMITS) & named[name].keys()] == []
 
 
@@ -101,6 +105,24 @@ def test_haproxy_is_asked_itself() -> None:
     assert targets(jobs(config)["haproxy"]) == [
         {"job": "haproxy", "instance": "lb:8405", "service": "edge", "url": "http://lb:8405/stats"}
     ]
+
+
+def test_each_page_of_rabbitmq_is_a_job_because_a_target_has_one_up() -> None:
+    made = jobs({"exporters": {"rabbitmq": {"targets": ["mq:15692", "mq-2:15692"], "path": "/mq"}}})
+    nodes, queues = (targets(made[job]) for job in ("rabbitmq_page", "rabbitmq_queues_page"))
+    assert [target and target["url"] for target in nodes] == ["http://mq:15692/mq", "http://mq-2:15692/mq"]
+    [family] = {made["rabbitmq_queues_page"]["metrics_path"]: made["rabbitmq_queues_page"]["params"]}.items()
+    assert family == ("/mq/detailed", {"family": ["queue_coarse_metrics", "queue_consumer_count"]})
+    assert [target and target["instance"] for target in queues] == ["mq:15692", "mq-2:15692"]
+
+
+def test_the_password_of_a_page_needs_a_page_of_that_name_and_a_user_needs_a_password() -> None:
+    page = {"exporters": {"rabbitmq": {"name": "jobs", "targets": ["mq:15692"]}}}
+    assert "exporters.rabbitmq: none is called shop" in refusal(page, secrets=["rabbitmq_password_shop"])
+    page["exporters"]["rabbitmq"]["user"] = "me"
+    assert "exporters.rabbitmq.user: needs its password: pulumi config set --secret rabbitmq_password_jobs" in refusal(
+        page
+    )
 
 
 def test_static_applications_are_one_job() -> None:
@@ -600,7 +622,7 @@ def test_a_label_called_part_is_an_applications_own() -> None:
     assert kept["part"] == "7"
 
 
-OF_OTHERS = ("application", "application-containers", "otlp", "spans", "haproxy")
+OF_OTHERS = ("application", "application-containers", "otlp", "spans", *JOBS_OF_PAGES)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import yaml
 
 from config.catalogue import EXPORTERS as EXPORTER_SERVICES
 from config.catalogue import ROWS, SERVICES
+from config.metrics_pages import METRICS_PAGES
 from config.settings import Settings
 from config.settings.loading import SettingsError, load
 from config.settings.secret_keys import SECRETS
@@ -148,6 +149,7 @@ def test_pulumi_config_knows_every_key_and_its_defaults_change_nothing() -> None
     own = {key.removeprefix(f"{PROJECT}:"): about for key, about in declared.items() if key.startswith(f"{PROJECT}:")}
     # Those of servers can be as many as there are servers.
     of_servers = {f"{row.watches}_password" for row in ROWS.values() if row.login}
+    of_servers |= {f"{page.key}_password" for page in METRICS_PAGES}
     assert set(own) == set(Settings.model_fields) - {"secrets"} | set(SECRETS) - of_servers
     assert all(about["description"] for about in own.values())
     assert settings_of({key: about["default"] for key, about in own.items()}) == settings_of()

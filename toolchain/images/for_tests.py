@@ -10,7 +10,7 @@ from typing import Any
 import docker
 
 from toolchain import debian, maven
-from toolchain.images import FOLDER, ensure, search_engines
+from toolchain.images import FOLDER, ensure, product, search_engines
 from toolchain.images.faces import Face, Folder, User, official, userlands
 from toolchain.images.recipes import Assembled, Debian, Recipe
 
@@ -21,6 +21,12 @@ POSTGRES, REDIS, NGINX, MARIADB, MEMCACHED = 999, 999, 101, 999, 11211
 def image(client: docker.DockerClient, service: str) -> str:
     """Return the reference of the image of a service in RECIPES. Builds the image if it does not exist."""
     return ensure(client, f"test-{service}", RECIPES[service]())
+
+
+def unpacked(server: str) -> Path:
+    """Return a folder with the packages of a server in UNPACKED, and the libraries that they need. A test runs it there, without
+    an image."""
+    return product(f"test-{server}", Recipe(version="debian", source=Debian(UNPACKED[server](), {})))
 
 
 def _face(user: str, number: int, *, folders: tuple[str, ...], **more: Any) -> Face:
@@ -228,3 +234,20 @@ RECIPES = {
 }
 """Service → function that makes its recipe. A recipe is made on demand, because some ask the distribution for its
 newest version."""
+
+_ERLANG = (
+    *("asn1", "base", "crypto", "eldap", "inets", "mnesia", "os-mon", "parsetools", "public-key", "runtime-tools"),
+    *("ssl", "syntax-tools", "tools", "xmerl"),
+)
+
+
+def _php_fpm() -> tuple[str, ...]:
+    package = debian.newest("php8.")
+    return (f"{package}-fpm", f"{package}-common")
+
+
+UNPACKED: dict[str, Callable[[], tuple[str, ...]]] = {
+    "rabbitmq": lambda: ("rabbitmq-server", *(f"erlang-{part}" for part in _ERLANG)),
+    "php-fpm": _php_fpm,
+}
+"""Server → function that names its packages."""

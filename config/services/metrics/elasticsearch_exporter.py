@@ -13,18 +13,24 @@ def container(settings: Settings, exporter: str) -> Container:
     """For one of `exporters.elasticsearch`, or a trace storage to watch."""
     elasticsearch = settings.watched(exporter)
     listens = settings.listens(exporter)
-    config, address = None, f"--es.uri={elasticsearch.url}"
+    address = f"--es.uri={elasticsearch.url}"
+    tls, files, secrets = [], {}, {}
+    if elasticsearch.tls and elasticsearch.tls.ca:
+        tls.append(f"--es.ca={DIRECTORY}/ca.pem")
+        files["ca.pem"] = elasticsearch.tls.ca
+    if elasticsearch.tls and not elasticsearch.tls.verify:
+        tls.append("--es.ssl-skip-verify")
     if settings.exporters.elasticsearch and (secret := settings.password_of(exporter)):
         # The exporter has no option for a password file, but reads any flag from a file (`@file` of its flag library).
         scheme, rest = elasticsearch.url.split("://", 1)
         user = quote(elasticsearch.user or "elastic", safe="")
-        flag = Secret(secret, lambda value: f"--es.uri={scheme}://{user}:{quote(value, safe='')}@{rest}\n")
-        config = ConfigFiles(files={}, secrets={"flags": flag}, reload="restart")
+        secrets["flags"] = Secret(secret, lambda value: f"--es.uri={scheme}://{user}:{quote(value, safe='')}@{rest}\n")
         address = f"@{DIRECTORY}/secrets/flags"
     return Container(
         service=exporter,
         command=(
             address,
+            *tls,
             f"--web.listen-address={listens}:{PORT}",
             "--es.indices",
             "--es.shards",
@@ -33,5 +39,5 @@ def container(settings: Settings, exporter: str) -> Container:
         user="65534:65534",
         port=PORT,
         health=http_health(PORT, "/healthz", listens),
-        config=config,
+        config=ConfigFiles(files, secrets=secrets, reload="restart") if files or secrets else None,
     )

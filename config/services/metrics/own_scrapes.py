@@ -1,6 +1,7 @@
 """Your own scrape jobs, as Prometheus and scrape_proxy get them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,23 @@ def jobs(settings: Settings, own: Sequence[OwnJob]) -> list[scrape.ScrapeConfig]
 def with_tls(own: Sequence[OwnJob]) -> dict[int, OwnJob]:
     """Jobs that have a way of their own through the proxy: its number → the job."""
     return dict(enumerate((job for job in own if job.has_tls), start=1))
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the proxy judges certificates that it would not take otherwise."""
+
+    authority: str | None
+    """Certificates in PEM; None or empty for those of its image."""
+    server_name: str = ""
+    """Name in the certificates; empty for the name by which a target is asked."""
+
+
+def ways(settings: Settings, own: Sequence[OwnJob]) -> dict[str, Way]:
+    """All ways of their own through the proxy: what stands behind `https-` in a target's path → the way."""
+    of_jobs = {str(number): Way(job.authority, job.server_name) for number, job in with_tls(own).items()}
+    tls = {page.name: page.server.tls for page in settings.exporters.pages}
+    return of_jobs | {name: Way(one.ca) for name, one in tls.items() if one and one.ca}
 
 
 def _job(settings: Settings, job: OwnJob, way: str | None) -> scrape.ScrapeConfig:

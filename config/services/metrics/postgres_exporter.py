@@ -38,6 +38,7 @@ def container(settings: Settings, exporter: str) -> Container:
         command=(
             *(["--collector.stat_statements"] if postgres.statements else []),
             f"--web.listen-address={address}:{PORT}",
+            "--collector.database_wraparound",
             "--collector.long_running_transactions",
             "--collector.stat_activity_autovacuum",
         ),

@@ -71,13 +71,19 @@ def _config(settings: Settings, additions: Additions) -> ConfigFiles:
     return ConfigFiles(
         files=files,
         validate="promtool check config prometheus.yml",
-        secrets={key: Secret(key) for job in additions.jobs for key in sorted(job.secrets)},
+        secrets={key: Secret(key) for key in _passwords(settings, additions.jobs)},
         reload="SIGHUP",  # not the lifecycle URL: any web page could post to its /-/quit on a loopback port
         expect={
             f"http://127.0.0.1:{PORT}/api/v1/rules": f'"version":"{version}"',
             f"http://127.0.0.1:{PORT}/metrics": "prometheus_config_last_reload_successful 1",
         },
     )
+
+
+def _passwords(settings: Settings, own_jobs: Sequence[OwnJob]) -> list[str]:
+    """Names of the secrets that scrapes need."""
+    of_pages = [page.secret for page in settings.exporters.pages if page.secret in settings.secrets]
+    return [*(key for job in own_jobs for key in sorted(job.secrets)), *of_pages]
 
 
 def _version_rule(version: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def jobs(settings: Settings) -> list[ScrapeConfig]:
         "target_limit": limits.targets,
         "fallback_scrape_protocol": FALLBACK,
     }
-    others = [*_through_collector(settings), *_haproxy(settings), *_applications(settings)]
+    others = [*_through_collector(settings), *_pages(settings), *_applications(settings)]
     own = [*_own(settings), _containers(), *_probes(settings)]
     every = [*own, *({**job, **of_others, **renamed(job)} for job in others)]
     # A target must not redirect Prometheus elsewhere.
@@ -82,8 +82,7 @@ def watched(settings: Settings) -> Watched:
     jobs = {row_of(service).name for service in settings.services if metrics_port(service)} | {str(Job.CONTAINERS)}
     if "otel_collector" in settings.services:
         jobs |= {Job.SPANS, Job.OTLP}
-    if settings.exporters.haproxy:
-        jobs.add(Job.HAPROXY)
+    jobs |= {job for page in settings.exporters.pages for job in page.kind.jobs}
     if settings.exporters.probes:
         jobs.add(Job.PROBE)
     if settings.metrics.applications.static or settings.metrics.applications.discover:
@@ -184,14 +183,25 @@ def _of_collector(job: Job, targets: list[dict[str, Any]], first: list[ScrapeCon
     return {"job_name": str(job), "static_configs": targets, "metric_relabel_configs": relabel}
 
 
-def _haproxy(settings: Settings) -> list[ScrapeConfig]:
-    haproxy = settings.exporters.haproxy
-    if haproxy is None:
-        return []
-    target = {"targets": list(haproxy.targets), "labels": {"service": haproxy.service}}
-    path, parameters = _path_and_parameters(haproxy.path)
-    job = {"job_name": "haproxy", "metrics_path": path, **parameters, "static_configs": [target]}
-    return [{**job, "relabel_configs": by_proxy(settings)}]
+def _pages(settings: Settings) -> list[ScrapeConfig]:
+    """Jobs for servers that serve their own metrics. Prometheus takes parameters and a password only per job."""
+    jobs = []
+    for page in settings.exporters.pages:
+        server = page.server
+        for name, end in page.kind.jobs.items():
+            path, parameters = _path_and_parameters(server.path + end)
+            way = {"__scheme__": f"https-{page.name}" if server.tls.ca else "https"} if server.tls else {}
+            login = {"username": page.user, "password_file": f"secrets/{page.secret}"}
+            job: ScrapeConfig = {
+                "job_name": f"{name}-{server.name}" if server.name else name,
+                "metrics_path": path,
+                **parameters,
+                **({"basic_auth": login} if page.secret in settings.secrets else {}),
+                "static_configs": [{"targets": list(server.targets), "labels": {"service": server.service, **way}}],
+            }
+            named = [{"target_label": "job", "replacement": name}] if server.name else []
+            jobs.append({**job, "relabel_configs": [*named, *by_proxy(settings)]})
+    return jobs
 
 
 def _path_and_parameters(path: str) -> tuple[str, dict[str, Any]]:

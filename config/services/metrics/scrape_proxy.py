@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.own_jobs import OwnJob
 from config.ports import METRICS, SCRAPES
-from config.services.metrics.own_scrapes import with_tls
+from config.services.metrics.own_scrapes import Way, ways
 from config.settings import Settings
 
 PORT = METRICS["scrape_proxy"]
@@ -33,7 +33,7 @@ def container(settings: Settings, own_jobs: Sequence[OwnJob] = ()) -> Container:
         config=ConfigFiles(
             files={
                 "haproxy.cfg": _haproxy_cfg(settings, address, own_jobs),
-                **{_authority(number): job.authority for number, job in with_tls(own_jobs).items() if job.authority},
+                **{_authority(name): way.authority for name, way in ways(settings, own_jobs).items() if way.authority},
             },
             validate="haproxy -c -q -f haproxy.cfg",
             reload="restart",
@@ -62,17 +62,17 @@ def _cluster(settings: Settings) -> tuple[str, int]:
     return "", 0
 
 
-def _authority(number: int) -> str:
-    return f"authorities/{number}.pem"
+def _authority(name: str) -> str:
+    return f"authorities/{name}.pem"
 
 
-def _encrypted(number: int, job: OwnJob) -> str:
+def _encrypted(name: str, way: Way) -> str:
     """The way for the targets of one job, whose certificates are judged by an authority or a name of their own."""
-    authority = _authority(number) if job.authority else CERTIFICATES
-    name = f"str({job.server_name})" if job.server_name else "var(txn.host)"
+    authority = _authority(name) if way.authority else CERTIFICATES
+    host = f"str({way.server_name})" if way.server_name else "var(txn.host)"
     return f"""
-backend encrypted-{number}
-    server target 0.0.0.0:0 ssl verify required ca-file {authority} sni {name}
+backend encrypted-{name}
+    server target 0.0.0.0:0 ssl verify required ca-file {authority} sni {host}
 """
 
 
@@ -80,10 +80,10 @@ def _haproxy_cfg(settings: Settings, address: str, own_jobs: Sequence[OwnJob]) -
     refused = " ".join((*REFUSED, str(settings.edge.subnet)))
     host, port = _cluster(settings)
     forward = _FORWARD.format(address=address, port=port, host=host) if host else ""
-    own = with_tls(own_jobs)
-    ways = "".join(f"    use_backend encrypted-{one} if {{ var(txn.scheme) -m str https-{one} }}\n" for one in own)
+    own = ways(settings, own_jobs)
+    uses = "".join(f"    use_backend encrypted-{one} if {{ var(txn.scheme) -m str https-{one} }}\n" for one in own)
     schemes = "|".join(("https?", *(f"https-{one}" for one in own)))
-    encrypted = "".join(_encrypted(number, job) for number, job in own.items())
+    encrypted = "".join(_encrypted(name, way) for name, way in own.items())
     return f"""\
 global
     maxconn {settings.memory_mib("scrape_proxy") * CONNECTIONS}
@@ -130,7 +130,7 @@ frontend scrapes
     http-request set-header Host %[var(txn.target)]
     http-request set-path %[path,regsub(^/[^/]+/[^/]+,)]
     use_backend encrypted if {{ var(txn.scheme) -m str https }}
-{ways}    default_backend plain
+{uses}    default_backend plain
 
 backend plain
     server target 0.0.0.0:0
