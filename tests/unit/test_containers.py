@@ -9,6 +9,7 @@ import pytest
 
 from config.catalogue import ROWS
 from config.container import DIRECTORY, ConfigFiles, Container
+from config.metrics_pages import METRICS_PAGES
 from config.ports import METRICS
 from config.services.logs import shipper
 from config.settings.secret_keys import SECRETS
@@ -186,6 +187,7 @@ def test_every_secret_reaches_the_service_that_needs_it_and_no_other() -> None:
         "pagerduty_key": "alertmanager",
         "deadman_url": "alertmanager",
         **{f"{row.watches}_password": row.name for row in ROWS.values() if row.login},
+        **{f"{page.key}_password": "prometheus" for page in METRICS_PAGES},
         "s3_credentials": "loki",
         "grafana_password": "grafana",
         "grafana_secret_key": "grafana",
