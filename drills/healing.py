@@ -16,17 +16,6 @@ from tests.support import leftovers
 from tests.support.shop import Shop
 
 SERVICE, ALERT = "drill-hung", "DrillHung"
-HUNG: dict[str, Any] = {
-    "name": "hung",
-    "rules": [
-        {
-            "alert": ALERT,
-            "expr": f'up{{service="{SERVICE}"}} == 0',
-            "labels": {"severity": "warning"},
-            "annotations": {"summary": "it hangs", "description": "On purpose."},
-        }
-    ],
-}
 PORT = 8080
 SERVE = f"""\
 mkdir -p /www; echo 'drill_hung_works 1' > /www/metrics
@@ -49,8 +38,20 @@ class Hanging:
         self.container.reload()
         return str(self.container.attrs["State"]["StartedAt"])
 
+    @property
+    def up(self) -> str:
+        """The series of this container: that of an earlier one is still told of for minutes."""
+        return f'up{{service="{SERVICE}",instance="{self.container.name}:{PORT}"}}'
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """A group with the alert."""
+        texts = {"summary": "it hangs", "description": "On purpose."}
+        alert = {"alert": ALERT, "expr": f"{self.up} == 0", "labels": {"severity": "warning"}, "annotations": texts}
+        return {"name": "hung", "rules": [alert]}
+
     def serves(self) -> bool:
-        return [one["value"][1] for one in self.ground.stack.query(f'up{{service="{SERVICE}"}}')] == ["1"]
+        return [one["value"][1] for one in self.ground.stack.query(self.up)] == ["1"]
 
     def hang(self) -> None:
         """It takes connections from now on, and answers nothing."""
@@ -91,8 +92,9 @@ def hanging(ground: Ground) -> Iterator[Hanging]:
             "http", stack.settings.image("busybox"), ["sh", "-c", SERVE],
             labels={"observability.service": SERVICE}, networks=networks,
         )  # fmt: skip
+        made = Hanging(ground, container)
         try:
-            rules.write_text(yaml.safe_dump({"groups": [*RULES["groups"], HUNG]}))
+            rules.write_text(yaml.safe_dump({"groups": [*RULES["groups"], made.rules]}))
             target = {"service": SERVICE, "targets": [f"{container.name}:{PORT}"]}
             applications = [*before["metrics"]["applications"]["static"], target]
             stack.config["metrics"] = {**before["metrics"], "applications": {"static": applications}}
@@ -100,7 +102,7 @@ def hanging(ground: Ground) -> Iterator[Hanging]:
             action = {"alert": ALERT, "service": SERVICE, "restart": container.name, "at_most": "1 per 1h"}
             stack.config["actions"] = [{**action, "dry_run": False}]
             ground.make_up()
-            yield Hanging(ground, container)
+            yield made
         finally:
             rules.write_text(yaml.safe_dump(RULES))
             stack.config.clear()
