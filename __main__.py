@@ -3,7 +3,7 @@
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pulumi
 import pulumi_docker as docker
@@ -16,6 +16,7 @@ from components.stack import Correlation, LogStack, MetricsStack, TraceStack, an
 from config import addition_files
 from config.services import descriptions
 from config.settings import loading
+from config.settings.publish import Page
 from config.settings.units import mib
 
 # The language host interrupts the program on Ctrl-C and when a resource fails. A traceback would hide what the CLI
@@ -64,11 +65,9 @@ stacks = (
 )
 annotation(stacks, settings)
 
-pulumi.export("prometheus", settings.url("prometheus"))
-pulumi.export("alertmanager", settings.url("alertmanager"))
-pulumi.export("jaeger", settings.url("jaeger"))
-if "grafana" in settings.services:
-    pulumi.export("grafana", settings.url("grafana"))
+for page in get_args(Page):
+    if page in settings.services:
+        pulumi.export(page, settings.url(page))
 pulumi.export("memory_ceiling_mib", mib(settings.memory.ceiling))  # the policy pack reads it
 pulumi.export("disk_budget_mib", mib(settings.disk.budget))  # and this one
 pulumi.export("data_volumes", [s.data.name for stack in stacks for s in stack.services.values() if s.data])

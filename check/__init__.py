@@ -9,7 +9,21 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from check import brought, containers, engine, files, grafana, healing, logs, metrics, request, separation, slos, traces
+from check import (
+    brought,
+    containers,
+    edges,
+    engine,
+    files,
+    grafana,
+    healing,
+    logs,
+    metrics,
+    request,
+    separation,
+    slos,
+    traces,
+)
 from check.finding import Finding
 from components.engine import connect
 from config.additions import NONE, Additions
@@ -63,7 +77,12 @@ def run(
         "networks": lambda: separation.findings(client, settings),
         "dashboards": lambda: grafana.findings(client, settings, additions.dashboards),
     }
-    if with_request:
+    if settings.role == "edge":
+        subjects = {name: subjects[name] for name in ("engine", "containers", "files", "metrics", "networks")}
+        subjects["the centre"] = lambda: edges.of_an_edge(client, settings)
+    elif settings.edges:
+        subjects["edges"] = lambda: edges.of_a_centre(client, settings)
+    if with_request and settings.role == "centre":  # an edge has no page on which it could be found
         probe = request.Probe()
         subjects["a request"] = lambda: request.findings(client, settings, probe)
         list(subjects["a request"]())  # sends it: it is on its way while the others are checked
@@ -78,9 +97,10 @@ def run(
         for subject in waiting:
             found[subject] = _about(subject, subjects[subject])
     # Last, because what is not scraped yet would count as missing.
-    found["rules and dashboards of yours"] = _about(
-        "rules and dashboards of yours", lambda: brought.findings(client, settings, additions)
-    )
+    if settings.role == "centre":
+        found["rules and dashboards of yours"] = _about(
+            "rules and dashboards of yours", lambda: brought.findings(client, settings, additions)
+        )
     return [finding for findings in found.values() for finding in findings]
 
 

@@ -27,6 +27,10 @@ PYTHON = Pin(
     "3.14.7-alpine3.24",
     "sha256:9e9fde4d32eedce0b661d9ab91e826b62dddf28e928c230ec55f1866cac66b01",
 )
+# renovate: datasource=docker depName=grafana/alloy
+ALLOY = Pin(
+    "docker.io/grafana/alloy", "v1.20.1", "sha256:2aa2099af76c0098d4af7a4d6e48f86cb66dc1a000222ad927a1c67c6542d13f"
+)
 
 _ROWS = (
     Row(
@@ -41,6 +45,7 @@ _ROWS = (
         memory=2 * GIB,
         least=512 * MIB,
         most=4 * GIB,
+        on_edge=(160 * MIB, 96 * MIB),
         port=9090,
         publish={"prometheus": Published(address="127.0.0.1:9090")},
         zones=BETWEEN,
@@ -69,6 +74,7 @@ _ROWS = (
             "sha256:1b4e4438faca4dd7e001dd445d161a4a2091b0fededa84093b3a8dfeae1f1be0",
         ),
         memory=64 * MIB,
+        on_edge=(48 * MIB, 32 * MIB),
         port=9100,
         publish={"node_exporter": Published()},
     ),
@@ -82,6 +88,7 @@ _ROWS = (
             "sha256:b8e7d1093144fd088f425ff003d75a4aa405de075db78dae3bc563730b1bd07a",
         ),
         memory=192 * MIB,
+        on_edge=(112 * MIB, 80 * MIB),
         port=8080,
         publish={"cadvisor": Published()},
     ),
@@ -90,6 +97,7 @@ _ROWS = (
         stack="metrics",
         image=HAPROXY,
         memory=48 * MIB,
+        on_edge=(40 * MIB, 32 * MIB),
         port=8404,
     ),
     Row(
@@ -97,6 +105,7 @@ _ROWS = (
         stack="metrics",
         image=HAPROXY,
         memory=24 * MIB,
+        on_edge=(24 * MIB, 24 * MIB),
         port=8404,
         zones=OUTSIDE,
         edge_address=2,
@@ -106,6 +115,7 @@ _ROWS = (
         stack="metrics",
         image=HAPROXY,
         memory=32 * MIB,
+        on_edge=(24 * MIB, 24 * MIB),
         port=8405,
         zones=BETWEEN,
         edge_address=1,
@@ -127,14 +137,10 @@ _ROWS = (
     Row(
         name="alloy",
         stack="logs",
-        # renovate: datasource=docker depName=grafana/alloy
-        image=Pin(
-            "docker.io/grafana/alloy",
-            "v1.20.1",
-            "sha256:2aa2099af76c0098d4af7a4d6e48f86cb66dc1a000222ad927a1c67c6542d13f",
-        ),
+        image=ALLOY,
         memory=384 * MIB,
         least=256 * MIB,
+        on_edge=(160 * MIB, 112 * MIB),
         port=12345,
         publish={"alloy": Published()},
     ),
@@ -164,6 +170,7 @@ _ROWS = (
         ),
         memory=1024 * MIB,
         least=256 * MIB,
+        on_edge=(128 * MIB, 96 * MIB),
         port=8888,
         publish={
             "otlp_grpc": Published(
@@ -284,7 +291,19 @@ _ROWS = (
         ),
         memory=64 * MIB,
         port=9180,
-        publish={"caddy": Published(note="TLS in front of Grafana; `0.0.0.0:443` for everybody. Needs `grafana.tls`.")},
+        publish={
+            "caddy": Published(
+                note="TLS in front of Grafana, and of the door for edges; `0.0.0.0:443` for everybody. Needs `grafana.tls` "
+                "or `door`."
+            )
+        },
+    ),
+    Row(
+        name="edge_door",
+        stack="correlation",
+        image=ALLOY,
+        memory=256 * MIB,
+        port=12345,
     ),
 )
 ROWS: Mapping[str, Row] = {row.name: row for row in _ROWS}

@@ -14,6 +14,9 @@ def metrics_port(service: str) -> int | None:
 OTLP_GRPC, OTLP_HTTP = 4317, 4318
 """The OpenTelemetry Collector's; Jaeger uses the first one too."""
 
+OTLP_EDGES = 4319
+"""The OpenTelemetry Collector's, for what `edge_door` has let in."""
+
 SPAN_METRICS, OTLP_METRICS = 8889, 8890
 """The OpenTelemetry Collector's: metrics made from spans, and metrics that applications sent."""
 

@@ -57,6 +57,9 @@ class Row:
     """Size of the host from which on the limit is `memory`."""
     most: int | None = None
     """Highest limit that a stack file may set; None for no bound."""
+    on_edge: tuple[int, int] | None = None
+    """Memory limit on an edge, and on one with 1 GiB (docs/edges.md); None if an edge does not run it, or, for an
+    exporter, if it has `memory` everywhere."""
     port: int | None = None
     """Port of its metrics, and of its API if it has one. It is the service's default, so the service's own docs apply."""
     publish: Mapping[str, Published] = field(default_factory=dict)

@@ -92,7 +92,11 @@ class Stack(Program):
 
     @property
     def _lacks_password(self) -> bool:
-        return self.settings.grafana.enabled and GRAFANA_PASSWORD not in self.settings.secrets
+        return (
+            self.settings.role == "centre"
+            and self.settings.grafana.enabled
+            and GRAFANA_PASSWORD not in self.settings.secrets
+        )
 
     def must_keep_password(self) -> None:
         """Raises ToolchainError if a password would be generated in a checkout that is thrown away (in CI)."""

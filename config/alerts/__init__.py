@@ -15,8 +15,10 @@ from config.alerts import (
     alertmanager,
     applications,
     containers,
+    edges,
     evidence,
     host,
+    hosts,
     links,
     loki,
     otlp,
@@ -99,6 +101,7 @@ _SOURCES = (
     _Source("probes", probes.rules, Topic("overview", traced=True), Job.PROBE),
     *(_of_exporter(row) for row in ROWS.values() if row.board),
     *map(_of_page, METRICS_PAGES),
+    _Source("edges", edges.rules, _OVERVIEW),
     _Source("shipper", shipper.rules, _STACK),
     _Source("otlp", otlp.rules, _STACK, Job.OTLP),
     _Source("loki", loki.rules, _STACK, Job.LOKI),
@@ -120,16 +123,26 @@ def groups(settings: Settings, watched: Watched) -> tuple[Group, ...]:
 
 def render(settings: Settings, watched: Watched) -> dict[str, str]:
     """Prometheus' rule files: path such as ``rules/host.yml`` → text."""
-    return {f"rules/{group.name}.yml": _text(group, settings.addresses, watched) for group in groups(settings, watched)}
+    by_host = bool(settings.edges)
+    return {
+        f"rules/{group.name}.yml": _text(group, settings.addresses, watched, by_host=by_host)
+        for group in groups(settings, watched)
+    }
 
 
-def _text(group: Group, addresses: Addresses, watched: Watched) -> str:
-    body = dump({"groups": [as_yaml(group, addresses, watched)]}, width=10_000)  # nothing is folded
+def _text(group: Group, addresses: Addresses, watched: Watched, *, by_host: bool) -> str:
+    made = as_yaml(group, addresses, watched, by_host=by_host)
+    body = dump({"groups": [made]}, width=10_000)  # nothing is folded
     return f"# Rendered by config/alerts/{group.name.replace('-', '_')}.py.\n{body}"
 
 
-def as_yaml(group: Group, addresses: Addresses, watched: Watched = frozenset()) -> dict[str, Any]:
-    """A group as Prometheus and Loki read it in YAML. `watched`: the jobs that its evidence may read; Loki has none."""
+def as_yaml(
+    group: Group, addresses: Addresses, watched: Watched = frozenset(), *, by_host: bool = False
+) -> dict[str, Any]:
+    """A group as Prometheus and Loki read it in YAML. `watched`: the jobs that its evidence may read; Loki has none.
+    `by_host`: whether several hosts send what it reads."""
+    if by_host:
+        group = hosts.of_each(group)
     interval = {"interval": group.interval} if group.interval else {}
     return {"name": group.name, **interval, "rules": [_rule(rule, group, addresses, watched) for rule in group.rules]}
 

@@ -37,6 +37,7 @@ class Job(StrEnum):
     PROMTAIL = "promtail"
     GRAFANA = "grafana"
     CADDY = "caddy"
+    EDGE_DOOR = "edge_door"
     INCIDENTS = "incidents"
     HEALER = "healer"
 

@@ -8,13 +8,15 @@ from config.catalogue import row_of
 from config.container import Container
 from config.row import Stack
 from config.services.correlation import grafana
-from config.services.metrics import prometheus, scrape_proxy
+from config.services.metrics import prometheus, prometheus_agent, scrape_proxy
 from config.settings import Settings
 
 
 def describe(service: str, settings: Settings, additions: Additions = NONE) -> Container:
     """Description of one service."""
     if service == "prometheus":
+        if settings.role == "edge":
+            return prometheus_agent.container(settings, additions)
         return prometheus.container(settings, additions)
     if service == "scrape_proxy":
         return scrape_proxy.container(settings, additions.jobs)

@@ -13,12 +13,13 @@ from config.catalogue import EXPORTERS, ROWS, SERVICES, instance, place_of, row_
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.row import INSIDE, Zone
 from config.settings import actions as healing
-from config.settings import disk_budget
+from config.settings import disk_budget, edges, front
 from config.settings import slos as objectives
 from config.settings.addresses import Addresses
 from config.settings.alerts import Alerts, Notifications
 from config.settings.disk import Disk
 from config.settings.docker import Docker
+from config.settings.edges import Centre, Door, EdgeBounds, Role
 from config.settings.exporters import ElasticsearchExporter, Exporters, Login, MetricsServer, secret_of
 from config.settings.grafana import Grafana
 from config.settings.image_overrides import Images
@@ -41,6 +42,17 @@ class Settings(Model):
 
     environment: Name
     """Label on everything that leaves the stack."""
+    role: Role = "centre"
+    """`edge`: watches its host, keeps nothing and sends all to a centre ([how](edges.md)). A centre without edges is a
+    stack that stands alone."""
+    host_name: Name | None = None
+    """Value of the label `host` of all that this host sends or, beside edges, keeps. An edge's is its name in its
+    centre's `edges`. Default: `environment`."""
+    centre: Centre | None = None
+    edges: dict[Name, EdgeBounds] = {}
+    """Hosts that send to this centre: name → what it may send. Each has a credential, the secret
+    `edge_password_<name>`."""
+    door: Door | None = None
     prefix: Name
     """Containers, volumes and the network are called `<prefix>-<service>`, so that several stacks can share an
     engine."""
@@ -72,7 +84,14 @@ class Settings(Model):
 
     @model_validator(mode="before")
     @classmethod
+    def _prepare_the_role(cls, values: Any) -> Any:
+        return edges.prepared(values)
+
+    @model_validator(mode="before")
+    @classmethod
     def _split_the_disk(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("role") == "edge":
+            return values
         try:
             budget = _SIZE.validate_python(values["disk"]["budget"])
         except (TypeError, KeyError, ValidationError):  # the field will say what is wrong with it
@@ -93,14 +112,29 @@ class Settings(Model):
             "incidents": self.notifications.incidents,
             "engine_door": any(action.container for action in self.actions),
             "healer": self.actions,
-            "caddy": self.grafana.tls and self.grafana.enabled and GRAFANA_PASSWORD in self.secrets,
+            "caddy": self.shows_grafana_by_tls or self.door,
+            "edge_door": self.edges,
         }
-        selected = (service for service in SERVICES if optional.get(service, True))
+        selected = (
+            service
+            for service in SERVICES
+            if optional.get(service, True) and (self.role == "centre" or edges.runs_on_an_edge(ROWS[service]))
+        )
         return tuple(
             instance(service, place)
             for service in selected
             for place in range(len(self.servers(service)) if ROWS[service].board else 1)
         )
+
+    @property
+    def shows_grafana_by_tls(self) -> bool:
+        """Whether Caddy is in front of Grafana."""
+        return bool(self.grafana.tls and self.grafana.enabled and GRAFANA_PASSWORD in self.secrets)
+
+    @property
+    def name_of_host(self) -> str:
+        """Value of the label `host`."""
+        return self.host_name or self.environment
 
     @property
     def edge(self) -> Edge:
@@ -182,15 +216,12 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _front_has_an_address(self) -> Self:
-        if bool(self.grafana.tls) != bool(self.publish.caddy):
-            there, missing = (
-                ("publish.caddy", "grafana.tls") if self.publish.caddy else ("grafana.tls", "publish.caddy")
-            )
-            msg = f"{there}: needs {missing}: a domain (grafana.tls), and where it listens (publish.caddy: 0.0.0.0:443)"
-            raise ValueError(msg)
-        if self.grafana.tls and self.external_urls.grafana:
-            msg = "external_urls.grafana: leave it out, the address of Grafana is the domain of grafana.tls"
-            raise ValueError(msg)
+        front.judge(self)
+        return self
+
+    @model_validator(mode="after")
+    def _edges_fit_their_centre(self) -> Self:
+        edges.judge(self)
         return self
 
     @model_validator(mode="after")
@@ -266,15 +297,19 @@ class Settings(Model):
     @property
     def disk_shares(self) -> dict[str, int]:
         """Setting → bytes of the host's disk. Data stored elsewhere has no share."""
-        shares: dict[str, int] = {
-            "metrics.retention.size": self.metrics.retention.size,
-            "traces.queue": self.traces.queue,
-        }
+        shares: dict[str, int] = {"traces.queue": self.traces.queue}
+        if self.role == "centre":
+            shares |= self._kept_on_disk
+        shares["the containers' own logs"] = disk_budget.LOG_FILES * disk_budget.LOG_FILE * len(self.services)
+        return shares
+
+    @property
+    def _kept_on_disk(self) -> dict[str, int]:
+        shares: dict[str, int] = {"metrics.retention.size": self.metrics.retention.size}
         if self.logs.s3 is None or self.logs.s3.since:
             shares["logs.budget.disk"] = self.logs.budget.disk
         if self.traces.cluster is None:
             shares["traces.disk"] = self.traces.disk
-        shares["the containers' own logs"] = disk_budget.LOG_FILES * disk_budget.LOG_FILE * len(self.services)
         return shares
 
     @model_validator(mode="after")
@@ -317,7 +352,7 @@ class Settings(Model):
                 "logs.shipper: Promtail has reached its end of life (March 2026) and gets no security fixes; "
                 "alloy, the default, ships the same lines"
             )
-        if self.grafana.enabled and GRAFANA_PASSWORD not in self.secrets:
+        if self.role == "centre" and self.grafana.enabled and GRAFANA_PASSWORD not in self.secrets:
             notices.append(
                 f"grafana: not deployed without a password: pulumi config set --secret {GRAFANA_PASSWORD}; "
                 "or say that none is wanted: grafana: {enabled: false}"

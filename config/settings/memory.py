@@ -15,7 +15,7 @@ _MEMORY = TypeAdapter(Memory)
 
 class _Host(ByService):
     host: Memory = ByteSize(sizing.REFERENCE)
-    """Memory of the host, 4GiB or more. The ceiling and the limits follow from it (docs/environments.md), unless you
+    """Memory of the host, 4GiB or more (of an edge 1GiB). The ceiling and the limits follow from it (docs/environments.md), unless you
     set them."""
     ceiling: Memory = ByteSize(14 * GIB)
     """The sum of all limits may not exceed it. The rest is for the host's own services."""
@@ -39,9 +39,6 @@ class MemoryLimits(_ByService):
 
     @model_validator(mode="after")
     def _fits_the_host(self) -> Self:
-        if self.host < sizing.SMALLEST:
-            msg = f"memory.host: below {sizing.SMALLEST // GIB}GiB metrics, logs and traces do not fit"
-            raise ValueError(msg)
         if self.ceiling > self.host:
             msg = (
                 f"memory.ceiling: {mib(self.ceiling)} MiB is more than the host has, which is {mib(self.host)} MiB as "

@@ -13,6 +13,7 @@ SECRETS = {
     **{f"{page.key}_password": f"password of `exporters.{page.key}.user`" for page in METRICS_PAGES},
     "s3_credentials": "`<access key id>:<secret access key>` for `logs.s3`",
     "traces_password": "password of `traces.cluster.user`",
+    "centre_password": "credential of an edge: what its centre has as `edge_password_<name>`",
     "grafana_password": "password of Grafana's user `admin`: its presence turns Grafana on",
     "grafana_secret_key": "key by which Grafana encrypts what it keeps; without it, one that it makes for itself beside its data",
 }
@@ -30,7 +31,10 @@ OF_SCRAPES = "scrape_"
 """Beginning of the names of secrets that the jobs of `metrics.scrape_files` name: passwords and tokens."""
 RECEIVER = "receiver_"
 """Beginning of the names of the receivers' secrets (`notifications.receivers`)."""
-NAMED = (*OF_SERVERS, OF_SCRAPES, RECEIVER)
+OF_EDGES = "edge_password_"
+"""Beginning of the names of the edges' credentials at their centre. With `_next` at the end: the one that follows it."""
+CENTRE_PASSWORD = "centre_password"  # noqa: S105 - its name
+NAMED = (*OF_SERVERS, OF_SCRAPES, RECEIVER, OF_EDGES)
 NAMES = (*SECRETS, *(f"{beginning}<name>" for beginning in NAMED))
 """Names for messages."""
 _NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")

@@ -21,6 +21,15 @@ REFERENCE = 16 * GIB
 SMALLEST = 4 * GIB
 
 
+EDGE, SMALLEST_EDGE = 2 * GIB, GIB
+"""Hosts that an edge's limits are made for (`on_edge` in `config/catalogue.py`): the second has a gigabyte."""
+
+
+def edge_ceiling(*, small: bool) -> int:
+    """Maximum sum of all limits of an edge, in bytes. The rest is for the services that it watches."""
+    return (512 if small else 1024) * MIB
+
+
 def ceiling(host: int) -> int:
     """Maximum sum of all limits on a host with `host` bytes of memory, in bytes."""
     return (host - max(host // 8, GIB)) // MIB * MIB

@@ -24,7 +24,7 @@ ALLOWED: Mapping[str, str] = {
     **{
         f"{service}-loader:from_container": _VAULT
         for service in (
-            "alertmanager", "api_proxy", "caddy", "grafana", "loki", "scrape_proxy",
+            "alertmanager", "alloy", "api_proxy", "caddy", "grafana", "loki", "otel_collector", "prometheus", "scrape_proxy",
             "*_exporter", "*_exporter-[234]",
         )
     },

@@ -1,13 +1,21 @@
-"""Two stacks of this project on one engine: neither knows of the other."""
+"""Two stacks of this project on one engine: neither knows of the other, unless one of them is an edge."""
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+import requests
 
 import check
-from tests.support.deployment import Deployment
+from components.engine import execute
+from config.services.correlation import caddy
+from tests.support import wait
+from tests.support.deployment import CALM, Deployment
+from tests.support.outside import gateway
+from tests.support.ports import free_port, publish
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +81,76 @@ def test_the_end_of_one_leaves_the_other_whole(second: Deployment, deployment: D
 def _volumes(stack: Deployment) -> set[str]:
     names = {str(volume.name) for volume in stack.client.volumes.list()}
     return {name for name in names if name.startswith(f"{stack.prefix}-")}
+
+
+# One of them is an edge of the other.
+
+CREDENTIAL = "the-credential-of-web-2-in-this-test"
+
+
+@pytest.fixture(scope="module")
+def edge(deploy: Callable[..., AbstractContextManager[Deployment]], deployment: Deployment) -> Iterator[Deployment]:
+    """A stack that sends to the shared deployment, which becomes its centre."""
+    host, port = gateway(deployment.client, "bridge"), free_port()
+    door = {"domain": host, "certificate": "internal"}
+    deployment.config |= {"edges": {"web-2": {}}, "door": door, "host_name": "centre"}
+    deployment.config["publish"] = {**deployment.config["publish"], "caddy": f"0.0.0.0:{port}"}
+    deployment.secret("edge_password_web-2", CREDENTIAL)
+    deployment.up()
+    authority = f"{caddy.DATA}/caddy/pki/authorities/local/root.crt"
+    _, pem = execute(deployment.container("caddy"), ["cat", authority])
+    with deploy("edge") as made:
+        made.config = {
+            "prefix": made.config["prefix"],
+            "images": made.config["images"],
+            "role": "edge",
+            "host_name": "web-2",
+            "centre": {"url": f"https://{host}:{port}", "ca": pem.replace("\n", " ")},
+            "metrics": {key: CALM[key] for key in ("scrape_interval", "scrape_timeout")},
+            "publish": publish("prometheus", "otlp_http"),
+        }
+        made.secret("centre_password", CREDENTIAL)
+        made.up()
+        yield made
+
+
+def test_a_centre_and_its_edge_keep_all_promises_of_the_check(edge: Deployment, deployment: Deployment) -> None:
+    assert _broken(edge) == []
+    assert _broken(deployment) == []
+
+
+def test_an_edge_fits_its_limits(edge: Deployment, record_property: Callable[[str, object], None]) -> None:
+    used = {}
+    for service in edge.settings.services:
+        answer: Any = edge.container(service).stats(stream=False)
+        stats = answer["memory_stats"]
+        used[service] = (stats["usage"] - stats["stats"].get("inactive_file", 0)) / 2**20
+    record_property(
+        "memory of an edge, MiB", {name: round(mib) for name, mib in used.items()} | {"all": sum(used.values())}
+    )
+    assert sum(used.values()) < 350
+
+
+def test_what_happens_on_an_edge_is_seen_at_its_centre_under_its_name(edge: Deployment, deployment: Deployment) -> None:
+    """Metrics of the host and its containers, lines of containers, spans."""
+    span = {"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "edge", "kind": 2}
+    now = time.time_ns()
+    span |= {"startTimeUnixNano": str(now - 10**9), "endTimeUnixNano": str(now), "status": {"code": 2}}
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "on-the-edge"}}]}
+    body = json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]})
+    requests.post(
+        f"{edge.url('otlp_http')}/v1/traces", body, headers={"Content-Type": "application/json"}, timeout=10
+    ).raise_for_status()
+
+    def seen() -> bool:
+        assert deployment.query('node_time_seconds{host="web-2"}')
+        assert deployment.query(f'container_memory_working_set_bytes{{host="web-2",name="{edge.prefix}-alloy"}}')
+        assert deployment.query('up{host="centre",job="node_exporter"}')
+        counted = 'traces_span_metrics_calls_total{service="on-the-edge"}'
+        assert deployment.query(counted)
+        streams = deployment.get("loki", "/loki/api/v1/query_range", query='{host="web-2"}')["data"]["result"]
+        assert streams
+        assert not deployment.query('up{host="web-2"} == 0')
+        return True
+
+    wait.until(seen, seconds=120)

@@ -10,7 +10,7 @@ from components.config_files import INCOMING
 from policies.readers.declared_resources import COMMAND, CONTAINER, NETWORK, VOLUME
 from tests.policy.changed_program import Change, Inputs
 from tests.policy.pack_host import UNKNOWN, Resource
-from tests.support.program import EVERYTHING, EXPORTERS, FRONT, PINNED_STORAGE
+from tests.support.program import DOOR, EDGE, EVERYTHING, EXPORTERS, FRONT, OF_DOOR, PINNED_STORAGE
 
 LIST, LOKI = "requests.lst", "nervous-prod-loki"
 HEALED = {key: EVERYTHING[key] for key in ("notifications", "actions")}
@@ -556,6 +556,8 @@ GOOD: Mapping[str, Change] = {
     "a probe": config(exporters={"probes": EXPORTERS["probes"]}),
     "every service": Change(EVERYTHING, secrets=("slack_webhook", "pagerduty_key", "s3_credentials")),
     "Promtail": config(logs={"shipper": "promtail"}),
+    "a centre with edges": Change(DOOR, secrets=OF_DOOR),
+    "an edge": Change(EDGE, secrets=("centre_password",)),
     "Grafana under a domain": Change(FRONT, secrets=GRAFANA),
     "Prometheus on no port": config(publish={"prometheus": None}),
     "Prometheus on IPv6's loopback": config(publish={"prometheus": "[::1]:9090"}),

@@ -70,6 +70,16 @@ SETTINGS = settings_of(
         ],
     }
 )
+EDGES = settings_of(
+    {
+        "edges": {"db-1": {}, "web-2": {}},
+        "door": {"domain": "centre.example.com"},
+        "publish": {"caddy": "0.0.0.0:443"},
+        "host_name": "centre",
+    },
+    secrets=["edge_password_db-1", "edge_password_web-2"],
+)
+"""A centre. With edges, rules are about one host each: so only the group about edges is made for it here."""
 PINT_PACKAGE = "github.com/cloudflare/pint/cmd/pint"
 
 ALWAYS_FIRES = {"Watchdog"}
@@ -108,12 +118,18 @@ def main(arguments: list[str]) -> int:
 
 def every_group() -> tuple[Group, ...]:
     """Prometheus' groups, then Loki's."""
-    return (*groups(SETTINGS, EVERYTHING), *loki_rules.groups(SETTINGS))
+    of_edges = (group for group in groups(EDGES, EVERYTHING) if group.name == "edges")
+    return (*groups(SETTINGS, EVERYTHING), *of_edges, *loki_rules.groups(SETTINGS))
+
+
+def rendered_rules() -> dict[str, str]:
+    """Every rule file: path → text."""
+    return render(SETTINGS, EVERYTHING) | {"rules/edges.yml": render(EDGES, EVERYTHING)["rules/edges.yml"]}
 
 
 def promtool(folder: Path) -> Iterator[str]:
     """Faults that promtool finds in the rendered rules, in the queries of runbooks and dashboards, and with the test files."""
-    rendered = render(SETTINGS, EVERYTHING)
+    rendered = rendered_rules()
     write(folder / "full", rendered)
     # TargetMissing has a line for each job. Its cases know some, so that a new exporter needs no change there.
     known = frozenset(job for job in EVERYTHING if f'job="{job}"' in (HERE / "scrape.test.yml").read_text())

@@ -71,8 +71,8 @@ class Collector:
 
 
 @contextmanager
-def collector(settings: Settings, folder: Path) -> Iterator[Collector]:
-    """It runs in `folder`, which is empty, until the end of the context."""
+def collector(settings: Settings, folder: Path, edges: int = 0) -> Iterator[Collector]:
+    """It runs in `folder`, which is empty, until the end of the context. `edges`: port for what a door lets in."""
     otlp, own, *pages = (free_port() for _ in range(2 + len(PAGES)))
     running = Collector(f"http://127.0.0.1:{otlp}", dict(zip(PAGES, map(_page, pages), strict=True)))
     with _store(running) as store:
@@ -80,6 +80,8 @@ def collector(settings: Settings, folder: Path) -> Iterator[Collector]:
         main["extensions"]["file_storage"] |= {"directory": str(folder)}
         main["extensions"]["file_storage"]["compaction"]["directory"] = str(folder)
         main["receivers"]["otlp"]["protocols"] = {"http": {"endpoint": f"127.0.0.1:{otlp}"}}
+        if edges:
+            main["receivers"]["otlp/edges"]["protocols"]["http"]["endpoint"] = f"127.0.0.1:{edges}"
         main["service"]["telemetry"]["metrics"]["readers"] = [otel_collector.own_metrics(own)]
         for name, port in zip(PAGES, pages, strict=True):
             main["exporters"][name]["endpoint"] = f"127.0.0.1:{port}"

@@ -57,6 +57,20 @@ INSTEAD: dict[str, Any] = {
 }
 """Stack config that selects those."""
 
+DOOR: dict[str, Any] = {
+    "edges": {"web-2": {}, "db-1": {"rate": "1MiB"}},
+    "door": {"domain": "centre.example.com"},
+    "publish": {"caddy": "127.0.0.1:443"},
+    "host_name": "centre",
+}
+"""Stack config of a centre with edges."""
+OF_DOOR = ("edge_password_web-2", "edge_password_db-1")
+"""Secrets that it needs."""
+AS_A_CENTRE: dict[str, Any] = {**INSTEAD, **DOOR}
+"""`INSTEAD`, with the services that only a centre with edges has."""
+EDGE: dict[str, Any] = {"role": "edge", "host_name": "web-2", "centre": {"url": "https://centre.example.com"}}
+"""Stack config of an edge, which needs the secret `centre_password`."""
+
 FRONT: dict[str, Any] = {"grafana": {"tls": {"domain": "g.example"}}, "publish": {"caddy": "0.0.0.0:443"}}
 """Stack config that puts TLS in front of Grafana, for everybody."""
 

@@ -7,7 +7,7 @@ import pytest
 from config.container import DIRECTORY
 from config.services.correlation import caddy
 from config.settings.grafana import Tls
-from tests.support.program import described, settings_of
+from tests.support.program import DOOR, OF_DOOR, config_of, described, settings_of
 
 PUBLIC, INTERNAL = Tls(domain="grafana.example.com"), Tls(domain="localhost", certificate="internal")
 
@@ -18,7 +18,7 @@ def stack(front: Tls) -> dict[str, object]:
 
 @pytest.mark.parametrize(("front", "own"), [(PUBLIC, []), (INTERNAL, ["tls internal"])])
 def test_its_only_site_on_the_published_port_is_grafana_under_the_domain(front: Tls, own: list[str]) -> None:
-    text = caddy.caddyfile(front, "v")
+    text = caddy.caddyfile(caddy.sites(settings_of(stack(front), secrets=["grafana_password"])), "v")
     sites = re.findall(r"^(http\S+) \{\n((?:\t.*\n)+)\}", text, flags=re.MULTILINE)
     assert [site for site, _ in sites] == [f"https://{front.domain}:443", "http://:9180"]
     said = [line.strip() for line in sites[0][1].splitlines()]
@@ -28,7 +28,20 @@ def test_its_only_site_on_the_published_port_is_grafana_under_the_domain(front: 
 def test_nothing_but_the_front_is_published_and_only_the_container_itself_can_change_it() -> None:
     container = described("caddy", settings_of(stack(PUBLIC), secrets=["grafana_password"]))
     assert container.published == {"caddy": 443}
-    assert "admin 127.0.0.1:" in caddy.caddyfile(PUBLIC, "v")
+    assert container.config
+    assert "admin 127.0.0.1:" in container.config.files["Caddyfile"]
+
+
+def test_the_door_for_edges_is_a_site_of_its_own_beside_grafana_or_without_it() -> None:
+    beside = settings_of({**DOOR, "grafana": {"tls": PUBLIC.model_dump()}}, secrets=[*OF_DOOR, "grafana_password"])
+    assert {domain: port for domain, (_, port) in caddy.sites(beside).items()} == {
+        "grafana.example.com": 23000,
+        "centre.example.com": 24318,
+    }
+    alone = settings_of(DOOR, secrets=OF_DOOR)
+    assert [*caddy.sites(alone)] == ["centre.example.com"]
+    assert "caddy" in alone.services
+    assert "23000" not in config_of("api_proxy", alone).files["haproxy.cfg"]
 
 
 def test_what_is_validated_makes_no_keys_where_the_real_ones_are() -> None:

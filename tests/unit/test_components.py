@@ -22,11 +22,12 @@ from config.services import descriptions
 from config.settings.secret_keys import SECRETS
 from config.settings.units import go_duration, seconds
 from tests.support.program import (
+    AS_A_CENTRE,
     COMMAND,
     CONTAINER,
     EVERYTHING,
     IMAGE,
-    INSTEAD,
+    OF_DOOR,
     PROJECT,
     SECRET_TEXT,
     VOLUME,
@@ -38,6 +39,11 @@ from tests.support.program import (
     settings_of,
     texts_in,
 )
+
+
+def secrets_for(config: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return (*SECRETS, *(OF_DOOR if "edges" in (config or {}) else ()))
+
 
 RULES = "groups: [{name: mine, rules: []}]\n"
 
@@ -51,7 +57,7 @@ def stacks(
     own_rules: Mapping[str, str] | None = None,
 ) -> Recorder:
     """The stacks with `config`, on an engine that is called `engine`."""
-    settings = settings_of(config, secrets=SECRETS if with_secrets else ())
+    settings = settings_of(config, secrets=secrets_for(config) if with_secrets else ())
 
     def program() -> None:
         engine = docker.Provider("engine", host=settings.docker.host)
@@ -80,7 +86,7 @@ def everything() -> Recorder:
 @cache
 def instead() -> Recorder:
     """The services that stand in for others, and every secret."""
-    return stacks(INSTEAD, with_secrets=True)
+    return stacks(AS_A_CENTRE, with_secrets=True)
 
 
 @cache
@@ -128,7 +134,8 @@ def containers_of_all() -> dict[str, Registered]:
 
 def declared(recorder: Recorder) -> list[Container]:
     """What the modules of `config` say of the services of `everything` or `instead`."""
-    settings = settings_of(EVERYTHING if recorder is everything() else INSTEAD, secrets=SECRETS)
+    config = EVERYTHING if recorder is everything() else AS_A_CENTRE
+    settings = settings_of(config, secrets=secrets_for(config))
     return [
         *descriptions.of_stack("metrics", settings),
         *descriptions.of_stack("logs", settings),

@@ -163,8 +163,8 @@ def test_who_is_told_by_a_signal_says_which_files_it_runs(service: str) -> None:
     # The collector has no such metric, and no need of one: it ends when it cannot take its new files. Alloy tells by a
     # page.
     told = any(text.endswith("config_last_reload_successful 1") for text in config.expect.values())
-    assert told or service in {"otel_collector", "alloy"}
-    if service not in {"alloy", "incidents", "healer"}:  # which hash their files themselves
+    assert told or service in {"otel_collector", "alloy", "edge_door"}
+    if service not in {"alloy", "edge_door", "incidents", "healer"}:  # which hash their files themselves
         [marker] = {found for text in config.expect.values() for found in re.findall(r"[0-9a-f]{12}", text)}
         assert sum(marker in text for text in config.files.values()) == 1
 
@@ -176,8 +176,8 @@ def test_who_says_nothing_of_its_files_is_restarted() -> None:
 
 # Secrets.
 
-READ_ELSEWHERE = {"traces_password"}
-"""Only for a cluster that is there already: tests/unit/test_jaeger.py."""
+READ_ELSEWHERE = {"traces_password", "centre_password"}
+"""Only for a cluster that is there already: tests/unit/test_jaeger.py; and on an edge: tests/unit/test_edges.py."""
 
 
 def test_every_secret_reaches_the_service_that_needs_it_and_no_other() -> None:

@@ -15,7 +15,7 @@ from config.ports import METRICS
 from config.row import Row
 from config.services.metrics import cadvisor, scrape
 from config.settings.traces import RETENTION_SUCCESS
-from tests.support.program import EVERYTHING, EXPORTERS, INSTEAD, config_of, refusal, settings_of
+from tests.support.program import AS_A_CENTRE, EVERYTHING, EXPORTERS, OF_DOOR, config_of, refusal, settings_of
 from tests.unit.relabel import relabelled, scraped, targets
 
 APPLICATIONS = {
@@ -38,7 +38,7 @@ def jobs(config: dict[str, Any] | None = None, secrets: tuple[str, ...] = ()) ->
 
 def test_every_service_of_the_stack_is_watched() -> None:
     """Those that are outside, by their full names; `instance` is the same everywhere."""
-    named = jobs(INSTEAD) | jobs(EVERYTHING, ("grafana_password",))
+    named = jobs(AS_A_CENTRE, OF_DOOR) | jobs(EVERYTHING, ("grafana_password",))
     host = settings_of(EVERYTHING).host
     assert host("redis_exporter") == "nervous-test-redis_exporter"
     assert {(f"{service}:{port}", f"http://{host(service)}:{port}/metrics") for service, port in METRICS.items()} == {
@@ -444,8 +444,8 @@ def test_rules_may_speak_of_exactly_the_jobs_that_are_scraped(config: dict[str, 
 
 
 def test_every_job_of_the_rules_can_be_scraped() -> None:
-    shippers = {Job.ALLOY, Job.PROMTAIL}  # a stack has one of them
-    assert scrape.watched(settings_of(EVERYTHING, secrets=["grafana_password"])) | shippers == EVERY_JOB
+    some = {Job.ALLOY, Job.PROMTAIL, Job.EDGE_DOOR}  # a stack has one of the first two, and a centre the third
+    assert scrape.watched(settings_of(EVERYTHING, secrets=["grafana_password"])) | some == EVERY_JOB
 
 
 # What the shipper's series become.

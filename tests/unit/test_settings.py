@@ -15,10 +15,11 @@ from config.settings import Settings
 from config.settings.loading import SettingsError, load
 from config.settings.secret_keys import SECRETS
 from tests.support.program import (
+    AS_A_CENTRE,
     EVERYTHING,
     EXPORTERS,
     FRONT,
-    INSTEAD,
+    OF_DOOR,
     PINNED,
     PINNED_STORAGE,
     PROJECT,
@@ -45,7 +46,10 @@ def test_without_selected_exporters_only_what_every_host_needs_runs() -> None:
 
 
 def test_every_service_can_be_selected() -> None:
-    selected = {*settings_of(EVERYTHING, secrets=SECRETS).services, *settings_of(INSTEAD).services}
+    selected = {
+        *settings_of(EVERYTHING, secrets=SECRETS).services,
+        *settings_of(AS_A_CENTRE, secrets=OF_DOOR).services,
+    }
     assert tuple(service for service in SERVICES if service in selected) == SERVICES
 
 

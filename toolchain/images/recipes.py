@@ -93,6 +93,19 @@ _HAPROXY = Recipe(
     files={"/usr/local/bin/docker-entrypoint.sh": _script("haproxy.sh")},
 )
 
+_ALLOY = Recipe(
+    version="1.19.0",
+    differs=(
+        "only the components that ship logs, and those of the door for edges (see below); no journal, web pages, cluster, "
+        "converters; no `/etc/alloy/config.alloy` of its own"
+    ),
+    source=Go(
+        {"/bin/alloy": "github.com/grafana/alloy/internal/cmd/alloy"},
+        version_variable="github.com/grafana/alloy/internal/build.Version",
+        module="alloy",
+    ),
+)
+
 
 _PYTHON = Recipe(
     version="debian",
@@ -189,17 +202,8 @@ RECIPES = {
             version_variable="github.com/grafana/loki/v3/pkg/util/build.Version",
         ),
     ),
-    "alloy": Recipe(
-        version="1.19.0",
-        differs=(
-            "only the components that ship logs (see below); no journal, web pages, cluster, converters; no "
-            "`/etc/alloy/config.alloy` of its own"
-        ),
-        source=Go(
-            {"/bin/alloy": "github.com/grafana/alloy/internal/cmd/alloy"},
-            version_variable="github.com/grafana/alloy/internal/build.Version",
-        ),
-    ),
+    "alloy": _ALLOY,
+    "edge_door": _ALLOY,
     "busybox": Recipe(
         # No files of its own: the shell that other images have beside their service.
         version="debian",

@@ -118,7 +118,27 @@ def _for_stack(dashboard: dict[str, Any], text: str, settings: Settings) -> str:
     marks = json.loads(THRESHOLDS.read_text(encoding="utf-8")).get(dashboard["uid"], {})
     dashboard_thresholds.apply(panels(dashboard), marks, settings.alerts.thresholds)
     _remove_unkept(dashboard, kept_seconds(settings))
+    if settings.edges:
+        dashboard["templating"]["list"] += list(_of_hosts(dashboard))
     return text if dashboard == json.loads(text) else json.dumps(dashboard, ensure_ascii=False)
+
+
+def _of_hosts(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Filters by which a reader chooses a host: Grafana adds them to every query of their data source."""
+    used = {
+        target.get("datasource", {}).get("uid") for panel in panels(dashboard) for target in panel.get("targets", ())
+    }
+    for source, label in ((PROMETHEUS, "Hosts"), (LOKI, "Hosts of logs")):
+        if source in used:
+            yield {
+                "type": "adhoc",
+                "name": f"hosts_{source}",
+                "label": label,
+                "datasource": {"type": source, "uid": source},
+                "filters": [],
+                "hide": 0,
+                "skipUrlSync": False,
+            }
 
 
 def kept_seconds(settings: Settings) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from config.container import DIRECTORY, ConfigFiles, Container
 from config.ports import DOCKER_API, METRICS
-from config.services.logs import log_pipeline, shipper
+from config.services.logs import edge_logs, log_pipeline, shipper
 from config.services.logs.log_stages import Stage
 from config.settings import Settings
 
@@ -48,6 +48,7 @@ def container(settings: Settings) -> Container:
         config=ConfigFiles(
             files={"config.alloy": text},
             validate="/bin/alloy validate --stability.level=experimental config.alloy",
+            secrets=edge_logs.secrets(settings),
             expect={
                 f"{page}/metrics": f'sha256="{hashlib.sha256(text.encode()).hexdigest()}"',
                 # The metric of the last load is 1 even if a component refuses its new arguments.
@@ -65,18 +66,18 @@ def config_file(settings: Settings) -> str:
 
 def _sources(settings: Settings) -> Iterator[list[str]]:
     host = f"tcp://socket_proxy:{DOCKER_API}"
-    yield _block("logging", level="warn")
-    running = _block("filter", name="status", values=list(shipper.STATES))
-    yield _block('discovery.docker "containers"', running, host=host, refresh_interval=shipper.REFRESH)
-    own = [_block("rule", **rule) for rule in shipper.own_stack(settings)]
-    rules = [_block("rule", **rule) for rule in shipper.RELABELLING if rule["target_label"] != "stream"]
+    yield block("logging", level="warn")
+    running = block("filter", name="status", values=list(shipper.STATES))
+    yield block('discovery.docker "containers"', running, host=host, refresh_interval=shipper.REFRESH)
+    own = [block("rule", **rule) for rule in shipper.own_stack(settings)]
+    rules = [block("rule", **rule) for rule in shipper.RELABELLING if rule["target_label"] != "stream"]
     # A position is stored under all labels of a container. If its address were one, a restart would lose the position.
-    kept = _block("rule", action="labelkeep", regex="__meta_docker_container_id|container|service|source")
+    kept = block("rule", action="labelkeep", regex="__meta_docker_container_id|container|service|source")
     targets = Raw("discovery.docker.containers.targets")
-    yield _block('discovery.relabel "containers"', *own, *rules, kept, targets=targets)
-    [stream] = [_block("rule", **rule) for rule in shipper.RELABELLING if rule["target_label"] == "stream"]
-    yield _block('loki.relabel "stream"', stream, forward_to=[])
-    yield _block(
+    yield block('discovery.relabel "containers"', *own, *rules, kept, targets=targets)
+    [stream] = [block("rule", **rule) for rule in shipper.RELABELLING if rule["target_label"] == "stream"]
+    yield block('loki.relabel "stream"', stream, forward_to=[])
+    yield block(
         'loki.source.docker "containers"',
         host=host,
         targets=Raw("discovery.relabel.containers.output"),
@@ -84,12 +85,12 @@ def _sources(settings: Settings) -> Iterator[list[str]]:
         forward_to=_PIPELINE,
     )
     paths = [{"__path__": path, **labels} for path, labels in shipper.files(settings)]
-    yield _block('local.file_match "files"', path_targets=paths)
-    yield _block('loki.source.file "files"', targets=Raw("local.file_match.files.targets"), forward_to=_PIPELINE)
+    yield block('local.file_match "files"', path_targets=paths)
+    yield block('loki.source.file "files"', targets=Raw("local.file_match.files.targets"), forward_to=_PIPELINE)
     if settings.logs.system == "journal":
-        rules = [_block("rule", **rule) for rule in shipper.JOURNAL_RELABELLING]
-        yield _block('loki.relabel "journal"', *rules, forward_to=[])
-        yield _block(
+        rules = [block("rule", **rule) for rule in shipper.JOURNAL_RELABELLING]
+        yield block('loki.relabel "journal"', *rules, forward_to=[])
+        yield block(
             'loki.source.journal "journal"',
             path=shipper.JOURNAL,
             max_age=shipper.JOURNAL_AGE,
@@ -104,13 +105,15 @@ _PIPELINE = [Raw("loki.process.pipeline.receiver")]
 
 def _sinks(settings: Settings) -> Iterator[list[str]]:
     stages = [spelled(stage) for stage in log_pipeline.stages(settings)]
-    yield _block('loki.process "pipeline"', *stages, forward_to=[Raw("loki.write.loki.receiver")])
+    yield block('loki.process "pipeline"', *stages, forward_to=[Raw("loki.write.loki.receiver")])
     # A queue of one batch, because a shipper that is killed loses its queue.
-    queue = _block("queue_config", capacity=f"{shipper.BATCH_BYTES}B")
-    endpoint = _block(
+    queue = block("queue_config", capacity=f"{shipper.BATCH_BYTES}B")
+    login = [block(name, **arguments) for name, arguments in edge_logs.login(settings).items()]
+    endpoint = block(
         "endpoint",
         queue,
-        url=shipper.PUSH_URL,
+        *login,
+        url=edge_logs.url(settings),
         batch_wait=shipper.BATCH_WAIT,
         batch_size=f"{shipper.BATCH_BYTES}B",
         remote_timeout=shipper.TIMEOUT,
@@ -118,18 +121,20 @@ def _sinks(settings: Settings) -> Iterator[list[str]]:
         max_backoff_period=shipper.LAST_RETRY,
         max_backoff_retries=0,  # for ever: meanwhile it reads nothing more
         # Loki has stored the streams that it has room for. Retrying the rest would hold up the lines of all services.
-        retry_on_http_429=False,
+        retry_on_http_429=settings.role == "edge",  # the door's bound on the edge's rate, which passes
     )
-    yield _block('loki.write "loki"', endpoint)
+    labels = edge_logs.labels(settings)
+    yield block('loki.write "loki"', endpoint, **({"external_labels": dict(labels)} if labels else {}))
 
 
 def spelled(stage: Stage) -> list[str]:
     """Lines of `stage` as a block inside `loki.process`."""
     room = "metric" if stage.kind in {"counter", "histogram"} else "stage"
-    return _block(f"{room}.{stage.kind}", *map(spelled, stage.stages), **stage.arguments)
+    return block(f"{room}.{stage.kind}", *map(spelled, stage.stages), **stage.arguments)
 
 
-def _block(name: str, /, *inner: list[str], **arguments: Any) -> list[str]:
+def block(name: str, /, *inner: list[str], **arguments: Any) -> list[str]:
+    """Lines of a block of Alloy's syntax, with blocks `inner` in it."""
     lines = [f"{key} = {_value(value)}" for key, value in arguments.items()]
     lines += [line for block in inner for line in block]
     return [f"{name} {{", *(f"  {line}" for line in lines), "}"] if lines else [f"{name} {{ }}"]

@@ -12,6 +12,7 @@ from config.ports import METRICS
 from config.services.logs import loki_rules
 from config.services.traces import otlp_limits
 from config.settings import Settings
+from config.settings.edges import EdgeBounds
 from config.settings.logs import DISK_FULL, S3
 from config.settings.units import prometheus_size, seconds
 from config.sizes import MIB
@@ -228,7 +229,7 @@ def limits_of(settings: Settings) -> dict[str, Any]:
         "per_stream_rate_limit": prometheus_size(rate),  # the shipper's fuse, not this, limits a single service
         "per_stream_rate_limit_burst": prometheus_size(burst),
         "max_global_streams_per_user": logs.limits.streams,
-        **streams_by_way(logs.limits.streams),
+        **streams_by_way(logs.limits.streams, settings.edges),
         "max_line_size": prometheus_size(logs.limits.line_size),
         "max_line_size_truncate": True,
         "max_label_names_per_series": 6,
@@ -245,7 +246,10 @@ def limits_of(settings: Settings) -> dict[str, Any]:
             "resource_attributes": {
                 "ignore_defaults": True,
                 "attributes_config": [
-                    {"action": "index_label", "attributes": ["service", "source"]},
+                    {
+                        "action": "index_label",
+                        "attributes": ["service", "source", *(["host"] if settings.edges else [])],
+                    },
                     {"action": "drop", "attributes": ["service.name"]},
                 ],
             },
@@ -262,17 +266,21 @@ def limits_of(settings: Settings) -> dict[str, Any]:
     }
 
 
-def streams_by_way(streams: int) -> dict[str, Any]:
+def streams_by_way(streams: int, edges: Mapping[str, EdgeBounds] | None = None) -> dict[str, Any]:
     """Separate stream limits for the shipper and for OTLP, where senders choose the names of their services. If one
     reaches its limit, Loki still accepts new streams of the other. Needs Loki 3.6; `policy_override_limits` is in its
-    source, `pkg/validation/limits.go`, but not in its documentation."""
+    source, `pkg/validation/limits.go`, but not in its documentation. Each edge has a limit of its own, whatever it says its
+    source is: of the policies that match a stream, those with the highest priority apply."""
     bounds = {
         "shipped": ('{service=~".+",source!="otlp"}', streams),
         "otlp": ('{source="otlp"}', OTLP_STREAMS * streams),
     }
+    of_edges = {f"edge-{name}": (f'{{host="{name}"}}', bound.streams) for name, bound in (edges or {}).items()}
+    priority = {**dict.fromkeys(bounds, 1), **dict.fromkeys(of_edges, 2)}
+    bounds |= of_edges
     return {
         "policy_stream_mapping": {
-            way: [{"selector": selector, "priority": 1}] for way, (selector, _) in bounds.items()
+            way: [{"selector": selector, "priority": priority[way]}] for way, (selector, _) in bounds.items()
         },
         "policy_override_limits": {way: {"max_global_streams_per_user": most} for way, (_, most) in bounds.items()},
         # Otherwise each limit would apply to the streams of all policies together.

@@ -156,7 +156,7 @@ def rule_file(settings: Settings) -> dict[str, Any]:
     external = {"environment": settings.environment}
     for name, value in settings.metrics.external_labels.items():  # Loki would expand a template in a label
         external[name] = value.replace("{{", '{{ "{{" }}')
-    rule_groups = [as_yaml(group, settings.addresses) for group in groups(settings)]
+    rule_groups = [as_yaml(group, settings.addresses, by_host=bool(settings.edges)) for group in groups(settings)]
     for rule in (rule for group in rule_groups for rule in group["rules"]):
         rule["labels"] = {**external, **rule["labels"]}
     return {"groups": rule_groups}

@@ -5,7 +5,7 @@ from typing import Any
 
 from config.container import DIRECTORY, ConfigFiles, Container
 from config.ports import DOCKER_API, METRICS
-from config.services.logs import log_pipeline, shipper
+from config.services.logs import edge_logs, log_pipeline, shipper
 from config.services.logs.log_stages import Stage
 from config.settings import Settings
 from config.yaml_text import digest, dump
@@ -60,6 +60,7 @@ def _config(settings: Settings) -> dict[str, Any]:
                     "max_period": shipper.LAST_RETRY,
                     "max_retries": 0,  # for ever: meanwhile it reads nothing more
                 },
+                **({"external_labels": dict(labels)} if (labels := edge_logs.labels(settings)) else {}),
             }
         ],
         "scrape_configs": [{**source, "pipeline_stages": stages} for source in _sources(settings)],

@@ -98,7 +98,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
         "route": {
             "receiver": everyday,
             # With the severity: an alert that drops from critical to warning ends one message and starts another.
-            "group_by": ["alertname", "service", "severity"],
+            "group_by": ["alertname", "service", "severity", *(["host"] if settings.edges else [])],
             "group_wait": notifications.group_wait,
             "group_interval": notifications.group_interval,
             "repeat_interval": notifications.repeat_interval,
@@ -136,7 +136,7 @@ def inhibit_rules(settings: Settings) -> list[dict[str, Any]]:
     """The items of `inhibit_rules`: which alerts mute others that only repeat them. A label missing on both sides is
     equal."""
     paired = f'alertname=~"{"|".join(pairs(settings))}"'
-    return [
+    rules = [
         _inhibits(
             [paired, 'severity="critical"'],
             [paired, 'severity=~"warning|info"'],
@@ -164,8 +164,15 @@ def inhibit_rules(settings: Settings) -> list[dict[str, Any]]:
         _inhibits(['alertname="LogShipperBehind"'], ['alertname="LogServiceSilent"']),
         _inhibits(['alertname="LokiDiskFull"'], ['alertname=~"LogShipperBehind|LokiRequestsFailing|LogServiceSilent"']),
         _inhibits(['alertname="PrometheusRetentionCut"'], ['alertname="PrometheusDiskBudgetLow"'], "service"),
-        *(_of_slos() if settings.slos else ()),
     ]
+    if settings.edges:
+        rules = [*map(_on_one_host, rules), _inhibits(['alertname="EdgeSilent"'], ['alertname="EdgeLate"'], "host")]
+    return [*rules, *(_of_slos() if settings.slos else ())]
+
+
+def _on_one_host(rule: dict[str, Any]) -> dict[str, Any]:
+    """An alert mutes only those about its own host."""
+    return {**rule, "equal": [*rule.get("equal", ()), "host"]}
 
 
 def _of_slos() -> Iterator[dict[str, Any]]:

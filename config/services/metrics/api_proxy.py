@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from config.catalogue import EXPORTERS, ROWS
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import JAEGER_PAGES, METRICS, OTLP_GRPC, OTLP_HTTP
+from config.services.metrics import edge_front
 from config.settings import Settings
 from config.settings.publish import ExternalUrls, Page
 
@@ -146,7 +147,10 @@ def container(settings: Settings) -> Container:
         health=http_health(PORT),
         go_memory_percent=0,
         config=ConfigFiles(
-            files={"haproxy.cfg": haproxy_cfg(settings)}, validate="haproxy -c -q -f haproxy.cfg", reload="restart"
+            files={"haproxy.cfg": haproxy_cfg(settings)},
+            validate="haproxy -c -q -f haproxy.cfg",
+            secrets=edge_front.secrets(settings),
+            reload="restart",
         ),
     )
 
@@ -154,13 +158,16 @@ def container(settings: Settings) -> Container:
 def haproxy_cfg(settings: Settings) -> str:
     shown = DATA_SOURCES if {"grafana", "incidents"} & {*settings.services} else ()
     people = [service for service in published(settings) if service != "grafana"]
-    sections = [_HEAD, *_for_collector(settings.edge.address("api_proxy"))]
+    # Paths of files, which only edges need, are relative to this one.
+    head = _HEAD.replace("global\n", "global\n    default-path config\n", 1) if settings.edges else _HEAD
+    sections = [head, *(_for_collector(settings.edge.address("api_proxy")) if settings.role == "centre" else ())]
     sections += [_data_source(service) for service in shown]
     sections += [_for_people(service, settings) for service in people]
     if settings.publish.otlp_http:
         sections += _for_senders(settings)
     if "grafana" in settings.services:
         sections += _pages_of_grafana(settings)
+    sections += [_section(head, lines) for head, lines in edge_front.sections(settings)]
     for service in dict.fromkeys([*shown, *people]):
         server = _server(service, port_inside(service), f"maxconn {REST}", host=settings.host(service))
         sections.append(_section(f"backend {service}", [server]))
@@ -308,7 +315,7 @@ def _pages_of_grafana(settings: Settings) -> Iterator[str]:
     """Ports of Grafana's pages. Grafana asks for a password itself; the proxy bounds guessing, per client address."""
     yield _section("backend guesses", ["stick-table type ipv6 size 1k expire 5m store gpc0_rate(5m)"])
     doors = {"people.grafana": (PEOPLE + METRICS["grafana"], "src")} if settings.publish.grafana else {}
-    if "caddy" in settings.services:
+    if settings.shows_grafana_by_tls:
         # Caddy does not pass on a client's own `X-Forwarded-For`.
         doors["caddy.grafana"] = (BEHIND_CADDY, "req.hdr_ip(x-forwarded-for,-1)")
     for name, (port, who) in doors.items():

@@ -10,6 +10,7 @@ from config.own_jobs import OwnJob
 from config.ports import METRICS
 from config.services.metrics import kept_metrics, own_scrapes, scrape
 from config.settings import Settings
+from config.settings.edges import LONGEST_OUTAGE
 from config.settings.units import prometheus_size
 from config.yaml_text import digest, dollars_doubled, dump
 
@@ -37,6 +38,8 @@ def container(settings: Settings, additions: Additions = NONE) -> Container:
             # of the places are always free for rules. `api_proxy` bounds the number of queries.
             f"--query.max-concurrency={2 * CONNECTIONS}",
             f"--web.max-connections={CONNECTIONS}",
+            # For `edge_door`, within the stack's network. `api_proxy` lets nobody else to its path.
+            *(("--web.enable-remote-write-receiver",) if settings.edges else ()),
             # Remote read is unused in the stack, and cannot be switched off.
             "--storage.remote.read-concurrent-limit=1",
             "--storage.remote.read-sample-limit=10000",
@@ -114,11 +117,12 @@ def main_file(settings: Settings, own_jobs: Sequence[OwnJob] = ()) -> dict[str, 
             "tsdb": {
                 # In the file instead of flags, so that a change needs no restart (Prometheus >= 3.11).
                 "retention": {"time": metrics.retention.time, "size": prometheus_size(metrics.retention.size)},
-                "out_of_order_time_window": "10m",
+                # What an edge sends after an outage is older than what is scraped here.
+                "out_of_order_time_window": LONGEST_OUTAGE if settings.edges else "10m",
             },
             "exemplars": {"max_exemplars": metrics.exemplars},
         },
         "rule_files": ["rules/*.yml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]},
-        "scrape_configs": [*scrape.jobs(settings), *own_scrapes.jobs(settings, own_jobs)],
+        "scrape_configs": scrape.of_host(settings, [*scrape.jobs(settings), *own_scrapes.jobs(settings, own_jobs)]),
     }

@@ -55,6 +55,15 @@ def jobs(settings: Settings) -> list[ScrapeConfig]:
     return [{**job, "follow_redirects": False} for job in every]
 
 
+def of_host(settings: Settings, jobs: list[ScrapeConfig]) -> list[ScrapeConfig]:
+    """`jobs` whose targets have the label `host`, if there are edges. A page's own label of that name becomes
+    `exported_host`, as for all labels of targets."""
+    if settings.role == "centre" and not settings.edges:
+        return jobs
+    label = {"target_label": "host", "replacement": settings.name_of_host}
+    return [{**job, "relabel_configs": [*job.get("relabel_configs", ()), label]} for job in jobs]
+
+
 def renamed(job: ScrapeConfig) -> ScrapeConfig:
     """The job's `metric_relabel_configs`, by which it has no metric that alerts trust."""
     own = {

@@ -21,7 +21,7 @@ from config.container import DIRECTORY, ConfigFiles, Container
 from config.ports import METRICS, OTLP_GRPC, OTLP_HTTP, OTLP_METRICS, SPAN_METRICS
 from config.services.logs import log_times
 from config.services.logs.log_levels import LEVELS
-from config.services.traces import otlp_limits, otlp_masks, otlp_senders, sampling
+from config.services.traces import edge_pipelines, otlp_limits, otlp_masks, otlp_senders, sampling
 from config.settings import Settings
 from config.settings.logs import Level
 from config.settings.units import go_duration, seconds
@@ -55,9 +55,10 @@ SEVERITIES: Mapping[Level, tuple[int, int]] = {
 
 def container(settings: Settings) -> Container:
     """The image contains only the binary."""
+    queues = edge_pipelines.QUEUES if settings.role == "edge" else QUEUES
     return Container(
         service="otel_collector",
-        command=(f"--config={DIRECTORY}/{MAIN}",),
+        command=tuple(f"--config={DIRECTORY}/{file}" for file in edge_pipelines.files(MAIN, settings)),
         user="10001:10001",
         port=PORT,
         published={"otlp_grpc": OTLP_GRPC},  # OTLP over HTTP: config/services/metrics/api_proxy.py
@@ -70,8 +71,8 @@ def container(settings: Settings) -> Container:
         # damage and helped with none: bbolt panics in a place where the panic cannot be caught, or returns an error,
         # which is not a panic.
         unreadable={
-            r"(?s)(panic: |fatal error: fault).{0,3000}go\.etcd\.io/bbolt": QUEUES,
-            "exporter: (invalid database|file size too small|checksum error|version mismatch)": QUEUES,
+            r"(?s)(panic: |fatal error: fault).{0,3000}go\.etcd\.io/bbolt": queues,
+            "exporter: (invalid database|file size too small|checksum error|version mismatch)": queues,
         },
         config=_config(settings),
         alias=ALIAS,
@@ -93,7 +94,8 @@ def _config(settings: Settings) -> ConfigFiles:
     }
     return ConfigFiles(
         files={MAIN: dump(dollars_doubled(main))},
-        validate=f"/otelcol-contrib validate --config={MAIN}",
+        validate=" --config=".join(["/otelcol-contrib validate", *edge_pipelines.files(MAIN, settings)]),
+        secrets=edge_pipelines.logins(settings),
         reload="SIGHUP",
         expect={f"http://{settings.listens('otel_collector')}:{PORT}/metrics": f'config_version="{running}"'},
     )
@@ -101,9 +103,9 @@ def _config(settings: Settings) -> ConfigFiles:
 
 def main_file(settings: Settings) -> dict[str, Any]:
     """The content of `collector.yml`."""
-    logs = "loki" in settings.services
+    logs = "loki" in settings.services or settings.role == "edge"
     listens, door = settings.listens("otel_collector"), settings.edge.address("api_proxy")
-    return {
+    main = {
         "extensions": {
             # The file shrinks again after an outage; otherwise it would keep its largest size.
             "file_storage": {
@@ -151,6 +153,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "pipelines": _pipelines(settings, logs=logs),
         },
     }
+    return edge_pipelines.fitted(main, settings)
 
 
 def _pipelines(settings: Settings, *, logs: bool) -> dict[str, Any]:

@@ -1,4 +1,3 @@
-// Package remotewrite has no component here.
 package remotewrite
 
 import "github.com/spf13/cobra"

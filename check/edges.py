@@ -1,0 +1,58 @@
+"""Checks that an edge reaches its centre, and tells whom a centre has heard of."""
+
+import time
+import urllib.parse
+from collections.abc import Iterator
+
+from docker import DockerClient
+
+from check.finding import Finding
+from check.pages import ask, metric
+from config.settings import Settings
+
+FRESH_SECONDS = 60
+"""Age up to which the newest sample at the centre means that the queue is empty: four scrapes."""
+
+
+def of_an_edge(client: DockerClient, settings: Settings) -> Iterator[Finding]:
+    """Yields whether samples, lines, and spans with OTLP logs leave this edge."""
+    try:
+        yield _samples(client, settings)
+        yield _lines(client, settings)
+        yield _spans(client, settings)
+    except LookupError as error:
+        yield Finding("what sends to the centre answers", kept=False, detail=str(error))
+
+
+def _samples(client: DockerClient, settings: Settings) -> Finding:
+    newest = metric(client, settings, "prometheus", "prometheus_remote_storage_queue_highest_sent_timestamp_seconds")
+    age = time.time() - newest
+    detail = (
+        f"the newest is {age:.0f} s old" if newest else "none has arrived: docker logs tells what the door has answered"
+    )
+    return Finding("the centre has the newest samples", kept=age < FRESH_SECONDS, detail=detail)
+
+
+def _lines(client: DockerClient, settings: Settings) -> Finding:
+    sent = metric(client, settings, "alloy", "loki_write_sent_entries_total")
+    return Finding("the centre takes lines", kept=sent > 0, detail=f"{sent:.0f} since the shipper's start")
+
+
+def _spans(client: DockerClient, settings: Settings) -> Finding:
+    waiting = metric(client, settings, "otel_collector", "otelcol_exporter_queue_size")
+    return Finding("no spans or OTLP logs wait for the centre", kept=waiting == 0, detail=f"{waiting:.0f} bytes wait")
+
+
+def of_a_centre(client: DockerClient, settings: Settings) -> Iterator[Finding]:
+    """Yields one for each edge. One that sends nothing breaks no promise of this stack: the alert EdgeSilent tells of it."""
+    query = urllib.parse.quote('max by (host) (max_over_time(timestamp(up{job="prometheus"})[1h:1m]))')
+    try:
+        found = ask(client, settings, "prometheus", f"/api/v1/query?query={query}")["data"]["result"]
+    except LookupError as error:
+        yield Finding("the door's edges are known", kept=False, detail=str(error))
+        return
+    heard = {sample["metric"].get("host"): float(sample["value"][1]) for sample in found}
+    for name in sorted(settings.edges):
+        age = time.time() - heard.get(name, 0)
+        detail = f"heard of it {age:.0f} s ago" if name in heard else "nothing has come in the last hour"
+        yield Finding(f"the edge {name} may send", kept=True, detail=detail)

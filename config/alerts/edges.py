@@ -1,0 +1,107 @@
+"""The edges of a centre: what they send, and whether the door takes it (edge_door is Alloy 1.19 to 1.21). Clocks: `HostClockSkewed`."""
+
+from config.alerts.rule import Alert, Rule
+from config.alerts.scope import Scope
+from config.settings.edges import UNKNOWN
+from config.settings.units import seconds
+
+LATE = 120
+"""Seconds. A sample is on its way for less than ten, and is asked for every minute at the latest."""
+REFUSED = 20
+"""Requests in ten minutes: more than those of one that has been given a new credential a moment too early."""
+
+
+def rules(scope: Scope) -> tuple[Rule, ...]:
+    edges = scope.settings.edges
+    if not edges:
+        return ()
+    every = f'host=~"{"|".join(sorted(edges))}"'
+    return (
+        Alert(
+            name="EdgeSilent",
+            severity="critical",
+            wait="5m",
+            service="{{ $labels.host }}",
+            expr="\nor ".join(f'absent(up{{host="{name}"}})' for name in sorted(edges)),
+            summary="Nothing comes from {{ $labels.host }}",
+            description="No sample of this host has come for ten minutes: it is down, or its way to the centre is, or its "
+            "credential is wrong. Nothing that happens there can raise an alert.",
+        ),
+        Alert(
+            name="EdgeLate",
+            severity="warning",
+            wait="10m",
+            service="{{ $labels.host }}",
+            expr=f"""
+            time() - max by (host) (max_over_time(timestamp(up{{job="prometheus",{every}}})[1h:1m])) > {LATE}
+            """,
+            summary="What comes from {{ $labels.host }} is {{ $value | humanizeDuration }} old",
+            description="Its queue is not empty yet after an outage, its rate is above its bound, or its clock is behind. "
+            "Alerts about this host come that much later.",
+        ),
+        Alert(
+            name="EdgeQueueFills",
+            severity="warning",
+            wait="10m",
+            service="{{ $labels.host }}",
+            expr=f"""
+            max by (host) (
+              otelcol_exporter_queue_size{{job="otel_collector",{every}}} / otelcol_exporter_queue_capacity{{job="otel_collector",{every}}}
+            ) > 0.5
+            """,
+            summary="The queue of traces on {{ $labels.host }} is {{ $value | humanizePercentage }} full",
+            description="It sends more slowly than it receives. A full queue loses new spans and OTLP logs.",
+        ),
+        Alert(
+            name="EdgeLost",
+            severity="warning",
+            service="{{ $labels.host }}",
+            expr=f"""
+            sum by (host) (increase(prometheus_remote_storage_samples_failed_total{{{every}}}[10m])) > 0
+            or sum by (host) (increase(prometheus_remote_storage_samples_dropped_total{{{every}}}[10m])) > 0
+            or sum by (host) (increase(loki_write_dropped_entries_total{{job="alloy",{every}}}[10m])) > 0
+            """,
+            summary='{{ $labels.host }} has lost {{ printf "%.0f" $value }} samples or lines in ten minutes',
+            description="The centre has refused them for good, so they were not sent again: the credential was wrong, or they "
+            "were older than a day.",
+        ),
+        Alert(
+            name="EdgeOldVersion",
+            severity="info",
+            wait="1d",
+            service="{{ $labels.host }}",
+            expr=f"""
+            group by (host, version) (prometheus_build_info{{job="prometheus",{every}}})
+            unless on (version) prometheus_build_info{{job="prometheus",host="{scope.settings.name_of_host}"}}
+            """,
+            summary="{{ $labels.host }} runs Prometheus {{ $labels.version }}, and its centre another version",
+            description="The edge and its centre were deployed from different checkouts of this project.",
+        ),
+        *(
+            _series(name, bounds.series, seconds(scope.settings.metrics.scrape_interval))
+            for name, bounds in sorted(edges.items())
+        ),
+        Alert(
+            name="EdgesRefused",
+            severity="warning",
+            service="edge_door",
+            expr=f'increase(haproxy_backend_http_requests_total{{job="api_proxy",proxy="{UNKNOWN}"}}[10m]) > {REFUSED}',
+            summary='The door has refused {{ printf "%.0f" $value }} requests without a valid credential in ten minutes',
+            description="An edge has a wrong credential, and loses what it sends; or a stranger is trying the door.",
+        ),
+    )
+
+
+def _series(name: str, most: int, interval: float) -> Alert:
+    """As the door counts them: an edge in wrong hands cannot say otherwise."""
+    component = f'component_id="prometheus.relabel.{name.replace("-", "_")}"'
+    return Alert(
+        name="EdgeManySeries",
+        severity="warning",
+        wait="10m",
+        service=name,
+        expr=f'rate(alloy_prometheus_relabel_metrics_written{{job="edge_door",{component}}}[5m]) * {interval:g} > {most}',
+        summary=f'{name} sends {{{{ printf "%.0f" $value }}}} series, and {most} are its bound',
+        description="They cost the centre's Prometheus 3 to 9 kB of memory each. Its own limit is the only one that holds for "
+        "all of them.",
+    )

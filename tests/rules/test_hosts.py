@@ -1,0 +1,89 @@
+"""The rules of a centre with edges, for two hosts at once: each case of the stack that stands alone is one of both hosts, whose
+series differ in the label `host` only."""
+
+import copy
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.alerts import EVERYTHING, hosts, render
+from tests.rules import run
+from toolchain import images
+
+HOSTS = ("centre", "web-2")
+OF_ALL_HOSTS = {"Watchdog", "TargetMissing"}
+"""Alerts that are about the centre as a whole."""
+CENTRE = run.SETTINGS.model_copy(update={name: getattr(run.EDGES, name) for name in ("edges", "door", "host_name")})
+
+
+def test_every_case_of_one_host_is_one_of_each_of_two_hosts(tmp_path: Path) -> None:
+    known = frozenset(job for job in EVERYTHING if f'job="{job}"' in (run.HERE / "scrape.test.yml").read_text())
+    rendered = render(CENTRE, EVERYTHING) | {"rules/scrape.yml": render(CENTRE, known)["rules/scrape.yml"]}
+    run.write(tmp_path, {name: run.only_summaries(text) for name, text in rendered.items()})
+    files = []
+    for file in sorted(run.HERE.glob("*.test.yml")):
+        document = yaml.safe_load(file.read_text())
+        if {Path(name).stem for name in document["rule_files"]} & hosts.OF_SERVICES:
+            continue
+        document["tests"] = [_of_both(test) for test in document["tests"]]
+        files.append(tmp_path / file.name)
+        files[-1].write_text(yaml.safe_dump(document, allow_unicode=True))
+    done = subprocess.run(
+        [images.binary("promtool"), "test", "rules", *files], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+
+
+def _of_both(test: dict[str, Any]) -> dict[str, Any]:
+    of_rules = [one for one in test.get("alert_rule_test", ()) if one["alertname"] not in OF_ALL_HOSTS]
+    return {
+        **{key: value for key, value in test.items() if key != "promql_expr_test"},
+        "input_series": [
+            {**series, "series": _with_host(series["series"], host)}
+            for series in test.get("input_series", ())
+            for host in HOSTS
+        ],
+        "alert_rule_test": [
+            {**one, "exp_alerts": [_alert(alert, host) for alert in one.get("exp_alerts") or () for host in HOSTS]}
+            for one in of_rules
+        ],
+    }
+
+
+def _with_host(series: str, host: str) -> str:
+    name, _, labels = series.replace('host="', 'exported_host="').partition(
+        "{"
+    )  # as Prometheus renames a page's own label
+    return f'{name}{{host="{host}",{labels or "}"}'
+
+
+def _alert(alert: dict[str, Any], host: str) -> dict[str, Any]:
+    made = copy.deepcopy(alert)
+    made.setdefault("exp_labels", {})["host"] = host
+    if "summary" in made.get("exp_annotations", {}):
+        made["exp_annotations"]["summary"] = f"{host}: {made['exp_annotations']['summary']}"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("expr", "of_each_host"),
+    [
+        ("sum by (job) (x)", "sum by (host, job) (x)"),
+        ("sum by (\n  job\n) (x)", "sum by (host, job\n) (x)"),
+        ("x and on () count(y)", "x and on (host) count by (host) (y)"),
+        ("x unless on (instance) y", "x unless on (host, instance) y"),
+        ("max_over_time(x[1h]) > 1", "max_over_time(x[1h]) > 1"),
+        ("absent(up)", "absent(up)"),
+        ("histogram_count(x)", "histogram_count(x)"),
+    ],
+)
+def test_an_expression_groups_and_matches_by_host(expr: str, of_each_host: str) -> None:
+    assert hosts.by_host(expr) == of_each_host
+
+
+def test_a_stack_without_edges_has_no_label_host() -> None:
+    assert not [name for name, text in render(run.SETTINGS, EVERYTHING).items() if re.search(r"\(host\b", text)]
