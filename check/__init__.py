@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from rich.console import Console
 from rich.padding import Padding
@@ -19,6 +20,7 @@ from check import (
     healing,
     logs,
     metrics,
+    remotes,
     request,
     separation,
     slos,
@@ -82,6 +84,8 @@ def run(
         subjects["the centre"] = lambda: edges.of_an_edge(client, settings)
     elif settings.edges:
         subjects["edges"] = lambda: edges.of_a_centre(client, settings)
+    for name in remotes.names(settings):
+        subjects[f"copy for {name}"] = partial(remotes.findings, client, settings, name)
     if with_request and settings.role == "centre":  # an edge has no page on which it could be found
         probe = request.Probe()
         subjects["a request"] = lambda: request.findings(client, settings, probe)

@@ -12,7 +12,7 @@ from check.finding import Finding
 from components.engine import execute
 from config.additions import Dashboard
 from config.container import DIRECTORY
-from config.services.correlation import dashboard_files, grafana
+from config.services.correlation import dashboard_files, grafana, long_term
 from config.settings import Settings
 
 PROBES = {
@@ -70,7 +70,8 @@ def _sources(client: DockerClient, settings: Settings) -> Finding:
 
 def _answers(client: DockerClient, settings: Settings) -> Finding:
     silent = []
-    for uid, path in PROBES.items():
+    asked = PROBES | ({long_term.UID: PROBES["prometheus"]} if settings.metrics.long_term else {})
+    for uid, path in asked.items():
         try:
             _ask(client, settings, f"/api/datasources/proxy/uid/{uid}{path}")
         except LookupError:
@@ -78,7 +79,7 @@ def _answers(client: DockerClient, settings: Settings) -> Finding:
     return Finding(
         "every data source answers through Grafana",
         kept=not silent,
-        detail=f"silent: {', '.join(silent)}" if silent else ", ".join(PROBES),
+        detail=f"silent: {', '.join(silent)}" if silent else ", ".join(asked),
     )
 
 

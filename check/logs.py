@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 from docker import DockerClient
 
+from check import lifecycle
 from check.finding import Finding
 from check.pages import ask, metric, page
 from config.services.logs import loki
@@ -26,6 +27,7 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
         yield from _rules(client, settings)
         yield _labels(client, settings)
         yield _shipper(client, settings)
+        yield from lifecycle.findings(client, settings)
     except LookupError as error:
         yield Finding("Loki and the log shipper answer", kept=False, detail=str(error))
 

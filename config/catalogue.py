@@ -122,6 +122,18 @@ _ROWS = (
     ),
     *EXPORTER_ROWS,
     Row(
+        name="long_term",
+        stack="metrics",
+        # renovate: datasource=docker depName=victoriametrics/victoria-metrics
+        image=Pin(
+            "docker.io/victoriametrics/victoria-metrics",
+            "v1.152.0",
+            "sha256:86ca5fdb6d87d56ba047b044039019ba2bd9042b36e35f6ea34e437b6c825cef",
+        ),
+        memory=256 * MIB,
+        port=8428,
+    ),
+    Row(
         name="loki",
         stack="logs",
         # renovate: datasource=docker depName=grafana/loki
@@ -310,7 +322,11 @@ ROWS: Mapping[str, Row] = {row.name: row for row in _ROWS}
 """Service → its row, in the order in which stacks list them."""
 
 SERVICES = tuple(ROWS)
-EXPORTERS = frozenset(row.name for row in _ROWS if row.stack == "metrics") - {"prometheus", "alertmanager"}
+EXPORTERS = frozenset(row.name for row in _ROWS if row.stack == "metrics") - {
+    "prometheus",
+    "alertmanager",
+    "long_term",
+}
 """Services whose limits together may take 1 GiB (`Settings`)."""
 
 

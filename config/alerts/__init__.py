@@ -21,9 +21,11 @@ from config.alerts import (
     hosts,
     links,
     loki,
+    long_term,
     otlp,
     probes,
     prometheus,
+    remote,
     response_times,
     scrape,
     shipper,
@@ -106,6 +108,8 @@ _SOURCES = (
     _Source("otlp", otlp.rules, _STACK, Job.OTLP),
     _Source("loki", loki.rules, _STACK, Job.LOKI),
     _Source("traces", traces.rules, _STACK),
+    _Source("remote", remote.rules, _STACK),
+    _Source("long-term", long_term.rules, _STACK, Job.LONG_TERM),
 )
 """Every group of Prometheus' alerts. Those of Loki are in `config/services/logs/loki_rules.py`."""
 

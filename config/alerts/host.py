@@ -7,7 +7,7 @@ from config.alerts.rule import Alert, Job, RecordingRule, Rule, ratio
 from config.alerts.scope import Scope
 from config.settings.thresholds import Thresholds
 
-_CPU_USED = RecordingRule(
+CPU_USED = RecordingRule(
     "instance:node_cpu_used:ratio_rate5m",
     """
     1 - avg by (job, instance, service) (
@@ -22,7 +22,7 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
         return ()
     limits = scope.thresholds
     return (
-        *(_CPU_USED, host_memory.USED, host_disks.USED),
+        *(CPU_USED, host_memory.USED, host_disks.USED),
         *_load(limits),
         *host_memory.alerts(limits),
         *host_disks.alerts(limits),
@@ -41,7 +41,7 @@ def _load(limits: Thresholds) -> tuple[Rule, ...]:
             severity="warning",
             service="host",
             wait="10m",
-            expr=f"{_CPU_USED.record} > {ratio(limits.cpu)}",
+            expr=f"{CPU_USED.record} > {ratio(limits.cpu)}",
             summary="The host uses {{ $value | humanizePercentage }} of its CPU",
             description="The host has had little CPU to spare for ten minutes, so every service on it is slower. If "
             "this goes on, requests queue up and time out.",

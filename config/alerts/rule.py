@@ -40,6 +40,7 @@ class Job(StrEnum):
     EDGE_DOOR = "edge_door"
     INCIDENTS = "incidents"
     HEALER = "healer"
+    LONG_TERM = "long_term"
 
 
 Watched = frozenset[str]

@@ -2,6 +2,7 @@
 
 from config.alerts.rule import DISK_BUDGET_USED, Alert, Job, RecordingRule, Rule, ratio
 from config.alerts.scope import Scope
+from config.services.traces.remote_otlp import EXPORTERS
 from config.settings.thresholds import Thresholds
 from config.settings.traces import RETENTION_SUCCESS, Traces
 
@@ -13,13 +14,13 @@ _TO_JAEGER = f'{_COLLECTOR},exporter="otlp_grpc/jaeger"'
 def rules(scope: Scope) -> tuple[Rule, ...]:
     limits, trace_rules = scope.thresholds, list[Rule]()
     if Job.OTEL_COLLECTOR in scope.watched:
-        trace_rules += [*_received(), *_sampled(), *_queued(limits)]
+        trace_rules += [*_received(), *_sampled(), *_queued(scope)]
     if Job.JAEGER in scope.watched:
         trace_rules += [_storing(), *_disk(limits, scope.settings.traces), _retention()]
     return tuple(trace_rules)
 
 
-def _grown(counter: str, minutes: int, *by: str) -> str:
+def grown(counter: str, minutes: int, *by: str) -> str:
     """An expression: the growth of a counter in `minutes`. A counter that did not exist before has grown from zero."""
     name, _, labels = counter.partition("{")
     selector = f"{name}{{{labels}"
@@ -39,7 +40,7 @@ def _received() -> tuple[Rule, ...]:
         Alert(
             name="SpansRefused",
             severity="warning",
-            expr=f"""{_grown(f"otelcol_receiver_refused_spans_total{{{_COLLECTOR}}}", 5)}
+            expr=f"""{grown(f"otelcol_receiver_refused_spans_total{{{_COLLECTOR}}}", 5)}
             """,
             summary='The collector has refused {{ printf "%.0f" $value }} spans in five minutes',
             description="It is at its memory limit. Applications retry for a while, then drop what they could not send, "
@@ -48,7 +49,7 @@ def _received() -> tuple[Rule, ...]:
         Alert(
             name="SpansFailed",
             severity="warning",
-            expr=f"""{_grown(f"otelcol_receiver_failed_spans_total{{{_COLLECTOR}}}", 5)}
+            expr=f"""{grown(f"otelcol_receiver_failed_spans_total{{{_COLLECTOR}}}", 5)}
             """,
             summary='The collector failed to process {{ printf "%.0f" $value }} spans in five minutes',
             description="A component inside it rejected them. They are lost. The answer to the applications depends on "
@@ -64,7 +65,7 @@ def _sampled() -> tuple[Rule, ...]:
         Alert(
             name="SamplingTooEarly",
             severity="warning",
-            expr=f"""{_grown(too_early, 5)}
+            expr=f"""{grown(too_early, 5)}
             """,
             summary='{{ printf "%.0f" $value }} traces were dropped before the sampling decision',
             description="More traces are open than the collector may hold, so it drops the oldest ones, errors "
@@ -73,7 +74,7 @@ def _sampled() -> tuple[Rule, ...]:
         Alert(
             name="TracesTooLarge",
             severity="warning",
-            expr=f"""{_grown(too_large, 5)}
+            expr=f"""{grown(too_large, 5)}
             """,
             summary='{{ printf "%.0f" $value }} traces were dropped because they are too large',
             description="A single trace may use a twentieth of the collector's memory. Usually such a trace never ends: "
@@ -95,7 +96,10 @@ def _sampled() -> tuple[Rule, ...]:
     )
 
 
-def _queued(limits: Thresholds) -> tuple[Rule, ...]:
+def _queued(scope: Scope) -> tuple[Rule, ...]:
+    limits, own = scope.thresholds, _COLLECTOR
+    if scope.settings.logs.remote or scope.settings.traces.remote:
+        own = f'{_COLLECTOR},exporter!~"{EXPORTERS}"'  # config/alerts/remote.py has those
     size, capacity = (f"otelcol_exporter_queue_{what}{{{_COLLECTOR}}}" for what in ("size", "capacity"))
     sent = f"otelcol_exporter_sent_spans_total{{{_TO_JAEGER}}}"
     return (
@@ -113,13 +117,13 @@ def _queued(limits: Thresholds) -> tuple[Rule, ...]:
             severity="critical",
             expr=f"""
             (
-              {_grown(f"otelcol_exporter_enqueue_failed_spans_total{{{_COLLECTOR}}}", 10, "exporter")}
+              {grown(f"otelcol_exporter_enqueue_failed_spans_total{{{own}}}", 10, "exporter")}
             ) or (
-              {_grown(f"otelcol_exporter_send_failed_spans_total{{{_COLLECTOR}}}", 10, "exporter")}
+              {grown(f"otelcol_exporter_send_failed_spans_total{{{own}}}", 10, "exporter")}
             ) or (
-              {_grown(f"otelcol_exporter_enqueue_failed_log_records_total{{{_COLLECTOR}}}", 10, "exporter")}
+              {grown(f"otelcol_exporter_enqueue_failed_log_records_total{{{own}}}", 10, "exporter")}
             ) or (
-              {_grown(f"otelcol_exporter_send_failed_log_records_total{{{_COLLECTOR}}}", 10, "exporter")}
+              {grown(f"otelcol_exporter_send_failed_log_records_total{{{own}}}", 10, "exporter")}
             )
             """,
             summary='The collector has lost up to {{ printf "%.0f" $value }} spans or log records for {{ $labels.exporter }}',

@@ -13,7 +13,7 @@ from config.catalogue import EXPORTERS, ROWS, SERVICES, instance, place_of, row_
 from config.ports import ELASTICSEARCH, JAEGER_PAGES, METRICS
 from config.row import INSIDE, Zone
 from config.settings import actions as healing
-from config.settings import disk_budget, edges, front
+from config.settings import disk_budget, edges, front, remotes
 from config.settings import slos as objectives
 from config.settings.addresses import Addresses
 from config.settings.alerts import Alerts, Notifications
@@ -112,6 +112,7 @@ class Settings(Model):
             "incidents": self.notifications.incidents,
             "engine_door": any(action.container for action in self.actions),
             "healer": self.actions,
+            "long_term": self.metrics.long_term and self.metrics.long_term.local,
             "caddy": self.shows_grafana_by_tls or self.door,
             "edge_door": self.edges,
         }
@@ -278,6 +279,20 @@ class Settings(Model):
             raise ValueError(msg)
         return self
 
+    @property
+    def remotes(self) -> tuple[remotes.End, ...]:
+        """Ends far away, of all signals."""
+        return remotes.ends(self.metrics.remote_write, self.metrics.long_term, self.logs.remote, self.traces.remote)
+
+    @model_validator(mode="after")
+    def _ends_far_away_are_right(self) -> Self:
+        names = [*remotes.own_hosts(self.prefix)]
+        remotes.judge(self.remotes, self.secrets, own_hosts=names, own_network=str(self.edge.subnet))
+        if self.logs.remote and self.logs.shipper != "alloy":
+            msg = "logs.remote: Promtail would wait for both stores, so one that is away would hold up the other: logs.shipper: alloy"
+            raise ValueError(msg)
+        return self
+
     @model_validator(mode="after")
     def _fits_into_memory(self) -> Self:
         limits = {service: getattr(self.memory, row_of(service).name) for service in self.services}
@@ -310,6 +325,7 @@ class Settings(Model):
             shares["logs.budget.disk"] = self.logs.budget.disk
         if self.traces.cluster is None:
             shares["traces.disk"] = self.traces.disk
+        shares |= remotes.disk_shares(self.metrics.long_term, self.logs.remote, self.traces.remote)
         return shares
 
     @model_validator(mode="after")

@@ -94,10 +94,12 @@ class Centre(Model):
 
 
 _OF_A_CENTRE: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("alerts", "notifications", "slos", "slo_files", "grafana", "edges", "door", "external_urls"), ()),
-    "metrics": ("evaluation_interval", "retention", "exemplars", "golden_signals", "keep"),
-    "logs": ("retention", "budget", "s3"),
-    "traces": ("storage", "cluster", "retention", "sampling", "span_metrics", "health_paths", "disk"),
+    **dict.fromkeys(
+        ("alerts", "notifications", "slos", "slo_files", "grafana", "edges", "door", "external_urls", "actions"), ()
+    ),
+    "metrics": ("evaluation_interval", "retention", "exemplars", "golden_signals", "keep", "remote_write", "long_term"),
+    "logs": ("retention", "budget", "s3", "remote"),
+    "traces": ("storage", "cluster", "retention", "sampling", "span_metrics", "health_paths", "disk", "remote"),
 }
 """Settings that only a centre has: top-level key → keys below it, or none for all of it."""
 _MAY_BE_EMPTY = {"centre", "door", *_OF_A_CENTRE}

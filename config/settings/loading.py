@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from config.settings import Settings, openslo
+from config.settings import Settings, authorities, openslo
 from config.settings.model import ProjectFile, is_url, wrong_text
 from config.settings.receivers import Receiver
 from config.settings.secret_keys import NAMES, SECRETS, WEBHOOKS, is_secret
@@ -50,6 +50,7 @@ def load(
     values["secrets"] = frozenset(filter(is_secret, own))
     refused = dict(_wrong_texts(values))
     problems += _add_slos(values, root)
+    problems += [(key, what) for key, what in authorities.read(values, root) if key not in refused]
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

@@ -8,6 +8,7 @@ from pydantic import ByteSize, Field, StringConstraints, field_validator, model_
 
 from config.settings import disk_budget
 from config.settings.model import HostFolder, Model, ServiceName, Url
+from config.settings.remotes import RemoteLogs
 from config.settings.units import Span, seconds
 from config.sizes import MIB
 
@@ -110,6 +111,7 @@ class Logs(Model):
     """More to mask, beside e-mail addresses, card numbers, bearer tokens and password fields: name → regular expression
     (RE2) with one group. The text that the group matches becomes `<name>`."""
     s3: S3 | None = None
+    remote: RemoteLogs | None = None
 
     @field_validator("mask")
     @classmethod

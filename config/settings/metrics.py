@@ -7,6 +7,7 @@ from pydantic import ByteSize, Field, field_validator, model_validator
 from config.settings import disk_budget
 from config.settings.golden_signals import CountedService
 from config.settings.model import LabelName, Model, Name, PagePath, ProjectFile, Target
+from config.settings.remotes import LongTerm, RemoteWrite
 from config.settings.units import Span, seconds
 from config.sizes import MIB
 
@@ -105,6 +106,10 @@ class Metrics(Model):
     ([how](bring-your-own.md#scrape-jobs))."""
     golden_signals: tuple[CountedService, ...] = ()
     """Services that no known library counts, and the metrics that count them ([how](instrumentation/README.md#your-own-metrics))."""
+
+    remote_write: tuple[RemoteWrite, ...] = Field((), max_length=3)
+    """Ends far away that also get every sample ([how](beyond.md)). Up to three."""
+    long_term: LongTerm | None = None
 
     @field_validator("golden_signals")
     @classmethod

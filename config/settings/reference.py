@@ -34,6 +34,7 @@ from config.settings.model import (
     Url,
 )
 from config.settings.receivers import Clock, LabelText, MailAddress, Zone
+from config.settings.remotes import Authority, HeaderName, MetricPattern, Tenant
 from config.settings.secret_keys import SECRETS
 from config.settings.slos import Expression, SloName
 from config.settings.thresholds import Percent
@@ -96,6 +97,10 @@ KINDS: tuple[tuple[Any, str], ...] = (
     (Zone, "time zone, like `Europe/Berlin`"),
     (MailAddress, "e-mail address"),
     (LabelText, "text"),
+    (Authority, "path"),
+    (HeaderName, "name of a header"),
+    (MetricPattern, "metric, or regular expression"),
+    (Tenant, "text"),
     (bool, "true or false"),
     (int, "number"),
     (float, "number"),
@@ -122,6 +127,9 @@ def render() -> str:
     secrets.append("| `scrape_<name>` | password or token that a job of `metrics.scrape_files` names |")
     secrets.append(
         "| `receiver_<name>` | secret of the receiver of that name: `notifications.receivers[].kind` says what it is |"
+    )
+    secrets.append(
+        "| `remote_<name>` | password, token or header of an end far away: one of `metrics.remote_write`, or `logs`, `traces`, `long-term` |"
     )
     store = (
         "Encrypted in the stack file, and set by `pulumi config set --secret -s <stack> <key>`. One that is blank, and a URL\n"

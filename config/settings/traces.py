@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, ByteSize, Field, StringConstraints, field_
 
 from config.settings import disk_budget
 from config.settings.model import Model, ServiceName, TargetUrl
+from config.settings.remotes import RemoteTraces
 from config.settings.units import Span, seconds
 
 
@@ -160,6 +161,7 @@ class Traces(Model):
     """Share of the host's disk for stored traces. An alert compares with it."""
     queue: ByteSize = ByteSize(disk_budget.QUEUE)
     """Size on disk of the queue of spans that Jaeger cannot take at the moment."""
+    remote: RemoteTraces | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -24,8 +24,8 @@ ALLOWED: Mapping[str, str] = {
     **{
         f"{service}-loader:from_container": _VAULT
         for service in (
-            "alertmanager", "alloy", "api_proxy", "caddy", "grafana", "loki", "otel_collector", "prometheus", "scrape_proxy",
-            "*_exporter", "*_exporter-[234]",
+            "alertmanager", "alloy", "api_proxy", "caddy", "grafana", "jaeger", "jaeger_es_index_cleaner", "loki", "otel_collector",
+            "prometheus", "scrape_proxy", "*_exporter", "*_exporter-[234]",
         )
     },
 }  # fmt: skip

@@ -3,10 +3,18 @@ with them is the same for both."""
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+import requests
 
+from check import remotes
+from config.settings.remotes import LOGS
+from tests.rules.services import running_loki
 from tests.support.log_lines import CASES, Case, metadata, moment, spelled
+from tests.support.outside import gateway
+from tests.support.ports import free_port
+from tests.support.program import settings_of
 from tests.support.shipping import Line, Logs, Shipping, until
 
 
@@ -59,6 +67,40 @@ class TestAlloy(Shipping):
         until(lambda: logs.counted("users") >= len(written))
         assert logs.counted("users") == len(written)
         assert logs.streams("users") == [{"service": logs.named("users"), "level": "info", "source": "docker"}]
+
+    def test_a_copy_far_away_lacks_nothing_after_an_outage_and_costs_the_stack_nothing(
+        self, logs: Logs, tmp_path: Path
+    ) -> None:
+        own, port = logs.stack.config["logs"], free_port()
+        host = gateway(logs.stack.client, logs.stack.prefix)
+
+        def of_copy(loki: str, service: str) -> set[str]:
+            query = {"query": f'{{service="{logs.named(service)}"}}', "limit": "5000", "since": "1h"}
+            answer = requests.get(f"{loki}/loki/api/v1/query_range", params=query, timeout=10).json()
+            return {text for stream in answer["data"]["result"] for _, text in stream["values"]}
+
+        try:
+            with running_loki(tmp_path / "far", settings_of(), port, host=host) as far:
+                logs.stack.config["logs"] = {**own, "remote": {"url": f"http://{host}:{port}"}}
+                logs.stack.up()
+                counting = logs.count("copied", every="0.1")
+                until(lambda: of_copy(far, "copied"))
+            short = logs.run("short", "echo first; echo last >&2")  # begins and ends while the copy is away
+            short.wait(timeout=30)
+            until(lambda: len(logs.lines("short")) == 2)
+            shipper = logs.stack.container(self.shipper)
+            shipper.kill("SIGKILL")
+            shipper.start()
+            written = logs.stop_counting(counting)
+            logs.all_there_once("copied", written)
+            with running_loki(tmp_path / "far", settings_of(), port, host=host) as far:
+                until(lambda: of_copy(far, "copied") >= {*written})
+                until(lambda: of_copy(far, "short") == {"first", "last"})
+                until(lambda: next(remotes.findings(logs.stack.client, logs.stack.settings, LOGS)).kept)
+            assert len(logs.lines("short")) == 2
+        finally:
+            logs.stack.config["logs"] = own
+            logs.stack.up()
 
     def test_a_service_that_loki_has_no_room_for_stops_nobody_elses_lines(self, logs: Logs) -> None:
         steady = logs.count("steady", every="0.05")

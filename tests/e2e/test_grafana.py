@@ -11,8 +11,9 @@ import pytest
 import requests
 
 from check import grafana as check_grafana
+from check import remotes as check_remotes
 from components.engine import execute
-from config.services.correlation import caddy, dashboard_files, grafana
+from config.services.correlation import caddy, dashboard_files, grafana, long_term
 from config.services.metrics import api_proxy
 from config.settings.grafana import FOLDER
 from config.settings.secret_keys import GRAFANA_PASSWORD
@@ -29,6 +30,7 @@ PASSWORD, NEXT_PASSWORD = "first-of-the-tests", "second-of-the-tests"
 def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
     more = tracing.config(memory={"grafana": "256MiB"})
     more["publish"] = publish("grafana")
+    more["metrics"] = {**more.get("metrics", {}), "long_term": {"local": True}}
     with deploy("grafana", **more) as made:
         set_password(made, PASSWORD)
         (made.folder / "mine.json").write_text(board("Mine"))
@@ -85,9 +87,6 @@ def annotations(stack: Deployment, after: int = 0) -> list[dict[str, Any]]:
     return [json.loads(text) for moment, text in sorted(lines) if moment > after]
 
 
-# What is there
-
-
 def test_the_declared_data_sources_and_dashboards_are_there_and_no_others(stack: Deployment) -> None:
     sources = {source["uid"]: source for source in ask(stack, "/api/datasources")}
     assert sources.keys() == {source["uid"] for source in grafana.data_sources(stack.settings)}
@@ -105,10 +104,20 @@ def test_the_declared_data_sources_and_dashboards_are_there_and_no_others(stack:
         ("loki", "/loki/api/v1/labels", "data"),
         ("jaeger", "/api/v3/services", "services"),
         ("alertmanager", "/api/v2/status", "versionInfo"),
+        (long_term.UID, "/api/v1/query?query=up", "data"),
     ],
 )
 def test_every_data_source_answers_through_grafana(stack: Deployment, source: str, path: str, key: str) -> None:
     assert until(lambda: key in through(stack, source, path))
+
+
+def test_the_store_for_the_long_term_has_the_selection_and_the_check_says_so(stack: Deployment) -> None:
+    query = {"query": "instance:node_memory_used:ratio"}
+    assert until(lambda: through(stack, long_term.UID, "/api/v1/query", **query)["data"]["result"])
+    assert not through(stack, long_term.UID, "/api/v1/query", query="up")["data"]["result"]
+    asked = stack.client, stack.settings, long_term.UID
+    [found] = until(lambda: [one for one in check_remotes.findings(*asked) if one.kept])
+    assert found.what == "the store of metrics.long_term takes samples"
 
 
 def test_nobody_sees_anything_without_the_password(stack: Deployment) -> None:

@@ -543,6 +543,24 @@ GOOD: Mapping[str, Change] = {
         }
     ),
     "logs in an object store": config(logs={"s3": {"bucket": "shop-logs"}}),
+    "copies of everything far away": Change(
+        {
+            "metrics": {
+                "remote_write": [{"name": "mimir", "url": "https://mimir.example.com/w", "tenant": "shop"}],
+                "long_term": {"local": True},
+            },
+            "logs": {"remote": {"url": "https://logs.example.com", "user": "shop"}},
+            "traces": {"remote": {"url": "https://otlp.example.com", "header": "x-team"}},
+        },
+        secrets=("remote_mimir", "remote_logs", "remote_traces"),
+    ),
+    "traces in a cluster that asks for a password": Change(
+        {
+            "traces": {"storage": "elasticsearch", "cluster": {"url": "https://search.example.com", "user": "jaeger"}},
+            "images": PINNED_STORAGE,
+        },
+        secrets=("traces_password",),
+    ),
     "half of the other traces": config(traces={"sampling": {"rest": 50}}),
     "all traces of one service": config(traces={"sampling": {"services": {"checkout": {"rest": 100}}}}),
     "a region in the external labels": config(metrics={"external_labels": {"region": "eu-west-1"}}),

@@ -46,7 +46,13 @@ SETTINGS = settings_of(
             "probes": [{"name": "front", "target": "https://shop.example", "service": "shop"}],
             "redis": {"address": "cache:6379"},
         },
-        "metrics": {"evaluation_interval": "1m"},  # as the cases of SLOs have samples
+        "metrics": {
+            "evaluation_interval": "1m",  # as the cases of SLOs have samples
+            "remote_write": [{"name": "mimir", "url": "https://mimir.example.com/api/v1/push"}],
+            "long_term": {"local": True},
+        },
+        "logs": {"remote": {"url": "https://logs.example.com"}},
+        "traces": {"remote": {"url": "https://otlp.example.com"}},
         "slos": [
             {"name": "shop", "service": "shop", "objective": 99.9},
             {"name": "shop-fast", "service": "shop", "objective": 99, "latency": "500ms"},

@@ -3,22 +3,25 @@
 It runs without a container, with the files of a stack and their paths changed.
 """
 
+import base64
 import functools
+import http.server
 import json
 import os
+import threading
 from collections.abc import Iterator
 from configparser import ConfigParser
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import requests
 from tenacity import retry, stop_after_delay, wait_fixed
 
 from config.container import DIRECTORY
-from config.services.correlation import dashboard_files, grafana
+from config.services.correlation import dashboard_files, grafana, long_term
 from config.settings.grafana import FOLDER
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from tests.rules.services import running
@@ -28,6 +31,7 @@ from tests.support.program import settings_of
 from toolchain import images
 
 PASSWORD = "for-this-test"
+FAR_PASSWORD = "hunter2 $HOME ${HOME}"
 CONFIG = {
     "grafana": {
         "folders": {"Checkout team": ["checkout.json"]},
@@ -35,7 +39,10 @@ CONFIG = {
         "theme": "light",
         "time_zone": "Europe/Berlin",
         "week_start": "monday",
-    }
+    },
+    "metrics": {
+        "long_term": {"url": "http://far.internal/w", "query": "http://far.internal", "user": "me", "tenant": "shop"}
+    },
 }
 OURS = sorted(file.stem for file in dashboard_files.OURS.glob("*.json"))
 
@@ -53,12 +60,32 @@ class Page:
         return answer.json()
 
 
+class Far(http.server.BaseHTTPRequestHandler):
+    """A store far away that answers any query, and remembers who asked."""
+
+    asked: ClassVar[list[dict[str, str]]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append({"path": self.path, **dict(self.headers)})
+        body = b'{"status":"success","data":{"resultType":"vector","result":[]}}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("grafana")
     checkout = {"uid": "checkout", "title": "Checkout", "panels": []}
     (folder / "checkout.json").write_text(json.dumps(checkout))
-    settings = settings_of(CONFIG, secrets=[GRAFANA_PASSWORD])
+    far = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Far)
+    threading.Thread(target=far.serve_forever, daemon=True).start()
+    settings = settings_of(CONFIG, secrets=[GRAFANA_PASSWORD, long_term.SECRET])
     dashboards = dashboard_files.read(settings, folder, stack_key="grafana.dashboards")
     config = grafana.container(settings, dashboards).config
     assert config
@@ -69,6 +96,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     for part in ("conf", "public"):
         (home / part).symlink_to(program.parent / "data" / part)
     paths = {
+        "http://far.internal": f"http://127.0.0.1:{far.server_port}",
         DIRECTORY: "files",
         grafana.COPIES: "copies",
         grafana.FOLDER_COPIES: "folders",
@@ -76,9 +104,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         "/usr/share/grafana": "home",
         "/var/log/grafana": "logs",
     }
-    moved = {there: str(folder / here) for there, here in paths.items()}
+    moved = {there: here if "//" in here else str(folder / here) for there, here in paths.items()}
     port = free_port()
-    for name, text in {**config.files, f"secrets/{GRAFANA_PASSWORD}": PASSWORD}.items():
+    secrets = {
+        f"secrets/{name}": secret.render(PASSWORD if name == GRAFANA_PASSWORD else FAR_PASSWORD)
+        for name, secret in config.secrets.items()
+    }
+    for name, text in {**config.files, **secrets}.items():
         here = functools.reduce(lambda all_of_it, move: all_of_it.replace(*move), moved.items(), text)
         file = folder / "files" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -89,6 +121,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     command = ["sh", folder / "files" / grafana.SCRIPT.name, "start"]
     with running(command, f"{url}/api/health", log, seconds=60, environment={"PATH": os.environ["PATH"]}):
         yield Page(url, log)
+    far.shutdown()
+    far.server_close()
 
 
 def _on_port(text: str, port: int) -> str:
@@ -144,3 +178,12 @@ def test_it_complains_of_nothing(page: Page) -> None:
     assert [
         line["msg"] for line in lines if "dashboard" in line.get("logger", "") and line["level"] in {"error", "warn"}
     ] == []
+
+
+def test_the_store_for_the_long_term_is_asked_with_its_password_which_shows_nowhere(page: Page) -> None:
+    page.get(f"/api/datasources/proxy/uid/{long_term.UID}/api/v1/query?query=up")
+    asked = {key.lower(): value for key, value in Far.asked[-1].items()}
+    assert asked["path"] == "/api/v1/query?query=up"
+    assert asked["authorization"] == f"Basic {base64.b64encode(f'me:{FAR_PASSWORD}'.encode()).decode()}"
+    assert asked["x-scope-orgid"] == "shop"
+    assert "hunter2" not in json.dumps(page.get("/api/datasources")) + page.log.read_text()

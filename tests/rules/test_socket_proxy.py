@@ -8,21 +8,22 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
-from typing import Any
+from typing import Any, ClassVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 
 from config import service_names
-from config.ports import DOCKER_API
+from config.ports import DOCKER_API, DOCKER_API_FAR
 from config.services.metrics import socket_proxy
+from config.settings import Settings
 from config.sizes import MIB
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
@@ -112,10 +113,13 @@ class Engine(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     thinks = 0.0
     """Seconds before it answers."""
+    logs: ClassVar[list[str]] = []
+    """What it was asked for of logs."""
 
     def do_GET(self) -> None:
         time.sleep(self.thinks)
         if "/logs" in self.path:
+            self.logs.append(self.path)
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
@@ -157,6 +161,8 @@ class Proxy:
     metrics: int
     log: Path
     process: int
+    far: int
+    """The port of the copy of the logs that goes far away."""
 
     def memory(self) -> int:
         """Bytes that it holds."""
@@ -180,12 +186,11 @@ class Proxy:
             return 0
 
 
-@pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    folder = tmp_path_factory.mktemp("proxy")
-    loki = free_port()
-    engine, ports = folder / "engine.sock", {DOCKER_API: free_port(), socket_proxy.PORT: free_port(), 3100: free_port()}
-    for name, text in config_of("socket_proxy", settings_of({"memory": {"socket_proxy": "16MiB"}})).files.items():
+@contextmanager
+def running(folder: Path, engine: Path, loki: int, settings: Settings) -> Iterator[Proxy]:
+    """The proxy of a stack, in front of the `engine` on a socket and of the Loki on a port of this machine."""
+    ports = {port: free_port() for port in (DOCKER_API, DOCKER_API_FAR, socket_proxy.PORT, 3100)}
+    for name, text in config_of("socket_proxy", settings).files.items():
         moved = text.replace("/var/run/docker.sock", str(engine)).replace("core.sleep(60)", "core.sleep(1)")
         moved = moved.replace("timeout client-fin 10s", "timeout client-fin 1s")
         for port, other in ports.items():
@@ -194,21 +199,35 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         (folder / name).write_text(moved.replace("default-path config", f"default-path origin {folder}"))
     product = images.product("socket_proxy", RECIPES["socket_proxy"])
     [libraries] = (product / "usr/lib").glob("*-linux-gnu")
-    servers = Server(str(engine), Engine), ThreadingHTTPServer(("127.0.0.1", loki), Engine)
-    with servers[0], servers[1], (folder / "log").open("w") as log:
-        for server in servers:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+    with (folder / "log").open("w") as log:
         command = [str(product / "usr/sbin/haproxy"), "-db", "-f", str(folder / "haproxy.cfg")]
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env={**os.environ, "LD_LIBRARY_PATH": str(libraries)}
         )
         try:
-            made = Proxy(ports[DOCKER_API], ports[socket_proxy.PORT], folder / "log", process.pid)
+            made = Proxy(
+                ports[DOCKER_API], ports[socket_proxy.PORT], folder / "log", process.pid, ports[DOCKER_API_FAR]
+            )
             _until(lambda: made.status(OTHER) == 200, (folder / "log").read_text)
             yield made
         finally:
             process.terminate()
             process.wait()
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    folder, loki = tmp_path_factory.mktemp("proxy"), free_port()
+    engine = folder / "engine.sock"
+    config = {"memory": {"socket_proxy": "16MiB"}, "logs": {"remote": {"url": "https://far.example.com"}}}
+    servers = Server(str(engine), Engine), ThreadingHTTPServer(("127.0.0.1", loki), Engine)
+    with servers[0], servers[1]:
+        for server in servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with running(folder, engine, loki, settings_of(config)) as made:
+                yield made
+        finally:
             for server in servers:
                 server.shutdown()
 
@@ -297,6 +316,46 @@ def test_answers_of_the_engine_are_not_kept(proxy: Proxy, monkeypatch: pytest.Mo
 
     before = asked(200)
     assert asked(200) - before < 2 * MIB
+
+
+def _since(proxy: Proxy, port: int, container: str, since: int) -> int | None:
+    """From when the engine is asked for a log; None if it is not asked."""
+    before = len(Engine.logs)
+    with socket.create_connection(("127.0.0.1", port), timeout=15) as connection:
+        path = f"/containers/{container}/logs?follow=1&since={since}"
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n".encode())
+        connection.recv(1000)
+    assert len(Engine.logs) <= before + 1
+    return int(Engine.logs[-1].partition("since=")[2]) if len(Engine.logs) > before else None
+
+
+@pytest.mark.parametrize("first", ["near", "far"])
+def test_the_two_readers_of_a_log_know_nothing_of_each_other(proxy: Proxy, first: str) -> None:
+    ports = {"near": proxy.port, "far": proxy.far}
+    second = "far" if first == "near" else "near"
+    for port in ports.values():
+        with socket.create_connection(("127.0.0.1", port), timeout=15) as connection:
+            connection.sendall(b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n")
+            assert b" 200 " in connection.recv(1000)
+    now = int(time.time())
+    for reader in (first, second):
+        # The first word of a reader since its start is not believed. Later on its own word is right.
+        assert now - 3100 <= (_since(proxy, ports[reader], "abc", now - 10) or 0) <= now - 3000
+        assert _since(proxy, ports[reader], "abc", now - 10) == now - 10
+        # A log that has ended is read once by each.
+        assert now - 3100 <= (_since(proxy, ports[reader], "job", 0) or 0) <= now - 2990
+        assert _since(proxy, ports[reader], "job", 0) is None
+    # Containers that are there are remembered when Prometheus asks for the page.
+    with urlopen(f"http://127.0.0.1:{proxy.metrics}{socket_proxy.CONTAINERS}") as answer:
+        assert answer.status == 200
+    assert _since(proxy, proxy.far, "job", 0) is None
+
+
+def test_the_reader_for_far_away_gets_no_more_than_the_other_one(proxy: Proxy) -> None:
+    for path in ("/events", "/info", "/containers/json?size=1"):
+        with socket.create_connection(("127.0.0.1", proxy.far), timeout=15) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n".encode())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 403")
 
 
 def test_the_page_is_refused_when_the_engine_is_down(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ EVERYTHING: dict[str, Any] = {
             "dry_run": False,
         },
     ],
+    "metrics": {"long_term": {"local": True}},
     "publish": {"caddy": "127.0.0.1:443"},
 }
 """Stack config that selects every service there is, but for those that stand in for another."""

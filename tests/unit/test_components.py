@@ -476,7 +476,7 @@ def test_the_network_between_gives_out_no_address_that_is_somebodys() -> None:
 def test_data_outlives_the_stack_and_config_does_not() -> None:
     retained = {name for name, volume in everything().of_type(VOLUME).items() if volume.options.retainOnDelete}
     assert retained == {
-        "prometheus", "alertmanager", "loki", "alloy", "otel_collector", "elasticsearch", "grafana", "caddy", "healer",
+        "prometheus", "alertmanager", "long_term", "loki", "alloy", "otel_collector", "elasticsearch", "grafana", "caddy", "healer",
     }  # fmt: skip
 
 
@@ -603,7 +603,7 @@ def test_a_volume_for_a_folder_that_the_image_lacks_is_handed_over_by_the_loader
 
 def test_a_loader_touches_no_other_data() -> None:
     for name, loader in one_shot(everything(), "loader").items():
-        if name not in {"otel_collector", "caddy", "healer"}:
+        if name not in {"otel_collector", "caddy", "healer", "long_term"}:
             assert "chgrp" not in loader.inputs["command"][0]
 
 

@@ -49,7 +49,7 @@ def test_what_is_set_is_not_split_anew() -> None:
 
 def test_what_is_kept_elsewhere_takes_no_share() -> None:
     elsewhere = {**EVERYTHING, "traces": {"storage": "elasticsearch", "cluster": {"url": "http://far:9200"}}}
-    assert set(shares(settings_of(elsewhere))) == {"metrics.retention.size", "traces.queue"}
+    assert set(shares(settings_of(elsewhere))) == {"metrics.retention.size", "metrics.long_term.disk", "traces.queue"}
     both = {"logs": {"s3": {"bucket": "logs", "since": "2026-01-01"}}}
     assert "logs.budget.disk" in shares(settings_of(both))
 

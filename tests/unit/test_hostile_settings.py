@@ -89,6 +89,17 @@ TEXTS: dict[str, tuple[str, Any]] = {
         "exporters.probes.0.target": "http://shop",
         "traces.cluster.url": "http://search:9200",
         "traces.cluster.user": "watcher",
+        "metrics.remote_write.0.name": "mimir",
+        "metrics.remote_write.0.url": "https://mimir.example/w",
+        "metrics.remote_write.0.user": "shop",
+        "metrics.remote_write.0.ca": "far.pem",
+        "metrics.remote_write.0.tenant": "shop",
+        "metrics.remote_write.0.keep.0": "up",
+        "metrics.long_term.url": "https://far.example/w",
+        "metrics.long_term.query": "https://far.example",
+        "logs.remote.url": "https://logs.example",
+        "traces.remote.url": "https://otlp.example",
+        "traces.remote.header": "x-team",
         "traces.health_paths.0": "/health",
         "environment": "prod",
         "prefix": "nervous",
@@ -249,6 +260,11 @@ def _asking(host: str) -> dict[str, dict[str, Any]]:
             "exporters": {"probes": [{"name": "b", "target": "http://b"}, {"name": "a", "target": f"{host}:80", "module": "tcp_connect"}]}
         },
         "traces.cluster.url": {"traces": {"storage": "elasticsearch", "cluster": {"url": f"http://{host}:9200"}}},
+        "metrics.remote_write.0.url": {"metrics": {"remote_write": [{"name": "a", "url": f"http://{host}:80/w"}]}},
+        "metrics.long_term.url": {"metrics": {"long_term": {"url": f"http://{host}/w", "query": "http://b"}}},
+        "metrics.long_term.query": {"metrics": {"long_term": {"url": "http://b/w", "query": f"http://{host}"}}},
+        "logs.remote.url": {"logs": {"remote": {"url": f"http://{host}"}}},
+        "traces.remote.url": {"traces": {"remote": {"url": f"http://{host}:4318"}}},
     }  # fmt: skip
 
 

@@ -66,7 +66,14 @@ def test_every_service_can_be_selected() -> None:
 )
 def test_an_exporter_runs_where_its_block_is_present(block: str, service: str) -> None:
     selected = settings_of(
-        {**EVERYTHING, "traces": {}, "actions": [], "notifications": {}, "exporters": {block: EXPORTERS[block]}}
+        {
+            **EVERYTHING,
+            "traces": {},
+            "actions": [],
+            "notifications": {},
+            "metrics": {},
+            "exporters": {block: EXPORTERS[block]},
+        }
     )
     assert set(selected.services) - set(settings_of().services) == {service}
 

@@ -209,6 +209,13 @@ RECIPES = {
         version="debian",
         source=Debian(("busybox",), {}),
     ),
+    "long_term": Recipe(
+        version="1.151.0",
+        source=Go(
+            {"/victoria-metrics-prod": "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics"},
+            version_variable="github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version",
+        ),
+    ),
     "otel_collector": Recipe(
         version="0.161.0",
         differs=(

@@ -12,7 +12,7 @@ from typing import Any
 
 from config.additions import Dashboard
 from config.links import LOKI, PROMETHEUS
-from config.services.correlation import dashboard_thresholds
+from config.services.correlation import dashboard_thresholds, long_term
 from config.services.correlation.own_dashboards import BUILT_IN, SOURCES, UnfitError, adapted, panels
 from config.settings import Settings
 from config.settings.grafana import FOLDER
@@ -187,4 +187,4 @@ def _sources(part: Any) -> Iterator[str]:
 
 
 def _known(name: str) -> bool:
-    return name in SOURCES or name in BUILT_IN or name.startswith("$")
+    return name in SOURCES or name in BUILT_IN or name == long_term.UID or name.startswith("$")

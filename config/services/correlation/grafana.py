@@ -16,6 +16,7 @@ from config import links
 from config.additions import Dashboard
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import METRICS
+from config.services.correlation import long_term
 from config.services.metrics import api_proxy
 from config.settings import Settings
 from config.settings.grafana import FOLDER
@@ -92,7 +93,8 @@ def _config(settings: Settings, dashboards: Mapping[str, Dashboard]) -> ConfigFi
         },
         # Grafana has no validator, and only logs a dashboard that it cannot read. So `dashboard_files.py` checks them,
         # and the script asks the running Grafana for each.
-        secrets={key: Secret(key) for key in (GRAFANA_PASSWORD, GRAFANA_SECRET_KEY) if key in settings.secrets},
+        secrets={key: Secret(key) for key in (GRAFANA_PASSWORD, GRAFANA_SECRET_KEY) if key in settings.secrets}
+        | long_term.secrets(settings),
         reload=("/bin/sh", f"{DIRECTORY}/{SCRIPT.name}", "reload"),
         since_start=version,
         expect=version,
@@ -257,6 +259,8 @@ def data_sources(settings: Settings) -> list[dict[str, Any]]:
             jsonData={"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
         ),
     ]
+    if kept := long_term.source(settings):
+        sources.append(kept)
     for source in sources:
         source["jsonData"][REVISION] = digest({"": dump(source)})
     return sources

@@ -79,6 +79,11 @@ _APIS = {
             "/metrics|/-/healthy|/-/ready",
         ),
     ),
+    "long_term": Api(
+        queries=_paths("/api/v1/(query|query_range|labels|series)", f"/api/v1/label/{_LABEL}/values"),
+        reads=_paths("/api/v1/(metadata|status/buildinfo)"),
+        pages=_paths("/metrics|/health"),
+    ),
     "alertmanager": Api(
         reads=_paths("/api/v2/(status|receivers|alerts|alerts/groups|silences)", f"/api/v2/silence/{_ID}"),
         pages=_paths("/", "/(script.js|favicon.ico)", "/(lib|assets|static)/[A-Za-z0-9_./-]+", "/metrics|/-/healthy|/-/ready"),
@@ -112,7 +117,7 @@ _EXPORTER = Api(pages=_paths("/(metrics|healthz|-/healthy|-/ready)?"))
 
 QUERIED = frozenset(service for service, api in _APIS.items() if api.queries)
 
-DATA_SOURCES = ("prometheus", "loki", "jaeger", "alertmanager")
+DATA_SOURCES = ("prometheus", "loki", "jaeger", "alertmanager", "long_term")
 """Services that Grafana queries, and `incidents`, by the same ports."""
 
 
@@ -156,7 +161,8 @@ def container(settings: Settings) -> Container:
 
 
 def haproxy_cfg(settings: Settings) -> str:
-    shown = DATA_SOURCES if {"grafana", "incidents"} & {*settings.services} else ()
+    read = {"grafana", "incidents"} & {*settings.services}
+    shown = [one for one in DATA_SOURCES if one in settings.services] if read else []
     people = [service for service in published(settings) if service != "grafana"]
     # Paths of files, which only edges need, are relative to this one.
     head = _HEAD.replace("global\n", "global\n    default-path config\n", 1) if settings.edges else _HEAD

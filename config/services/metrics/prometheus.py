@@ -8,7 +8,7 @@ from config.additions import NONE, Additions
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.own_jobs import OwnJob
 from config.ports import METRICS
-from config.services.metrics import kept_metrics, own_scrapes, scrape
+from config.services.metrics import kept_metrics, own_scrapes, remote_write, scrape
 from config.settings import Settings
 from config.settings.edges import LONGEST_OUTAGE
 from config.settings.units import prometheus_size
@@ -74,7 +74,7 @@ def _config(settings: Settings, additions: Additions) -> ConfigFiles:
     return ConfigFiles(
         files=files,
         validate="promtool check config prometheus.yml",
-        secrets={key: Secret(key) for key in _passwords(settings, additions.jobs)},
+        secrets={key: Secret(key) for key in _passwords(settings, additions.jobs)} | remote_write.secrets(settings),
         reload="SIGHUP",  # not the lifecycle URL: any web page could post to its /-/quit on a loopback port
         expect={
             f"http://127.0.0.1:{PORT}/api/v1/rules": f'"version":"{version}"',
@@ -99,6 +99,7 @@ def main_file(settings: Settings, own_jobs: Sequence[OwnJob] = ()) -> dict[str, 
     """The content of `prometheus.yml`."""
     metrics = settings.metrics
     limits = metrics.limits
+    far_away = remote_write.ends(settings)
     return {
         "global": {
             "scrape_interval": metrics.scrape_interval,
@@ -124,5 +125,6 @@ def main_file(settings: Settings, own_jobs: Sequence[OwnJob] = ()) -> dict[str, 
         },
         "rule_files": ["rules/*.yml"],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]},
+        **({"remote_write": far_away} if far_away else {}),
         "scrape_configs": scrape.of_host(settings, [*scrape.jobs(settings), *own_scrapes.jobs(settings, own_jobs)]),
     }

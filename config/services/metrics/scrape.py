@@ -9,7 +9,7 @@ from config.alerts.rule import Job, Watched
 from config.catalogue import row_of
 from config.container import discovered_label
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS, metrics_port
-from config.services.logs import loki, shipper
+from config.services.logs import loki, remote_logs, shipper
 from config.services.metrics import cadvisor, node_exporter, socket_proxy
 from config.services.traces import otlp_senders
 from config.settings import Settings
@@ -119,7 +119,10 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
         if service == "loki":
             job["metric_relabel_configs"] = loki.metric_relabel_configs()
         if service in ("alloy", "promtail"):
-            job["metric_relabel_configs"] = shipper.metric_relabel_configs()
+            job["metric_relabel_configs"] = [
+                *shipper.metric_relabel_configs(),
+                *remote_logs.metric_relabel_configs(settings),
+            ]
         if service == "elasticsearch_exporter":
             # One index per day: each would stay a label value for ever.
             of_jaeger = {"source_labels": ["index"], "regex": r"jaeger-.+-\d{4}-\d\d-\d\d", "action": "drop"}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from config.container import DIRECTORY, ConfigFiles, Container, Mount, http_health
-from config.ports import DOCKER_API, METRICS
+from config.ports import DOCKER_API, DOCKER_API_FAR, METRICS
 from config.settings import Settings
 
 PORT = METRICS["socket_proxy"]
@@ -19,12 +19,18 @@ ONE_CLIENT, ALL_CLIENTS = 8, 20
 holds one for each container whose log it follows. Two clients together cannot shut out the others."""
 
 LUA = Path(__file__).with_suffix(".lua")
+FAR = LUA.with_name("socket_proxy_far.lua")
+"""A part of the script for a stack with `logs.remote`."""
 
 
 def container(settings: Settings) -> Container:
     """Runs as root inside, because the socket belongs to root. Only cAdvisor has the socket too, and it serves no such
     API."""
-    files = {"haproxy.cfg": _haproxy_cfg(settings.memory_mib("socket_proxy")), LUA.name: LUA.read_text()}
+    far = settings.logs.remote is not None
+    files = {
+        "haproxy.cfg": _haproxy_cfg(settings.memory_mib("socket_proxy"), far=far),
+        LUA.name: LUA.read_text() + (FAR.read_text() if far else ""),
+    }
     return Container(
         service="socket_proxy",
         command=("haproxy", "-W", "-db", "-f", f"{DIRECTORY}/haproxy.cfg"),
@@ -37,7 +43,31 @@ def container(settings: Settings) -> Container:
     )
 
 
-def _haproxy_cfg(memory: int) -> str:
+_RULES = f"""\
+    http-request deny unless METH_GET or METH_HEAD
+    http-request deny unless {{{{ path -m reg {_ALLOWED} }}}}
+    # The engine would measure the files of every container.
+    http-request deny if {{{{ query,url_dec -m reg (^|&)size= }}}}
+    http-request lua.{{begin}} if {{{{ path -m end /_ping }}}}
+    http-request lua.inspect if {{{{ path -m reg /{_CONTAINER}/json$ }}}}
+    # Whatever becomes of the script, the engine is not asked.
+    http-request deny deny_status 502 if {{{{ path -m reg /{_CONTAINER}/json$ }}}}
+    http-request lua.{{since}} if {{{{ path -m reg /{_CONTAINER}/logs$ }}}}
+    http-after-response set-header connection close if {{{{ status ge 400 }}}}
+    default_backend engine
+"""
+"""What a reader may ask."""
+_FRONTEND_FAR = f"""\
+# For the copy of the logs that goes far away.
+frontend far
+    bind :{DOCKER_API_FAR}
+    {{bound}}
+{{rules}}
+"""
+_FORGET = f"    http-request lua.far_forget if {{ path {CONTAINERS} }}\n"
+
+
+def _haproxy_cfg(memory: int, *, far: bool) -> str:
     bound = f"""\
 tcp-request connection track-sc0 src table docker
     tcp-request connection reject if {{ sc0_conn_cur gt {memory * ONE_CLIENT} }} {{ sc0_inc_gpc0 gt 0 }}"""
@@ -68,19 +98,8 @@ frontend docker
     # The script tells whose connections are refused.
     stick-table type ipv6 size 1k expire 1h store conn_cur,gpc0
     {bound}
-    http-request deny unless METH_GET or METH_HEAD
-    http-request deny unless {{ path -m reg {_ALLOWED} }}
-    # The engine would measure the files of every container.
-    http-request deny if {{ query,url_dec -m reg (^|&)size= }}
-    http-request lua.begin if {{ path -m end /_ping }}
-    http-request lua.inspect if {{ path -m reg /{_CONTAINER}/json$ }}
-    # Whatever becomes of the script, the engine is not asked.
-    http-request deny deny_status 502 if {{ path -m reg /{_CONTAINER}/json$ }}
-    http-request lua.since if {{ path -m reg /{_CONTAINER}/logs$ }}
-    http-after-response set-header connection close if {{ status ge 400 }}
-    default_backend engine
-
-backend engine
+{_RULES.format(begin="begin", since="since")}
+{_FRONTEND_FAR.format(bound=bound, rules=_RULES.format(begin="far_begin", since="far_since")) if far else ""}backend engine
     server socket unix@/var/run/docker.sock
 
 # For the script: what Loki has of a log.
@@ -98,7 +117,7 @@ frontend metrics
     {bound}
     http-request use-service prometheus-exporter if {{ path /metrics }}
     http-request lua.look if {{ path {CONTAINERS} }}
-    http-request use-service lua.containers if {{ path {CONTAINERS} }} {{ var(txn.looked) -m int 1 }}
+{_FORGET if far else ""}    http-request use-service lua.containers if {{ path {CONTAINERS} }} {{ var(txn.looked) -m int 1 }}
     http-request deny deny_status 502 if {{ path {CONTAINERS} }}
     http-request deny
 """

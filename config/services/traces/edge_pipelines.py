@@ -47,11 +47,6 @@ def logins(settings: Settings) -> Mapping[str, Secret]:
     return {LOGIN: Secret(CENTRE_PASSWORD, file)}
 
 
-def files(main: str, settings: Settings) -> tuple[str, ...]:
-    """All files that the collector reads, `main` first."""
-    return (main, *(f"secrets/{name}" for name in logins(settings)))
-
-
 def basic(user: str, password: str) -> str:
     """Value of the header `Authorization` (RFC 7617)."""
     return "Basic " + b64encode(f"{user}:{password.strip()}".encode()).decode()

@@ -17,11 +17,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from config import links, masking
-from config.container import DIRECTORY, ConfigFiles, Container
+from config.container import DIRECTORY, ConfigFiles, Container, Secret
 from config.ports import METRICS, OTLP_GRPC, OTLP_HTTP, OTLP_METRICS, SPAN_METRICS
 from config.services.logs import log_times
 from config.services.logs.log_levels import LEVELS
-from config.services.traces import edge_pipelines, otlp_limits, otlp_masks, otlp_senders, sampling
+from config.services.traces import (
+    edge_pipelines,
+    otlp_limits,
+    otlp_masks,
+    otlp_names,
+    otlp_senders,
+    remote_otlp,
+    sampling,
+)
 from config.settings import Settings
 from config.settings.logs import Level
 from config.settings.units import go_duration, seconds
@@ -55,10 +63,11 @@ SEVERITIES: Mapping[Level, tuple[int, int]] = {
 
 def container(settings: Settings) -> Container:
     """The image contains only the binary."""
-    queues = edge_pipelines.QUEUES if settings.role == "edge" else QUEUES
+    queues = edge_pipelines.QUEUES if settings.role == "edge" else (*QUEUES, *remote_otlp.queues(settings))
+    files = (MAIN, *(f"secrets/{name}" for name in _secrets(settings)))
     return Container(
         service="otel_collector",
-        command=tuple(f"--config={DIRECTORY}/{file}" for file in edge_pipelines.files(MAIN, settings)),
+        command=tuple(f"--config={DIRECTORY}/{file}" for file in files),
         user="10001:10001",
         port=PORT,
         published={"otlp_grpc": OTLP_GRPC},  # OTLP over HTTP: config/services/metrics/api_proxy.py
@@ -67,7 +76,7 @@ def container(settings: Settings) -> Container:
         data=QUEUE,
         hands_on=True,
         claims_data=True,
-        # Both queues, because the error does not name one. `recreate` of `file_storage` was tried with ten kinds of
+        # All queues, because the error does not name one. `recreate` of `file_storage` was tried with ten kinds of
         # damage and helped with none: bbolt panics in a place where the panic cannot be caught, or returns an error,
         # which is not a panic.
         unreadable={
@@ -94,11 +103,17 @@ def _config(settings: Settings) -> ConfigFiles:
     }
     return ConfigFiles(
         files={MAIN: dump(dollars_doubled(main))},
-        validate=" --config=".join(["/otelcol-contrib validate", *edge_pipelines.files(MAIN, settings)]),
-        secrets=edge_pipelines.logins(settings),
+        validate=f"/otelcol-contrib validate --config={MAIN}",
+        secrets=_secrets(settings),
         reload="SIGHUP",
         expect={f"http://{settings.listens('otel_collector')}:{PORT}/metrics": f'config_version="{running}"'},
     )
+
+
+def _secrets(settings: Settings) -> dict[str, Secret]:
+    """File name → a part of the collector's file with the headers that are secret, which it merges into its main file. The
+    validator, which has no secrets, judges the rest without it."""
+    return {**edge_pipelines.logins(settings), **remote_otlp.secrets(settings)}
 
 
 def main_file(settings: Settings) -> dict[str, Any]:
@@ -129,10 +144,15 @@ def main_file(settings: Settings) -> dict[str, Any]:
                 "endpoint": f"{door}:{OTLP_GRPC}",
                 "tls": {"insecure": True},  # inside the stack's own network
                 "compression": "none",
-                **_queue(settings),
+                **_queue(settings.traces.queue),
             },
             **(
-                {"otlp_http/loki": {"endpoint": f"http://{door}:{METRICS['loki']}/otlp", **_queue(settings)}}
+                {
+                    "otlp_http/loki": {
+                        "endpoint": f"http://{door}:{METRICS['loki']}/otlp",
+                        **_queue(settings.traces.queue),
+                    }
+                }
                 if logs
                 else {}
             ),
@@ -153,7 +173,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "pipelines": _pipelines(settings, logs=logs),
         },
     }
-    return edge_pipelines.fitted(main, settings)
+    return edge_pipelines.fitted(remote_otlp.added(main, settings, _queue), settings)
 
 
 def _pipelines(settings: Settings, *, logs: bool) -> dict[str, Any]:
@@ -260,6 +280,7 @@ def _processors(settings: Settings) -> dict[str, Any]:
         "transform/received": otlp_limits.received(
             min(int(settings.logs.limits.line_size), BATCH["max_size"] * 8 // 10),
             settings.edge.address("jaeger_es_index_cleaner"),
+            otlp_names.reserved(settings.services),
         ),
         "transform/unmasked": otlp_masks.before(),
         "transform/masked": otlp_masks.after(),
@@ -383,14 +404,14 @@ def _connectors(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _queue(settings: Settings) -> dict[str, Any]:
+def _queue(size: int) -> dict[str, Any]:
     """Undelivered data waits on disk, and is retried for ever."""
     return {
         "timeout": ATTEMPT,
         "sending_queue": {
             "storage": "file_storage",
             "sizer": "bytes",
-            "queue_size": int(settings.traces.queue),
+            "queue_size": int(size),
             "num_consumers": 2,
             "batch": {"flush_timeout": "1s", "sizer": "bytes", **BATCH},
         },

@@ -6,7 +6,7 @@ The collector then resends the request for ever, and all spans behind it wait. L
 of attributes. Searching for secrets takes a second of CPU per MiB, so the cuts come first.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -94,22 +94,23 @@ def identity(limits: ScrapeLimits) -> list[str]:
     return [_cut_attribute("resource", key, limits.label_value_length // 4) for key in IDENTITY]
 
 
-def received(line: int, own: str) -> dict[str, Any]:
+def received(line: int, own: str, names: Sequence[str]) -> dict[str, Any]:
     """Transform processor that runs before all others, and cuts nothing that would be stored.
 
-    `line`: maximum size of a record's text in bytes. `own`: address of the stack's own sender.
+    `line`: maximum size of a record's text in bytes. `own`: address of the stack's own sender. `names`: what no
+    service of yours may be called.
     """
     parts = {
         "trace": [
-            _context("resource", *otlp_names.of_resource(own)),
+            _context("resource", *otlp_names.of_resource(own, names)),
             _context("span", *otlp_names.of_span(), *otlp_errors.of_span()),
         ],
         "metric": [
-            _context("resource", *otlp_names.of_resource(own)),
+            _context("resource", *otlp_names.of_resource(own, names)),
             *(_context(context, *otlp_names.of_attributes(context)) for context in ("resource", "datapoint")),
         ],
         "log": [
-            _context("resource", *otlp_names.of_resource(own)),
+            _context("resource", *otlp_names.of_resource(own, names)),
             _context("log", *otlp_numbers.of_body(), *_body(line)),
         ],
     }

@@ -5,7 +5,7 @@ service is a label everywhere, and appears in notifications. (Names of metrics: 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from config.catalogue import SERVICES
 from config.service_names import CHARACTERS, LENGTH
@@ -17,8 +17,13 @@ NO_UTF_8 = r"\x{FFFD}"
 """Go's expressions read an invalid byte as this character."""
 
 
-STACK = ("host", *SERVICES)
-"""Names that this stack's own alerts watch. No line or series of an application may use one."""
+LATER = frozenset({"long_term"})
+"""Services whose names applications may have had before the stack did: reserved only where the stack runs them."""
+
+
+def reserved(running: Collection[str]) -> tuple[str, ...]:
+    """Names that the alerts of a stack with these services watch. No line or series of an application may use one."""
+    return ("host", *(service for service in SERVICES if service not in LATER or service in running))
 
 
 def of_attributes(context: str) -> Iterator[str]:
@@ -32,12 +37,12 @@ def of_attributes(context: str) -> Iterator[str]:
     yield f'replace_all_patterns({attributes}, "value", {quoted(NO_UTF_8)}, "?")'
 
 
-def of_resource(own: str) -> Iterator[str]:
+def of_resource(own: str, names: Sequence[str]) -> Iterator[str]:
     """Statements that give a resource a valid `service.name`, the same in every store.
 
     Without a name, Jaeger would use its own, and spans would not be counted. Characters that a name may not have become
-    `_`, and so do two slashes, which would begin an address. `loki` becomes `application_loki`, unless it comes from
-    `own`: the address of the one service of the stack that sends by OTLP.
+    `_`, and so do two slashes, which would begin an address. One of `names`, such as `loki`, becomes `application_loki`,
+    unless it comes from `own`: the address of the one service of the stack that sends by OTLP.
     """
     name = 'resource.attributes["service.name"]'
     yield f"set({name}, String({name})) where not IsString({name})"
@@ -45,7 +50,7 @@ def of_resource(own: str) -> Iterator[str]:
     yield f'replace_pattern({name}, {quoted(f"[^{CHARACTERS}]|//+")}, "_")'
     yield f'replace_pattern({name}, "^(.{{{LENGTH}}}).+$", "${{1}}")'
     not_own = f"not IsMatch(otelcol.client.addr, {quoted('^' + re.escape(own) + '(:|$)')})"
-    yield f'replace_pattern({name}, {quoted("^(" + "|".join(STACK) + ")$")}, "application_${{1}}") where {not_own}'
+    yield f'replace_pattern({name}, {quoted("^(" + "|".join(names) + ")$")}, "application_${{1}}") where {not_own}'
 
 
 def of_span() -> Iterator[str]:

@@ -1,0 +1,87 @@
+"""Checks that each end far away takes what is sent to it, as the services say that send it."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+from docker import DockerClient
+
+from check.finding import Finding
+from check.pages import ask, page
+from config.services.logs import remote_logs
+from config.services.traces import remote_otlp
+from config.settings import Settings
+from config.settings.remotes import LOGS, LONG_TERM, TRACES
+
+LATE_SECONDS = 120
+"""Age of the newest sample at an end, from which on it lacks some. Samples are sent within five seconds of their scrape."""
+
+
+def names(settings: Settings) -> tuple[str, ...]:
+    """Names of the ends."""
+    metrics = settings.metrics
+    found = [one.name for one in metrics.remote_write] + ([LONG_TERM] if metrics.long_term else [])
+    found += [LOGS] if settings.logs.remote else []
+    found += [TRACES] if settings.traces.remote else []
+    return tuple(found)
+
+
+def findings(client: DockerClient, settings: Settings, name: str) -> Iterator[Finding]:
+    """Yields whether the end `name` takes data."""
+    try:
+        if name == LOGS:
+            yield _of_logs(client, settings)
+        elif name == TRACES and settings.traces.remote:
+            exporter = remote_otlp.traces_exporter(settings.traces.remote)
+            yield Finding("traces.remote takes spans", *_of_otlp(client, settings, exporter, "spans"))
+        else:
+            yield _of_metrics(client, settings, name)
+    except LookupError as error:
+        yield Finding(f"what sends to {name} answers", kept=False, detail=str(error))
+
+
+def _asked(client: DockerClient, settings: Settings, query: str) -> list[float]:
+    found = ask(client, settings, "prometheus", f"/api/v1/query?{urlencode({'query': query})}")["data"]["result"]
+    return [float(sample["value"][1]) for sample in found]
+
+
+def _of_metrics(client: DockerClient, settings: Settings, name: str) -> Finding:
+    end = f'{{job="prometheus",remote_name="{name}"}}'
+    what = f"{name} takes samples" if name != LONG_TERM else "the store of metrics.long_term takes samples"
+    sent = "prometheus_remote_storage_queue_highest_sent_timestamp_seconds"
+    ages = _asked(client, settings, f"time() - ({sent}{end} > 0)")
+    refused = sum(_asked(client, settings, f"increase(prometheus_remote_storage_samples_failed_total{end}[5m])"))
+    if refused:
+        return Finding(what, kept=False, detail=f"it has refused {refused:.0f} in five minutes: see Prometheus' log")
+    if not ages:
+        return Finding(
+            what, kept=False, detail="it has got none yet: it does not answer, or no metric has a name to keep"
+        )
+    return Finding(what, kept=max(ages) < LATE_SECONDS, detail=f"the newest that it has is {max(ages):.0f} s old")
+
+
+def _of_logs(client: DockerClient, settings: Settings) -> Finding:
+    text = page(client, settings, "alloy", "/metrics")
+    sent = _sum(text, "loki_write_sent_entries_total", f'component_id="loki.write.{remote_logs.LABEL}"')
+    tries = sum(_asked(client, settings, f"increase({remote_logs.METRICS_PREFIX}batch_retries_total[2m])"))
+    lines = f"{sent:.0f} lines since the shipper's start" + (
+        f", {tries:.0f} tries again in two minutes" if tries else ""
+    )
+    taken, records = _of_otlp(client, settings, remote_otlp.LOGS_EXPORTER, "log_records")
+    kept = sent > 0 and not tries and taken
+    return Finding("logs.remote takes lines and records", kept=kept, detail=f"{lines}; records by OTLP: {records}")
+
+
+def _of_otlp(client: DockerClient, settings: Settings, exporter: str, signal: str) -> tuple[bool, str]:
+    """Whether an exporter of the collector gets rid of what it has, and what it says. There may be nothing to send yet."""
+    text, of_exporter = page(client, settings, "otel_collector", "/metrics"), f'exporter="{exporter}"'
+    sent = _sum(text, f"otelcol_exporter_sent_{signal}_total", of_exporter)
+    waits = _sum(text, "otelcol_exporter_queue_size", of_exporter)
+    lost = sum(_sum(text, f"otelcol_exporter_{how}_failed_{signal}_total", of_exporter) for how in ("enqueue", "send"))
+    detail = f"{sent:.0f} sent since the collector's start, {lost:.0f} lost, {waits:.0f} bytes wait"
+    return not waits and (sent > 0 or not lost), detail
+
+
+def _sum(text: str, name: str, label: str) -> float:
+    found = re.findall(rf"^{name}\{{(?:.*,)?{re.escape(label)}(?:,.*)?\}} (\S+)$", text, re.MULTILINE)
+    return sum(map(float, found))

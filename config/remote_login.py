@@ -1,0 +1,16 @@
+"""The header by which an end far away knows who sends."""
+
+import base64
+from collections.abc import Callable
+
+
+def authorization(user: str | None) -> Callable[[str], str]:
+    """Function from a secret to the value of the header `Authorization`: the secret is the password of `user`, or without a user
+    a bearer token."""
+
+    def value(secret: str) -> str:
+        if user is None:
+            return f"Bearer {secret.strip()}"
+        return f"Basic {base64.b64encode(f'{user}:{secret.strip()}'.encode()).decode()}"
+
+    return value

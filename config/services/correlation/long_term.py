@@ -1,0 +1,55 @@
+"""Grafana's data source for `metrics.long_term`.
+
+A data source, and not Prometheus' remote read: VictoriaMetrics and Thanos do not answer that, and every rule and panel that looks
+further back than Prometheus' own data would wait for a store far away.
+"""
+
+from typing import Any
+
+from config.container import DIRECTORY, Secret
+from config.remote_login import authorization
+from config.services.metrics import api_proxy
+from config.settings import Settings
+from config.settings.remotes import LONG_TERM, secret_of
+
+NAME = "Long term"
+UID = LONG_TERM
+SECRET = secret_of(LONG_TERM)
+_FILE = f"$__file{{{DIRECTORY}/secrets/{SECRET}}}"
+INTERVAL = "1m"
+"""Between two samples, for queries that choose their own step."""
+
+
+def source(settings: Settings) -> dict[str, Any] | None:
+    """The data source; None if there is no such store."""
+    kept = settings.metrics.long_term
+    if kept is None:
+        return None
+    made: dict[str, Any] = {
+        "name": NAME,
+        "uid": UID,
+        "type": "prometheus",
+        "access": "proxy",
+        "url": kept.query or api_proxy.for_grafana("long_term"),
+        "editable": False,
+        "jsonData": {"httpMethod": "POST", "prometheusType": "Prometheus", "timeInterval": INTERVAL},
+    }
+    secure: dict[str, str] = {}
+    if SECRET in settings.secrets and kept.url:
+        made["jsonData"]["httpHeaderName1"] = "Authorization"
+        secure["httpHeaderValue1"] = _FILE
+    if kept.tenant:
+        made["jsonData"]["httpHeaderName2"] = "X-Scope-OrgID"
+        secure["httpHeaderValue2"] = kept.tenant
+    if kept.ca:
+        made["jsonData"]["tlsAuthWithCACert"] = True
+        secure["tlsCACert"] = kept.ca
+    return {**made, **({"secureJsonData": secure} if secure else {})}
+
+
+def secrets(settings: Settings) -> dict[str, Secret]:
+    """File name → secret: the whole header, in which a password is encoded. Grafana would replace `$name` in a password."""
+    kept = settings.metrics.long_term
+    if kept is None or not kept.url or SECRET not in settings.secrets:
+        return {}
+    return {SECRET: Secret(SECRET, authorization(kept.user))}

@@ -1,0 +1,33 @@
+"""The second copy of the logs, in a store far away."""
+
+from typing import Any
+
+from config.settings import Settings
+from config.settings.remotes import LOGS, secret_of
+
+LABEL = "remote"
+"""Of the shipper's components for it."""
+PUSH = "/loki/api/v1/push"
+SECRET = secret_of(LOGS)
+METRICS_PREFIX = "loki_remote_"
+"""What the shipper counts about it, beside `loki_write_` about the stack's own Loki."""
+
+
+def has_secret(settings: Settings) -> bool:
+    """Whether the store asks for a password or a token."""
+    return settings.logs.remote is not None and SECRET in settings.secrets
+
+
+def metric_relabel_configs(settings: Settings) -> list[dict[str, Any]]:
+    """Rules by which alerts and dashboards read about the stack's own logs only: each line is counted once. What is written far
+    away gets names of its own."""
+    if settings.logs.remote is None:
+        return []
+    again = {"source_labels": ["component_id"], "regex": rf"loki\.(process|source\..+)\.{LABEL}", "action": "drop"}
+    written = {
+        "source_labels": ["component_id", "__name__"],
+        "regex": rf"loki\.write\.{LABEL};loki_write_(.+)",
+        "target_label": "__name__",
+        "replacement": f"{METRICS_PREFIX}$1",
+    }
+    return [again, written]

@@ -1,0 +1,78 @@
+"""Ends that Prometheus' remote write sends samples to, beside its own storage.
+
+What an end cannot take waits in the write-ahead log, which Prometheus cuts every two hours whoever still reads it. So an end
+that is away costs the memory of its queue, and nothing of what is stored here.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from config.container import Secret
+from config.services.metrics import long_term
+from config.settings import Settings
+from config.settings.remotes import LONG_TERM, LongTerm, Remote, RemoteWrite, WriteQueue, secret_of
+
+
+def ends(settings: Settings) -> list[dict[str, Any]]:
+    """The items of `remote_write`."""
+    return [*(_asked_for(settings, one) for one in settings.metrics.remote_write), *_long_term(settings)]
+
+
+def secrets(settings: Settings) -> dict[str, Secret]:
+    """File name → secret, of the ends that have one."""
+    names = [one.name for one in settings.metrics.remote_write]
+    if (kept := settings.metrics.long_term) and kept.url:
+        names.append(LONG_TERM)
+    return {secret: Secret(secret) for name in names if (secret := secret_of(name)) in settings.secrets}
+
+
+def _asked_for(settings: Settings, one: RemoteWrite) -> dict[str, Any]:
+    rules = [long_term.by_name("keep", one.keep)] if one.keep else []
+    rules += [long_term.by_name("drop", one.drop)] if one.drop else []
+    return {
+        "name": one.name,
+        "url": one.url,
+        "send_exemplars": True,
+        "send_native_histograms": True,
+        **_login(settings, one.name, one),
+        **({"write_relabel_configs": rules} if rules else {}),
+        "queue_config": _queue(one.queue),
+    }
+
+
+def _long_term(settings: Settings) -> Iterator[dict[str, Any]]:
+    kept = settings.metrics.long_term
+    if kept:
+        yield {
+            "name": LONG_TERM,
+            "url": kept.url or long_term.WRITE,
+            **_login(settings, LONG_TERM, kept),
+            "write_relabel_configs": [long_term.by_name("keep", long_term.SELECTION)],
+            "queue_config": _queue(WriteQueue(shards=2)),
+        }
+
+
+def _login(settings: Settings, name: str, end: RemoteWrite | LongTerm) -> dict[str, Any]:
+    """Keys of the connection. Prometheus reads the secret's file at each request."""
+    return {
+        **({"headers": {"X-Scope-OrgID": end.tenant}} if end.tenant else {}),
+        **_authentication(settings, name, end),
+        **({"tls_config": {"ca": end.ca}} if end.ca else {}),
+        "follow_redirects": False,  # the secret would follow
+    }
+
+
+def _authentication(settings: Settings, name: str, end: Remote) -> dict[str, Any]:
+    secret = secret_of(name)
+    if end.user:
+        return {"basic_auth": {"username": end.user, "password_file": f"secrets/{secret}"}}
+    return {"authorization": {"credentials_file": f"secrets/{secret}"}} if secret in settings.secrets else {}
+
+
+def _queue(queue: WriteQueue) -> dict[str, Any]:
+    return {
+        "max_shards": queue.shards,
+        "max_samples_per_send": queue.samples,
+        "capacity": 5 * queue.samples,
+        "retry_on_http_429": True,  # else what an end has no room for at the moment would be lost
+    }
