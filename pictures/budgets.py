@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from config.settings import Settings
+from config.settings import Settings, disk_budget
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from config.sizes import GIB, MIB
 from dashboards import colours
@@ -16,7 +16,7 @@ DISK_NAMES = {
     "traces.queue": "queue of traces",
     "the containers' own logs": "the containers' own logs",
 }
-"""Key of `Settings.disk_shares` → what it is called here."""
+"""Key of `disk_budget.shares` → what it is called here."""
 
 
 def defaults() -> Settings:
@@ -33,7 +33,7 @@ def memory(settings: Settings) -> str:
 
 def disk(settings: Settings) -> str:
     """SVG of the shares of the disk budget."""
-    shares = {DISK_NAMES[name]: size for name, size in settings.disk_shares.items()}
+    shares = {DISK_NAMES[name]: size for name, size in disk_budget.shares(settings).items()}
     rest = int(settings.disk.budget) - sum(shares.values())
     title = f"Disk: shares of a budget of {settings.disk.budget / GIB:.0f} GiB"
     return _bars(title, {**shares, "all else": rest}, GIB, "GiB", colours.GREEN)

@@ -31,7 +31,7 @@ from config.settings.networks import Edge, own_networks, subnet_of
 from config.settings.publish import ExternalUrls, Page, Publish
 from config.settings.secret_keys import GRAFANA_PASSWORD, OF_SERVERS, RECEIVER
 from config.settings.traces import Cluster, Traces
-from config.settings.units import mib, seconds
+from config.settings.units import mib
 from config.sizes import GIB
 
 _SIZE = TypeAdapter(ByteSize)
@@ -309,43 +309,9 @@ class Settings(Model):
             raise ValueError(msg)
         return self
 
-    @property
-    def disk_shares(self) -> dict[str, int]:
-        """Setting → bytes of the host's disk. Data stored elsewhere has no share."""
-        shares: dict[str, int] = {"traces.queue": self.traces.queue}
-        if self.role == "centre":
-            shares |= self._kept_on_disk
-        shares["the containers' own logs"] = disk_budget.LOG_FILES * disk_budget.LOG_FILE * len(self.services)
-        return shares
-
-    @property
-    def _kept_on_disk(self) -> dict[str, int]:
-        shares: dict[str, int] = {"metrics.retention.size": self.metrics.retention.size}
-        if self.logs.s3 is None or self.logs.s3.since:
-            shares["logs.budget.disk"] = self.logs.budget.disk
-        if self.traces.cluster is None:
-            shares["traces.disk"] = self.traces.disk
-        shares |= remotes.disk_shares(self.metrics.long_term, self.logs.remote, self.traces.remote)
-        return shares
-
     @model_validator(mode="after")
     def _fits_onto_the_disk(self) -> Self:
-        shares, budget = self.disk_shares, self.disk.budget
-        if (total := sum(shares.values())) > budget:
-            named = ", ".join(f"{name} {size / GIB:.1f}" for name, size in sorted(shares.items(), key=lambda s: -s[1]))
-            msg = (
-                f"disk.budget: the shares add up to {total / GIB:.1f} GiB, the budget is {budget / GIB:.1f} GiB ({named}): "
-                "lower a share or raise the budget"
-            )
-            raise ValueError(msg)
-        days, share = seconds(self.logs.retention.time) / 86_400, shares.get("logs.budget.disk")
-        if self.logs.s3 is None and share and (expected := days * self.logs.budget.per_day) > share:
-            msg = (
-                f"logs.retention.time: {days:g} days of {self.logs.budget.per_day / 10**9:g} GB (logs.budget.per_day) are "
-                f"{expected / GIB:.1f} GiB, and logs.budget.disk is {share / GIB:.1f} GiB: keep them for a shorter time, or "
-                "raise disk.budget or this share of it"
-            )
-            raise ValueError(msg)
+        disk_budget.judge(self)
         return self
 
     @model_validator(mode="after")

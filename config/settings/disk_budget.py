@@ -6,9 +6,14 @@ a share: Grafana, positions in log files, and files that are rewritten before th
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from config.settings import remotes
+from config.settings.units import seconds
 from config.sizes import GIB, MIB
+
+if TYPE_CHECKING:
+    from config.settings import Settings
 
 REFERENCE = 100 * GIB
 """The budget that the defaults are made for: half of the disk of the host in the README, and 62 % of one of 160 GiB, so that
@@ -42,3 +47,41 @@ def with_shares(values: Mapping[str, Any], budget: int) -> dict[str, Any]:
         if isinstance(place, dict):
             place.setdefault(path[-1], default * budget // REFERENCE // MIB * MIB)
     return filled
+
+
+def shares(settings: "Settings") -> dict[str, int]:
+    """Setting → bytes of the host's disk. Data stored elsewhere has no share."""
+    found: dict[str, int] = {"traces.queue": settings.traces.queue}
+    if settings.role == "centre":
+        found |= _kept(settings)
+    found["the containers' own logs"] = LOG_FILES * LOG_FILE * len(settings.services)
+    return found
+
+
+def _kept(settings: "Settings") -> dict[str, int]:
+    kept: dict[str, int] = {"metrics.retention.size": settings.metrics.retention.size}
+    if settings.logs.s3 is None or settings.logs.s3.since:
+        kept["logs.budget.disk"] = settings.logs.budget.disk
+    if settings.traces.cluster is None:
+        kept["traces.disk"] = settings.traces.disk
+    return kept | remotes.disk_shares(settings.metrics.long_term, settings.logs.remote, settings.traces.remote)
+
+
+def judge(settings: "Settings") -> None:
+    """Raises ValueError if the shares, or the logs of their whole retention, do not fit. The message begins with a key."""
+    named, budget, logs = shares(settings), settings.disk.budget, settings.logs
+    if (total := sum(named.values())) > budget:
+        listed = ", ".join(f"{name} {size / GIB:.1f}" for name, size in sorted(named.items(), key=lambda s: -s[1]))
+        msg = (
+            f"disk.budget: the shares add up to {total / GIB:.1f} GiB, the budget is {budget / GIB:.1f} GiB ({listed}): "
+            "lower a share or raise the budget"
+        )
+        raise ValueError(msg)
+    days, share = seconds(logs.retention.time) / 86_400, named.get("logs.budget.disk")
+    if logs.s3 is None and share and (expected := days * logs.budget.per_day) > share:
+        msg = (
+            f"logs.retention.time: {days:g} days of {logs.budget.per_day / 10**9:g} GB (logs.budget.per_day) are "
+            f"{expected / GIB:.1f} GiB, and logs.budget.disk is {share / GIB:.1f} GiB: keep them for a shorter time, or "
+            "raise disk.budget or this share of it"
+        )
+        raise ValueError(msg)

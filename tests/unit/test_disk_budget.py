@@ -16,7 +16,7 @@ GIB = 2**30
 
 def shares(settings: Settings) -> dict[str, float]:
     """Of what follows from the budget, in GiB."""
-    return {name: size / GIB for name, size in settings.disk_shares.items() if "." in name}
+    return {name: size / GIB for name, size in disk_budget.shares(settings).items() if "." in name}
 
 
 def test_the_defaults_are_the_shares_of_the_default_budget() -> None:
@@ -28,7 +28,7 @@ def test_the_defaults_are_the_shares_of_the_default_budget() -> None:
 @pytest.mark.parametrize("budget", ["40GiB", "50GB", "93GiB", "400GiB"])
 def test_whatever_the_budget_is_the_shares_fit_into_it(budget: str) -> None:
     settings = settings_of({"disk": {"budget": budget}, "logs": {"retention": {"time": "7d"}}})
-    assert 0.9 * settings.disk.budget < sum(settings.disk_shares.values()) <= settings.disk.budget
+    assert 0.9 * settings.disk.budget < sum(disk_budget.shares(settings).values()) <= settings.disk.budget
 
 
 def test_what_is_set_is_not_split_anew() -> None:
@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_told_with_its_numbers(config: dict[str, Any], comp
 def test_the_stacks_of_this_project_fit(file: Path) -> None:
     config = yaml.safe_load(file.read_text())["config"]
     settings = settings_of({key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()})
-    assert sum(settings.disk_shares.values()) <= settings.disk.budget
+    assert sum(disk_budget.shares(settings).values()) <= settings.disk.budget
 
 
 def test_the_containers_own_logs_are_counted_as_docker_rotates_them() -> None:
@@ -92,5 +92,5 @@ def test_the_containers_own_logs_are_counted_as_docker_rotates_them() -> None:
         + descriptions.of_stack("logs", settings)
         + descriptions.of_stack("traces", settings)
     )
-    logs = settings.disk_shares["the containers' own logs"]
+    logs = disk_budget.shares(settings)["the containers' own logs"]
     assert logs == running * disk_budget.LOG_FILES * disk_budget.LOG_FILE == running * 30 * 2**20

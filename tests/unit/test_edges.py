@@ -14,6 +14,7 @@ from config.services import descriptions
 from config.services.correlation import dashboard_files, edge_door
 from config.services.metrics import edge_front
 from config.services.traces import otel_collector
+from config.settings import disk_budget
 from config.settings.edges import PORTS, door_port
 from config.settings.secret_keys import SECRETS
 from config.sizes import MIB
@@ -197,7 +198,7 @@ def test_an_edges_queues_are_bounded() -> None:
     assert "--storage.agent.retention.max-time=2h" in described("prometheus", settings).command
     queue = otel_collector.main_file(settings)["exporters"]["otlp_http/centre"]["sending_queue"]
     assert (queue["queue_size"], queue["storage"]) == (100 * MIB, "file_storage")
-    assert settings.disk_shares["traces.queue"] == 100 * MIB
+    assert disk_budget.shares(settings)["traces.queue"] == 100 * MIB
 
 
 def test_an_edge_masks_before_it_sends() -> None:

@@ -29,10 +29,10 @@ from config.services.traces import (
     otlp_senders,
     remote_otlp,
     sampling,
+    span_metrics,
 )
 from config.settings import Settings
 from config.settings.logs import Level
-from config.settings.units import go_duration, seconds
 from config.yaml_text import digest, dollars_doubled, dump
 
 PORT = METRICS["otel_collector"]
@@ -43,7 +43,6 @@ QUEUES = ("exporter_otlp_grpc_jaeger_traces", "exporter_otlp_http_loki_logs")
 ALIAS = "otel-collector"
 """Host name in your containers' networks. A hyphen, because several HTTP clients refuse a host name with an underscore."""
 
-BUCKETS = ("5ms", "10ms", "25ms", "50ms", "100ms", "250ms", "500ms", "1s", "2500ms", "5s", "10s")
 TRACES_PER_MIB = 20
 """Traces that may wait for their decision per MiB of the container's limit. A trace of twenty spans of 1.3 kB
 (docs/performance.md) takes 25 kB, so they fill half of the limit. The memory limiter covers larger traces."""
@@ -138,7 +137,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
             }
         },
         "processors": _processors(settings),
-        "connectors": _connectors(settings),
+        "connectors": span_metrics.connectors(settings),
         "exporters": {
             "otlp_grpc/jaeger": {
                 "endpoint": f"{door}:{OTLP_GRPC}",
@@ -358,50 +357,6 @@ def _labels(settings: Settings) -> dict[str, Any]:
         said = f"{unsaid} and IsMatch(log.severity_text, {sampling.quoted(pattern)})"
         statements.append(level.format(sampling.quoted(word), said))
     return {"error_mode": "ignore", "log_statements": [{"context": "log", "statements": statements}]}
-
-
-def _connectors(settings: Settings) -> dict[str, Any]:
-    traces = settings.traces
-    scrape = seconds(settings.metrics.scrape_interval)
-    of_spans = {
-        "histogram": {"unit": "s", "explicit": {"buckets": list(BUCKETS)}},
-        "aggregation_cardinality_limit": traces.span_metrics.operations,
-        "resource_metrics_cache_size": traces.span_metrics.services,
-        "resource_metrics_key_attributes": ["service.name"],
-        "series_expiration": "1h",  # otherwise a name that was used once would take its place for ever
-    }
-    own_name = "collector.instance.id"  # changes at each reload
-    return {
-        "forward/received": {},
-        "forward/masked": {},
-        "forward/counted": {},
-        "forward/sampled": {},
-        # Before sampling: rates and errors of all spans. After it: exemplars, whose traces are stored.
-        "span_metrics": {
-            "namespace": "traces.span.metrics",
-            **of_spans,
-            "exclude_dimensions": [own_name],
-            "metrics_flush_interval": go_duration(scrape),
-        },
-        "span_metrics/kept": {
-            "namespace": "traces.kept",
-            **of_spans,
-            "exclude_dimensions": [own_name, "span.name"],
-            # The first exemplars of a series between two flushes, of any bucket. With few (the default is 5), fast
-            # spans would take all places, and the slow ones that people look for would have none.
-            "exemplars": {"enabled": True, "max_per_data_point": 500},
-            # An exemplar lasts until the next flush, so it must not appear and disappear between two scrapes.
-            "metrics_flush_interval": go_duration(2 * scrape),
-        },
-        "service_graph": {
-            "latency_histogram_buckets": list(BUCKETS),
-            # A database sends no spans. A call to one is recognised by the current attribute or its predecessor.
-            "database_name_attributes": ["db.system.name", "db.system"],
-            # Both spans of a call arrive within the time that a trace waits for its decision.
-            "store": {"ttl": traces.sampling.decision_wait, "max_items": settings.memory_mib("otel_collector") * 10},
-            "metrics_flush_interval": go_duration(scrape),
-        },
-    }
 
 
 def _queue(size: int) -> dict[str, Any]:
