@@ -82,7 +82,12 @@ def main_file(settings: Settings, additions: Additions = NONE) -> dict[str, Any]
     }
     if own := settings.metrics.external_labels:
         of_all["external_labels"] = dollars_doubled(own)
-    return {"global": of_all, "scrape_configs": main["scrape_configs"], "remote_write": [_to_the_centre(settings)]}
+    return {
+        "global": of_all,
+        "storage": {"tsdb": {"out_of_order_time_window": "10m"}},  # cAdvisor's samples have times of their own
+        "scrape_configs": main["scrape_configs"],
+        "remote_write": [_to_the_centre(settings)],
+    }
 
 
 def _to_the_centre(settings: Settings) -> dict[str, Any]:
