@@ -351,6 +351,20 @@ def test_the_two_readers_of_a_log_know_nothing_of_each_other(proxy: Proxy, first
     assert _since(proxy, proxy.far, "job", 0) is None
 
 
+def test_on_an_edge_a_log_is_read_from_before_its_position_because_no_store_can_be_asked(tmp_path: Path) -> None:
+    edge = {"role": "edge", "host_name": "web-2", "centre": {"url": "https://centre.example.com"}}
+    engine, nobody = tmp_path / "engine.sock", free_port()
+    with Server(str(engine), Engine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with running(tmp_path, engine, nobody, settings_of(edge, secrets=["centre_password"])) as made:
+                now = int(time.time())
+                assert now - 3100 <= (_since(made, made.port, "abc", now - 10) or 0) <= now - 3000
+                assert _since(made, made.port, "abc", now - 10) == now - 10
+        finally:
+            server.shutdown()
+
+
 def test_the_reader_for_far_away_gets_no_more_than_the_other_one(proxy: Proxy) -> None:
     for path in ("/events", "/info", "/containers/json?size=1"):
         with socket.create_connection(("127.0.0.1", proxy.far), timeout=15) as connection:

@@ -227,6 +227,22 @@ def test_all_that_an_edge_scrapes_has_its_name() -> None:
     assert all(job["relabel_configs"][-1] == {"target_label": "host", "replacement": "web-2"} for job in named)
 
 
+def test_an_edge_scrapes_no_page_that_its_collector_does_not_have() -> None:
+    collector = otel_collector.main_file(ON_EDGE)
+    there = {
+        exporter["endpoint"] for name, exporter in collector["exporters"].items() if name.startswith("prometheus/")
+    }
+    jobs = yaml.safe_load(config_of("prometheus", ON_EDGE).files["prometheus.yml"])["scrape_configs"]
+    asked = {
+        target.rpartition(":")[2]
+        for job in jobs
+        for group in job.get("static_configs", ())
+        for target in group["targets"]
+        if "otel_collector:" in target and job["job_name"] != "otel_collector"
+    }
+    assert asked == there
+
+
 def test_the_name_of_an_edge_is_its_environment_unless_it_is_said() -> None:
     assert settings_of({**EDGE, "host_name": ""}, secrets=OF_A_CENTRE, stack="db-7").name_of_host == "db-7"
 

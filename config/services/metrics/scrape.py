@@ -90,7 +90,7 @@ def watched(settings: Settings) -> Watched:
     """Jobs that alert rules may use."""
     jobs = {row_of(service).name for service in settings.services if metrics_port(service)} | {str(Job.CONTAINERS)}
     if "otel_collector" in settings.services:
-        jobs |= {Job.SPANS, Job.OTLP}
+        jobs |= {Job.OTLP} if settings.role == "edge" else {Job.SPANS, Job.OTLP}
     jobs |= {job for page in settings.exporters.pages for job in page.kind.jobs}
     if settings.exporters.probes:
         jobs.add(Job.PROBE)
@@ -159,7 +159,8 @@ def _through_collector(settings: Settings) -> list[ScrapeConfig]:
     # Counts, durations, durations without span names, and the service graph.
     samples = max(settings.metrics.limits.samples, bounds.services * bounds.operations * 40)
     spans = _of_collector(Job.SPANS, [_collector_page(settings, SPAN_METRICS)], [])
-    return [{**spans, "sample_limit": samples}, _of_senders(settings)]
+    of_spans = [] if settings.role == "edge" else [{**spans, "sample_limit": samples}]  # its centre counts them
+    return [*of_spans, _of_senders(settings)]
 
 
 def _of_senders(settings: Settings) -> ScrapeConfig:

@@ -21,15 +21,22 @@ holds one for each container whose log it follows. Two clients together cannot s
 LUA = Path(__file__).with_suffix(".lua")
 FAR = LUA.with_name("socket_proxy_far.lua")
 """A part of the script for a stack with `logs.remote`."""
+_ON_AN_EDGE = """
+-- An edge may not ask its centre what it has of a log. So after each start of the shipper a log is read from somewhat before
+-- its position; Loki drops what it has already.
+delivered = function()
+    return 0
+end
+"""
 
 
 def container(settings: Settings) -> Container:
     """Runs as root inside, because the socket belongs to root. Only cAdvisor has the socket too, and it serves no such
     API."""
-    far = settings.logs.remote is not None
+    far, edge = settings.logs.remote is not None, settings.role == "edge"
     files = {
-        "haproxy.cfg": _haproxy_cfg(settings.memory_mib("socket_proxy"), far=far),
-        LUA.name: LUA.read_text() + (FAR.read_text() if far else ""),
+        "haproxy.cfg": _haproxy_cfg(settings.memory_mib("socket_proxy"), far=far, edge=edge),
+        LUA.name: LUA.read_text() + (FAR.read_text() if far else "") + (_ON_AN_EDGE if edge else ""),
     }
     return Container(
         service="socket_proxy",
@@ -64,10 +71,17 @@ frontend far
     {{bound}}
 {{rules}}
 """
+_LOKI = f"""\
+# For the script: what Loki has of a log.
+listen loki
+    bind 127.0.0.1:{METRICS["loki"]}
+    server loki loki:{METRICS["loki"]} resolvers engine init-addr none
+
+"""
 _FORGET = f"    http-request lua.far_forget if {{ path {CONTAINERS} }}\n"
 
 
-def _haproxy_cfg(memory: int, *, far: bool) -> str:
+def _haproxy_cfg(memory: int, *, far: bool, edge: bool) -> str:
     bound = f"""\
 tcp-request connection track-sc0 src table docker
     tcp-request connection reject if {{ sc0_conn_cur gt {memory * ONE_CLIENT} }} {{ sc0_inc_gpc0 gt 0 }}"""
@@ -102,12 +116,7 @@ frontend docker
 {_FRONTEND_FAR.format(bound=bound, rules=_RULES.format(begin="far_begin", since="far_since")) if far else ""}backend engine
     server socket unix@/var/run/docker.sock
 
-# For the script: what Loki has of a log.
-listen loki
-    bind 127.0.0.1:{METRICS["loki"]}
-    server loki loki:{METRICS["loki"]} resolvers engine init-addr none
-
-resolvers engine
+{"" if edge else _LOKI}resolvers engine
     nameserver dns 127.0.0.11:53
     hold valid 1s
 
