@@ -230,7 +230,9 @@ def test_all_that_an_edge_scrapes_has_its_name() -> None:
 def test_an_edge_scrapes_no_page_that_its_collector_does_not_have() -> None:
     collector = otel_collector.main_file(ON_EDGE)
     there = {
-        exporter["endpoint"] for name, exporter in collector["exporters"].items() if name.startswith("prometheus/")
+        exporter["endpoint"].rpartition(":")[2]
+        for name, exporter in collector["exporters"].items()
+        if name.startswith("prometheus/")
     }
     jobs = yaml.safe_load(config_of("prometheus", ON_EDGE).files["prometheus.yml"])["scrape_configs"]
     asked = {
