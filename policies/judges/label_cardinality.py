@@ -37,6 +37,7 @@ ALLOWED: Mapping[str, str] = {
     "observability.path": _PATH_OF_METRICS,
     "prometheus.io/path": _PATH_OF_METRICS,
     "prometheus.path": _PATH_OF_METRICS,
+    "__tenant_id__": "in the door of a centre the name of an edge, of which the stack file lists all",
     "version": "one time series of Prometheus, with the digest of its config files",
 }
 """Label name → why its values are few."""
