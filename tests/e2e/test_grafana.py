@@ -19,7 +19,7 @@ from config.settings.grafana import FOLDER
 from config.settings.secret_keys import GRAFANA_PASSWORD
 from tests.e2e.grafana import Grafana
 from tests.support import tracing
-from tests.support.deployment import Deployment
+from tests.support.deployment import CALM, Deployment
 from tests.support.ports import free_port, publish
 from tests.support.wait import until
 
@@ -30,7 +30,7 @@ PASSWORD, NEXT_PASSWORD = "first-of-the-tests", "second-of-the-tests"
 def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
     more = tracing.config(memory={"grafana": "256MiB"})
     more["publish"] = publish("grafana")
-    more["metrics"] = {**more.get("metrics", {}), "long_term": {"local": True}}
+    more["metrics"] = {**CALM, "long_term": {"local": True}}
     with deploy("grafana", **more) as made:
         set_password(made, PASSWORD)
         (made.folder / "mine.json").write_text(board("Mine"))
