@@ -55,9 +55,8 @@ def _of_both(test: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_host(series: str, host: str) -> str:
-    name, _, labels = series.replace('host="', 'exported_host="').partition(
-        "{"
-    )  # as Prometheus renames a page's own label
+    renamed = re.sub(r'\bhost="', 'exported_host="', series)  # as Prometheus does with a page's own label
+    name, _, labels = renamed.partition("{")
     return f'{name}{{host="{host}",{labels or "}"}'
 
 
