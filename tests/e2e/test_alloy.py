@@ -10,11 +10,11 @@ import requests
 
 from check import remotes
 from config.settings.remotes import LOGS
-from tests.rules.services import running_loki
 from tests.support.log_lines import CASES, Case, metadata, moment, spelled
 from tests.support.outside import gateway
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running_loki
 from tests.support.shipping import Line, Logs, Shipping, until
 
 

@@ -24,10 +24,10 @@ from config.services.traces import otel_collector
 from config.settings import Settings
 from config.settings.edges import door_port
 from config.yaml_text import dollars_doubled, dump
-from tests.rules.services import running
 from tests.support.collector import Collector, collector, until_true
 from tests.support.ports import free_port
 from tests.support.program import config_of, described, settings_of
+from tests.support.services import running
 from toolchain import images
 from toolchain.images.recipes import RECIPES
 

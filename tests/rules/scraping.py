@@ -14,8 +14,8 @@ from config.container import ConfigFiles
 from config.ports import METRICS, SCRAPES
 from config.settings import Settings
 from config.yaml_text import dump
-from tests.rules.services import running
 from tests.support.ports import free_port
+from tests.support.services import running
 from toolchain import images
 from toolchain.images.recipes import RECIPES
 

@@ -18,11 +18,11 @@ from config.services.metrics.prometheus import container
 from dashboards import legends
 from dashboards.queries import FEW, OTHERS, PAST, TOP
 from tests.rules import logql
-from tests.rules.services import running
 from tests.support import dashboard_queries
 from tests.support.dashboard_queries import DashboardQuery
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running
 from toolchain import images
 
 MINUTES, STEP = 20, 15

@@ -24,10 +24,10 @@ from config.container import DIRECTORY
 from config.services.correlation import dashboard_files, grafana, long_term
 from config.settings.grafana import FOLDER
 from config.settings.secret_keys import GRAFANA_PASSWORD
-from tests.rules.services import running
 from tests.support import dashboard_queries
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running
 from toolchain import images
 
 PASSWORD = "for-this-test"

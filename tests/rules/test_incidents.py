@@ -32,12 +32,12 @@ from config.services.metrics import alertmanager, messages
 from config.services.traces import jaeger
 from config.settings import Settings
 from config.yaml_text import dump
-from tests.rules.services import until_ready
 from tests.support.collector import group, span
 from tests.support.engine_stand_in import EngineStandIn, Shown
 from tests.support.outside import Outside
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
+from tests.support.services import until_ready
 from tests.support.wait import until
 from toolchain import images
 

@@ -14,9 +14,9 @@ import yaml
 from config.additions import Additions, Dashboard
 from config.container import ConfigFiles
 from config.services.metrics.prometheus import container
-from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running
 from tests.support.wait import until
 from toolchain import images
 

@@ -18,9 +18,9 @@ from config.services.logs import alloy, log_requests, promtail
 from config.services.logs.shipper import PUSH_URL
 from config.settings import Settings
 from config.yaml_text import dump
-from tests.rules.services import until_ready
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import until_ready
 from toolchain import images
 
 TIME = "24/Nov/2026:14:00:00 +0000"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.rules.services import running_loki
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running_loki
 
 STREAMS = 10
 

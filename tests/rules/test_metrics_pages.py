@@ -18,9 +18,9 @@ from config.alerts import groups
 from config.metrics_pages import METRICS_PAGES
 from config.services.metrics import scrape, scrape_proxy
 from tests.rules.scraping import address, running_prometheus, running_proxy, targets
-from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running
 from tests.support.wait import until
 from toolchain import images
 from toolchain.images import for_tests

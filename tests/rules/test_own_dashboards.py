@@ -15,9 +15,9 @@ from config.services.correlation import dashboard_files, grafana
 from config.services.correlation.own_dashboards import panels
 from config.yaml_text import dump
 from tests.brought_boards import UIDS, texts
-from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running
 from tests.support.wait import until
 from toolchain import images
 

@@ -12,9 +12,9 @@ import requests
 
 from config.services.metrics.prometheus import container
 from config.yaml_text import dump
-from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running
 from toolchain import images
 
 HEAVY = "sum_over_time(sum_over_time(vector(1)[1h:1s])[6h:1s])"

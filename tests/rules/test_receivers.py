@@ -17,10 +17,10 @@ from check import receivers as receiver_test
 from config.services.metrics.alertmanager import container
 from config.settings import Settings
 from tests.rules.internet import HOSTS, Internet, Message, TelegramHtml, internet
-from tests.rules.services import running
 from tests.rules.test_messages import HOSTILE
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running
 from toolchain import images
 
 SECRETS = {

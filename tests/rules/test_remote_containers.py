@@ -18,9 +18,9 @@ import requests
 from config.ports import DOCKER_API, DOCKER_API_FAR
 from config.settings import Settings
 from tests.rules import test_remote_logs, test_socket_proxy
-from tests.rules.services import running_loki
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running_loki
 from tests.support.wait import until
 
 NEVER = "0001-01-01T00:00:00Z"

@@ -16,9 +16,9 @@ import requests
 from config.container import DIRECTORY
 from config.services.logs import alloy, log_requests, remote_logs, shipper
 from config.settings import Settings
-from tests.rules.services import running, running_loki
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
+from tests.support.services import running, running_loki
 from tests.support.wait import until
 from tests.unit.relabel import relabelled
 from toolchain import images

@@ -17,10 +17,10 @@ import requests
 from config.services.traces import otel_collector, remote_otlp
 from config.settings import Settings
 from config.yaml_text import dollars_doubled, dump
-from tests.rules.services import encrypt, running
 from tests.support.collector import group, record, span
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
+from tests.support.services import encrypt, running
 from tests.support.wait import until
 from toolchain import images
 

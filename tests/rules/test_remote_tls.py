@@ -12,9 +12,9 @@ import pytest
 from config.settings import Settings
 from config.settings.loading import load
 from tests.rules import test_remote_logs, test_remote_otlp, test_remote_write
-from tests.rules.services import encrypt, make_certificate
 from tests.support.ports import free_port
 from tests.support.program import PROJECT, pulumi_config
+from tests.support.services import encrypt, make_certificate
 from tests.support.wait import until
 
 FAR = "https://far.internal"

@@ -19,9 +19,9 @@ from config.container import DIRECTORY
 from config.services.metrics import long_term, prometheus
 from config.settings import Settings
 from config.yaml_text import dump
-from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
+from tests.support.services import running
 from tests.support.wait import until
 from toolchain import images
 

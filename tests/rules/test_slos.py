@@ -14,9 +14,9 @@ from rich.console import Console
 
 from operate import slo_budgets, slo_report
 from operate.slo_budgets import Ask, Budget
-from tests.rules.services import running
 from tests.support.ports import free_port
 from tests.support.program import settings_of
+from tests.support.services import running
 from toolchain import images
 
 BEGIN, END = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)

@@ -14,8 +14,8 @@ from check.unanswered import Verdict, judged
 from config.services.correlation.own_dashboards import adapted
 from config.yaml_text import dump
 from tests.brought_boards import graph, row, variable
-from tests.rules.services import running
 from tests.support.ports import free_port
+from tests.support.services import running
 from tests.support.wait import until
 from toolchain import images
 
