@@ -26,7 +26,7 @@ pulumi_module := toolchain/pulumi
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up preview check unanswered board alert-test down drift backup restore upgrade slo test lint unit policy rules dashboards e2e e2e-again bench drills shop shop-down shop-load lock env
+.PHONY: help up preview check unanswered board alert-test down drift backup restore upgrade slo test lint unit policy rules dashboards e2e again bench drills shop shop-down shop-load lock env
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,16 +80,16 @@ policy: env ## the policy pack
 
 rules: env ## every alert rule and the pipeline of logs, by the tools of their services
 	@$(python) -m tests.rules.run
-	@$(pytest) --numprocesses 2 --dist loadfile tests/rules
+	@$(pytest) --numprocesses 2 --dist loadfile tests/rules || $(MAKE) --no-print-directory again SUITE=tests/rules
 
 e2e: env ## real deployments by the real Pulumi on the real engine, several at a time
 	@$(python) -m tests.support.machine
-	@$(pytest) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e || $(MAKE) --no-print-directory e2e-again
+	@$(pytest) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e || $(MAKE) --no-print-directory again SUITE=tests/e2e
 
 # What fails beside others and not alone is unsteady; it is named, and is to be mended.
-e2e-again:
+again:
 	@echo "once more, alone:"
-	@$(pytest) -rpf --maxfail 3 --last-failed --last-failed-no-failures none tests/e2e
+	@$(pytest) -rpf --maxfail 3 --last-failed --last-failed-no-failures none $(SUITE)
 
 dashboards: env ## write dashboards/json anew from dashboards/*.py, and the pictures of the docs
 	@$(python) -m dashboards
