@@ -238,14 +238,6 @@ local function seconds(time)
     return days * 86400 + hour * 3600 + minute * 60 + second
 end
 
--- Container → whether its log has been asked for since a shipper has started; → the end up to which it has been read.
-local asked, ended = {}, {}
-
--- A client of the engine pings it before anything else.
-core.register_action("begin", { "http-req" }, function()
-    asked, ended, told = {}, {}, {}
-end)
-
 -- The time of the newest line of a container that Loki has, since `from`; 0 when there is none, nil when Loki is away. One
 -- of a time to come is from a clock that was ahead, and tells nothing of what came after it.
 local function delivered(facts, from)
@@ -261,40 +253,60 @@ local function delivered(facts, from)
     return tonumber(body:match('"values":%s*%[%s*%[%s*"(%d+)%d%d%d%d%d%d%d%d%d"') or 0)
 end
 
--- Lets a shipper read a log from the right moment. It keeps a position of what it has read, which is not what it has
--- delivered, and none (0) of a container that is new to it or whose log has come to an end. So Loki is asked, once after
--- each start of a shipper; later on its own word is right.
-core.register_action("since", { "http-req" }, function(txn)
-    local id = txn.f:path():match("/containers/([^/]+)/logs$")
-    local query = txn.f:query() or ""
-    local since = tonumber(query:match("since=(%d+)")) or 0
-    local facts = inspect(id)
-    if not facts then
-        return
-    end
-    id = facts.id
-    local now = core.now().sec
-    local late = now - LATE
-    -- A position of a time to come is from a clock that was ahead: until then the engine would tell nothing.
-    if since > now then
-        since, asked[id] = 0, nil
-    end
-    local finish = not facts.running and facts.finished
-    -- A log that has ended would be read again and again.
-    if finish and (ended[id] == finish or (since == 0 and seconds(finish) < late)) then
-        return reply(txn, 200, "application/vnd.docker.raw-stream", "")
-    end
-    if not asked[id] then
-        local from = since == 0 and late or since - LATE
-        local newest = delivered(facts, from)
-        if not newest then
-            return reply(txn, 503, "application/json", '{"message":"waits for Loki, to know what it has of this log"}\n')
+-- What is known of a store that cannot be asked. So a log is read from somewhat before its position; the store drops what it
+-- has already.
+local function unknown()
+    return 0
+end
+
+-- Readers of logs, each with positions and a store of its own: what one has read says nothing of what has arrived for another.
+local readers = {}
+
+-- Lets a reader read a log from the right moment. It keeps a position of what it has read, which is not what it has delivered,
+-- and none (0) of a container that is new to it or whose log has come to an end. So its store is asked (`newest_of`), once
+-- after each start of the reader; later on its own word is right.
+local function add_reader(name, newest_of)
+    -- Container → whether its log has been asked for since the reader has started; → the end up to which it has been read.
+    local reader = { asked = {}, ended = {} }
+    readers[#readers + 1] = reader
+
+    -- A client of the engine pings it before anything else.
+    core.register_action(name .. "begin", { "http-req" }, function()
+        reader.asked, reader.ended, told = {}, {}, {}
+    end)
+
+    core.register_action(name .. "since", { "http-req" }, function(txn)
+        local id = txn.f:path():match("/containers/([^/]+)/logs$")
+        local query = txn.f:query() or ""
+        local since = tonumber(query:match("since=(%d+)")) or 0
+        local facts = inspect(id)
+        if not facts then
+            return
         end
-        since = newest == 0 and from or newest - OVERTAKEN
-    end
-    asked[id], ended[id] = true, finish or nil
-    txn.http:req_set_query((query:gsub("since=[^&]*", "since=" .. since)))
-end)
+        id = facts.id
+        local now = core.now().sec
+        local late = now - LATE
+        -- A position of a time to come is from a clock that was ahead: until then the engine would tell nothing.
+        if since > now then
+            since, reader.asked[id] = 0, nil
+        end
+        local finish = not facts.running and facts.finished
+        -- A log that has ended would be read again and again.
+        if finish and (reader.ended[id] == finish or (since == 0 and seconds(finish) < late)) then
+            return reply(txn, 200, "application/vnd.docker.raw-stream", "")
+        end
+        if not reader.asked[id] then
+            local from = since == 0 and late or since - LATE
+            local newest = newest_of(facts, from)
+            if not newest then
+                return reply(txn, 503, "application/json", '{"message":"waits for Loki, to know what it has of this log"}\n')
+            end
+            since = newest == 0 and from or newest - OVERTAKEN
+        end
+        reader.asked[id], reader.ended[id] = true, finish or nil
+        txn.http:req_set_query((query:gsub("since=[^&]*", "since=" .. since)))
+    end)
+end
 
 -- Address → how many of its connections were refused when they were last told of.
 local refused = {}
@@ -369,7 +381,10 @@ core.register_action("look", { "http-req" }, function(txn)
         end
     end
     page = table.concat(lines)
-    told, asked, ended = only(told, listed), only(asked, listed), only(ended, listed)
+    told = only(told, listed)
+    for _, reader in ipairs(readers) do
+        reader.asked, reader.ended = only(reader.asked, listed), only(reader.ended, listed)
+    end
     txn:set_var("txn.looked", 1)
 end)
 

@@ -19,15 +19,6 @@ ONE_CLIENT, ALL_CLIENTS = 8, 20
 holds one for each container whose log it follows. Two clients together cannot shut out the others."""
 
 LUA = Path(__file__).with_suffix(".lua")
-FAR = LUA.with_name("socket_proxy_far.lua")
-"""A part of the script for a stack with `logs.remote`."""
-_ON_AN_EDGE = """
--- An edge may not ask its centre what it has of a log. So after each start of the shipper a log is read from somewhat before
--- its position; Loki drops what it has already.
-delivered = function()
-    return 0
-end
-"""
 
 
 def container(settings: Settings) -> Container:
@@ -36,7 +27,7 @@ def container(settings: Settings) -> Container:
     far, edge = settings.logs.remote is not None, settings.role == "edge"
     files = {
         "haproxy.cfg": _haproxy_cfg(settings.memory_mib("socket_proxy"), far=far, edge=edge),
-        LUA.name: LUA.read_text() + (FAR.read_text() if far else "") + (_ON_AN_EDGE if edge else ""),
+        LUA.name: LUA.read_text() + _readers(far=far, edge=edge),
     }
     return Container(
         service="socket_proxy",
@@ -48,6 +39,12 @@ def container(settings: Settings) -> Container:
         mounts=(Mount(settings.docker.socket, "/var/run/docker.sock"),),
         config=ConfigFiles(files=files, validate="haproxy -c -q -f haproxy.cfg", reload="restart"),
     )
+
+
+def _readers(*, far: bool, edge: bool) -> str:
+    """The readers of logs, for the script. An edge may not ask its centre what it has, nor may the second copy."""
+    near = 'add_reader("", %s)\n' % ("unknown" if edge else "delivered")
+    return "\n" + near + ('add_reader("far_", unknown)\n' if far else "")
 
 
 _RULES = f"""\
@@ -78,7 +75,6 @@ listen loki
     server loki loki:{METRICS["loki"]} resolvers engine init-addr none
 
 """
-_FORGET = f"    http-request lua.far_forget if {{ path {CONTAINERS} }}\n"
 
 
 def _haproxy_cfg(memory: int, *, far: bool, edge: bool) -> str:
@@ -126,7 +122,7 @@ frontend metrics
     {bound}
     http-request use-service prometheus-exporter if {{ path /metrics }}
     http-request lua.look if {{ path {CONTAINERS} }}
-{_FORGET if far else ""}    http-request use-service lua.containers if {{ path {CONTAINERS} }} {{ var(txn.looked) -m int 1 }}
+    http-request use-service lua.containers if {{ path {CONTAINERS} }} {{ var(txn.looked) -m int 1 }}
     http-request deny deny_status 502 if {{ path {CONTAINERS} }}
     http-request deny
 """
