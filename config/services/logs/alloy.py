@@ -14,6 +14,7 @@ from config.settings import Settings
 
 PORT = METRICS["alloy"]
 DATA = "/var/lib/alloy/data"
+VALIDATE = "/bin/alloy validate --stability.level=experimental config.alloy"
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,9 @@ class Raw:
 def container(settings: Settings) -> Container:
     """Runs as Alloy's own user, and reads the host's logs as group `adm`."""
     text = config_file(settings)
-    page = f"http://127.0.0.1:{PORT}"
     return Container(
         service="alloy",
-        command=(
-            "run",
-            f"{DIRECTORY}/config.alloy",
-            f"--storage.path={DATA}",
-            f"--server.http.listen-addr=0.0.0.0:{PORT}",
-            "--disable-reporting",
-            "--stability.level=experimental",  # only for `queue_config`
-        ),
+        command=command(PORT),
         user=f"473:{shipper.ADM}",
         port=PORT,
         tools=False,
@@ -47,18 +40,36 @@ def container(settings: Settings) -> Container:
         mounts=shipper.mounts(settings),
         config=ConfigFiles(
             files={"config.alloy": text},
-            validate="/bin/alloy validate --stability.level=experimental config.alloy",
+            validate=VALIDATE,
             secrets={
                 **edge_logs.secrets(settings),
                 **({remote_logs.SECRET: Secret(remote_logs.SECRET)} if remote_logs.has_secret(settings) else {}),
             },
-            expect={
-                f"{page}/metrics": f'sha256="{hashlib.sha256(text.encode()).hexdigest()}"',
-                # The metric of the last load is 1 even if a component refuses its new arguments.
-                f"{page}/-/healthy": "All Alloy components are healthy",
-            },
+            expect=live(text, PORT),
         ),
     )
+
+
+def command(port: int) -> tuple[str, ...]:
+    """Command line of an Alloy whose pages are on `port`."""
+    return (
+        "run",
+        f"{DIRECTORY}/config.alloy",
+        f"--storage.path={DATA}",
+        f"--server.http.listen-addr=0.0.0.0:{port}",
+        "--disable-reporting",
+        "--stability.level=experimental",  # only for `queue_config`
+    )
+
+
+def live(text: str, port: int) -> dict[str, str]:
+    """Page → what it says once an Alloy runs with the file `text`."""
+    page = f"http://127.0.0.1:{port}"
+    return {
+        f"{page}/metrics": f'sha256="{hashlib.sha256(text.encode()).hexdigest()}"',
+        # The metric of the last load is 1 even if a component refuses its new arguments.
+        f"{page}/-/healthy": "All Alloy components are healthy",
+    }
 
 
 def config_file(settings: Settings) -> str:
