@@ -1,12 +1,11 @@
 """The rules of the service `healer`, `actions.json`: what it may do, to which container, when, and how often."""
 
-import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
-from .rules import RulesError, addresses, number, of_kind
+from .rules import RulesError, addresses, keyed, number, of_kind
 
 Kind = Literal["restart", "diagnose", "silence"]
 _KINDS = ("restart", "diagnose", "silence")
@@ -72,12 +71,7 @@ def read(text: str) -> Actions:
     Raises:
         RulesError: it is no JSON, a key is missing or unknown, or a value cannot be meant.
     """
-    try:
-        told = json.loads(text)
-    except ValueError as error:
-        raise RulesError(f"is no JSON: {error}") from None
-    if not isinstance(told, dict) or told.keys() != {"apis", "actions"}:
-        raise RulesError("has other keys than apis, actions")
+    told = keyed(text, {"apis", "actions"})
     listed = of_kind("actions", told["actions"], list)
     actions = tuple(_action(f"actions.{place}", one) for place, one in enumerate(listed))
     found = addresses("apis", told["apis"], {"alertmanager", "silences"}, {"door"})

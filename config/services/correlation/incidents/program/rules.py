@@ -1,7 +1,7 @@
 """The rules of the service, `rules.json`: what it asks, where, and how much it tells."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,14 +52,7 @@ def read(text: str) -> Rules:
     Raises:
         RulesError: it is no JSON, a key is missing or unknown, or a value cannot be meant.
     """
-    try:
-        told = json.loads(text)
-    except ValueError as error:
-        raise RulesError(f"is no JSON: {error}") from None
-    known = {field.name for field in fields(Rules)}
-    if not isinstance(told, dict) or told.keys() != known:
-        differs = ", ".join(sorted(known ^ (told.keys() if isinstance(told, dict) else set())))
-        raise RulesError(f"has other keys than this version knows: {differs}")
+    told = keyed(text, {field.name for field in fields(Rules)})
     return Rules(
         environment=of_kind("environment", told["environment"], str),
         lines=number("lines", told["lines"], 1, MOST_LINES),
@@ -71,6 +64,22 @@ def read(text: str) -> Rules:
         links=addresses("links", told["links"], set(), _LINKS),
         trace=url("trace", told["trace"]),
     )  # fmt: skip
+
+
+def keyed(text: str, known: Set[str]) -> dict[str, Any]:
+    """The JSON in `text`: an object with exactly the keys `known`.
+
+    Raises:
+        RulesError: it is anything else.
+    """
+    try:
+        told = json.loads(text)
+    except ValueError as error:
+        raise RulesError(f"is no JSON: {error}") from None
+    if not isinstance(told, dict) or told.keys() != known:
+        differs = ", ".join(sorted(known ^ (told.keys() if isinstance(told, dict) else set())))
+        raise RulesError(f"has other keys than this version knows: {differs}")
+    return told
 
 
 def of_kind(key: str, value: Any, *kinds: type) -> Any:
