@@ -159,7 +159,7 @@ class RemoteTraces(Remote):
     """Its address, e.g. `https://otlp.example.com` or `https://tempo.example.com:4317`. `/v1/traces` is added to it for
     `http`."""
     protocol: Literal["http", "grpc"] = "http"
-    """Of OTLP."""
+    """How OTLP is sent."""
     header: HeaderName | None = None
     """Name of the header that the secret is the value of, e.g. `x-honeycomb-team`. Default: `Authorization`."""
     tenant: Tenant | None = None

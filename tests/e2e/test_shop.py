@@ -60,7 +60,7 @@ LATE_SECONDS = 6
 
 MEMORY_PERCENT = 75
 SLO = {"name": "cache", "database": "redis", "objective": 99.9, "window": "7d"}
-"""Of what does not fail here, so that its alerts do not join those of the incidents."""
+"""An objective of a service that does not fail here, so its alerts do not join those of the incidents."""
 THRESHOLDS = {"log_errors": 12, "container_memory": MEMORY_PERCENT, "log_fuse": "2s"}
 FUSE = {"lines": 30, "burst": 300}
 PASSWORD, DATABASE_PASSWORD = "of-the-admin", secrets.token_hex()

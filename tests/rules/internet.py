@@ -246,7 +246,7 @@ def incidentio(request: Request) -> tuple[Any, Message]:
 
 
 def webhook(request: Request) -> tuple[Any, Message]:
-    """By its secret address, or by a bearer token."""
+    """The sender is known by the secret address, or by a bearer token."""
     by_token = request.path == "/open" and request.headers.get("authorization") == "Bearer secret-of-the-hook"
     must(request.path == "/secret-path" or by_token, "not found", 404)
     return None, _alertmanager_json(request.json)

@@ -70,7 +70,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _hand_over(folder: Path) -> None:
-    """To a user that is not root: PostgreSQL does not start as root."""
+    """Gives the folder to a user that is not root, because PostgreSQL does not start as root."""
     if os.geteuid() == 0:
         for path in (folder, *folder.iterdir()):
             os.chown(path, NOBODY, NOBODY)

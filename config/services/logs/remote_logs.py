@@ -6,7 +6,7 @@ from config.settings import Settings
 from config.settings.remotes import LOGS, secret_of
 
 LABEL = "remote"
-"""Of the shipper's components for it."""
+"""Label of the shipper's components for this copy."""
 PUSH = "/loki/api/v1/push"
 SECRET = secret_of(LOGS)
 METRICS_PREFIX = "loki_remote_"

@@ -22,7 +22,7 @@ START = 900
 KEPT = "6h"
 """How far back an image is looked for that was replaced."""
 _WORSE = {"errors": 0.01, "p95": 0.05}
-"""By how much it must be worse than an hour before to be told: a ratio, and seconds."""
+"""Least difference from an hour before that is told: a ratio, and seconds."""
 
 
 @dataclass(frozen=True)
