@@ -1,10 +1,8 @@
 """A second copy of the logs, by the real Alloy with a stack's settings, and real Lokis near and far."""
 
 import base64
-import http.server
 import re
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from config.settings import Settings
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
 from tests.support.services import running, running_loki
+from tests.support.store import Store
 from tests.support.wait import until
 from tests.unit.relabel import relabelled
 from toolchain import images
@@ -123,29 +122,15 @@ def test_a_store_that_was_away_has_every_line_afterwards_and_the_stack_goes_on_m
 def test_the_secret_reaches_the_store_and_shows_nowhere(
     tmp_path: Path, end: dict[str, str], wanted: dict[str, str]
 ) -> None:
-    class Keeps(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            if self.path == "/loki/api/v1/push":
-                got.append({key.lower(): value for key, value in self.headers.items()})
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    got: list[dict[str, str]] = []
     logs = tmp_path / "logs"
     (logs / "shop").mkdir(parents=True)
     (logs / "shop" / "a.log").write_text("a line\n")
     stack = settings(logs, (remote_logs.SECRET,), **end)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keeps) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with shipping(tmp_path / "alloy", stack, free_port(), server.server_port) as url:
-            until(lambda: got)
-            pages = [requests.get(f"{url}{path}", timeout=10).text for path in ("/metrics", "/api/v0/web/components")]
-        server.shutdown()
-    assert {key: got[0].get(key.lower()) for key in wanted} == wanted
+    far = Store()
+    with far(), shipping(tmp_path / "alloy", stack, free_port(), far.port) as url:
+        until(lambda: "/loki/api/v1/push" in far.paths)
+        pages = [requests.get(f"{url}{path}", timeout=10).text for path in ("/metrics", "/api/v0/web/components")]
+    assert far.asked(wanted)[far.paths.index("/loki/api/v1/push")] == wanted
     files = [(tmp_path / "alloy" / name).read_text() for name in ("config.alloy", "log")]
     assert "hunter2" not in "".join([*pages, *files, *config_of("alloy", stack).files.values()])
 

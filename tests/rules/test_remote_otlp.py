@@ -3,11 +3,9 @@
 import base64
 import json
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,51 +18,14 @@ from config.yaml_text import dollars_doubled, dump
 from tests.support.collector import group, record, span
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
-from tests.support.services import encrypt, running
+from tests.support.services import running
+from tests.support.store import Store
 from tests.support.wait import until
 from toolchain import images
 
 SECRET = "hunter2 $HOME ${env:HOME} '\""
 LEAST_QUEUE = 16 * 2**20
 EXPORTERS = {"traces": "otlp_http/remote_traces", "logs": remote_otlp.LOGS_EXPORTER}
-
-
-class Store:
-    """Takes OTLP in JSON, and remembers the bodies and the headers."""
-
-    def __init__(self, port: int, certificate: Path | None = None) -> None:
-        self.certificate = certificate
-        self.port, self.bodies, self.headers = port, list[str](), list[dict[str, str]]()
-
-    @contextmanager
-    def __call__(self) -> Iterator["Store"]:
-        store = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                store.bodies.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                store.headers.append({"path": self.path, **dict(self.headers)})
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            allow_reuse_address = True
-
-        with Server(("127.0.0.1", self.port), Handler) as server:
-            if self.certificate:
-                encrypt(server, self.certificate)
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            yield self
-            server.shutdown()
-
-    def has(self, name: str) -> bool:
-        return any(f'"{name}"' in body for body in self.bodies)
 
 
 @contextmanager
@@ -134,7 +95,7 @@ def waiting(folder: Path, kind: str) -> float:
 
 @pytest.fixture
 def stores() -> Iterator[tuple[Store, Store]]:
-    near, far = Store(free_port()), Store(free_port())
+    near, far = Store(), Store()
     with near():
         yield near, far
 
@@ -204,11 +165,8 @@ def test_the_secret_reaches_the_end_and_is_in_no_other_file(
         send(url, "logs", "a-record")
         until(lambda: far.has("a-span") and ("logs" not in of_both or far.has("a-record")))
         page = requests.get((tmp_path / "page").read_text(), timeout=10).text
-    for headers in far.headers:
-        lower = {key.lower(): value for key, value in headers.items()}
-        assert {key: lower.get(key.lower()) for key in wanted} == wanted
-    paths = {headers["path"] for headers in far.headers}
-    assert paths == {"/v1/traces", "/otlp/v1/logs"} if "logs" in of_both else {"/v1/traces"}
+    assert all(had == wanted for had in far.asked(wanted))
+    assert {*far.paths} == {"/v1/traces", "/otlp/v1/logs"} if "logs" in of_both else {"/v1/traces"}
     files = [path.read_text() for path in (tmp_path / "collector.yml", tmp_path / "log")]
     delivered = config_of("otel_collector", ends)
     assert "hunter2" not in "".join([page, *files, json.dumps(dict(delivered.files))])

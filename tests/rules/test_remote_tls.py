@@ -1,9 +1,5 @@
 """Ends far away whose certificate is signed by an authority of the user's own, by the real senders."""
 
-import http.server
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +10,8 @@ from config.settings.loading import load
 from tests.rules import test_remote_logs, test_remote_otlp, test_remote_write
 from tests.support.ports import free_port
 from tests.support.program import PROJECT, pulumi_config
-from tests.support.services import encrypt, make_certificate
+from tests.support.services import make_certificate
+from tests.support.store import Store
 from tests.support.wait import until
 
 FAR = "https://far.internal"
@@ -29,45 +26,24 @@ def settings(root: Path, config: dict[str, Any]) -> Settings:
     return load(pulumi_config(config), secret_keys=[], project=PROJECT, stack="test", root=root)
 
 
-@contextmanager
-def end(certificate: Path) -> Iterator[tuple[int, list[str]]]:
-    """Its port, and the paths that it was asked for."""
-    asked: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            asked.append(self.path)
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        encrypt(server, certificate)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port, asked
-        server.shutdown()
-
-
 def test_samples_go_to_whom_the_authority_has_signed_and_to_nobody_else(tmp_path: Path, certificate: Path) -> None:
     ends = [{"name": "known", "url": f"{FAR}/w", "ca": "ca.pem"}, {"name": "unknown", "url": f"{FAR}/w"}]
     stack = settings(tmp_path, {"metrics": {"remote_write": ends}})
+    known, unknown = Store(certificate), Store(certificate)
     with (
-        end(certificate) as (port, asked),
-        end(certificate) as (other, of_unknown),
+        known(),
+        unknown(),
         test_remote_write.served(test_remote_write.Page) as page,
         test_remote_write.stack(
             tmp_path / "near",
             stack,
-            {"known": f"https://127.0.0.1:{port}/w", "unknown": f"https://127.0.0.1:{other}/w"},
+            {"known": f"https://127.0.0.1:{known.port}/w", "unknown": f"https://127.0.0.1:{unknown.port}/w"},
             page,
         ),
     ):
-        until(lambda: "/w" in asked)
+        until(lambda: "/w" in known.paths)
         until(lambda: "certificate signed by unknown authority" in (tmp_path / "near" / "log").read_text())
-        assert not of_unknown
+        assert not unknown.paths
 
 
 def test_lines_go_to_whom_the_authority_has_signed(tmp_path: Path, certificate: Path) -> None:
@@ -76,17 +52,15 @@ def test_lines_go_to_whom_the_authority_has_signed(tmp_path: Path, certificate: 
     (logs / "shop" / "a.log").write_text("a line\n")
     remote = {"url": FAR, "ca": "ca.pem"}
     stack = settings(tmp_path, {"logs": {"files": str(logs), "system": "off", "remote": remote}})
-    with (
-        end(certificate) as (port, asked),
-        test_remote_logs.shipping(tmp_path / "alloy", stack, free_port(), port),
-    ):
-        until(lambda: "/loki/api/v1/push" in asked)
+    far = Store(certificate)
+    with far(), test_remote_logs.shipping(tmp_path / "alloy", stack, free_port(), far.port):
+        until(lambda: "/loki/api/v1/push" in far.paths)
 
 
 def test_spans_and_records_go_to_whom_the_authority_has_signed(tmp_path: Path, certificate: Path) -> None:
     remote = {"remote": {"url": FAR, "ca": "ca.pem"}}
     config = {"traces": {"sampling": {"rest": 100, "decision_wait": "1s"}, **remote}, "logs": remote}
-    near, far = test_remote_otlp.Store(free_port()), test_remote_otlp.Store(free_port(), certificate)
+    near, far = Store(), Store(certificate)
     with (
         near(),
         far(),

@@ -22,12 +22,13 @@ from config.yaml_text import dump
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
 from tests.support.services import running
+from tests.support.store import Store
 from tests.support.wait import until
 from toolchain import images
 
 SECRET = "hunter2"
 SERIES = 200
-"""Of the page that is scraped each second."""
+"""Number of series on the page that is scraped each second."""
 
 
 class Page(http.server.BaseHTTPRequestHandler):
@@ -194,28 +195,17 @@ def _metric(url: str, name: str) -> float:
 def test_the_secret_reaches_the_end_and_shows_nowhere(
     tmp_path: Path, end: dict[str, str], wanted: dict[str, str]
 ) -> None:
-    class Keeps(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append(dict(self.headers))
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    got: list[dict[str, str]] = []
     config = {"remote_write": [{"name": "far", "url": "https://far.example.com/w", **end}]}
     settings = settings_of({"metrics": config}, secrets=["remote_far"])
+    far = Store()
     with (
         served(Page) as page,
-        served(Keeps) as kept,
-        stack(tmp_path / "near", settings, {"far": f"http://{kept}/w"}, page) as near,
+        far(),
+        stack(tmp_path / "near", settings, {"far": f"http://127.0.0.1:{far.port}/w"}, page) as near,
     ):
-        until(lambda: got)
+        until(lambda: far.paths)
         pages = [requests.get(f"{near}{path}", timeout=10).text for path in ("/api/v1/status/config", "/metrics")]
-    headers = {key.lower(): value for key, value in got[0].items()}
-    assert wanted.items() <= {key: headers.get(key.lower()) for key in wanted}.items()
+    assert far.asked(wanted)[0] == wanted
     assert SECRET not in "".join([*pages, (tmp_path / "near" / "log").read_text()])
 
 
