@@ -9,15 +9,15 @@ import pulumi
 import pulumi_docker as docker
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
-from components.engine import must_serve
 from components.networks import networks
-from components.other_engine import must_be_clear
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config import addition_files
 from config.services import descriptions
 from config.settings import loading
 from config.settings.publish import Page
 from config.settings.units import mib
+from engine.docker_api import must_serve
+from engine.other_engine import must_be_clear
 
 # The language host interrupts the program on Ctrl-C and when a resource fails. A traceback would hide what the CLI
 # says.

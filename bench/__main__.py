@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bench import actions, containers, figures, freshness, logs, memory, report, series, traces
+from bench import actions, figures, freshness, logs, many_containers, memory, performance_page, series, traces
 from bench.figures import Row
 from tests.support import machine
 from toolchain import images
@@ -38,8 +38,8 @@ def _keep(part: str, rows: Iterable[Row]) -> None:
     rows, words = list(rows), " ".join(sys.argv[1:])
     command = f'make bench ONLY="{words}"' if words else "make bench"
     figures.save(part, rows, command, machine.client(), images.local_images())
-    report.write()
-    console.print(report.table(report.TITLES[part], rows))
+    performance_page.write()
+    console.print(performance_page.table(performance_page.TITLES[part], rows))
 
 
 @app.command("actions")
@@ -97,13 +97,13 @@ def bench_traces(seconds: Seconds = 45) -> None:
 @app.command("containers")
 def bench_containers(seconds: Seconds = 45) -> None:
     """The services that watch containers, by number of containers on the host."""
-    _keep("containers", containers.run(seconds))
+    _keep("containers", many_containers.run(seconds))
 
 
 @app.command("report")
 def bench_report() -> None:
     """Write docs/performance.md and its plots from the saved figures."""
-    report.write()
+    performance_page.write()
 
 
 if __name__ == "__main__":

@@ -28,13 +28,13 @@ from docker.models.containers import Container as Running
 
 from bench import compose
 from bench.figures import Row, row
-from bench.stack import PRODUCTION, created
-from components.engine import execute
+from bench.measured_stack import PRODUCTION, created
 from config.container import Container
 from config.ports import METRICS
 from config.services.descriptions import describe
 from config.settings import Settings
 from config.sizes import MIB
+from engine.docker_api import execute
 from tests.support.deployment import SHORT, Deployment
 from tests.support.wait import until
 from toolchain.report import console

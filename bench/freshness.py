@@ -10,7 +10,7 @@ import requests
 import yaml
 
 from bench.figures import Row, row
-from bench.stack import PRODUCTION, created
+from bench.measured_stack import PRODUCTION, created
 from tests.support.deployment import Deployment
 from tests.support.outside import Outside, gateway
 from tests.support.ports import publish

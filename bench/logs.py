@@ -11,7 +11,7 @@ import requests
 
 from bench import measure
 from bench.figures import Row, row
-from bench.stack import running
+from bench.measured_stack import running
 from config.sizes import MIB
 from tests.support.deployment import Deployment
 from tests.support.ports import publish

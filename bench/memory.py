@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import measure
 from bench.figures import Row, row
 from bench.measure import Cost
-from bench.stack import PRODUCTION, created
+from bench.measured_stack import PRODUCTION, created
 from examples.shop.load.generator import Generator
 from examples.shop.load.profiles import Phase, Profile
 from tests.support.ports import publish

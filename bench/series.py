@@ -21,8 +21,8 @@ import requests
 
 from bench import measure
 from bench.figures import Row, row
-from bench.stack import running
-from components.engine import execute
+from bench.measured_stack import running
+from engine.docker_api import execute
 from tests.support.dashboard_queries import queries
 from tests.support.deployment import Deployment
 from tests.support.outside import gateway

@@ -27,10 +27,10 @@ from check import (
     traces,
 )
 from check.finding import Finding
-from components.engine import connect
 from config.additions import NONE, Additions
 from config.settings import Settings
 from config.settings.units import seconds
+from engine.docker_api import connect
 from toolchain.report import MARKS, plain
 
 __all__ = ["PATIENCE_SECONDS", "Finding", "Waits", "in_silence", "run", "show"]

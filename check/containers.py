@@ -9,9 +9,9 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from check.finding import Finding
-from components.engine import execute
 from config.settings import Settings
 from config.sizes import MIB
+from engine.docker_api import execute
 
 SETTLED_SECONDS = 60
 """A container that has run this long since it was killed for memory has survived its start."""

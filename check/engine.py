@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from docker import DockerClient
 
 from check.finding import Finding
-from components.preflight import Engine, elsewhere, judge
 from config.settings import Settings
+from engine.preflight import Engine, elsewhere, judge
 
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:

@@ -9,11 +9,11 @@ from docker.errors import NotFound
 
 from check.containers import container
 from check.finding import Finding
-from components.engine import execute
 from config.additions import Dashboard
 from config.container import DIRECTORY
 from config.services.correlation import dashboard_files, grafana, long_term
 from config.settings import Settings
+from engine.docker_api import execute
 
 PROBES = {
     "prometheus": "/api/v1/query?query=up",

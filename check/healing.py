@@ -10,13 +10,13 @@ from docker.errors import NotFound
 
 from check.containers import container
 from check.finding import Finding
-from components.engine import execute
 from config import service_names
 from config.container import STACK_LABEL
 from config.ports import DOCKER_API
 from config.services.correlation import healer
 from config.services.correlation.incidents.program.actions import Action
 from config.settings import Settings
+from engine.docker_api import execute
 
 _ASK = """import sys, urllib.error, urllib.request
 try:

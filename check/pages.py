@@ -10,9 +10,9 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from check.containers import container
-from components.engine import execute, fetch
 from config.ports import metrics_port
 from config.settings import Settings
+from engine.docker_api import execute, fetch
 
 
 def asker(client: DockerClient, settings: Settings) -> Container:

@@ -11,11 +11,11 @@ from docker import DockerClient
 from check import pages
 from check.containers import container
 from check.finding import Finding
-from components.engine import WGET, execute
 from config.ports import METRICS
-from config.services.metrics.receivers import TEST_ALERT, integration
+from config.services.metrics.alertmanager_receivers import TEST_ALERT, integration
 from config.settings import Settings
 from config.settings.units import seconds
+from engine.docker_api import WGET, execute
 
 PATIENCE_SECONDS = 60
 """Seconds for the receivers' answers, from when Alertmanager sends. It retries after 0.5, 0.8, 1.1 s and so on."""

@@ -16,9 +16,9 @@ from docker import DockerClient
 
 from check.finding import Finding
 from check.pages import asker, inside
-from components.engine import WGET, execute
 from config.ports import JAEGER_PAGES, METRICS, OTLP_HTTP
 from config.settings import Settings
+from engine.docker_api import WGET, execute
 
 SERVICE = "nervous-system-check"
 """Name of the service that seems to have made the request."""

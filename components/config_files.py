@@ -2,7 +2,7 @@
 
     files ──uploads──▶ loader (own file system) ──validator──▶ volume/<revision>      only checked files get here
                                                                      │
-    components/activate.py:  current ──▶ <revision>, reload, read back; if refused, current ──▶ <previous revision>
+    engine/activate.py:  current ──▶ <revision>, reload, read back; if refused, current ──▶ <previous revision>
 
 The loader is a container of the service's own image that runs once for each set of files. If that image has no shell, a
 validator of the service's image checks the files, and then a loader of the image `busybox` loads them. The revision is
@@ -42,7 +42,7 @@ rm -rf "$new"; cp -r {incoming} "$new"
 class ConfigFiles(pulumi.ComponentResource):
     """The config files and secrets of one service, validated, in a volume of their own.
 
-    The service mounts `mounted` and depends on `loaded`; `components/activate.py` gets `order`.
+    The service mounts `mounted` and depends on `loaded`; `engine/activate.py` gets `order`.
     """
 
     def __init__(

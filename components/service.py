@@ -29,7 +29,7 @@ class Service(pulumi.ComponentResource):
     container: docker.Container
     data: docker.Volume | None = None
     running: Mapping[str, pulumi.Input[str]]
-    """What a deployment can change about the service (`components.annotation.Running`). The deployment's annotation
+    """What a deployment can change about the service (`engine.annotation.Running`). The deployment's annotation
     reports it."""
 
     def __init__(
@@ -148,7 +148,7 @@ class Service(pulumi.ComponentResource):
         }
         return command.local.Command(
             spec.service,
-            create=".venv/bin/python -m components.activate",
+            create=".venv/bin/python -m engine.activate",
             environment={"ORDER": pulumi.Output.json_dumps(order)},
             add_previous_output_in_env=False,
             logging=command.local.Logging.NONE,

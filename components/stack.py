@@ -68,7 +68,7 @@ def annotation(stacks: Iterable[Stack], settings: Settings) -> command.local.Com
     }
     told = command.local.Command(
         "annotation",
-        create=".venv/bin/python -m components.annotation",
+        create=".venv/bin/python -m engine.annotation",
         environment={"ORDER": pulumi.Output.json_dumps(order)},
         logging=command.local.Logging.NONE,
         opts=pulumi.ResourceOptions(depends_on=[service.proved for service in services.values()]),

@@ -1,12 +1,12 @@
 """The catalogue of services: one row for each service that a stack can run.
 
 The settings `images.<service>`, `memory.<service>` and `publish.<name>`, the ports, the networks and the stacks come
-from here. The module with the service's name says how it runs. The rows of exporters are in `config/exporters.py`.
+from here. The module with the service's name says how it runs. The rows of exporters are in `config/exporter_rows.py`.
 """
 
 from collections.abc import Mapping
 
-from config.exporters import EXPORTER_ROWS
+from config.exporter_rows import EXPORTER_ROWS
 from config.row import BETWEEN, OUTSIDE, Pin, Published, Row
 from config.sizes import GIB, MIB
 

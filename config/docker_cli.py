@@ -1,6 +1,6 @@
 """The environment variables and the CLI config that Docker's own tools follow.
 
-Imports only the standard library, because `components/activate.py` starts a dozen times in one deployment.
+Imports only the standard library, because `engine/activate.py` starts a dozen times in one deployment.
 """
 
 import json

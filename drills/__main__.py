@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from drills import clock, containers, deployments, engine, healing, inputs, network, poison, report, storage
+from drills import clock, crashes, deployments, drills_page, engine_restarts, healing, inputs, network, poison, storage
 from drills.frame import Row, carry_out, chosen
 from drills.ground import SERVICES, Ground, OnGround
 from tests.support import machine
@@ -19,11 +19,11 @@ from toolchain.report import ToolchainError, readable_errors
 console = Console(width=160, highlight=False)
 
 GROUPS: dict[str, list[OnGround]] = {
-    "Containers": containers.drills(),
-    "Engine": engine.drills(),
+    "Containers": crashes.drills(),
+    "Engine": engine_restarts.drills(),
     "Network": network.drills(),
     "Storage": storage.drills(),
-    "Clocks": [*clock.drills(), *engine.clock_drills()],
+    "Clocks": [*clock.drills(), *engine_restarts.clock_drills()],
     "Deployments": deployments.drills(),
     "Self-healing": healing.drills(),
     "Bad inputs": [*inputs.drills(), *poison.drills()],
@@ -52,7 +52,7 @@ def main(only: Annotated[str, typer.Argument(help="Names, or beginnings of names
                 f"{'held  ' if row.held else 'FAILED'} {row.name} {row.seconds:.0f} s: {row.detail}", markup=False
             )
             names = {heading: [drill.name for drill in group] for heading, group in GROUPS.items()}
-            report.write(rows, names, versions, ROOT / "docs")
+            drills_page.write(rows, names, versions, ROOT / "docs")
     failed = sum(not row.held for row in rows)
     console.print(f"{len(rows)} drills, {failed} failed")
     sys.exit(bool(failed))

@@ -12,7 +12,7 @@ from typing import Any
 from docker.errors import APIError
 
 from config.sizes import MIB
-from drills.containers import started_anew
+from drills.crashes import started_anew
 from drills.frame import Drill
 from drills.ground import DISK_MIB, Ground, OnGround, Promise, reached
 from tests.support import leftovers

@@ -7,7 +7,7 @@ from rich.console import Console
 import check
 from check import receivers
 from operate.stack_file import PROJECT, Name, load_settings
-from toolchain import engine
+from toolchain import engine_setup
 from toolchain.report import Step, ToolchainError
 
 
@@ -19,7 +19,7 @@ def alert_test(stack: Name = "dev") -> None:
             f"Pulumi.{stack}.yaml: {PROJECT}:notifications: no receiver is set, so nobody hears of any alert",
             fix="docs/notifications.md shows how to set one",
         )
-    client = engine.connect(settings.docker)
+    client = engine_setup.connect(settings.docker)
     try:
         with Step("test alert"):
             found = receivers.findings(receivers.manager(client, settings), settings)
@@ -28,7 +28,7 @@ def alert_test(stack: Name = "dev") -> None:
     except LookupError as error:
         raise ToolchainError(str(error), fix=f"make check STACK={stack}") from None
     except (DockerException, OSError) as error:
-        raise engine.EngineUnreachableError(settings.docker.host, error) from None
+        raise engine_setup.EngineUnreachableError(settings.docker.host, error) from None
     check.show(found, Console(highlight=False), everything=True)
     if not all(finding.kept for finding in found):
         raise typer.Exit(1)

@@ -19,7 +19,7 @@ from operate.backend import environment
 from operate.managed_stack import Stack
 from operate.policy_config import policies
 from operate.stack_file import PROJECT, Name, load_settings
-from toolchain import engine, images, paths, pulumi_cli
+from toolchain import engine_setup, images, paths, pulumi_cli
 from toolchain.report import Step, ToolchainError, console, note, verbose
 
 WITH_PAGES = ("prometheus", "jaeger", "grafana")
@@ -35,7 +35,7 @@ def deploy(stack: str, *, planned: bool = False) -> None:
     """Deploys as `up` does. `planned`: a preview of this very update has just been judged."""
     deployed, pack = Stack(stack), policies(stack)
     deployed.must_keep_password()
-    client = engine.ensure(deployed.settings.docker)
+    client = engine_setup.ensure(deployed.settings.docker)
     deployed.must_find_networks(client)
     deployed.create()
     deployed.find_places(client)
@@ -81,7 +81,7 @@ def findings(
         ToolchainError: the stack's file is missing or wrong, or its engine does not answer.
     """
     settings = load_settings(stack)
-    engine.connect(settings.docker).close()
+    engine_setup.connect(settings.docker).close()
     try:
         additions = addition_files.read(settings, paths.REPOSITORY, file=f"Pulumi.{stack}.yaml: {PROJECT}")
     except loading.SettingsError as error:
@@ -89,7 +89,7 @@ def findings(
     try:
         return check.run(settings, additions, patience, with_request=with_request, waits=waits)
     except (DockerException, OSError) as error:  # the engine stopped answering; exceptions of requests are OSErrors
-        raise engine.EngineUnreachableError(settings.docker.host, error) from None
+        raise engine_setup.EngineUnreachableError(settings.docker.host, error) from None
 
 
 def check_stack(
@@ -141,7 +141,7 @@ def down(
     deployed, volumes = removed.exists(), data_volumes(removed.settings) if purge else []
     if not (deployed or purge):
         return
-    engine_of_stack = engine.connect(removed.settings.docker)
+    engine_of_stack = engine_setup.connect(removed.settings.docker)
     engine_networks.must_be_free(engine_of_stack, removed.settings.prefix, volumes)
     if deployed:
         removed.update("destroy")

@@ -4,15 +4,15 @@ import secrets
 
 from docker import DockerClient
 
-from components import preflight
 from config.images import resolve
 from config.services.metrics.cadvisor import KMSG
 from config.settings.secret_keys import GRAFANA_PASSWORD
+from engine import preflight
 from operate import clock_ahead, damaged_data, engine_networks, host_view, recovery
 from operate.backend import environment
 from operate.program import Program
 from operate.stack_file import PROJECT, load_settings, stack_file
-from toolchain import engine, images, paths
+from toolchain import engine_setup, images, paths
 from toolchain.images import pulling
 from toolchain.report import ToolchainError, is_set, note
 
@@ -36,7 +36,7 @@ class Stack(Program):
 
     def must_answer(self) -> None:
         """Raises ToolchainError if the engine cannot be reached. The CLI would report that resource by resource."""
-        engine.connect(self.settings.docker)
+        engine_setup.connect(self.settings.docker)
 
     def must_find_networks(self, client: DockerClient) -> None:
         """Raises ToolchainError if the engine lacks one of `networks`, or no service could join it."""
@@ -79,7 +79,7 @@ class Stack(Program):
     def mend(self, *, data: bool = True) -> tuple[str, ...]:
         """Clears what is in the way of a deployment, including damaged data if `data` is set. Returns the options of
         `pulumi up` that bring back what is gone."""
-        client = engine.connect(self.settings.docker)
+        client = engine_setup.connect(self.settings.docker)
         if data:
             damaged_data.set_aside(self.settings, client)
             clock_ahead.set_aside(self.settings, client)
@@ -138,5 +138,5 @@ class Stack(Program):
         for service in before.keys() - built.keys():  # its registry can be reached again
             self.ask("config", "rm", "--path", f"images.{service}", "--stack", self.name)
         pulling.pull(
-            engine.connect(self.settings.docker), {wanted[service] for service in wanted.keys() - built.keys()}
+            engine_setup.connect(self.settings.docker), {wanted[service] for service in wanted.keys() - built.keys()}
         )

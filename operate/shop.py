@@ -15,7 +15,7 @@ from docker.errors import NotFound
 from config.settings import Settings
 from operate.program import Program
 from operate.stack_file import Name, load_settings
-from toolchain import engine
+from toolchain import engine_setup
 from toolchain.images import shop as shop_images
 from toolchain.paths import REPOSITORY
 from toolchain.report import Step, ToolchainError, console
@@ -35,7 +35,7 @@ def up(
     settings = load_settings(stack)
     if listen and not re.fullmatch(r"\S+:\d{1,5}", listen):
         raise ToolchainError(f"LISTEN: {listen} is no address:port", fix="for example LISTEN=127.0.0.1:8090")
-    client = engine.connect(settings.docker)
+    client = engine_setup.connect(settings.docker)
     try:
         client.networks.get(settings.apps_network)
     except NotFound:

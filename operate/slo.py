@@ -14,7 +14,7 @@ from config.settings import Settings
 from operate import slo_budgets, slo_report
 from operate.slo_budgets import Ask, Budget
 from operate.stack_file import Name, load_settings
-from toolchain import engine
+from toolchain import engine_setup
 from toolchain.report import ToolchainError, note
 
 WIDTH = 200
@@ -35,7 +35,7 @@ def slo(
     settings = load_settings(stack)
     if not settings.slos:
         raise ToolchainError(f"{stack} has no SLOs", fix=f"slos in Pulumi.{stack}.yaml: docs/slos.md shows how")
-    ask = asker(engine.connect(settings.docker), settings)
+    ask = asker(engine_setup.connect(settings.docker), settings)
     try:
         if report:
             _print_report(ask, settings, stack, report, form)

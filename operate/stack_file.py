@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from components import other_engine
 from config.settings import Settings, loading
+from engine import other_engine
 from operate import stack_document
 from toolchain import paths
 from toolchain.report import ToolchainError

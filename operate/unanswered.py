@@ -14,7 +14,7 @@ from check.queries import Brought, of_dashboard, of_rules
 from config.services.correlation import dashboard_files
 from config.settings import Settings, loading, own_rules
 from operate.stack_file import PROJECT, Name, load_settings
-from toolchain import engine, paths
+from toolchain import engine_setup, paths
 from toolchain.report import ToolchainError
 
 
@@ -34,13 +34,13 @@ def unanswered(
     if not brought:
         console.print("nothing is brought: name files, or list some in alerts.rule_files and grafana.dashboards")
         return
-    client = engine.connect(settings.docker)
+    client = engine_setup.connect(settings.docker)
     try:
         verdicts = verdicts_of(client, settings, brought)
     except LookupError as error:
         raise ToolchainError(f"{stack} cannot be asked: {error}", fix=f"make up STACK={stack} deploys it") from None
     except (DockerException, OSError) as error:
-        raise engine.EngineUnreachableError(settings.docker.host, error) from None
+        raise engine_setup.EngineUnreachableError(settings.docker.host, error) from None
     for verdict in verdicts:
         console.print(
             f"[bold]{escape(verdict.name)}[/]: {verdict.all - len(verdict.unanswered)} of {verdict.all} can have data"

@@ -35,7 +35,7 @@ from operate.backup.place import Place
 from operate.managed_stack import Stack
 from operate.policy_config import policies
 from operate.stack_file import Name, load_settings, stack_file
-from toolchain import engine, paths
+from toolchain import engine_setup, paths
 from toolchain.report import Step, ToolchainError, console, note
 
 IMAGE = "docker:index/remoteImage:RemoteImage"
@@ -105,7 +105,7 @@ def judge(name: str) -> Changes:
     """
     host = Stack(name)
     host.must_exist()
-    client = engine.connect(host.settings.docker)
+    client = engine_setup.connect(host.settings.docker)
     host.fetch_images()
     settings = load_settings(name)
     state = json.loads(host.ask("stack", "export", "--stack", name)).get("deployment") or {}
@@ -126,7 +126,7 @@ def judge(name: str) -> Changes:
 def must_have_budget(name: str) -> None:
     """Raises ToolchainError if the error budget of an SLO is spent, because an upgrade may cost more of it."""
     settings = load_settings(name)
-    if found := slo.spent(engine.connect(settings.docker), settings):
+    if found := slo.spent(engine_setup.connect(settings.docker), settings):
         raise ToolchainError(
             f"{name} is not upgraded, and nothing has been touched: no error budget is left of\n"
             + "\n".join(
@@ -220,7 +220,7 @@ def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
     if others := {service for service in keepers if version_steps.another_format(*changes[service])}:
         put_back(others)
     while not (well := _deployed(host)):
-        client = engine.connect(host.settings.docker)
+        client = engine_setup.connect(host.settings.docker)
         olds = {service: changes[service][0] for service in keepers - aside.keys()}
         with Step(f"which services stay ill, in up to {SETTLED_SECONDS} s") as step:
             ill = unwell(client, host.settings.prefix, olds)

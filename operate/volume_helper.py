@@ -8,9 +8,9 @@ from docker.errors import APIError
 from docker.models.containers import Container
 from docker.types import LogConfig
 
-from components.engine import execute
 from config.container import STACK_LABEL
 from config.settings import Settings
+from engine.docker_api import execute
 from operate import interrupts
 from toolchain.images import pulling
 from toolchain.report import ToolchainError

@@ -2,7 +2,7 @@
 
 import typer
 
-from toolchain import engine as docker_engine
+from toolchain import engine_setup as docker_engine
 from toolchain import images as service_images
 from toolchain import lint
 from toolchain.report import readable_errors

@@ -10,7 +10,7 @@ from config.ports import METRICS
 
 class Job(StrEnum):
     """Prometheus' scrape jobs, as far as rules depend on them: values of the label `job`. An exporter's job has its
-    name (`config/exporters.py`)."""
+    name (`config/exporter_rows.py`)."""
 
     PROMETHEUS = "prometheus"
     ALERTMANAGER = "alertmanager"

@@ -1,6 +1,6 @@
 """Settings of databases and pages to watch.
 
-A server that takes no more than an address, or a status page, needs no code here: its row in `config/exporters.py` says
+A server that takes no more than an address, or a status page, needs no code here: its row in `config/exporter_rows.py` says
 which of the two. Others have a model of their own.
 """
 

@@ -27,7 +27,7 @@ from operate.backup.place import Place, Stored
 from operate.interrupts import ended_by_sigterm
 from operate.managed_stack import Stack
 from operate.stack_file import NAMES, PROJECT, Name, load_settings, stack_file
-from toolchain import engine, paths
+from toolchain import engine_setup, paths
 from toolchain.report import Step, ToolchainError, console, note
 
 TO = Annotated[str, typer.Option(envvar="TO", help="A folder, or s3://bucket/path: the backup gets a folder in it.")]
@@ -51,7 +51,7 @@ def take(name: str, to: str, recipient: str) -> str:
         keys.recipient(recipient)
     saved = Stack(name)
     saved.must_exist()
-    client = engine.connect(saved.settings.docker)
+    client = engine_setup.connect(saved.settings.docker)
     taken = datetime.now(UTC)
     place = Place(f"{to.rstrip('/')}/{name}-{taken:%Y%m%dT%H%M%SZ}", recipient=recipient or None)
     with ended_by_sigterm(), place.made():
@@ -163,7 +163,7 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
         for archived in found.volumes.values():
             left = archives.must_be_sound(place, archived, left)
         step.result = f"{found.stack}, {found.age}, {sum(file.bytes for file in found.files) / MIB:.2f} MiB"
-    client = engine.ensure(settings.docker)
+    client = engine_setup.ensure(settings.docker)
     engine_networks.must_find(client, settings.networks, f"Pulumi.{name}.yaml: {PROJECT}:networks")
     prefix = settings.prefix
     present = [kept for service in found.volumes if volumes.exists(client, kept := f"{prefix}-{service}")]
@@ -226,7 +226,7 @@ def put_back(name: str, wanted: Collection[str], place: Place) -> None:
     """Replaces the data of the services `wanted` by those in a backup of this very stack. Containers that use their
     volumes are removed, and the next deployment makes them anew."""
     found, saved = manifests.read(place), Stack(name)
-    client = engine.connect(saved.settings.docker)
+    client = engine_setup.connect(saved.settings.docker)
     some = {service: kept for service, kept in found.volumes.items() if service in wanted}
     left = archives.room(saved.settings)
     for kept in some.values():

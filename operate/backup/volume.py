@@ -23,7 +23,7 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from components.engine import output
+from engine.docker_api import output
 from operate import interrupts
 from toolchain.report import ToolchainError
 

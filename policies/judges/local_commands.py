@@ -8,8 +8,8 @@ from policies.policy_kit import Config, allow_list, resource_policy
 from policies.readers.declared_resources import COMMAND, Resource
 
 COMMANDS: Mapping[str, str] = {
-    ".venv/bin/python -m components.activate": "activates a service's files and asks whether it is healthy",
-    ".venv/bin/python -m components.annotation": "marks a deployment in Grafana",
+    ".venv/bin/python -m engine.activate": "activates a service's files and asks whether it is healthy",
+    ".venv/bin/python -m engine.annotation": "marks a deployment in Grafana",
 }
 """Command, word by word → what it does."""
 VARIABLES: Mapping[str, str] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from components.engine import execute
+from engine.docker_api import execute
 from tests.support.deployment import Deployment
 
 LISTENS = """read -r line; echo "$line" >> /tmp/got

@@ -12,7 +12,7 @@ import requests
 import yaml
 from docker import DockerClient
 
-from components.engine import execute
+from engine.docker_api import execute
 from tests.support.deployment import SHORT, Deployment
 from tests.support.outside import Outside, gateway
 from tests.support.wait import until

@@ -16,8 +16,8 @@ import pytest
 import requests
 from docker import DockerClient
 
-from components.engine import execute
 from config.settings.secret_keys import GRAFANA_PASSWORD
+from engine.docker_api import execute
 from operate import volume_helper
 from operate.backup import volume as volumes
 from tests.e2e import backups

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from docker import DockerClient
 
-from components.engine import execute
+from engine.docker_api import execute
 from operate import volume_helper
 from operate.backup import archives, volume
 from operate.backup.manifest import Kept

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from components.engine import execute
 from config.sizes import MIB
+from engine.docker_api import execute
 from tests.e2e import backups
 from tests.support.deployment import Deployment
 from tests.support.processes import kill_session

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from components.engine import execute
 from config.services import descriptions
 from config.settings.units import seconds
+from engine.docker_api import execute
 from tests.support.deployment import CALM, Deployment
 from tests.support.wait import until
 

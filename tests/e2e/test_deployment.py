@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 import check
-from components.engine import execute
-from components.preflight import Engine
 from config.container import Container
 from config.services import descriptions
 from config.settings import Settings
 from config.settings.networks import own_networks
 from config.sizes import MIB
+from engine.docker_api import execute
+from engine.preflight import Engine
 from tests.support.deployment import Deployment
 from tests.support.wait import until
 

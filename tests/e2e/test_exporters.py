@@ -13,7 +13,7 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from components.engine import execute
+from engine.docker_api import execute
 from tests.e2e.neighbour import listening, neighbour
 from tests.support import leftovers
 from tests.support.deployment import Deployment

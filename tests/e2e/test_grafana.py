@@ -12,11 +12,11 @@ import requests
 
 from check import grafana as check_grafana
 from check import remotes as check_remotes
-from components.engine import execute
 from config.services.correlation import caddy, dashboard_files, grafana, long_term
 from config.services.metrics import api_proxy
 from config.settings.grafana import FOLDER
 from config.settings.secret_keys import GRAFANA_PASSWORD
+from engine.docker_api import execute
 from tests.e2e.grafana import Grafana
 from tests.support import tracing
 from tests.support.deployment import CALM, Deployment

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.preflight import Engine
 from config.settings import Settings
+from engine.preflight import Engine
 from tests.e2e import backups
 from tests.e2e.test_config_delivery import (  # noqa: F401 - pytest finds them here
     test_an_invalid_rule_file_is_refused_and_the_old_rules_stay_until_a_good_one_comes,
@@ -32,7 +32,7 @@ from tests.support import leftovers, present_engine, small_stack
 from tests.support.deployment import Deployment
 from tests.support.ports import publish
 from tests.support.wait import until
-from toolchain import engine, images
+from toolchain import engine_setup, images
 from toolchain.images.recipes import RECIPES
 
 
@@ -43,7 +43,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, environment: Mapping[st
         pytest.skip("an engine in namespaces of its own needs root")
     with ExitStack() as cleanup:
         present = cleanup.enter_context(present_engine.running())
-        client = engine.connect(present.docker)
+        client = engine_setup.connect(present.docker)
         cleanup.callback(client.close)
         names = Settings.model_validate({"environment": "test", "prefix": "any"}).image_names
         built = {name: images.ensure(client, name, RECIPES[name]) for name in names}

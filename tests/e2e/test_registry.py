@@ -16,7 +16,7 @@ from config.services.metrics import scrape
 from config.settings.docker import Docker
 from tests.support.deployment import Deployment
 from tests.support.wait import until
-from toolchain import engine
+from toolchain import engine_setup
 from toolchain import images as image_builds
 from toolchain.images import pulling
 from toolchain.registry import LOGIN, Registry, running
@@ -93,12 +93,12 @@ def test_a_mirror_with_a_login_is_pulled_from_by_docker_login_and_by_nothing_els
     with running(closed=True) as mirror:
         login = base64.b64encode(":".join(LOGIN.values()).encode()).decode()
         config.write_text(json.dumps({"auths": {mirror.address: {"auth": login}}}))
-        known = engine.connect(Docker())
+        known = engine_setup.connect(Docker())
         mirror.push(known, source, "nervous/busybox", "1")
         reference = f"{mirror.address}/nervous/busybox:1"
         config.unlink()
         with pytest.raises(ToolchainError) as refused:
-            pulling.pull(engine.connect(Docker()), {reference})
+            pulling.pull(engine_setup.connect(Docker()), {reference})
         assert f"docker login {mirror.address}" in (refused.value.fix or "")
         assert not image_builds.present(known, reference)
         pulling.pull(known, {reference})

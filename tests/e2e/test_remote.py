@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import check
-from components.engine import connect
 from config.sizes import MIB
+from engine.docker_api import connect
 from tests.e2e import backups
 from tests.support.deployment import Deployment
 from tests.support.ports import publish

@@ -14,11 +14,11 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from check import brought
-from components.engine import execute
 from config.additions import Additions
 from config.container import DIRECTORY
 from config.images import pins
 from config.settings import own_rules
+from engine.docker_api import execute
 from tests.e2e.neighbour import LISTENS, REDIRECTS, neighbour
 from tests.support import leftovers
 from tests.support.deployment import SHORT, Deployment

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
-from components.engine import execute
+from engine.docker_api import execute
 from tests.e2e import backups
 from tests.support.deployment import Deployment
 from tests.support.tracing import Outage, config, counted, exemplars_lead_somewhere, sampled

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 import check
-from components.engine import execute
 from config.services.correlation import caddy
+from engine.docker_api import execute
 from tests.support import wait
 from tests.support.deployment import CALM, Deployment
 from tests.support.outside import gateway

@@ -73,7 +73,7 @@ def command(text: Any, **props: Any) -> Resource:
     return of(COMMAND, create=text, **props)
 
 
-KNOWN = ".venv/bin/python -m components.activate"
+KNOWN = ".venv/bin/python -m engine.activate"
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----"  # gitleaks:allow
 
 ESCAPES: Mapping[str, tuple[str, Props]] = {
@@ -466,7 +466,7 @@ HARMLESS: Mapping[str, Props] = {
 
 ALLOWED: Mapping[str, Resource] = {
     "a known command": command(KNOWN, environment={"ORDER": UNKNOWN}, addPreviousOutputInEnv=False, logging="none"),
-    "the other known command": command(".venv/bin/python -m components.annotation", environment={"ORDER": "{}"}),
+    "the other known command": command(".venv/bin/python -m engine.annotation", environment={"ORDER": "{}"}),
     "a network": network(driver="bridge", internal=True, ipamConfigs=[{"subnet": "198.18.0.0/27"}]),
     "a network with harmless options": network(options={"com.docker.network.driver.mtu": "1400"}),
     "a volume": of(declared.VOLUME, name="v"),

@@ -35,7 +35,7 @@ DATA = ("prometheus", "alertmanager", "loki", "alloy", "otel_collector", "jaeger
 
 def copy_program(folder: Path) -> None:
     """All that a stack is made by, into an empty folder."""
-    for name in ("config", "components", "policies", "check", "toolchain", "operate", "dashboards"):
+    for name in ("config", "components", "engine", "policies", "check", "toolchain", "operate", "dashboards"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("__main__.py", "Pulumi.yaml"):
         shutil.copy(ROOT / name, folder / name)

@@ -5,11 +5,12 @@ import shlex
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from components import activate, config_files
+from components import config_files
 from config.catalogue import ROWS
 from config.container import Container
 from config.services import descriptions
 from config.settings import Settings
+from engine import activate
 from operate.backup import volume
 from toolchain.images.faces import userlands
 

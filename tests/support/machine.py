@@ -10,14 +10,14 @@ from docker import DockerClient
 
 from tests.strangers import products
 from tests.support import leftovers, present_engine
-from toolchain import engine, images, pulumi_cli, store
+from toolchain import engine_setup, images, pulumi_cli, store
 from toolchain.report import readable_errors
 
 
 def client() -> DockerClient:
     """The local engine, installed and started when it must be; rid of what killed sessions left on it."""
     with store.lock("e2e-engine"):  # sessions begin together: one of them starts it, one of them tidies up
-        found = engine.ensure()
+        found = engine_setup.ensure()
         leftovers.remove(found)
         present_engine.remove_left()
         return found

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pulumi
 
-import components.engine
+import engine.docker_api
 from tests.support.program import Recorder, deploy
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ def run(
     """Runs the program in `folder`. Returns what it declared, and its stack outputs.
 
     `texts` and `secret_keys` are the stack config as the CLI passes it, `connect` stands in for
-    `components.engine.connect`. The program sets a handler of Ctrl-C: a caller that wants to keep its own patches
+    `engine.docker_api.connect`. The program sets a handler of Ctrl-C: a caller that wants to keep its own patches
     `signal.signal`.
     """
     exports: dict[str, Any] = {}
@@ -39,6 +39,6 @@ def run(
         contextlib.chdir(folder),
         mock.patch.dict(os.environ, environment),
         mock.patch.object(pulumi, "export", exports.__setitem__),
-        mock.patch.object(components.engine, "connect", connect),
+        mock.patch.object(engine.docker_api, "connect", connect),
     ):
         return deploy(program), outputs

@@ -27,7 +27,7 @@ import docker
 
 from config.settings.docker import Docker
 from tests.support import leftovers
-from toolchain import debian, engine, golang, store
+from toolchain import debian, engine_setup, golang, store
 from toolchain.report import Step, ToolchainError
 
 MODULE = Path(golang.__file__).with_name("present_engine")
@@ -100,7 +100,7 @@ def running() -> Iterator[PresentEngine]:
         # systemd, where there is one, could not tell which process is meant.
         *("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{name}"),
     ]
-    environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}:{engine.SBIN}"}
+    environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}:{engine_setup.SBIN}"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -174,8 +174,8 @@ def _wait(started: PresentEngine) -> docker.DockerClient:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and started.process.poll() is None:
         try:
-            return engine.connect(started.docker)
-        except engine.EngineUnreachableError:
+            return engine_setup.connect(started.docker)
+        except engine_setup.EngineUnreachableError:
             time.sleep(0.1)
     words = (started.folder / "log").read_text(errors="replace")[-2000:]
     raise ToolchainError(f"the present engine did not start within {START_SECONDS} s:\n{words}")

@@ -187,5 +187,5 @@ async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 def dumped(docker: dict[str, Any]) -> dict[str, Any]:
-    """What `components.engine.connect` takes, of a setting of the stack file."""
+    """What `engine.docker_api.connect` takes, of a setting of the stack file."""
     return Docker.model_validate(docker).model_dump()

@@ -25,8 +25,8 @@ from docker import DockerClient
 from docker.models.containers import Container
 from tenacity import RetryError
 
-from components.engine import execute
 from config.images import pins
+from engine.docker_api import execute
 from operate import volume_helper
 from tests.support import leftovers, wait
 from tests.support.deployment import Deployment

@@ -16,10 +16,10 @@ import pytest
 from docker.errors import APIError, DockerException, NotFound
 from requests import ReadTimeout
 
-from components import activate as module
-from components import engine
-from components.activate import Order, RefusedError, activate
-from components.engine import LIMITED
+from engine import activate as module
+from engine import docker_api
+from engine.activate import Order, RefusedError, activate
+from engine.docker_api import LIMITED
 
 OLD, NEW = "a" * 12, "b" * 12
 LOADER = NEW + "0" * 52
@@ -35,7 +35,7 @@ HEALTH = ("wget", "-q", "-O", "/dev/null", "http://127.0.0.1/ready")
 
 @pytest.fixture(autouse=True)
 def _fakes_run_commands_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "run_inside", lambda service, command: service.exec_run(command))
+    monkeypatch.setattr(docker_api, "run_inside", lambda service, command: service.exec_run(command))
 
 
 class Clock:
@@ -633,7 +633,7 @@ def test_as_a_command_it_fails_with_words_and_no_traceback(monkeypatch: pytest.M
 
 
 def test_it_starts_without_pulumi_and_pydantic_which_would_take_a_second() -> None:
-    check = "import sys, components.activate; sys.exit(bool({'pulumi', 'pydantic'} & sys.modules.keys()))"
+    check = "import sys, engine.activate; sys.exit(bool({'pulumi', 'pydantic'} & sys.modules.keys()))"
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", check], check=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from components import annotation as module
-from components.annotation import Order, annotate, changes
 from config.services.traces import otel_collector
+from engine import annotation as module
+from engine.annotation import Order, annotate, changes
 
 LOKI = {"image": "grafana/loki:3.7.6", "memory": "512 MiB", "files": "a", "container": "1"}
 AGENT = {"image": "grafana/alloy:1.20", "memory": "256 MiB", "files": "b", "container": "2"}

@@ -16,8 +16,8 @@ import pyrage
 import pytest
 from docker.errors import APIError
 
-from components import engine
 from config.services import descriptions
+from engine import docker_api
 from operate.backup import manifest as manifests
 from operate.backup import volume
 from operate.backup.manifest import Kept, Manifest
@@ -326,16 +326,16 @@ class Answering:
     [
         (frame(1, b"one ") + frame(2, b"beside") + frame(1, b"two"), 0, None),
         (frame(1, b"one ") + frame(2, b"tar: lost") + frame(1, b"two"), 1, "tar: lost"),
-        ((frame(1, b"one ") + frame(1, b"two"))[:-1], 0, engine.CUT_OFF),
-        (frame(1, b"one two") + frame(1, b"more")[:5], 0, engine.CUT_OFF),
-        (frame(1, b"one two") + frame(1, b"more")[:8], 0, engine.CUT_OFF),
+        ((frame(1, b"one ") + frame(1, b"two"))[:-1], 0, docker_api.CUT_OFF),
+        (frame(1, b"one two") + frame(1, b"more")[:5], 0, docker_api.CUT_OFF),
+        (frame(1, b"one two") + frame(1, b"more")[:8], 0, docker_api.CUT_OFF),
     ],
     ids=["whole", "failed", "cut in a text", "cut in a head", "cut after a head"],
 )
 def test_what_a_command_writes_is_whole_or_an_error(stream: bytes, code: int, complaint: str | None) -> None:
     service: Any = Answering(stream, code)
     complaints: list[bytes] = []
-    pieces = engine.output(service, ["cat"], complaints)
+    pieces = docker_api.output(service, ["cat"], complaints)
     if complaint is None:
         assert b"".join(pieces) == b"one two"
         assert complaints == [b"beside"]

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from bench import actions, figures, memory, report
+from bench import actions, figures, memory, performance_page
 from bench.actions import HERE, THERE, Took
 from bench.anchors import ANCHORS
 from bench.compose import Project, document, service
 from bench.figures import Record, Row, row
 from bench.measure import Cost
+from bench.performance_page import Block
 from bench.plots import PLOTS, Plot
-from bench.report import Block
 from bench.series import Synthetic, continued
 
 INSPECTED: dict[str, Any] = {
@@ -172,12 +172,12 @@ def test_a_version_is_the_tag_without_the_hash_of_a_build() -> None:
     [((1234.5,), "1,234"), ((0.01234,), "0.0123"), ((3, 1, 2), "2 (1 to 3)"), ((0, 0, 0), "0"), ((7,), "7")],
 )
 def test_a_cell_is_a_median_with_its_spread(values: tuple[float, ...], cell: str) -> None:
-    assert report.cell(Row("x", "y", "", values)) == cell
+    assert performance_page.cell(Row("x", "y", "", values)) == cell
 
 
 def test_a_table_has_a_line_for_each_subject_and_a_column_for_each_figure() -> None:
     rows = [row("x1", "memory", "MiB", 5), row("x1", "targets", "", 2), row("x3", "targets", "", 4)]
-    assert report.table("load", rows).splitlines() == [
+    assert performance_page.table("load", rows).splitlines() == [
         "| load | memory, MiB | targets |",
         "|---|---:|---:|",
         "| x1 | 5 | 2 |",
@@ -193,12 +193,12 @@ def test_a_block_goes_where_the_page_has_its_marks() -> None:
 
 
 def test_the_page_says_what_the_kept_figures_say() -> None:
-    page = report.PAGE.read_text()
-    assert report.written(page) == page, "make bench ONLY=report"
+    page = performance_page.PAGE.read_text()
+    assert performance_page.written(page) == page, "make bench ONLY=report"
 
 
 def test_every_anchor_and_plot_is_about_a_part() -> None:
-    assert {anchor.part for anchor in ANCHORS} | {plot.part for plot in PLOTS} <= report.TITLES.keys()
+    assert {anchor.part for anchor in ANCHORS} | {plot.part for plot in PLOTS} <= performance_page.TITLES.keys()
 
 
 def test_a_plot_shows_the_subjects_that_have_both_figures(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from rich.console import Console
 import check
 from check import containers, files, logs, metrics, request, traces
 from check.finding import Finding
-from components import engine
 from config.additions import Additions
 from config.own_jobs import OwnJob
 from config.services import descriptions
@@ -30,6 +29,7 @@ from config.settings import Settings
 from config.settings.logs import Logs
 from config.settings.traces import Traces
 from config.sizes import MIB
+from engine import docker_api
 from operate import commands
 from tests.support.program import PINNED_STORAGE
 
@@ -38,7 +38,7 @@ SETTINGS = Settings.model_validate({"environment": "test", "prefix": "ns", "metr
 
 @pytest.fixture(autouse=True)
 def _fakes_run_commands_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "run_inside", lambda service, command: service.exec_run(command))
+    monkeypatch.setattr(docker_api, "run_inside", lambda service, command: service.exec_run(command))
 
 
 def ago(seconds: float) -> str:

@@ -17,7 +17,7 @@ from config.services.correlation.dashboard_files import OURS
 from operate import unanswered as command
 from tests.brought_boards import graph
 from tests.support.program import settings_of
-from toolchain import engine
+from toolchain import engine_setup
 
 SETTINGS = settings_of()
 NOBODY: Any = None
@@ -86,7 +86,7 @@ def test_the_command_prints_what_can_never_have_data_and_fails_if_anything(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(command, "load_settings", lambda _: SETTINGS)
-    monkeypatch.setattr(engine, "connect", lambda _: NOBODY)
+    monkeypatch.setattr(engine_setup, "connect", lambda _: NOBODY)
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     try:

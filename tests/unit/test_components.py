@@ -12,7 +12,6 @@ import pulumi_docker as docker
 import pytest
 from pulumi.runtime.mocks import MockResourceArgs
 
-from components.activate import Order
 from components.networks import networks
 from components.stack import Correlation, LogStack, MetricsStack, TraceStack, annotation
 from config.additions import Additions
@@ -21,6 +20,7 @@ from config.container import Container
 from config.services import descriptions
 from config.settings.secret_keys import SECRETS
 from config.settings.units import go_duration, seconds
+from engine.activate import Order
 from tests.support.program import (
     AS_A_CENTRE,
     COMMAND,

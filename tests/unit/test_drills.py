@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drills import clock, report
+from drills import clock, drills_page
 from drills.frame import DETAIL_LENGTH, Drill, Row, carry_out, chosen, in_short
 from drills.ground import Promise
 from drills.storage import full, garble
@@ -91,13 +91,13 @@ def test_a_word_that_names_no_drill_is_refused_with_those_that_there_are() -> No
 
 def test_rows_of_this_run_replace_those_of_the_same_name_and_keep_the_order_of_the_drills() -> None:
     before = [vars(row("b")), vars(row("gone")), vars(row("a", held=False))]
-    found = report.merged(before, [row("a"), row("c")], ["a", "b", "c", "d"])
+    found = drills_page.merged(before, [row("a"), row("c")], ["a", "b", "c", "d"])
     assert [(each["name"], each["held"]) for each in found] == [("a", True), ("b", True), ("c", True)]
 
 
 def test_the_page_says_which_drills_failed_and_which_have_not_run(tmp_path: Path) -> None:
     rows = [row("a", detail="1 | 2"), row("b", held=False, detail="3 lines are missing")]
-    report.write(rows, {"Faults": ["a", "b", "c"]}, {"Docker": "20.10"}, tmp_path)
+    drills_page.write(rows, {"Faults": ["a", "b", "c"]}, {"Docker": "20.10"}, tmp_path)
     page = (tmp_path / "drills.md").read_text()
     assert "2 of 3 drills, 1 failed." in page
     assert "| `a` | cause | all holds | held: 1 \\| 2 | 12 |" in page
@@ -108,7 +108,7 @@ def test_the_page_says_which_drills_failed_and_which_have_not_run(tmp_path: Path
 
 def test_the_page_abbreviates_a_whole_promise(tmp_path: Path) -> None:
     whole = replace(row("a"), holds=Promise().text)
-    report.write(
+    drills_page.write(
         [whole, replace(whole, name="b", holds=Promise(alert=False).text)], {"Faults": ["a", "b"]}, {}, tmp_path
     )
     page = (tmp_path / "drills.md").read_text()

@@ -12,7 +12,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from components.engine import connect, execute
+from engine.docker_api import connect, execute
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_an_exporter_that_is_only_a_row_is_told_what_it_lacks() -> None:
         board="host",
     )
     assert list(missing(row, ["SampleDown", "SampleFull"])) == [
-        "config/exporters.py does not name sample_exporter",
+        "config/exporter_rows.py does not name sample_exporter",
         "config/services/metrics/sample_exporter.py is missing",
         "config/alerts/sample.py is missing",
         "tests/rules/sample.test.yml is missing",

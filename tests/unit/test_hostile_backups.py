@@ -18,7 +18,7 @@ from operate.backup import archives, keys, place
 from operate.backup.manifest import Kept, Manifest
 from operate.backup.place import DamagedError, Place, Stored
 from tests.support.program import settings_of
-from toolchain import engine, paths
+from toolchain import engine_setup, paths
 from toolchain.report import ToolchainError
 
 ROOM = 2**20
@@ -189,7 +189,7 @@ def untouched(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """A project without stacks, and an engine that must not be asked."""
     folder = tmp_path_factory.mktemp("project")
     monkeypatch.setattr(paths, "REPOSITORY", folder)
-    monkeypatch.setattr(engine, "ensure", pytest.fail)
+    monkeypatch.setattr(engine_setup, "ensure", pytest.fail)
     monkeypatch.setattr(commands, "Stack", pytest.fail)
     return folder
 

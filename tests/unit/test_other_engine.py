@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from components import other_engine
-from components.engine import UnreadableConfigError, connect
 from config import docker_cli
 from config.docker_cli import MISLEADING, VARIABLES
 from config.settings.docker import Docker
-from toolchain import debian, engine
-from toolchain.engine import EngineUnreachableError
+from engine import other_engine
+from engine.docker_api import UnreadableConfigError, connect
+from toolchain import debian, engine_setup
+from toolchain.engine_setup import EngineUnreachableError
 from toolchain.report import ToolchainError
 
 ROOTLESS = "unix:///run/user/1000/docker.sock"
@@ -138,15 +138,15 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def refuse(where: Docker) -> None:
         raise EngineUnreachableError(where.host, FileNotFoundError(2, "No such file"))
 
-    monkeypatch.setattr(engine, "connect", refuse)
-    monkeypatch.setattr(engine, "_share_mounts", lambda: None)
-    monkeypatch.setattr(engine, "_dockerd", lambda: None)
+    monkeypatch.setattr(engine_setup, "connect", refuse)
+    monkeypatch.setattr(engine_setup, "_share_mounts", lambda: None)
+    monkeypatch.setattr(engine_setup, "_dockerd", lambda: None)
     monkeypatch.setattr(debian, "install", lambda *packages: done.append(packages[0]))
 
     def start(_: Docker) -> None:
         raise ToolchainError("started")
 
-    monkeypatch.setattr(engine, "_start", start)
+    monkeypatch.setattr(engine_setup, "_start", start)
     return done
 
 
@@ -160,11 +160,11 @@ def test_nothing_is_installed_beside_an_engine_of_this_user(path: str, home: Pat
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"/proc/self/fd/{folder}/docker.sock")
         with pytest.raises(ToolchainError, match="one listens at") as caught:
-            engine.ensure(Docker())
+            engine_setup.ensure(Docker())
         assert f"unix://{file}" in caught.value.fix
         assert gone == []
         with pytest.raises(ToolchainError, match="started"):
-            engine.ensure(Docker(host=engine.LOCAL_SOCKET))
+            engine_setup.ensure(Docker(host=engine_setup.LOCAL_SOCKET))
     os.close(folder)
     assert gone == ["docker.io"]
 
@@ -172,12 +172,12 @@ def test_nothing_is_installed_beside_an_engine_of_this_user(path: str, home: Pat
 def test_commands_without_a_stack_use_the_engine_of_docker_s_own_tools(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert engine.configured().host == engine.LOCAL_SOCKET
+    assert engine_setup.configured().host == engine_setup.LOCAL_SOCKET
     write_context(home, "colima", ROOTLESS)
     use_context(home, "colima")
-    assert engine.configured().host == ROOTLESS
+    assert engine_setup.configured().host == ROOTLESS
     monkeypatch.setenv("DOCKER_HOST", "tcp://localhost:2375")
-    assert engine.configured().host == "tcp://localhost:2375"
+    assert engine_setup.configured().host == "tcp://localhost:2375"
     monkeypatch.setenv("DOCKER_HOST", "ftp://x")
     with pytest.raises(ToolchainError, match="DOCKER_HOST"):
-        engine.configured()
+        engine_setup.configured()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from check import engine as engine_check
-from components.preflight import NEWEST_API, Engine, Verdict, elsewhere, judge
 from config.settings.docker import Docker
+from engine.preflight import NEWEST_API, Engine, Verdict, elsewhere, judge
 from tests.unit.engines import answers
 
 PROVIDER = Path(__file__).parents[2] / "toolchain" / "pulumi" / "go.mod"

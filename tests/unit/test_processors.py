@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ONE, OTHER = re.compile(r"amd64|x86[_-]?64|\bx64\b"), re.compile(r"arm64|aarch64")
 WRITTEN_HERE = [
     path
-    for pattern in ("*.py", "Makefile", "config/**/*", "components/**/*.py", "check/**/*.py", "policies/**/*.py",
+    for pattern in ("*.py", "Makefile", "config/**/*", "components/**/*.py", "engine/**/*.py", "check/**/*.py", "policies/**/*.py",
                     "dashboards/*.py", "toolchain/**/*.py", "operate/**/*.py", "toolchain/*.sh", "toolchain/images/**/*.go",
                     "examples/shop/**/*.yaml", ".github/**/*.yml", ".gitlab-ci.yml")
     for path in ROOT.glob(pattern)

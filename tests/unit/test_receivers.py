@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from config.services.metrics import messages, receivers
+from config.services.metrics import alertmanager_receivers, messages
 from config.services.metrics.alertmanager import container, main_file
 from config.settings import Settings
 from config.settings.loading import SettingsError, judge_secrets
@@ -139,10 +139,10 @@ def test_a_preview_without_secrets_has_a_placeholder_that_each_kind_takes() -> N
 def test_without_a_user_a_mail_server_gets_no_password() -> None:
     mail = {name: value for name, value in item("email").items() if name != "user"}
     settings = settings_of({"notifications": {"receivers": [mail]}})
-    [made] = receivers.configured(settings)
+    [made] = alertmanager_receivers.configured(settings)
     assert not {name for name in made["email_configs"][0] if name.startswith("auth")}
     assert made["email_configs"][0]["require_tls"] is True
-    assert receivers.secrets(settings) == {}
+    assert alertmanager_receivers.secrets(settings) == {}
 
 
 # Secrets.
@@ -157,7 +157,7 @@ def test_secrets_stand_in_files_only() -> None:
 
 
 def test_a_secret_becomes_what_alertmanager_reads() -> None:
-    files = receivers.secrets(ALL)
+    files = alertmanager_receivers.secrets(ALL)
     pair = " user-key:app-token\n"
     assert files["receiver_my-pushover_user"].render(pair) == "user-key"
     assert files["receiver_my-pushover_token"].render(pair) == "app-token"
@@ -252,7 +252,7 @@ def test_an_alert_is_sent_if_it_fits_one_of_the_conditions(
         item("telegram", "phone", when=when), hours={"working": WORKING | zone, "night": NIGHT | zone}
     )
     assert told(settings, {"alertname": "X", **labels}, at) == (["phone"] if is_told else [])
-    test = {"alertname": receivers.TEST_ALERT, "severity": "critical"}
+    test = {"alertname": alertmanager_receivers.TEST_ALERT, "severity": "critical"}
     assert told(settings, test, at) == ["phone"], "the test reaches everybody at any time"
 
 
@@ -344,9 +344,9 @@ def test_alert_test_of_a_stack_without_receivers_says_that_nobody_hears_of_alert
 
 
 def test_only_templates_that_are_used_are_delivered() -> None:
-    text = receivers.templates(with_receivers(item("telegram")))["templates/receivers.tmpl"]
+    text = alertmanager_receivers.templates(with_receivers(item("telegram")))["templates/receivers.tmpl"]
     assert "telegram.json" in text
     assert "teams" not in text
-    assert receivers.templates(with_receivers(item("slack"), item("webhook"))) == {}
+    assert alertmanager_receivers.templates(with_receivers(item("slack"), item("webhook"))) == {}
     assert messages.templates()
     assert not any(name.startswith("receiver_") for name in SECRETS)

@@ -15,13 +15,13 @@ import typer
 import yaml
 
 from check import slos as of_slos
-from components import engine
 from config.alerts import EVERYTHING, RecordingRule, groups, slo
 from config.alerts.scope import Scope
 from config.alerts.slo_indicators import indicators
 from config.settings import openslo
 from config.settings.loading import SettingsError, load
 from config.settings.units import seconds
+from engine import docker_api
 from operate import slo as budgets
 from operate import upgrade
 from operate.slo_budgets import Budget
@@ -287,7 +287,7 @@ def test_a_file_outside_of_the_project_is_not_read_through_a_link(tmp_path: Path
 def answered(monkeypatch: pytest.MonkeyPatch, *results: Mapping[str, Any]) -> Any:
     """An engine whose Prometheus answers every query with these series."""
     body = json.dumps({"status": "success", "data": {"result": results}}).encode()
-    monkeypatch.setattr(engine, "run_inside", lambda *_: (0, body))
+    monkeypatch.setattr(docker_api, "run_inside", lambda *_: (0, body))
     return SimpleNamespace(containers=SimpleNamespace(get=lambda _: object()))
 
 
@@ -329,7 +329,7 @@ def test_a_spent_budget_stops_an_upgrade(
 ) -> None:
     client = answered(monkeypatch, *counted(failed, requests))
     monkeypatch.setattr(upgrade, "load_settings", lambda _: settings_of({"slos": [SHOP]}))
-    monkeypatch.setattr("toolchain.engine.connect", lambda _: client)
+    monkeypatch.setattr("toolchain.engine_setup.connect", lambda _: client)
     if not spent:
         upgrade.must_have_budget("test")
         return
@@ -342,7 +342,7 @@ def test_a_prometheus_that_does_not_answer_stops_no_upgrade(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = answered(monkeypatch)
-    monkeypatch.setattr(engine, "run_inside", lambda *_: (1, b"wget: can't connect"))
+    monkeypatch.setattr(docker_api, "run_inside", lambda *_: (1, b"wget: can't connect"))
     assert budgets.spent(client, settings_of({"slos": [SHOP]})) == []
     assert "so none stops this" in " ".join(capsys.readouterr().out.split())
 
@@ -363,7 +363,7 @@ def test_make_slo_shows_the_budgets_whole_and_fails_if_one_is_spent(
     client = answered(monkeypatch, *counted(failed, 1e6))
     settings = settings_of({"slos": [{**SHOP, "name": "availability-of-the-shop-for-its-customers"}]})
     monkeypatch.setattr(budgets, "load_settings", lambda _: settings)
-    monkeypatch.setattr("toolchain.engine.connect", lambda _: client)
+    monkeypatch.setattr("toolchain.engine_setup.connect", lambda _: client)
     with pytest.raises(typer.Exit) if code else nullcontext():
         budgets.slo("test", "")
     line = f"availability-of-the-shop-for-its-customers shop errors 99.9 % 30d {words}"
@@ -379,7 +379,7 @@ def test_make_slo_says_what_it_cannot_tell(
 ) -> None:
     monkeypatch.setattr(budgets, "load_settings", lambda _: settings_of({"slos": slos}))
     client = answered(monkeypatch)
-    monkeypatch.setattr("toolchain.engine.connect", lambda _: client)
+    monkeypatch.setattr("toolchain.engine_setup.connect", lambda _: client)
     with pytest.raises(ToolchainError, match=re.escape(complaint)):
         budgets.slo("test", report)
 
@@ -387,7 +387,7 @@ def test_make_slo_says_what_it_cannot_tell(
 def test_a_report_is_csv_if_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     client = answered(monkeypatch)
     monkeypatch.setattr(budgets, "load_settings", lambda _: settings_of({"slos": [SHOP]}))
-    monkeypatch.setattr("toolchain.engine.connect", lambda _: client)
+    monkeypatch.setattr("toolchain.engine_setup.connect", lambda _: client)
     last = datetime.now(UTC).replace(day=1) - timedelta(days=1)
     budgets.slo("test", f"{last:%Y-%m}", "csv")
     lines = capsys.readouterr().out.splitlines()

@@ -8,8 +8,8 @@ from docker.errors import DockerException
 
 from config.settings.docker import Docker
 from tests.unit.engines import answers
-from toolchain import engine
-from toolchain.engine import Attempt, EngineUnreachableError
+from toolchain import engine_setup
+from toolchain.engine_setup import Attempt, EngineUnreachableError
 from toolchain.report import ToolchainError
 
 
@@ -21,7 +21,7 @@ def _wrapped(cause: Exception) -> DockerException:
 
 
 def test_a_socket_that_is_forbidden() -> None:
-    error = EngineUnreachableError(engine.LOCAL_SOCKET, _wrapped(PermissionError(13, "Permission denied")))
+    error = EngineUnreachableError(engine_setup.LOCAL_SOCKET, _wrapped(PermissionError(13, "Permission denied")))
     assert not error.down
     assert "may not use" in str(error)
     assert "usermod -aG docker" in error.fix
@@ -29,7 +29,7 @@ def test_a_socket_that_is_forbidden() -> None:
 
 @pytest.mark.parametrize("cause", [FileNotFoundError(2, "No such file"), ConnectionRefusedError(111, "refused")])
 def test_a_local_engine_that_does_not_run(cause: OSError) -> None:
-    error = EngineUnreachableError(engine.LOCAL_SOCKET, _wrapped(cause))
+    error = EngineUnreachableError(engine_setup.LOCAL_SOCKET, _wrapped(cause))
     assert error.down
     assert "no Docker engine runs" in str(error)
 
@@ -40,10 +40,10 @@ def test_a_remote_engine_is_never_started(monkeypatch: pytest.MonkeyPatch) -> No
     def refuse(where: Docker) -> None:
         raise EngineUnreachableError(where.host, ConnectionRefusedError(111, "refused"))
 
-    monkeypatch.setattr(engine, "connect", refuse)
-    monkeypatch.setattr(engine, "_start", lambda _: pytest.fail("started"))
+    monkeypatch.setattr(engine_setup, "connect", refuse)
+    monkeypatch.setattr(engine_setup, "_start", lambda _: pytest.fail("started"))
     with pytest.raises(ToolchainError, match=r"192\.0\.2\.1:2376 does not answer") as caught:
-        engine.ensure(where)
+        engine_setup.ensure(where)
     assert "docker.host" in caught.value.fix
 
 
@@ -71,8 +71,8 @@ def test_what_the_stack_loses_on_an_engine_is_a_note(
     info: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client: Any = SimpleNamespace(**answers("docker_20_10", info))
-    monkeypatch.setattr(engine, "connect", lambda _: client)
-    assert engine.ensure(Docker(host="ssh://deploy@vps.example")) is client
+    monkeypatch.setattr(engine_setup, "connect", lambda _: client)
+    assert engine_setup.ensure(Docker(host="ssh://deploy@vps.example")) is client
     lines = capsys.readouterr().out.splitlines()
     assert "Docker 20.10.24+dfsg1, API 1.41, images in" in lines[0]
     assert len(lines) == (2 if told else 1)
@@ -81,7 +81,7 @@ def test_what_the_stack_loses_on_an_engine_is_a_note(
 
 def test_an_engine_that_the_stack_cannot_live_with_is_refused_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     client: Any = SimpleNamespace(**answers("docker_20_10", {"SecurityOptions": ["name=userns"]}))
-    monkeypatch.setattr(engine, "connect", lambda _: client)
+    monkeypatch.setattr(engine_setup, "connect", lambda _: client)
     with pytest.raises(ToolchainError, match=r"vps\.example cannot run this stack: it maps root of each") as caught:
-        engine.ensure(Docker(host="ssh://deploy@vps.example"))
+        engine_setup.ensure(Docker(host="ssh://deploy@vps.example"))
     assert "daemon.json" in caught.value.fix

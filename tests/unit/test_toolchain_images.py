@@ -14,7 +14,7 @@ import pytest
 from docker.errors import ImageNotFound
 
 from config.images import pins
-from toolchain import engine, golang, images, reach
+from toolchain import engine_setup, golang, images, reach
 from toolchain.golang import Go as Compiler
 from toolchain.images import packing
 from toolchain.images.faces import Face, Folder, Health, User, official, userlands
@@ -59,7 +59,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> LocalImages:
     """What `local_images` answers on a machine whose engine has some images, and cannot reach some registries."""
 
     def local_images(references: Mapping[str, str], *, present: tuple[str, ...], silent: set[str]) -> dict[str, str]:
-        monkeypatch.setattr(engine, "connect", lambda *_: Client(*present))
+        monkeypatch.setattr(engine_setup, "connect", lambda *_: Client(*present))
         monkeypatch.setattr(reach, "silent", lambda probes: silent & set(probes))
         monkeypatch.setattr(images, "ensure", lambda _, service, __: f"built/{service}")
         return images.local_images(references)

@@ -16,7 +16,7 @@ from config.services.logs import loki
 from operate import backup, commands, recovery, upgrade
 from operate.backup.manifest import log_schema
 from tests.support.program import EVERYTHING, settings_of
-from toolchain import engine as engines
+from toolchain import engine_setup as engines
 from toolchain.report import ToolchainError
 
 TODAY = date(2026, 6, 15)

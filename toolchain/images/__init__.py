@@ -12,7 +12,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 
 from config.images import pins
 from config.settings.docker import Docker
-from toolchain import debian, engine, golang, reach, store
+from toolchain import debian, engine_setup, golang, reach, store
 from toolchain.images import faces, packing, userlands
 from toolchain.images.recipes import RECIPES, Assembled, Debian, Go, Recipe
 from toolchain.report import Step, ToolchainError, note
@@ -29,8 +29,8 @@ def local_images(references: Mapping[str, str] | None = None, where: Docker | No
     `where` has, or can pull, are left out.
     """
     wanted = references or {service: pin.reference for service, pin in pins().items()}
-    where = where or engine.configured()
-    client = engine.connect(where)
+    where = where or engine_setup.configured()
+    client = engine_setup.connect(where)
     missing = {service: reference for service, reference in wanted.items() if not present(client, reference)}
     # One image of each registry is tried.
     samples = {registry(reference): reference for reference in missing.values()}
@@ -67,7 +67,7 @@ def _can_pull(reference: str, where: Docker) -> bool:
     login.
     """
     try:
-        engine.connect(where, timeout=reach.SECONDS).api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
+        engine_setup.connect(where, timeout=reach.SECONDS).api.inspect_distribution(reference)  # type: ignore[no-untyped-call]
     except APIError as error:
         return error.response is not None and error.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     except DockerException:  # a credential helper fails: the pull reports it

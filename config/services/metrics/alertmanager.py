@@ -7,7 +7,7 @@ from config.alerts import EVERYTHING, Alert, groups, slo
 from config.container import DIRECTORY, ConfigFiles, Container, Secret, http_health
 from config.ports import METRICS
 from config.services.logs import loki_rules
-from config.services.metrics import messages, receivers
+from config.services.metrics import alertmanager_receivers, messages
 from config.settings import Settings
 from config.settings.units import seconds
 from config.yaml_text import digest, dump
@@ -41,7 +41,10 @@ def container(settings: Settings) -> Container:
 
 
 def _config(settings: Settings) -> ConfigFiles:
-    main, texts = main_file(settings), {"templates/slack.tmpl": messages.templates(), **receivers.templates(settings)}
+    main, texts = (
+        main_file(settings),
+        {"templates/slack.tmpl": messages.templates(), **alertmanager_receivers.templates(settings)},
+    )
     # An unused receiver carries the version, because Alertmanager shows its receivers but not its files.
     version = f"version-{digest({'main': dump(main), **texts})}"
     main["receivers"].append({"name": version})
@@ -49,7 +52,8 @@ def _config(settings: Settings) -> ConfigFiles:
     return ConfigFiles(
         files={"alertmanager.yml": dump(main), **texts},
         validate="amtool check-config alertmanager.yml",
-        secrets={key: Secret(key) for key in keys if key in settings.secrets} | receivers.secrets(settings),
+        secrets={key: Secret(key) for key in keys if key in settings.secrets}
+        | alertmanager_receivers.secrets(settings),
         expect={
             f"http://127.0.0.1:{PORT}/api/v2/receivers": f'"{version}"',
             f"http://127.0.0.1:{PORT}/metrics": "alertmanager_config_last_reload_successful 1",
@@ -61,36 +65,43 @@ def main_file(settings: Settings) -> dict[str, Any]:
     """The content of `alertmanager.yml`, which names the files that hold the secrets."""
     notifications = settings.notifications
     slack, pagerduty, deadman = (key in settings.secrets for key in ("slack_webhook", "pagerduty_key", "deadman_url"))
-    everyday = "slack" if slack else receivers.NOWHERE
+    everyday = "slack" if slack else alertmanager_receivers.NOWHERE
     routes: list[dict[str, Any]] = [
         {
             "matchers": ['alertname="Watchdog"'],
-            "receiver": "deadman" if deadman else receivers.NOWHERE,
+            "receiver": "deadman" if deadman else alertmanager_receivers.NOWHERE,
             "group_wait": "0s",
             "group_interval": notifications.deadman_interval,
             # Shorter than the interval: otherwise a ping recorded slightly later than sent would mute every second one.
             "repeat_interval": f"{seconds(notifications.deadman_interval) * 0.8:.0f}s",
         }
     ]
-    told: list[dict[str, Any]] = [{"name": receivers.NOWHERE}]
+    told: list[dict[str, Any]] = [{"name": alertmanager_receivers.NOWHERE}]
     if deadman:
         told.append(
             {
                 "name": "deadman",
-                "webhook_configs": [{"url_file": receivers.secret_file("deadman_url"), "send_resolved": False}],
+                "webhook_configs": [
+                    {"url_file": alertmanager_receivers.secret_file("deadman_url"), "send_resolved": False}
+                ],
             }
         )
     if pagerduty:
         routes.append({"matchers": ['severity="critical"'], "receiver": "pagerduty", "continue": True})
-        told.append({"name": "pagerduty", "pagerduty_configs": [receivers.pagerduty(settings, "pagerduty_key")]})
-    routes += receivers.routes(settings)
+        told.append(
+            {"name": "pagerduty", "pagerduty_configs": [alertmanager_receivers.pagerduty(settings, "pagerduty_key")]}
+        )
+    routes += alertmanager_receivers.routes(settings)
     # An explicit route: the default of the parent applies only if no child matches, and those before it did.
     routes.append({"receiver": everyday})
     if slack:
         told.append(
-            {"name": "slack", "slack_configs": [receivers.slack(settings.notifications.slack.channel, "slack_webhook")]}
+            {
+                "name": "slack",
+                "slack_configs": [alertmanager_receivers.slack(settings.notifications.slack.channel, "slack_webhook")],
+            }
         )
-    hours = receivers.time_intervals(settings)
+    hours = alertmanager_receivers.time_intervals(settings)
     return {
         "global": {"resolve_timeout": "5m"},
         "templates": ["templates/*.tmpl"],
@@ -105,7 +116,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "routes": routes,
         },
         "inhibit_rules": inhibit_rules(settings),
-        "receivers": told + receivers.configured(settings),
+        "receivers": told + alertmanager_receivers.configured(settings),
     }
 
 

@@ -15,8 +15,8 @@ import docker
 from docker.errors import DockerException
 from pydantic import ValidationError
 
-from components import engine, other_engine, preflight
 from config.settings.docker import Docker
+from engine import docker_api, other_engine, preflight
 from toolchain import debian
 from toolchain.paths import state_dir
 from toolchain.report import Step, ToolchainError, note
@@ -61,9 +61,9 @@ def connect(where: Docker, *, timeout: int = PULL_SECONDS) -> docker.DockerClien
         ToolchainError: the configuration of the Docker CLI cannot be read.
     """
     try:
-        client = engine.connect(where.model_dump(), timeout)
+        client = docker_api.connect(where.model_dump(), timeout)
         client.ping()
-    except engine.UnreadableConfigError as error:
+    except docker_api.UnreadableConfigError as error:
         raise ToolchainError(str(error), fix="mend or remove it: `docker login` writes it anew") from None
     except (DockerException, OSError) as error:
         raise EngineUnreachableError(where.host, error) from error

@@ -4,7 +4,7 @@ The line is written once all services are proven healthy. Loki keeps it, so it o
 through the collector, whose queue on disk holds it while Loki is away. If the collector is away too, a line says so,
 the deployment still succeeds, and the next deployment that changes something reports these changes too.
 
-A Pulumi command runs it as ``python -m components.annotation`` with the order as JSON in ``ORDER``. The output of the
+A Pulumi command runs it as ``python -m engine.annotation`` with the order as JSON in ``ORDER``. The output of the
 last run says what has been reported already. It does not import Pulumi, so it starts fast.
 """
 
@@ -18,8 +18,8 @@ from typing import Any
 
 from docker.errors import DockerException
 
-from components.engine import WGET, connect, execute
 from config.ports import OTLP_HTTP
+from engine.docker_api import WGET, connect, execute
 
 SERVICE = "deployments"
 """Value of the lines' label `service`."""

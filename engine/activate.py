@@ -1,6 +1,6 @@
 """Makes a running service load its new config files, and proves that it runs them and is healthy.
 
-A Pulumi command runs it as ``python -m components.activate`` with the order as JSON in ``ORDER`` (see `Order`). It uses
+A Pulumi command runs it as ``python -m engine.activate`` with the order as JSON in ``ORDER`` (see `Order`). It uses
 only the Docker API, so unix, tcp and ssh hosts work alike. It does not import Pulumi, so it starts fast.
 """
 
@@ -19,8 +19,8 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from requests import RequestException
 
-from components.engine import LIMITED, connect, execute, fetch
 from config.container import MOUNT
+from engine.docker_api import LIMITED, connect, execute, fetch
 
 PATIENCE_SECONDS = 120
 """Limit for one activation. A Prometheus that replays a large log takes a minute."""

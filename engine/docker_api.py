@@ -18,8 +18,8 @@ from docker.models.containers import Container
 from docker.tls import TLSConfig
 from requests import RequestException
 
-from components.preflight import Engine, judge
 from config.docker_cli import SOCKET, config_file
+from engine.preflight import Engine, judge
 
 LIMITED = ("timeout", "10")
 """Prefix of a command that asks a service from inside its container, with a limit of 10 s. A service that is paused

@@ -2,7 +2,7 @@
 
 from bench import measure
 from bench.figures import Row, row
-from bench.stack import running
+from bench.measured_stack import running
 from tests.support.deployment import Deployment
 from tests.support.ports import publish
 from tests.support.shop import Shop

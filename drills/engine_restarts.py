@@ -1,7 +1,7 @@
 """The engine itself restarts, or the host loses power: on a second engine, with network, processes and /run of its own.
 
 The engine of this machine is another one, which is not touched: the second sees neither its socket nor its firewall rules
-nor its processes, and ends with the drill. All that happens there is `python -m drills.engine NAME DATA IMAGES`, with the
+nor its processes, and ends with the drill. All that happens there is `python -m drills.engine_restarts NAME DATA IMAGES`, with the
 images on stdin and their names by service as JSON; the last line printed is the result.
 """
 
@@ -22,12 +22,12 @@ from pathlib import Path
 from docker import DockerClient
 
 from drills import clock, vdso
-from drills.containers import started_anew
+from drills.crashes import started_anew
 from drills.frame import Drill, in_short
 from drills.ground import SERVICES, Ground, OnGround, Promise, reached
 from tests.support import leftovers
 from tests.support.deployment import ROOT
-from toolchain import engine, pulumi_cli
+from toolchain import engine_setup, pulumi_cli
 
 DAEMON = "/usr/sbin/dockerd"
 NAMESPACES = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -35,7 +35,7 @@ APART = """set -e
 mount --make-rshared /  # in here: what containers mount of the host has to be shared
 mount -t tmpfs tmpfs /run
 ip link set lo up
-exec "$0" -m drills.engine "$@"
+exec "$0" -m drills.engine_restarts "$@"
 """
 PROMISE = Promise(undecided=True, scraped=False)
 CLOCKS = {"clock-ahead-host": 2700, "clock-behind-host": -2700}
@@ -61,7 +61,7 @@ class Engine:
         self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         reached(
             "the engine answers",
-            lambda: Path("/run/docker.sock").exists() and engine.connect(engine.configured()).ping(),
+            lambda: Path("/run/docker.sock").exists() and engine_setup.connect(engine_setup.configured()).ping(),
             90,
         )
 
@@ -83,7 +83,7 @@ class Engine:
 
     @staticmethod
     def client() -> DockerClient:
-        return engine.connect(engine.configured())
+        return engine_setup.connect(engine_setup.configured())
 
 
 def inside(name: str, data: Path, references: Mapping[str, str]) -> str:
