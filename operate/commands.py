@@ -42,10 +42,12 @@ def deploy(stack: str, *, planned: bool = False) -> None:
     deployed.make_up_password()
     deployed.fetch_images()
     deployed.find_host_parts(client)
-    options = (*deployed.mend(), *pack)
-    if not planned:
-        deployed.plan(*options)
-    changed = deployed.update("up", *options)
+    mended = deployed.mend()
+    options = (*mended, *pack)
+    # An update that changes nothing takes as long as its plan. What is to be read back from the engine, only an update keeps.
+    changed = planned or deployed.plan(*options) or bool(mended)
+    if changed:
+        changed = deployed.update("up", *options)
     _check(stack, check.PATIENCE_SECONDS, with_request=changed)
     if not changed:
         note("nothing has changed, so no request was sent through the stack: make check sends one")

@@ -46,14 +46,15 @@ class Program:
         if done.returncode:
             raise typer.Exit(done.returncode)
 
-    def plan(self, *options: str) -> None:
+    def plan(self, *options: str) -> bool:
         """Previews an update, which the program or a policy may refuse, and shows in a few lines what it would change.
+        Returns whether it would change a resource.
 
         Raises:
             typer.Exit: it is refused, and why has been shown.
         """
         self._warnings.clear()
-        self._shown("preview", *options)
+        return bool(self._shown("preview", *options))
 
     def update(self, command: str, *options: str) -> bool:
         """Carries out `up` or `destroy` without a preview, and shows each service when that is done with it. Returns

@@ -238,7 +238,7 @@ def test_an_update_is_its_services_and_its_sum(cli: Cli, tmp_path: Path, capsys:
 
 
 def test_a_plan_without_changes_is_one_line(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
-    cli("plan-of-nothing").plan()
+    assert not cli("plan-of-nothing").plan()
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith("✓ plan: nothing to change ")
 
