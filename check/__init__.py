@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from rich.console import Console
@@ -38,6 +39,9 @@ __all__ = ["PATIENCE_SECONDS", "Finding", "Waits", "in_silence", "run", "show"]
 PATIENCE_SECONDS = 90
 """Seconds for what is still on its way after a deployment: the first scrapes and evaluations come after 15 s. The time
 that a trace waits for its sampling decision is added."""
+
+_AT_ONCE = 4
+"""Subjects that are checked at the same time: each mostly waits for the engine to start a command in a container."""
 
 Waits = Callable[[Finding, float], None]
 
@@ -90,16 +94,19 @@ def run(
         probe = request.Probe()
         subjects["a request"] = lambda: request.findings(client, settings, probe)
         list(subjects["a request"]())  # sends it: it is on its way while the others are checked
-    found = {subject: _about(subject, judge) for subject, judge in subjects.items()}
-    # Kept promises are not checked again: a round costs the host seconds of CPU, and the wait may be for a trace.
-    while waiting := [subject for subject, findings in found.items() if not _kept(findings)]:
-        left = deadline - time.monotonic()
-        if left < 0:
-            break
-        waits(next(finding for finding in found[waiting[0]] if not finding.kept), left)
-        time.sleep(1)
-        for subject in waiting:
-            found[subject] = _about(subject, subjects[subject])
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        found = dict(zip(subjects, pool.map(_about, subjects, subjects.values()), strict=True))
+        # Kept promises are not checked again: a round costs the host seconds of CPU, and the wait may be for a trace.
+        while waiting := [subject for subject, findings in found.items() if not _kept(findings)]:
+            left = deadline - time.monotonic()
+            if left < 0:
+                break
+            waits(next(finding for finding in found[waiting[0]] if not finding.kept), left)
+            time.sleep(1)
+            found |= zip(waiting, pool.map(_about, waiting, map(subjects.__getitem__, waiting)), strict=True)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     # Last, because what is not scraped yet would count as missing.
     if settings.role == "centre":
         found["rules and dashboards of yours"] = _about(
