@@ -61,7 +61,14 @@ class Fork:
 def fork(tmp_path: Path) -> Fork:
     folder = tmp_path / "fork"
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    for name in ("toolchain", "operate", "config", "components", "engine", "policies"):  # as they are here, committed or not
+    for name in (
+        "toolchain",
+        "operate",
+        "config",
+        "components",
+        "engine",
+        "policies",
+    ):  # as they are here, committed or not
         shutil.copytree(ROOT / name, folder / name, dirs_exist_ok=True)
     return Fork(folder)
 

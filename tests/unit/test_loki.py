@@ -252,9 +252,11 @@ def test_what_loki_would_refuse_is_refused_before(config: dict[str, Any], messag
         ({"user": "fake", "rule_group": "/loki/rules/fake/logs.yml;version-0123456789ab"}, False),
         ({"user": "fake", "rule_group": "/loki/rules/fake/logs.yml;logs"}, True),
         ({"tenant": "fake"}, True),
+        ({"__name__": "loki_request_message_bytes_bucket", "le": "1"}, False),
+        ({"__name__": "loki_request_duration_seconds_bucket", "le": "1"}, True),
     ],
 )
-def test_versions_are_no_values_of_labels_in_prometheus(labels: dict[str, str], *, kept: bool) -> None:
+def test_what_nobody_asks_about_is_not_kept_of_lokis_page(labels: dict[str, str], *, kept: bool) -> None:
     assert (relabelled(labels, loki.metric_relabel_configs()) is not None) == kept
 
 

@@ -468,6 +468,32 @@ def test_requests_in_access_logs_are_of_the_service_that_wrote_them(shipper: str
         assert relabelled({"__name__": name, **labels}, rules) == {"__name__": name, **labels}
 
 
+# What HAProxy's series become.
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("haproxy_process_current_connections", True),
+        ("haproxy_backend_http_requests_total", True),
+        ("haproxy_frontend_http_responses_total", True),
+        ("haproxy_backend_agg_check_status", False),
+        ("haproxy_server_status", False),
+    ],
+)
+@pytest.mark.parametrize("proxy", ["api_proxy", "scrape_proxy", "socket_proxy"])
+def test_of_the_stacks_own_proxies_only_what_tells_of_their_requests_is_kept(
+    proxy: str, name: str, *, kept: bool
+) -> None:
+    job = jobs()[proxy]
+    assert (relabelled({"__name__": name, "proxy": "loki"}, job["metric_relabel_configs"]) is not None) == kept
+
+
+def test_your_haproxy_keeps_all_that_it_tells() -> None:
+    job = jobs({"exporters": {"haproxy": [{"name": "front", "targets": ["front:8404"]}]}})["haproxy-front"]
+    assert relabelled({"__name__": "haproxy_server_status", "proxy": "web"}, job["metric_relabel_configs"])
+
+
 # What cAdvisor's series become.
 
 
