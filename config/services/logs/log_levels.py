@@ -35,8 +35,12 @@ _TEXT = "|".join((
     r"^(?P<level_klog>[IWEF])\d{4}(?:\d{4})? \d\d:\d\d:\d\d",
     # Stops at a quote, because TRACE in a request is a method.
     (rf'^[^\n"]{{0,200}}?(?:[\[(<|]\s*(?:[\w-]+:)?(?P<level_bracketed>(?i:{_WORDS}|success|system))\s*[\])>|]'
-    rf"|PHP (?P<level_php>Fatal|Parse|Recoverable|Warning|Notice|Deprecated|Strict)\b|\b(?P<level_capital>{_WORDS.upper()})\b)"),
+    rf"|\b(?P<level_capital>{_WORDS.upper()})\b)"),
 ))  # fmt: skip
+_PHP = r"^.{0,120}?\bPHP (?P<level_php>Fatal|Parse|Recoverable|Warning|Notice|Deprecated|Strict)(?: [\w ]+)?:"
+"""PHP-FPM passes each on as a notice or a warning of its own."""
+_RUNTIME = r"^(?:\(node:\d+\) (?:\[\w+\] )?(?:[A-TV-Z]\w*)?|\S+\.py:\d+: \w*)(?P<level_runtime>Warning):"
+"""As Node.js and Python warn. A rejection that nobody handles is an error."""
 _CRASH = (
     r"(?m)^(?P<fatal>panic: |fatal error: |Fatal Python error: |thread '[^'\n]*' (?:\(\d+\) )?panicked at |terminate called |"
     r"Segmentation fault|# A fatal error has been detected)"
@@ -67,6 +71,9 @@ def level() -> Iterator[Stage]:
     yield match(
         f"!~ {logql(LIKE_JSON)}",
         regex(_TEXT),
+        match('|= "PHP "', regex(_PHP)),
+        match('|= "Warning: "', regex(_RUNTIME)),
+        regex(r"^<(?P<priority>\d{1,3})>"),
         regex(r"^\d+:[XCSM] \d\d \w{3} \d{4} [\d:.]+ (?P<level_redis>[.*#-]) "),
         match(f"|~ {logql(_CRASHED)}", regex(_CRASH)),
     )
@@ -75,7 +82,8 @@ def level() -> Iterator[Stage]:
     redis = " ".join(f'"{mark}" "{level}"' for mark, level in _REDIS.items())
     # ERROR+2, D1, or with terminal colours.
     said = f"{_looked_up('(ToLower .)')}{{{{ if not $level }}}}{_looked_up(_FIRST_WORD)}{{{{ end }}}}"
-    of_text = ("of_journal", "klog", "tornado", "stamped", "first", "php", "bracketed")
+    of_text = ("of_journal", "klog", "tornado", "php", "stamped", "first", "runtime", "bracketed")
+    of_priority = _looked_up("(mod (atoi .) 8 | toString)")  # facility times eight, and the severity
     of_status = '{{ if eq (len .) 3 }}{{ $level = ternary "error" "info" (hasPrefix "5" .) }}{{ end }}'
     yield template(
         "level",
@@ -90,5 +98,6 @@ def level() -> Iterator[Stage]:
         '{{ range list .level_capital (ternary "" .level_in_broken (eq .is_json "yes")) }}'
         f"{{{{ if and . (not $level) }}}}{_looked_up('(ToLower .)')}{{{{ end }}}}{{{{ end }}}}"
         + first("status", "$level", of_status)
+        + f"{{{{ with .priority }}}}{{{{ if not $level }}}}{of_priority}{{{{ end }}}}{{{{ end }}}}"
         + '{{ end }}{{ $level | default "unknown" }}',
     )
