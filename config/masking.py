@@ -88,7 +88,9 @@ _ASSIGNED = (
     r"""|\\*["']?\s*[,:]?\s*\\*["']?value\\*["']?\s*[:=]\s*(?:\\*["']([^"'\\]+)|([^\s"'\\,}]+)))"""
 )
 """One expression for all forms, because searching the name is the slow part."""
-_COLON = rf"""(?im)(?:{_PASSWORD}|[._-]pass|{_KEY}|secret|credentials?|jwt|{_SESSION})["']?:[ \t]*({_TOLD})"""
+_COLON = rf"""(?im)(?:{_PASSWORD}|[._-]pass|{_KEY}(?:_base)?|secret|credentials?|jwt|{_SESSION})["']?:[ \t]*({_TOLD})"""
+_PASS = r"""(?i)["']pass\\*["']\s*(?:=>|[:=])\s*[bu]?\\*["']([^"'\\]+)"""  # noqa: S105 - a pattern
+"""A text only, because `"pass": 12` counts tests."""
 _HEADERS = (
     r"""(?i)-(?:token|key):\s*([^\s"'\\,;]{4,})""",  # X-Auth-Token, X-Api-Key
     r"(?i)token:[ \t]*([\w.~+/-]*\d[\w.~+/=-]{5,}|[\w.~+/-]{5,}\d[\w.~+/=-]*)",
@@ -117,10 +119,13 @@ _COMMANDS = (
     r"""(?i)\b(?:mysql|mariadb)[\w-]*\b[^\n|;]*?[\s"']-p([^\s"']+)""",
     rf"""(?i)\b(?:sshpass|mongo\w*|redis-cli|login|ldap\w+)\b[^\n|;]*?[\s"']-[paw](?:{_OPTION})([^\s"'-][^\s"']*)""",
     r"(?i)\bsshpass\s+-p([^\s]+)",
-    r"(?im)^\s*(?:requirepass|masterauth)\s+(\S+)",
+    r"(?im)(?:^\s*|\bset\s+)(?:requirepass|masterauth)\s+(\S+)",
+    r"(?i)\bhtpasswd\b[^\n|;]*?\s-[a-z]*b[a-z]*(?:\s+\S+){2}\s+(\S+)",
+    r"(?i)\bauth\s+(?:plain|xoauth2)\s+([\w+/]{16,}=*)",  # SMTP
     r"""(?i)"auth"\s+(?:"[^"]*"\s+)?"([^"]+)\"""",
 )
-_TOOLS = (" -u", " -p", " -a", " -w", "--user", "--proxy-user", '-u"', '-p"', "requirepass ", "masterauth ", '"auth"')
+_TOOLS = (" -u", " -p", " -a", " -w", "--user", "--proxy-user", '-u"', '-p"', "requirepass ", "masterauth ", '"auth"',
+          "htpasswd", "auth plain", "auth xoauth2")  # fmt: skip
 _HOST = r"[\w.\[\]:-]"
 _URLS = (
     # A password may contain a slash, but not after digits alone, which are a port.
@@ -134,7 +139,9 @@ _BY_VENDOR = {
     r"\b((?:gh[oprsu]_|github_pat_|shp(?:at|ss|ca|pa)_|sntrys_|glsa_)\w[\w.=-]{15,}|(?:glpat|dckr_pat)[-_][\w-]{20,}|(?:npm|hf)_[a-zA-Z0-9]{30,}|dop_v1_[0-9a-f]{32,})": (
         "gho_ ghp_ ghr_ ghs_ ghu_ github_pat_ glpat- npm_ hf_ dop_v1_ shpat_ shpss_ shpca_ shppa_ sntrys_ glsa_ dckr_pat_"
     ),
-    r"\b((?:xox[a-z]|xapp)-[\w-]{8,}|hooks\.slack\.com/services/[\w/]+)": "xox xapp- hooks.slack.com",
+    r"\b((?:xox[a-z]|xapp)-[\w-]{8,}|hooks\.slack\.com/services/[\w/]+|discord(?:app)?\.com/api/webhooks/\d+/[\w-]+|webhook\.office\.com/[\w@/-]+)": (
+        "xox xapp- hooks.slack.com api/webhooks/ webhook.office"
+    ),
     r"\b((?:[rsp]k|whsec)_(?:live|test|prod)_\w{8,}|whsec_[\w+/=]{16,}|sk-[\w-]{16,}|sq0[a-z]{3}-[\w-]{16,})": (
         "_live_ _test_ _prod_ whsec_ sk- sq0"
     ),
@@ -144,7 +151,11 @@ _BY_VENDOR = {
     r"\b(SG\.[\w-]{16,}\.[\w-]{16,}|pypi-AgE[\w-]{16,}|hv[sbr]\.[\w-]{16,}|dapi[0-9a-f]{32}|lin_api_\w{16,}|AGE-SECRET-KEY-\w+)": (
         "sg. pypi-age hvs. hvb. hvr. dapi lin_api_ age-secret-key-"
     ),
-    r"\b(\d{8,10}:AA[\w-]{30,})": ":aa",  # Telegram bot
+    r"(?:\b|bot)(\d{8,10}:AA[\w-]{30,})": ":aa",  # Telegram bot
+    r"\b(pul-[0-9a-f]{40}|key-[0-9a-z]{32}|(?:nvapi|tskey|NRAK|PMAK|pat-(?:na|eu)\d)-[\w-]{20,}|(?:figd|gsk|sbp|glc|rubygems|pscale_[a-z]+)_[\w=+/.-]{20,}|ATATT3[\w=-]{20,}|dp\.(?:st|pt|ct|sa)\.[\w.-]{20,})": (
+        "pul- key- nvapi- tskey- nrak- pmak- pat-na pat-eu figd_ gsk_ sbp_ glc_ rubygems_ pscale_ atatt3 dp.st. dp.pt. dp.ct. dp.sa."
+    ),
+    r"[?&;]sig=([\w%+/-]{20,}=*)": "sig=",  # a shared access signature of Azure
     r"(?s)-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(.+?)(?:-----END|$)": "private key",
 }
 
@@ -155,6 +166,7 @@ _NAMED = (
     *(Mask(expression, _NAME_WORDS) for expression in (_ASSIGNED, _COLON, *_HEADERS, _COMMANDS[0])),
     Mask(_BEARER, ("bearer ", "basic ")),
     Mask(_PWD, ("pwd",)),
+    Mask(_PASS, ('pass"', "pass'", "pass\\")),
     *(Mask(expression, ("password", "identified")) for expression in _SQL),
     *(Mask(expression, _TOOLS) for expression in _COMMANDS[1:]),
     *(Mask(expression, ("@", "%40")) for expression in _URLS),
