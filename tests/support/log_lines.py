@@ -448,12 +448,42 @@ main.main()
 exit status 2"""
 
 
+PHP = """\
+PHP Fatal error:  Uncaught Shop\\Error: out of stock in /app/order.php:3
+Stack trace:
+#0 /app/index.php(4): Shop\\Order->place()
+#1 [internal function]: run()
+#2 {main}
+
+Next Exception: order failed in /app/index.php:9
+Stack trace:
+#0 {main}
+  thrown in /app/index.php on line 9"""
+LARAVEL = """\
+[2026-11-24 14:00:05] production.ERROR: out of stock {"exception":"[object] (Exception(code: 0): at /app/order.php:3)
+[stacktrace]
+#0 /app/index.php(4): place()
+#1 {main}
+"}"""
+RUBY_LOGGER = """\
+E, [2026-11-24T14:00:04.123456 #1] ERROR -- : out of stock (RuntimeError)
+/app/order.rb:3:in 'Order#place'
+app/index.rb:6:in '<main>'"""
+ELIXIR = """\
+14:00:00.000 [error] GenServer Shop.Orders terminating
+** (RuntimeError) out of stock
+    (shop 0.1.0) lib/orders.ex:3: Shop.Orders.handle_call/3
+Last message (from #PID<0.1.0>): :place
+State: %{}"""
+
+
 def _blocks() -> Iterator[Case]:
     for name, text, level in (
         ("Python", PYTHON, "error"), ("Python, chained", CHAINED, "error"), ("Java", JAVA, "error"),
         ("Node", NODE, "error"), ("Go", GO, "fatal"), ("Django", DJANGO, "error"), ("psycopg", PSYCOPG, "error"),
         ("pydantic", PYDANTIC, "error"), ("a group of errors", GROUP, "error"), ("gRPC", GRPC, "error"), ("a Go server", HTTP_PANIC, "error"),
         ("Node with a code", NODE_CODE, "error"), (".NET", DOTNET, "error"), ("Rust", RUST, "fatal"), ("Ruby", RUBY, "error"),
+        ("PHP", PHP, "fatal"), ("Laravel", LARAVEL, "error"), ("Ruby's logger", RUBY_LOGGER, "error"), ("Elixir", ELIXIR, "error"),
     ):  # fmt: skip
         # Alloy leaves out empty lines of a container, so the table does so for both.
         yield Case(f"a trace of {name}", text, level, found=re.sub("\n+", "\n", text), stream="stderr")
@@ -473,6 +503,9 @@ def _blocks() -> Iterator[Case]:
         " 14:00:00 INFO shop: a time after a blank": "info",
         "   [INFO] shop: in brackets": "info",
         "WARNING: a development server": "warn",
+        "rake aborted!": "error",
+        "#12 of the queue is done": "unknown",
+        "State: ready": "unknown",
         " * Running on http://127.0.0.1:5000": "unknown",
     }.items():
         yield Case(f"not swallowed: {line}", line, level, stream="stderr")

@@ -45,11 +45,11 @@ _CRASH = (
     r"(?m)^(?P<fatal>panic: |fatal error: |Fatal Python error: |thread '[^'\n]*' (?:\(\d+\) )?panicked at |terminate called |"
     r"Segmentation fault|# A fatal error has been detected)"
     r"|(?P<failed>Traceback \(most recent call last\)|^Exception in thread|^Unhandled exception|^Uncaught |"
-    r"^\(node:\d+\) Unhandled|http: panic serving |^goroutine \d+ \[running|^\*\* \(\w|"
+    r"^\(node:\d+\) Unhandled|^\S+\.[cm]?[jt]s:\d+\n|^rake aborted!|http: panic serving |^goroutine \d+ \[running|^\*\* \(\w|"
     r"\n\s+at (?:async |new |file:|/|[\w$.<>\[\]/@ ]+\()|\n\s+from \S+:\d+:in )"
 )
 
-_CRASHED = r"\n|panic|atal|handled|Uncaught|terminate called|Segmentation|Exception|Traceback"
+_CRASHED = r"\n|panic|atal|aborted|handled|Uncaught|terminate called|Segmentation|Exception|Traceback"
 
 
 _FIRST_WORD = (

@@ -70,7 +70,11 @@ _CONTINUES = (
     r"(?:DETAIL|HINT|CONTEXT|QUERY|LINE \d+): ",  # added to errors by PostgreSQL and SQLAlchemy
     r"\[(?:SQL|parameters): ",
     r"\(Background on this error at",
-    r"(?:note: run with|stack backtrace:|Node\.js v\d)",  # last lines of Rust and Node
+    r"(?:note: run with|note: Some details are omitted|stack backtrace:|Node\.js v\d)",  # last lines of Rust and Node
+    r"(?:Stack trace:$|\[(?:stacktrace|previous exception)\]|\"\} ?$|Next [\w\\]+: )",  # PHP, and Monolog around it
+    r"#\d+\s+(?:/|\{main\}|\[internal function\]|[\w\\]+(?:->|::)|\S+\(\d+\):|0x[0-9a-f]+ |\S+ \((?:file|package|dart):)",
+    r"[\w@./+-]+:\d+:in [`'][^'\n]*'$",  # frames of Ruby; its first line goes on after the quote
+    r"(?:\*\* \([\w.]+\) |Last message(?: \(from [^\n]*\))?: |State: [%{#\[(])",  # Elixir
     r"[A-Za-z0-9+/]{60,}$",  # a key in PEM
     r"[A-Za-z0-9+/]+={1,2}$",
     r"-----END ",
