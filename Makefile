@@ -22,7 +22,6 @@ unexport PYTHONDONTWRITEBYTECODE
 
 python := .venv/bin/python
 pytest := $(python) -m pytest --quiet
-pulumi_module := toolchain/pulumi
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -69,7 +68,7 @@ slo: env ## what is left of the error budgets, fails if one is spent; REPORT=202
 
 test: lint unit policy rules e2e ## all of the following, the fast ones first
 
-lint: env ## formatting, types, shell and Go sources
+lint: env ## formatting, types, imports between rooms, shell and Go sources
 	@$(python) -m toolchain lint
 
 unit: env ## components and settings, without an engine
@@ -86,7 +85,7 @@ e2e: env ## real deployments by the real Pulumi on the real engine, several at a
 	@$(python) -m tests.support.machine
 	@$(pytest) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e || $(MAKE) --no-print-directory again SUITE=tests/e2e
 
-# What fails beside others and not alone is unsteady; it is named, and is to be mended.
+# A test that fails beside others but not alone is unsteady; its name is printed: fix it.
 again:
 	@echo "once more, alone:"
 	@$(pytest) -rpf --maxfail 3 --last-failed --last-failed-no-failures none $(SUITE)

@@ -1,4 +1,4 @@
-"""What a user does, with `pulumi up` and with `docker compose`, in turn: the same images, limits and files.
+"""Measures a user's changes with `pulumi up` and with `docker compose`, in turn: the same images, limits and files.
 
 Each side runs the whole stack, alone on the engine's ports. Scrapes are every two seconds, so that a short outage
 shows. A change is live once the running service itself says so. A scrape of node_exporter is missed if its `up` has a

@@ -119,8 +119,8 @@ def _about(subject: str, judge: Callable[[], Iterable[Finding]]) -> list[Finding
     return [dataclasses.replace(finding, subject=subject) for finding in judge()]
 
 
-def _kept(found: list[Finding]) -> bool:
-    return all(finding.kept for finding in found)
+def _kept(findings: list[Finding]) -> bool:
+    return all(finding.kept for finding in findings)
 
 
 def show(found: list[Finding], console: Console, *, everything: bool = False) -> None:

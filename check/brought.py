@@ -1,4 +1,4 @@
-"""Tells which rules and panels that you brought can never have data on the running stack.
+"""Finds those of your own rules and panels that can never have data on the running stack.
 
 That breaks no promise of the stack, so these findings are always kept.
 """

@@ -1,4 +1,4 @@
-"""Checks that an edge reaches its centre, and tells whom a centre has heard of."""
+"""Checks that an edge reaches its centre, and lists the edges that a centre has heard from."""
 
 import time
 import urllib.parse

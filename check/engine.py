@@ -12,13 +12,13 @@ from engine.preflight import Engine, elsewhere, judge
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
     """Yields one, which names the engine. It also lists what the stack loses on that engine, which breaks no
     promise."""
-    engine, said = Engine.ask(client), settings.docker
+    engine, output = Engine.ask(client), settings.docker
     verdict = judge(engine)
-    places = elsewhere(engine, data_root=said.data_root, containerd=said.containerd)
-    wrong = [str(problem) for problem in verdict.refused]
-    wrong += [f"the stack file says {getattr(said, key)}, set docker.{key} to {path}" for key, path in places.items()]
+    places = elsewhere(engine, data_root=output.data_root, containerd=output.containerd)
+    wrong = [str(problem) for problem in verdict.refusals]
+    wrong += [f"the stack file says {getattr(output, key)}, set docker.{key} to {path}" for key, path in places.items()]
     yield Finding(
         "the engine can run the stack",
         kept=not wrong,
-        detail="; ".join([str(engine), *wrong, *(problem.what for problem in verdict.lost)]),
+        detail="; ".join([str(engine), *wrong, *(problem.what for problem in verdict.losses)]),
     )

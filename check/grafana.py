@@ -55,16 +55,16 @@ def _ask(client: DockerClient, settings: Settings, path: str) -> Any:
 
 def _sources(client: DockerClient, settings: Settings) -> Finding:
     wanted = {source["uid"]: source["jsonData"][grafana.REVISION] for source in grafana.data_sources(settings)}
-    found = {
+    running = {
         source["uid"]: source["jsonData"].get(grafana.REVISION)
         for source in _ask(client, settings, "/api/datasources")
         if source["readOnly"]
     }
-    wrong = sorted(uid for uid in {*wanted, *found} if wanted.get(uid) != found.get(uid))
+    wrong = sorted(uid for uid in {*wanted, *running} if wanted.get(uid) != running.get(uid))
     return Finding(
         "Grafana has the data sources that are declared",
         kept=not wrong,
-        detail=f"missing or different: {', '.join(wrong)}" if wrong else ", ".join(sorted(found)),
+        detail=f"missing or different: {', '.join(wrong)}" if wrong else ", ".join(sorted(running)),
     )
 
 
@@ -85,13 +85,13 @@ def _answers(client: DockerClient, settings: Settings) -> Finding:
 
 def _dashboards(client: DockerClient, settings: Settings, dashboards: Mapping[str, Dashboard]) -> Iterator[Finding]:
     wanted = {uid: grafana.marked(dashboard.text)[1] for uid, dashboard in dashboards.items()}
-    found = {board["uid"] for board in _ask(client, settings, "/api/search?type=dash-db")}
-    boards = {uid: _ask(client, settings, f"/api/dashboards/uid/{uid}")["dashboard"] for uid in sorted(found)}
+    running = {board["uid"] for board in _ask(client, settings, "/api/search?type=dash-db")}
+    boards = {uid: _ask(client, settings, f"/api/dashboards/uid/{uid}")["dashboard"] for uid in sorted(running)}
     wrong = sorted(uid for uid, revision in wanted.items() if revision not in json.dumps(boards.get(uid)))
     yield Finding(
         "Grafana shows the dashboards that are declared",
         kept=not wrong,
-        detail=f"missing or different: {', '.join(wrong)}" if wrong else f"{len(wanted)} of {len(found)} that it has",
+        detail=f"missing or different: {', '.join(wrong)}" if wrong else f"{len(wanted)} of {len(running)} that it has",
     )
     lost = {
         uid: ", ".join(unknown) for uid, board in boards.items() if (unknown := dashboard_files.unknown_sources(board))

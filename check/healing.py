@@ -1,6 +1,6 @@
-"""Tells what the stack may do by itself, and checks that the door to the engine lets nothing else through.
+"""Lists the actions that the stack may take by itself, and checks that the door to the engine lets nothing else through.
 
-What an action waits for is of the user's own containers, so it breaks no promise of the stack.
+An action waits for alerts about your own containers, so a missing one breaks no promise of the stack.
 """
 
 from collections.abc import Iterator

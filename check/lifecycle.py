@@ -1,7 +1,7 @@
 """Checks that the lifecycle rules of the bucket of `logs.s3` leave Loki what it has to read.
 
-The chunks of a tenant are below its name, and may move to a cheaper class that answers at once. All else is Loki's index, and what
-identifies its store: if a rule expires or archives one of those, Loki finds no logs at all, or does not start.
+The chunks of a tenant are below its name, and may move to a cheaper class that answers at once. Everything else is Loki's index, or identifies its store: if a rule expires or archives such an object, Loki finds no logs at all, or
+does not start.
 """
 
 import re
@@ -71,12 +71,12 @@ def rules_of(bucket: str, region: str, endpoint: str | None, credentials: str) -
         config=Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1}),
     )
     try:
-        found: list[dict[str, Any]] = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        result: list[dict[str, Any]] = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchLifecycleConfiguration":
             return []
         raise
-    return found
+    return result
 
 
 def wrong(rules: Sequence[Mapping[str, Any]], days: float) -> Iterator[str]:
@@ -103,7 +103,7 @@ def wrong(rules: Sequence[Mapping[str, Any]], days: float) -> Iterator[str]:
 
 
 def _prefix(rule: Mapping[str, Any]) -> str | None:
-    """What the keys begin with that the rule is about; None if it is about objects with a tag, of which Loki makes none."""
+    """The prefix of the keys that the rule covers; None if it covers only tagged objects, because Loki sets no tags."""
     chosen = rule.get("Filter") or {}
     both = chosen.get("And") or {}
     if chosen.get("Tag") or both.get("Tags"):

@@ -60,10 +60,10 @@ def _targets(client: DockerClient, settings: Settings, own_jobs: Sequence[OwnJob
 
 def _retention(client: DockerClient, settings: Settings) -> Finding:
     wanted = settings.metrics.retention
-    said = ask(client, settings, "prometheus", "/api/v1/status/runtimeinfo")["data"]["storageRetention"]
-    time, _, size = said.partition(" or ")
+    in_force = ask(client, settings, "prometheus", "/api/v1/status/runtimeinfo")["data"]["storageRetention"]
+    time, _, size = in_force.partition(" or ")
     kept = seconds(time) == seconds(wanted.time) and size == _human(wanted.size)
-    return Finding(f"metrics are kept {wanted.time}, at most {_human(wanted.size)}", kept, f"in force: {said}")
+    return Finding(f"metrics are kept {wanted.time}, at most {_human(wanted.size)}", kept, f"in force: {in_force}")
 
 
 def _human(size: int) -> str:

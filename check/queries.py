@@ -1,4 +1,4 @@
-"""The queries of rule files and dashboards: what they select, without what only Grafana fills in."""
+"""The queries of rule files and dashboards: the series and streams that they select, without the variables that only Grafana fills in."""
 
 import json
 import re

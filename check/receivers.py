@@ -70,19 +70,19 @@ def findings(of: Manager, settings: Settings, patience: float = PATIENCE_SECONDS
         LookupError: Alertmanager does not answer, or refuses the alert.
     """
     limit = seconds(settings.notifications.group_wait) + patience
-    told = receivers(settings)
+    integrations = receivers(settings)
     named = bool(settings.notifications.receivers)
-    before = _successes(of.metrics(), told, named=named)
+    before = _successes(of.metrics(), integrations, named=named)
     began = time.time()
     group = f"{TEST_ALERT}-{int(began * 1000)}"  # a group of its own, which waits for no interval
     of.post("/api/v2/alerts", _alert(settings, group))
     while True:
-        after = _successes(of.metrics(), told, named=named)
-        sent = {name for name in told if after[name] > before[name]}
+        after = _successes(of.metrics(), integrations, named=named)
+        sent = {name for name in integrations if after[name] > before[name]}
         refused = dict(_refusals(of.log(), group))
         given_up = {name for name, (_, final) in refused.items() if final}
         sent -= given_up  # it has taken another alert meanwhile
-        waiting = told.keys() - sent - given_up
+        waiting = integrations.keys() - sent - given_up
         if not waiting or time.time() > began + limit:
             break
         time.sleep(1)
@@ -93,7 +93,7 @@ def findings(of: Manager, settings: Settings, patience: float = PATIENCE_SECONDS
             kept=name in sent,
             detail="" if name in sent else refused.get(name, (nothing, True))[0],
         )
-        for name, kind in told.items()
+        for name, kind in integrations.items()
     ]
 
 
@@ -116,24 +116,24 @@ def _alert(settings: Settings, group: str) -> str:
     return json.dumps([alert])
 
 
-def _successes(text: str, told: Mapping[str, str], *, named: bool) -> dict[str, float]:
+def _successes(text: str, integrations: Mapping[str, str], *, named: bool) -> dict[str, float]:
     """Receiver → number of messages that it has taken."""
 
     def value(metric: str, name: str) -> float:
-        labels = f'integration="{told[name]}"' + (f',receiver_name="{name}"' if named else "")
-        found = re.search(rf"^{metric}\{{{re.escape(labels)}\}} (\S+)$", text, re.MULTILINE)
-        return float(found[1]) if found else 0
+        labels = f'integration="{integrations[name]}"' + (f',receiver_name="{name}"' if named else "")
+        match = re.search(rf"^{metric}\{{{re.escape(labels)}\}} (\S+)$", text, re.MULTILINE)
+        return float(match[1]) if match else 0
 
     requests = "alertmanager_notification_requests"
-    return {name: value(f"{requests}_total", name) - value(f"{requests}_failed_total", name) for name in told}
+    return {name: value(f"{requests}_total", name) - value(f"{requests}_failed_total", name) for name in integrations}
 
 
 def _refusals(log: str, group: str) -> Iterator[tuple[str, tuple[str, bool]]]:
     """(receiver, (what it said, whether Alertmanager has given up)) for each failure of this group in the log."""
     for line in log.splitlines():
-        if group not in line or not (said := re.search(r' err="((?:[^"\\]|\\.)*)"', line)):
+        if group not in line or not (match := re.search(r' err="((?:[^"\\]|\\.)*)"', line)):
             continue
-        words = said[1].replace('\\"', '"').replace("\\n", " ")
+        words = match[1].replace('\\"', '"').replace("\\n", " ")
         if retried := re.search(r"will retry.* receiver=(\S+) ", line):
             yield retried[1], (words, False)
         elif given_up := re.match(r"([\w-]+)/\w+\[\d+\]: (.*)", words):

@@ -1,4 +1,4 @@
-"""Checks that each end far away takes what is sent to it, as the services say that send it."""
+"""Checks that each remote store takes data, by the metrics of the services that send to it."""
 
 import re
 from collections.abc import Iterator
@@ -41,8 +41,8 @@ def findings(client: DockerClient, settings: Settings, name: str) -> Iterator[Fi
 
 
 def _asked(client: DockerClient, settings: Settings, query: str) -> list[float]:
-    found = ask(client, settings, "prometheus", f"/api/v1/query?{urlencode({'query': query})}")["data"]["result"]
-    return [float(sample["value"][1]) for sample in found]
+    series = ask(client, settings, "prometheus", f"/api/v1/query?{urlencode({'query': query})}")["data"]["result"]
+    return [float(sample["value"][1]) for sample in series]
 
 
 def _of_metrics(client: DockerClient, settings: Settings, name: str) -> Finding:
@@ -83,5 +83,5 @@ def _of_otlp(client: DockerClient, settings: Settings, exporter: str, signal: st
 
 
 def _sum(text: str, name: str, label: str) -> float:
-    found = re.findall(rf"^{name}\{{(?:.*,)?{re.escape(label)}(?:,.*)?\}} (\S+)$", text, re.MULTILINE)
-    return sum(map(float, found))
+    values = re.findall(rf"^{name}\{{(?:.*,)?{re.escape(label)}(?:,.*)?\}} (\S+)$", text, re.MULTILINE)
+    return sum(map(float, values))

@@ -82,16 +82,16 @@ def _sent(client: DockerClient, settings: Settings, probe: Probe) -> Finding:
 
 def _as_trace(client: DockerClient, settings: Settings, probe: Probe) -> Finding:
     try:
-        found = inside(client, settings, f"http://jaeger:{JAEGER_PAGES}/api/traces/{probe.trace}")["data"]
+        traces = inside(client, settings, f"http://jaeger:{JAEGER_PAGES}/api/traces/{probe.trace}")["data"]
     except LookupError:  # 404
-        found = []
-    return Finding("a failed request is found again as a trace", kept=bool(found), detail=probe.trace)
+        traces = []
+    return Finding("a failed request is found again as a trace", kept=bool(traces), detail=probe.trace)
 
 
 def _as_log(client: DockerClient, settings: Settings, probe: Probe) -> Finding:
     query = {"query": f'{{service="{SERVICE}"}} | trace_id="{probe.trace}"', "since": f"{LATEST_SECONDS}s"}
-    found = _asked(client, settings, "loki", "/loki/api/v1/query_range", query)["data"]["result"]
-    return Finding("its log line is found by the id of its trace", kept=bool(found), detail=_counted(found, "line"))
+    streams = _asked(client, settings, "loki", "/loki/api/v1/query_range", query)["data"]["result"]
+    return Finding("its log line is found by the id of its trace", kept=bool(streams), detail=_counted(streams, "line"))
 
 
 def _as_exemplar(client: DockerClient, settings: Settings, probe: Probe) -> Finding:
@@ -103,8 +103,8 @@ def _as_exemplar(client: DockerClient, settings: Settings, probe: Probe) -> Find
         "end": f"{now + 60:.0f}",
     }
     series = _asked(client, settings, "prometheus", "/api/v1/query_exemplars", query)["data"]
-    found = [one for some in series for one in some["exemplars"] if one["labels"].get("trace_id") == probe.trace]
-    return Finding("its metric leads to its trace", kept=bool(found), detail=_counted(found, "exemplar"))
+    exemplars = [one for some in series for one in some["exemplars"] if one["labels"].get("trace_id") == probe.trace]
+    return Finding("its metric leads to its trace", kept=bool(exemplars), detail=_counted(exemplars, "exemplar"))
 
 
 def _counted(found: list[Any], what: str) -> str:

@@ -55,30 +55,32 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
 def _strangers(client: DockerClient, settings: Settings) -> Finding:
     """Looks for containers that joined the stack's own networks by hand, or before these were the stack's alone.
     Nothing separates them from the services."""
-    found = []
+    strangers = []
     inside, edge, _, door = own_networks(settings.prefix)
     own = [inside, edge, *([door] if "engine_door" in settings.services else [])]
     for name in own:
         with contextlib.suppress(NotFound):
             network = client.networks.get(name)
-            found += [each for each in network.containers if each.labels.get(STACK_LABEL) != settings.prefix]
-    names = ", ".join(sorted({str(each.name) for each in found}))
+            strangers += [each for each in network.containers if each.labels.get(STACK_LABEL) != settings.prefix]
+    names = ", ".join(sorted({str(each.name) for each in strangers}))
     fix = f"{names}: move to {settings.apps_network}, or name its own network in `networks`"
-    return Finding(f"no container of yours is in {' and '.join(own)}", kept=not found, detail=fix if found else "")
+    return Finding(
+        f"no container of yours is in {' and '.join(own)}", kept=not strangers, detail=fix if strangers else ""
+    )
 
 
 def _addresses(client: DockerClient, settings: Settings) -> dict[str, list[Address]]:
     """Network → the addresses to try in it. In users' networks, where a service listens on one address only, that is
     every port; elsewhere the service's own port, because the engine drops connections to all ports alike."""
-    found: dict[str, list[Address]] = {}
+    result: dict[str, list[Address]] = {}
     for service in settings.services:
         with contextlib.suppress(NotFound):
             attributes = client.containers.get(f"{settings.prefix}-{service}").attrs
             for network, joined in attributes["NetworkSettings"]["Networks"].items():
                 own = (ports.metrics_port(service) or _OTHER_PORTS.get(service, ports.ELASTICSEARCH),)
                 tried = PORTS if network in settings.users_networks else own
-                found.setdefault(network, []).extend((service, joined["IPAddress"], port) for port in tried)
-    return found
+                result.setdefault(network, []).extend((service, joined["IPAddress"], port) for port in tried)
+    return result
 
 
 def _apart(
@@ -96,8 +98,8 @@ def _apart(
         return Finding(words[kind], kept=False, detail=f"cannot be tried from {', '.join(networks)}: {error}")
     wrong = sorted(reached - OPEN)
     shown = ", ".join(f"{service}:{port}" for service, port in wrong)
-    told = f"{len(asked)} addresses tried from {', '.join(networks)}"
-    return Finding(words[kind], kept=not wrong, detail=f"open: {shown}" if wrong else told)
+    summary = f"{len(asked)} addresses tried from {', '.join(networks)}"
+    return Finding(words[kind], kept=not wrong, detail=f"open: {shown}" if wrong else summary)
 
 
 def _tried(client: DockerClient, settings: Settings, networks: Sequence[str], addresses: list[str]) -> list[str]:

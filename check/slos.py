@@ -1,5 +1,5 @@
-"""Checks that Prometheus has what the SLOs count. What has not been counted yet is no broken promise: the service may be new, and
-the alert SloHasNoData tells of one that stays so."""
+"""Checks that Prometheus has the series that the SLOs count. A series without samples yet breaks no promise: the service may be new,
+and the alert SloHasNoData fires if it stays so."""
 
 import re
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
 def _bound(client: DockerClient, settings: Settings, one: Indicator) -> Finding:
     """The bounds are not known before the service runs: its library sets them."""
     query = f'group by (le) ({response_times.BUCKETS}{{service="{one.service}"}})'
-    found = ask(client, settings, "prometheus", f"/api/v1/query?{urlencode({'query': query})}")["data"]["result"]
-    bounds = sorted({sample["metric"]["le"] for sample in found} - {"+Inf"}, key=float)
+    series = ask(client, settings, "prometheus", f"/api/v1/query?{urlencode({'query': query})}")["data"]["result"]
+    bounds = sorted({sample["metric"]["le"] for sample in series} - {"+Inf"}, key=float)
     kept = not bounds or any(re.fullmatch(one.bound, bound) for bound in bounds)
     there = f"{one.service} has the bounds {', '.join(bounds)} (seconds)" if bounds else "no classic histogram yet"
     return Finding(f"slos: {one.slo.name}: {one.slo.latency} is a bound of the buckets of {one.service}", kept, there)

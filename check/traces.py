@@ -30,10 +30,10 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
 
 def _version(client: DockerClient, settings: Settings, service: str) -> str:
     """Digest of the files that the process runs, as it shows it among its metrics."""
-    found = re.search(
+    match = re.search(
         r'^target_info\{.*config_version="([0-9a-f]+)"', page(client, settings, service, "/metrics"), re.M
     )
-    return found[1] if found else "of unknown files"
+    return match[1] if match else "of unknown files"
 
 
 def _sampling(client: DockerClient, settings: Settings) -> Finding:

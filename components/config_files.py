@@ -179,7 +179,7 @@ class ConfigFiles(pulumi.ComponentResource):
             identifier, exit_code, words = result
             if exit_code and int(exit_code) >= NOT_ITS_OWN:
                 raise pulumi.RunError(
-                    f"{self._name}: its new files could not be judged: their container did not run to its end (exit code "
+                    f"{self._name}: its new files could not be validated: the container for this did not run to its end (exit code "
                     f"{int(exit_code)}); the running service keeps the old ones. `make up` runs it again:\n{words or ''}"
                 )
             if exit_code:

@@ -17,11 +17,11 @@ def networks(settings: Settings, engine: docker.Provider) -> Mapping[Zone, docke
     addresses = docker.NetworkIpamConfigArgs(
         subnet=str(edge.subnet), gateway=str(edge.subnet[1]), ip_range=edge.given_out
     )
-    made: dict[Zone, docker.Network] = {
+    result: dict[Zone, docker.Network] = {
         "inside": docker.Network("network", name=settings.prefix, opts=opts),
         "edge": docker.Network("edge", name=edge.name, ipam_configs=[addresses], opts=opts),
         "users": docker.Network("apps", name=settings.apps_network, opts=opts),
     }
     if any("door" in settings.joins(service) for service in settings.services):
-        made["door"] = docker.Network("door", name=own_networks(settings.prefix)[3], internal=True, opts=opts)
-    return made
+        result["door"] = docker.Network("door", name=own_networks(settings.prefix)[3], internal=True, opts=opts)
+    return result

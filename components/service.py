@@ -8,6 +8,7 @@ import pulumi_docker as docker
 
 from components.config_files import ConfigFiles
 from config.container import STACK_LABEL, Container, Mount
+from config.images import without_digest
 from config.settings import Settings, disk_budget
 from config.settings.units import go_duration, mib
 
@@ -119,7 +120,7 @@ class Service(pulumi.ComponentResource):
         )
         self.proved = self._prove(spec, settings, files)
         self.running = {
-            "image": reference.partition("@")[0],
+            "image": without_digest(reference),
             "memory": f"{memory} MiB",
             "files": files.order["revision"] if files else "",
             "container": self.container.id,

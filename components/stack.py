@@ -66,7 +66,7 @@ def annotation(stacks: Iterable[Stack], settings: Settings) -> command.local.Com
         "environment": settings.environment,
         "services": {name: dict(service.running) for name, service in services.items()},
     }
-    told = command.local.Command(
+    result = command.local.Command(
         "annotation",
         create=".venv/bin/python -m engine.annotation",
         environment={"ORDER": pulumi.Output.json_dumps(order)},
@@ -76,8 +76,8 @@ def annotation(stacks: Iterable[Stack], settings: Settings) -> command.local.Com
 
     def show(words: str) -> None:
         if words:
-            pulumi.warn(words, told)
+            pulumi.warn(words, result)
 
     if not pulumi.runtime.is_dry_run():
-        told.stderr.apply(show)  # the lines that the provider shows vanish when the command ends
-    return told
+        result.stderr.apply(show)  # the lines that the provider shows vanish when the command ends
+    return result

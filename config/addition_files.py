@@ -1,4 +1,4 @@
-"""Reads what a stack runs beside what its settings say."""
+"""Reads the parts of a stack that are not settings."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a stack runs beside what its settings say: rules and scrape jobs of yours, and all dashboards."""
+"""Parts of a stack that are not settings: your rules and scrape jobs, and all dashboards."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

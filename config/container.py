@@ -93,16 +93,16 @@ class Container:
     does not count, and for other processes. 0 leaves it unset: the service detects the limit itself."""
     data: str | None = None
     """Mount point of the volume for data that must survive; None for no volume."""
-    unreadable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    damaged_paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For services that do not start with damaged data: regular expression for the error message → the damaged paths
     below `data`, which may refer to a group of the expression (`\\1`). `make up` sets these aside
     (`operate/damaged_data.py`)."""
     claims_data: bool = False
     """Whether the image lacks the data folder, so that root owns its volume. Then the config loader changes the owner."""
-    still: Literal["paused", "stopped"] = "paused"
+    quiesce: Literal["paused", "stopped"] = "paused"
     """How a backup quiesces the service while it copies the files that changed last. Pausing is enough for services
     that survive a power cut; those that write some of their data only when they exit must be stopped."""
-    hands_on: bool = False
+    forwards_data: bool = False
     """Whether it forwards its data to another service. A backup copies it first, so that no data is missed in between."""
     read_only: bool = True
     """Whether its root file system is read-only."""

@@ -41,11 +41,11 @@ def cli_config() -> dict[str, Any]:
     """
     path = config_file()
     try:
-        found = json.loads(path.read_text(encoding="utf-8") or "{}")
+        result = json.loads(path.read_text(encoding="utf-8") or "{}")
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}, the Docker CLI's config, cannot be read: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path}, the Docker CLI's config, is no JSON object")  # noqa: TRY004
-    return found
+    if not isinstance(result, dict):
+        raise ValueError(f"{path}, the Docker CLI's config, is not a JSON object")  # noqa: TRY004
+    return result

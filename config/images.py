@@ -19,13 +19,18 @@ def pins() -> dict[str, Pin]:
     return {**{service: row.image for service, row in ROWS.items()}, "busybox": BUSYBOX}
 
 
+def without_digest(image: str) -> str:
+    """``prom/prometheus:v3.15.0@sha256:…`` → ``prom/prometheus:v3.15.0``."""
+    return image.partition("@")[0]
+
+
 def version(image: str) -> Version | None:
     """The version in a reference, by its tag or by the digest of a pin; None if neither tells. ``jaeger:2.13.0`` gives
     ``(2, 13, 0)``."""
-    if ":" not in image.partition("@")[0].rpartition("/")[2]:
+    if ":" not in without_digest(image).rpartition("/")[2]:
         image = next((pin.reference for pin in pins().values() if pin.digest == image.partition("@")[2]), image)
-    found = re.search(r":v?(\d+)\.(\d+)(?:\.(\d+))?[^/]*$", image.partition("@")[0])
-    return tuple(int(part or 0) for part in found.groups()) if found else None
+    match = re.search(r":v?(\d+)\.(\d+)(?:\.(\d+))?[^/]*$", without_digest(image))
+    return tuple(int(part or 0) for part in match.groups()) if match else None
 
 
 def _has_registry(reference: str) -> bool:

@@ -20,7 +20,7 @@ def names(settings: Settings, own_rules: Mapping[str, str]) -> Iterator[str]:
 
 
 def _named(document: object) -> Iterator[str]:
-    """Every `alert` at any depth: what is no rule file is for promtool to refuse."""
+    """Every `alert` at any depth: promtool refuses files that are not rule files."""
     if isinstance(document, dict):
         if isinstance(name := document.get("alert"), str):
             yield name

@@ -80,8 +80,8 @@ def _explore(source: str, query: Mapping[str, Any], start: str, end: str, base: 
 
 def _quoted(text: str) -> str:
     """`text` percent-encoded, except its placeholders."""
-    made, end = "", 0
+    quoted, end = "", 0
     for later in _LATER.finditer(text):
-        made += quote(text[end : later.start()], safe="") + later.group()
+        quoted += quote(text[end : later.start()], safe="") + later.group()
         end = later.end()
-    return made + quote(text[end:], safe="")
+    return quoted + quote(text[end:], safe="")

@@ -192,7 +192,7 @@ _GAP = "[ .\u00a0-]"
 _BEFORE = r"(?:^|[^\w.]|\\[nrt]|%[Bb])"
 CARD_GUARD = rf"(?:^|[^\w.]|[nrtBb])[2-689]\d{{3}}{_GAP}?\d{{4}}{_GAP}?\d\d"
 CARDS = (
-    # Digits in groups, more than 16 first: if a number and the one after it are no card together, the next expression
+    # Digits in groups, more than 16 first: if a number and the one after it are not a card together, the next expression
     # tries the first alone.
     rf"{_BEFORE}([2-689]\d{{3}}(?:{_GAP}\d{{4}}){{3}}{_GAP}\d{{1,3}})\b",
     (

@@ -93,16 +93,16 @@ def read(settings: Settings, root: Path, *, stack_key: str) -> tuple[OwnJob, ...
         SettingsError: a file is missing or no list of scrape configs, or a job asks for what this stack does not allow.
     """
     jobs: dict[str, OwnJob] = {}
-    for key, file in own_files.found(
+    for key, file in own_files.matching_files(
         settings.metrics.scrape_files, root, endings=(".yml", ".yaml"), stack_key=stack_key
     ):
         for config in _configs(own_files.text_of(file, key, LARGEST), key):
             try:
                 job = _Judge(settings, root, file.parent, key, config).job()
             except (TypeError, AttributeError, ValueError) as error:
-                raise SettingsError(f"{key}: {config.get('job_name')}: is no scrape config: {error}") from None
+                raise SettingsError(f"{key}: {config.get('job_name')}: is not a scrape config: {error}") from None
             if job.name in jobs:
-                raise SettingsError(f"{key}: another job is called {job.name} too")
+                raise SettingsError(f"{key}: there is another job called {job.name} too")
             jobs[job.name] = job
     return tuple(jobs.values())
 
@@ -111,7 +111,7 @@ def _configs(text: str, key: str) -> Iterator[dict[str, Any]]:
     try:
         document = yaml.load(text, yaml.CSafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"{key}: is no YAML: {' '.join(str(error).split())}") from None
+        raise SettingsError(f"{key}: is not YAML: {' '.join(str(error).split())}") from None
     if isinstance(document, dict) and (others := sorted(str(one) for one in document if one != "scrape_configs")):
         raise SettingsError(
             f"{key}: has {', '.join(others)}, which the stack sets itself: leave only scrape_configs (rules: alerts.rule_files)"
@@ -151,7 +151,7 @@ class _Judge:
         self._judge_keys(config)
         self._judge_times(config)
         if not str(path := config.get("metrics_path", "/")).startswith("/") or "?" in str(path):
-            raise self._no("metrics_path", "is no path like /metrics; what is behind a ? belongs into params")
+            raise self._no("metrics_path", "is not a path like /metrics; what is behind a ? belongs into params")
         made = {key: value for key, value in config.items() if key in _PLAIN}
         made |= self._limits(config) | self._login(config)
         static = [*(config.get("static_configs") or ()), *self._of_files(config.get("file_sd_configs") or [])]
@@ -177,7 +177,7 @@ class _Judge:
                     f"{_PAST_THE_PROXY}: use http_sd_configs, dns_sd_configs, file_sd_configs, or labels on containers",
                 )
             if key not in _PLAIN | _HANDLED | _REFUSED.keys() | _limits_of(self._settings).keys():
-                raise self._no(key, "is no key that is known here")
+                raise self._no(key, "is not a key that is known here")
 
     @property
     def _suggested(self) -> str:
@@ -193,11 +193,11 @@ class _Judge:
             try:
                 length = seconds(str(config[key]))
             except ValueError:
-                raise self._no(key, "is no time span like 30s") from None
+                raise self._no(key, "is not a time span like 30s") from None
             if length > seconds(LONGEST_INTERVAL):
                 raise self._no(key, f"{LONGEST_INTERVAL} is the most: rules and dashboards look at five minutes")
             if length < 1:
-                raise self._no(key, "less than 1s is a load, not an interval")
+                raise self._no(key, "the least is 1s, because every scrape and evaluation costs CPU")
 
     def _limits(self, config: Mapping[str, Any]) -> dict[str, int]:
         """Limits of the stack, and lower ones of the job. 0 is none to Prometheus."""
@@ -210,19 +210,19 @@ class _Judge:
 
     def _login(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The keys for a login, with its secrets as files."""
-        made: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         if token := config.get("bearer_token_file"):
-            made["authorization"] = {"credentials_file": self._secret("bearer_token_file", token)}
+            result["authorization"] = {"credentials_file": self._secret("bearer_token_file", token)}
         for block, key in (("basic_auth", "password"), ("authorization", "credentials")):
             if not (given := config.get(block)):
                 continue
             if key in given:
                 raise self._no(f"{block}.{key}", _IN_CLEAR.format(secret=self._suggested, key=key))
             file = f"{key}_file"
-            made[block] = {**given, file: self._secret(f"{block}.{file}", given.get(file))}
-        if "username_file" in made.get("basic_auth", {}):
+            result[block] = {**given, file: self._secret(f"{block}.{file}", given.get(file))}
+        if "username_file" in result.get("basic_auth", {}):
             raise self._no("basic_auth.username_file", "write the name itself:  username: …")
-        return made
+        return result
 
     def _secret(self, key: str, name: Any) -> str:
         if not (isinstance(name, str) and name.startswith(OF_SCRAPES) and is_secret(name)):
@@ -244,7 +244,7 @@ class _Judge:
                         "file_sd_configs", f"{path} is not inside the project: put it there, or use http_sd_configs"
                     )
                 named = str((self._folder / path).relative_to(self._root))
-                for key, file in own_files.found(
+                for key, file in own_files.matching_files(
                     [named], self._root, endings=(".json", ".yml", ".yaml"), stack_key=f"{self._where}: file_sd_configs"
                 ):
                     try:
@@ -254,7 +254,7 @@ class _Judge:
                             f"{key}: is neither JSON nor YAML: {' '.join(str(error).split())}"
                         ) from None
                     if not isinstance(groups, list):
-                        raise SettingsError(f"{key}: is no list of targets and labels")
+                        raise SettingsError(f"{key}: is not a list of targets and labels")
                     yield from groups
 
     def _judge_targets(self, groups: list[dict[str, Any]]) -> None:
@@ -313,7 +313,7 @@ class _Judge:
             )
         name = str(tls.get("server_name") or "")
         if name and not all(sign.isalnum() or sign in "-._" for sign in name):
-            raise self._no("tls_config.server_name", "is no host name")
+            raise self._no("tls_config.server_name", "is not a host name")
         if not tls.get("ca_file"):
             return "", name
         path = str(tls["ca_file"])
@@ -323,7 +323,7 @@ class _Judge:
         own_files.must_be_inside(self._root, file, key)
         text = own_files.text_of(file, key, LARGEST)
         if "-----BEGIN CERTIFICATE-----" not in text or "PRIVATE KEY" in text:
-            raise SettingsError(f"{key}: has to hold certificates (PEM), and no key")
+            raise SettingsError(f"{key}: must contain certificates (PEM), and no key")
         return text, name
 
 

@@ -29,4 +29,4 @@ SCRAPES = 8080
 """The scrape proxy's port."""
 
 DOCKER_API, DOCKER_API_FAR = 2375, 2376
-"""The socket proxy's port, and the one for the copy of the logs that goes far away."""
+"""The socket proxy's port, and the one for the copy of the logs that goes to a remote store."""

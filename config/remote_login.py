@@ -1,4 +1,4 @@
-"""The header by which an end far away knows who sends."""
+"""The header that identifies the sender to a remote store."""
 
 import base64
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the catalogue knows about a service."""
+"""A row of the catalogue of services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

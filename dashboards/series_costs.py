@@ -1,4 +1,4 @@
-"""The panel that shows which job and which service has most series."""
+"""The panel of the jobs and services with the most series."""
 
 from dashboards import panel_links, tables, units
 from dashboards.panels import AnyPanel

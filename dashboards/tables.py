@@ -23,7 +23,7 @@ class Column:
     title: str
     unit: str | None = None
     width: int = 0
-    """In pixels. Without one it takes what the others leave, and is at least `least` wide."""
+    """Width in pixels. 0: the column takes the space that the others leave, and is at least `least` wide."""
     least: int = 150
     link: Link | None = None
     """Where a cell leads."""

@@ -11,7 +11,7 @@ BYTES, BYTES_PER_SECOND = "bytes", "Bps"
 LINES, SPANS, SAMPLES = "count:lines/s", "count:spans/s", "count:samples/s"
 CORES = "count:cores"
 WORDS = "string"
-"""For what is no number."""
+"""Unit of values that are not numbers."""
 
 
 def counted(things: str) -> str:

@@ -1,4 +1,4 @@
-"""What a stack is given that is wrong: settings, files, hosts, secrets, payloads, pages. Each is refused with a clear message
+"""Wrong inputs for a stack: settings, files, hosts, secrets, payloads, pages. Each is refused with a clear message
 or a count, and nothing else is affected."""
 
 import contextlib
@@ -77,11 +77,11 @@ SETTINGS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "timeout": ("a timeout longer than its interval", {"metrics": {"scrape_timeout": "1h"}}, ("longer than scrape_interval",)),
     "retention": ("a retention of five minutes", {"metrics": {"retention": {"time": "5m"}}}, ("shorter than 1h",)),
     "ceiling": ("limits beyond the ceiling", {"memory": {"ceiling": "256MiB"}}, ("memory.ceiling",)),
-    "no-size": ("`memory.prometheus: lots`", {"memory": {"prometheus": "lots"}}, ("memory.prometheus: is no size",)),
+    "no-size": ("`memory.prometheus: lots`", {"memory": {"prometheus": "lots"}}, ("memory.prometheus: is not a size",)),
     "port-twice": ("one port for two services", {"publish": {"prometheus": "127.0.0.1:9093", "alertmanager": "127.0.0.1:9093"}}, ("both want port 9093",)),
     "port-range": ("port 99999", {"publish": {"prometheus": "127.0.0.1:99999"}}, ("publish.prometheus",)),
-    "mask": ("a mask that is no regular expression", {"logs": {"mask": {"x": "("}}}, ("is no regular expression",)),
-    "percent": ("a sampling rate of 140 %", {"traces": {"sampling": {"rest": 140}}}, ("is no percentage",)),
+    "mask": ("a mask that is not a regular expression", {"logs": {"mask": {"x": "("}}}, ("is not a regular expression",)),
+    "percent": ("a sampling rate of 140 %", {"traces": {"sampling": {"rest": 140}}}, ("is not a percentage",)),
     "registry": ("a registry with `https://`", {"images": {"registry": "https://mirror.example/"}}, ("images.registry: is not host",)),
     "list": ("a text where a list belongs", {"networks": "shop_default"}, ("must be a list",)),
     "nested": ("a value nested 10,000 deep", {"metrics": "[" * 10_000}, ("must be a mapping",)),
@@ -113,16 +113,16 @@ def setting(ground: Ground, *, config: Mapping[str, Any], words: tuple[str, ...]
 
 FILES: dict[str, tuple[str, str, bytes, tuple[str, ...]]] = {
     "rules-binary": ("a rule file that is not UTF-8", "bad.yml", b"groups: \xff\xfe\x00", ("bad.yml", "decode")),
-    "rules-broken": ("a rule file that is no YAML", "bad.yml", b"groups: [", ("bad.yml: is no YAML",)),
+    "rules-broken": ("a rule file that is not YAML", "bad.yml", b"groups: [", ("bad.yml: is not YAML",)),
     "rules-large": ("a rule file of 20 MiB", "bad.yml", b"groups: []\n" + b"#" * 20 * MIB, ("bad.yml: has 20.0 MiB",)),
-    "dashboard-broken": ("a dashboard that is no JSON", "bad.json", b"{", ("bad.json: is no JSON",)),
-    "dashboard-nested": ("a dashboard nested 10,000 deep", "bad.json", b"[" * 10_000, ("bad.json: is no JSON",)),
-    "policies-broken": ("a config of the policies that is no JSON", "policies.drills.json", b"{", ("policies.drills.json: is no JSON",)),
+    "dashboard-broken": ("a dashboard that is not JSON", "bad.json", b"{", ("bad.json: is not JSON",)),
+    "dashboard-nested": ("a dashboard nested 10,000 deep", "bad.json", b"[" * 10_000, ("bad.json: is not JSON",)),
+    "policies-broken": ("a config of the policies that is not JSON", "policies.drills.json", b"{", ("policies.drills.json: is not JSON",)),
     "policies-unknown": ("a misspelt policy in their config", "policies.drills.json", b'{"memory-ceilling": {"ceiling_mib": 28672}}', ("policies.drills.json: memory-ceilling", "did you mean memory-ceiling?")),
     "policies-key": ("a misspelt key of a policy in their config", "policies.drills.json", b'{"disk-budget": {"disk_gb": 500}}', ("policies.drills.json: disk-budget.disk_gb", "did you mean disk_gib?")),
     "policies-value": ("a text where a policy wants a number", "policies.drills.json", b'{"memory-ceiling": {"ceiling_mib": "lots"}}', ("ceiling_mib",)),
-    "stack-file-broken": ("a stack file that is no YAML", "", b"config: [", ("is no YAML",)),
-    "stack-file-binary": ("a stack file that is not UTF-8", "", b"\xff\xfe\x00\x01", ("is no YAML",)),
+    "stack-file-broken": ("a stack file that is not YAML", "", b"config: [", ("is not YAML",)),
+    "stack-file-binary": ("a stack file that is not UTF-8", "", b"\xff\xfe\x00\x01", ("is not YAML",)),
     "stack-file-list": ("a stack file that is a list", "", b"- config\n", ("holds no mapping",)),
 }  # fmt: skip
 """Name → what is wrong, the file (the stack file itself for none), its bytes, words of the message."""
@@ -617,9 +617,9 @@ def drills() -> list[OnGround]:
     )
     add(
         "secret-no-url",
-        "a webhook that is no URL",
+        "a webhook that is not a URL",
         message,
-        partial(secret, value="hooks.example", words=("slack_webhook: the secret is no URL",)),
+        partial(secret, value="hooks.example", words=("slack_webhook: the secret is not a URL",)),
     )
     for name, (what, outcome, send) in {**otlp(), **log_lines()}.items():
         add(name, what, f"{outcome}; {STEADY}", partial(flows, attempt=send))

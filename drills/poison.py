@@ -1,4 +1,4 @@
-"""One sender sends all that is known to have harmed others; a second one, well-behaved, loses nothing meanwhile."""
+"""One sender sends every payload that is known to have harmed others. A second, well-behaved sender must lose nothing meanwhile."""
 
 import contextlib
 import json

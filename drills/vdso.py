@@ -1,4 +1,4 @@
-"""Another time of day for single processes, while the machine and everybody else on it keep theirs.
+"""Gives single processes another time of day, while the machine and all other processes keep theirs.
 
 A program asks for the time by functions that the kernel puts into every process, the vDSO. Go does so without any library, so
 nothing can be put before them by `LD_PRELOAD`. The first instruction of each is replaced here by a jump to code in the

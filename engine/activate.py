@@ -290,7 +290,7 @@ def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
             if order.health and execute(service, health)[0] == 0:
                 return
         if state["Restarting"] and service.attrs["RestartCount"] >= CRASH_LOOP_RESTARTS:
-            raise RefusedError(f"{service.name} starts and stops again; its log:\n{_log(service)}")
+            raise RefusedError(f"{service.name} keeps restarting; its log:\n{_log(service)}")
         if time.monotonic() > deadline:
             raise RefusedError(f"{service.name} is {state['Status']} and not well; its log:\n{_log(service)}")
         time.sleep(0.3)

@@ -49,24 +49,24 @@ class Order:
 def changes(before: Running, now: Running) -> dict[str, str]:
     """Service → its change in words: `memory 64 MiB → 96 MiB, files or secrets`. Services without a change are left
     out."""
-    told = {}
+    result = {}
     for service in sorted({*before, *now}):
         if service not in now:
-            told[service] = "removed"
+            result[service] = "removed"
         elif service not in before:
-            told[service] = f"new, {now[service]['image']}"
+            result[service] = f"new, {now[service]['image']}"
         elif differences := list(_differences(before[service], now[service])):
-            told[service] = ", ".join(differences)
-    return told
+            result[service] = ", ".join(differences)
+    return result
 
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    found = [
+    differences = [
         f"{what} {before.get(what)} → {now[what]}" for what in ("image", "memory") if before.get(what) != now[what]
     ]
     if before.get("files") != now["files"]:
-        found.append("files or secrets")
-    return found or (["another container"] if before.get("container") != now["container"] else [])
+        differences.append("files or secrets")
+    return differences or (["another container"] if before.get("container") != now["container"] else [])
 
 
 def annotate(order: Order, before: Running) -> None:
@@ -75,11 +75,11 @@ def annotate(order: Order, before: Running) -> None:
     Raises:
         RuntimeError: the collector does not take it within `PATIENCE_SECONDS`.
     """
-    told = changes(before, order.services)
-    if not told:
+    report = changes(before, order.services)
+    if not report:
         return
-    message = "; ".join(f"{service}: {what}" for service, what in told.items())
-    line = {"message": message, "environment": order.environment, "changed": ",".join(told)}
+    message = "; ".join(f"{service}: {what}" for service, what in report.items())
+    line = {"message": message, "environment": order.environment, "changed": ",".join(report)}
     record = {
         "timeUnixNano": str(time.time_ns()),
         "severityNumber": INFO,

@@ -136,7 +136,7 @@ def must_serve(settings: Mapping[str, Any]) -> None:
         asked = Engine.ask(connect(settings, timeout=15))
     except (DockerException, OSError) as error:
         raise ConnectionError(f"the engine at {settings['host']} does not answer: {error}") from None
-    for problem in judge(asked).refused:
+    for problem in judge(asked).refusals:
         raise ConnectionError(f"the engine at {settings['host']} cannot run this stack: {problem}")
 
 
@@ -180,8 +180,8 @@ def output(service: Container, command: list[str], complaints: list[bytes]) -> I
         else:
             yield text
     if code := ended():
-        said = b"".join(complaints).decode(errors="replace").strip()
-        raise ChildProcessError(f"{said or command} (exit code {code})")
+        complaint = b"".join(complaints).decode(errors="replace").strip()
+        raise ChildProcessError(f"{complaint or command} (exit code {code})")
 
 
 def _begun(service: Container, command: list[str], **how: bool) -> tuple[Any, Callable[[], int]]:

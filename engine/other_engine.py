@@ -30,7 +30,7 @@ class Named:
         return f"{{host: {json.dumps(self.host)}{folder}}}"
 
 
-def named() -> Named | None:
+def named_engine() -> Named | None:
     """The engine that the environment or the Docker CLI's current context names; None if they name none.
 
     Raises:
@@ -54,12 +54,12 @@ def differs(docker: Docker) -> Named | None:
     """
     if "host" in docker.model_fields_set:
         return None
-    other = named()
+    other = named_engine()
     return other if other and _place(other.host) != _place(docker.host) else None
 
 
 def question(docker: Docker, file: str) -> tuple[str, str] | None:
-    """What is unclear about the engine of the stack file `file`, and how to fix it; None if nothing is.
+    """The question that is open about the engine of the stack file `file`, and how to settle it; None if there is none.
 
     Taking the default silently would put a stack on an engine that nobody meant.
     """
@@ -68,7 +68,7 @@ def question(docker: Docker, file: str) -> tuple[str, str] | None:
     except ValueError as error:
         return str(
             error
-        ), f"mend it, or name the engine in {file}: nervous-system:docker: {{host: {json.dumps(DEFAULT)}}}"
+        ), f"fix it, or name the engine in {file}: nervous-system:docker: {{host: {json.dumps(DEFAULT)}}}"
     if not other:
         return None
     unclear = f"{file} names no engine, and {other.by} means another one than {docker.host}: {other.host}"

@@ -45,10 +45,10 @@ class Problem:
 class Verdict:
     """The problems of an engine, if it has any."""
 
-    refused: tuple[Problem, ...] = ()
-    """With these, the stack cannot run."""
-    lost: tuple[Problem, ...] = ()
-    """With these, the stack runs and does less."""
+    refusals: tuple[Problem, ...] = ()
+    """Problems with which the stack cannot run."""
+    losses: tuple[Problem, ...] = ()
+    """Problems with which the stack runs, but does less."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Engine:
 
 
 def _numbers(version: object) -> tuple[int, ...]:
-    """`1.41` → (1, 41). Anything that is no version counts as `OLDEST_API`, so it is not judged by its age."""
+    """`1.41` → (1, 41). Any other text counts as `OLDEST_API`, so it is not judged by its age."""
     parts = str(version or "").split(".")
     return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else OLDEST_API
 
@@ -133,7 +133,7 @@ Test = Callable[[Engine], str | None]
 
 def judge(engine: Engine) -> Verdict:
     """Judges what of this stack the engine cannot run, and what the stack loses on it."""
-    return Verdict(_found(engine, _REFUSED), _found(engine, _LOST))
+    return Verdict(_problems(engine, _REFUSED), _problems(engine, _LOST))
 
 
 def elsewhere(engine: Engine, *, data_root: str, containerd: str) -> dict[str, str]:
@@ -151,7 +151,7 @@ def _place(path: str) -> str:
     return path.removeprefix("/var") if path.startswith("/var/run/") else path
 
 
-def _found(engine: Engine, rules: Sequence[tuple[Test, str]]) -> tuple[Problem, ...]:
+def _problems(engine: Engine, rules: Sequence[tuple[Test, str]]) -> tuple[Problem, ...]:
     return tuple(Problem(what, fix) for test, fix in rules if (what := test(engine)))
 
 

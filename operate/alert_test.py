@@ -16,19 +16,19 @@ def alert_test(stack: Name = "dev") -> None:
     settings = load_settings(stack)
     if not receivers.receivers(settings):
         raise ToolchainError(
-            f"Pulumi.{stack}.yaml: {PROJECT}:notifications: no receiver is set, so nobody hears of any alert",
+            f"Pulumi.{stack}.yaml: {PROJECT}:notifications: no receiver is set, so nobody gets any alert",
             fix="docs/notifications.md shows how to set one",
         )
     client = engine_setup.connect(settings.docker)
     try:
         with Step("test alert"):
-            found = receivers.findings(receivers.manager(client, settings), settings)
+            results = receivers.findings(receivers.manager(client, settings), settings)
     except NotFound:
         raise ToolchainError(f"no Alertmanager of {stack} is running", fix=f"make up STACK={stack}") from None
     except LookupError as error:
         raise ToolchainError(str(error), fix=f"make check STACK={stack}") from None
     except (DockerException, OSError) as error:
         raise engine_setup.EngineUnreachableError(settings.docker.host, error) from None
-    check.show(found, Console(highlight=False), everything=True)
-    if not all(finding.kept for finding in found):
+    check.show(results, Console(highlight=False), everything=True)
+    if not all(finding.kept for finding in results):
         raise typer.Exit(1)

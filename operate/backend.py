@@ -1,4 +1,4 @@
-"""Where Pulumi keeps the stacks, and what opens their secrets: your own backend and passphrase, or else a folder of
+"""The place where Pulumi keeps the stacks, and the passphrase of their secrets: your own backend and passphrase, or else a folder on
 this machine."""
 
 import contextlib
@@ -16,12 +16,12 @@ from toolchain.report import ToolchainError
 def environment(pulumi: pulumi_cli.Pulumi) -> dict[str, str]:
     """The environment for the CLI, with your own backend and passphrase if you have them; else with a local backend and
     a generated passphrase."""
-    found = pulumi.environment()
-    if not found.get("PULUMI_BACKEND_URL") and not _has_one(os.environ):
-        found["PULUMI_BACKEND_URL"] = paths.backend_url()
-    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & found.keys():
-        found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase())
-    return found
+    result = pulumi.environment()
+    if not result.get("PULUMI_BACKEND_URL") and not _has_one(os.environ):
+        result["PULUMI_BACKEND_URL"] = paths.backend_url()
+    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & result.keys():
+        result["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase())
+    return result
 
 
 def _has_one(environment: Mapping[str, str]) -> bool:

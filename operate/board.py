@@ -29,7 +29,7 @@ def board(
     try:
         adapted(json.loads(content), file.stem, load_settings(stack).grafana.data_sources)
     except ValueError as error:  # of JSON too
-        what = error if isinstance(error, UnfitError) else "is no JSON"
+        what = error if isinstance(error, UnfitError) else "is not JSON"
         raise ToolchainError(f"{page} {what}") from None
     if file.exists() and file.read_bytes() != content:
         raise ToolchainError(

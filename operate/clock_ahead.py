@@ -1,7 +1,7 @@
-"""Sets aside, before a deployment, what Prometheus has stored by a clock that was ahead.
+"""Sets aside, before a deployment, samples that Prometheus stored while the host's clock was ahead.
 
-Prometheus takes no sample of a series that is older than the newest one it has, so it would be blind until that time
-has come. Nothing is removed: the data stay in the volume, in a folder of their own.
+Prometheus takes no sample that is older than the newest one of its series, so it would be blind until the clock has caught up.
+Nothing is removed: the data stays in the volume, in a folder of its own.
 """
 
 from datetime import UTC, datetime
@@ -50,17 +50,17 @@ def set_aside(settings: Settings, client: DockerClient) -> None:
     folder = f"ahead-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     script = f"mkdir {folder} && for part in {' '.join(IN_NO_BLOCK)}; do"
     script += f' [ ! -e "$part" ] || mv "$part" {folder}/ || exit; done'
-    title = f"Prometheus is stopped, in up to {grace['prometheus']} s, and its samples of a time to come are set aside"
+    title = f"Prometheus stops, in up to {grace['prometheus']} s, and its samples from the future are set aside"
     with Step(title), volume_helper.stopped(prometheus, grace["prometheus"]):
-        code, said = volume_helper.change(client, settings, "prometheus", script)
+        code, output = volume_helper.change(client, settings, "prometheus", script)
         client.containers.get(f"{settings.prefix}-{SENDER}").restart(timeout=grace[SENDER])
         if code:
             raise ToolchainError(
-                f"Prometheus has something of a time to come in its volume {settings.prefix}-prometheus: {said.strip()}"
+                f"Prometheus has samples from the future in its volume {settings.prefix}-prometheus: {output.strip()}"
             )
     note(
-        f"Prometheus had samples or exemplars that are {(newest - now) / 3600:.1f} h ahead of the host's clock, and took none before: what it got "
-        f"within the last hours is set aside in its volume, in {folder}"
+        f"Prometheus had samples or exemplars that are {(newest - now) / 3600:.1f} h ahead of the host's clock, and would take no others: "
+        f"what came in within the last hours is set aside in its volume, in {folder}"
     )
 
 

@@ -42,15 +42,15 @@ def deploy(stack: str, *, planned: bool = False) -> None:
     deployed.make_up_password()
     deployed.fetch_images()
     deployed.find_host_parts(client)
-    mended = deployed.mend()
-    options = (*mended, *pack)
+    repairs = deployed.repair()
+    options = (*repairs, *pack)
     # An update that changes nothing takes as long as its plan. What is to be read back from the engine, only an update keeps.
-    changed = planned or deployed.plan(*options) or bool(mended)
+    changed = planned or deployed.plan(*options) or bool(repairs)
     if changed:
         changed = deployed.update("up", *options)
     _check(stack, check.PATIENCE_SECONDS, with_request=changed)
     if not changed:
-        note("nothing has changed, so no request was sent through the stack: make check sends one")
+        note("nothing has changed, so the check sent no request through the stack; make check sends one")
     for name, value in deployed.outputs().items():
         if str(value).startswith("http"):
             console.print(f"{name}: {value}")
@@ -61,7 +61,7 @@ def deploy(stack: str, *, planned: bool = False) -> None:
         )
     built = [name for name in WITH_PAGES if name in running.services and running.image(name).startswith(images.LOCAL)]
     if built:
-        note(f"built here, and so without web pages (their APIs run): {', '.join(built)}")
+        note(f"built here, so without web pages (their APIs work): {', '.join(built)}")
 
 
 def preview(stack: Name = "dev") -> None:
@@ -105,10 +105,10 @@ def check_stack(
     if not as_json:
         _check(stack, patience)
         return
-    found = findings(stack, patience)
-    told = [{"what": finding.what, "kept": finding.kept, "detail": finding.detail} for finding in found]
-    print(json.dumps(told, indent=2))
-    _must_be_kept(found)
+    results = findings(stack, patience)
+    rows = [{"what": finding.what, "kept": finding.kept, "detail": finding.detail} for finding in results]
+    print(json.dumps(rows, indent=2))
+    _must_be_kept(results)
 
 
 def _check(stack: str, patience: float, *, with_request: bool = True) -> None:
@@ -123,14 +123,14 @@ def _check(stack: str, patience: float, *, with_request: bool = True) -> None:
         def waits(finding: check.Finding, left: float) -> None:
             step.title = f"{title}, waiting up to {left:.0f} s more for: {finding.what}"
 
-        found = findings(stack, patience, with_request=with_request, waits=waits)
+        results = findings(stack, patience, with_request=with_request, waits=waits)
         step.title = title
-    check.show(found, Console(highlight=False), everything=verbose())
-    _must_be_kept(found)
+    check.show(results, Console(highlight=False), everything=verbose())
+    _must_be_kept(results)
 
 
-def _must_be_kept(found: list[check.Finding]) -> None:
-    if not all(finding.kept for finding in found):
+def _must_be_kept(results: list[check.Finding]) -> None:
+    if not all(finding.kept for finding in results):
         raise typer.Exit(1)
 
 
@@ -159,9 +159,9 @@ def down(
 
 def pulumi(context: typer.Context) -> None:
     """Runs the Pulumi CLI with the backend and passphrase of the other commands: `pulumi config set …`."""
-    found = pulumi_cli.ensure()
+    installed = pulumi_cli.ensure()
     if context.args:
-        done = subprocess.run([str(found.cli), *context.args], env=environment(found), check=False)
+        done = subprocess.run([str(installed.cli), *context.args], env=environment(installed), check=False)
         raise typer.Exit(done.returncode)
 
 

@@ -68,19 +68,21 @@ def _began(container: Container) -> datetime:
 def _named(service: Description, words: str) -> Iterator[str]:
     """Yields the parts of the data that a service says it cannot read. Paths that lead out of its folder are left
     out."""
-    for pattern, parts in service.unreadable.items():
-        if found := re.search(pattern, words):
-            yield from (path for part in parts if ".." not in (path := found.expand(part)).split("/"))
+    for pattern, parts in service.damaged_paths.items():
+        if match := re.search(pattern, words):
+            yield from (path for part in parts if ".." not in (path := match.expand(part)).split("/"))
 
 
 def _move(settings: Settings, client: DockerClient, service: str, parts: list[str]) -> None:
     container = client.containers.get(f"{settings.prefix}-{service}")
     marked = f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     moves = " && ".join(f"{{ [ ! -e {old} ] || mv {old} {old}.{marked}; }}" for old in map(shlex.quote, parts))
-    with Step(f"{service}: its damaged data are set aside"), volume_helper.stopped(container, grace_seconds=0):
-        code, said = volume_helper.change(client, settings, service, moves)
+    with Step(f"{service}: setting its damaged data aside"), volume_helper.stopped(container, grace_seconds=0):
+        code, output = volume_helper.change(client, settings, service, moves)
         if code:
             raise ToolchainError(
-                f"{service} cannot read {', '.join(parts)} in its volume {settings.prefix}-{service}: {said.strip()}"
+                f"{service} cannot read {', '.join(parts)} in its volume {settings.prefix}-{service}: {output.strip()}"
             )
-    note(f"{service} could not read {', '.join(parts)} in its volume: set aside, as .{marked}, and started without")
+    note(
+        f"{service} could not read {', '.join(parts)} in its volume: it is set aside as .{marked}, and the service starts without it"
+    )

@@ -68,12 +68,12 @@ def operation(metadata: Mapping[str, Any]) -> Operation:
 def changes(file: Path) -> dict[str, int]:
     """Operation → number of resources, at the end of a command; nothing of those that stay as they are. Empty too if the
     command never got to the engine."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     with contextlib.suppress(FileNotFoundError), file.open("rb") as log:
         for line in log:
             if b'"summaryEvent"' in line:
-                found = json.loads(line)["summaryEvent"]["resourceChanges"] or {}
-    return {verb: number for verb, number in found.items() if verb != SAME}
+                counts = json.loads(line)["summaryEvent"]["resourceChanges"] or {}
+    return {verb: number for verb, number in counts.items() if verb != SAME}
 
 
 @contextmanager

@@ -51,17 +51,17 @@ def must_be_free(client: DockerClient, prefix: str, volumes: Collection[str]) ->
     Raises:
         ToolchainError: other containers are or do. The message names them.
     """
-    found: dict[str, list[str]] = {}
+    in_the_way: dict[str, list[str]] = {}
     for network in client.networks.list(names=list(own_networks(prefix))):
         if network.name in own_networks(prefix):  # the filter also matches parts of names
             network.reload()
             for identifier in network.attrs["Containers"] or {}:
-                _note(found, client, identifier, prefix, f"the network {network.name}")
+                _note(in_the_way, client, identifier, prefix, f"the network {network.name}")
     for volume in volumes:
         for container in client.containers.list(all=True, filters={"volume": volume}, ignore_removed=True):
-            _note(found, client, str(container.id), prefix, f"the volume {volume}")
-    if found:
-        lines = "\n".join(f"    {name}: {', '.join(used)}" for name, used in sorted(found.items()))
+            _note(in_the_way, client, str(container.id), prefix, f"the volume {volume}")
+    if in_the_way:
+        lines = "\n".join(f"    {name}: {', '.join(used)}" for name, used in sorted(in_the_way.items()))
         shop = (
             f" (the shop: make shop-down STACK={prefix.removeprefix('nervous-')})" if f"{prefix}-shop" in lines else ""
         )
@@ -71,10 +71,10 @@ def must_be_free(client: DockerClient, prefix: str, volumes: Collection[str]) ->
         )
 
 
-def _note(found: dict[str, list[str]], client: DockerClient, identifier: str, prefix: str, used: str) -> None:
+def _note(in_the_way: dict[str, list[str]], client: DockerClient, identifier: str, prefix: str, used: str) -> None:
     try:
         container = client.containers.get(identifier)
     except NotFound:  # gone meanwhile, or not a container: a swarm has endpoints of its own
         return
     if container.labels.get(STACK_LABEL) != prefix:
-        found.setdefault(str(container.name), []).append(used)
+        in_the_way.setdefault(str(container.name), []).append(used)

@@ -1,4 +1,4 @@
-"""One stack of this project: what must be right before an update, and what an update leaves behind."""
+"""One stack of this project: the conditions for an update, the update, and the cleaning up after a failed one."""
 
 import secrets
 
@@ -44,11 +44,11 @@ class Stack(Program):
 
     def find_places(self, client: DockerClient) -> None:
         """Writes into the stack file where the engine keeps what the stack reads, if the file says otherwise."""
-        said, asked = self.settings.docker, preflight.Engine.ask(client)
-        places = preflight.elsewhere(asked, data_root=said.data_root, containerd=said.containerd)
+        docker, asked = self.settings.docker, preflight.Engine.ask(client)
+        places = preflight.elsewhere(asked, data_root=docker.data_root, containerd=docker.containerd)
         for key, path in places.items():
             self.ask("config", "set", "--path", f"docker.{key}", path, "--stack", self.name)
-            note(f"{stack_file(self.name).name}: docker.{key} is {path} now, where this engine has it: commit that")
+            note(f"{stack_file(self.name).name}: docker.{key} is now {path}, where this engine has it: commit the file")
         if places:
             self.settings = load_settings(self.name)
 
@@ -61,13 +61,13 @@ class Stack(Program):
         lacking = {}
         if host_view.lacks_kmsg(client, self.settings):
             lacking["kmsg"] = (
-                f"the engine's host has no {KMSG}: which container the kernel kills for memory is not told"
+                f"the engine's host has no {KMSG}: you will not see which container the kernel kills for memory"
             )
         if host_view.lacks_systemd(client, self.settings):
-            lacking["systemd"] = "a container cannot ask the host's systemd: units that have failed are not told"
+            lacking["systemd"] = "a container cannot ask the host's systemd: failed units will raise no alert"
         for key, consequence in lacking.items():
             self.ask("config", "set", "--path", f"docker.{key}", "false", "--stack", self.name)
-            note(f"{stack_file(self.name).name}: docker.{key} is false now, for {consequence}; commit that")
+            note(f"{stack_file(self.name).name}: docker.{key} is now false, because {consequence}; commit the file")
         if lacking:
             self.settings = load_settings(self.name)
 
@@ -76,14 +76,14 @@ class Stack(Program):
         """URL of the backend with the state; empty for the one of `pulumi login`."""
         return environment(self._pulumi).get("PULUMI_BACKEND_URL", "")
 
-    def mend(self, *, data: bool = True) -> tuple[str, ...]:
+    def repair(self, *, data: bool = True) -> tuple[str, ...]:
         """Clears what is in the way of a deployment, including damaged data if `data` is set. Returns the options of
         `pulumi up` that bring back what is gone."""
         client = engine_setup.connect(self.settings.docker)
         if data:
             damaged_data.set_aside(self.settings, client)
             clock_ahead.set_aside(self.settings, client)
-        return recovery.mend(self, self._backend, self.settings.prefix, client)
+        return recovery.repair(self, self._backend, self.settings.prefix, client)
 
     def create(self) -> None:
         """Creates the stack as any program, after restoring a damaged state."""
@@ -102,7 +102,7 @@ class Stack(Program):
         """Raises ToolchainError if a password would be generated in a checkout that is thrown away (in CI)."""
         if self._lacks_password and is_set("CI"):
             raise ToolchainError(
-                f"{stack_file(self.name).name} has no {GRAFANA_PASSWORD}, and one that is made up in CI is lost with its checkout",
+                f"{stack_file(self.name).name} has no {GRAFANA_PASSWORD}, and a password that CI generates would be lost with its checkout",
                 fix=f"on your own machine:  .venv/bin/python -m operate pulumi config set --secret -s {self.name} "
                 f"{GRAFANA_PASSWORD}  and commit the file; or do without Grafana:  grafana: {{enabled: false}}",
             )
@@ -114,7 +114,7 @@ class Stack(Program):
         password = secrets.token_urlsafe(24)
         self.ask("config", "set", "--secret", GRAFANA_PASSWORD, "--stack", self.name, stdin=password)
         self.settings = load_settings(self.name)
-        note(f"Grafana's password is made up, and encrypted in {stack_file(self.name).name}")
+        note(f"generated a password for Grafana, and encrypted it in {stack_file(self.name).name}")
 
     def fetch_images(self) -> None:
         """Pulls the images that the engine lacks, and builds those that cannot be pulled. The stack file then names the
@@ -133,7 +133,7 @@ class Stack(Program):
                 self.ask("config", "set", "--path", f"images.{service}", reference, "--stack", self.name)
         if built.items() - before.items():
             note(
-                f"{stack_file(self.name).name} names them now, so that `pulumi up` finds them too; no need to commit that"
+                f"{stack_file(self.name).name} now names them, so that `pulumi up` finds them too; you need not commit this"
             )
         for service in before.keys() - built.keys():  # its registry can be reached again
             self.ask("config", "rm", "--path", f"images.{service}", "--stack", self.name)

@@ -26,9 +26,9 @@ def judge(file: Path) -> None:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ToolchainError(f"{file.name}: is no JSON: {error}", fix="policies/README.md says what it holds") from None
+        raise ToolchainError(f"{file.name}: is not JSON: {error}", fix="policies/README.md shows its format") from None
     if not isinstance(config, dict):
-        raise ToolchainError(f"{file.name}: holds no object of policies", fix="policies/README.md says what it holds")
+        raise ToolchainError(f"{file.name}: contains no policies", fix="policies/README.md shows its format")
     for wrong in _unknown(config, _known()):
         raise ToolchainError(f"{file.name}: {wrong}", fix="correct it; policies/README.md lists all of them")
 

@@ -14,7 +14,7 @@ from operate.engine_events import ENVIRONMENT, changes, followed
 from operate.progress import Progress, counts
 from operate.stack_file import PROJECT
 from toolchain import paths, pulumi_cli
-from toolchain.report import Step, ToolchainError, console, told, verbose
+from toolchain.report import Step, ToolchainError, console, show_lines, verbose
 
 OWN = f"organization/{PROJECT}/"
 """Prefix of this project's stacks in a backend in a folder or a bucket, where it lists them by their full names."""
@@ -91,19 +91,19 @@ class Program:
                 step.title = title
                 text, words = (file.read_text(errors="replace") for file in (printed, errors))
                 if words:
-                    told(words)
+                    show_lines(words)
                 log = paths.log_file(f"{self.folder.name}-{self.name}-{command}")
                 log.write_text(text + words)
             if done.returncode:
                 progress.show_asides()
                 if not (progress.has_complained or words):
-                    told(text)
-                told(f"all that Pulumi has printed: {log}")
+                    show_lines(text)
+                show_lines(f"Pulumi's full output: {log}")
                 raise typer.Exit(done.returncode)
             step.result = counts(changes(events), done=command != "preview") or nothing
         if command == "preview":
             for line in progress.plan():
-                told(line)
+                show_lines(line)
 
     def passes(self, *arguments: str) -> None:
         """Runs the CLI as `pulumi` does, but shows its output only if it fails.
@@ -171,5 +171,5 @@ class Program:
 
     def outputs(self) -> dict[str, Any]:
         """Name → value of each output of the last deployment."""
-        found: dict[str, Any] = json.loads(self.ask("stack", "output", "--json", "--stack", self.name))
-        return found
+        result: dict[str, Any] = json.loads(self.ask("stack", "output", "--json", "--stack", self.name))
+        return result

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from operate.engine_events import SAME, Event, Operation, operation
-from toolchain.report import Step, told
+from toolchain.report import Step, show_lines
 
 CONTAINER = "docker:index/container:Container"
 PROOF = "command:local:Command"
@@ -68,7 +68,7 @@ class Progress:
     def show_asides(self) -> None:
         """Shows the messages that are no complaint, which may say why a command has failed."""
         for words in self._asides:
-            told(words)
+            show_lines(words)
         self._asides.clear()
 
     def plan(self) -> list[str]:
@@ -111,9 +111,9 @@ class Progress:
         if planned or not ended.service or ended.verb == READ_BACK:
             return
         if ended.kind == PROOF and ended.verb != GONE:
-            told(f"{ended.service} is well, {timestamp - self._since[ended.service]} s", "✓")
+            show_lines(f"{ended.service} is well, {timestamp - self._since[ended.service]} s", "✓")
         elif ended.kind == CONTAINER and ended.name == ended.service and ended.verb in CHANGED:
-            told(f"{ended.service} is {CHANGED[ended.verb]}", "✓")
+            show_lines(f"{ended.service} is {CHANGED[ended.verb]}", "✓")
 
     def _wait_for(self, names: Iterable[str]) -> None:
         busy = list(dict.fromkeys(names))
@@ -142,14 +142,14 @@ class Progress:
     def _complain(self, words: str, *, is_error: bool) -> None:
         self.has_complained |= is_error
         if is_error:
-            told(words, "✗")
+            show_lines(words, "✗")
         elif words not in self._shown:
             self._shown.add(words)
-            told(words, "!")
+            show_lines(words, "!")
 
 
 def counts(changes: Mapping[str, int], *, done: bool) -> str:
-    """What was done, or is to be done: `3 created, 1 replaced`. `changes`: operation → number of resources."""
+    """A summary of the changes, done or planned: `3 created, 1 replaced`. `changes`: operation → number of resources."""
     return ", ".join(
         f"{number} {PAST.get(verb, verb)}" if done else f"{number} to {verb}" for verb, number in changes.items()
     )

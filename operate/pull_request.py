@@ -53,7 +53,7 @@ Resources = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Previewed:
-    """What a program declares for a stack, or why it refuses to."""
+    """The resources that a program declares for a stack, or the reason for which it refuses."""
 
     resources: Resources
     refusal: str = ""
@@ -73,7 +73,7 @@ def pull_request(
         )
     if head == paths.REPOSITORY.resolve():
         raise ToolchainError(
-            f"--head: {head} is this very checkout, which would judge itself",
+            f"--head: {head} is this very checkout, which would then judge itself",
             fix="run it in a checkout of the base: git worktree add ../base main (docs/environments.md, Pull requests)",
         )
     stacks = stack or sorted(name for path in head.glob("Pulumi.*.yaml") if (name := path.name.split(".")[1]) != "dev")
@@ -89,7 +89,7 @@ def pull_request(
     report.write_text(shortened("\n".join(sections)))
     if refused:
         raise ToolchainError(
-            f"refused: {', '.join(refused)}", fix=f"the words above say why; the whole report is in {report}"
+            f"refused: {', '.join(refused)}", fix=f"the lines above say why; the whole report is in {report}"
         )
     console.print(f"written to {report}")
 
@@ -101,8 +101,8 @@ def judges_changed(base: Path, head: Path) -> list[str]:
 
 
 def _judges(checkout: Path) -> dict[str, bytes]:
-    found = [path for pattern in JUDGES for path in checkout.glob(pattern) if path.is_file()]
-    return {str(path.relative_to(checkout)): path.read_bytes() for path in found if path.suffix != ".pyc"}
+    files = [path for pattern in JUDGES for path in checkout.glob(pattern) if path.is_file()]
+    return {str(path.relative_to(checkout)): path.read_bytes() for path in files if path.suffix != ".pyc"}
 
 
 def _notice(changed: list[str]) -> Iterator[str]:
@@ -153,7 +153,7 @@ def shortened(report: str) -> str:
 
 
 def _previewed(program: Path, stack: str, *options: str) -> Previewed:
-    """What the program in the folder `program` declares for `stack`. With `options`, a policy can refuse it."""
+    """Previews the program in the folder `program` for `stack`. With `options`, a policy can refuse it."""
     file = program / f"Pulumi.{stack}.yaml"
     if not file.exists():
         return Previewed({})
@@ -195,8 +195,8 @@ def _previewed(program: Path, stack: str, *options: str) -> Previewed:
             steps = []
         if done.returncode or not steps:
             return Previewed({}, _told(done, copy))
-        told = {f"Pulumi.{stack}.yaml::docker": _as_yaml(engine)} if engine else {}
-        return Previewed(told | dict(map(_declared, steps)))
+        engine_text = {f"Pulumi.{stack}.yaml::docker": _as_yaml(engine)} if engine else {}
+        return Previewed(engine_text | dict(map(_declared, steps)))
 
 
 def _told(done: subprocess.CompletedProcess[str], copy: Path) -> str:
@@ -219,8 +219,8 @@ def stand_in(engine: Any) -> Any:
 def of_receivers(notifications: Any) -> dict[str, str]:
     """Name of a receiver's secret → its placeholder. Empty for wrong settings: the program says what is wrong with them."""
     try:
-        said = json.loads(notifications) if isinstance(notifications, str) else notifications
-        return {f"{RECEIVER}{one['name']}": placeholder(one["kind"]) for one in said["receivers"]}
+        document = json.loads(notifications) if isinstance(notifications, str) else notifications
+        return {f"{RECEIVER}{one['name']}": placeholder(one["kind"]) for one in document["receivers"]}
     except (KeyError, TypeError, ValueError):
         return {}
 

@@ -1,5 +1,4 @@
-"""Clears what a killed deployment leaves behind, before the next one; and notices what the engine has lost
-meanwhile."""
+"""Cleans up after a killed deployment, before the next one; and finds resources that the engine has lost meanwhile."""
 
 import contextlib
 import json
@@ -35,34 +34,33 @@ class Cli(Protocol):
         """Runs the CLI, and returns what it prints."""
 
 
-def mend(program: Cli, backend: str, prefix: str, client: DockerClient) -> tuple[str, ...]:
+def repair(program: Cli, backend: str, prefix: str, client: DockerClient) -> tuple[str, ...]:
     """Makes the stack ready for `pulumi up`. Returns the options that the command needs.
 
     A lock is removed if its process on this machine is dead. With a backend elsewhere that cannot be known, and the CLI
-    says what to do. What was being created when the deployment was killed is removed from the engine if the state does
-    not know it, because its name would be in the way. Of what the state knows, only containers that never ran to their
-    end are removed, to run again (`unjudged`). No volume is removed.
+    says what to do. A resource that the killed deployment was creating is removed from the engine if the state does not know it, because its name would
+    be in the way. Of the resources in the state, only containers that did not run to their end are removed, to run again (`unjudged_containers`). No volume is removed.
     """
-    if abandoned(locks(backend), program.name):
-        note("a deployment was killed here: its lock is taken away")
+    if is_abandoned(locks(backend), program.name):
+        note("a deployment on this machine was killed: removing its lock")
         program.ask("cancel", "--yes", "--stack", program.name)
     deployment = json.loads(program.ask("stack", "export", "--stack", program.name)).get("deployment") or {}
-    begun = unfinished(deployment)
+    begun = unfinished_creations(deployment)
     if begun is not None:
-        note("a deployment was killed while it worked: the state is read back from the engine first")
-        _remove(begun, known(deployment), prefix, client)
-        with Step("the state is read back"):
+        note("a deployment was killed while it made changes: reading the state back from the engine first")
+        _remove(begun, known_ids(deployment), prefix, client)
+        with Step("reading the state back"):
             program.ask("refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", program.name)
         return ()
     containers = {str(container.id): container for container in client.containers.list(all=True, ignore_removed=True)}
-    if not_judged := unjudged(deployment, containers):
-        note(f"never ran to their end, and run again: {', '.join(str(container.name) for container in not_judged)}")
+    if not_judged := unjudged_containers(deployment, containers):
+        note(f"did not run to their end, and run again: {', '.join(str(container.name) for container in not_judged)}")
         for container in not_judged:
             container.remove(force=True, v=True)
             del containers[str(container.id)]
-    gone = lost(deployment, containers, client)
+    gone = lost_resources(deployment, containers, client)
     if gone:
-        note(f"gone from the engine, stopped, or with another memory limit, and brought back: {', '.join(gone)}")
+        note(f"removed, stopped or given another memory limit by hand, and brought back: {', '.join(gone)}")
     return ("--refresh",) if gone else ()
 
 
@@ -91,13 +89,13 @@ def restore_state(backend: str, project: str, stack: str) -> bool:
     if not _whole(copy):
         raise ToolchainError(
             f"the state of {stack} is damaged, and so is its copy: {file}",
-            fix="put back a backup of it; or remove the stack's containers and network, move the file away, and deploy anew: "
+            fix="restore it from a backup; or remove the stack's containers and network, move the file away, and deploy anew: "
             "data volumes are found by their names",
         )
     damaged = file.with_name(f"{file.name}.damaged")
     file.rename(damaged)
     shutil.copy2(copy, file)
-    note(f"the state of {stack} is damaged (it is kept: {damaged}); the one before it is used")
+    note(f"the state of {stack} is damaged: using the previous one (the damaged file is {damaged})")
     return True
 
 
@@ -108,7 +106,7 @@ def _whole(file: Path) -> bool:
         return False
 
 
-def abandoned(folder: Path | None, stack: str) -> bool:
+def is_abandoned(folder: Path | None, stack: str) -> bool:
     """Whether every lock of `stack` belongs to a dead process of this machine; False if there is no lock."""
     files = list(folder.glob(f"**/{stack}/*.json")) if folder else []
     return bool(files) and not any(_held(file) for file in files)
@@ -133,21 +131,21 @@ def _held(file: Path) -> bool:
     return True
 
 
-def unfinished(deployment: Mapping[str, Any]) -> dict[str, set[str]] | None:
-    """What was being created when a deployment was killed: type → names. None if none was killed."""
+def unfinished_creations(deployment: Mapping[str, Any]) -> dict[str, set[str]] | None:
+    """The resources that a killed deployment was creating: type → names. None if no deployment was killed."""
     operations = deployment.get("pending_operations") or []
     if not operations:
         return None
-    found: dict[str, set[str]] = {}
+    result: dict[str, set[str]] = {}
     for operation in operations:
         resource = operation["resource"]
         name = resource.get("inputs", {}).get("name")
         if operation["type"] == "creating" and name:
-            found.setdefault(resource["type"], set()).add(name)
-    return found
+            result.setdefault(resource["type"], set()).add(name)
+    return result
 
 
-def known(deployment: Mapping[str, Any]) -> set[str]:
+def known_ids(deployment: Mapping[str, Any]) -> set[str]:
     """Ids of all resources in the state."""
     return {resource["id"] for resource in deployment.get("resources") or [] if resource.get("id")}
 
@@ -169,9 +167,10 @@ def _remove(begun: Mapping[str, Iterable[str]], kept: set[str], prefix: str, cli
                 network.remove()
 
 
-def lost(deployment: Mapping[str, Any], containers: Mapping[str, Container], client: DockerClient) -> list[str]:
-    """Names of what the state knows and the engine no longer has, and of services that do not run or have another
-    memory limit. `containers`: id → container, all of the engine's."""
+def lost_resources(
+    deployment: Mapping[str, Any], containers: Mapping[str, Container], client: DockerClient
+) -> list[str]:
+    """Names of resources in the state that the engine no longer has, and of services that do not run or have another memory limit. `containers`: id → container, all of the engine's."""
     there = {
         VOLUME: {str(volume.name) for volume in client.volumes.list()},
         NETWORK: {str(network.id) for network in client.networks.list()},
@@ -189,17 +188,17 @@ def lost(deployment: Mapping[str, Any], containers: Mapping[str, Container], cli
     return gone
 
 
-def unjudged(deployment: Mapping[str, Any], containers: Mapping[str, Container]) -> list[Container]:
+def unjudged_containers(deployment: Mapping[str, Any], containers: Mapping[str, Container]) -> list[Container]:
     """Containers that judge config files once, and did not run to their own end: the engine could not start them, or
     something killed them. The state has that as their verdict, and would keep it for ever. `containers`: as for
-    `lost`."""
-    found = []
+    `lost_resources`."""
+    result = []
     for resource in deployment.get("resources") or []:
         inputs, container = resource.get("inputs", {}), containers.get(str(resource.get("id")))
         runs_once = resource["type"] == CONTAINER and not inputs.get("mustRun", True) and inputs.get("start", True)
         if container and runs_once and not _came_to_its_end(container):
-            found.append(container)
-    return found
+            result.append(container)
+    return result
 
 
 def _came_to_its_end(container: Container) -> bool:

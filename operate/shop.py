@@ -34,7 +34,7 @@ def up(
     addresses."""
     settings = load_settings(stack)
     if listen and not re.fullmatch(r"\S+:\d{1,5}", listen):
-        raise ToolchainError(f"LISTEN: {listen} is no address:port", fix="for example LISTEN=127.0.0.1:8090")
+        raise ToolchainError(f"LISTEN: {listen} is not an address:port", fix="for example LISTEN=127.0.0.1:8090")
     client = engine_setup.connect(settings.docker)
     try:
         client.networks.get(settings.apps_network)
@@ -53,8 +53,9 @@ def up(
         "--path",
         *(f"--plaintext={key}={value}" for key, value in wanted.items()),
     )
-    if not known.get("shop:database_password", {}).get("secret"):  # a value that is no secret is the default
-        shop.ask("config", "set-all", "--stack", stack, f"--secret=database_password={secrets.token_urlsafe(24)}")
+    if not known.get("shop:database_password", {}).get("secret"):  # a plain value is the default
+        password = secrets.token_urlsafe(24)
+        shop.ask("config", "set", "--secret", "database_password", "--stack", stack, stdin=password)
     pack = ("--policy-pack", str(REPOSITORY / "policies"))
     shop.plan(*pack)
     shop.update("up", *pack)

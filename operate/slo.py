@@ -76,5 +76,5 @@ def spent(client: DockerClient, settings: Settings) -> list[Budget]:
     try:
         return [budget for budget in slo_budgets.now(asker(client, settings), settings) if budget.is_spent]
     except LookupError as error:
-        note(f"error budgets are not known, so none stops this: {error}")
+        note(f"error budgets are unknown, so they do not stop this: {error}")
         return []

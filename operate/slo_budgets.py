@@ -1,4 +1,4 @@
-"""Error budgets as Prometheus tells them now, or for a calendar month. Pure: whoever calls says how Prometheus is asked."""
+"""Error budgets from Prometheus: now, or for a calendar month. Pure functions: the caller passes the function that queries Prometheus."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -87,10 +87,10 @@ def month(text: str, now: datetime, kept: str) -> tuple[datetime, datetime]:
     """First and last moment of a month such as ``2026-11``; of the current one, up to `now`. `kept`: how long metrics are.
 
     Raises:
-        ValueError: it is no month, is to come, or is not kept any more.
+        ValueError: it is not a month, is in the future, or its metrics are no longer kept.
     """
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text) or text.startswith("0000"):
-        raise ValueError(f"{text!r} is no month: write it like {now:%Y-%m}")
+        raise ValueError(f"{text!r} is not a month: write it like {now:%Y-%m}")
     begin = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
     if begin >= now:
         raise ValueError(f"{text} is still to come")
@@ -107,8 +107,8 @@ def _of(settings: Settings) -> tuple[Indicator, ...]:
 def _counted(ask: Ask, one: Indicator, span: str, at: datetime) -> Budget:
     parts = {"requests": one.requests(span), "failed": one.errors(span), "covered": one.covered(span)}
     query = " or ".join(f'label_replace({expr}, "part", "{name}", "", "")' for name, expr in parts.items())
-    found = ask("/api/v1/query", {"query": query, "time": f"{at.timestamp():.0f}"})["result"]
-    values = {sample["metric"]["part"]: float(sample["value"][1]) for sample in found}
+    series = ask("/api/v1/query", {"query": query, "time": f"{at.timestamp():.0f}"})["result"]
+    values = {sample["metric"]["part"]: float(sample["value"][1]) for sample in series}
     if not {"requests", "failed"} <= values.keys():  # without both nothing can be said, not even that none failed
         return Budget(one, None, 0, values.get("covered", 0))
     return Budget(one, values["requests"], values["failed"], values["covered"])

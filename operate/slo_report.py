@@ -7,6 +7,7 @@ from datetime import datetime
 
 from rich.table import Table
 
+from config.images import without_digest
 from operate.slo_budgets import Budget
 
 SPENT, LEFT, UNKNOWN = "spent", "kept", "no data"
@@ -120,7 +121,7 @@ def _worst(one: Budget) -> str:
 
 def _short(image: str) -> str:
     """The image without its digest and its registry's path."""
-    return image.partition("@")[0].rpartition("/")[2]
+    return without_digest(image).rpartition("/")[2]
 
 
 def _count(number: float) -> str:

@@ -64,8 +64,8 @@ def config(file: Path, project: str) -> dict[str, Any]:
             close = difflib.get_close_matches(str(part), PARTS, n=1)
             meant = f"did you mean {close[0]}?" if close else "settings stand below `config:`"
             raise ToolchainError(f"{file.name}: {part}: unknown key; {meant}", fix=LIKE)
-    found = _mapping(parts.get("config") or {}, file)
-    return {_in_full(str(key), project): value for key, value in found.items()}
+    entries = _mapping(parts.get("config") or {}, file)
+    return {_in_full(str(key), project): value for key, value in entries.items()}
 
 
 def _mapping(value: Any, file: Path) -> dict[Any, Any]:
@@ -76,7 +76,7 @@ def _mapping(value: Any, file: Path) -> dict[Any, Any]:
 
 def _load(file: Path) -> Any:
     if not file.is_file():
-        raise ToolchainError(f"{file.name} is there, but is no file", fix=f"remove it, and {LIKE}")
+        raise ToolchainError(f"{file.name} is there, but is not a file", fix=f"remove it, and {LIKE}")
     try:
         return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe one
     except yaml.MarkedYAMLError as error:
@@ -85,7 +85,7 @@ def _load(file: Path) -> Any:
         what = ", ".join(part for part in (error.problem, error.context) if part)
         raise ToolchainError(f"{file.name}{place}: {what}", fix=LIKE) from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ToolchainError(f"{file.name} is no YAML: {error}", fix=LIKE) from None
+        raise ToolchainError(f"{file.name} is not YAML: {error}", fix=LIKE) from None
     except OSError as error:
         raise ToolchainError(f"{file.name} cannot be read: {error.strerror}") from None
 

@@ -1,4 +1,4 @@
-"""The command `unanswered`: which rules and panels can never have data on a running stack."""
+"""The command `unanswered`: finds rules and panels that can never have data on a running stack."""
 
 import json
 from pathlib import Path
@@ -79,10 +79,10 @@ def _dashboards(settings: Settings, files: list[Path] | None, stack: str) -> lis
         key = f"Pulumi.{stack}.yaml: {PROJECT}:grafana.dashboards"
         own = dashboard_files.own(settings, paths.REPOSITORY, stack_key=key)
         return [of_dashboard(one.key.rpartition(": ")[2], json.loads(one.text)) for one in own.values()]
-    made = []
+    result = []
     for path in filter(_is_dashboard, files):
         named = settings.grafana.model_copy(update={"dashboards": (path.name,), "folders": {}})
         one = settings.model_copy(update={"grafana": named})
         own = dashboard_files.own(one, path.parent, stack_key=str(path.parent))
-        made += [of_dashboard(str(path), json.loads(dashboard.text)) for dashboard in own.values()]
-    return made
+        result += [of_dashboard(str(path), json.loads(dashboard.text)) for dashboard in own.values()]
+    return result

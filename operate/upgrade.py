@@ -6,7 +6,7 @@
                                  │ a service does not get healthy on its data, or its image is of another major version
                               its data from the backup; its current data go into a second backup
 
-It is also refused while the error budget of an SLO is spent, unless told.
+It also stops while the error budget of an SLO is spent, unless you insist (`DESPITE_BUDGET=1`).
 
 Data that came in since the backup are given up only if nothing else helps, and never without a copy.
 """
@@ -25,7 +25,7 @@ from docker.errors import NotFound
 
 from check.files import text_of
 from config.container import DIRECTORY
-from config.images import version
+from config.images import version, without_digest
 from config.services import descriptions
 from config.services.logs import loki
 from config.settings import Settings
@@ -93,7 +93,7 @@ def _stack_file_as_it_was(name: str) -> Iterator[None]:
 
 def _short(image: str, other: str) -> str:
     """The reference without its digest, if the rest tells the two apart."""
-    tags = image.partition("@")[0], other.partition("@")[0]
+    tags = without_digest(image), without_digest(other)
     return tags[0] if tags[0] != tags[1] else image
 
 
@@ -111,28 +111,28 @@ def judge(name: str) -> Changes:
     state = json.loads(host.ask("stack", "export", "--stack", name)).get("deployment") or {}
     changes = changed(settings, running(client, settings, state))
     today = datetime.now(UTC).date()
-    if found := problems(settings, changes, periods(client, settings, state), today):
+    if unsafe := problems(settings, changes, periods(client, settings, state), today):
         raise ToolchainError(
-            f"{name} is not upgraded, and nothing has been touched:\n" + "\n".join(f"    {text}" for text in found),
-            fix="docs/operations.md says which steps are safe; to go back to a version of before, with its data: make restore",
+            f"{name} is not upgraded, and nothing has been touched:\n" + "\n".join(f"    {text}" for text in unsafe),
+            fix="docs/operations.md says which steps are safe; make restore goes back to an earlier version and its data",
         )
     keepers = {container.service for container in descriptions.keepers(settings)}
     for service in sorted(changes.keys() & keepers):
         if None in map(version, changes[service]):
-            note(f"{service}: the versions of {' and '.join(changes[service])} cannot be told: not judged")
+            note(f"{service}: the versions of {' and '.join(changes[service])} are unknown, so this step is not judged")
     return changes
 
 
 def must_have_budget(name: str) -> None:
     """Raises ToolchainError if the error budget of an SLO is spent, because an upgrade may cost more of it."""
     settings = load_settings(name)
-    if found := slo.spent(engine_setup.connect(settings.docker), settings):
+    if spent := slo.spent(engine_setup.connect(settings.docker), settings):
         raise ToolchainError(
             f"{name} is not upgraded, and nothing has been touched: no error budget is left of\n"
             + "\n".join(
                 f"    {one.indicator.slo.name}: {one.failed:,.0f} of {one.requests:,.0f} failed, {one.allowed:,.0f} may, in "
                 f"{one.indicator.slo.window}"
-                for one in found
+                for one in spent
             ),
             fix=f"wait until it is back (make slo STACK={name}); or upgrade all the same: make upgrade STACK={name} DESPITE_BUDGET=1",
         )
@@ -142,17 +142,17 @@ def running(client: DockerClient, settings: Settings, state: Deployment) -> dict
     """Image name → the reference that runs. The engine tells it; for a container that is gone, or only loaded files,
     Pulumi's state does."""
     names = {f"{settings.prefix}-{service}": service for service in settings.services}
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for resource in state.get("resources") or []:
         inputs = resource.get("inputs", {})
         if resource["type"] == recovery.CONTAINER and inputs.get("name") in names:
-            found[names[inputs["name"]]] = inputs["image"]
+            result[names[inputs["name"]]] = inputs["image"]
         elif resource["type"] == IMAGE and resource["urn"].endswith("-busybox"):
-            found["busybox"] = inputs["name"]
+            result["busybox"] = inputs["name"]
     for name, service in names.items():
         with contextlib.suppress(NotFound):
-            found[service] = client.containers.get(name).attrs["Config"]["Image"]
-    return found
+            result[service] = client.containers.get(name).attrs["Config"]["Image"]
+    return result
 
 
 def changed(settings: Settings, before: Mapping[str, str]) -> Changes:
@@ -169,21 +169,21 @@ def periods(client: DockerClient, settings: Settings, state: Deployment) -> list
     for resource in state.get("resources") or []:
         if text is None and resource["type"] == FILES and resource["urn"].endswith("::loki"):
             text = resource["inputs"]["files"][loki.MAIN]
-    found: list[dict[str, Any]] = yaml.safe_load(text)["schema_config"]["configs"] if text else []
-    return found
+    result: list[dict[str, Any]] = yaml.safe_load(text)["schema_config"]["configs"] if text else []
+    return result
 
 
 def problems(settings: Settings, changes: Changes, before: Collection[Mapping[str, Any]], today: date) -> list[str]:
-    """What is not safe: one line for each problem. `before` are Loki's periods."""
+    """The unsafe steps of an upgrade, one line each. `before` are Loki's periods."""
     keepers = {container.service for container in descriptions.keepers(settings)}
-    found = [version_steps.jump(service, *images) for service, images in sorted(changes.items()) if service in keepers]
+    texts = [version_steps.jump(service, *images) for service, images in sorted(changes.items()) if service in keepers]
     days = version_steps.changed_periods(before, manifest.log_schema(settings), today) if before else []
     if days:
-        found.append(
-            f"logs.s3: Loki's period from {', '.join(days)} has begun, and would be another one: its logs would not be "
-            "found; leave it as it was, and let a new one begin (logs.s3.since) on a day to come"
+        texts.append(
+            f"logs.s3: Loki's period from {', '.join(days)} has begun, and this would change it: its logs would not be "
+            "found; leave it as it was, and begin a new one (logs.s3.since) on a future day"
         )
-    return [text for text in found if text]
+    return [text for text in texts if text]
 
 
 def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
@@ -193,7 +193,7 @@ def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
     Raises:
         ToolchainError: always, because the upgrade has failed. It says how the stack is now.
     """
-    note(f"the upgrade of {name} fails, see above: the images of before come back")
+    note(f"the upgrade of {name} failed, see above: rolling back to the previous images")
     host = Stack(name)
     for image, (old, _) in changes.items():
         host.ask("config", "set", "--path", f"images.{image}", old, "--stack", name)
@@ -206,14 +206,14 @@ def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
         try:
             copy = backup.take(name, to, "")
             where = f"in {copy}"
-            note(f"{named}: the data of {saved} come back; those of now are {where}")
+            note(f"{named}: restoring its data from {saved}; the current data is {where}")
             backup.put_back(name, wanted, Place(saved))
         except ToolchainError as error:
             raise ToolchainError(
-                f"{name} is neither upgraded nor as before: the data of {named} do not come back: {error}\n"
-                f"    those of the backup are in {saved}, those of now {where}",
-                fix=f"{error.fix or 'mend that'}; then make restore STACK={name} FROM={saved} REPLACE=1, which gives up what all "
-                "services have got since",
+                f"{name} is neither upgraded nor rolled back: the data of {named} cannot be restored: {error}\n"
+                f"    the data of the backup is in {saved}, the current data {where}",
+                fix=f"{error.fix or 'fix that'}; then make restore STACK={name} FROM={saved} REPLACE=1, which gives up all data "
+                "that came in since",
             ) from error
         aside.update(dict.fromkeys(wanted, copy))
 
@@ -222,7 +222,7 @@ def roll_back(name: str, changes: Changes, saved: str, to: str) -> None:
     while not (well := _deployed(host)):
         client = engine_setup.connect(host.settings.docker)
         olds = {service: changes[service][0] for service in keepers - aside.keys()}
-        with Step(f"which services stay ill, in up to {SETTLED_SECONDS} s") as step:
+        with Step(f"services that do not get healthy, waiting up to {SETTLED_SECONDS} s") as step:
             ill = unwell(client, host.settings.prefix, olds)
             step.result = ", ".join(sorted(ill)) or "none"
         if not ill:
@@ -238,7 +238,7 @@ def _deployed(host: Stack) -> bool:
     Data that a service calls damaged here stay where they are: the other image may have written them.
     """
     try:
-        host.update("up", *host.mend(data=False), *policies(host.name))
+        host.update("up", *host.repair(data=False), *policies(host.name))
         commands.check_stack(host.name)
     except typer.Exit:
         return False
@@ -250,9 +250,9 @@ def unwell(client: DockerClient, prefix: str, images: Mapping[str, str], patienc
     service → reference."""
     deadline = time.monotonic() + patience
     while True:
-        found = {service for service, image in images.items() if _ill(client, f"{prefix}-{service}", image)}
-        if not found or time.monotonic() > deadline:
-            return found
+        result = {service for service, image in images.items() if _ill(client, f"{prefix}-{service}", image)}
+        if not result or time.monotonic() > deadline:
+            return result
         time.sleep(1)
 
 
@@ -270,10 +270,10 @@ def _told(name: str, changes: Changes, saved: str, aside: Mapping[str, str], *, 
     """The message at the end of a rollback, and the fix."""
     lines = [f"{name} is not upgraded: the update, or the check after it, has failed"]
     lines.append(
-        f"it runs the images of before again{', and passes the check' if well else ', but does not pass the check either'}"
+        f"it runs the previous images again{', and passes the check' if well else ', but does not pass the check either'}"
     )
     lines += [
-        f"{service}: its data are those of the backup; what came in since is in {copy}, and is not in the stack"
+        f"{service}: its data is from the backup; what came in since is in {copy}, and not in the stack"
         for service, copy in sorted(aside.items())
     ]
     if not aside:
@@ -281,10 +281,10 @@ def _told(name: str, changes: Changes, saved: str, aside: Mapping[str, str], *, 
     lines.append(f"the backup: {saved}")
     file = stack_file(name).name
     kept = " ".join(f"images.{image}" for image in sorted(changes))
-    fix = f"{file} names the images of before now ({kept}): take them out once the cause is mended, then make upgrade STACK={name}"
+    fix = f"{file} now names the previous images ({kept}): remove these lines once the cause is fixed, then make upgrade STACK={name}"
     if not well:
         fix = (
-            f"check the version of before out, and make up STACK={name}; "
-            f"if its data are damaged: make restore STACK={name} FROM={saved} REPLACE=1"
+            f"check out the previous version, and make up STACK={name}; "
+            f"if its data is damaged: make restore STACK={name} FROM={saved} REPLACE=1"
         )
     return "\n    ".join(lines), fix

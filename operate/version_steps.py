@@ -1,6 +1,6 @@
-"""Says from which version of a service another version may take over its data.
+"""Judges whether a version of a service can take over the data of another version.
 
-What is refused, and where the services' vendors say so:
+These steps are refused, for the reason that the services' vendors give:
 
 - an older version: it may not read what a newer one has written. Elasticsearch and OpenSearch cannot be downgraded
   (elastic.co, “Upgrade Elasticsearch”; docs.opensearch.org/3.8/migrate-or-upgrade/rolling-upgrade), Prometheus before

@@ -37,16 +37,16 @@ def helper(
     Raises:
         ToolchainError: there is one already.
     """
-    made = None
+    container = None
     try:
         with interrupts.put_off():
-            made = _created(client, busybox, prefix=prefix, volume=volume, writes=writes)
-        made.start()
-        yield made
+            container = _created(client, busybox, prefix=prefix, volume=volume, writes=writes)
+        container.start()
+        yield container
     finally:
-        if made:
+        if container:
             with interrupts.put_off():
-                made.remove(force=True)
+                container.remove(force=True)
 
 
 def _created(client: DockerClient, busybox: str, *, prefix: str, volume: str, writes: bool) -> Container:
@@ -74,7 +74,7 @@ def _created(client: DockerClient, busybox: str, *, prefix: str, volume: str, wr
         if error.status_code != 409:  # noqa: PLR2004 - HTTP: conflict
             raise
         raise ToolchainError(
-            f"there is a container {name} already: another backup or restore of this stack is under way, or was killed",
+            f"there is already a container {name}: another backup or restore of this stack is under way, or was killed",
             fix=f"wait for it; or, if none is running: docker rm -f {name}",
         ) from None
 
@@ -82,8 +82,8 @@ def _created(client: DockerClient, busybox: str, *, prefix: str, volume: str, wr
 def change(client: DockerClient, settings: Settings, service: str, script: str) -> tuple[int, str]:
     """Runs a shell script in the folder of a service's data. Returns exit code and output."""
     busybox, volume = image(client, settings.image("busybox")), f"{settings.prefix}-{service}"
-    with helper(client, busybox, prefix=settings.prefix, volume=volume, writes=True) as made:
-        return execute(made, ["sh", "-c", f"cd {DATA} && {script}"])
+    with helper(client, busybox, prefix=settings.prefix, volume=volume, writes=True) as container:
+        return execute(container, ["sh", "-c", f"cd {DATA} && {script}"])
 
 
 @contextmanager

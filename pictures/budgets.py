@@ -1,4 +1,4 @@
-"""What a stack may take of its host with the defaults: memory by service, disk by what is stored."""
+"""The share of its host that a stack takes by default: memory by service, disk by kind of data."""
 
 from collections.abc import Mapping
 

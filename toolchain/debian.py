@@ -29,7 +29,7 @@ def install(*packages: str) -> None:
     if not shutil.which("apt-get"):
         raise ToolchainError(
             f"missing on this machine: {', '.join(packages)}",
-            fix="this is no Debian or Ubuntu: install them with the machine's own package manager, then run again",
+            fix="this is neither Debian nor Ubuntu: install them with the machine's own package manager, then run again",
         )
     # sudo does not pass the environment on, so `env` sets it.
     line = as_root(
@@ -58,8 +58,8 @@ def newest(prefix: str) -> str:
     Raises:
         ToolchainError: the package lists have none.
     """
-    found = run(["apt-cache", "search", "--names-only", f"^{prefix}[0-9]+$"], log="apt-search").split("\n")
-    names = [line.split()[0] for line in found if line]
+    packages = run(["apt-cache", "search", "--names-only", f"^{prefix}[0-9]+$"], log="apt-search").split("\n")
+    names = [line.split()[0] for line in packages if line]
     if not names:
         raise ToolchainError(f"the package lists have no {prefix}*", fix="apt-get update, then run again")
     return max(names, key=lambda name: int(name.removeprefix(prefix)))
@@ -73,7 +73,7 @@ def unpack(packages: Sequence[str], folder: Path) -> None:
     """
     if not shutil.which("apt-get"):
         raise ToolchainError(
-            f"the packages {', '.join(packages)} are needed, and this is no Debian or Ubuntu",
+            f"the packages {', '.join(packages)} are needed, and this is neither Debian nor Ubuntu",
             fix="use a machine with one of them, or a network with an image registry",
         )
     wanted = sorted({*packages, *_libraries(packages)})
@@ -105,7 +105,7 @@ def shared_objects(root: Path, *binaries: Path) -> dict[str, Path]:
     if not loaders:
         return {}
     folders = sorted({str(path.parent) for path in root.rglob("*.so.*")})
-    found: dict[str, Path] = {}
+    result: dict[str, Path] = {}
     for binary in binaries:
         listing = subprocess.run(
             [loaders[0], "--library-path", ":".join(folders), "--list", binary],
@@ -119,8 +119,8 @@ def shared_objects(root: Path, *binaries: Path) -> dict[str, Path]:
             name, arrow, target = line.strip().partition(" => ")
             path = Path(target.split(" (")[0])
             if arrow and name.startswith("/"):
-                found[name] = loaders[0]  # where the kernel looks for the loader
+                result[name] = loaders[0]  # where the kernel looks for the loader
             elif arrow and path.is_file():
                 # The loader searches this folder without any configuration.
-                found[f"/lib/{loaders[0].parent.name}/{name}"] = path
-    return found
+                result[f"/lib/{loaders[0].parent.name}/{name}"] = path
+    return result

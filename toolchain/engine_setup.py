@@ -39,9 +39,9 @@ def configured() -> Docker:
         ToolchainError: DOCKER_HOST or the context of the Docker CLI is not valid.
     """
     try:
-        named = other_engine.named()
+        named = other_engine.named_engine()
     except ValueError as error:
-        raise ToolchainError(str(error), fix="mend it, or set DOCKER_HOST") from None
+        raise ToolchainError(str(error), fix="fix it, or set DOCKER_HOST") from None
     if not named:
         return Docker()
     try:
@@ -64,7 +64,7 @@ def connect(where: Docker, *, timeout: int = PULL_SECONDS) -> docker.DockerClien
         client = docker_api.connect(where.model_dump(), timeout)
         client.ping()
     except docker_api.UnreadableConfigError as error:
-        raise ToolchainError(str(error), fix="mend or remove it: `docker login` writes it anew") from None
+        raise ToolchainError(str(error), fix="fix or remove it: `docker login` writes a new one") from None
     except (DockerException, OSError) as error:
         raise EngineUnreachableError(where.host, error) from error
     return client
@@ -92,19 +92,19 @@ class EngineUnreachableError(ToolchainError):
 
 def _causes(error: BaseException | None) -> list[BaseException]:
     """The error and all its causes. The client wraps the operating system's error several times."""
-    found: list[BaseException] = []
+    result: list[BaseException] = []
     queue = [error]
     while queue:
         current = queue.pop()
-        if current is None or current in found:
+        if current is None or current in result:
             continue
-        found.append(current)
+        result.append(current)
         queue += [current.__cause__, current.__context__]
         queue += [arg for arg in current.args if isinstance(arg, BaseException)]
         queue.append(
             getattr(current, "reason", None) if isinstance(getattr(current, "reason", None), BaseException) else None
         )
-    return found
+    return result
 
 
 def ensure(where: Docker | None = None) -> docker.DockerClient:
@@ -133,9 +133,9 @@ def ensure(where: Docker | None = None) -> docker.DockerClient:
         asked = preflight.Engine.ask(client)
         step.result = str(asked)
     verdict = preflight.judge(asked)
-    for problem in verdict.refused:
+    for problem in verdict.refusals:
         raise ToolchainError(f"the engine at {host} cannot run this stack: {problem.what}", fix=problem.fix)
-    for problem in verdict.lost:
+    for problem in verdict.losses:
         note(f"{problem.what} ({problem.fix})")
     return client
 

@@ -167,13 +167,13 @@ class Go:
 
     def module_folder(self, module: Path, dependency: str) -> Path:
         """The folder with the sources of a dependency."""
-        found = run(
+        folder = run(
             [self.path, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", dependency],
             cwd=module,
             env=self.environment(),
             log="go-list",
         )
-        return Path(found.strip())
+        return Path(folder.strip())
 
     def environment(self) -> dict[str, str]:
         """This process's environment, without the variables that would make the same sources give another binary."""
@@ -214,8 +214,8 @@ def _version(path: str) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    found = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", version)
-    return tuple(int(number) for number in found.groups() if number) if found else ()
+    match = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return tuple(int(number) for number in match.groups() if number) if match else ()
 
 
 def _install(folder: Path) -> None:

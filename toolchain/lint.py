@@ -44,7 +44,7 @@ def lint() -> None:
         failed.append("actionlint")
     if failed:
         raise ToolchainError(
-            f"lint: {', '.join(failed)}", fix="see above; `ruff check --fix` and `ruff format` mend most"
+            f"lint: {', '.join(failed)}", fix="see above; `ruff check --fix` and `ruff format` fix most"
         )
     for module, tags in MODULES.items():
         # The first vet takes minutes, to compile dependencies. So it runs once for each state of the sources.
@@ -68,6 +68,7 @@ def _python_checks() -> dict[str, list[str]]:
         "ruff check": [sys.executable, "-m", "ruff", "check", "--quiet"],
         "ruff format": [sys.executable, "-m", "ruff", "format", "--check", "--quiet"],
         "mypy": [sys.executable, "-m", "mypy", "--no-error-summary", "."],
+        "imports": [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
     }
 
 

@@ -43,5 +43,5 @@ def backend_url() -> str:
 
 
 def passphrase_file() -> Path:
-    """File with the passphrase for the secrets of the local stacks. stack.py generates it once, with mode 0600."""
+    """File with the passphrase for the secrets of the local stacks. `operate/backend.py` generates it once, with mode 0600."""
     return state_dir() / "passphrase"

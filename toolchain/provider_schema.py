@@ -25,21 +25,21 @@ _SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string"}  # 
 def differences(schema: dict[str, Any], package: ModuleType, left_out: set[str]) -> list[str]:
     """Return one line per difference. `left_out` names resources, functions and properties that are known to be
     missing."""
-    found: list[str] = []
+    texts: list[str] = []
     for token, resource in _resources(package):
         if token in left_out:
             continue
         declared = schema["resources"].get(token)
         if not declared:
-            found.append(f"{token}: missing")
+            texts.append(f"{token}: missing")
             continue
         arguments = getattr(package, f"{resource.__name__}Args")
         outputs = _of_properties(sdk.resource_types(resource))
-        found += _compare(
+        texts += _compare(
             f"{token} inputs", _of_schema(schema, declared.get("inputProperties", {})), _of_class(arguments), left_out
         )
-        found += _compare(f"{token} outputs", _of_schema(schema, declared.get("properties", {})), outputs, left_out)
-        found += _compare(
+        texts += _compare(f"{token} outputs", _of_schema(schema, declared.get("properties", {})), outputs, left_out)
+        texts += _compare(
             f"{token} required inputs",
             dict.fromkeys(declared.get("requiredInputs", []), "required"),
             dict.fromkeys(_required(arguments), "required"),
@@ -47,12 +47,12 @@ def differences(schema: dict[str, Any], package: ModuleType, left_out: set[str])
         )
     if provider := getattr(package, "ProviderArgs", None):
         declared_config = schema["provider"].get("inputProperties", {})
-        found += _compare("provider", _of_schema(schema, declared_config), _of_class(provider), left_out)
-    return found + _function_differences(schema, package, left_out)
+        texts += _compare("provider", _of_schema(schema, declared_config), _of_class(provider), left_out)
+    return texts + _function_differences(schema, package, left_out)
 
 
 def _function_differences(schema: dict[str, Any], package: ModuleType, left_out: set[str]) -> list[str]:
-    found: list[str] = []
+    texts: list[str] = []
     results = {
         name: value for name, value in vars(package).items() if name.startswith("Get") and sdk.is_output_type(value)
     }
@@ -60,11 +60,11 @@ def _function_differences(schema: dict[str, Any], package: ModuleType, left_out:
         name = token.rpartition(":")[2]
         result = results.pop(f"{name[:1].upper()}{name[1:]}Result", None)
         if result is None:
-            found.append(f"{token}: not in the package")
+            texts.append(f"{token}: not in the package")
             continue
         outputs = _of_schema(schema, declared["outputs"]["properties"])
-        found += _compare(f"{token} outputs", outputs, _of_properties(sdk.output_type_types(result)), left_out | {"id"})
-    return found + [f"{name}: missing" for name in results if name not in left_out]
+        texts += _compare(f"{token} outputs", outputs, _of_properties(sdk.output_type_types(result)), left_out | {"id"})
+    return texts + [f"{name}: missing" for name in results if name not in left_out]
 
 
 def _resources(package: ModuleType) -> list[tuple[str, type[pulumi.CustomResource]]]:
@@ -127,11 +127,11 @@ def _of_type(schema: dict[str, Any], declared: dict[str, Any]) -> Shape:
 def _compare(where: str, ours: Shape, theirs: Shape, left_out: set[str]) -> list[str]:
     if isinstance(ours, dict) and isinstance(theirs, dict):
         # The engine gives every resource an id; upstream declares it only for some.
-        found = [f"{where}: {name} is not in the package" for name in sorted(ours.keys() - theirs.keys() - {"id"})]
-        found += [f"{where}: {name} is missing" for name in sorted(theirs.keys() - ours.keys() - left_out)]
+        result = [f"{where}: {name} is not in the package" for name in sorted(ours.keys() - theirs.keys() - {"id"})]
+        result += [f"{where}: {name} is missing" for name in sorted(theirs.keys() - ours.keys() - left_out)]
         for name in sorted(ours.keys() & theirs.keys()):
-            found += _compare(f"{where}.{name}", ours[name], theirs[name], left_out)
-        return found
+            result += _compare(f"{where}.{name}", ours[name], theirs[name], left_out)
+        return result
     if isinstance(ours, list) and isinstance(theirs, list) and ours[0] == theirs[0]:
         return _compare(f"{where}[]", ours[1], theirs[1], left_out)
     return [] if ours == theirs else [f"{where}: {ours}, in the package {theirs}"]

@@ -110,11 +110,11 @@ def ensure() -> Pulumi:
         reason = _unpinned(wanted) or _unreachable(list(wanted.values()))
         if reason:
             note(
-                f"{reason}: CLI and providers are builds from here, not the official ones; the first one takes minutes"
+                f"{reason}: CLI and providers are built here, and are not the official ones; the first build takes minutes"
             )
-        found = _built() if reason else _complete(official)
-        step.result = f"{VERSION}, {'official' if found.official else 'built here from Go modules'}"
-    return found
+        result = _built() if reason else _complete(official)
+        step.result = f"{VERSION}, {'official' if result.official else 'built here from Go modules'}"
+    return result
 
 
 def _downloads(official: Pulumi | None) -> dict[str, str]:
@@ -170,12 +170,12 @@ def _unreachable(urls: Sequence[str]) -> str:
 
 
 def _on_path() -> Pulumi | None:
-    found = shutil.which("pulumi")
-    if not found:
+    path = shutil.which("pulumi")
+    if not path:
         return None
-    folder = Path(found).resolve().parent
+    folder = Path(path).resolve().parent
     answer = subprocess.run(
-        [found, "version"],
+        [path, "version"],
         capture_output=True,
         text=True,
         check=False,
@@ -183,7 +183,7 @@ def _on_path() -> Pulumi | None:
     )
     exact = answer.stdout.strip() == f"v{VERSION}"  # a build from here prints it without the v
     host = shutil.which(LANGUAGE_HOST) or (folder / LANGUAGE_HOST).exists()
-    return Pulumi(Path(found).parent, official=True) if exact and host else None
+    return Pulumi(Path(path).parent, official=True) if exact and host else None
 
 
 def _missing_plugins() -> list[str]:

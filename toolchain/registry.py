@@ -48,7 +48,7 @@ class Registry:
             raise ToolchainError(f"{image} cannot be pushed to {name}: {error}") from error
         finally:
             client.images.remove(f"{name}:{tag}", noprune=True)
-        raise ToolchainError(f"the engine told no digest for {name}:{tag}")
+        raise ToolchainError(f"the engine reports no digest for {name}:{tag}")
 
 
 @contextmanager
@@ -79,8 +79,8 @@ def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
     """The free port that the registry chose, read from its log."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        if found := LISTENING.search(log.read_text(errors="replace")):
-            return int(found.group(1))
+        if match := LISTENING.search(log.read_text(errors="replace")):
+            return int(match.group(1))
         time.sleep(0.05)
     raise ToolchainError(f"the test registry did not start:\n{log.read_text(errors='replace')[-1000:]}")
 

@@ -1,4 +1,4 @@
-"""What the user sees: one line per step with its elapsed time, and one readable message per failure."""
+"""Output for the user: one line per step with its elapsed time, and one readable message per failure."""
 
 import contextlib
 import os
@@ -105,7 +105,7 @@ def plain(text: str) -> str:
     return escape(re.sub(r"[^\n\t -~\u00a1-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\U0010ffff]", " ", text))
 
 
-def told(text: str, mark: str = "") -> None:
+def show_lines(text: str, mark: str = "") -> None:
     """Prints lines that belong to a step, whoever has written them. `mark`: one of `MARKS`, or nothing."""
     first, *more = plain(text).splitlines() or [""]
     console.print(f"  {MARKS[mark]} {first}" if mark else f"    {first}")
@@ -146,7 +146,7 @@ def run(
 
 @contextlib.contextmanager
 def readable_errors() -> Iterator[None]:
-    """On a foreseen failure, show its message and end the process with exit code 1."""
+    """Shows the message of a foreseen failure, and ends the process with exit code 1."""
     try:
         yield
     except ToolchainError as error:

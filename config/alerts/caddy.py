@@ -1,4 +1,4 @@
-"""Your Caddy (2.6 and later), by its own page, which tells no certificates. Its requests are golden signals, and a page that does
+"""Your Caddy (2.6 and later), by its own page, which shows no certificates. Its requests are golden signals, and a page that does
 not answer raises TargetDown."""
 
 from config.alerts.rule import Alert, Job, Rule

@@ -1,4 +1,4 @@
-"""What an alert brings with it: who may cause it, and what has changed within the last hour.
+"""Evidence that an alert carries: its possible culprits, and the changes of the last hour.
 
 They are annotations, which Prometheus fills in by queries while the alert is active: a quiet alert costs nothing. An annotation
 without an answer stays empty, and messages leave it out. Values of labels come from outside: in a query they are quoted

@@ -1,4 +1,4 @@
-"""What counts the jobs and messages of a worker: rows as in `config/alerts/request_sources.py`, which puts them last."""
+"""Metrics that count the jobs and messages of a worker: rows as in `config/alerts/request_sources.py`, which puts them last."""
 
 from config.alerts.request_source import RequestSource, Selector, by_status, tally
 from config.alerts.rule import Job

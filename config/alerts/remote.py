@@ -1,16 +1,16 @@
-"""Ends far away that get copies (`metrics.remote_write`, `metrics.long_term`, `logs.remote`, `traces.remote`): Prometheus 3.13 to
+"""Remote stores that get copies (`metrics.remote_write`, `metrics.long_term`, `logs.remote`, `traces.remote`): Prometheus 3.13 to
 3.16, collector 0.161, Alloy 1.19.
 
-All are warnings: whatever is wrong with an end, the stack's own stores have everything.
+All are warnings: whatever is wrong with a remote store, the stack's own stores have everything.
 """
 
 from config.alerts.rule import Alert, Job, Rule
 from config.alerts.scope import Scope
 from config.alerts.traces import grown
-from config.services.traces.remote_otlp import EXPORTERS
+from config.metric_names import REMOTE_OTLP_EXPORTERS
 
 _SELF = 'job="prometheus"'
-_COLLECTOR = f'job="{Job.OTEL_COLLECTOR}",exporter=~"{EXPORTERS}"'
+_COLLECTOR = f'job="{Job.OTEL_COLLECTOR}",exporter=~"{REMOTE_OTLP_EXPORTERS}"'
 _SHIPPER = f'job="{Job.ALLOY}"'
 
 

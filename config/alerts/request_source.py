@@ -1,4 +1,4 @@
-"""One way in which metrics tell of the requests of a service: its counters, and its histogram."""
+"""One source of a service's requests: its counters, and its histogram."""
 
 from dataclasses import dataclass, replace
 from typing import Self

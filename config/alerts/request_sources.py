@@ -1,6 +1,6 @@
-"""What counts the requests of a service: a row for each way in which metrics of services tell of them.
+"""Metrics that count the requests of a service: one row for each library, proxy or exporter.
 
-Of the rows that a service has, the first counts (`config/alerts/golden_signals.py`). The names were read from the pages
+The first row whose metrics a service has counts (`config/alerts/golden_signals.py`). The names were read from the pages
 that the libraries served, or from their sources, in the versions that docs/instrumentation/README.md lists.
 """
 
@@ -10,7 +10,7 @@ from itertools import chain
 from config.alerts.job_sources import JOBS
 from config.alerts.request_source import FAILED, RequestSource, Selector, Upstream, by_status
 from config.alerts.rule import Job
-from config.services.logs import log_requests
+from config.metric_names import ACCESS_LOG_DURATION, ACCESS_LOG_REQUESTS
 from config.settings.golden_signals import CountedService
 
 _GRPC_FAILED = "Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|DataLoss"
@@ -296,7 +296,7 @@ SOURCES = (
     *_upstreams(),
     # After all else that counts requests: many formats have no duration, and a server may leave requests out of its log.
     *(
-        by_status("access log", log_requests.REQUESTS, "status", duration=log_requests.DURATION, job=shipper)
+        by_status("access log", ACCESS_LOG_REQUESTS, "status", duration=ACCESS_LOG_DURATION, job=shipper)
         for shipper in (Job.ALLOY, Job.PROMTAIL)
     ),
     *JOBS,

@@ -1,4 +1,4 @@
-"""What alert rules depend on."""
+"""The inputs of the alert rules."""
 
 from dataclasses import dataclass
 

@@ -4,7 +4,7 @@ Windows, factors and severities are those of Google's workbook (The Site Reliabi
 table 5-8), for all SLOs. A factor is a rate: at 14.4 a budget of 30 days is spent within 50 hours.
 
 The rules are few, whatever the number of SLOs: each gives one series for each SLO, with the labels `slo`, `service` and `sli`.
-This group has what must be known soon. `config/alerts/slo_days.py` and `config/alerts/slo_budgets.py` look further back, so they
+This group has the alerts that must come soon. `config/alerts/slo_days.py` and `config/alerts/slo_budgets.py` look further back, so they
 are evaluated less often.
 """
 
@@ -64,7 +64,7 @@ RUNS_OUT = Tier(
     1,
     "3d",
     "6h",
-    "If this goes on, the objective is missed. Nothing breaks today: plan what mends it.",
+    "If this goes on, the objective is missed. Nothing breaks today: plan a fix.",
 )
 TIERS = (FAST, BURNS, SLOWLY, RUNS_OUT)
 """The fastest first: each mutes those behind it, of the same SLO."""

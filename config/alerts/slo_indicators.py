@@ -1,7 +1,6 @@
-"""What an SLO counts, as PromQL: how many requests there were in a time span, and how many of them failed.
+"""The counts behind an SLO, as PromQL: the requests in a time span, and the failed ones among them.
 
-Most of it reads the series that are recorded for every service anyway (`config/alerts/golden_signals.py`). So a new SLO knows
-the time before it, and one that is renamed or changed forgets nothing.
+Most of it reads the series that are recorded for every service anyway (`config/alerts/golden_signals.py`). So a new SLO covers the time before it was defined, and a renamed or changed one loses nothing.
 """
 
 from collections.abc import Mapping

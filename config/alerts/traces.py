@@ -2,7 +2,7 @@
 
 from config.alerts.rule import DISK_BUDGET_USED, Alert, Job, RecordingRule, Rule, ratio
 from config.alerts.scope import Scope
-from config.services.traces.remote_otlp import EXPORTERS
+from config.metric_names import REMOTE_OTLP_EXPORTERS
 from config.settings.thresholds import Thresholds
 from config.settings.traces import RETENTION_SUCCESS, Traces
 
@@ -99,7 +99,7 @@ def _sampled() -> tuple[Rule, ...]:
 def _queued(scope: Scope) -> tuple[Rule, ...]:
     limits, own = scope.thresholds, _COLLECTOR
     if scope.settings.logs.remote or scope.settings.traces.remote:
-        own = f'{_COLLECTOR},exporter!~"{EXPORTERS}"'  # config/alerts/remote.py has those
+        own = f'{_COLLECTOR},exporter!~"{REMOTE_OTLP_EXPORTERS}"'  # config/alerts/remote.py has those
     size, capacity = (f"otelcol_exporter_queue_{what}{{{_COLLECTOR}}}" for what in ("size", "capacity"))
     sent = f"otelcol_exporter_sent_spans_total{{{_TO_JAEGER}}}"
     return (

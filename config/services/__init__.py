@@ -1,1 +1,1 @@
-"""What each service is: its files, flags and mounts, as functions of the settings."""
+"""Descriptions of the services: files, flags and mounts, as functions of the settings."""

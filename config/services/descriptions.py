@@ -43,7 +43,7 @@ def keepers(settings: Settings) -> tuple[Container, ...]:
     Loki comes last, because a line is in Loki only seconds after the shipper has recorded its position on disk.
     """
     containers = [one for stack in KEEPING for one in of_stack(stack, settings)]
-    return tuple(sorted((one for one in containers if one.data), key=lambda one: not one.hands_on))
+    return tuple(sorted((one for one in containers if one.data), key=lambda one: not one.forwards_data))
 
 
 def data_volumes(settings: Settings) -> tuple[str, ...]:

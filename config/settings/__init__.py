@@ -211,7 +211,7 @@ class Settings(Model):
             msg = "networks: one is named twice"
             raise ValueError(msg)
         if self.prefix in OF_DOCKER:
-            msg = f"prefix: {self.prefix} is what Docker calls a network of its own: take another one"
+            msg = f"prefix: {self.prefix} is the name of one of Docker's own networks: choose another prefix"
             raise ValueError(msg)
         return self
 
@@ -259,7 +259,7 @@ class Settings(Model):
             if beginning := next((one for one in OF_SERVERS if secret.startswith(one)), None):
                 key = beginning.removesuffix("_password_")
                 name = secret.removeprefix(beginning)
-                msg = f"exporters.{key}: none is called {name}: name one so, or  pulumi config rm {secret}"
+                msg = f"exporters.{key}: there is none called {name}: name one so, or  pulumi config rm {secret}"
                 raise ValueError(msg)
         return self
 
@@ -275,13 +275,15 @@ class Settings(Model):
                 raise ValueError(msg)
         if stray := {secret for secret in self.secrets if secret.startswith(RECEIVER)} - receivers.keys():
             name = min(stray).removeprefix(RECEIVER)
-            msg = f"notifications.receivers: none is called {name}: name one so, or  pulumi config rm {min(stray)}"
+            msg = (
+                f"notifications.receivers: there is none called {name}: name one so, or  pulumi config rm {min(stray)}"
+            )
             raise ValueError(msg)
         return self
 
     @property
     def remotes(self) -> tuple[remotes.End, ...]:
-        """Ends far away, of all signals."""
+        """Remote stores, of all signals."""
         return remotes.ends(self.metrics.remote_write, self.metrics.long_term, self.logs.remote, self.traces.remote)
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What the stack may do by itself when an alert fires (docs/incidents.md)."""
+"""Actions that the stack may take by itself when an alert fires (docs/incidents.md)."""
 
 import json
 import re
@@ -115,7 +115,7 @@ class Action(Model):
             )
             raise ValueError(msg)
         if self.silence and (self.silence.alert, self.silence.service) == (self.alert, self.service or self.silence.service):  # fmt: skip
-            msg = f"would silence its own alert {self.alert}: silence is for what follows from it"
+            msg = f"would silence the alert that starts it, {self.alert}: name one that follows from it"
             raise ValueError(msg)
         return self
 
@@ -134,10 +134,10 @@ def judge(actions: Iterable[Action], prefix: str, *, told: bool) -> None:
     for number, action in enumerate(actions):
         name = action.container or ""
         if name == prefix or name.startswith(f"{prefix}-"):
-            msg = f"actions.{number}: {name} has the prefix of this stack, and the stack never touches itself: name a container of yours"
+            msg = f"actions.{number}: {name} has the prefix of this stack, and no action may touch the stack: name one of your own containers"
             raise ValueError(msg)
         if not told:
-            msg = "actions: needs notifications.incidents: {}, which tells what was done"
+            msg = "actions: needs notifications.incidents: {}, which reports what the actions did"
             raise ValueError(msg)
 
 
@@ -152,7 +152,7 @@ def judge_alerts(actions: Iterable[Action], known: Iterable[str]) -> None:
         asked = {"alert": action.alert, **({"silence.alert": action.silence.alert} if action.silence else {})}
         for key, alert in asked.items():
             if alert in SACRED:
-                msg = f"{number}.{key}: {alert} tells that alerting works: no action depends on it or silences it"
+                msg = f"{number}.{key}: {alert} only shows that alerting works: no action may use or silence it"
                 raise ValueError(msg)
             if alert not in names:
                 msg = f"{number}.{key}: no alert is called {alert}, neither here nor in alerts.rule_files"

@@ -56,10 +56,10 @@ class Notifications(Model):
     def _names_are_known(self) -> Self:
         names = [receiver.name for receiver in self.receivers]
         if doubled := {name for name in names if names.count(name) > 1}:
-            msg = f"notifications.receivers: two are called {min(doubled)}"
+            msg = f"notifications.receivers: two have the name {min(doubled)}"
             raise ValueError(msg)
         if reserved := RESERVED & {*names}:
-            msg = f"notifications.receivers: {min(reserved)} is a receiver of the stack's own: take another name"
+            msg = f"notifications.receivers: {min(reserved)} is the name of a receiver that the stack has itself: choose another name"
             raise ValueError(msg)
         for receiver in self.receivers:
             for condition in receiver.when:

@@ -23,20 +23,20 @@ def read(values: Mapping[str, Any], root: Path) -> Iterator[tuple[str, str]]:
     """
     for first, second in _BLOCKS:
         block = values.get(first)
-        found = block.get(second) if isinstance(block, dict) else None
-        ends: list[Any] = found if isinstance(found, list) else [found]
+        authority = block.get(second) if isinstance(block, dict) else None
+        ends: list[Any] = authority if isinstance(authority, list) else [authority]
         for number, one in enumerate(ends):
             if not isinstance(one, dict) or not isinstance(one.get("ca"), str):
                 continue
             try:
                 one["ca"] = _text(one["ca"], root)
             except ValueError as error:
-                yield f"{first}.{second}{f'.{number}' if isinstance(found, list) else ''}.ca", str(error)
+                yield f"{first}.{second}{f'.{number}' if isinstance(authority, list) else ''}.ca", str(error)
                 del one["ca"]
 
 
 def _text(path: str, root: Path) -> str:
-    """Raises ValueError: it is no file of the project, or cannot be read as text."""
+    """Raises ValueError: it is not a file of the project, or cannot be read as text."""
     try:
         TypeAdapter(ProjectFile).validate_python(path)
     except ValidationError as error:

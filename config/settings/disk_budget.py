@@ -33,7 +33,7 @@ SHARES: Mapping[tuple[str, ...], int] = {
 
 LOG_FILES = 3
 LOG_FILE = 10 * MIB
-"""Of each container's own log, which Docker keeps until Loki has it, and a little longer."""
+"""Number and size in bytes of the files of each container's own log. Docker keeps them until Loki has the lines, and a little longer."""
 
 
 def with_shares(values: Mapping[str, Any], budget: int) -> dict[str, Any]:
@@ -51,11 +51,11 @@ def with_shares(values: Mapping[str, Any], budget: int) -> dict[str, Any]:
 
 def shares(settings: "Settings") -> dict[str, int]:
     """Setting → bytes of the host's disk. Data stored elsewhere has no share."""
-    found: dict[str, int] = {"traces.queue": settings.traces.queue}
+    result: dict[str, int] = {"traces.queue": settings.traces.queue}
     if settings.role == "centre":
-        found |= _kept(settings)
-    found["the containers' own logs"] = LOG_FILES * LOG_FILE * len(settings.services)
-    return found
+        result |= _kept(settings)
+    result["the containers' own logs"] = LOG_FILES * LOG_FILE * len(settings.services)
+    return result
 
 
 def _kept(settings: "Settings") -> dict[str, int]:

@@ -102,7 +102,7 @@ class Docker(Model):
             msg = "is not unix:///path, tcp://host:port or ssh://user@host"
             raise ValueError(msg)
         if parts.password:
-            msg = "holds a password, which would show in clear: ssh hosts are logged in to with a key"
+            msg = "contains a password, which would be visible: log in to ssh hosts with a key"
             raise ValueError(msg)
         return host
 
@@ -110,7 +110,9 @@ class Docker(Model):
     def _nobody_listens_in(self) -> Self:
         parts = urlsplit(self.host)
         if parts.scheme == "tcp" and not self.certificates and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
-            msg = "docker.certificates: a tcp host without them lets everybody on the way become root there"
+            msg = (
+                "docker.certificates: without certificates, anyone on the network path could become root on a tcp host"
+            )
             raise ValueError(msg)
         return self
 

@@ -60,7 +60,7 @@ class Door(Tls):
     @model_validator(mode="after")
     def _address_has_no_public_certificate(self) -> Self:
         if is_address(self.domain) and self.certificate == "public":
-            msg = f"nobody certifies the address {self.domain} in public: say certificate: internal, and centre.ca on the edges"
+            msg = f"no public authority certifies the address {self.domain}: use certificate: internal, and centre.ca on the edges"
             raise ValueError(msg)
         return self
 
@@ -99,7 +99,7 @@ _OF_A_CENTRE: Mapping[str, tuple[str, ...]] = {
     ),
     "metrics": ("evaluation_interval", "retention", "exemplars", "golden_signals", "keep", "remote_write", "long_term"),
     "logs": ("retention", "budget", "s3", "remote"),
-    "traces": ("storage", "cluster", "retention", "sampling", "span_metrics", "health_paths", "disk", "remote"),
+    "traces": ("storage", "cluster", "retention", "sampling", "span_metrics", "disk", "remote"),
 }
 """Settings that only a centre has: top-level key → keys below it, or none for all of it."""
 _MAY_BE_EMPTY = {"centre", "door", *_OF_A_CENTRE}
@@ -111,7 +111,7 @@ def runs_on_an_edge(row: Row) -> bool:
 
 
 def prepared(values: Any) -> Any:
-    """Stack config `values`: an edge with its limits, and without blocks that say nothing. What is no mapping stays as it is."""
+    """Stack config `values`: an edge with its limits, and without blocks that say nothing. What is not a mapping stays as it is."""
     if not isinstance(values, Mapping):
         return values
     # `Pulumi.yaml` declares every key, with a default that says nothing.
@@ -192,7 +192,7 @@ def _of_a_centre(settings: "Settings") -> Iterator[str]:
     for secret in sorted(one for one in settings.secrets if one.startswith(OF_EDGES)):
         name = secret.removeprefix(OF_EDGES).removesuffix(NEXT)
         if name not in settings.edges:
-            yield f"edges: none is called {name}: name it there, or  pulumi config rm {secret}"
+            yield f"edges: there is none called {name}: name it there, or  pulumi config rm {secret}"
 
 
 def credentials(name: str, secrets: frozenset[str]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def _certificates(text: str) -> str:
     try:
         ssl.create_default_context(cadata=pem)
     except ssl.SSLError:
-        msg = "is no certificate: write what its PEM file holds, BEGIN and END included, indented below  ca: >-"
+        msg = "is not a certificate: write what its PEM file holds, BEGIN and END included, indented below  ca: >-"
         raise ValueError(msg) from None
     return pem
 

@@ -1,4 +1,4 @@
-"""Rules for what stands in front of the stack by TLS: Grafana's domain, the door for edges, and where they listen."""
+"""Rules for the public TLS entrances: Grafana's domain, the door for edges, and where they listen."""
 
 from typing import TYPE_CHECKING
 

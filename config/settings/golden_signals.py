@@ -25,7 +25,7 @@ _FAULTS = (
     (r"\[", f"has a time span in [ ]: leave it out, {_LIKE}; the rate over five minutes is made here"),
     (r"^[^{]*:", "is a recorded series: name the metric that your service serves"),
     (r"[{}]", f"has braces that enclose no matchers at its end: write it {_LIKE}"),
-    (rf"^(?!{_NAME}$)", f"is no name of a metric: write it {_LIKE}"),
+    (rf"^(?!{_NAME}$)", f"is not a name of a metric: write it {_LIKE}"),
 )
 """What may be left of a selector without its values and its braces → what it says of it. The first that is found counts."""
 

@@ -22,7 +22,7 @@ class Tls(Model):
     @model_validator(mode="after")
     def _public_name(self) -> Self:
         if self.certificate == "public" and "." not in self.domain:
-            msg = f"nobody certifies the name {self.domain} in public: say a full domain, or certificate: internal"
+            msg = f"no public authority certifies the name {self.domain}: use a full domain, or certificate: internal"
             raise ValueError(msg)
         return self
 
@@ -69,6 +69,6 @@ class Grafana(Model):
     def _known_time_zone(cls, name: str) -> str:
         known = zoneinfo.available_timezones()
         if name != "browser" and known and name not in known:  # a machine may have no list
-            msg = f"{name} is no time zone: say browser, UTC, or a name like Europe/Berlin"
+            msg = f"{name} is not a time zone: say browser, UTC, or a name like Europe/Berlin"
             raise ValueError(msg)
         return name

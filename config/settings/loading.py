@@ -19,7 +19,7 @@ from config.yaml_text import one_spelling
 
 
 class SettingsError(Exception):
-    """What is wrong in the stack file, one line per key: made to be read by the person who wrote the file."""
+    """The errors in the stack file, one line per key, for the person who wrote the file."""
 
 
 def load(
@@ -71,12 +71,12 @@ def _add_slos(values: dict[str, Any], root: Path) -> Iterator[tuple[str, str]]:
     except ValidationError:  # the field will say what is wrong with it
         return
     try:
-        found = openslo.read(paths, root)
+        slos = openslo.read(paths, root)
     except openslo.OpenSloError as error:
         yield "slo_files", str(error)
         return
-    if isinstance(given, list) and found:
-        values["slos"] = [*given, *found]
+    if isinstance(given, list) and slos:
+        values["slos"] = [*given, *slos]
 
 
 def _wrong_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -141,7 +141,7 @@ def judge_secrets(
         if not value:
             problems.append((key, f"the secret is blank: {fix}  (or remove it:  pulumi config rm {key})"))
         elif key in WEBHOOKS and not is_url(value):  # unlike a `Url`, it may contain a user and a password
-            problems.append((key, f"the secret is no URL with http:// or https://: {fix}"))
+            problems.append((key, f"the secret is not a URL with http:// or https://: {fix}"))
         elif any(unicodedata.category(sign) == "Cc" for sign in value):
             problems.append((key, f"the secret has a line break, or another sign that does not print: {fix}"))
         elif key in of_receivers and not of_receivers[key].takes(value):
@@ -174,8 +174,8 @@ _PLAIN = {
     "model_type": "must be a mapping of keys, as YAML or JSON",
     "dict_type": "must be a mapping of keys, as YAML or JSON",
     "tuple_type": "must be a list, as YAML or JSON",
-    "byte_size": "is no size: write it like 512MiB or 4GiB",
-    "byte_size_unit": "is no size: write it like 512MiB or 4GiB",
+    "byte_size": "is not a size: write it like 512MiB or 4GiB",
+    "byte_size_unit": "is not a size: write it like 512MiB or 4GiB",
     "union_tag_not_found": "needs its kind",
 }
 

@@ -16,7 +16,7 @@ Level = Literal["debug", "info", "warn", "error", "fatal", "unknown"]
 """The values of the label `level`, whatever a service calls them."""
 
 LEAST_RETENTION = "1d"
-"""Of Loki: its index has one table a day, and a table is what retention works on."""
+"""The shortest retention that Loki supports: its index has one table a day, and retention deletes whole tables."""
 
 
 DISK_FULL = 95
@@ -50,7 +50,7 @@ class LogRetention(Model):
 
 
 class LogBudget(Model):
-    """What alerts compare with: Loki itself has no retention by size."""
+    """Budgets for alerts: Loki itself has no retention by size."""
 
     per_day: ByteSize = ByteSize(10**9)
     """Size of the lines that Loki receives."""
@@ -59,7 +59,7 @@ class LogBudget(Model):
 
 
 class LogLimits(Model):
-    """What a noisy service runs into, instead of everybody's Loki."""
+    """Limits for a noisy service, which protect Loki for all others."""
 
     streams: int = Field(1000, ge=10)
     """Active streams, that is, combinations of `service`, `level` and `source`. Lines of further streams are lost, and
@@ -120,7 +120,7 @@ class Logs(Model):
             try:
                 groups = re.compile(pattern).groups
             except re.error as error:
-                msg = f"{name}: is no regular expression: {error}"
+                msg = f"{name}: is not a regular expression: {error}"
                 raise ValueError(msg) from None
             if groups != 1:
                 msg = (

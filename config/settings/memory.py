@@ -51,7 +51,7 @@ class MemoryLimits(_ByService):
     def _enough_to_start(self) -> Self:
         for service, limit in self:
             if limit < 16 * MIB:
-                msg = f"memory.{service}: below 16MiB nothing here starts"
+                msg = f"memory.{service}: below 16MiB no service starts"
                 raise ValueError(msg)
         for service, row in ROWS.items():
             if row.most and getattr(self, service) > row.most:

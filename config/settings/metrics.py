@@ -31,7 +31,7 @@ class Retention(Model):
     @classmethod
     def _at_least_a_block(cls, size: int) -> int:
         if size < 512 * MIB:
-            msg = "below 512MiB the newest block may not fit"
+            msg = "the newest block may not fit into less than 512MiB"
             raise ValueError(msg)
         return size
 
@@ -108,7 +108,7 @@ class Metrics(Model):
     """Services that no known library counts, and the metrics that count them ([how](instrumentation/README.md#your-own-metrics))."""
 
     remote_write: tuple[RemoteWrite, ...] = Field((), max_length=3)
-    """Ends far away that also get every sample ([how](beyond.md)). Up to three."""
+    """Remote stores that also get every sample ([how](beyond.md)). Up to three."""
     long_term: LongTerm | None = None
 
     @field_validator("golden_signals")
@@ -116,7 +116,7 @@ class Metrics(Model):
     def _each_service_once(cls, counted: tuple[CountedService, ...]) -> tuple[CountedService, ...]:
         services = [one.service for one in counted]
         if doubled := {service for service in services if services.count(service) > 1}:
-            msg = f"{', '.join(sorted(doubled))} is there twice: a service has one counter, put what it should count into one entry"
+            msg = f"{', '.join(sorted(doubled))} occurs twice: a service has one counter, so put all that it should count into one entry"
             raise ValueError(msg)
         return counted
 
@@ -125,7 +125,7 @@ class Metrics(Model):
     def _are_nobodys(cls, labels: dict[str, str]) -> dict[str, str]:
         for name in labels:
             if name in OF_ALERTS or name.startswith("__"):
-                msg = f"{name}: is a label that alerts and series have of their own: choose another name"
+                msg = f"{name}: is a label that alerts and series already have: choose another name"
                 raise ValueError(msg)
         return labels
 
@@ -135,10 +135,10 @@ class Metrics(Model):
             msg = f"metrics.scrape_timeout: {self.scrape_timeout} is longer than scrape_interval {self.scrape_interval}"
             raise ValueError(msg)
         if min(seconds(self.scrape_interval), seconds(self.evaluation_interval)) < 1:
-            msg = "metrics.scrape_interval, metrics.evaluation_interval: less than 1s is a load, not an interval"
+            msg = "metrics.scrape_interval, metrics.evaluation_interval: the least is 1s, because every scrape and evaluation costs CPU"
             raise ValueError(msg)
         for key in ("scrape_interval", "evaluation_interval"):
             if seconds(span := getattr(self, key)) > seconds(LONGEST_INTERVAL):
-                msg = f"metrics.{key}: {span} would blind the alerts, which look at five minutes: {LONGEST_INTERVAL} is the most"
+                msg = f"metrics.{key}: {span} is too long for the alerts, which look at five minutes: {LONGEST_INTERVAL} is the most"
                 raise ValueError(msg)
         return self

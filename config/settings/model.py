@@ -30,7 +30,7 @@ class ByService(Model):
 _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp", "Cs"})
 """Categories of Unicode: controls (line breaks, tabs, escapes), separators of lines, halves of characters."""
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""What makes a reader see a text in another order than a program."""
+"""Characters that make a reader see a text in another order than a program."""
 
 
 def wrong_text(text: str) -> str:
@@ -66,7 +66,7 @@ def _listen(text: str) -> str:
 
 def without_credentials(text: str) -> str:
     if "@" in urlsplit(text).netloc:
-        msg = "holds a user or password, which would show in clear: secrets have keys of their own"
+        msg = "contains a user or password, which would be visible: use the secret for it"
         raise ValueError(msg)
     return text
 
@@ -96,7 +96,7 @@ def page_url(text: str) -> str:
 def _base_url(text: str) -> str:
     parts = urlsplit(page_url(text))
     if parts.query or parts.fragment:
-        msg = "has something behind a ? or #, and paths are added at its end"
+        msg = "has a ? or #: leave out what follows it, because the stack appends paths"
         raise ValueError(msg)
     if special := re.search(r"[{}<>\"|\\^`$]", text):  # special in alert templates, in Slack, in Grafana's own file
         msg = f"has a {special[0]}, which stands for something else in a template: write it as %{ord(special[0]):02X}"
@@ -172,7 +172,7 @@ def _host_folder(text: str) -> str:
         msg = "is not a path from / on: write all of it"
         raise ValueError(msg)
     if _SYSTEM.fullmatch(path) and not path.startswith("/usr/local/"):
-        msg = "is a folder of the system itself: name the one folder that is meant"
+        msg = "is a folder of the system itself: name the one folder below it that you mean"
         raise ValueError(msg)
     return _normal(path)
 
@@ -204,10 +204,10 @@ ProjectFile = Annotated[str, AfterValidator(_project_file)]
 
 def _network(text: str) -> str:
     if text.partition(":")[0] in OF_DOCKER or text in OF_DOCKER:
-        msg = f"{text} is no network of yours but one of Docker's own: make one (docker network create …), and start your services in it"
+        msg = f"{text} is not a network of yours but one of Docker's own: make one (docker network create …), and start your services in it"
         raise ValueError(msg)
     if not text.strip() or re.search(r"[/:\x00-\x1f\x7f]", text):  # engines before 28 accept all others
-        msg = "is no name of a network: it is empty, or has a slash, a colon or a line break (docker network ls shows the names)"
+        msg = "is not a name of a network: it is empty, or has a slash, a colon or a line break (docker network ls shows the names)"
         raise ValueError(msg)
     return text
 

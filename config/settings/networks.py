@@ -16,7 +16,7 @@ _MORE = 30
 """Index of the first address of exporters that are not their kind's first. They lie in the upper half, of which the
 engine needs few."""
 SIZE = 26
-"""Bits of the network's part: 62 addresses, of which the upper half is for who has none of its own (a probe of the check)."""
+"""Bits of the network's part: 62 addresses. The upper half is for containers without a fixed address (a probe of the check)."""
 _POOL = ipaddress.IPv4Network("198.18.0.0/15")
 """For measurements between networks (RFC 2544), so that neither a provider nor Docker gives addresses out of it."""
 

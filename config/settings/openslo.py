@@ -1,8 +1,8 @@
 """Reads SLOs from files in OpenSLO's format (openslo.com, specification v1).
 
-What is read: documents of the kinds `SLO` and `SLI`, with a ratio of events or a threshold, over a rolling window. The others
-(`Service`, `DataSource`, `Alert…`) are taken and not used: the stack has its own. All else is refused, because an SLO of which
-half is read would be another one.
+It reads documents of the kinds `SLO` and `SLI`, with a ratio of events or a threshold, over a rolling window. It ignores `Service`,
+`DataSource` and `Alert…`, because the stack has its own. It refuses everything else: an SLO of which it reads only half would be
+another SLO.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from config.sizes import MIB
 VERSION = "openslo/v1"
 UNUSED = frozenset({"Service", "DataSource", "AlertPolicy", "AlertCondition", "AlertNotificationTarget"})
 LARGEST = MIB
-"""In bytes."""
+"""Largest size of a file, in bytes."""
 
 _WINDOW = re.compile(r"\[\s*\{\{\s*\.window\s*\}\}\s*\]")
 """Sloth's placeholder for the time that a rate is about."""
@@ -31,7 +31,7 @@ _COMPARED = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
 class OpenSloError(ValueError):
-    """What cannot be read, in which document of which file."""
+    """An error in an OpenSLO file: the file, the document, and the reason."""
 
 
 def read(paths: Iterable[str], root: Path) -> list[Slo]:
@@ -46,12 +46,12 @@ def read(paths: Iterable[str], root: Path) -> list[Slo]:
         if document["kind"] == "SLI":
             with _inside(path, document):
                 indicators[document["metadata"]["name"]] = _mapping(document, "spec")
-    found: list[Slo] = []
+    result: list[Slo] = []
     for path, document in documents:
         if document["kind"] == "SLO":
             with _inside(path, document):
-                found += _slos(document, indicators)
-    return found
+                result += _slos(document, indicators)
+    return result
 
 
 @contextlib.contextmanager
@@ -79,12 +79,12 @@ def _documents(path: str, root: Path) -> Iterator[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise OpenSloError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise OpenSloError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+        raise OpenSloError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     each = (one for document in documents for one in (document if isinstance(document, list) else [document]))
     for number, document in enumerate(each, start=1):
         where = f"{path}: document {number}"
         if not isinstance(document, dict) or document.get("apiVersion") != VERSION:
-            raise OpenSloError(f"{where}: is not apiVersion: {VERSION}, which is what is read")
+            raise OpenSloError(f"{where}: is not apiVersion: {VERSION}, the only version that is read")
         if document.get("kind") not in UNUSED | {"SLO", "SLI"}:
             raise OpenSloError(f"{where}: kind: {document.get('kind')} is none of OpenSLO's: write SLO or SLI")
         if not isinstance(document.get("metadata"), dict) or not isinstance(document["metadata"].get("name"), str):
@@ -95,14 +95,14 @@ def _documents(path: str, root: Path) -> Iterator[dict[str, Any]]:
 def _slos(document: Mapping[str, Any], indicators: Mapping[str, Mapping[str, Any]]) -> Iterator[Slo]:
     spec, name = _mapping(document, "spec"), document["metadata"]["name"]
     if (method := spec.get("budgetingMethod", "Occurrences")) != "Occurrences":
-        raise OpenSloError(f"spec.budgetingMethod: {method} is not counted here: write Occurrences")
+        raise OpenSloError(f"spec.budgetingMethod: {method} is not supported: write Occurrences")
     window, indicator = _window(spec), _indicator(spec, indicators)
     objectives = spec.get("objectives")
     if not isinstance(objectives, list) or not objectives:
         raise OpenSloError("spec.objectives: needs at least one")
     for number, objective in enumerate(objectives, start=1):
         if not isinstance(objective, dict):
-            raise OpenSloError(f"spec.objectives: {number} is no mapping of keys")
+            raise OpenSloError(f"spec.objectives: {number} is not a mapping of keys")
         if composite := {"indicator", "indicatorRef", "compositeWeight"} & objective.keys():
             raise OpenSloError(f"spec.objectives: {min(composite)}: a composite is not read: make an SLO of each part")
         yield Slo.model_validate(
@@ -117,10 +117,10 @@ def _slos(document: Mapping[str, Any], indicators: Mapping[str, Mapping[str, Any
 
 
 def _mapping(owner: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = owner.get(key)
-    if not isinstance(found, dict):
+    result = owner.get(key)
+    if not isinstance(result, dict):
         raise OpenSloError(f"{key}: is missing, or no mapping of keys")
-    return found
+    return result
 
 
 def _window(spec: Mapping[str, Any]) -> str:
@@ -129,7 +129,7 @@ def _window(spec: Mapping[str, Any]) -> str:
         raise OpenSloError("spec.timeWindow: needs one window, e.g. [{duration: 30d, isRolling: true}]")
     if not windows[0].get("isRolling") or "calendar" in windows[0]:
         raise OpenSloError(
-            "spec.timeWindow: only a rolling one is counted (isRolling: true); make slo REPORT= tells calendar months"
+            "spec.timeWindow: only a rolling window is counted (isRolling: true); for calendar months use make slo REPORT="
         )
     duration = str(windows[0].get("duration", ""))
     if not re.fullmatch(r"\d+[hdw]", duration):
@@ -193,7 +193,7 @@ def _query(metric: Mapping[str, Any], where: str) -> str:
     source = _mapping(metric, "metricSource")
     if str(source.get("type", "Prometheus")).lower() != "prometheus":
         raise OpenSloError(
-            f"{where}.metricSource.type: {source['type']} is not asked here: write a query for Prometheus"
+            f"{where}.metricSource.type: {source['type']} is not supported: write a query for Prometheus"
         )
     query = _mapping(source, "spec").get("query")
     if not isinstance(query, str) or not query.strip():

@@ -18,7 +18,9 @@ def must_be_inside(root: Path, file: Path, key: str) -> None:
         raise SettingsError(f"{key}: is a link that leads out of the project: put the file itself there")
 
 
-def found(paths: Iterable[str], root: Path, *, endings: Sequence[str], stack_key: str) -> Iterator[tuple[str, Path]]:
+def matching_files(
+    paths: Iterable[str], root: Path, *, endings: Sequence[str], stack_key: str
+) -> Iterator[tuple[str, Path]]:
     """Yields (key for messages, file) for each file, once.
 
     A path below `root` is a file, a folder with all files below it, or a pattern like ``rules/*.yml``. Of a folder and

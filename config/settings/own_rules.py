@@ -15,7 +15,7 @@ from config.settings.loading import SettingsError
 from config.sizes import MIB
 
 LARGEST = MIB
-"""In bytes: about 2,000 rules. All of it is judged, stored in the state and shown in previews."""
+"""Largest size of a file in bytes: about 2,000 rules. Files are judged, stored in the state and shown in previews."""
 ENDINGS = (".yml", ".yaml", ".rules")
 SEVERITY = "warning"
 """Severity of an alert that has none: a message, and nobody is woken."""
@@ -34,7 +34,7 @@ def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
         SettingsError: a file is missing, too large or not a rule file.
     """
     texts: dict[str, str] = {}
-    for key, file in own_files.found(paths, root, endings=ENDINGS, stack_key=stack_key):
+    for key, file in own_files.matching_files(paths, root, endings=ENDINGS, stack_key=stack_key):
         if file.suffix not in ENDINGS:
             raise SettingsError(f"{key}: does not end with {', '.join(ENDINGS)}: rename it to {file.stem}.yml")
         text = own_files.text_of(file, key, LARGEST)
@@ -56,7 +56,7 @@ def _documents(text: str, key: str) -> Iterator[str]:
         nodes = [node for node in yaml.compose_all(text, yaml.CSafeLoader) if node.tag != "tag:yaml.org,2002:null"]
         documents = [document for document in yaml.load_all(text, yaml.CSafeLoader) if document is not None]
     except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"{key}: is no YAML: {' '.join(str(error).split())}") from None
+        raise SettingsError(f"{key}: is not YAML: {' '.join(str(error).split())}") from None
     if not nodes:
         raise SettingsError(f"{key}: holds no `groups:` of rules")
     for node, document in _resources(nodes, documents):

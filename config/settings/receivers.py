@@ -1,4 +1,4 @@
-"""Settings of receivers: who is told of which alerts, by what, and when.
+"""Settings of receivers: which alerts each gets, by which service, and when.
 
 Each receiver has one secret at most, `receiver_<name>`. Its value never enters the settings.
 """
@@ -22,14 +22,14 @@ DAYS: tuple[Day, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday",
 def _zone(text: str) -> str:
     known = zoneinfo.available_timezones()  # none on a machine without that database: then Alertmanager judges
     if text != "UTC" and known and text not in known:
-        msg = "is no time zone of the IANA database (like Europe/Berlin)"
+        msg = "is not a time zone of the IANA database (like Europe/Berlin)"
         raise ValueError(msg)
     return text
 
 
 def _address(text: str) -> str:
     if not re.fullmatch(r"[^\s@<>,;:\"()\\]+@[^\s@<>,;:\"()\\]+", text):
-        msg = "is no e-mail address (like ops@example.com)"
+        msg = "is not an e-mail address (like ops@example.com)"
         raise ValueError(msg)
     return text
 
@@ -65,7 +65,7 @@ class Condition(Model):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not (self.severity or self.services or self.labels or self.hours):
-            msg = "says nothing: set severity, services, labels or hours, or leave out `when` to be told of everything"
+            msg = "is empty: set severity, services, labels or hours, or leave out `when` to get every alert"
             raise ValueError(msg)
         return self
 
@@ -80,9 +80,9 @@ class _Receiver(Model):
     pages: ClassVar[bool] = False
     """Whether it wakes somebody, so that it hears of critical alerts only unless told otherwise."""
     credential: ClassVar[str] = "the address of its webhook"
-    """What its secret is, for messages."""
+    """Description of its secret, for messages."""
     placeholder: ClassVar[str] = "https://hooks.example/stand-in"
-    """What may stand for its secret where nobody has it, as in the preview of a pull request."""
+    """A placeholder for its secret, for the preview of a pull request, which has no secrets."""
 
     @property
     def secret(self) -> str:
@@ -140,7 +140,7 @@ class Telegram(_Receiver):
     @model_validator(mode="after")
     def _has_a_chat(self) -> Self:
         if not self.chat:
-            msg = "chat 0 is none: getUpdates of the Bot API shows the number of yours"
+            msg = "there is no chat 0: getUpdates of the Bot API shows the number of your chat"
             raise ValueError(msg)
         return self
 
@@ -268,7 +268,7 @@ Receiver = Annotated[
 
 
 def placeholder(kind: object) -> str:
-    """What may stand for the secret of a receiver of this kind."""
+    """A placeholder for the secret of a receiver of this kind."""
     [union, *_] = get_args(Receiver)
     of_kind = {get_args(one.model_fields["kind"].annotation)[0]: one.placeholder for one in get_args(union)}
     return str(of_kind.get(kind, _Receiver.placeholder))

@@ -129,7 +129,7 @@ def render() -> str:
         "| `receiver_<name>` | secret of the receiver of that name: `notifications.receivers[].kind` says what it is |"
     )
     secrets.append(
-        "| `remote_<name>` | password, token or header of an end far away: one of `metrics.remote_write`, or `logs`, `traces`, `long-term` |"
+        "| `remote_<name>` | password, token or header of a remote store: one of `metrics.remote_write`, or `logs`, `traces`, `long-term` |"
     )
     store = (
         "Encrypted in the stack file, and set by `pulumi config set --secret -s <stack> <key>`. One that is blank, and a URL\n"

@@ -1,4 +1,4 @@
-"""Settings of ends far away: stores of others that get metrics, logs or traces beside the stack's own.
+"""Settings of remote stores, which get metrics, logs or traces beside the stack's own stores.
 
 Each has one secret at most, `remote_<name>`. Its value never enters the settings.
 """
@@ -28,7 +28,7 @@ _SPECIAL = re.compile(
 
 def _authority(text: str) -> str:
     if "-----BEGIN CERTIFICATE-----" not in text or "PRIVATE KEY" in text:
-        msg = "has to name a file of the project that holds certificates (PEM), and no key"
+        msg = "must name a file of the project that contains certificates (PEM), and no key"
         raise ValueError(msg)
     return text
 
@@ -37,7 +37,7 @@ def _pattern(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        msg = f"{text} is no regular expression: {error}"
+        msg = f"{text} is not a regular expression: {error}"
         raise ValueError(msg) from None
     if re.search(r"\(\?<?[=!]|\\[1-9]", text):
         msg = f"{text} looks around or back, which RE2 cannot"
@@ -57,7 +57,7 @@ Tenant = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!_.*'()-]{1,150}$
 
 
 class Remote(Model):
-    """A store far away. Its secret is `remote_<name>`: the password of `user`, or without a user a bearer token."""
+    """A remote store. Its secret is `remote_<name>`: the password of `user`, or without a user a bearer token."""
 
     user: str | None = Field(None, pattern=r"^[^:\s]+$")
     """For a login with user and password."""
@@ -96,7 +96,7 @@ class RemoteWrite(Remote):
     @classmethod
     def _is_free(cls, name: str) -> str:
         if name in RESERVED:
-            msg = f"{name} is the name of another end ({', '.join(sorted(RESERVED))}): choose another one"
+            msg = f"{name} is the name of another store ({', '.join(sorted(RESERVED))}): choose another one"
             raise ValueError(msg)
         return name
 
@@ -122,10 +122,10 @@ class LongTerm(Remote):
     def _is_in_one_place(self) -> Self:
         far = bool(self.url or self.query or self.user or self.ca or self.tenant)
         if self.local == far:
-            msg = "say where: local: true, or url and query of a store of yours"
+            msg = "set local: true, or url and query of your own store"
             raise ValueError(msg)
         if far and (of_local := {"months", "disk"} & self.model_fields_set):
-            msg = f"{min(of_local)}: is of the local one, and your store has its own: leave it out"
+            msg = f"{min(of_local)}: is a setting of the local store: leave it out"
             raise ValueError(msg)
         if far and not (self.url and self.query):
             msg = "needs both url, where series are written to, and query, where Grafana reads them"
@@ -203,15 +203,15 @@ End = tuple[str, str, Remote, tuple[str, ...]]
 def ends(
     writes: Sequence[RemoteWrite], long_term: LongTerm | None, logs: RemoteLogs | None, traces: RemoteTraces | None
 ) -> tuple[End, ...]:
-    """All ends far away."""
-    found: list[End] = [
+    """All remote stores."""
+    stores: list[End] = [
         (f"metrics.remote_write.{number}", one.name, one, (one.url,)) for number, one in enumerate(writes)
     ]
     if long_term and long_term.url and long_term.query:
-        found.append(("metrics.long_term", LONG_TERM, long_term, (long_term.url, long_term.query)))
-    found += [("logs.remote", LOGS, logs, (logs.url,))] if logs else []
-    found += [("traces.remote", TRACES, traces, (traces.url,))] if traces else []
-    return tuple(found)
+        stores.append(("metrics.long_term", LONG_TERM, long_term, (long_term.url, long_term.query)))
+    stores += [("logs.remote", LOGS, logs, (logs.url,))] if logs else []
+    stores += [("traces.remote", TRACES, traces, (traces.url,))] if traces else []
+    return tuple(stores)
 
 
 def disk_shares(long_term: LongTerm | None, logs: RemoteLogs | None, traces: RemoteTraces | None) -> dict[str, int]:
@@ -237,7 +237,7 @@ def judge(found: Sequence[End], secrets: Collection[str], *, own_hosts: Collecti
     for key, name, end, urls in found:
         secret = secret_of(name)
         if names.count(name) > 1:
-            msg = f"{key}: two ends are called {name}: their secrets and alerts go by the name, so choose another one"
+            msg = f"{key}: two stores are called {name}: their secrets and alerts go by the name, so choose another one"
             raise ValueError(msg)
         needs = "its password" if end.user else "its value" if getattr(end, "header", None) else ""
         if needs and secret not in secrets:
@@ -250,7 +250,9 @@ def judge(found: Sequence[End], secrets: Collection[str], *, own_hosts: Collecti
         if secret.startswith(OF_REMOTES) and (name := secret.removeprefix(OF_REMOTES)) not in names:
             keys = {LOGS: "logs.remote", TRACES: "traces.remote", LONG_TERM: "metrics.long_term.url"}
             off = keys.get(name)
-            lacks = f"{off}: is not set, but its secret is" if off else f"metrics.remote_write: none is called {name}"
+            lacks = (
+                f"{off}: is not set, but its secret is" if off else f"metrics.remote_write: there is none called {name}"
+            )
             msg = f"{lacks}: {'set it' if off else 'name one so'}, or  pulumi config rm {secret}"
             raise ValueError(msg)
 
@@ -259,7 +261,7 @@ def _wrong(url: str, end: Remote, *, has_secret: bool, own_hosts: Collection[str
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     if host in own_hosts or _is_in(host, own_network):
-        return f"{url} leads back into this very stack: name the store far away"
+        return f"{url} leads back into this very stack: name the remote store"
     if parts.scheme == "http" and has_secret and not _is_private(host):
         return f"{url} would send the secret in clear to a public host: write https://"
     if parts.scheme == "http" and end.ca:

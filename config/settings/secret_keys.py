@@ -35,7 +35,7 @@ OF_EDGES = "edge_password_"
 """Beginning of the names of the edges' credentials at their centre. With `_next` at the end: the one that follows it."""
 CENTRE_PASSWORD = "centre_password"  # noqa: S105 - its name
 OF_REMOTES = "remote_"
-"""Beginning of the names of the secrets of ends far away (`config/settings/remotes.py`)."""
+"""Beginning of the names of the secrets of remote stores (`config/settings/remotes.py`)."""
 NAMED = (*OF_SERVERS, OF_SCRAPES, RECEIVER, OF_EDGES, OF_REMOTES)
 NAMES = (*SECRETS, *(f"{beginning}<name>" for beginning in NAMED))
 """Names for messages."""

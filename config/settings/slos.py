@@ -13,9 +13,9 @@ from config.settings.thresholds import Percent
 from config.settings.units import Span, seconds
 
 SHORTEST_WINDOW = "7d"
-"""The slowest alert looks at 3d. Of a window much shorter than this, it would be most of it."""
+"""The slowest alert looks at 3d, which would be most of a window much shorter than this."""
 LEAST_OBJECTIVE = 50
-"""In percent. Below it, somebody has written a ratio."""
+"""Smallest objective in percent. A smaller number is probably a ratio, such as 0.999."""
 
 Kind = Literal["errors", "latency", "probe", "database", "own"]
 """What an SLO counts: failed requests of a service, its slow ones, failed probes, failed connections of an exporter, or events
@@ -34,7 +34,7 @@ def _expression(text: str) -> str:
         msg = f"is a counter, which only grows: write its events per second, {_LIKE}"
         raise ValueError(msg)
     if re.search(r"[\"'`]", bare.replace('""', "")) or not _closed(bare) or not bare.strip():
-        msg = f"is no PromQL: a quote or a bracket does not close, or it is empty: write it {_LIKE}"
+        msg = f"is not PromQL: a quote or a bracket does not close, or it is empty: write it {_LIKE}"
         raise ValueError(msg)
     if "#" in bare:
         msg = f"has a comment, which would hide what follows it: write it {_LIKE}"
@@ -103,26 +103,26 @@ class Slo(Model):
     def _counts_one_thing(self) -> Self:
         named = [key for key in ("latency", "probe", "database", "total") if getattr(self, key)]
         if len(named) > 1:
-            msg = f"{self.name}: counts one thing, and names {' and '.join(named)}: make an SLO of each"
+            msg = f"{self.name}: must count one thing, but names {' and '.join(named)}: make an SLO of each"
             raise ValueError(msg)
         if (self.good or self.errors) and not self.total:
             msg = f"{self.name}: good and errors are shares of total: write that too"
             raise ValueError(msg)
         if self.total and bool(self.good) == bool(self.errors):
-            msg = f"{self.name}: beside total it needs either good or errors"
+            msg = f"{self.name}: total needs either good or errors beside it"
             raise ValueError(msg)
         if self.kind == "probe" and self.service:
-            msg = f"{self.name}: leave service out, it is that of the probe"
+            msg = f"{self.name}: leave service out: the probe has it"
             raise ValueError(msg)
         if self.kind not in {"probe", "database"} and not self.service:
-            msg = f"{self.name}: needs service: whose requests count, and whose dashboards and logs its alerts link to"
+            msg = f"{self.name}: needs service: the service whose requests count, and to whose dashboards and logs the alerts link"
             raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> Self:
         if self.objective >= 100:  # noqa: PLR2004 - percent
-            msg = f"{self.name}: objective: 100 leaves no budget, so the first failed request breaks it: write 99.9, for example"
+            msg = f"{self.name}: objective: 100 leaves no error budget: write 99.9, for example"
             raise ValueError(msg)
         if self.objective < LEAST_OBJECTIVE:
             msg = f"{self.name}: objective: {self.objective:g} is in percent: write 99.9, for example"
@@ -145,7 +145,7 @@ def service_of(slo: Slo, exporters: Exporters) -> str:
     if slo.database:
         services_of_kind = [server.service for server in getattr(exporters, slo.database)]
         if not services_of_kind:
-            msg = f"{slo.name}: database: nothing watches {slo.database}: set exporters.{slo.database}"
+            msg = f"{slo.name}: database: no exporter watches {slo.database}: set exporters.{slo.database}"
             raise ValueError(msg)
         if slo.service in services_of_kind or (slo.service is None and len(services_of_kind) == 1):
             return slo.service or services_of_kind[0]

@@ -44,7 +44,7 @@ def judge(host: str) -> None:
 
 
 def _wrong(host: str) -> str:
-    """What is wrong with the host; empty if nothing is."""
+    """The reason to refuse the host; empty if there is none."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -58,10 +58,10 @@ def _inside(address: _Address) -> list[_Address]:
     """IPv4 addresses that an IPv6 address contains."""
     if isinstance(address, ipaddress.IPv4Address):
         return []
-    found = [address.ipv4_mapped, address.sixtofour]
+    embedded = [address.ipv4_mapped, address.sixtofour]
     if any(address in network for network in _EMBEDDING):
-        found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return [one for one in found if one is not None]
+        embedded.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return [one for one in embedded if one is not None]
 
 
 def _what(address: _Address) -> str:

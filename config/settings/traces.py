@@ -12,18 +12,18 @@ from config.settings.units import Span, seconds
 
 def _percent(value: object) -> object:
     if isinstance(value, int | float) and not 0 <= value <= 100:  # noqa: PLR2004 - percent
-        msg = f"{value:g} is no percentage: 0 keeps nothing, 100 keeps everything"
+        msg = f"{value:g} is not a percentage: 0 keeps nothing, 100 keeps everything"
         raise ValueError(msg)
     return value
 
 
 Percent = Annotated[float, BeforeValidator(_percent)]
-"""Of traces, 0 to 100."""
+"""A share of traces, from 0 to 100."""
 
 Path = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]*$")]
 
 LEAST_DAYS = "1d"
-"""Of Elasticsearch and OpenSearch: there is one index a day, and an index is what retention works on."""
+"""The shortest retention with Elasticsearch and OpenSearch: there is one index a day, and retention deletes whole indices."""
 
 RETENTION_SUCCESS = "nervous_system_trace_retention_success_timestamp_seconds"
 """Metric: when the job that deletes what is too old last succeeded, in seconds of Unix time."""
@@ -39,7 +39,7 @@ class Slow(Model):
     @classmethod
     def _at_least_a_millisecond(cls, over: str) -> str:
         if seconds(over) < 0.001:  # noqa: PLR2004 - the collector counts in milliseconds
-            msg = f"{over} is shorter than 1ms, which every trace takes: say so with rest: 100"
+            msg = f"{over} is shorter than 1ms, so every trace would be slow: use rest: 100 instead"
             raise ValueError(msg)
         return over
 
@@ -56,7 +56,7 @@ class Rates(Model):
     def _rest_is_the_least(self) -> Self:
         for key, rate in (("errors", self.errors), ("slow.keep", self.slow.keep)):
             if rate < self.rest:
-                msg = f"{key} is {rate:g} and rest is {self.rest:g}: what is rare and telling cannot be kept less than the rest"
+                msg = f"{key} is {rate:g} and rest is {self.rest:g}: errors and slow traces cannot be kept less often than the rest"
                 raise ValueError(msg)
         return self
 
@@ -144,18 +144,11 @@ class Traces(Model):
     cluster: Cluster | None = None
     retention: Span = "7d"
     sampling: Sampling = Sampling()
-    health_paths: tuple[Path, ...] = (
-        "/health",
-        "/healthz",
-        "/ready",
-        "/readyz",
-        "/live",
-        "/livez",
-        "/metrics",
-        "/stub_status",
-    )
-    """Traces of successful GET or HEAD requests to these (`url.path`, `http.target`), or to gRPC's health service, are dropped
-    and not counted, unless they are slow."""
+    health_paths: tuple[Path, ...] = ()
+    """More paths of health checks, beside the usual ones such as `/health`, `/healthz`, `/ready`, `/livez`, `/ping` and
+    `/metrics`. Successful GET or HEAD requests to these paths, or to gRPC's health service, only watch a service: their
+    traces (`url.path`, `http.target`) are dropped and not counted, unless they are slow, and neither are their lines in
+    access logs."""
     span_metrics: SpanMetrics = SpanMetrics()
     disk: ByteSize = ByteSize(disk_budget.TRACES)
     """Share of the host's disk for stored traces. An alert compares with it."""
@@ -166,12 +159,14 @@ class Traces(Model):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.cluster and self.storage == "badger":
-            msg = "traces.cluster: badger is embedded in Jaeger: say which it is by traces.storage"
+            msg = "traces.cluster: badger is embedded in Jaeger and has no cluster: set traces.storage to elasticsearch or opensearch"
             raise ValueError(msg)
         if self.storage != "badger" and seconds(self.retention) < seconds(LEAST_DAYS):
             msg = f"traces.retention: {self.retention} is shorter than {LEAST_DAYS}: {self.storage} has one index a day"
             raise ValueError(msg)
         if self.storage != "badger" and seconds(self.retention) % seconds("1d"):
-            msg = f"traces.retention: {self.retention} is no whole number of days: {self.storage} has one index a day"
+            msg = (
+                f"traces.retention: {self.retention} is not a whole number of days: {self.storage} has one index a day"
+            )
             raise ValueError(msg)
         return self

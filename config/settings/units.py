@@ -40,7 +40,7 @@ def go_duration(length: float) -> str:
 
 def _whole_mib(size: ByteSize) -> ByteSize:
     if size % MIB:
-        msg = f"{int(size)} bytes is no whole number of MiB: write it like 512MiB or 2GiB"
+        msg = f"{int(size)} bytes is not a whole number of MiB: write it like 512MiB or 2GiB"
         raise ValueError(msg)
     return size
 

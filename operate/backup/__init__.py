@@ -106,7 +106,7 @@ def _keep(client: DockerClient, saved: Stack, container: Container, place: Place
             seconds_held=round(seconds, 3),
             files=files,
         )
-        step.result = f"{kept.bytes / MIB:.2f} MiB, {container.still} for {seconds:.1f} s"
+        step.result = f"{kept.bytes / MIB:.2f} MiB, {container.quiesce} for {seconds:.1f} s"
     return kept
 
 
@@ -119,7 +119,7 @@ def _copy(
     """Copies the files of a volume. Returns the archives, and for how many seconds the service was held."""
     at_rest, changed, names = (f"{container.service}.{archive}" for archive in volumes.ARCHIVES)
     first = place.write(at_rest, volumes.at_rest(helper))
-    with volumes.still(running, container.still, container.grace_seconds) as held:
+    with volumes.quiesced(running, container.quiesce, container.grace_seconds) as held:
         volumes.set_aside(helper)
     then = place.write(changed, volumes.changed(helper)), place.write(names, volumes.names(helper))
     return (first, *then), held[0]
@@ -132,7 +132,7 @@ def _errors_of_engine(service: str) -> Iterator[None]:
         yield
     except (ChildProcessError, DockerException, RequestException) as error:
         raise ToolchainError(
-            f"{service}: its volume cannot be copied: {error}", fix="see that the host answers, and begin again"
+            f"{service}: its volume cannot be copied: {error}", fix="check that the host answers, and try again"
         ) from error
 
 
@@ -153,29 +153,29 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
         ToolchainError: the backup is damaged or does not fit, or the stack has data and `replace` is not set.
     """
     with Step("the backup is whole") as step:
-        found = manifests.read(place)
-        text = _text_of(place, found.stack_file)  # proves that the key opens it
-        place.must_hold(found.state)
+        manifest = manifests.read(place)
+        text = _text_of(place, manifest.stack_file)  # proves that the key opens it
+        place.must_hold(manifest.state)
         with _stack_file(name, text) as file:
             settings = load_settings(name, file)
-        manifests.must_fit(found, settings, with_grafana=settings.grafana.enabled)
+        manifests.must_fit(manifest, settings, with_grafana=settings.grafana.enabled)
         left = archives.room(settings)
-        for archived in found.volumes.values():
+        for archived in manifest.volumes.values():
             left = archives.must_be_sound(place, archived, left)
-        step.result = f"{found.stack}, {found.age}, {sum(file.bytes for file in found.files) / MIB:.2f} MiB"
+        step.result = f"{manifest.stack}, {manifest.age}, {sum(file.bytes for file in manifest.files) / MIB:.2f} MiB"
     client = engine_setup.ensure(settings.docker)
     engine_networks.must_find(client, settings.networks, f"Pulumi.{name}.yaml: {PROJECT}:networks")
     prefix = settings.prefix
-    present = [kept for service in found.volumes if volumes.exists(client, kept := f"{prefix}-{service}")]
+    present = [kept for service in manifest.volumes if volumes.exists(client, kept := f"{prefix}-{service}")]
     if present and not replace:
         raise ToolchainError(
-            f"{name} keeps something already, in {', '.join(present)}",
-            fix=f"to give it up for what the backup has: make restore STACK={name} FROM={place.address} REPLACE=1",
+            f"{name} already has data, in {', '.join(present)}",
+            fix=f"to replace it with the backup's: make restore STACK={name} FROM={place.address} REPLACE=1",
         )
-    if present and found.stack != name:
+    if present and manifest.stack != name:
         raise ToolchainError(
-            f"the backup is of the stack {found.stack}, and {name} keeps something of its own, in {', '.join(present)}",
-            fix=f"name the stack that is meant: STACK={found.stack}; to give up what {name} has: make down STACK={name} PURGE=1 first",
+            f"the backup is of the stack {manifest.stack}, and {name} has data of its own, in {', '.join(present)}",
+            fix=f"name the right stack: STACK={manifest.stack}; to give up what {name} has: make down STACK={name} PURGE=1 first",
         )
     if present:
         engine_networks.must_be_free(client, prefix, present)
@@ -189,7 +189,7 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
         _remove_what_no_state_knows(client, prefix)
         for volume in present:
             client.volumes.get(volume).remove()
-    _fill(client, restored, found, place)
+    _fill(client, restored, manifest, place)
     commands.up(name)
 
 
@@ -225,9 +225,9 @@ def _remove_what_no_state_knows(client: DockerClient, prefix: str) -> None:
 def put_back(name: str, wanted: Collection[str], place: Place) -> None:
     """Replaces the data of the services `wanted` by those in a backup of this very stack. Containers that use their
     volumes are removed, and the next deployment makes them anew."""
-    found, saved = manifests.read(place), Stack(name)
+    manifest, saved = manifests.read(place), Stack(name)
     client = engine_setup.connect(saved.settings.docker)
-    some = {service: kept for service, kept in found.volumes.items() if service in wanted}
+    some = {service: kept for service, kept in manifest.volumes.items() if service in wanted}
     left = archives.room(saved.settings)
     for kept in some.values():
         left = archives.must_be_sound(place, kept, left)
@@ -236,7 +236,7 @@ def put_back(name: str, wanted: Collection[str], place: Place) -> None:
         for container in client.containers.list(all=True, filters={"volume": volume}):
             container.remove(force=True)
         client.volumes.get(volume).remove()
-    _fill(client, saved, found.model_copy(update={"volumes": some}), place)
+    _fill(client, saved, manifest.model_copy(update={"volumes": some}), place)
 
 
 def _write_stack_file(name: str, text: bytes) -> None:
@@ -246,10 +246,10 @@ def _write_stack_file(name: str, text: bytes) -> None:
         note(f"{path.name} is the one of the backup")
 
 
-def _fill(client: DockerClient, restored: Stack, found: Manifest, place: Place) -> None:
+def _fill(client: DockerClient, restored: Stack, manifest: Manifest, place: Place) -> None:
     """Makes and fills the volumes, under the names by which the deployment will find them."""
     busybox, prefix = volume_helper.image(client, restored.settings.image("busybox")), restored.settings.prefix
-    for service, kept in found.volumes.items():
+    for service, kept in manifest.volumes.items():
         name = f"{prefix}-{service}"
         with Step(f"{service}: {kept.bytes / MIB:.2f} MiB back"), _errors_of_engine(service):
             client.volumes.create(name)

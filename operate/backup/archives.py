@@ -1,4 +1,4 @@
-"""Reads through the archives of a backup before any of it is written: nobody knows who has had them meanwhile."""
+"""Checks the archives of a backup before any of it is written, because somebody may have changed them meanwhile."""
 
 import io
 import posixpath
@@ -49,7 +49,7 @@ def _judged(place: Place, file: Stored, judge: Callable[[Iterator[bytes], int], 
             pass
         raise DamagedError(
             f"{place.address}/{file.name} is not what `make backup` writes: {error}",
-            fix="take another backup; nothing has been changed",
+            fix="use another backup; nothing has been changed",
         ) from None
 
 

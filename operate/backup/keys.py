@@ -1,5 +1,5 @@
-"""What you name for a backup: the place, the public key, the file with the secret key. A wrong value is never repeated,
-because it may be a secret in the wrong place."""
+"""The values that you give for a backup: the place, the public key, the file with the secret key. A message never repeats a wrong
+value, because it may be a secret in the wrong place."""
 
 import re
 from contextlib import suppress
@@ -46,7 +46,7 @@ def recipient(text: str) -> Any:
     """The public key in `text`, of age or of ssh.
 
     Raises:
-        ToolchainError: it is no public key.
+        ToolchainError: it is not a public key.
     """
     for kind in (pyrage.x25519.Recipient, pyrage.ssh.Recipient):
         with suppress(pyrage.RecipientError):
@@ -57,7 +57,7 @@ def recipient(text: str) -> Any:
             fix="age-keygen -y <file> prints the public key (age1…); if others could see the command, make a new key",
         )
     raise ToolchainError(
-        "RECIPIENT is no public key", fix="give one of age (age1…) or of ssh (ssh-ed25519 …, ssh-rsa …)"
+        "RECIPIENT is not a public key", fix="give one of age (age1…) or of ssh (ssh-ed25519 …, ssh-rsa …)"
     )
 
 

@@ -83,7 +83,7 @@ def read(place: Place) -> Manifest:
         text = place.clear_text(NAME)
     except DamagedError as error:
         raise DamagedError(
-            f"{place.address} holds no whole backup, for {NAME} is written last: {error}",
+            f"{place.address} contains no complete backup ({NAME} is written last): {error}",
             fix="FROM=… names the folder of one backup, as `make backup` has printed it",
         ) from None
     try:

@@ -39,7 +39,7 @@ class Stored(BaseModel):
 
 
 class DamagedError(ToolchainError):
-    """What is stored is not what was written, or cannot be read."""
+    """A stored file differs from the one that was written, or cannot be read."""
 
 
 class _NoBucketError(Exception):
@@ -139,7 +139,7 @@ class Place:
                 f"{self.address}/{file.name} is damaged: it has {size} bytes{' or more' if size > file.bytes else ''}, and had {file.bytes}"
                 if size != file.bytes
                 else f"{self.address}/{file.name} is damaged: its sha256 is another one",
-                fix="take another backup",
+                fix="use another backup",
             )
 
     def clear_text(self, name: str) -> bytes:
@@ -152,7 +152,9 @@ class Place:
         for piece in self._pieces(name):
             text += piece
             if len(text) > SMALL:
-                raise DamagedError(f"{self.address}/{name} has more than {SMALL // PIECE} MiB, which none of ours has")
+                raise DamagedError(
+                    f"{self.address}/{name} has more than {SMALL // PIECE} MiB, more than any file of a backup"
+                )
         return text
 
     def write_clear_text(self, name: str, text: bytes) -> None:

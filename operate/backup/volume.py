@@ -11,17 +11,16 @@ A container of busybox on the host of the stack does all of it, without network:
 root. Its `tar` takes no list of files, so several archives are made, and joined without their ends.
 """
 
+import contextlib
 import io
 import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from docker import DockerClient
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from engine.docker_api import output
 from operate import interrupts
@@ -33,6 +32,8 @@ HOLES_FROM_BYTES = 2**20
 """Size from which a file that is mostly holes waits for the second copy."""
 TRIES = 3
 """Attempts to copy one volume."""
+PAUSE_TRIES = 5
+"""Attempts to pause one service."""
 
 _COMMON = f"""set -u -o pipefail; cd /
 files() {{ find data ! -type d -exec stat -c '%Z %b %s %n' {{}} + | awk -v began="$(cat /tmp/began)" '
@@ -80,8 +81,8 @@ def names(volume: Container) -> Iterator[bytes]:
     yield from output(volume, ["gzip", "-c", "/tmp/names"], [])  # noqa: S108 - inside the container
 
 
-@contextmanager
-def still(service: Container | None, how: str, grace_seconds: int) -> Iterator[list[float]]:
+@contextlib.contextmanager
+def quiesced(service: Container | None, how: str, grace_seconds: int) -> Iterator[list[float]]:
     """Pauses or stops the service (`how`) for this block. The list gets the seconds for which it was held. A service
     that does not run, or is gone, is left alone."""
     held: list[float] = []
@@ -110,10 +111,14 @@ def still(service: Container | None, how: str, grace_seconds: int) -> Iterator[l
             held.append(time.monotonic() - begin)
 
 
-@retry(retry=retry_if_exception_type(APIError), stop=stop_after_attempt(5), wait=wait_fixed(0.5), reraise=True)
 def _pause(service: Container) -> None:
-    """Pauses the service, with up to 5 tries: while a process begins in the container, runc may be "unable to freeze"
+    """Pauses the service. Tries more than once: while a process begins in the container, runc may be "unable to freeze"
     it (with cgroups v1, on a busy host)."""
+    for _ in range(PAUSE_TRIES - 1):
+        with contextlib.suppress(APIError):
+            service.pause()
+            return
+        time.sleep(0.5)
     service.pause()
 
 

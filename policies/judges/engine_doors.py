@@ -1,8 +1,7 @@
-"""Doors to the engine: what a proxy in front of the Docker socket lets through, beside reading.
+"""Doors to the engine: the requests that a proxy in front of the Docker socket lets through, beside reading ones.
 
 A door is an HAProxy config with a server on a unix socket that may be an engine's. Each of its fronts either only reads, or
-compares whole requests with a list: named requests to named containers. Those are none of the stack's own, and every one is
-named by a rule of whoever acts.
+compares whole requests with a list: named requests to named containers. None of these containers belongs to the stack, and a rule of the acting service names each.
 """
 
 import re

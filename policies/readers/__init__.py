@@ -1,1 +1,1 @@
-"""What policies read declared resources with: files, paths of the host, image references, secrets. Nothing here judges."""
+"""Readers of declared resources for the policies: files, paths of the host, image references, secrets. Nothing here judges."""

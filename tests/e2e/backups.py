@@ -92,7 +92,7 @@ def there_and_back(stack: Deployment, folder: Path) -> None:
 
         words, containers = ("restore", "--from", str(address)), stack.containers()
         printed = stack.operate(*words, fails=True)
-        assert "keeps something already, in" in printed
+        assert "already has data, in" in printed
         assert "REPLACE=1" in printed
         assert runs_as_before(stack, containers)
         assert silences(stack) == ["before", "since"]

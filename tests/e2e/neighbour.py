@@ -1,4 +1,4 @@
-"""A container of the user's that turned bad: nobody, without a capability, in the user's network."""
+"""A hostile container in the user's network, without rights or capabilities."""
 
 import contextlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Somebody who has just cloned the repository, and knows nothing but the commands of the README."""
+"""A user who has just cloned the repository and knows only the commands of the README."""
 
 import os
 import re

@@ -262,7 +262,7 @@ def test_a_volume_that_is_written_to_meanwhile_is_copied_as_of_one_moment(client
             at_rest += b"".join(pieces)
             service.exec_run(["touch", "/data/leave"])
             until(lambda: service.exec_run(["test", "-e", "/data/leave"]).exit_code == 1)
-            with volumes.still(service, "paused", 1) as held:
+            with volumes.quiesced(service, "paused", 1) as held:
                 volumes.set_aside(helper)
             changed, names = b"".join(volumes.changed(helper)), b"".join(volumes.names(helper))
         assert len(at_rest) > 3_000_000 > len(changed)

@@ -151,7 +151,7 @@ REFUSED = [
             "metrics.scrape_intervall: unknown key; did you mean scrape_interval?",
             "publish.alertmanager and publish.prometheus both want port 9090",
             "slack_webhook: is a secret: store it with  pulumi config set --secret slack_webhook",
-            "exporters.mongodb.uri: holds a user or password",
+            "exporters.mongodb.uri: contains a user or password",
             "prefix: String should match pattern",
         ],
     ),
@@ -256,7 +256,7 @@ def test_a_service_that_is_not_well_fails_the_update_until_it_is(stack: Deployme
         stack.config["images"] = {**stack.config["images"], "node_exporter": broken}
         for _ in range(2):  # waiting does not make it green
             printed = stack.up(fails=True)
-            assert f"{stack.prefix}-node_exporter starts and stops again; its log:" in printed
+            assert f"{stack.prefix}-node_exporter keeps restarting; its log:" in printed
             assert "words of the broken image" in printed
         stack.config["images"] = {**stack.config["images"], "node_exporter": good}
         stack.up()

@@ -172,9 +172,9 @@ def test_an_invalid_rule_file_is_refused_and_the_old_rules_stay_until_a_good_one
 # 3 and 5. What the validator lets pass and the service refuses
 
 
-GOOD = '[{"name": receivers.NOWHERE}]'
+GOOD = '[{"name": alertmanager_receivers.NOWHERE}]'
 UNREADABLE = (
-    '[{"name": receivers.NOWHERE, "webhook_configs": '
+    '[{"name": alertmanager_receivers.NOWHERE, "webhook_configs": '
     '[{"url": "http://127.0.0.1:9", "http_config": {"tls_config": {"ca_file": "/nowhere/ca.pem"}}}]}]'
 )
 """amtool accepts it, because it opens no certificate. Alertmanager does, at its reload."""

@@ -300,7 +300,7 @@ def test_a_changed_dashboard_and_data_source_are_live_without_a_restart(stack: D
 def test_a_broken_dashboard_is_refused_by_name_and_the_old_ones_stay(stack: Deployment) -> None:
     text = (stack.folder / "mine.json").read_text()
     before, started = titles(stack), stack.started("grafana")
-    for broken, words in (("{", "is no JSON"), (board("Broken", "prometeus"), "asks the data source prometeus")):
+    for broken, words in (("{", "is not JSON"), (board("Broken", "prometeus"), "asks the data source prometeus")):
         (stack.folder / "mine.json").write_text(broken)
         printed = stack.up(fails=True)
         assert f"nervous-system:grafana.dashboards: mine.json: {words}" in printed

@@ -208,7 +208,7 @@ def test_an_image_that_does_not_work_goes_again_and_the_data_stay(
     stack.config["images"]["loki"] = broken
     printed = _upgrade(stack, fails=True)
     assert "upgrade is not upgraded: the update, or the check after it, has failed" in printed
-    assert "it runs the images of before again, and passes the check" in printed
+    assert "it runs the previous images again, and passes the check" in printed
     assert "no data was given up" in printed
     assert _image(stack, "loki") == old
     until(lambda: _lines(stack) == LINES)
@@ -236,8 +236,8 @@ def test_what_another_image_has_written_goes_for_the_data_of_before_and_nothing_
     with Meanwhile(stack) as meanwhile:
         printed = _upgrade(stack, fails=True)
     first = re.findall(r"^ +the backup: (\S+)$", printed, re.MULTILINE)
-    copies = dict(re.findall(r"(\S+): its data are those of the backup; what came in since is in (\S+),", printed))
-    assert "it runs the images of before again, and passes the check" in printed
+    copies = dict(re.findall(r"(\S+): its data is from the backup; what came in since is in (\S+),", printed))
+    assert "it runs the previous images again, and passes the check" in printed
     assert len({*first, *copies.values()}) == 3  # a backup, and a copy before each time that data were put back
     assert copies.keys() == {"alertmanager", "prometheus"}
     assert {service: _image(stack, service) for service in old} == old

@@ -61,7 +61,7 @@ class Page:
 
 
 class Far(http.server.BaseHTTPRequestHandler):
-    """A store far away that answers any query, and remembers who asked."""
+    """A remote store that answers any query, and remembers who asked."""
 
     asked: ClassVar[list[dict[str, str]]] = []
 

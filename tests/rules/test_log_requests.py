@@ -14,7 +14,8 @@ import requests
 import yaml
 from tenacity import RetryError, retry, retry_if_result, stop_after_delay, wait_fixed
 
-from config.services.logs import alloy, log_requests, promtail
+from config import metric_names
+from config.services.logs import alloy, promtail
 from config.services.logs.shipper import PUSH_URL
 from config.settings import Settings
 from config.yaml_text import dump
@@ -105,7 +106,7 @@ class Shipper:
 
     def labels(self) -> set[str]:
         """Names of all labels of the counts."""
-        return {name for labels, _ in self._samples(rf"{log_requests.METRICS_PREFIX}\w+") for name in labels}
+        return {name for labels, _ in self._samples(rf"{metric_names.ACCESS_LOG_PREFIX}\w+") for name in labels}
 
     def dropped(self, reason: str) -> float:
         """How many lines were dropped for this reason."""
@@ -216,7 +217,7 @@ def shipper(request: pytest.FixtureRequest, loki: str, tmp_path_factory: pytest.
                 stop=stop_after_delay(60), wait=wait_fixed(0.2), retry=retry_if_result(lambda count: count < wanted)
             )
             try:
-                waiting(lambda: sum(started.values(log_requests.REQUESTS).values()))()
+                waiting(lambda: sum(started.values(metric_names.ACCESS_LOG_REQUESTS).values()))()
             except RetryError:
                 print((folder / "log").read_text()[-3000:])
             yield started
@@ -231,7 +232,7 @@ def test_each_format_is_counted_by_its_status_and_nothing_else_is(shipper: Shipp
     }
     # The containers of one service are one series. Promtail counts each source by itself.
     expected |= {("web", "docker", "2xx"): 6, ("web", "file", "2xx"): 1}
-    assert shipper.values(log_requests.REQUESTS) == expected
+    assert shipper.values(metric_names.ACCESS_LOG_REQUESTS) == expected
 
 
 def test_the_time_that_a_line_tells_is_in_seconds(shipper: Shipper) -> None:
@@ -240,8 +241,8 @@ def test_the_time_that_a_line_tells_is_in_seconds(shipper: Shipper) -> None:
         for place, (kind, (_, status, seconds)) in enumerate(TIMED.items())
         if seconds is not None
     }
-    assert shipper.values(f"{log_requests.DURATION}_sum") == expected
-    assert set(shipper.values(f"{log_requests.DURATION}_count").values()) == {1}
+    assert shipper.values(f"{metric_names.ACCESS_LOG_DURATION}_sum") == expected
+    assert set(shipper.values(f"{metric_names.ACCESS_LOG_DURATION}_count").values()) == {1}
 
 
 def test_no_label_has_many_values(shipper: Shipper) -> None:

@@ -1,4 +1,4 @@
-"""What a sender of OTLP has of its own, by the real collector, and by the real Prometheus that reads its page."""
+"""The bounds of each sender of OTLP, with the real collector, and the real Prometheus that reads its page."""
 
 import subprocess
 import time

@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from config.container import DIRECTORY
-from config.services.logs import alloy, log_requests, remote_logs, shipper
+from config.metric_names import ACCESS_LOG_PREFIX
+from config.services.logs import alloy, remote_logs, shipper
 from config.settings import Settings
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
@@ -102,7 +103,7 @@ def test_a_store_that_was_away_has_every_line_afterwards_and_the_stack_goes_on_m
                 write("at last")
                 until(lambda: lines(near) == lines(far) == written)
     # Alerts and dashboards count each line and each request once.
-    requests_of = {component for name, component in counted if name.startswith(log_requests.METRICS_PREFIX)}
+    requests_of = {component for name, component in counted if name.startswith(ACCESS_LOG_PREFIX)}
     assert requests_of == {"loki.process.pipeline"}
     assert (f"{remote_logs.METRICS_PREFIX}sent_entries_total", "loki.write.remote") in counted
     assert {component for name, component in counted if name.startswith("loki_write_")} == {"loki.write.loki"}

@@ -1,4 +1,4 @@
-"""Ends far away, by the real collector with a stack's settings: traces, and records that came by OTLP."""
+"""Remote stores, by the real collector with a stack's settings: traces, and records that came by OTLP."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ EXPORTERS = {"traces": "otlp_http/remote_traces", "logs": remote_otlp.LOGS_EXPOR
 
 @contextmanager
 def collector(folder: Path, settings: Settings, near: Store, far: Store) -> Iterator[str]:
-    """URL of the collector of a stack, whose own stores are `near`, and whose end far away is `far`."""
+    """URL of the collector of a stack, whose own stores are `near`, and whose remote store is `far`."""
     otlp, own = free_port(), free_port()
     queue = folder / "queue"
     (folder / "secrets").mkdir(exist_ok=True)
@@ -75,7 +75,7 @@ def send(url: str, kind: str, name: str, *, parts: int = 1, size: int = 0) -> in
 
 
 def settings(secrets: tuple[str, ...] = (), **ends: Any) -> Settings:
-    """With ends far away: `logs`, `traces`."""
+    """With remote stores: `logs`, `traces`."""
     config: dict[str, Any] = {"traces": {"sampling": {"rest": 100, "decision_wait": "1s"}}, "logs": {}}
     for kind, end in ends.items():
         config[kind] |= {"remote": {"url": "http://far.internal", **end}}
@@ -89,7 +89,7 @@ def counted(folder: Path, metric: str, exporter: str) -> float:
 
 
 def waiting(folder: Path, kind: str) -> float:
-    """Bytes in the queue of the end far away."""
+    """Bytes in the queue of the remote store."""
     return counted(folder, "otelcol_exporter_queue_size", EXPORTERS[kind])
 
 

@@ -1,4 +1,4 @@
-"""Ends far away whose certificate is signed by an authority of the user's own, by the real senders."""
+"""Remote stores whose certificate is signed by an authority of the user's own, by the real senders."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Ends far away, by the real Prometheus with a stack's settings, and a second one as the end."""
+"""Remote stores, by the real Prometheus with a stack's settings, and a second one as the end."""
 
 import base64
 import http.server

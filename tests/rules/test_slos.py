@@ -179,8 +179,8 @@ def test_a_report_is_markdown_or_csv(october: Mapping[str, Budget]) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("2026-13", "is no month: write it like 2026-11"),
-        ("november", "is no month"),
+        ("2026-13", "is not a month: write it like 2026-11"),
+        ("november", "is not a month"),
         ("2026-12", "still to come"),
         ("2026-08", "metrics.retention.time 60d"),
     ],

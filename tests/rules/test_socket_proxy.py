@@ -162,7 +162,7 @@ class Proxy:
     log: Path
     process: int
     far: int
-    """The port of the copy of the logs that goes far away."""
+    """The port of the copy of the logs that goes to a remote store."""
 
     def memory(self) -> int:
         """Bytes that it holds."""

@@ -147,7 +147,7 @@ JOB = variable("job", "query", "label_values(node_load1, job)")
         (graph(1, "node_${what}"), ()),
         (graph(1, "$expr > 3"), ()),
         (graph(1, "sum_over_time(node_load1[$__interval:$step]) / $__range_s # $node"), ()),
-        (graph(1, "this is no PromQL"), ()),
+        (graph(1, "this is not PromQL"), ()),
         (graph(1, 'node_gone{job="$job"}'), ("node_gone",)),
         (graph(1, "rate(node_gone[$__interval])"), ("node_gone",)),
         (graph(1, 'node_load1{job="${job:regex}", pod=~"a.+"}'), ('{__name__="node_load1",pod!=""}',)),

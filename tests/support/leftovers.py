@@ -1,4 +1,4 @@
-"""What a killed test session leaves on the engine, and how another one knows that it is nobody's any more."""
+"""Removes the containers that a killed test session left on the engine, and knows which ones a living session still uses."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""The queries of docs/troubleshooting.md: what they are, and whom their answers name.
+"""The queries of docs/troubleshooting.md, and the services that their answers must name.
 
 Each is a fenced block whose first line is a comment, `# names orders`: the services that its answer has to be about, all
 of them and no other; or `# names nobody`, for an answer that has to be empty.

@@ -1,4 +1,4 @@
-"""What a backup is told from: whole or not, the right key or not, data that fits or not."""
+"""Which backups are accepted: complete ones, with the right key, whose data fits the stack."""
 
 import contextlib
 import io
@@ -160,7 +160,7 @@ def test_a_bucket_that_takes_nothing_is_told_in_one_message(
 
 
 def test_wrong_keys_are_told_before_anything_begins(tmp_path: Path) -> None:
-    with pytest.raises(ToolchainError, match=r"RECIPIENT is no public key$"):
+    with pytest.raises(ToolchainError, match=r"RECIPIENT is not a public key$"):
         Place(str(tmp_path), recipient="age1nonsense")
     with pytest.raises(ToolchainError, match="IDENTITY names no file that can be read: No such file"):
         Place(str(tmp_path), identity=tmp_path / "missing")
@@ -188,7 +188,7 @@ def manifest(images: Mapping[str, str], config: Mapping[str, Any] | None = None)
 
 def test_a_manifest_comes_back_and_without_one_there_is_no_backup(tmp_path: Path) -> None:
     place = Place(str(tmp_path))
-    with pytest.raises(DamagedError, match="holds no whole backup"):
+    with pytest.raises(DamagedError, match="contains no complete backup"):
         manifests.read(place)
     written = manifest({"loki": "docker.io/grafana/loki:3.7.8"})
     place.write_clear_text(manifests.NAME, written.model_dump_json().encode())
@@ -268,7 +268,7 @@ class Service:
 def test_what_is_held_is_let_go_whatever_happens(status: str, how: str, did: list[str], *, fails: bool) -> None:
     service: Any = Service(status)
     try:
-        with volume.still(service, how, 9):
+        with volume.quiesced(service, how, 9):
             if fails:
                 raise KeyboardInterrupt  # noqa: TRY301
     except KeyboardInterrupt:
@@ -293,7 +293,7 @@ class Restless(Service):
 @pytest.mark.parametrize(("tries", "held"), [(3, True), (100, False)])
 def test_a_process_that_begins_as_its_container_is_held_is_no_reason_to_give_up(tries: int, *, held: bool) -> None:
     service: Any = Restless(tries)
-    with contextlib.nullcontext() if held else pytest.raises(APIError), volume.still(service, "paused", 9):
+    with contextlib.nullcontext() if held else pytest.raises(APIError), volume.quiesced(service, "paused", 9):
         pass
     assert service.did == (["pause", "unpause"] if held else [])
 

@@ -57,7 +57,7 @@ def test_a_dashboard_is_put_into_the_checkout_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(9, "answers 404: there is no such dashboard"), (2, "is no JSON"), (3, "export it with the model Classic")],
+    [(9, "answers 404: there is no such dashboard"), (2, "is not JSON"), (3, "export it with the model Classic")],
 )
 def test_what_is_no_dashboard_is_not_put_there(tmp_path: Path, number: int, words: str) -> None:
     with pytest.raises(ToolchainError, match=words):

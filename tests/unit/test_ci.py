@@ -24,7 +24,7 @@ ORDER = ["make lint", "make unit", "make policy", "make rules"]
 
 
 def workflow(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.load(WORKFLOWS[name].read_text(), yaml.BaseLoader)  # noqa: S506 - `on` is no boolean
+    document: dict[str, Any] = yaml.load(WORKFLOWS[name].read_text(), yaml.BaseLoader)  # noqa: S506 - `on` is not a boolean
     return document
 
 

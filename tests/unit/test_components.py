@@ -195,7 +195,7 @@ EVERY_RUNNING: dict[str, Callable[[Mapping[str, Any]], bool]] = {
         for path in (c.get("tmpfs") or {})
         if path != "/tmp"  # noqa: S108
     ),
-    "is no host network": lambda c: c["networkMode"] == "bridge",
+    "is not a host network": lambda c: c["networkMode"] == "bridge",
     "gives way to the owner's services": lambda c: 0 < c["cpuShares"] < 1024,
     "adds capabilities by their full name only": lambda c: all(
         name.startswith("CAP_") for name in c["capabilities"].get("adds", [])

@@ -43,12 +43,12 @@ def test_a_counter_is_a_selector_of_one_metric(written: str, kept: str) -> None:
 
 
 BAD_SELECTORS = {
-    "nothing": ("", "is no name of a metric"),
-    "no name": ('{result="error"}', "is no name of a metric"),
-    "a name with a dash": ("jobs-total", "is no name of a metric"),
-    "a name with a dot": ("jobs.total", "is no name of a metric"),
-    "a name that begins with a digit": ("1jobs_total", "is no name of a metric"),
-    "two words": ("jobs total", "is no name of a metric"),
+    "nothing": ("", "is not a name of a metric"),
+    "no name": ('{result="error"}', "is not a name of a metric"),
+    "a name with a dash": ("jobs-total", "is not a name of a metric"),
+    "a name with a dot": ("jobs.total", "is not a name of a metric"),
+    "a name that begins with a digit": ("1jobs_total", "is not a name of a metric"),
+    "two words": ("jobs total", "is not a name of a metric"),
     "a recorded series": ("service:requests:rate5m", "is a recorded series"),
     "a query": ("sum(rate(jobs_total[5m]))", "is a query"),
     "a sum": ("jobs_total + mails_total", "is a query"),
@@ -124,7 +124,7 @@ def test_what_is_no_service_is_refused(service: str) -> None:
 
 def test_a_service_is_counted_in_one_entry() -> None:
     twice = [{"service": "billing", "requests": metric} for metric in ("jobs_total", "mails_total")]
-    assert refusal(config(*twice)).startswith(f"{KEY}: billing is there twice: ")
+    assert refusal(config(*twice)).startswith(f"{KEY}: billing occurs twice: ")
 
 
 @pytest.mark.parametrize("missing", ["service", "requests"])

@@ -69,9 +69,9 @@ def test_good_dashboards_pass(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "is no JSON"),
-        ("[]", "is no dashboard: it has no panels"),
-        (json.dumps({"dashboard": {}}), "is no dashboard: it has no panels"),
+        ("{", "is not JSON"),
+        ("[]", "is not a dashboard: it has no panels"),
+        (json.dumps({"dashboard": {}}), "is not a dashboard: it has no panels"),
         (board(title=""), "has no title"),
         (board(panels=[panel(1, "prometeus")]), "asks the data source prometeus: there are prometheus, loki"),
         (board(panels=[panel(1, targets=[{"datasource": {"uid": "P1809"}}])]), "asks the data source P1809"),

@@ -61,10 +61,10 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
         edge(centre={"url": "http://centre.example.com"}), ("centre_password",), "centre.url: is not an address with https://"
     ),
     "a centre's address with a password": (
-        edge(centre={"url": "https://me:sesame@centre.example.com"}), ("centre_password",), "centre.url: holds a user or password"
+        edge(centre={"url": "https://me:sesame@centre.example.com"}), ("centre_password",), "centre.url: contains a user or password"
     ),
-    "an authority that is no certificate": (
-        edge(centre={"url": "https://c.example", "ca": "hello"}), ("centre_password",), "centre.ca: is no certificate"
+    "an authority that is not a certificate": (
+        edge(centre={"url": "https://c.example", "ca": "hello"}), ("centre_password",), "centre.ca: is not a certificate"
     ),
     "an outage that no centre allows for": (
         edge(centre={"url": "https://c.example", "outage": "3d"}), ("centre_password",), "centre.outage: 3d is not between"
@@ -87,13 +87,13 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
     "a door at an address with a public certificate": (
         door(door={"domain": "10.0.0.5"}),
         OF_DOOR,
-        "door: nobody certifies the address 10.0.0.5 in public",
+        "door: no public authority certifies the address 10.0.0.5",
     ),
     "a door under Grafana's domain": (
         door(grafana={"tls": {"domain": "centre.example.com"}}), OF_DOOR, "door.domain: is that of grafana.tls"
     ),
     "an edge without a credential": (DOOR, OF_DOOR[:1], "edges.db-1: needs its credential: pulumi config set --secret edge_password_db-1"),
-    "a credential without an edge": (DOOR, (*OF_DOOR, "edge_password_old"), "edges: none is called old: name it there"),
+    "a credential without an edge": (DOOR, (*OF_DOOR, "edge_password_old"), "edges: there is none called old: name it there"),
     "an edge that is called as its centre": (door(edges={"centre": {}}), ("edge_password_centre",), "edges: centre is what this host is called"),
     "an edge whose name is none": (door(edges={"Web_2": {}}), (), "edges.Web_2"),
     "a bound that is none": (door(edges={"web-2": {"series": 0}}), OF_DOOR[:1], "edges.web-2.series"),

@@ -1,4 +1,4 @@
-"""What the containers of the stack take for granted, held against what the official images show.
+"""Everything that the stack's containers rely on is in the recorded interface of the official images.
 
 A face that is wrong fails nothing here: `toolchain/images/faces.yaml` says where each was read, and tests/e2e/test_faces.py
 looks at the images that an engine really has.

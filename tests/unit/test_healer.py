@@ -100,7 +100,7 @@ def running(command: Any) -> dict[str, Any]:
         pytest.param(without("restart"), "actions.0", "nothing that is to be done", id="nothing"),
         pytest.param({**SILENCE, "silence": {**SILENCE["silence"], "lasts": "5h"}}, "actions.0.silence", "longer than 4h", id="a silence for the day"),
         pytest.param({**SILENCE, "silence": {"alert": "ApplicationErrorsHigh"}}, "actions.0.silence.service", "required", id="a silence for all services"),
-        pytest.param({**SILENCE, "alert": "ApplicationErrorsHigh"}, "actions.0", "silence its own alert", id="a silence of itself"),
+        pytest.param({**SILENCE, "alert": "ApplicationErrorsHigh"}, "actions.0", "silence the alert that starts it", id="a silence of itself"),
         pytest.param({**RESTART, "rollback": "shop"}, "actions.0.rollback", "unknown key", id="a rollback"),
     ],
 )  # fmt: skip
@@ -125,7 +125,7 @@ OWN_RULES = {"shop.yml": "groups: [{name: shop, rules: [{alert: Shop hangs, expr
         ({**RESTART, "alert": "LogErrorBurst"}, ""),
         ({**RESTART, "alert": "Shop hangs"}, ""),
         ({**RESTART, "alert": "ContainerUnhealthy"}, "actions.0.alert: no alert is called ContainerUnhealthy"),
-        ({**RESTART, "alert": "Watchdog"}, "actions.0.alert: Watchdog tells that alerting works"),
+        ({**RESTART, "alert": "Watchdog"}, "actions.0.alert: Watchdog only shows that alerting works"),
         (SILENCE, "actions.0.alert: no alert is called PostgresDown"),  # without an exporter
         ({**SILENCE, "alert": "Shop hangs"}, ""),
         ({**SILENCE, "alert": "Shop hangs", "silence": {"alert": "Watchdog", "service": "x"}}, "silence.alert: Watchdog"),

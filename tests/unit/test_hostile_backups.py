@@ -1,4 +1,4 @@
-"""A backup that somebody else has had meanwhile, and keys and places that are pasted where they do not belong."""
+"""Backups that somebody has tampered with, and keys and places in the wrong variables."""
 
 import gzip
 import hashlib
@@ -170,7 +170,7 @@ BAD_MANIFESTS = {
     "an unknown key": (_manifest(run="x"), "run"),
     "no JSON": ("{", "damaged"),
     "a folder of JSON": ("[" * 100_000, "damaged"),
-    "a file without end": (" " * (place.SMALL + 1), "which none of ours has"),
+    "a file without end": (" " * (place.SMALL + 1), "more than any file of a backup"),
 }
 
 

@@ -1,4 +1,4 @@
-"""What a stack file may not say, because it would be more than a text: in a file, a command line, a network, a message."""
+"""Texts in a stack file that would do harm elsewhere: in a file, a command line, a network, a message."""
 
 from pathlib import Path
 from typing import Any

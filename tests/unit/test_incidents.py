@@ -597,8 +597,8 @@ def api() -> Iterator[tuple[type[_Api], str]]:
     ("status", "body", "wait", "words"),
     [
         (503, b"", 0, "Loki answered with status 503"),
-        (200, b"<html>", 0, "Loki answered with what is no JSON"),
-        (200, b"[" * 100_000, 0, "Loki answered with what is no JSON"),
+        (200, b"<html>", 0, "Loki answered with what is not JSON"),
+        (200, b"[" * 100_000, 0, "Loki answered with what is not JSON"),
         (200, b" " * (MOST + 1), 0, "Loki answered more than 1 MiB"),
         (200, b"{}", 1, "Loki did not answer"),
     ],

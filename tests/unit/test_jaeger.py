@@ -199,8 +199,11 @@ def test_the_cleaner_tells_when_it_succeeded_in_words_of_otlp() -> None:
         ({"storage": "cassandra"}, "traces.storage: "),
         ({"cluster": CLUSTER}, "traces.cluster: badger is embedded in Jaeger"),
         ({"storage": "elasticsearch", "retention": "12h"}, "traces.retention: 12h is shorter than 1d"),
-        ({"storage": "elasticsearch", "retention": "36h"}, "traces.retention: 36h is no whole number of days"),
-        ({"storage": "elasticsearch", "cluster": {"url": "https://me:pw@search.example"}}, "holds a user or password"),
+        ({"storage": "elasticsearch", "retention": "36h"}, "traces.retention: 36h is not a whole number of days"),
+        (
+            {"storage": "elasticsearch", "cluster": {"url": "https://me:pw@search.example"}},
+            "contains a user or password",
+        ),
         ({"storage": "elasticsearch", "cluster": CLUSTER}, "traces.cluster.user: needs its password"),
         ({"health_paths": ["health"]}, "traces.health_paths.0"),
     ],

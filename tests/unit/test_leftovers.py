@@ -1,4 +1,4 @@
-"""Whose a stack on the engine is: a test session's that lives, or nobody's."""
+"""Whether a stack on the engine belongs to a living test session or is left over."""
 
 import subprocess
 import sys

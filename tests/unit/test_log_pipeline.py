@@ -111,7 +111,7 @@ def test_what_the_user_wants_masked_is_masked_too() -> None:
     [
         ("IBAN[0-9]{20}", "has 0 groups in parentheses"),
         ("(IBAN)([0-9]{20})", "has 2 groups in parentheses"),
-        ("(IBAN", "is no regular expression"),
+        ("(IBAN", "is not a regular expression"),
         ("(?<=IBAN)([0-9]+)", "looks around or back"),
         (r"(.)\1", "looks around or back"),
     ],

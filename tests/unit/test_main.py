@@ -185,11 +185,11 @@ def test_wrong_settings_end_it_before_anything_is_declared(run: Run, config: dic
     ("key", "value", "what"),
     [
         *((key, value, "is blank") for key in SECRETS for value in ("", " \n")),
-        *((key, "sesame.example/x", "is no URL") for key in WEBHOOKS),
-        ("slack_webhook", "ftp://sesame.example", "is no URL"),
-        ("slack_webhook", "https://", "is no URL"),
-        ("slack_webhook", "https://[sesame", "is no URL"),
-        ("slack_webhook", "https://sesame example/x", "is no URL"),
+        *((key, "sesame.example/x", "is not a URL") for key in WEBHOOKS),
+        ("slack_webhook", "ftp://sesame.example", "is not a URL"),
+        ("slack_webhook", "https://", "is not a URL"),
+        ("slack_webhook", "https://[sesame", "is not a URL"),
+        ("slack_webhook", "https://sesame example/x", "is not a URL"),
     ],
 )
 def test_a_secret_that_cannot_be_right_ends_it_before_anything_is_declared_and_is_not_shown(

@@ -111,10 +111,6 @@ def test_what_jaeger_cannot_take_waits_on_disk_without_end() -> None:
     assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
 
 
-def test_without_health_paths_everything_is_counted() -> None:
-    assert main_file({"traces": {"health_paths": []}})["processors"]["filter/health"]["traces"] == {"span": []}
-
-
 def test_dollars_are_doubled_for_they_name_variables() -> None:
     blocked = delivered({"logs": {"mask": {"order": r"order=(\w+)$"}}})["processors"]["redaction"]["blocked_values"]
     assert blocked[-1] == r"order=(\w+)$$"

@@ -1,4 +1,4 @@
-"""Which engine is meant: a stack never goes in silence to another one than Docker's own tools would use."""
+"""The choice of the engine: a stack never silently uses another engine than Docker's own tools would."""
 
 import hashlib
 import json

@@ -89,15 +89,15 @@ LIBRARY = {"id": 1, "libraryPanel": {"uid": "lib", "name": "CPU"}}
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ([], "is no dashboard"),
-        ({"title": "x"}, "is no dashboard: it has no panels"),
-        ({"kind": "ConfigMap", "data": {}}, "is no dashboard"),
+        ([], "is not a dashboard"),
+        ({"title": "x"}, "is not a dashboard: it has no panels"),
+        ({"kind": "ConfigMap", "data": {}}, "is not a dashboard"),
         (
             {"kind": "Dashboard", "spec": {"title": "x", "elements": {}, "layout": {}}},
             "export it with the model Classic",
         ),
         ({"title": "x", "elements": {}, "layout": {}}, "export it with the model Classic"),
-        (board(LIBRARY), "has the library panel 'CPU', which stayed in the other Grafana: unlink it there"),
+        (board(LIBRARY), "has the library panel 'CPU', which only the other Grafana has: unlink it there"),
         (board(row(1, LIBRARY)), "has the library panel 'CPU'"),
         (board(graph(1, source="prod")), "grafana.data_sources: {prod: prometheus}"),
         (board(graph(1, source={"uid": "abc"})), "grafana.data_sources: {abc: prometheus}"),

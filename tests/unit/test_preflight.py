@@ -1,4 +1,4 @@
-"""What is said of engines that cannot do all that the stack needs, from what they told of themselves."""
+"""Messages about engines that lack something the stack needs, from their own recorded answers."""
 
 import re
 from collections.abc import Mapping
@@ -95,7 +95,7 @@ def test_an_engine_that_tells_nothing_of_itself_is_not_complained_of() -> None:
 def test_what_the_stack_cannot_live_with_is_refused(
     info: dict[str, Any], version: dict[str, Any], told: str, fix: str
 ) -> None:
-    [problem] = judge(engine(info, version)).refused
+    [problem] = judge(engine(info, version)).refusals
     assert told in problem.what
     assert fix in problem.fix
 
@@ -120,8 +120,8 @@ def test_what_the_stack_cannot_live_with_is_refused(
 )  # fmt: skip
 def test_what_the_stack_loses_is_told_with_a_fix(info: dict[str, Any], version: dict[str, Any], told: str) -> None:
     verdict = judge(engine(info, version))
-    assert not verdict.refused
-    [problem] = verdict.lost
+    assert not verdict.refusals
+    [problem] = verdict.losses
     assert told in problem.what
     assert problem.fix
 

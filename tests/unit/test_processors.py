@@ -1,4 +1,4 @@
-"""Everything here is meant for amd64 and arm64: what can be held of that without a machine of either kind."""
+"""The project supports amd64 and arm64: everything about that which a test can check without both machines."""
 
 import re
 from pathlib import Path

@@ -261,7 +261,7 @@ def test_a_failure_shows_why_and_names_the_file_with_everything(
     assert ended.value.exit_code == 7
     printed = capsys.readouterr().out
     assert shown in printed
-    assert f"all that Pulumi has printed: {paths.log_file(f'{failing.folder.name}-dev-preview')}\n" in printed
+    assert f"Pulumi's full output: {paths.log_file(f'{failing.folder.name}-dev-preview')}\n" in printed
     assert log(failing.folder, "preview").endswith(errors)
     assert "all the words of the CLI" in log(failing.folder, "preview")
 

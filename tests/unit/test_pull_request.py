@@ -123,7 +123,7 @@ def test_a_policy_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 def test_a_checkout_does_not_judge_itself() -> None:
-    with pytest.raises(ToolchainError, match="this very checkout, which would judge itself"):
+    with pytest.raises(ToolchainError, match="this very checkout, which would then judge itself"):
         pull_request.pull_request(paths.REPOSITORY / "config" / "..")
 
 

@@ -59,21 +59,21 @@ ALL = with_receivers(*(item(kind) for kind in EVERY_KIND))
     [
         ({"receivers": [item("discord", "chat")]}, [], "chat: needs the address of its webhook: pulumi config set --secret receiver_chat"),
         ({"receivers": [item("email", "mail")]}, [], "mail: needs the password of `user`"),
-        ({}, ["chat"], "none is called chat: name one so, or  pulumi config rm receiver_chat"),
-        ({"receivers": [item("discord", "a"), item("teams", "a")]}, ["a"], "two are called a"),
-        ({"receivers": [item("slack", "slack")]}, ["slack"], "slack is a receiver of the stack's own"),
+        ({}, ["chat"], "there is none called chat: name one so, or  pulumi config rm receiver_chat"),
+        ({"receivers": [item("discord", "a"), item("teams", "a")]}, ["a"], "two have the name a"),
+        ({"receivers": [item("slack", "slack")]}, ["slack"], "slack is the name of a receiver that the stack has itself"),
         ({"receivers": [{"name": "a", "kind": "telegramm"}]}, ["a"], "receivers.0: no kind is called telegramm; known are 'email', 'telegram'"),
         ({"receivers": [{"name": "a"}]}, ["a"], "receivers.0: needs its kind"),
         ({"receivers": [item("telegram", "a", chatt=1)]}, ["a"], "receivers.0.chatt: unknown key; did you mean chat?"),
-        ({"receivers": [item("telegram", "a", chat=0)]}, ["a"], "chat 0 is none"),
+        ({"receivers": [item("telegram", "a", chat=0)]}, ["a"], "there is no chat 0"),
         ({"receivers": [item("email", "a", server="smtp.example.com")]}, ["a"], "receivers.0.server: is not host:port"),
-        ({"receivers": [item("email", "a", to=["ops"])]}, ["a"], "receivers.0.to.0: is no e-mail address"),
-        ({"receivers": [item("email", "a", sender="a@b.example,c@d.example")]}, ["a"], "receivers.0.sender: is no e-mail address"),
+        ({"receivers": [item("email", "a", to=["ops"])]}, ["a"], "receivers.0.to.0: is not an e-mail address"),
+        ({"receivers": [item("email", "a", sender="a@b.example,c@d.example")]}, ["a"], "receivers.0.sender: is not an e-mail address"),
         ({"receivers": [item("incidentio", "a", url="ftp://x")]}, ["a"], "receivers.0.url: is not a URL"),
-        ({"receivers": [item("discord", "a", when=[{}])]}, ["a"], "receivers.0.when.0: says nothing"),
+        ({"receivers": [item("discord", "a", when=[{}])]}, ["a"], "receivers.0.when.0: is empty"),
         ({"receivers": [item("discord", "a", when=[{"hours": "night"}])]}, ["a"], "a: no notifications.hours.night: there are none"),
         ({"receivers": [item("discord", "a", when=[{"labels": {"team": 'x"} or {y="'}}])]}, ["a"], "receivers.0.when.0.labels.team"),
-        ({"hours": {"night": {"zone": "Mars/Olympus"}}}, [], "hours.night.zone: is no time zone"),
+        ({"hours": {"night": {"zone": "Mars/Olympus"}}}, [], "hours.night.zone: is not a time zone"),
         ({"hours": {"night": {"start": "25:00"}}}, [], "hours.night.start"),
         ({"hours": {"night": {"days": ["mon"]}}}, [], "hours.night.days.0"),
     ],
@@ -339,7 +339,7 @@ def test_alert_test_of_a_stack_without_receivers_says_that_nobody_hears_of_alert
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(alert_test, "load_settings", lambda _: settings_of(secrets=["deadman_url"]))
-    with pytest.raises(ToolchainError, match="no receiver is set, so nobody hears of any alert"):
+    with pytest.raises(ToolchainError, match="no receiver is set, so nobody gets any alert"):
         alert_test.alert_test("prod")
 
 

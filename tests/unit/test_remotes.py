@@ -1,4 +1,4 @@
-"""Ends far away: what a stack file may say of them, where their secrets go, and what the check finds."""
+"""Remote stores: what a stack file may say of them, where their secrets go, and what the check finds."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
     "a user without a password": (write(user="me"), (), "remote_write.0.user: needs its password: pulumi config set --secret remote_far"),
     "a secret in clear to a public host": (write(url="http://far.example.org/w"), ("remote_far",), "would send the secret in clear to a public host: write https://"),
     "a secret in clear to a public address": (write(url="http://8.8.8.8/w"), ("remote_far",), "would send the secret in clear"),
-    "a secret in the address": (write(url="https://me:hunter2@far.example.com/w"), (), "holds a user or password"),
+    "a secret in the address": (write(url="https://me:hunter2@far.example.com/w"), (), "contains a user or password"),
     "where a cloud tells a host its credentials": (write(url="http://169.254.169.254/w"), (), "link-local addresses"),
     "its own container": (write(url="http://127.0.0.1:9090/w"), (), "the stack's own container"),
     "localhost": (write(url="http://localhost:9090/w"), (), "the stack's own container"),
@@ -37,23 +37,23 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
     "a service of the stack": (write(url="http://prometheus:9090/api/v1/write"), (), "leads back into this very stack"),
     "a service of the stack by its full name": (write(url="http://nervous-test-prometheus:9090/w"), (), "leads back into this very stack"),
     "an edge network of one's own": ({**write(url="http://10.9.0.3/w"), "edge_subnet": "10.9.0.0/26"}, (), "leads back into this very stack"),
-    "two ends of one name": ({"metrics": {"remote_write": [{"name": "far", "url": FAR}] * 2}}, (), "two ends are called far"),
-    "a name that another end has": (write(name="traces"), (), "traces is the name of another end"),
+    "two ends of one name": ({"metrics": {"remote_write": [{"name": "far", "url": FAR}] * 2}}, (), "two stores are called far"),
+    "a name that another end has": (write(name="traces"), (), "traces is the name of another store"),
     "four ends": ({"metrics": {"remote_write": [{"name": name, "url": FAR} for name in "abcd"]}}, (), "at most 3"),
-    "a secret of nobody": ({}, ("remote_far",), "metrics.remote_write: none is called far: name one so, or  pulumi config rm remote_far"),
+    "a secret of nobody": ({}, ("remote_far",), "metrics.remote_write: there is none called far: name one so, or  pulumi config rm remote_far"),
     "a secret of an end that is off": ({}, ("remote_logs",), "logs.remote: is not set, but its secret is"),
-    "what is no regular expression": (write(keep=["up("]), (), "is no regular expression"),
+    "what is not a regular expression": (write(keep=["up("]), (), "is not a regular expression"),
     "what RE2 cannot": (write(drop=["(?=x)up"]), (), "remote_write.0.drop"),
     "certificates for nothing": (write(url="http://far.internal/w", ca="far.pem"), (), "has no certificate to judge"),
     "a file that is not there": (write(ca="other.pem"), (), "remote_write.0.ca: other.pem: No such file"),
-    "a file that is no certificate": (write(ca="key.pem"), (), "holds certificates (PEM), and no key"),
+    "a file that is not a certificate": (write(ca="key.pem"), (), "contains certificates (PEM), and no key"),
     "a file outside of the project": (write(ca="/etc/ssl/far.pem"), (), "is not inside the project"),
-    "a store for long that is nowhere": ({"metrics": {"long_term": {}}}, (), "say where: local: true, or url and query"),
-    "one that is in two places": ({"metrics": {"long_term": {"local": True, "url": FAR, "query": FAR}}}, (), "say where"),
+    "a store for long that is nowhere": ({"metrics": {"long_term": {}}}, (), "set local: true, or url and query"),
+    "one that is in two places": ({"metrics": {"long_term": {"local": True, "url": FAR, "query": FAR}}}, (), "set local: true"),
     "months of a store of one's own": (
         {"metrics": {"long_term": {"url": FAR, "query": FAR, "months": 24}}},
         (),
-        "months: is of the local one",
+        "months: is a setting of the local store",
     ),
     "a service of the stack with a dot": (write(url="http://prometheus.:9090/w"), (), "leads back into this very stack"),
     "one that cannot be read": ({"metrics": {"long_term": {"url": FAR}}}, (), "needs both url"),

@@ -12,8 +12,10 @@ from tests.support.program import refusal, settings_of
 
 def policies_of(**rates: Any) -> dict[str, dict[str, Any]]:
     """Name → policy, without that of health checks."""
-    settings = settings_of({"traces": {"sampling": rates, "health_paths": []}})
-    return {policy["name"]: policy for policy in sampling.policies(settings.traces)}
+    settings = settings_of({"traces": {"sampling": rates}})
+    [health, *others] = sampling.policies(settings.traces)
+    assert health["name"] == "health"
+    return {policy["name"]: policy for policy in others}
 
 
 def test_by_default_all_errors_all_slow_ones_and_a_tenth_of_the_rest_are_kept() -> None:
@@ -73,14 +75,14 @@ def test_names_of_policies_differ_whatever_services_are_called() -> None:
 @pytest.mark.parametrize(
     ("rates", "key", "words"),
     [
-        ({"errors": 101}, "traces.sampling.errors", "101 is no percentage"),
-        ({"rest": -1}, "traces.sampling.rest", "-1 is no percentage"),
-        ({"slow": {"keep": 100.5}}, "traces.sampling.slow.keep", "100.5 is no percentage"),
+        ({"errors": 101}, "traces.sampling.errors", "101 is not a percentage"),
+        ({"rest": -1}, "traces.sampling.rest", "-1 is not a percentage"),
+        ({"slow": {"keep": 100.5}}, "traces.sampling.slow.keep", "100.5 is not a percentage"),
         ({"rest": "ten"}, "traces.sampling.rest", "number"),
         ({"errors": 5}, "traces.sampling", "errors is 5 and rest is 10"),
         ({"slow": {"keep": 5}}, "traces.sampling", "slow.keep is 5 and rest is 10"),
         ({"slow": {"over": "0s"}}, "traces.sampling.slow.over", "shorter than 1ms"),
-        ({"services": {"a": {"rest": 101}}}, "traces.sampling.services.a.rest", "101 is no percentage"),
+        ({"services": {"a": {"rest": 101}}}, "traces.sampling.services.a.rest", "101 is not a percentage"),
         ({"services": {"a": {"errors": 1}}}, "traces.sampling", "services.a: errors is 1 and rest is 10"),
         ({"services": {"a b": {}}}, "traces.sampling.services.a b", ""),
         ({"services": {"a": {"rset": 1}}}, "traces.sampling.services.a.rset", "did you mean rest?"),

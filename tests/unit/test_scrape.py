@@ -118,7 +118,7 @@ def test_each_page_of_rabbitmq_is_a_job_because_a_target_has_one_up() -> None:
 
 def test_the_password_of_a_page_needs_a_page_of_that_name_and_a_user_needs_a_password() -> None:
     page = {"exporters": {"rabbitmq": {"name": "jobs", "targets": ["mq:15692"]}}}
-    assert "exporters.rabbitmq: none is called shop" in refusal(page, secrets=["rabbitmq_password_shop"])
+    assert "exporters.rabbitmq: there is none called shop" in refusal(page, secrets=["rabbitmq_password_shop"])
     page["exporters"]["rabbitmq"]["user"] = "me"
     assert "exporters.rabbitmq.user: needs its password: pulumi config set --secret rabbitmq_password_jobs" in refusal(
         page
@@ -264,9 +264,9 @@ ORDERS = {
     ids=[
         "by its exposed port",
         "by the port of its label",
-        "by its exposed port when the label is no port",
+        "by its exposed port when the label is not a port",
         "by the path of its label",
-        "by the usual path when the label is no path",
+        "by the usual path when the label is not a path",
         "by the query of its label",
         "by as many parameters as are read",
         "by the scheme of its label",

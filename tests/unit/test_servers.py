@@ -110,9 +110,9 @@ def test_each_server_has_a_password_of_its_own() -> None:
         (
             [{"address": "a:1", "name": "x"}],
             ("redis_password_y",),
-            "exporters.redis: none is called y: name one so, or  pulumi config rm redis_password_y",
+            "exporters.redis: there is none called y: name one so, or  pulumi config rm redis_password_y",
         ),
-        ([{"address": "a:1", "tls": {"ca": "-----BEGIN"}}], (), "exporters.redis.0.tls.ca: is no certificate"),
+        ([{"address": "a:1", "tls": {"ca": "-----BEGIN"}}], (), "exporters.redis.0.tls.ca: is not a certificate"),
     ],
 )  # fmt: skip
 def test_a_wrong_list_is_told_what_is_wrong(servers: list[dict[str, Any]], secrets: tuple[str, ...], says: str) -> None:

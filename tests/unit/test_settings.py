@@ -243,7 +243,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a retention too small for a block": (
         {"metrics": {"retention": {"size": "100MiB"}}},
         "metrics.retention.size",
-        "below 512MiB",
+        "less than 512MiB",
     ),
     "a scrape timeout over the interval": (
         {"metrics": {"scrape_timeout": "20s"}},
@@ -258,23 +258,23 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "scraping more often than each second": (
         {"metrics": {"scrape_interval": "500ms", "scrape_timeout": "500ms"}},
         "metrics.scrape_interval",
-        "less than 1s",
+        "the least is 1s",
     ),
     "scraping so seldom that no rate is known": (
         {"metrics": {"scrape_interval": "5m"}},
         "metrics.scrape_interval",
-        "5m would blind the alerts, which look at five minutes: 1m is the most",
+        "5m is too long for the alerts, which look at five minutes: 1m is the most",
     ),
     "judging so seldom that recorded rates are stale": (
         {"metrics": {"evaluation_interval": "61s"}},
         "metrics.evaluation_interval",
-        "61s would blind the alerts, which look at five minutes: 1m is the most",
+        "61s is too long for the alerts, which look at five minutes: 1m is the most",
     ),
     # memory
     "memory over the ceiling": ({"memory": {"ceiling": "1GiB"}}, "memory.ceiling", "the ceiling is 1024 MiB"),
     "exporters over 1 GiB": ({"memory": {"cadvisor": "1GiB"}}, "memory", "1024 MiB is their share"),
     "Prometheus over 4 GiB": ({"memory": {"prometheus": "4097MiB"}}, "memory.prometheus", "4GiB is the most"),
-    "a limit that is no whole MiB": ({"memory": {"prometheus": "1000MB"}}, "memory.prometheus", "whole number of MiB"),
+    "a limit that is not a whole MiB": ({"memory": {"prometheus": "1000MB"}}, "memory.prometheus", "whole number of MiB"),
     "a limit in which nothing starts": ({"memory": {"cadvisor": "8MiB"}}, "memory.cadvisor", "below 16MiB"),
     "a host too small": ({"memory": {"host": "2GiB"}}, "memory.host", "below 4GiB"),
     "a word for a host's memory": ({"memory": {"host": "small"}}, "memory.host", 'it is "small"'),
@@ -325,7 +325,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a URL with a query, to which paths would be added": (
         {"alerts": {"runbooks": "https://git.example/runbooks?ref=main"}},
         "alerts.runbooks",
-        "behind a ? or #",
+        "has a ? or #",
     ),
     "a URL of another scheme": ({"external_urls": {"prometheus": "ftp://p"}}, "external_urls.prometheus", "http://"),
     "an engine of unknown scheme": ({"docker": {"host": "http://vps"}}, "docker.host", "unix:///path"),
@@ -333,7 +333,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a socket behind a tcp host": ({"docker": {"host": "tcp://localhost:1/run/x.sock"}}, "docker.host", "ssh://user@host"),
     "a socket with a blank": ({"docker": {"host": "unix:///run/my docker.sock"}}, "docker.host", "unix:///path"),
     "a shell behind an ssh host": ({"docker": {"host": "ssh://vps/run/a;id"}}, "docker.host", "ssh://user@host"),
-    "a password of an ssh host": ({"docker": {"host": "ssh://me:hunter2@vps"}}, "docker.host", "holds a password"),
+    "a password of an ssh host": ({"docker": {"host": "ssh://me:hunter2@vps"}}, "docker.host", "contains a password"),
     "ssh options for a socket": ({"docker": {"ssh": {"key": "id"}}}, "docker.ssh", "ssh://"),
     "certificates for an ssh host": ({"docker": {"host": "ssh://vps", "certificates": "tls"}}, "docker.certificates", "tcp://"),
     "an option in place of a jump host": (
@@ -406,12 +406,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a label that Loki would refuse": (
         {"metrics": {"external_labels": {"__name__": "c"}}},
         "metrics.external_labels",
-        "__name__: is a label that alerts and series have of their own",
+        "__name__: is a label that alerts and series already have",
     ),
     "a label that says which service a log alert is of": (
         {"metrics": {"external_labels": {"service": "shop"}}},
         "metrics.external_labels",
-        "service: is a label that alerts and series have of their own",
+        "service: is a label that alerts and series already have",
     ),
     "an address that is a template": (
         {"external_urls": {"grafana": "https://g.example/{{ .x }}"}},
@@ -533,7 +533,7 @@ def test_a_secret_where_none_is_expected_is_refused_with_the_keys_that_may_hold_
 )
 def test_credentials_in_a_url_are_refused_without_repeating_them(config: dict[str, Any], key: str) -> None:
     message = refusal(config)
-    assert message.startswith(f"Pulumi.test.yaml: {PROJECT}:{key}: holds a user or password")
+    assert message.startswith(f"Pulumi.test.yaml: {PROJECT}:{key}: contains a user or password")
     assert "sesame" not in message
 
 
@@ -662,9 +662,9 @@ def test_links_lead_to_the_stacks_grafana_or_the_users_own(
         ({"images": {"registry": "https://mirror.example.com"}}, "images.registry: is not host[:port][/path], without"),
         (
             {"memory": {"prometheus": "lots"}},
-            'memory.prometheus: is no size: write it like 512MiB or 4GiB (it is "lots")',
+            'memory.prometheus: is not a size: write it like 512MiB or 4GiB (it is "lots")',
         ),
-        ({"disk": {"budget": "100 apples"}}, "disk.budget: is no size"),
+        ({"disk": {"budget": "100 apples"}}, "disk.budget: is not a size"),
     ],
 )
 def test_what_is_wrong_is_told_in_words_and_not_in_those_of_a_parser(config: dict[str, Any], words: str) -> None:

@@ -86,9 +86,9 @@ def test_a_fault_is_written_as_it_is_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("postgres=error", "'postgres' is no service of the shop, which has gateway, auth, users, products, orders"),
-        ("orders", "'' is no kind of fault, which are latency, error, panic, leak, logburst"),
-        ("orders=fire", "'fire' is no kind of fault"),
+        ("postgres=error", "'postgres' is not a service of the shop, which has gateway, auth, users, products, orders"),
+        ("orders", "'' is not a kind of fault, which are latency, error, panic, leak, logburst"),
+        ("orders=fire", "'fire' is not a kind of fault"),
         ("orders=latency", "latency takes a time such as 1500ms"),
         ("orders=latency:long", "latency takes a time such as 1500ms"),
         ("orders=error:500", "error takes no value"),
@@ -236,9 +236,9 @@ def test_a_shop_that_is_not_well_is_not_ready(shop: FakeShop) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["noisy"], "'noisy' is no profile, which are steady, spike, incident"),
+        (["noisy"], "'noisy' is not a profile, which are steady, spike, incident"),
         (["steady", "--fault", "orders=error"], "steady has no faults; the profile with faults is incident"),
-        (["incident", "--fault", "orders=fire"], "'fire' is no kind of fault"),
+        (["incident", "--fault", "orders=fire"], "'fire' is not a kind of fault"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_in_one_line(arguments: list[str], message: str) -> None:

@@ -35,7 +35,7 @@ PROBES = {"probes": [{"name": "front", "target": "https://shop.example"}]}
 @pytest.mark.parametrize(
     ("slo_", "complaint"),
     [
-        ({"objective": 100}, "shop: objective: 100 leaves no budget"),
+        ({"objective": 100}, "shop: objective: 100 leaves no error budget"),
         ({"objective": 0.999}, "shop: objective: 0.999 is in percent"),
         ({"objective": 101}, "less than or equal to 100"),
         ({"window": "6d"}, "shop: window: 6d is shorter than 7d"),
@@ -46,21 +46,21 @@ PROBES = {"probes": [{"name": "front", "target": "https://shop.example"}]}
         ({"service": 'a"b'}, "String should match pattern"),
         ({"name": "Shop"}, "String should match pattern"),
         ({"min_errors": 0}, "greater than or equal to 1"),
-        ({"latency": "1s", "probe": "front"}, "shop: counts one thing, and names latency and probe"),
+        ({"latency": "1s", "probe": "front"}, "shop: must count one thing, but names latency and probe"),
         ({"good": "rate(a[5m])"}, "shop: good and errors are shares of total"),
-        ({"total": "rate(a[5m])"}, "shop: beside total it needs either good or errors"),
-        ({"total": "rate(a[5m])", "good": "b", "errors": "c"}, "shop: beside total it needs either good or errors"),
+        ({"total": "rate(a[5m])"}, "shop: total needs either good or errors beside it"),
+        ({"total": "rate(a[5m])", "good": "b", "errors": "c"}, "shop: total needs either good or errors beside it"),
         ({"total": "jobs_total", "good": "b"}, "is a counter, which only grows: write its events per second"),
         ({"total": 'jobs_total{a="}"}', "good": "b"}, "is a counter, which only grows"),
-        ({"total": "rate(a[5m]", "good": "b"}, "is no PromQL: a quote or a bracket does not close"),
-        ({"total": 'rate(a{b="c)[5m])', "good": "b"}, "is no PromQL"),
+        ({"total": "rate(a[5m]", "good": "b"}, "is not PromQL: a quote or a bracket does not close"),
+        ({"total": 'rate(a{b="c)[5m])', "good": "b"}, "is not PromQL"),
         ({"total": "rate(a[5m]) # all", "good": "b"}, "has a comment"),
         ({"total": "rate(a[5m])\nor b", "good": "b"}, "has a line break"),
         ({"total": "{{ a }}", "good": "b"}, "has {{, with which a template begins"),
         ({"service": None, "probe": "back"}, "shop: probe: exporters.probes has no back, there are front"),
-        ({"service": None, "database": "redis"}, "shop: database: nothing watches redis: set exporters.redis"),
+        ({"service": None, "database": "redis"}, "shop: database: no exporter watches redis: set exporters.redis"),
         ({"service": None, "database": "haproxy"}, "Input should be 'postgres'"),
-        ({"probe": "front"}, "shop: leave service out, it is that of the probe"),
+        ({"probe": "front"}, "shop: leave service out: the probe has it"),
         ({"service": None, "probe": "front", "objective": 99.9995}, "of the 172,800 tries in 30d leaves a budget of less than one"),
         ({"latencies": "1s"}, "unknown key; did you mean latency?"),
     ],
@@ -234,22 +234,22 @@ def test_a_threshold_and_several_objectives_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("a: [", "0.yaml: is no YAML"),
+        ("a: [", "0.yaml: is not YAML"),
         ("slos: []", "0.yaml: document 1: is not apiVersion: openslo/v1"),
         (changed("apiVersion", "openslo/v1alpha"), "is not apiVersion: openslo/v1"),
         (changed("kind", "SLOs"), "kind: SLOs is none of OpenSLO's"),
         (changed("metadata", {}), "has no metadata.name"),
         (changed("metadata.name", "Check Out"), "0.yaml: Check Out: name: String should match"),
-        (changed("spec.budgetingMethod", "Timeslices"), "checkout: spec.budgetingMethod: Timeslices is not counted here"),
+        (changed("spec.budgetingMethod", "Timeslices"), "checkout: spec.budgetingMethod: Timeslices is not supported"),
         (changed("spec.timeWindow", None), "spec.timeWindow: needs one window"),
         (changed("spec.timeWindow", [{"duration": "1M", "isRolling": True}]), "'1M' has no fixed length"),
-        (changed("spec.timeWindow", [{"duration": "30d", "isRolling": False}]), "make slo REPORT= tells calendar months"),
+        (changed("spec.timeWindow", [{"duration": "30d", "isRolling": False}]), "for calendar months use make slo REPORT="),
         (changed("spec.timeWindow", [{"duration": "1d", "isRolling": True}]), "window: 1d is shorter than 7d"),
         (changed("spec.indicator", None), "checkout: indicator: is missing"),
         (changed("spec.indicator.spec", {"ratioMetric": {"raw": {}}}), "ratioMetric.raw: is not read"),
         (changed("spec.indicator.spec", {"ratioMetric": {"good": {}}}), "ratioMetric: needs total, and good or bad"),
         (changed("spec.indicator.spec", THRESHOLD), "a threshold needs op (lt, lte, gt, gte) and value"),
-        (changed("spec.indicator.spec.ratioMetric.total", {"metricSource": {"type": "Datadog"}}), "Datadog is not asked here"),
+        (changed("spec.indicator.spec.ratioMetric.total", {"metricSource": {"type": "Datadog"}}), "Datadog is not supported"),
         (
             changed("spec.indicator.spec.ratioMetric.total", {"metricSource": {"spec": {"query": "max(a_total) / 2"}}}),
             "is neither a counter nor the sum of one",
@@ -344,7 +344,7 @@ def test_a_prometheus_that_does_not_answer_stops_no_upgrade(
     client = answered(monkeypatch)
     monkeypatch.setattr(docker_api, "run_inside", lambda *_: (1, b"wget: can't connect"))
     assert budgets.spent(client, settings_of({"slos": [SHOP]})) == []
-    assert "so none stops this" in " ".join(capsys.readouterr().out.split())
+    assert "so they do not stop this" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_budget_without_data_is_not_said_to_be_kept() -> None:
@@ -372,7 +372,7 @@ def test_make_slo_shows_the_budgets_whole_and_fails_if_one_is_spent(
 
 @pytest.mark.parametrize(
     ("slos", "report", "complaint"),
-    [([], "", "test has no SLOs"), ([SHOP], "2026-13", "REPORT: '2026-13' is no month")],
+    [([], "", "test has no SLOs"), ([SHOP], "2026-13", "REPORT: '2026-13' is not a month")],
 )
 def test_make_slo_says_what_it_cannot_tell(
     monkeypatch: pytest.MonkeyPatch, slos: list[Any], report: str, complaint: str

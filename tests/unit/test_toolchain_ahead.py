@@ -1,4 +1,4 @@
-"""What Prometheus has of a time to come is set aside, once, and nothing else is touched."""
+"""Samples from the future are set aside in Prometheus' volume, once, and nothing else is touched."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Where the stacks are kept: never in silence elsewhere than where the user keeps them."""
+"""The choice of the backend: never silently another one than the user's."""
 
 import json
 from collections.abc import Mapping

@@ -28,10 +28,10 @@ def test_the_pack_is_applied_with_the_config_that_stands_beside_the_stack_file(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"{", "is no JSON"),
-        (b"\xff\xfe", "is no JSON"),
-        (b"[" * 10_000, "is no JSON"),
-        (b"[]", "holds no object of policies"),
+        (b"{", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[" * 10_000, "is not JSON"),
+        (b"[]", "contains no policies"),
         (b'{"memory-ceilling": {}}', "memory-ceilling: no policy is called so; did you mean memory-ceiling?"),
         (
             b'{"memory-ceiling": {"ceilling_mib": 1}}',

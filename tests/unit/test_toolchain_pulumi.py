@@ -1,4 +1,4 @@
-"""Which Pulumi is used, and whether what is built here would be noticed to be wrong."""
+"""Which Pulumi is used, and that a wrong build is detected."""
 
 import hashlib
 import io

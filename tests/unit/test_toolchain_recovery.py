@@ -54,15 +54,15 @@ def test_a_lock_is_abandoned_when_its_process_of_this_machine_is_dead(
             if "pid" in lock:
                 lock |= {"pid": pids[lock["pid"]]}
         (folder / f"{number}.json").write_text(lock if isinstance(lock, str) else json.dumps(lock))
-    assert recovery.abandoned(tmp_path, "dev") == abandoned
-    assert not recovery.abandoned(tmp_path, "prod")
+    assert recovery.is_abandoned(tmp_path, "dev") == abandoned
+    assert not recovery.is_abandoned(tmp_path, "prod")
 
 
 def test_only_a_backend_in_the_file_system_has_locks_to_look_at(tmp_path: Path) -> None:
     assert recovery.locks(tmp_path.as_uri()) == tmp_path / ".pulumi" / "locks"
     assert recovery.locks("s3://bucket/state") is None
     assert recovery.locks("") is None
-    assert not recovery.abandoned(None, "dev")
+    assert not recovery.is_abandoned(None, "dev")
 
 
 @dataclass
@@ -131,7 +131,7 @@ def test_a_container_is_removed_that_was_being_created_when_the_kill_came(
 ) -> None:
     deployment = {"resources": [container("known")], "pending_operations": [creating(f"{PREFIX}-loki")]}
     cli = FakeCli(deployment)
-    assert recovery.mend(cli, "", PREFIX, FakeEngine(left)) == ()  # type: ignore[arg-type]
+    assert recovery.repair(cli, "", PREFIX, FakeEngine(left)) == ()  # type: ignore[arg-type]
     assert left.removed == removed
     assert cli.asked == ["stack", "refresh"]
 
@@ -158,7 +158,7 @@ def test_an_update_refreshes_when_something_is_gone(
 ) -> None:
     cli = FakeCli({"resources": [resource]})
     engine = FakeEngine(FakeContainer(f"{PREFIX}-one", "one", status))
-    assert recovery.mend(cli, "", PREFIX, engine) == options  # type: ignore[arg-type]
+    assert recovery.repair(cli, "", PREFIX, engine) == options  # type: ignore[arg-type]
     assert cli.asked == ["stack"]
 
 
@@ -180,12 +180,12 @@ def test_what_was_to_run_once_and_was_kept_from_it_runs_again(
     loader = FakeContainer(f"{PREFIX}-loki-loader", "one", status)
     loader.attrs["State"] = {"ExitCode": code}
     cli = FakeCli({"resources": [{"type": recovery.CONTAINER, "id": "one", "inputs": inputs}]})
-    recovery.mend(cli, "", PREFIX, FakeEngine(loader))  # type: ignore[arg-type]
+    recovery.repair(cli, "", PREFIX, FakeEngine(loader))  # type: ignore[arg-type]
     assert loader.removed == removed
 
 
 def test_a_stack_that_was_never_deployed_needs_nothing() -> None:
-    assert recovery.mend(FakeCli({}), "", PREFIX, FakeEngine()) == ()  # type: ignore[arg-type]
+    assert recovery.repair(FakeCli({}), "", PREFIX, FakeEngine()) == ()  # type: ignore[arg-type]
 
 
 STATE = '{"version": 3}'

@@ -17,14 +17,14 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_command_that_fails_shows_its_last_lines_and_its_log() -> None:
     script = "seq 1 100; echo broken >&2; exit 3"
     with pytest.raises(CommandError) as caught:
-        report.run(["sh", "-c", script], log="step", fix="mend it")
+        report.run(["sh", "-c", script], log="step", fix="fix it")
     message = str(caught.value)
     assert "exit code 3 from: sh -c" in message
     assert "broken" in message
     assert "\n    50\n" not in message
     assert str(paths.log_file("step")) in message
     assert paths.log_file("step").read_text().startswith("1\n2\n")
-    assert caught.value.fix == "mend it"
+    assert caught.value.fix == "fix it"
 
 
 def test_a_program_that_is_missing() -> None:

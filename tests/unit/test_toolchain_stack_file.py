@@ -34,8 +34,8 @@ from toolchain.report import ToolchainError
         (b"config:\n  nervous-sytem:metrics: {}\n", "did you mean nervous-system:metrics?"),
         (b"config:\n  meterics: {}\n", "meterics: unknown key; did you mean metrics?"),
         (b"config:\n  docker:host: unix:///x\n", "nothing of `docker:` is read here"),
-        (b"\xff\xfe\x00", "is no YAML"),
-        (b"config: " + b"[" * 5000, "is no YAML"),
+        (b"\xff\xfe\x00", "is not YAML"),
+        (b"config: " + b"[" * 5000, "is not YAML"),
         (b"- config\n", "holds no mapping `config:`"),
         (b"config: text\n", "holds no mapping `config:`"),
     ],
@@ -178,7 +178,7 @@ def test_a_folder_in_its_place_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "Pulumi.prod.yaml").mkdir()
     os.mkfifo(tmp_path / "Pulumi.dev.yaml")
     for stack in ("prod", "dev"):
-        with pytest.raises(ToolchainError, match=rf"Pulumi\.{stack}\.yaml is there, but is no file"):
+        with pytest.raises(ToolchainError, match=rf"Pulumi\.{stack}\.yaml is there, but is not a file"):
             load_settings(stack)
 
 

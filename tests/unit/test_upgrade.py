@@ -1,4 +1,4 @@
-"""What an upgrade is told from: what runs, what is to come; what comes back when it fails."""
+"""Decisions of an upgrade: which images change, which steps are refused, and what a rollback restores."""
 
 import io
 import tarfile
@@ -159,10 +159,10 @@ MAJOR = {"loki": ("l:3.7.8", "l:4.0.0"), "prometheus": ("p:v3.1.0", "p:v3.2.0")}
     ("changes", "rounds", "given_back", "words"),
     [
         (NEW, [set()], [], ["passes the check", "no data was given up"]),
-        (NEW, [{"prometheus"}, set()], [{"prometheus"}], ["passes the check", "prometheus: its data are those of the"]),
-        (NEW, [{"prometheus"}, None], [{"prometheus"}], ["does not pass", "prometheus: its data are those of the"]),
+        (NEW, [{"prometheus"}, set()], [{"prometheus"}], ["passes the check", "prometheus: its data is from the"]),
+        (NEW, [{"prometheus"}, None], [{"prometheus"}], ["does not pass", "prometheus: its data is from the"]),
         (NEW, [None], [], ["does not pass", "no data was given up", "make restore"]),
-        (MAJOR, [set()], [{"loki"}], ["passes the check", "loki: its data are those of the backup"]),
+        (MAJOR, [set()], [{"loki"}], ["passes the check", "loki: its data is from the backup"]),
     ],
     ids=["the images do", "one needs its data", "and still fails", "something else fails", "another major version"],
 )
@@ -218,8 +218,8 @@ def test_when_data_cannot_come_back_the_message_says_where_both_are(
         upgrade.roll_back("test", MAJOR, "/backups/first", "/backups")
     told = f"{caught.value} {caught.value.fix}"
     words = [
-        "loki do not come back: /backups is full",
-        f"in /backups/first, those of now {where}",
+        "loki cannot be restored: /backups is full",
+        f"in /backups/first, the current data {where}",
         "make room; then make",
     ]
     assert [word for word in words if word not in told] == []

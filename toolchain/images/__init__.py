@@ -38,7 +38,7 @@ def local_images(references: Mapping[str, str] | None = None, where: Docker | No
     to_build = [service for service, reference in missing.items() if registry(reference) in silent]
     if not to_build:
         return {}
-    note("the image registries cannot be reached: these images are builds from here, not the official ones")
+    note("the image registries cannot be reached: these images are built here, and are not the official ones")
     built = {service: ensure(client, service, RECIPES[service]) for service in to_build if service in RECIPES}
     if unavailable := sorted(set(to_build) - set(RECIPES)):
         note(f"not available here: {', '.join(unavailable)}")

@@ -34,9 +34,9 @@ class User(_Frozen):
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        if not (found := _USER.fullmatch(value)):
+        if not (match := _USER.fullmatch(value)):
             raise ValueError(f'{value!r} is not "uid:gid", or "uid:gid group"')
-        return {**found.groupdict(), "groups": tuple(found["groups"].split())}
+        return {**match.groupdict(), "groups": tuple(match["groups"].split())}
 
 
 class Folder(_Frozen):
@@ -51,13 +51,13 @@ class Folder(_Frozen):
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        if not (found := _FOLDER.fullmatch(value)):
+        if not (match := _FOLDER.fullmatch(value)):
             raise ValueError(f'{value!r} is not "uid:gid mode", or "uid:gid mode deep"')
         return {
-            "owner": found["owner"],
-            "group": found["group"],
-            "mode": int(found["mode"], 8),
-            "deep": bool(found["deep"]),
+            "owner": match["owner"],
+            "group": match["group"],
+            "mode": int(match["mode"], 8),
+            "deep": bool(match["deep"]),
         }
 
 

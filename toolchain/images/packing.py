@@ -1,4 +1,4 @@
-"""Packs an image of one layer in the form that `docker load` reads: what a recipe makes, behind a face.
+"""Packs an image of one layer for `docker load`: the product of a recipe, with the interface from `faces.yaml`.
 
 Loading needs no builder, and knows the whole configuration of an image; `docker import` does not (no stop signal). The
 same content is the same image.
@@ -27,7 +27,7 @@ from toolchain.report import ToolchainError
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CREATED = "1970-01-01T00:00:00Z"
 SECOND = 1_000_000_000
-"""In the nanoseconds of a health check."""
+"""Nanoseconds in a second: the unit of health checks."""
 
 
 def load(

@@ -1,5 +1,4 @@
-"""Pulls with the logins of `docker login`. The Docker provider has no logins, so it relies on finding the images
-there."""
+"""Pulls with the logins of `docker login`. The Docker provider has no logins, so the images must be on the engine before it runs."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -45,7 +44,7 @@ def pull(client: docker.DockerClient, references: Collection[str]) -> None:
     try:
         docker_cli.cli_config()  # without this check, docker-py would continue without logins
     except ValueError as error:
-        raise ToolchainError(str(error), fix="mend or remove it: `docker login` writes it anew") from None
+        raise ToolchainError(str(error), fix="fix or remove it: `docker login` writes a new one") from None
     loaded: dict[str, int] = {}
     with Step(_title(0, len(missing), loaded)) as step, ThreadPoolExecutor(AT_ONCE) as pool:
         done = 0
@@ -77,7 +76,7 @@ def _pulled(client: docker.DockerClient, reference: str) -> Iterator[dict[str, A
         header = auth.get_config_header(api, registry)
     except DockerException as error:  # a credential helper fails
         raise ToolchainError(
-            f"the login for {registry} cannot be had: {error}",
+            f"the login for {registry} cannot be read: {error}",
             fix=f"{docker_cli.config_file()} names a helper (credsStore, credHelpers): install it, or log in without it",
         ) from None
     try:

@@ -1,4 +1,4 @@
-"""What each image is made from. Its interface is not defined here: it is that of the official image (`faces.yaml`)."""
+"""The contents of each image. Its interface is not defined here: it is that of the official image (`faces.yaml`)."""
 
 import re
 from collections.abc import Callable

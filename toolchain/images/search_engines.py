@@ -1,8 +1,8 @@
-"""Elasticsearch and OpenSearch for tests, put together from what Maven Central has of them.
+"""Elasticsearch and OpenSearch for tests, assembled from their modules on Maven Central.
 
-The genuine servers with few of their modules. Parts of Elasticsearch are under the Elastic License 2.0 only: they are
-fetched where the tests run, and nobody gets them or an image of them from here. What Central lacks is ours
-(`elasticsearch/`): small pieces at the edges, none of which stores or finds anything.
+They are the genuine servers with few of their modules. Some modules of Elasticsearch are under the Elastic License 2.0 only: the
+machine that runs the tests downloads them, and they are never passed on. Our own code in `elasticsearch/` replaces small parts that
+Central lacks; none of these stores or finds anything.
 """
 
 import platform

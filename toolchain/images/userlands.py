@@ -1,4 +1,4 @@
-"""Shell and tools of an image, as its official one has them: from the distribution's packages, with what differs on top."""
+"""Shell and tools of an image, as in the official one: from the distribution's packages, with our changes on top."""
 
 import subprocess
 from pathlib import Path
@@ -54,13 +54,13 @@ def _gnu(root: Rootfs, userland: Userland, base: Path) -> None:
     root.link("/bin/sh", userland.sh)
     root.link("/bin/awk", "mawk")
     names = sorted({*userland.tools, userland.sh, "mawk"})
-    found = {
+    files = {
         f"/{folder}/{name}": base / folder / name
         for name in names for folder in ("bin", "usr/bin") if (base / folder / name).is_file()
     }  # fmt: skip
-    for path, program in found.items():
+    for path, program in files.items():
         root.copy(path, program)
-    _libraries(root, base, list(found.values()))
+    _libraries(root, base, list(files.values()))
 
 
 def _libraries(root: Rootfs, base: Path, programs: list[Path]) -> None:

@@ -71,8 +71,8 @@ def distance(pinned: str, built: str) -> str:
 
 
 def _numbers(version: str) -> list[int]:
-    found = re.match(r"v?(\d+(?:\.\d+)*)", version)
-    return [int(number) for number in found[1].split(".")] if found else []
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return [int(number) for number in match[1].split(".")] if match else []
 
 
 def _origin(service: str, recipe: Recipe) -> str:

@@ -39,12 +39,12 @@ def container(settings: Settings) -> Container:
 
 def sites(settings: Settings) -> dict[str, tuple[Tls, int]]:
     """What is served: domain → how it is certified, and the port of `api_proxy` behind it."""
-    found: dict[str, tuple[Tls, int]] = {}
+    result: dict[str, tuple[Tls, int]] = {}
     if settings.shows_grafana_by_tls and settings.grafana.tls:
-        found[settings.grafana.tls.domain] = settings.grafana.tls, BEHIND_CADDY
+        result[settings.grafana.tls.domain] = settings.grafana.tls, BEHIND_CADDY
     if settings.door:
-        found[settings.door.domain] = settings.door, edge_front.PORT
-    return found
+        result[settings.door.domain] = settings.door, edge_front.PORT
+    return result
 
 
 def _config(served: Mapping[str, tuple[Tls, int]]) -> ConfigFiles:

@@ -17,7 +17,7 @@ from config.services.correlation.own_dashboards import BUILT_IN, SOURCES, UnfitE
 from config.settings import Settings
 from config.settings.grafana import FOLDER
 from config.settings.loading import SettingsError
-from config.settings.own_files import found, must_be_inside, text_of
+from config.settings.own_files import matching_files, must_be_inside, text_of
 from config.settings.units import seconds
 from config.sizes import MIB
 
@@ -26,8 +26,8 @@ THRESHOLDS = OURS.parent / "thresholds.json"
 """Says which numbers in the dashboards of OURS follow alert thresholds."""
 
 LARGEST = 4 * MIB
-"""In bytes. The largest of the public ones have less than 1 MiB. All of it is stored in the state and shown in
-previews."""
+"""Largest size of a dashboard in bytes. The largest public ones have less than 1 MiB. Dashboards are stored in the state and shown
+in previews."""
 _RELATIVE = re.compile(r"now-(\d+[smhdw])")
 _OFFSET = re.compile(r"\boffset\s+(\d+[smhdw])")
 _RANGE = re.compile(r"\[(\d+[smhdw])\]")
@@ -44,29 +44,29 @@ def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, Dashboa
         SettingsError: a file is missing or is not a dashboard, a query names an unknown data source, two share a uid
             or a title, or there is no dashboard to begin with.
     """
-    made: dict[str, Dashboard] = {}
+    result: dict[str, Dashboard] = {}
     titles: set[str] = set()
     for file in sorted(OURS.glob("*.json")):
         must_be_inside(OURS, file, f"{OURS.name}/{file.name}")
         text = file.read_text(encoding="utf-8")
         board = json.loads(text)
-        made[board["uid"]] = Dashboard(_for_stack(board, text, settings))
+        result[board["uid"]] = Dashboard(_for_stack(board, text, settings))
         titles.add(board["title"])
     for uid, dashboard in own(settings, root, stack_key=stack_key).items():
         title = json.loads(dashboard.text)["title"].strip()
-        if uid in made:
+        if uid in result:
             raise SettingsError(_doubled(dashboard.key, uid))
         # Grafana would then take no change of any dashboard ("no database write permissions because of duplicates").
         if title in titles:
             raise SettingsError(
                 f"{dashboard.key}: another dashboard has the title {title!r} too: change it in the file"
             )
-        made[uid] = dashboard
+        result[uid] = dashboard
         titles.add(title)
-    if "home" in settings.grafana.model_fields_set and settings.grafana.home not in made:
-        home, known = settings.grafana.home, ", ".join(sorted(made))
+    if "home" in settings.grafana.model_fields_set and settings.grafana.home not in result:
+        home, known = settings.grafana.home, ", ".join(sorted(result))
         raise SettingsError(f"{_of_grafana(stack_key)}.home: no dashboard has the uid {home!r}: there are {known}")
-    return made
+    return result
 
 
 def own(settings: Settings, root: Path, *, stack_key: str) -> dict[str, Dashboard]:
@@ -75,17 +75,17 @@ def own(settings: Settings, root: Path, *, stack_key: str) -> dict[str, Dashboar
     Raises:
         SettingsError: as `read`.
     """
-    made: dict[str, Dashboard] = {}
+    result: dict[str, Dashboard] = {}
     lists = [(stack_key, FOLDER, settings.grafana.dashboards)]
     for name, paths in settings.grafana.folders.items():
         lists.append((f"{_of_grafana(stack_key)}.folders.{name}", name, paths))
     for key_of_list, folder, paths in lists:
-        for key, file in found(paths, root, endings=(".json",), stack_key=key_of_list):
+        for key, file in matching_files(paths, root, endings=(".json",), stack_key=key_of_list):
             uid, text = _adapted(file, key, settings)
-            if uid in made:
+            if uid in result:
                 raise SettingsError(_doubled(key, uid))
-            made[uid] = Dashboard(text, folder, key)
-    return made
+            result[uid] = Dashboard(text, folder, key)
+    return result
 
 
 def _adapted(file: Path, key: str, settings: Settings) -> tuple[str, str]:
@@ -94,7 +94,7 @@ def _adapted(file: Path, key: str, settings: Settings) -> tuple[str, str]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{key}: is no JSON: {error}") from None
+        raise SettingsError(f"{key}: is not JSON: {error}") from None
     try:
         board = adapted(document, file.stem, settings.grafana.data_sources)
     except UnfitError as error:

@@ -44,7 +44,7 @@ def container(settings: Settings) -> Container:
         tools=False,
         grace_seconds=30,
         data=alloy.DATA,
-        hands_on=True,
+        forwards_data=True,
         config=ConfigFiles(
             files={"config.alloy": text},
             validate=alloy.VALIDATE,

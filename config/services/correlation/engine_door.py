@@ -1,7 +1,7 @@
 """HAProxy as the door to the engine through which `healer` acts: it lets through exactly the requests that the settings need.
 
-The list is compared as a whole: method, path, query and body. So whoever takes over the healer can restart the named
-containers and run the named commands, and nothing else. In a dry run the door lets nothing through but to look.
+The list is compared as a whole: method, path, query and body. So an attacker who takes over the healer can restart the named containers and run the named commands, and nothing else. In a dry run
+the door only lets the healer look whether the container exists.
 """
 
 from config.container import DIRECTORY, ConfigFiles, Container, Mount, http_health

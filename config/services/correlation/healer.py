@@ -1,7 +1,7 @@
 """healer: does what `actions` allows when an alert fires. Off without them.
 
-It holds no secret. Its program is a part of that of `incidents`, in a container of its own: what reads log lines and traces is
-not what acts. It reaches the engine through `engine_door` alone, and the two are alone in a network.
+It holds no secret. Its program is a part of that of `incidents`, but runs in a separate container: the program that acts must not
+read log lines and traces. It reaches the engine through `engine_door` alone, and the two are alone in a network.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Grafana's data source for `metrics.long_term`.
 
-A data source, and not Prometheus' remote read: VictoriaMetrics and Thanos do not answer that, and every rule and panel that looks
-further back than Prometheus' own data would wait for a store far away.
+Grafana queries the store directly. Prometheus could also read from it (remote read), but VictoriaMetrics and Thanos do not support
+that, and every rule and panel that looks further back than Prometheus' own data would wait for a remote store.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ def source(settings: Settings) -> dict[str, Any] | None:
     kept = settings.metrics.long_term
     if kept is None:
         return None
-    made: dict[str, Any] = {
+    data_source: dict[str, Any] = {
         "name": NAME,
         "uid": UID,
         "type": "prometheus",
@@ -36,15 +36,15 @@ def source(settings: Settings) -> dict[str, Any] | None:
     }
     secure: dict[str, str] = {}
     if SECRET in settings.secrets and kept.url:
-        made["jsonData"]["httpHeaderName1"] = "Authorization"
+        data_source["jsonData"]["httpHeaderName1"] = "Authorization"
         secure["httpHeaderValue1"] = _FILE
     if kept.tenant:
-        made["jsonData"]["httpHeaderName2"] = "X-Scope-OrgID"
+        data_source["jsonData"]["httpHeaderName2"] = "X-Scope-OrgID"
         secure["httpHeaderValue2"] = kept.tenant
     if kept.ca:
-        made["jsonData"]["tlsAuthWithCACert"] = True
+        data_source["jsonData"]["tlsAuthWithCACert"] = True
         secure["tlsCACert"] = kept.ca
-    return {**made, **({"secureJsonData": secure} if secure else {})}
+    return {**data_source, **({"secureJsonData": secure} if secure else {})}
 
 
 def secrets(settings: Settings) -> dict[str, Secret]:

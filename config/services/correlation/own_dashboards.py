@@ -59,12 +59,12 @@ def adapted(document: Any, stem: str, sources: Mapping[str, str]) -> Board:
         sources: name, uid, variable or input of a data source elsewhere → uid of one of `SOURCES`.
 
     Raises:
-        UnfitError: it is no dashboard, or asks for something that this stack does not have.
+        UnfitError: it is not a dashboard, or asks for something that this stack does not have.
     """
     try:
         return _adapted(copy.deepcopy(_unwrapped(document)), stem, sources)
     except (AttributeError, TypeError, KeyError, RecursionError):
-        raise UnfitError("is no dashboard as Grafana exports it: export it again as JSON") from None
+        raise UnfitError("is not a dashboard as Grafana exports it: export it again as JSON") from None
 
 
 def _adapted(board: Board, stem: str, sources: Mapping[str, str]) -> Board:
@@ -116,7 +116,7 @@ def _unwrapped(document: Any) -> Board:
     if not isinstance(board, dict) or not (
         isinstance(board.get("panels"), list) or isinstance(board.get("rows"), list)
     ):
-        raise UnfitError("is no dashboard: it has no panels. Export it from Grafana as JSON")
+        raise UnfitError("is not a dashboard: it has no panels. Export it from Grafana as JSON")
     return {**board, "uid": uid} if uid and not board.get("uid") else board
 
 
@@ -158,7 +158,7 @@ def _put_library_panels(board: Board, elements: Any) -> None:
         model = models.get(library.get("uid")) or library.get("model")
         if not model:
             raise UnfitError(
-                f"has the library panel {library.get('name') or library.get('uid')!r}, which stayed in the other Grafana: "
+                f"has the library panel {library.get('name') or library.get('uid')!r}, which only the other Grafana has: "
                 "unlink it there, or export the dashboard for sharing, which puts it into the file"
             )
         place = {key: panel[key] for key in ("id", "gridPos", "repeat", "repeatDirection", "maxPerRow") if key in panel}
@@ -192,24 +192,24 @@ def _with_sources(part: Any, change: Callable[[Any], Any]) -> Any:
         return [_with_sources(item, change) for item in part]
     if not isinstance(part, dict):
         return part
-    made = {}
+    result = {}
     for key, value in part.items():
         if key == "datasource":
-            made[key] = change(value)
+            result[key] = change(value)
         elif key == "datasourceUid" and isinstance(value, str):
             changed = change(value)
-            made[key] = changed["uid"] if isinstance(changed, dict) else changed
+            result[key] = changed["uid"] if isinstance(changed, dict) else changed
         else:
-            made[key] = _with_sources(value, change)
-    return made
+            result[key] = _with_sources(value, change)
+    return result
 
 
 def _source(reference: Any, names: frozenset[str], sources: Mapping[str, str], unknown: dict[str, str]) -> Any:
     """The stack's data source for `reference`. One that nothing tells is added to `unknown`, with its type."""
     if not isinstance(reference, str | dict) or not reference:
         return reference
-    told: dict[str, Any] = reference if isinstance(reference, dict) else {"uid": reference}
-    name, kind = str(told.get("uid") or told.get("name") or ""), str(told.get("type") or "")
+    source: dict[str, Any] = reference if isinstance(reference, dict) else {"uid": reference}
+    name, kind = str(source.get("uid") or source.get("name") or ""), str(source.get("type") or "")
     if variable := _VARIABLE.fullmatch(name):
         name = next(filter(None, variable.groups()))
         if name in names:
@@ -223,7 +223,7 @@ def _source(reference: Any, names: frozenset[str], sources: Mapping[str, str], u
     if not chosen:
         unknown[name or kind] = kind
         return reference
-    return reference if reference is told and name == chosen else {"type": chosen, "uid": chosen}
+    return reference if reference is source and name == chosen else {"type": chosen, "uid": chosen}
 
 
 def _which(unknown: Mapping[str, str]) -> str:

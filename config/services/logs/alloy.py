@@ -35,8 +35,8 @@ def container(settings: Settings) -> Container:
         tools=False,
         grace_seconds=30,
         data=DATA,
-        unreadable={rf"invalid yaml positions file \[{DATA}/([^\]]+)\]": (r"\1",)},
-        hands_on=True,
+        damaged_paths={rf"invalid yaml positions file \[{DATA}/([^\]]+)\]": (r"\1",)},
+        forwards_data=True,
         mounts=shipper.mounts(settings),
         config=ConfigFiles(
             files={"config.alloy": text},
@@ -141,8 +141,8 @@ def _sinks(settings: Settings) -> Iterator[list[str]]:
 
 
 def _second_copy(settings: Settings) -> Iterator[list[str]]:
-    """A second way from the sources to an end far away. It has positions of its own, so it waits alone for its end, loses nothing
-    meanwhile, and holds up nobody else."""
+    """A second way from the sources to a remote store. It has positions of its own. So only this way waits for
+    that store, and it loses nothing meanwhile."""
     end = settings.logs.remote
     if end is None:
         return

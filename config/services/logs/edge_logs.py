@@ -1,4 +1,4 @@
-"""Where the shipper of an edge, or of a centre with edges, sends to, and the label by which hosts are told apart."""
+"""The address to which the shipper of an edge, or of a centre with edges, sends lines, and the label that names their host."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from config.services.logs.log_stages import Stage, logql, match, regex, stage
+from config.services.logs.log_templates import go_template
 
 _FIELDS = {
     "level": (
@@ -105,12 +106,8 @@ def _logfmt(name: str) -> str:
 def first(what: str, variable: str, body: str, *more: str) -> str:
     """Template that runs `body` for each candidate for `what`, the likeliest first, until it has set `variable`.
 
-    `more` are further extracted names. Looking up a name costs the same whether it is present or not, so the many
-    logfmt names are only looked up in logfmt lines.
+    `more` are further extracted names.
     """
-    each = f"{{{{ if and . (not {variable}) }}}}{body}{{{{ end }}}}{{{{ end }}}}"
-    of_json = rf'{{{{ with .{what}_in_json }}}}{{{{ range splitList "\x01" . }}}}{each}{{{{ end }}}}'
-    of_logfmt = " ".join(f".{name}" for name in map(_logfmt, _FIELDS[what]))
+    logfmt = " ".join(f".{name}" for name in map(_logfmt, _FIELDS[what]))
     others = " ".join(f".{name}" for name in more)
-    rest = f"{{{{ range or (and .is_logfmt (list {of_logfmt} {others})) (list {others}) }}}}{each}"
-    return f"{of_json}{{{{ if not {variable} }}}}{rest}{{{{ end }}}}"
+    return go_template("first", field=what, variable=variable, body=body, logfmt=logfmt, others=others)

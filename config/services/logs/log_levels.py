@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from config.services.logs.log_fields import LIKE_JSON, first
 from config.services.logs.log_stages import Stage, logql, match, regex, template
+from config.services.logs.log_templates import go_template
 from config.settings.logs import Level
 
 LEVELS: Mapping[Level, str] = {
@@ -57,13 +58,9 @@ _FIRST_WORD = (
 )
 
 
-def _looked_up(word: str) -> str:
-    """Template that sets `$level` to the entry of `word` in `$table`. Searching a text takes a tenth of the time of
-    building a map."""
-    return (
-        f'{{{{ $parts := splitList (printf " %s=" {word}) $table }}}}'
-        '{{ if eq (len $parts) 2 }}{{ $level = index (splitList " " (index $parts 1)) 0 }}{{ end }}'
-    )
+def _of_word(word: str) -> str:
+    """Template that sets `$level` to the level that `word`, an expression, stands for in `$table`."""
+    return go_template("level_of_word", word=word)
 
 
 def level() -> Iterator[Stage]:
@@ -81,23 +78,19 @@ def level() -> Iterator[Stage]:
     table = " ".join(("", *(f"{word}={level}" for word, level in spelled), ""))
     redis = " ".join(f'"{mark}" "{level}"' for mark, level in _REDIS.items())
     # ERROR+2, D1, or with terminal colours.
-    said = f"{_looked_up('(ToLower .)')}{{{{ if not $level }}}}{_looked_up(_FIRST_WORD)}{{{{ end }}}}"
+    stated = f"{_of_word('(ToLower .)')}{{{{ if not $level }}}}{_of_word(_FIRST_WORD)}{{{{ end }}}}"
     of_text = ("of_journal", "klog", "tornado", "php", "stamped", "first", "runtime", "bracketed")
-    of_priority = _looked_up("(mod (atoi .) 8 | toString)")  # facility times eight, and the severity
-    of_status = '{{ if eq (len .) 3 }}{{ $level = ternary "error" "info" (hasPrefix "5" .) }}{{ end }}'
+    of_status = go_template("level_of_status")
     yield template(
         "level",
-        f'{{{{ $level := "" }}}}{{{{ $table := "{table}" }}}}'
-        + first("level", "$level", said, *(f"level_{name}" for name in of_text))
-        # A line joined with a stack trace is an error, unless it states warn or fatal.
-        + '{{ if .fatal }}{{ $level = "fatal" }}'
-        '{{ else if and .failed (not (has $level (list "warn" "fatal"))) }}{{ $level = "error" }}'
-        "{{ else if not $level }}"
-        f"{{{{ if .level_redis }}}}{{{{ $level = get (dict {redis}) .level_redis }}}}{{{{ end }}}}"
-        f"{{{{ with .status_in_text }}}}{{{{ if not $level }}}}{of_status}{{{{ end }}}}{{{{ end }}}}"
-        '{{ range list .level_capital (ternary "" .level_in_broken (eq .is_json "yes")) }}'
-        f"{{{{ if and . (not $level) }}}}{_looked_up('(ToLower .)')}{{{{ end }}}}{{{{ end }}}}"
-        + first("status", "$level", of_status)
-        + f"{{{{ with .priority }}}}{{{{ if not $level }}}}{of_priority}{{{{ end }}}}{{{{ end }}}}"
-        + '{{ end }}{{ $level | default "unknown" }}',
+        go_template(
+            "level",
+            table=table,
+            stated=first("level", "$level", stated, *(f"level_{name}" for name in of_text)),
+            redis=redis,
+            of_status=of_status,
+            of_word=_of_word("(ToLower .)"),
+            by_status=first("status", "$level", of_status),
+            of_priority=_of_word("(mod (atoi .) 8 | toString)"),  # facility times eight, and the severity
+        ),
     )

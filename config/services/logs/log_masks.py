@@ -7,20 +7,10 @@ from string import ascii_lowercase
 
 from config import masking
 from config.services.logs.log_stages import Stage, logql, match, stage, template
+from config.services.logs.log_templates import go_template
 from config.settings import Settings
 
 SECRET = "<secret>"  # noqa: S105 - the replacement
-
-_LUHN = (
-    '{{ $digits := regexReplaceAll "[^0-9]" .Value "" }}{{ $count := len $digits }}{{ $sum := 0 }}'
-    "{{ range $place := until $count }}"
-    "{{ $digit := atoi (substr $place (int (add $place 1)) $digits) }}"
-    "{{ if eq (mod (sub $count $place) 2) 0 }}{{ $digit = mul $digit 2 }}"
-    "{{ if gt $digit 9 }}{{ $digit = sub $digit 9 }}{{ end }}{{ end }}"
-    "{{ $sum = add $sum $digit }}{{ end }}"
-    "{{ if eq (mod $sum 10) 0 }}<card>{{ else }}{{ .Value }}{{ end }}"
-)
-"""Masks a number only if its check digit is that of a card."""
 
 
 def masks(settings: Settings) -> Iterator[Stage]:
@@ -44,7 +34,9 @@ def masks(settings: Settings) -> Iterator[Stage]:
         for letter, (_, of_kind) in zip(letters, kinds, strict=True)
     ]
     yield match('{masks=~".+"}', *inner)
-    yield match(f"|~ {logql(masking.CARD_GUARD)}", *(_replace(expression, _LUHN) for expression in masking.CARDS))
+    yield match(
+        f"|~ {logql(masking.CARD_GUARD)}", *(_replace(expression, go_template("card")) for expression in masking.CARDS)
+    )
     for name, expression in settings.logs.mask.items():
         yield _replace(expression, f"<{name}>")
 

@@ -16,6 +16,7 @@ from config.services.logs.log_levels import ALIGNED, level
 from config.services.logs.log_masks import masks
 from config.services.logs.log_requests import answered, requests
 from config.services.logs.log_stages import Stage, logql, match, regex, stage, template
+from config.services.logs.log_templates import go_template
 from config.services.logs.log_times import times
 from config.settings import Settings
 
@@ -138,19 +139,17 @@ def _trace() -> Iterator[Stage]:
     for what, lengths in (("trace", "16 32"), ("span", "16")):
         yield template(
             f"{what}_id",
-            '{{ $id := "" }}'
-            + first(
-                what,
-                "$id",
-                '{{ $id = base . | ToLower | replace "-" "" }}'
-                # Loggers write all zeros outside of a span.
-                f'{{{{ if or (not (eq (len $id) {lengths})) (trimAll "0123456789abcdef" $id) (not (trimAll "0" $id)) }}}}'
-                '{{ $id = "" }}{{ end }}',
-                f"{what}_of_spring",
-                f"{what}_in_parent",
-                f"{what}_in_text",
-            )
-            + "{{ $id }}",
+            go_template(
+                "id",
+                find=first(
+                    what,
+                    "$id",
+                    go_template("id_of_text", lengths=lengths),
+                    f"{what}_of_spring",
+                    f"{what}_in_parent",
+                    f"{what}_in_text",
+                ),
+            ),
         )
         yield stage("structured_metadata", values={f"{what}_id": f"{what}_id"})
 

@@ -5,35 +5,20 @@ The shipper shows the counts on its own metrics page. `config/alerts/request_sou
 
 from collections.abc import Iterator
 
+from config import watching
+from config.metric_names import ACCESS_LOG_DURATION, ACCESS_LOG_PREFIX, ACCESS_LOG_REQUESTS
 from config.services.logs.log_fields import LIKE_JSON, METHOD, first
 from config.services.logs.log_stages import Stage, logql, match, regex, stage, template
+from config.services.logs.log_templates import go_template
 from config.settings import Settings
 
 HEALTH_CHECK, SCRAPE = "health_check", "scrape"
 """Values of `reason` in the shippers' metric of dropped lines."""
 
-METRICS_PREFIX = "access_log_"
-_COUNTER, _HISTOGRAM = "requests_total", "request_duration_seconds"
-REQUESTS, DURATION = METRICS_PREFIX + _COUNTER, METRICS_PREFIX + _HISTOGRAM
-"""The shipper's metrics: a counter and a histogram, with the labels `service`, `source` and `status` (1xx to 5xx)."""
 _BUCKETS = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
 """Upper bounds in seconds."""
 _IDLE = "1h"
 """Series without a request for so long are removed, as those of spans are."""
-
-_HOST = r"(?:https?://[^/\s]+)?"
-_HEALTH_PATH = (
-    rf"{_HOST}/(?:"
-    r"(?:(?:api|v\d+|actuator|q|sys|minio|management|internal|_cluster|-)/){0,3}"
-    r"_?health(?:z|y|check|[-_]check)?(?:/(?:live|liveness|ready|readiness|started|startup|db))?"
-    r"|(?:-/)?(?:readyz?|readiness|livez?|liveness|ping)"
-    r")/?(?:\?\S*)?"
-)
-"""Matches the whole path: `/category/health` is an ordinary page."""
-_SCRAPE_PATH = (
-    rf"{_HOST}/(?:(?:actuator|q|management|internal|-)/){{0,2}}(?:metrics|prometheus|stub_status)/?(?:\?\S*)?"
-)
-"""Matches the whole path. Prometheus' user agent alone is not enough: any client can send it, and would then be missing in the log."""
 
 
 def answered() -> Stage:
@@ -43,21 +28,13 @@ def answered() -> Stage:
     """
     return template(
         "answered",
-        '{{ $path := "" }}{{ $method := "" }}{{ $status := "" }}'
-        + first("path", "$path", "{{ $path = . }}", "path_in_text")
-        + "{{ if not $path }}"
-        + first(
-            "request",
-            "$path",
-            '{{ $parts := splitList " " . }}{{ if eq (len $parts) 3 }}'
-            "{{ $method = index $parts 0 }}{{ $path = index $parts 1 }}{{ end }}",
-        )
-        + "{{ end }}"
-        # Most lines are not about a request, and further lookups cost time.
-        "{{ if $path }}"
-        + first("method", "$method", "{{ $method = ToUpper . }}", "method_in_text")
-        + first("status", "$status", "{{ if eq (len .) 3 }}{{ $status = . }}{{ end }}", "status_in_text")
-        + "{{ $status }} {{ $method }} {{ $path }}{{ end }}",
+        go_template(
+            "answered",
+            find_path=first("path", "$path", "{{ $path = . }}", "path_in_text"),
+            find_request=first("request", "$path", go_template("request_line")),
+            find_method=first("method", "$method", "{{ $method = ToUpper . }}", "method_in_text"),
+            find_status=first("status", "$status", "{{ if eq (len .) 3 }}{{ $status = . }}{{ end }}", "status_in_text"),
+        ),
     )
 
 
@@ -65,7 +42,7 @@ def requests(settings: Settings) -> Iterator[Stage]:
     """The stages for lines with the label `answered`. Successful health checks and the stack's own scrapes are dropped. Failed
     ones are kept, because you will look for them, and so is a line that others were joined to."""
     quiet = f'level!~"warn|error|fatal"}} != {logql(chr(10))}'
-    health_check = rf"[23]\d\d (?:GET|HEAD|) {_HEALTH_PATH}"
+    health_check = rf"[23]\d\d (?:GET|HEAD|) {watching.health(settings.traces.health_paths)}"
     yield stage(
         "match",
         selector=f"{{answered=~{logql(health_check)},{quiet}",
@@ -74,7 +51,7 @@ def requests(settings: Settings) -> Iterator[Stage]:
     )
     # Some formats have no user agent, and Traefik by default writes `-` for it.
     agent = r"^(?:-|null|(?:NGINX-)?Prometheus(?:-Exporter)?/\S*)$"
-    scrape = rf"(?:2\d\d|304) GET {_SCRAPE_PATH}"
+    scrape = rf"(?:2\d\d|304) GET {watching.SCRAPE}"
     yield match(
         f"{{answered=~{logql(scrape)},{quiet}",
         *_user_agent(),
@@ -101,10 +78,11 @@ def _counted(settings: Settings) -> Stage:
     A path that is a whole URL, and the level debug, are those of requests that a service makes itself.
     """
     request = logql(rf"[1-5]\d\d (?:{METHOD}) /.*")
-    watching = logql(rf"\d{{3}} (?:GET|HEAD) (?:{_HEALTH_PATH}|{_SCRAPE_PATH})")
+    paths = f"(?:{watching.health(settings.traces.health_paths)}|{watching.SCRAPE})"
+    checks = logql(rf"\d{{3}} (?:GET|HEAD) {paths}")
     own = logql("|".join(f"{settings.prefix}-{service}" for service in settings.services))
     return match(
-        f'{{answered=~{request},answered!~{watching},level!="debug",source=~"docker|file",container!~{own}}}',
+        f'{{answered=~{request},answered!~{checks},level!="debug",source=~"docker|file",container!~{own}}}',
         template(
             "status",
             "{{ if or .took (and .method_in_text .path_in_text .status_in_text) }}{{ substr 0 1 .answered }}xx{{ end }}",
@@ -116,8 +94,8 @@ def _counted(settings: Settings) -> Stage:
         stage(
             "metrics",
             stages=(
-                _metric("counter", _COUNTER, "Requests in access logs.", "status", action="inc"),
-                _metric("histogram", _HISTOGRAM, "Response times in access logs.", "took", buckets=_BUCKETS),
+                _metric("counter", ACCESS_LOG_REQUESTS, "Requests in access logs.", "status", action="inc"),
+                _metric("histogram", ACCESS_LOG_DURATION, "Response times in access logs.", "took", buckets=_BUCKETS),
             ),
         ),
         # Later stages look at no other label, and find what the labels were among the extracted values.
@@ -126,5 +104,5 @@ def _counted(settings: Settings) -> Stage:
 
 
 def _metric(kind: str, name: str, description: str, source: str, **config: object) -> Stage:
-    shared = {"prefix": METRICS_PREFIX, "description": description, "source": source, "max_idle_duration": _IDLE}
-    return Stage(kind, {"name": name, **shared, **config})
+    shared = {"prefix": ACCESS_LOG_PREFIX, "description": description, "source": source, "max_idle_duration": _IDLE}
+    return Stage(kind, {"name": name.removeprefix(ACCESS_LOG_PREFIX), **shared, **config})

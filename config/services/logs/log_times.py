@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from config.services.logs.log_fields import first
 from config.services.logs.log_stages import Stage, match, regex, stage, template
+from config.services.logs.log_templates import go_template
 
 LATE_SECONDS = 50 * 60
 """Own times older than this are not used. Ten minutes of Loki's hour are left for the delivery. For the same reason the
@@ -28,21 +29,6 @@ _LAYOUTS = (
 """Layouts of Go's `time` package, which accepts a fraction of any length with each. All have a time zone, because a
 time without one may be off by hours."""
 
-_SECONDS = (
-    '{{ if not (trimAll "0123456789." .) }}'
-    # Unix time in s, ms, µs or ns, possibly with a fraction → seconds with a fraction.
-    '{{ $digits := index (splitList "." .) 0 }}'
-    "{{ if eq (len $digits) 10 }}{{ $time = . }}"
-    "{{ else if eq (len $digits) 13 16 19 }}"
-    '{{ $time = printf "%s.%s" (substr 0 10 $digits) (substr 10 -1 $digits) }}{{ end }}'
-    "{{ else if lt (len .) 50 }}{{ $text := . }}"
-    "{{ range list " + " ".join(f'"{layout}"' for layout in _LAYOUTS) + " }}{{ if not $time }}"
-    "{{ $moment := toDate . $text }}{{ if gt $moment.Unix 0 }}"
-    '{{ $time = printf "%d.%09d" $moment.Unix $moment.Nanosecond }}'
-    "{{ end }}{{ end }}{{ end }}{{ end }}"
-)
-"""Template that sets `$time` to the Unix time in seconds that a text stands for, if it is a time."""
-
 
 def times() -> Iterator[Stage]:
     """Stages that set the timestamp, for the shippers.
@@ -54,14 +40,15 @@ def times() -> Iterator[Stage]:
     stamp = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z| UTC| ?[+-]\d\d:?\d\d)"
     common = r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
     yield match('{source!="docker"}', regex(rf"^(?:[^\[\n]{{0,100}}\[)?(?P<time_in_text>{stamp}|{common})"))
+    of_text = go_template("time_of_text", layouts=" ".join(f'"{layout}"' for layout in _LAYOUTS))
     yield template(
         "time",
-        '{{ $source := .source }}{{ $time := "" }}{{ $said := "" }}'
-        + first("time", "$time", f"{{{{ $said = . }}}}{_SECONDS}", "time_in_text")
-        + "{{ if $time }}{{ $age := sub now.Unix (atoi (substr 0 10 $time)) }}"
-        f"{{{{ if or (ge $age {LATE_SECONDS}) (le $age -{EARLY_SECONDS}) }}}}not {{{{ $said }}}}"
-        '{{ else if or (ne $source "docker") (and (contains "." $time) (trimAll "0" (splitList "." $time | last))) }}'
-        "{{ $time }}{{ end }}{{ end }}",
+        go_template(
+            "time",
+            find=first("time", "$time", f"{{{{ $said = . }}}}{of_text}", "time_in_text"),
+            late=str(LATE_SECONDS),
+            early=str(EARLY_SECONDS),
+        ),
     )
     yield stage("timestamp", source="time", format="Unix", action_on_failure="skip")
     yield stage("regex", source="time", expression=f"^not (?P<{OWN_TIME}>.+)$")

@@ -12,7 +12,7 @@ from config.settings.units import seconds
 
 INTERVAL = "1m"
 SLOW_INTERVAL = "5m"
-"""For alerts that read more than the last few minutes."""
+"""Options of alerts that read more than the last few minutes."""
 
 MANY_SERVICES = 100
 """Number of services for which one address may send logs by OTLP. With all levels these are 500 streams, a twentieth of

@@ -28,7 +28,7 @@ def container(settings: Settings) -> Container:
         tools=False,
         grace_seconds=30,
         data=DATA,
-        hands_on=True,
+        forwards_data=True,
         mounts=shipper.mounts(settings),
         config=ConfigFiles(
             files={"promtail.yml": dump(config, width=1_000_000)},

@@ -1,4 +1,4 @@
-"""The second copy of the logs, in a store far away."""
+"""The second copy of the logs, in a remote store."""
 
 from typing import Any
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from config import service_names
 from config.container import STACK_LABEL, Mount, discovered_label
+from config.metric_names import ACCESS_LOG_PREFIX
 from config.ports import METRICS
-from config.services.logs import log_requests
 from config.settings import Settings
 
 PUSH_URL = f"http://loki:{METRICS['loki']}/loki/api/v1/push"
@@ -87,7 +87,7 @@ def mounts(settings: Settings) -> tuple[Mount, ...]:
 
 def metric_relabel_configs() -> list[dict[str, Any]]:
     """Rules that give the requests in access logs to the services that wrote them, instead of to the shipper."""
-    requests = f"{log_requests.METRICS_PREFIX}.+"
+    requests = f"{ACCESS_LOG_PREFIX}.+"
     return [
         {
             "source_labels": ["__name__", "exported_service"],

@@ -34,8 +34,8 @@ def container(settings: Settings) -> Container:
         grace_seconds=20,
         go_memory_percent=0,
         data="/alertmanager",
-        unreadable={"error creating notification log": ("nflog",), "error creating silence": ("silences",)},
-        still="stopped",  # it writes silences every 15 minutes, and when it exits
+        damaged_paths={"error creating notification log": ("nflog",), "error creating silence": ("silences",)},
+        quiesce="stopped",  # it writes silences every 15 minutes, and when it exits
         config=_config(settings),
     )
 
@@ -76,9 +76,9 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "repeat_interval": f"{seconds(notifications.deadman_interval) * 0.8:.0f}s",
         }
     ]
-    told: list[dict[str, Any]] = [{"name": alertmanager_receivers.NOWHERE}]
+    receivers: list[dict[str, Any]] = [{"name": alertmanager_receivers.NOWHERE}]
     if deadman:
-        told.append(
+        receivers.append(
             {
                 "name": "deadman",
                 "webhook_configs": [
@@ -88,14 +88,14 @@ def main_file(settings: Settings) -> dict[str, Any]:
         )
     if pagerduty:
         routes.append({"matchers": ['severity="critical"'], "receiver": "pagerduty", "continue": True})
-        told.append(
+        receivers.append(
             {"name": "pagerduty", "pagerduty_configs": [alertmanager_receivers.pagerduty(settings, "pagerduty_key")]}
         )
     routes += alertmanager_receivers.routes(settings)
     # An explicit route: the default of the parent applies only if no child matches, and those before it did.
     routes.append({"receiver": everyday})
     if slack:
-        told.append(
+        receivers.append(
             {
                 "name": "slack",
                 "slack_configs": [alertmanager_receivers.slack(settings.notifications.slack.channel, "slack_webhook")],
@@ -116,7 +116,7 @@ def main_file(settings: Settings) -> dict[str, Any]:
             "routes": routes,
         },
         "inhibit_rules": inhibit_rules(settings),
-        "receivers": told + alertmanager_receivers.configured(settings),
+        "receivers": receivers + alertmanager_receivers.configured(settings),
     }
 
 
@@ -138,8 +138,8 @@ def pairs(settings: Settings) -> tuple[str, ...]:
     Your own alerts are left out: their labels may not tell objects apart, so a critical alert about one object would
     mute the warning about another.
     """
-    made = (*groups(settings, EVERYTHING), *loki_rules.groups(settings))
-    names = [rule.name for group in made for rule in group.rules if isinstance(rule, Alert)]
+    all_groups = (*groups(settings, EVERYTHING), *loki_rules.groups(settings))
+    names = [rule.name for group in all_groups for rule in group.rules if isinstance(rule, Alert)]
     return tuple(sorted({name for name in names if names.count(name) > 1}))
 
 

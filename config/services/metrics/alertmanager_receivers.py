@@ -1,4 +1,4 @@
-"""Receivers of alerts in Alertmanager's terms: how each is told, who is told of what, and the files of their secrets."""
+"""Receivers of alerts in Alertmanager's terms: how each is notified, which alerts it gets, and the files of their secrets."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping

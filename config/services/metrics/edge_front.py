@@ -1,4 +1,4 @@
-"""The part of `api_proxy` for edges: who may send, what, and how much, before any of it is read."""
+"""The part of `api_proxy` for edges. It checks who sends what, and how much, before any service reads it."""
 
 from collections.abc import Iterator, Mapping
 

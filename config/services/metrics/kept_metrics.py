@@ -1,7 +1,7 @@
-"""Which metrics Prometheus keeps with `metrics.keep: used`: those that something of the stack reads.
+"""The metrics that Prometheus keeps with `metrics.keep: used`: those that a rule, dashboard or check of the stack reads.
 
-The names are all words of all queries, so functions and labels are among them. No metric has such a name, or it is kept in vain;
-a parser would only make the list shorter.
+The names are all words of all queries, so functions and labels are among them. This does no harm: a metric of such a name would
+be kept without need. A parser would only make the list shorter.
 """
 
 import json
@@ -38,8 +38,8 @@ def patterns(rule_files: Iterable[str], dashboards: Iterable[str]) -> tuple[str,
     """
     documents = [*map(yaml.safe_load, rule_files), *map(json.loads, dashboards)]
     queries = [query for document in documents for query in _queries(document)]
-    found = {pattern for query in queries for pattern in _of_query(query)}
-    return tuple(sorted({*_READ_OTHERWISE, *found}))
+    unique = {pattern for query in queries for pattern in _of_query(query)}
+    return tuple(sorted({*_READ_OTHERWISE, *unique}))
 
 
 def relabel_config(names: Iterable[str]) -> dict[str, Any]:

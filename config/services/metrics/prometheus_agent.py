@@ -1,4 +1,4 @@
-"""Prometheus on an edge, in agent mode: scrapes as everywhere, keeps nothing but a queue, and writes it to the centre."""
+"""Prometheus on an edge, in agent mode: scrapes as on a centre, and sends the samples there. It stores only its queue."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Ends that Prometheus' remote write sends samples to, beside its own storage.
+"""Remote stores that get Prometheus' samples by remote write, beside its own storage.
 
-What an end cannot take waits in the write-ahead log, which Prometheus cuts every two hours whoever still reads it. So an end
-that is away costs the memory of its queue, and nothing of what is stored here.
+Samples that a store cannot take wait in the write-ahead log. Prometheus cuts that log every two hours, even if a store has not read
+it. So a store that is down costs the memory of its queue, and no data is lost here.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What differs in the collector of an edge, and of a centre with edges.
+"""The differences in the collector of an edge, and of a centre with edges.
 
     edge:    otlp ─▶ cut, mask ─┬─▶ traces, logs ─▶ queue on disk ─▶ the centre's door
                                 └─▶ metrics ─▶ Prometheus

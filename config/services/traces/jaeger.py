@@ -44,8 +44,8 @@ def container(settings: Settings) -> Container:
         grace_seconds=30,
         environment={"OTEL_TRACES_SAMPLER": "always_off"},  # otherwise it stores a trace of each query that it answers
         data=BADGER if embedded else None,
-        unreadable={_DAMAGED: ("keys", "values")},  # Badger's files are useless without each other
-        still="stopped",  # when it exits, it truncates sparse files of 2 GiB to their length
+        damaged_paths={_DAMAGED: ("keys", "values")},  # Badger's files are useless without each other
+        quiesce="stopped",  # when it exits, it truncates sparse files of 2 GiB to their length
         claims_data=embedded,
         config=_config(settings, with_password=has_password),
         names=scrape_proxy.cluster_names(settings),

@@ -73,12 +73,12 @@ def container(settings: Settings) -> Container:
         tools=False,
         grace_seconds=30,  # at exit it decides on waiting traces and queues those it keeps
         data=QUEUE,
-        hands_on=True,
+        forwards_data=True,
         claims_data=True,
         # All queues, because the error does not name one. `recreate` of `file_storage` was tried with ten kinds of
         # damage and helped with none: bbolt panics in a place where the panic cannot be caught, or returns an error,
         # which is not a panic.
-        unreadable={
+        damaged_paths={
             r"(?s)(panic: |fatal error: fault).{0,3000}go\.etcd\.io/bbolt": queues,
             "exporter: (invalid database|file size too small|checksum error|version mismatch)": queues,
         },
@@ -289,7 +289,7 @@ def _processors(settings: Settings) -> dict[str, Any]:
         "filter/nameless": {"error_mode": "ignore", "traces": {"span": [f"span.trace_id == TraceID(0x{'00' * 16})"]}},
         "filter/health": {
             "error_mode": "ignore",
-            "traces": {"span": [sampling.health_condition(traces)] if traces.health_paths else []},
+            "traces": {"span": [sampling.health_condition(traces)]},
         },
         "tail_sampling": {
             "decision_wait": traces.sampling.decision_wait,
@@ -350,12 +350,12 @@ def _labels(settings: Settings) -> dict[str, Any]:
         *log_times.of_record(),
     ]
     for word, (lowest, highest) in SEVERITIES.items():
-        said = f"log.severity_number >= {lowest} and log.severity_number <= {highest}"
-        statements.append(level.format(sampling.quoted(word), said))
+        condition = f"log.severity_number >= {lowest} and log.severity_number <= {highest}"
+        statements.append(level.format(sampling.quoted(word), condition))
     for word, spellings in LEVELS.items():
         pattern = f"^(?i:{'|'.join(spellings.split())})$"
-        said = f"{unsaid} and IsMatch(log.severity_text, {sampling.quoted(pattern)})"
-        statements.append(level.format(sampling.quoted(word), said))
+        condition = f"{unsaid} and IsMatch(log.severity_text, {sampling.quoted(pattern)})"
+        statements.append(level.format(sampling.quoted(word), condition))
     return {"error_mode": "ignore", "log_statements": [{"context": "log", "statements": statements}]}
 
 

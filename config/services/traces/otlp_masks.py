@@ -93,11 +93,11 @@ def _marked(*contexts: str) -> str:
 def aside() -> dict[str, Any]:
     """Transform processor that leaves only resources and scopes to search: a password in a resource's command line is
     no reason to search every span."""
-    made = _statements(_put_aside)
-    for signal, groups in made.items():
+    result = _statements(_put_aside)
+    for signal, groups in result.items():
         if signal.endswith("_statements"):
             groups[:0] = [group for context in _OWNERS for group in _group(context, _cards)]
-    return made
+    return result
 
 
 def back() -> dict[str, Any]:
@@ -167,13 +167,13 @@ def _restored(context: str) -> Iterator[str]:
 def _cards(context: str) -> Iterator[str]:
     """Statements that mask card numbers with a valid check digit. A number or list that contains one becomes text."""
     attributes = f"{context}.attributes"
-    digits, found = f'{context}.cache["digits"]', f'{context}.cache["found"]'
+    digits, matches = f'{context}.cache["digits"]', f'{context}.cache["found"]'
     for expression, count in zip(masking.CARDS, _CARDS_OF_A_TEXT, strict=True):
         named = [_GROUP.sub(f"(?P<n{number}>", expression) for number in range(count)]
         pattern = "(?s)" + named[0] + "".join(f"(?:.*?{other}" for other in named[1:]) + ")?" * (count - 1)
-        yield f"set({found}, ExtractPatterns(String({attributes}), {quoted(pattern)}))"
+        yield f"set({matches}, ExtractPatterns(String({attributes}), {quoted(pattern)}))"
         for number in range(count):
-            card = f'{found}["n{number}"]'
+            card = f'{matches}["n{number}"]'
             yield f'set({digits}, "")'
             yield f"set({digits}, {card}) where {card} != nil"
             yield f'replace_pattern({digits}, "[^0-9]+", "")'

@@ -30,10 +30,10 @@ def metrics(limits: ScrapeLimits) -> dict[str, Any]:
             f"set(datapoint.time_unix_nano, {_OVER}) where {_OVER} != nil",
         ),
     }
-    made = [{"context": context, "statements": list(statements)} for context, statements in groups.items()]
+    contexts = [{"context": context, "statements": list(statements)} for context, statements in groups.items()]
     return {
         "error_mode": "ignore",
-        "metric_statements": [*made, {"context": "metric", "statements": list(_added_up())}],
+        "metric_statements": [*contexts, {"context": "metric", "statements": list(_added_up())}],
     }
 
 

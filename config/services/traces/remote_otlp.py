@@ -1,12 +1,12 @@
-"""Ends far away that also get the traces that are kept, and the log records that came by OTLP.
+"""Remote stores that also get the kept traces, and the log records that came by OTLP.
 
 Each has a queue of its own on disk. When it is full, the copy loses what comes next, and nobody else notices:
 
     tail sampling ─┬─▶ queue on disk ─▶ Jaeger              labels ─┬─▶ queue on disk ─▶ Loki
                    └─▶ queue on disk ─▶ far away                    └─▶ batch ─▶ queue on disk ─▶ far away
 
-The processor between is for records: senders are answered what the exporters of their pipeline say, and would send again, for
-both stores, what only the queue far away had no room for. The sampling answers nobody.
+The batch processor is for records. Without it a sender would get the error of a full remote queue, and send its records to both
+stores again. Traces need none: the sampling already answers their senders.
 """
 
 import json
@@ -21,8 +21,6 @@ from config.settings.remotes import LOGS, TRACES, RemoteLogs, RemoteTraces, secr
 from config.yaml_text import dollars_doubled
 
 LOGS_EXPORTER = "otlp_http/remote_logs"
-EXPORTERS = r"otlp_(grpc|http)/remote_.+"
-"""Regular expression for the names of these exporters, for alerts."""
 RECORDS = "/otlp"
 """Path below the address of a Loki, to which OTLP's own paths are added."""
 
@@ -82,12 +80,12 @@ def queues(settings: Settings) -> tuple[str, ...]:
 
 def secrets(settings: Settings) -> dict[str, Secret]:
     """File name → secret, of the ends that have one."""
-    found = {}
+    result = {}
     if (traces := settings.traces.remote) and (secret := secret_of(TRACES)) in settings.secrets:
-        found[secret] = Secret(secret, _rendered(traces_exporter(traces), traces.header, traces.user))
+        result[secret] = Secret(secret, _rendered(traces_exporter(traces), traces.header, traces.user))
     if (logs := settings.logs.remote) and (secret := secret_of(LOGS)) in settings.secrets:
-        found[secret] = Secret(secret, _rendered(LOGS_EXPORTER, None, logs.user))
-    return found
+        result[secret] = Secret(secret, _rendered(LOGS_EXPORTER, None, logs.user))
+    return result
 
 
 def _rendered(exporter: str, header: str | None, user: str | None) -> Callable[[str], str]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from config import watching
 from config.services.traces.otlp_errors import HTTP_STATUS
 from config.settings.traces import Rates, Traces
 from config.settings.units import go_duration, seconds
@@ -23,12 +24,12 @@ _METHOD = ("http.request.method", "http.method")
 def policies(traces: Traces) -> list[Policy]:
     """`processors.tail_sampling.policies`. Each class of each service has at most one policy."""
     services = traces.sampling.services
-    made = [_health(traces)] if traces.health_paths else []
+    result = [_health(traces)]
     others = [_not_begun_in(sorted(services))] if services else []
-    made += _kept("", traces.sampling, others)
+    result += _kept("", traces.sampling, others)
     for service in sorted(services):
-        made += _kept(f"{service}: ", traces.sampling.rates_of(service), [_begun_in([service])])
-    return made
+        result += _kept(f"{service}: ", traces.sampling.rates_of(service), [_begun_in([service])])
+    return result
 
 
 def _kept(prefix: str, rates: Rates, whose: Sequence[Policy]) -> list[Policy]:
@@ -84,8 +85,8 @@ def _policy(name: str, kind: str, **what: Any) -> Policy:
 
 
 def health_condition(traces: Traces) -> str:
-    """OTTL condition that is true for a span of a health check that succeeded and was fast."""
-    path = "^(?:" + "|".join(text.replace(".", "[.]") for text in traces.health_paths) + r")/?(?:[?].*)?$"
+    """OTTL condition that is true for a span of a health check or a scrape that succeeded and was fast."""
+    path = f"^(?:{watching.health(traces.health_paths)}|{watching.SCRAPE})$"
     of_http = " or ".join(f'IsMatch(span.attributes["{key}"], {quoted(path)})' for key in ("url.path", "http.target"))
     of_grpc = 'span.attributes["rpc.service"] == "grpc.health.v1.Health"'
     asked = [

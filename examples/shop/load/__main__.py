@@ -25,7 +25,7 @@ def main(
     """Send requests to the shop and report what became of them."""
     try:
         if profile not in PROFILES:
-            raise ValueError(f"{profile!r} is no profile, which are {', '.join(PROFILES)}")  # noqa: TRY301
+            raise ValueError(f"{profile!r} is not a profile, which are {', '.join(PROFILES)}")  # noqa: TRY301
         chosen = PROFILES[profile]
         chosen = chosen.with_fault(Fault.parse(fault)) if fault else chosen
         chosen = chosen.lasting(seconds) if seconds else chosen

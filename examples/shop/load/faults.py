@@ -35,9 +35,9 @@ class Fault:
         service, _, what = text.partition("=")
         kind, _, value = what.partition(":")
         if service not in SERVICES:
-            raise ValueError(f"{text}: {service!r} is no service of the shop, which has {', '.join(SERVICES)}")
+            raise ValueError(f"{text}: {service!r} is not a service of the shop, which has {', '.join(SERVICES)}")
         if kind not in KINDS:
-            raise ValueError(f"{text}: {kind!r} is no kind of fault, which are {', '.join(KINDS)}")
+            raise ValueError(f"{text}: {kind!r} is not a kind of fault, which are {', '.join(KINDS)}")
         pattern, in_words = KINDS[kind]
         if not re.fullmatch(pattern, value):
             raise ValueError(f"{text}: {kind} takes {in_words}")

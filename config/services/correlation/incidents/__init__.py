@@ -1,4 +1,4 @@
-"""incidents: collects the evidence of an incident from Loki, Jaeger and Prometheus, and tells it through Alertmanager.
+"""incidents: collects the evidence of an incident from Loki, Jaeger and Prometheus, and sends it through Alertmanager.
 
 It holds no secret and knows no receiver. It asks the APIs by the ports that only read, as Grafana does; of Alertmanager
 itself it needs the one path that takes alerts. Nobody sends it anything: it asks which alerts fire, so Alertmanager

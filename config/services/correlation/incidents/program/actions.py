@@ -69,7 +69,7 @@ def read(text: str) -> Actions:
     """The rules in `text`.
 
     Raises:
-        RulesError: it is no JSON, a key is missing or unknown, or a value cannot be meant.
+        RulesError: it is not JSON, a key is missing or unknown, or a value cannot be meant.
     """
     told = keyed(text, {"apis", "actions"})
     listed = of_kind("actions", told["actions"], list)

@@ -1,4 +1,4 @@
-"""The alerts that Alertmanager tells: which fire, about what, and since when."""
+"""The alerts that Alertmanager reports: which fire, about what, and since when."""
 
 import calendar
 import time

@@ -39,7 +39,7 @@ class Asker:
         """The JSON that `whom` answers, of at most `most` bytes. `until`: deadline, in seconds of the monotonic clock.
 
         Raises:
-            NoAnswerError: none came, or one that says an error, is too long, or is no JSON.
+            NoAnswerError: none came, or one that says an error, is too long, or is not JSON.
         """
         return self._counted(whom, f"{base}{path}?{urlencode(parameters)}", until, most=most)
 
@@ -102,7 +102,7 @@ def _exchange(whom: str, url: str, until: float, most: int, body: bytes) -> Any:
     except (OSError, HTTPException):
         raise NoAnswerError(f"{whom} did not answer") from None
     except (ValueError, RecursionError):
-        raise NoAnswerError(f"{whom} answered with what is no JSON") from None
+        raise NoAnswerError(f"{whom} answered with what is not JSON") from None
     finally:
         connection.close()
 

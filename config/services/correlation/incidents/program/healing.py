@@ -1,4 +1,4 @@
-"""What the service `healer` has done, in the messages of `incidents`."""
+"""The actions of the service `healer`, for the messages of `incidents`."""
 
 import time
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What was done and when, in a file that outlives the service: so it is not done again because the service was restarted."""
+"""The record of actions and their times, in a file that outlives the service: so a restart of the service repeats no action."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What Loki knows: the newest error lines of services, what they say most often, and the last deployment."""
+"""Evidence from Loki: the newest error lines of services, their most frequent message, and the last deployment."""
 
 import json
 import re

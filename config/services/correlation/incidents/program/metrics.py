@@ -1,4 +1,4 @@
-"""What Prometheus knows: how bad it is and since when, what got worse elsewhere, and which containers were replaced."""
+"""Evidence from Prometheus: how bad it is and since when, what got worse elsewhere, and which containers were replaced."""
 
 import statistics
 from collections.abc import Iterable

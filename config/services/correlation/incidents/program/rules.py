@@ -50,7 +50,7 @@ def read(text: str) -> Rules:
     """The rules in `text`.
 
     Raises:
-        RulesError: it is no JSON, a key is missing or unknown, or a value cannot be meant.
+        RulesError: it is not JSON, a key is missing or unknown, or a value cannot be meant.
     """
     told = keyed(text, {field.name for field in fields(Rules)})
     return Rules(
@@ -75,7 +75,7 @@ def keyed(text: str, known: Set[str]) -> dict[str, Any]:
     try:
         told = json.loads(text)
     except ValueError as error:
-        raise RulesError(f"is no JSON: {error}") from None
+        raise RulesError(f"is not JSON: {error}") from None
     if not isinstance(told, dict) or told.keys() != known:
         differs = ", ".join(sorted(known ^ (told.keys() if isinstance(told, dict) else set())))
         raise RulesError(f"has other keys than this version knows: {differs}")

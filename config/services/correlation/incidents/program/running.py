@@ -1,4 +1,4 @@
-"""What keeps a program of this folder running: its rules, which it reads again at SIGHUP, and its looks."""
+"""The loop of a program in this folder: it reads its rules again at SIGHUP, and looks at the alerts at intervals."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""The service: looks at Alertmanager every few seconds, and tells it of incidents."""
+"""The service: reads the alerts from Alertmanager every few seconds, and posts incidents to it."""
 
 import time
 from collections.abc import Iterable

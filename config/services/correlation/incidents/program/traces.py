@@ -1,4 +1,4 @@
-"""What Jaeger knows: a request that failed, one that took long, and the service that is to blame in them."""
+"""Evidence from Jaeger: a failed request, a slow one, and the service that is to blame for them."""
 
 import json
 import re

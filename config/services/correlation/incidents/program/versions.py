@@ -1,4 +1,4 @@
-"""What tells one version of the program or of its rules from another: the deployment compares it with what runs."""
+"""The version of the program and of its rules: the deployment compares it with the running one."""
 
 import hashlib
 from pathlib import Path
