@@ -5,9 +5,9 @@
     engine/activate.py:  current ──▶ <revision>, reload, read back; if refused, current ──▶ <previous revision>
 
 The loader is a container of the service's own image that runs once for each set of files. If that image has no shell, a
-validator of the service's image checks the files, and then a loader of the image `busybox` loads them. The revision is
-the loader's container id, so no hash of a secret shows anywhere. The service mounts the volume read-only and reads
-`/config/current/…`; its inputs do not change with its config.
+validator of the service's image checks the files, and then a loader of the image `busybox` loads them out of a volume of
+the validator. The revision is the loader's container id, so no hash of a secret shows anywhere. The service mounts the
+volume read-only and reads `/config/current/…`; its inputs do not change with its config.
 """
 
 import shlex
@@ -29,13 +29,16 @@ MEMORY_MIB = 512
 built here, Loki's, took 120 MB; the official collector and Alloy have several times as much code. It runs once, so the
 limit costs nothing."""
 
-# The loader makes the link only if there is none yet. Later activate.py moves it.
+# The loader makes the link only if there is none yet. Later activate.py moves it, and reads in its `./` that it never did.
 _LOAD = """set -eu; umask 027; {claim}cd {incoming}
-if [ -d {vault} ]; then cp -r {vault} secrets; fi
-{validate}
-new={mount}/$(cat /etc/hostname)
+{validate}new={mount}/$(cat /etc/hostname)
 rm -rf "$new"; cp -r {incoming} "$new"
-[ -e {mount}/current ] || ln -sfn "${{new##*/}}" {mount}/current
+if [ -d {vault} ]; then rm -rf "$new/secrets"; cp -r {vault} "$new/secrets"; fi
+[ -e {mount}/current ] || ln -sfn "./${{new##*/}}" {mount}/current
+"""
+# The validator reads the secrets too.
+_VALIDATE = """if [ -d {vault} ]; then cp -r {vault} secrets; fi
+{command}
 """
 
 
@@ -133,7 +136,8 @@ class ConfigFiles(pulumi.ComponentResource):
             for path, text in sorted(incoming.items())
         ]
         to_the_end: dict[str, Any] = {"memory": MEMORY_MIB, "memory_swap": MEMORY_MIB, "attach": True, "logs": True}
-        validate, validated = config.validate or ":", []
+        validate = _VALIDATE.format(vault=VAULT, command=config.validate) if config.validate else ""
+        validated: list[pulumi.Input[pulumi.Resource]] = []
         of_validator = capabilities if config.validate else ()
         if config.validate and image != shell:
             command = shlex.split(config.validate)
@@ -145,17 +149,20 @@ class ConfigFiles(pulumi.ComponentResource):
                 working_dir=INCOMING,
                 adds=of_validator,
                 uploads=uploads,
+                volumes=[docker.ContainerVolumeArgs(container_path=INCOMING)],
                 **to_the_end,
             )
             accepted = self._outcome(validator)
-            validate, validated, of_validator = ":", [accepted.apply(lambda _: validator)], ()
+            validate, validated, of_validator, uploads = "", [accepted.apply(lambda _: validator)], (), []
+            # What was judged is what is loaded, and the files are in the state, which every update reads and writes, once less.
+            volumes.append(docker.ContainerVolumeArgs(from_container=validator.id, read_only=True))
         loader = run_once(
             "loader",
             after=validated,
             adds=of_validator,
             entrypoints=["/bin/sh", "-c"],
             command=[_LOAD.format(claim=claim, incoming=INCOMING, vault=VAULT, mount=MOUNT, validate=validate)],
-            uploads=uploads,
+            uploads=uploads or None,
             volumes=volumes,
             **to_the_end,
         )

@@ -6,9 +6,11 @@ only the Docker API, so unix, tcp and ssh hosts work alike. It does not import P
 
 import calendar
 import contextlib
+import io
 import json
 import os
 import sys
+import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,19 +38,27 @@ CRASH_LOOP_RESTARTS = 3
 """Restarts after which a service counts as crash-looping. The engine doubles its wait before each restart, so more of
 them would take minutes."""
 
-FLIP = """set -eu; cd {mount}; readlink current || true
+ASKING_SECONDS = 3
+"""For how long one container asks a silent service again: to make one takes half a second of CPU."""
+
+FLIP = """set -eu; cd {mount}
 ln -sfn "{revision}" .next; mv -fT .next current
 """
 PRUNE = """set -eu; cd {mount}
 for old in *; do case "$old" in current|"{revision}") ;; *) rm -rf "$old" ;; esac; done
 """
 # grep reads to the end: a page that is not read whole is an error in the service's log. Seven requests to a silent
-# service take 56 s, less than the 60 s for which `connect` lets a client wait for the engine's answer.
-ASK = """missing=0 bit=1
-while [ $# -gt 0 ]; do
-  timeout 8 wget -q -O - "$1" | grep -cF -- "$2" > /dev/null || missing=$((missing | bit))
-  bit=$((bit * 2)); shift 2
-done
+# service take 56 s, and with ASKING_SECONDS before them less than the 60 s for which `connect` lets a client wait for the
+# engine's answer.
+ASK = """ask() {
+  missing=0 bit=1
+  while [ $# -gt 0 ]; do
+    timeout 8 wget -q -O - "$1" | grep -cF -- "$2" > /dev/null || missing=$((missing | bit))
+    bit=$((bit * 2)); shift 2
+  done
+}
+end=$(($(date +%s) + $0)); ask "$@"
+while [ $missing -gt 0 ] && [ $(date +%s) -lt $end ]; do sleep 0.3; ask "$@"; done
 exit $missing
 """
 
@@ -96,34 +106,40 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
         _wait_until_well(service, order, begun + patience)
         return f"well after {time.monotonic() - begun:.1f} s"
     loader = client.containers.get(order.revision)
-    revision, before = order.revision[:12], _current(service)
-    if before != revision:  # a service that is down cannot tell, the volume can
-        before = _in_volume(client, loader, FLIP, revision) or None
+    revision, before = order.revision[:12], _linked(loader)
+    only = before == f"./{revision}"  # the loader's own link: the service has never had other files
+    if before != revision and not only:
+        _in_volume(client, loader, FLIP, revision)
     inside = _Inside(client, service, loader, tools=order.tools)
     restarted = False
     try:
-        if before != revision or inside.missing(order.expect):
+        if not only and (before != revision or inside.missing(order.expect)):
             restarted = _reload(inside, order, restart=bool(inside.missing(order.since_start)))
         _wait_until_live(service, order, inside, begun + patience)
     except (RefusedError, DockerException, OSError):
-        if before not in {None, revision}:
+        if before not in {None, revision, f"./{revision}"}:
             _in_volume(client, loader, FLIP, str(before))
             with contextlib.suppress(RefusedError, DockerException, OSError):  # report the first error
                 _reload(inside, order, restart=restarted)
                 _take_over(service, order, time.monotonic() + patience)
         raise
-    _in_volume(client, loader, PRUNE, revision)
+    if not only:
+        _in_volume(client, loader, PRUNE, revision)
     return f"live after {time.monotonic() - begun:.1f} s"
 
 
-def _current(service: Container) -> str | None:
-    """The revision that `current` in the service's volume points to; None if the service cannot tell."""
-    code, out = execute(service, ["readlink", f"{MOUNT}/current"])
-    return out.strip() if code == 0 else None
+def _linked(loader: Container) -> str | None:
+    """What `current` in the volume points to; None if there is no such link."""
+    try:
+        stream, _ = loader.get_archive(f"{MOUNT}/current")
+    except NotFound:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+        return archive.getmembers()[0].linkname
 
 
-def _in_volume(client: docker.DockerClient, loader: Container, script: str, revision: str) -> str:
-    """Runs `script` in a container that may write to the volume (the service may only read it). Returns what it prints.
+def _in_volume(client: docker.DockerClient, loader: Container, script: str, revision: str) -> None:
+    """Runs `script` in a container that may write to the volume (the service may only read it).
 
     Raises:
         RefusedError: the script fails.
@@ -139,7 +155,6 @@ def _in_volume(client: docker.DockerClient, loader: Container, script: str, revi
     )
     if code:
         raise RefusedError(f"{loader.name} cannot change its volume: {out}")
-    return out.strip()
 
 
 def _run_once(
@@ -180,17 +195,18 @@ class _Inside:
     loader: Container
     tools: bool
 
-    def missing(self, expected: Mapping[str, str]) -> dict[str, str]:
-        """The entries of `expected` (URL → text) that the service does not show; all of them if it does not run."""
+    def missing(self, expected: Mapping[str, str], seconds: int = 0) -> dict[str, str]:
+        """The entries of `expected` (URL → text) that the service does not show; all of them if it does not run. If a
+        container has to ask, it asks again for so many `seconds`."""
         self.service.reload()
         if self.service.status != "running":
             return dict(expected)
         if self.tools:
             pages = {url: fetch(self.service, url) for url in expected}
             return {url: text for url, text in expected.items() if pages[url][0] or text not in pages[url][1]}
-        return self._asked_from_beside(expected)
+        return self._asked_from_beside(expected, seconds)
 
-    def _asked_from_beside(self, expected: Mapping[str, str]) -> dict[str, str]:
+    def _asked_from_beside(self, expected: Mapping[str, str], seconds: int) -> dict[str, str]:
         """As `missing`, asked by one container in the service's network: at most seven entries, one bit of its exit
         code each. It prints nothing, because its output would be shipped as a log."""
         if not expected:
@@ -198,7 +214,11 @@ class _Inside:
         questions = [part for pair in expected.items() for part in pair]
         try:
             missing, _ = _run_once(
-                self.client, self.loader, "ask", [ASK, "sh", *questions], network_mode=f"container:{self.service.id}"
+                self.client,
+                self.loader,
+                "ask",
+                [ASK, str(seconds), *questions],
+                network_mode=f"container:{self.service.id}",
             )
         except (APIError, RequestException):  # the service has stopped meanwhile, or hangs
             return dict(expected)
@@ -271,7 +291,7 @@ def _wait_until_live(service: Container, order: Order, inside: _Inside, deadline
     asked = time.monotonic()
     _wait_until_well(service, order, deadline)
     _take_over(service, order, deadline)
-    while missing := inside.missing({**order.since_start, **order.expect}):
+    while missing := inside.missing({**order.since_start, **order.expect}, ASKING_SECONDS):
         failed = any("reload_successful" in text for text in missing.values())
         if time.monotonic() > deadline or (failed and time.monotonic() > asked + REFUSED_SECONDS):
             raise RefusedError(f"the running service does not say {missing}; its log:\n{_log(service)}")

@@ -16,7 +16,7 @@ MAX_PORT = 65535
 class Model(BaseModel):
     """Base of all settings: nothing unknown, nothing changed later, texts trimmed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
 class ByService(Model):

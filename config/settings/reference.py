@@ -5,9 +5,13 @@
 A unit test fails if the page is out of date.
 """
 
+import ast
+import functools
 import inspect
+import itertools
+import textwrap
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -150,7 +154,7 @@ def _rows(owner: type[BaseModel], name: str, path: str) -> Iterator[str]:
     field, hint = owner.model_fields[name], _hints(owner)[name]
     model, kinds = _model(hint), _of_kinds(hint)
     kind = "block" if model or kinds else _kind(hint, field)
-    about = field.description or (inspect.getdoc(model) if model else None) or ""
+    about = field.description or _about(owner, name) or (inspect.getdoc(model) if model else None) or ""
     is_list, is_map = (typing.get_origin(_required(hint)) is kind for kind in (tuple, dict))
     shown = f"{path}[]" if is_list else f"{path}.<name>" if is_map else path
     if kinds:
@@ -176,6 +180,29 @@ def _rows_of_kinds(models: tuple[type[BaseModel], ...], path: str) -> Iterator[s
         for name in model.model_fields:
             if name not in {*shared, "kind"}:
                 yield from _rows(model, name, f"{path}.{name}")
+
+
+def _about(owner: type[BaseModel], name: str) -> str | None:
+    """The docstring below a field, in the class that declares it; None if it has none."""
+    declares = next(one for one in owner.__mro__ if name in inspect.get_annotations(one))
+    return _docstrings(declares).get(name)
+
+
+@functools.cache
+def _docstrings(owner: type) -> Mapping[str, str]:
+    """Field → the docstring below it. pydantic can read them too (`use_attribute_docstrings`), but does so at each import of
+    the settings: that was half of the time it took."""
+    try:
+        source = inspect.getsource(owner)
+    except OSError:  # made by `create_model`
+        return {}
+    [body] = [node.body for node in ast.parse(textwrap.dedent(source)).body if isinstance(node, ast.ClassDef)]
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
 
 
 def _hints(owner: type[BaseModel]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from policies.policy_kit import Config, allow_list, in_list, resource_policy
 from policies.readers.declared_resources import CONTAINER, NETWORK, VOLUME, Properties, Resource
 from policies.readers.host_paths import NAME, flags, is_bind, is_own, is_secret, seen
 
-_VAULT = "it takes its files from its own vault, whose id is known only after the update"
+_OWN = "it takes its files from its own vault and validator, whose ids are known only after the update"
 ALLOWED: Mapping[str, str] = {
     "cadvisor:CAP_SYS_PTRACE": "it reads the network of each process",
     "cadvisor:CAP_DAC_READ_SEARCH": "it measures folders that root cannot read without capabilities",
@@ -22,10 +22,10 @@ ALLOWED: Mapping[str, str] = {
     "cadvisor:read /": "it measures cgroups and file systems",
     "node_exporter:read /": "it measures file systems, kernel and network as nobody, who cannot read keys",
     **{
-        f"{service}-loader:from_container": _VAULT
+        f"{service}-loader:from_container": _OWN
         for service in (
-            "alertmanager", "alloy", "api_proxy", "caddy", "grafana", "jaeger", "jaeger_es_index_cleaner", "loki", "otel_collector",
-            "prometheus", "scrape_proxy", "*_exporter", "*_exporter-[234]",
+            "alertmanager", "alloy", "api_proxy", "caddy", "edge_door", "grafana", "jaeger", "jaeger_es_index_cleaner", "loki",
+            "otel_collector", "prometheus", "promtail", "scrape_proxy", "*_exporter", "*_exporter-[234]",
         )
     },
 }  # fmt: skip

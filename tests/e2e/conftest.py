@@ -38,6 +38,13 @@ LONGEST = (
 newcomer of test_commands deploys another one, whose lines its tests would see."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Names the marker of `_as_it_was`."""
+    config.addinivalue_line(
+        "markers", "whatever_was_set: the test asks nothing of the settings that the one before has left"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts them first; sessions beside each other take the files in this order."""
     rank = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
@@ -99,19 +106,30 @@ def deployment(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Ite
         yield made
 
 
+@pytest.fixture(autouse=True)
+def _as_it_was(request: pytest.FixtureRequest) -> None:
+    """Puts back on the engine what the test before has set, unless the test is marked `whatever_was_set`: such a one asks
+    nothing of it, and its own first update puts that back with its own change. An update takes ten seconds of CPU.
+    """
+    if "deployment" not in request.fixturenames:
+        return
+    deployment = request.getfixturevalue("deployment")
+    if not deployment.to_be_put_back:
+        return
+    if deployment.live is None:
+        deployment.up("--refresh")
+    elif not request.node.get_closest_marker("whatever_was_set") and deployment.live != deployment.fingerprint():
+        deployment.up()
+
+
 @pytest.fixture
 def stack(deployment: Deployment, request: pytest.FixtureRequest) -> Iterator[Deployment]:
-    """The file's deployment, for a test that changes it: whatever the test sets is put back, on the engine too.
+    """The file's deployment, for a test that changes it: whatever the test sets is put back before the next one.
 
     A test that changes something by hand sets `live` to None, or ends with an `up --refresh` of its own.
     """
     config, text = copy.deepcopy(deployment.config), deployment.file.read_text()
     yield deployment
-    if request.node is [item for item in request.session.items if item.path == request.path][-1]:
-        return  # the deployment goes too
     deployment.config = config
     deployment.file.write_text(text)
-    if deployment.live is None:
-        deployment.up("--refresh")
-    elif deployment.live != deployment.fingerprint():
-        deployment.up()
+    deployment.to_be_put_back = True

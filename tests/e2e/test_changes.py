@@ -51,6 +51,7 @@ def test_memory_is_changed_in_place_and_prometheus_follows(stack: Deployment) ->
     until(own_limit)
 
 
+@pytest.mark.whatever_was_set
 def test_another_image_replaces_its_own_container_only_and_keeps_the_data(stack: Deployment) -> None:
     before, oldest = stack.containers(), oldest_sample(stack)
     tag = f"nervous-system/{stack.prefix}:other"
@@ -106,6 +107,7 @@ def test_make_up_sets_damaged_data_aside_and_tells(stack: Deployment) -> None:
     printed = stack.operate("up")
     assert "alertmanager could not read nflog in its volume: set aside, as .damaged-" in printed
     assert "all kept" in printed
+    stack.live = stack.fingerprint()
     assert execute(service, ["sh", "-c", "cat /alertmanager/nflog.damaged-*"]) == (0, damaged.decode())
     assert backups.silences(stack) == ["stays"]
 
@@ -164,6 +166,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.whatever_was_set
 @pytest.mark.parametrize(("mistake", "messages"), REFUSED, ids=[mistake.__name__ for mistake, _ in REFUSED])
 def test_wrong_settings_are_refused_by_key_and_nothing_is_touched(
     mistake: Any, messages: list[str], stack: Deployment
@@ -193,6 +196,7 @@ def second(stack: Deployment, tmp_path: Path) -> Iterator[Deployment]:
     made.remove()
 
 
+@pytest.mark.whatever_was_set
 def test_an_engine_that_does_not_answer_is_named(second: Deployment) -> None:
     second.config["docker"] = {"host": "unix:///nonexistent.sock"}
     printed = second.up(fails=True)
@@ -205,6 +209,7 @@ def test_an_engine_that_does_not_answer_is_named(second: Deployment) -> None:
     second.write()
 
 
+@pytest.mark.whatever_was_set
 def test_the_policy_pack_lets_the_program_itself_pass(stack: Deployment) -> None:
     printed = stack.preview("--policy-pack", "policies")
     assert "nervous-system" in printed
@@ -224,6 +229,7 @@ docker.Container(
 """
 
 
+@pytest.mark.whatever_was_set
 def test_the_policy_pack_blocks_a_container_without_a_limit_before_anything_is_touched(second: Deployment) -> None:
     def program(limits: str) -> str:
         settings = second.settings
@@ -246,6 +252,7 @@ def test_the_policy_pack_blocks_a_container_without_a_limit_before_anything_is_t
 # Goes wrong on the way
 
 
+@pytest.mark.whatever_was_set
 def test_a_service_that_is_not_well_fails_the_update_until_it_is(stack: Deployment) -> None:
     good = stack.settings.image("node_exporter")
     broken = f"nervous-system/{stack.prefix}:broken"

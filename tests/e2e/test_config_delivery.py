@@ -88,6 +88,7 @@ def test_settings_go_live_without_a_restart_or_a_missed_scrape(stack: Deployment
     assert not stack.query('min_over_time(up{job="prometheus"}[1m]) < 1')
 
 
+@pytest.mark.whatever_was_set
 def test_what_has_taken_new_files_is_still_started_again_after_a_crash(stack: Deployment) -> None:
     """A signal that the engine sends counts for it as a stop by hand."""
     described = [descriptions.describe(service, stack.settings) for service in stack.settings.services]
@@ -107,6 +108,7 @@ def test_what_has_taken_new_files_is_still_started_again_after_a_crash(stack: De
 # 1. and 2. What cannot be reloaded restarts its own container only
 
 
+@pytest.mark.whatever_was_set
 def test_a_new_version_of_the_files_restarts_only_what_cannot_reload_them(stack: Deployment) -> None:
     """These files are no settings: they change with the program."""
     stack.config["exporters"] = {"probes": [{"name": "own", "target": "http://prometheus:9090/-/ready"}]}
@@ -133,6 +135,7 @@ def test_a_new_version_of_the_files_restarts_only_what_cannot_reload_them(stack:
 # 3. What the validator refuses never reaches the service; 4. what is no longer declared disappears
 
 
+@pytest.mark.whatever_was_set
 def test_an_invalid_rule_file_is_refused_and_the_old_rules_stay_until_a_good_one_comes(stack: Deployment) -> None:
     own = stack.folder / "own.yml"
     stack.config["alerts"] = {"rule_files": ["own.yml"]}
@@ -180,6 +183,7 @@ UNREADABLE = (
 """amtool accepts it, because it opens no certificate. Alertmanager does, at its reload."""
 
 
+@pytest.mark.whatever_was_set
 def test_what_only_the_service_itself_refuses_is_taken_back(stack: Deployment) -> None:
     before, standing = identities(stack), files(stack, "alertmanager")
     linked = standing.splitlines()[-1]
@@ -296,12 +300,14 @@ def test_a_secret_is_delivered_rotated_and_removed_and_never_shows(stack: Deploy
     assert identities(stack) == before
 
 
+@pytest.mark.whatever_was_set
 def test_the_services_own_group_reads_a_secret_and_nobody_else(stack: Deployment) -> None:
     """The folder of the files keeps others out; Alertmanager runs as nobody, whose group may read."""
     mode = execute(stack.container("alertmanager"), ["stat", "-c", "%a %u:%g", "/config/current/"])[1].strip()
     assert mode == "750 0:65534"
 
 
+@pytest.mark.whatever_was_set
 def test_the_program_writes_nothing_beside_itself(stack: Deployment) -> None:
     """No file with a secret or a config in clear is left in the folder it runs in."""
     names = {path.name for path in Path(stack.folder).iterdir()} - {"__pycache__"}

@@ -257,7 +257,6 @@ def test_another_key_costs_only_the_passwords_that_were_kept_by_the_one_before(s
         assert until(lambda: titles(stack) == before, seconds=60)
         assert "mine" in {one["name"] for one in ask(stack, "/api/datasources")}
         assert until(lambda: "data" in through(stack, "prometheus", "/api/v1/query", query="up"))
-        stack.up()
     finally:
         requests.delete(f"{url}/name/mine", auth=admin, timeout=30).raise_for_status()
 
@@ -327,24 +326,22 @@ def test_a_dashboard_that_grafana_does_not_show_as_declared_fails_the_update_and
     (stack.folder / "mine.json").write_text(text)
 
 
-def test_a_dashboard_that_is_no_longer_declared_is_gone(stack: Deployment) -> None:
-    del stack.config["grafana"]
-    stack.up()
-    assert "mine" not in titles(stack)
-    assert "overview" in titles(stack)
-
-
-def test_wrong_passwords_of_strangers_keep_no_deployment_out(stack: Deployment) -> None:
+def test_wrong_passwords_of_strangers_keep_no_deployment_out_and_what_is_no_longer_declared_is_gone(
+    stack: Deployment,
+) -> None:
     """Last with this password: for five minutes nobody gets in from outside by one."""
     answers = [status(stack, "wrong") for _ in range(api_proxy.WRONG_PASSWORDS + 2)]
     assert answers[-2:] == [429, 429]
     stack.config["metrics"]["scrape_interval"] = "8s"  # a data source changes
+    del stack.config["grafana"]
     stack.up()
     assert until(lambda: not complaints(stack))
     # Whoever guesses is told to wait; with a proxy that knows nothing of it the right password is right.
     stack.container("api_proxy").restart(timeout=5)
     assert until(lambda: status(stack, PASSWORD) == 200)
     assert Grafana(stack, PASSWORD).json_data("prometheus")["timeInterval"] == "8s"
+    assert "mine" not in titles(stack)
+    assert "overview" in titles(stack)
 
 
 def test_another_password_is_the_only_one_and_whoever_was_logged_in_is_out(stack: Deployment) -> None:

@@ -109,6 +109,7 @@ def test_a_shorter_retention_is_in_force_without_a_restart_and_deletes_what_it_i
     until(lambda: stack.query("time() - loki_compactor_apply_retention_last_successful_run_timestamp_seconds < 60"))
 
 
+@pytest.mark.whatever_was_set
 def test_ten_thousand_values_of_a_label_make_no_more_streams_than_are_allowed(stack: Deployment) -> None:
     before = identity(stack)
     stack.config["logs"]["limits"] = {"streams": 100}
@@ -144,6 +145,7 @@ def test_ten_thousand_values_of_a_label_make_no_more_streams_than_are_allowed(st
     until(lambda: stack.rules()["LokiStreamsHigh/warning"]["state"] == "pending")
 
 
+@pytest.mark.whatever_was_set
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
@@ -158,6 +160,7 @@ def test_labels_that_nobody_needs_are_refused_and_counted(
     assert metric(stack, "loki_discarded_samples_total", reason=reason) == 1
 
 
+@pytest.mark.whatever_was_set
 def test_a_line_longer_than_allowed_is_cut_and_kept(stack: Deployment) -> None:
     stack.config["logs"]["limits"] = {"line_size": "1KiB"}
     stack.up()
@@ -165,6 +168,7 @@ def test_a_line_longer_than_allowed_is_cut_and_kept(stack: Deployment) -> None:
     until(lambda: found(stack, '{service="wordy"}') == {"x" * 1024})
 
 
+@pytest.mark.whatever_was_set
 def test_a_log_alert_reaches_alertmanager_and_its_threshold_changes_without_a_restart(stack: Deployment) -> None:
     push(stack, {"service": "refunds", "level": "error"}, *(f"no refund {number}" for number in range(50)))
     before = identity(stack)
@@ -186,6 +190,7 @@ def _alerts(stack: Deployment, name: str, *, service: str) -> list[dict[str, Any
     return [alert for alert in found if alert["labels"]["service"] == service]
 
 
+@pytest.mark.whatever_was_set
 def test_a_log_by_otlp_is_found_and_what_varies_is_no_label(stack: Deployment) -> None:
     def attributes(**texts: str) -> list[dict[str, Any]]:
         return [{"key": key.replace("__", "."), "value": {"stringValue": text}} for key, text in texts.items()]
@@ -208,6 +213,7 @@ def test_a_log_by_otlp_is_found_and_what_varies_is_no_label(stack: Deployment) -
     assert labels == {"service": "billing", "level": "error"}
 
 
+@pytest.mark.whatever_was_set
 def test_limits_that_loki_refuses_never_reach_it(stack: Deployment) -> None:
     before = identity(stack)
     with stack.edited("config/services/logs/loki.py", '"deletion_mode": "filter-only"', '"deletion_mode": "sometimes"'):
@@ -216,9 +222,9 @@ def test_limits_that_loki_refuses_never_reach_it(stack: Deployment) -> None:
     assert "unknown deletion mode" in printed
     assert identity(stack) == before
     push(stack, {"service": "shop", "level": "info"}, "still here").raise_for_status()
-    stack.live = None
 
 
+@pytest.mark.whatever_was_set
 def test_what_only_a_start_reads_restarts_loki_and_nothing_else(stack: Deployment) -> None:
     others = {service: stack.started(service) for service in stack.settings.services if service != "loki"}
     identifier, started = identity(stack)

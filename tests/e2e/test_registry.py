@@ -122,8 +122,7 @@ def test_every_container_runs_an_image_pulled_by_tag_and_digest(
 
 def test_a_second_up_changes_nothing_and_a_refresh_finds_no_drift(stack: Deployment) -> None:
     before = stack.containers()
-    stack.up("--expect-no-changes")
-    stack.pulumi("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    stack.up("--refresh", "--expect-no-changes")
     assert stack.containers() == before
 
 

@@ -71,7 +71,9 @@ class Deployment:
     config: dict[str, Any] = field(default_factory=dict)
     project: str = PROJECT
     live: str | None = None
-    """`fingerprint` of what the last `up` put on the engine; None after one that failed."""
+    """`fingerprint` of what the last `up` put on the engine; empty after one that failed; None after a change by hand."""
+    to_be_put_back: bool = False
+    """Whether a test has changed it, and is over."""
 
     @classmethod
     def create(
@@ -151,7 +153,8 @@ class Deployment:
 
     def operate(self, *arguments: str, fails: bool = False, environment: Mapping[str, str] | None = None) -> str:
         """`python -m operate <arguments>`, as `make` calls it: what is printed."""
-        environment = {**self.environment, "COLUMNS": "200", **(environment or {})}
+        quickly = {} if fails else AT_THE_END
+        environment = {**self.environment, **quickly, "COLUMNS": "200", **(environment or {})}
         return printed_by(self.operate_command(*arguments), self.folder, environment, fails=fails)
 
     def operate_command(self, *arguments: str) -> list[str]:
@@ -161,10 +164,11 @@ class Deployment:
     def up(self, *arguments: str, fails: bool = False) -> str:
         """`pulumi up` with what `config` says now."""
         self.write()
-        self.live = None
+        self.live = self.live and ""
         quickly = {} if fails else AT_THE_END
         printed = self.pulumi("up", "--yes", "--skip-preview", *arguments, fails=fails, environment=quickly)
-        self.live = None if fails else self.fingerprint()
+        if not fails:
+            self.live, self.to_be_put_back = self.fingerprint(), False
         return printed
 
     def preview(self, *arguments: str, fails: bool = False) -> str:

@@ -39,7 +39,7 @@ def _of(container: Container) -> Iterator[tuple[str, str, str]]:
     if config := container.config:
         loading = service if container.tools else "busybox"
         claim = "chgrp; chmod" if container.claims_data else ""
-        yield f"{service}: loader", loading, f"sh {config_files._LOAD} {claim}"
+        yield f"{service}: loader", loading, f"sh {config_files._LOAD} {config_files._VALIDATE} {claim}"
         if config.validate:
             validate = config.validate if container.tools else shlex.split(config.validate)[0]
             yield f"{service}: validator", service, validate

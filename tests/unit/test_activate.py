@@ -1,12 +1,14 @@
 """How a running service takes new files: the engine and its clock are faked, the volume and its scripts are real."""
 
 import datetime
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -147,8 +149,6 @@ class Service:
     def exec_run(self, command: list[str]) -> tuple[int, bytes]:
         if not self.running:
             raise APIError("Container is not running")
-        if command[0] == "readlink":
-            return (0, f"{self._link()}\n".encode()) if self._link() else (1, b"")
         if command == HANG_UP:
             return self._hang_up()
         if command == TAKE:
@@ -194,12 +194,21 @@ class Engine:
         return SimpleNamespace(
             id=LOADER,
             name="ns-prometheus-loader",
+            get_archive=self._archive,
             attrs={
                 "Image": "sha256:abc",
                 "Config": {"User": "0:65534"},
                 "Mounts": [{"Destination": str(self.volume), "Name": "ns-prometheus-config"}],
             },
         )
+
+    def _archive(self, path: str) -> tuple[Iterator[bytes], dict[str, Any]]:
+        if not Path(path).is_symlink():
+            raise NotFound(path)
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive.add(path, "current")
+        return iter([packed.getvalue()]), {}
 
     def run(self, image: str, *, entrypoint: list[str], command: list[str], **options: Any) -> Any:
         run = {"image": image, **options}
@@ -219,12 +228,13 @@ class Engine:
             remove=lambda v, force: run.update(removed={"v": v, "force": force}),
         )
 
-    def _asked(self, script: str, zeroth: str, *questions: str) -> int:
-        """The real script, whose wget shows the service's pages."""
+    def _asked(self, script: str, seconds: str, *questions: str) -> int:
+        """The real script, whose wget shows the service's pages as they are in the end."""
+        self.service.clock.sleep(int(seconds))
         urls = questions[::2]
         pages = "".join(f"'{url}') printf '%s' '{self.service.exec_run([url])[1].decode()}';; " for url in urls)
         wget = f'timeout() {{ shift 5; case "$1" in {pages} esac; }}\n'
-        return subprocess.run(["/bin/sh", "-c", wget + script, zeroth, *questions], check=False).returncode
+        return subprocess.run(["/bin/sh", "-c", wget + script, "0", *questions], check=False).returncode
 
 
 @dataclass
@@ -251,6 +261,10 @@ class Host:
     @property
     def current(self) -> str:
         return str((self.volume / "current").readlink())
+
+    @property
+    def link(self) -> str:
+        return os.readlink(self.volume / "current")  # noqa: PTH115 - a path would lose its ./
 
     def entries(self) -> set[str]:
         return {entry.name for entry in self.volume.iterdir()}
@@ -334,6 +348,53 @@ def test_the_first_files_of_a_volume_go_live(host: Host) -> None:
     (host.volume / "current").unlink()
     activate(host.order())
     assert host.current == NEW
+
+
+@pytest.mark.parametrize(("tools", "asks"), [(True, 0), (False, 1)])
+def test_the_only_files_that_there_ever_were_are_live_without_a_change_of_the_volume(
+    host: Host, asks: int, *, tools: bool
+) -> None:
+    """The link is the loader's own."""
+    (host.volume / OLD / "main.yml").unlink()
+    (host.volume / OLD).rmdir()
+    (host.volume / "current").unlink()
+    (host.volume / "current").symlink_to(f"./{NEW}")
+    host.service.loaded = host.service.started_with = NEW
+    activate(host.order(tools=tools))
+    assert host.service.actions == []
+    assert [run["name"] for run in host.engine.runs] == ["ns-prometheus-loader-ask"] * asks
+    assert host.link == f"./{NEW}"
+
+
+def test_the_only_files_that_there_ever_were_are_no_older_ones_to_go_back_to(host: Host) -> None:
+    (host.volume / "current").unlink()
+    (host.volume / "current").symlink_to(f"./{NEW}")
+    host.service.refuses = frozenset({NEW})
+    with pytest.raises(RefusedError, match=f"does not say .*version {NEW}"):
+        activate(host.order(), patience=20)
+    assert host.engine.runs == []
+
+
+def test_the_first_files_are_those_to_go_back_to_from_the_second(host: Host) -> None:
+    (host.volume / "current").unlink()
+    (host.volume / "current").symlink_to(f"./{OLD}")
+    host.service.refuses = frozenset({NEW})
+    with pytest.raises(RefusedError):
+        activate(host.order())
+    assert host.link == f"./{OLD}"
+    assert (host.volume / "current" / "main.yml").read_text() == OLD
+
+
+@pytest.mark.parametrize(("after", "code"), [(1, 0), (9, 1)])
+def test_a_container_asks_a_silent_service_again_for_some_seconds(after: int, code: int, tmp_path: Path) -> None:
+    answers = tmp_path / "answers"
+    wget = f"timeout() {{ [ ! -e {answers} ] || echo up; }}\n(sleep {after}; touch {answers}) & "
+    done = subprocess.run(
+        ["/bin/sh", "-c", wget + module.ASK, str(module.ASKING_SECONDS), "http://page", "up"],
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == code
 
 
 def test_the_volume_is_changed_by_a_container_that_can_do_nothing_else(host: Host) -> None:

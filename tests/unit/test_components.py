@@ -550,7 +550,8 @@ def test_the_component_shows_the_texts_for_a_readable_diff() -> None:
     recorder = everything()
     for name, loader in one_shot(recorder, "loader").items():
         files = recorder[f"{PROJECT}:index:ConfigFiles", name].inputs["files"]
-        uploads = {u["file"].removeprefix("/incoming/"): u["content"] for u in loader.inputs["uploads"]}
+        judged = one_shot(recorder, "validator").get(name, loader)
+        uploads = {u["file"].removeprefix("/incoming/"): u["content"] for u in judged.inputs["uploads"]}
         assert files == {path: text for path, text in uploads.items() if path != ".keep"}
 
 
@@ -689,17 +690,17 @@ def test_a_vault_never_runs_and_holds_what_the_service_reads() -> None:
         assert all(upload["file"].startswith("/vault/") for upload in uploads)
 
 
-def test_only_the_loader_sees_the_vault_and_may_only_read_it() -> None:
+@pytest.mark.parametrize("role", ["vault", "validator"])
+def test_only_the_loader_sees_the_files_of_its_vault_and_its_validator_and_may_only_read_them(role: str) -> None:
     users = {
-        (name, volume["readOnly"])
+        (name, volume["fromContainer"], volume["readOnly"])
         for name, c in everything().of_type(CONTAINER).items()
         for volume in c.inputs.get("volumes", [])
-        if volume.get("fromContainer")
+        if volume.get("fromContainer", "").endswith(f"-{role}")
     }
-    assert users == {(f"{name}-loader", True) for name in VAULTS}
-    for name in VAULTS:
-        volumes = everything()[CONTAINER, f"{name}-loader"].inputs["volumes"]
-        assert {"fromContainer": f"id-of-{name}-vault", "readOnly": True} in volumes
+    wanted = one_shot(everything(), role)
+    assert users == {(f"{name}-loader", f"id-of-{name}-{role}", True) for name in wanted}
+    assert wanted
 
 
 def test_a_changed_secret_changes_its_vault_and_nothing_else() -> None:

@@ -48,7 +48,7 @@ def test_the_validator_is_run_by_the_services_own_image_in_the_folder_of_the_fil
     assert [*validator["entrypoints"], *validator["command"]] == ["/bin/service", "--check", "main.yaml"]
     assert validator["workingDir"] == "/incoming"
     assert validator["uploads"] == [{"file": "/incoming/main.yaml", "content": "a: 1\n"}]
-    assert not validator.get("volumes")
+    assert validator["volumes"] == [{"containerPath": "/incoming"}]
     assert validator["networkMode"] == "none"
 
 
@@ -57,6 +57,8 @@ def test_the_image_with_a_shell_loads_the_files_once_they_are_accepted() -> None
     loader = recorder[CONTAINER, "example-loader"]
     assert loader.inputs["image"] == "shell:1"
     assert "/bin/service" not in loader.inputs["command"][0]
+    assert not loader.inputs.get("uploads")
+    assert {"fromContainer": "id-of-example-validator", "readOnly": True} in loader.inputs["volumes"]
     assert any(urn.endswith("::example-validator") for urn in loader.options.dependencies)
 
 
