@@ -20,6 +20,7 @@ def _exporter(
     example: Mapping[str, str] | None = None,
     note: str | None = None,
     login: str | None = None,
+    credential: str = "password",
     board: str | None = None,
 ) -> Row:
     return Row(
@@ -35,6 +36,7 @@ def _exporter(
         example=example or {},
         note=note,
         login=login,
+        credential=credential,
         board=board,
     )
 
@@ -114,7 +116,9 @@ EXPORTER_ROWS = (
         edge_address=8,
         watches="mongodb",
         example={"uri": "mongodb://mongo:27017"},
-        board="overview",
+        login="certificate by which the exporter logs in to `exporters.mongodb`, and its key, both in PEM",
+        credential="certificate",
+        board="databases",
     ),
     _exporter(
         name="elasticsearch_exporter",

@@ -47,6 +47,15 @@ METRICS_PAGES = (
         board="databases",
     ),
     MetricsPage(
+        key="kafka",
+        path="/metrics",
+        jobs={"kafka_page": ""},
+        example="kafka:9404",
+        note="Kafka's brokers and controllers, by Prometheus' Java agent in each of them, and kafka_exporter for the lag of "
+        "consumers ([how](exporters.md#kafka)).",
+        board="databases",
+    ),
+    MetricsPage(
         key="traefik",
         path="/metrics",
         jobs={"traefik_page": ""},

@@ -75,6 +75,8 @@ class Row:
     note: str | None = None
     """Text about that key for docs/configuration.md."""
     login: str | None = None
-    """Text for docs/configuration.md about the secret `<watches>_password`; None if it takes no password."""
+    """Text for docs/configuration.md about the secret `<watches>_<credential>`; None if it takes none."""
+    credential: str = "password"
+    """What that secret holds: `password`, or `certificate` for a client's certificate with its key."""
     board: str | None = None
     """Dashboard to which the alerts in `config/alerts/<watches>.py` link; None if there is no such module."""

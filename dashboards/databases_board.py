@@ -5,7 +5,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from config.services.correlation.dashboard_thresholds import AlertThreshold
 from dashboards import (
     colours,
+    kafka_panels,
     memcached_panels,
+    mongodb_panels,
     mysql_panels,
     panel_links,
     panels,
@@ -23,15 +25,17 @@ from dashboards.signal_series import CHOSEN
 CONNECTIONS = AlertThreshold(("db_connections",))
 LINKS = panel_links.infrastructure_links()
 PG, REDIS, NGINX = (f'job="{name}_exporter",{CHOSEN}' for name in ("postgres", "redis", "nginx"))
-VALUES = 'label_values(up{job=~"(postgres|mysqld|redis|memcached|nginx)_exporter|(rabbitmq|php_fpm)_page"}, service)'
+VALUES = 'label_values(up{job=~"(postgres|mysqld|mongodb|redis|memcached|nginx)_exporter|(rabbitmq|kafka|php_fpm)_page"}, service)'
 UP = " or ".join(
     (
         f"pg_up{{{PG}}}",
         mysql_panels.UP,
+        mongodb_panels.UP,
         f"redis_up{{{REDIS}}}",
         memcached_panels.UP,
         f"nginx_up{{{NGINX}}}",
         rabbitmq_panels.UP,
+        kafka_panels.UP,
         php_fpm_panels.UP,
     )
 )
@@ -49,10 +53,12 @@ def dashboard() -> Dashboard:
         Row((pg_connections(), pg_transactions(), pg_cache(), pg_locks()), "PostgreSQL"),
         postgres_panels.row(),
         mysql_panels.row(),
+        mongodb_panels.row(),
         Row((redis_commands(), redis_hits(), redis_memory(), redis_clients(), redis_limits()), "Redis"),
         redis_panels.row(),
         memcached_panels.row(),
         rabbitmq_panels.row(),
+        kafka_panels.row(),
         Row((nginx_requests(), nginx_connections(), nginx_dropped()), "Nginx", closed=True),
         php_fpm_panels.row(),
         variables=(choice("service", "Service", "The databases and proxies to look at.", VALUES),),

@@ -1,4 +1,4 @@
-"""The second row of PostgreSQL on the dashboard of databases: locks, dead rows, write-ahead log, statements."""
+"""The second row of PostgreSQL on the dashboard of databases: locks, dead rows, write-ahead log, slots, statements."""
 
 from dashboards import panel_links, panels, units
 from dashboards.board import Row
@@ -14,7 +14,7 @@ NOTHING = "none yet: see exporters.postgres"
 
 
 def row() -> Row:
-    return Row((locks(), dead_rows(), wal(), statements()), "PostgreSQL: what it holds and runs", closed=True)
+    return Row((locks(), dead_rows(), wal(), slots(), statements()), "PostgreSQL: what it holds and runs", closed=True)
 
 
 def locks() -> AnyPanel:
@@ -24,7 +24,7 @@ def locks() -> AnyPanel:
         "Locks of whole tables that keep others from writing to them, by kind.",
         units.counted("locks"),
         *top(f'sum by (mode) (pg_locks_count{{{PG},mode=~"{strong}"}})', "mode", count=FEW),
-        size=(6, 7),
+        size=(8, 7),
         links=LINKS,
         missing=NOTHING,
     )
@@ -37,7 +37,7 @@ def dead_rows() -> AnyPanel:
         "Deleted rows that still take space: the five tables with most of them, as a share of their rows.",
         units.SHARE,
         *top(f"max by (relname) ({dead} / ({dead} + {live} > 0))", "relname", count=FEW, rest=False),
-        size=(6, 7),
+        size=(8, 7),
         links=LINKS,
         missing=NOTHING,
         maximum=1,
@@ -50,7 +50,19 @@ def wal() -> AnyPanel:
         "Size of the log on disk. It grows while a replication slot has no reader, or archiving fails.",
         units.BYTES,
         *top(f"max by (service) (pg_wal_size_bytes{{{PG}}})", count=FEW, rest=False),
-        size=(6, 7),
+        size=(8, 7),
+        links=LINKS,
+        missing=NOTHING,
+    )
+
+
+def slots() -> AnyPanel:
+    return panels.timeseries(
+        "Replication slots",
+        "Log that each slot keeps on disk for its reader. It grows without end while nobody reads.",
+        units.BYTES,
+        *top(f"max by (slot_name) (pg_replication_slots_pg_wal_lsn_diff{{{PG}}})", "slot_name", count=FEW, rest=False),
+        size=(12, 7),
         links=LINKS,
         missing=NOTHING,
     )
@@ -63,7 +75,7 @@ def statements() -> AnyPanel:
         "`statements: true` in the settings of the server.",
         units.counted("s/s"),
         *top(f"sum by (queryid) (rate(pg_stat_statements_seconds_total{{{PG}}}[{RATE}]))", "queryid", count=FEW),
-        size=(6, 7),
+        size=(12, 7),
         links=LINKS,
         missing=NOTHING,
     )

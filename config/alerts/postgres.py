@@ -98,11 +98,12 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
             summary="{{ $labels.service }} is {{ $value | humanizeDuration }} behind its primary",
             description="Queries on the replica return old data. A failover now would lose what has not arrived.",
         ),
+        # Not pg_replication_slot_slot_is_active, which 0.20 calls otherwise.
         Alert(
             name="PostgresReplicationSlotUnused",
             severity="warning",
             wait="15m",
-            expr=f"max by (job, instance, service, slot_name) (pg_replication_slot_slot_is_active{{{_PG}}}) == 0",
+            expr=f"max by (job, instance, service, slot_name) (pg_replication_slots_active{{{_PG}}}) == 0",
             summary="Nobody reads the replication slot {{ $labels.slot_name }} of {{ $labels.service }}",
             description="PostgreSQL keeps all of its log since the last reader, until the disk is full. The replica is down, "
             "or was removed without its slot.",

@@ -23,6 +23,7 @@ class Job(StrEnum):
     HAPROXY = "haproxy"
     RABBITMQ = "rabbitmq_page"
     RABBITMQ_QUEUES = "rabbitmq_queues_page"
+    KAFKA = "kafka_page"
     TRAEFIK = "traefik_page"
     CADDY_PAGE = "caddy_page"
     PHP_FPM = "php_fpm_page"

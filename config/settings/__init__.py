@@ -190,8 +190,8 @@ class Settings(Model):
         """The server that an exporter watches, such as ``redis_exporter-2`` the second one below `exporters.redis`."""
         return self.servers(row_of(exporter).name)[place_of(exporter)]
 
-    def password_of(self, exporter: str) -> str | None:
-        """Name of the secret with the password for the server that an exporter watches; None if it is not set."""
+    def credential_of(self, exporter: str) -> str | None:
+        """Name of the secret by which an exporter logs in to the server that it watches; None if it is not set."""
         secret = self._secret_of(exporter)
         return secret if secret in self.secrets else None
 
@@ -252,13 +252,12 @@ class Settings(Model):
         return self
 
     @model_validator(mode="after")
-    def _passwords_have_servers(self) -> Self:
+    def _credentials_have_servers(self) -> Self:
         of_servers = {self._secret_of(exporter) for exporter in self.services if row_of(exporter).login}
         of_servers |= {page.secret for page in self.exporters.pages}
         for secret in sorted(self.secrets - of_servers):
             if beginning := next((one for one in OF_SERVERS if secret.startswith(one)), None):
-                key = beginning.removesuffix("_password_")
-                name = secret.removeprefix(beginning)
+                key, name = OF_SERVERS[beginning], secret.removeprefix(beginning)
                 msg = f"exporters.{key}: there is none called {name}: name one so, or  pulumi config rm {secret}"
                 raise ValueError(msg)
         return self

@@ -14,7 +14,7 @@ from config.settings import sizing
 from config.settings.exporters import Certificates
 from config.settings.grafana import Tls
 from config.settings.model import Model, Url
-from config.settings.secret_keys import CENTRE_PASSWORD, OF_EDGES, OF_SCRAPES, OF_SERVERS, SECRETS
+from config.settings.secret_keys import CENTRE_PASSWORD, OF_EDGES, OF_SCRAPES, OF_SERVERS
 from config.settings.units import Memory, Span, seconds
 from config.sizes import GIB, MIB
 
@@ -165,9 +165,7 @@ def _of_an_edge(settings: "Settings") -> Iterator[str]:
             )
     if settings.logs.shipper != "alloy":
         yield f"logs.shipper: {settings.logs.shipper} cannot send to a centre: an edge ships by alloy"
-    own = {name for name in SECRETS if any(name == f"{row.watches}_password" for row in ROWS.values())} | {
-        CENTRE_PASSWORD
-    }
+    own = {f"{row.watches}_{row.credential}" for row in ROWS.values() if row.login} | {CENTRE_PASSWORD}
     for secret in sorted(settings.secrets - own):
         if not secret.startswith((*OF_SERVERS, OF_SCRAPES)):
             yield f"role: an edge has no use for the secret {secret}: pulumi config rm {secret}"

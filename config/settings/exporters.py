@@ -5,7 +5,6 @@ which of the two. Others have a model of their own.
 """
 
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -16,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, create_model, field
 from config.catalogue import MOST_SERVERS, ROWS
 from config.metrics_pages import METRICS_PAGES, MetricsPage
 from config.row import Row
-from config.settings import targets
+from config.settings import pem, targets
 from config.settings.model import (
     ByService,
     Model,
@@ -30,20 +29,7 @@ from config.settings.model import (
     without_credentials,
 )
 
-
-def _certificates(text: str) -> str:
-    """PEM whose lines YAML's `>-` has folded into one, with its lines again."""
-    pem = re.sub(r"(?<=-----)\s+|(?<=[A-Za-z0-9+/=])\s+", "\n", text.strip()) + "\n"
-    pem = re.sub(r"(BEGIN|END)\n", r"\1 ", pem)
-    try:
-        ssl.create_default_context(cadata=pem)
-    except ssl.SSLError:
-        msg = "is not a certificate: write what its PEM file holds, BEGIN and END included, indented below  ca: >-"
-        raise ValueError(msg) from None
-    return pem
-
-
-Certificates = Annotated[str, AfterValidator(_certificates)]
+Certificates = Annotated[str, AfterValidator(pem.unfolded)]
 """Certificates of authorities in PEM."""
 
 
@@ -67,7 +53,8 @@ class Listed(Model):
 
     name: Name | None = None
     """Tells it from the others of its kind: one may be without. Its password is the secret `<key>_password_<name>`, such
-    as `redis_password_sessions`; without a name it is `<key>_password`."""
+    as `redis_password_sessions`; without a name it is `<key>_password`. Of `mongodb` it is a certificate:
+    `mongodb_certificate_<name>`."""
     service: Name
     """The service that its metrics are about. Default: `name`, else the key."""
 
@@ -126,10 +113,14 @@ class StatusPage(Listed):
 
 
 class MongodbExporter(Listed):
-    """It supports no password: the exporter takes one only by environment or flag, which `docker inspect` shows."""
+    """It takes no password: the exporter takes one only by environment or flag, which `docker inspect` shows. It logs in by
+    the certificate in the secret `mongodb_certificate`, if that is set ([how](exporters.md#mongodb))."""
 
     uri: Annotated[str, AfterValidator(without_credentials)]
-    """Without user and password, e.g. `mongodb://mongo:27017`."""
+    """Without user and password, e.g. `mongodb://mongo:27017`. Options of TLS and of the login come from `tls` and from the
+    secret."""
+    tls: Tls | None = None
+    """Not needed beside the secret, nor with `mongodb+srv://`, which both mean TLS."""
     service: Name = "mongodb"
 
     @field_validator("uri")
@@ -140,6 +131,9 @@ class MongodbExporter(Listed):
             raise ValueError(msg)
         for address in re.split(r"[/?#]", uri.partition("://")[2])[0].split(","):
             targets.judge(re.sub(r":\d*$", "", unquote(address)))
+        if option := re.search(r"[?&;](tls|ssl|auth)[^=&;]*", uri, re.IGNORECASE):
+            msg = f"{option[0][1:]}: TLS and the login have keys of their own: write  tls: {{}}  beside the uri, and set the secret mongodb_certificate"
+            raise ValueError(msg)
         return uri
 
 
@@ -211,9 +205,12 @@ class WatchedPage:
         return self.server.user or "prometheus"
 
 
+_CREDENTIALS = {row.watches: row.credential for row in ROWS.values() if row.login}
+
+
 def secret_of(key: str, server: Listed) -> str:
-    """Name of the secret with the password of a server below `exporters.<key>`."""
-    return "_".join(filter(None, (key, "password", server.name)))
+    """Name of the secret by which the stack logs in to a server below `exporters.<key>`."""
+    return "_".join(filter(None, (key, _CREDENTIALS.get(key, "password"), server.name)))
 
 
 def _as_list(value: Any) -> Any:

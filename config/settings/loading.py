@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from config.settings import Settings, authorities, openslo
+from config.settings import Settings, authorities, openslo, pem
 from config.settings.model import ProjectFile, is_url, wrong_text
 from config.settings.receivers import Receiver
-from config.settings.secret_keys import NAMES, SECRETS, WEBHOOKS, is_secret
+from config.settings.secret_keys import CERTIFICATES, NAMES, SECRETS, WEBHOOKS, is_secret
 from config.yaml_text import one_spelling
 
 
@@ -142,6 +142,10 @@ def judge_secrets(
             problems.append((key, f"the secret is blank: {fix}  (or remove it:  pulumi config rm {key})"))
         elif key in WEBHOOKS and not is_url(value):  # unlike a `Url`, it may contain a user and a password
             problems.append((key, f"the secret is not a URL with http:// or https://: {fix}"))
+        elif key.startswith(CERTIFICATES):
+            if not pem.is_login(value):
+                wanted = "a certificate and its key, both in PEM, the key without a password"
+                problems.append((key, f"the secret is not {wanted}: {fix} < file.pem"))
         elif any(unicodedata.category(sign) == "Cc" for sign in value):
             problems.append((key, f"the secret has a line break, or another sign that does not print: {fix}"))
         elif key in of_receivers and not of_receivers[key].takes(value):

@@ -9,7 +9,7 @@ SECRETS = {
     "slack_webhook": "incoming-webhook URL: its presence turns Slack on",
     "pagerduty_key": "Events API v2 integration key: its presence turns PagerDuty on",
     "deadman_url": "URL of an outside monitor that is pinged while alerting works: its presence turns the switch on",
-    **{f"{row.watches}_password": row.login for row in ROWS.values() if row.login},
+    **{f"{row.watches}_{row.credential}": row.login for row in ROWS.values() if row.login},
     **{f"{page.key}_password": f"password of `exporters.{page.key}.user`" for page in METRICS_PAGES},
     "s3_credentials": "`<access key id>:<secret access key>` for `logs.s3`",
     "traces_password": "password of `traces.cluster.user`",
@@ -22,11 +22,13 @@ WEBHOOKS = ("slack_webhook", "deadman_url")
 """Secrets that are addresses."""
 GRAFANA_PASSWORD = "grafana_password"  # noqa: S105 - its name
 GRAFANA_SECRET_KEY = "grafana_secret_key"  # noqa: S105 - its name
-OF_SERVERS = (
-    *(f"{row.watches}_password_" for row in ROWS.values() if row.login),
-    *(f"{page.key}_password_" for page in METRICS_PAGES),
-)
-"""Beginnings of the names of secrets that end with the name of a server below `exporters`."""
+OF_SERVERS = {
+    **{f"{row.watches}_{row.credential}_": row.watches for row in ROWS.values() if row.login},
+    **{f"{page.key}_password_": page.key for page in METRICS_PAGES},
+}
+"""Beginnings of the names of secrets that end with the name of a server → the key of its kind below `exporters`."""
+CERTIFICATES = tuple(f"{row.watches}_certificate" for row in ROWS.values() if row.credential == "certificate")
+"""Secrets, or the beginnings of their names, that hold a certificate and its key."""
 OF_SCRAPES = "scrape_"
 """Beginning of the names of secrets that the jobs of `metrics.scrape_files` name: passwords and tokens."""
 RECEIVER = "receiver_"

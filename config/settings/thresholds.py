@@ -121,6 +121,12 @@ class Thresholds(BaseModel):
     rabbitmq_messages: int = Field(
         default=1000, ge=1, description="Messages of one queue from which on it is judged whether it grows."
     )
+    kafka_lag: int = Field(
+        default=10_000,
+        ge=1,
+        description="Messages of one topic that a group of Kafka's consumers has not read yet, from which on it is judged whether "
+        "they grow.",
+    )
     php_slow_requests: int = Field(
         default=10,
         ge=1,

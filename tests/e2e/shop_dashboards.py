@@ -40,9 +40,12 @@ NOT_IN_THE_SHOP = {
     "mysql_": "MySQL",
     "memcached_": "Memcached",
     "pg_stat_statements": "pg_stat_statements",
+    "pg_replication_slots": "replication slot",
     "redis_connected_slave_": "replica of Redis",
     "redis_cluster_": "cluster of Redis",
     "rabbitmq_": "RabbitMQ",
+    "kafka_": "Kafka",
+    "mongodb_": "MongoDB",
     "phpfpm_": "PHP-FPM",
 }
 """Beginning of metrics → what the shop has not. `test_exporters.py`, and test_servers.py and test_metrics_pages.py in tests/rules,

@@ -3,7 +3,7 @@
 import functools
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,9 @@ PASSWORDS = {
     "postgres_password": "pg:s3cret/'%",
     "postgres_password_ledger": "pg2:s3cret/'%",
     "redis_password": 'redis s3cret "@',
+    "redis_password_sessions": "sessions' s3cret",
     "mysql_password": 'my$ql `"x\\ %s #;s3cret`',
+    "mysql_password_books": "books' s3cret",
     "caddy_password": "gate:s3cret/'%",
 }
 USERS = {"postgres": "exporter ro", "redis": "me@shop"}
@@ -97,18 +99,27 @@ def _of_postgres(shop: Shop, service: str, password: str) -> None:
         until(functools.partial(_succeeds, shop.client.containers.get(f"{shop.name}-{service}"), asked))
 
 
+def _of_mysql(shop: Shop, service: str, password: str) -> None:
+    """The exporter's user."""
+    quoted = password.replace("\\", "\\\\").replace("'", "''")
+    statement = f"CREATE USER exporter IDENTIFIED BY '{quoted}'; GRANT PROCESS, SLAVE MONITOR ON *.* TO exporter"
+    asked = ["mariadb", "--no-defaults", "-uroot", "-S", "/run/mysqld/mysqld.sock", "-e", statement]
+    until(functools.partial(_succeeds, shop.client.containers.get(f"{shop.name}-{service}"), asked))
+
+
 @pytest.fixture(scope="module")
 def shop(client: DockerClient, authority: Authority, local_images: Mapping[str, str]) -> Iterator[Shop]:
-    """Two of PostgreSQL, MariaDB, Redis, Nginx and Caddy as a user runs them. MariaDB, the second PostgreSQL and Caddy want
-    TLS."""
+    """Two of PostgreSQL, MariaDB, Redis and Memcached, Nginx and Caddy as a user runs them. MariaDB, the second ones of the others,
+    and Caddy want TLS."""
     with Shop(client, f"{leftovers.new_prefix()}-shop") as made:
-        made.start(
-            "mysql",
-            for_tests.image(client, "mariadb"),
-            ["--require-secure-transport=ON", *(f"--ssl-{what}=/tls-{what}.pem" for what in ("ca", "cert", "key"))],
-            files=authority.files_of(f"{made.name}-mysql"),
-            owner=for_tests.MARIADB,
-        )
+        for service in ("mysql", "books"):
+            made.start(
+                service,
+                for_tests.image(client, "mariadb"),
+                ["--require-secure-transport=ON", *(f"--ssl-{what}=/tls-{what}.pem" for what in ("ca", "cert", "key"))],
+                files=authority.files_of(f"{made.name}-{service}"),
+                owner=for_tests.MARIADB,
+            )
         tls = ("ssl=on", "ssl_cert_file=/tls-cert.pem", "ssl_key_file=/tls-key.pem")
         made.start(
             "ledger",
@@ -126,6 +137,23 @@ def shop(client: DockerClient, authority: Authority, local_images: Mapping[str, 
         )
         user = ["--user", USERS["redis"], "on", f">{PASSWORDS['redis_password']}", "~*", "&*", "+@all"]
         made.start("cache", for_tests.image(client, "redis"), ["--requirepass", "of the owner", *user])
+        secure = ["--port", "0", "--tls-port", "6379", "--tls-auth-clients", "no"]
+        secure += [word for what in ("cert", "key") for word in (f"--tls-{what}-file", f"/tls-{what}.pem")]
+        made.start(
+            "sessions",
+            for_tests.image(client, "redis"),
+            [*secure, "--tls-ca-cert-file", "/tls-ca.pem", "--requirepass", PASSWORDS["redis_password_sessions"]],
+            files=authority.files_of(f"{made.name}-sessions"),
+            owner=for_tests.REDIS,
+        )
+        made.start("pages", for_tests.image(client, "memcached"), [])
+        made.start(
+            "parts",
+            for_tests.image(client, "memcached"),
+            ["-Z", "-o", "ssl_chain_cert=/tls-cert.pem,ssl_key=/tls-key.pem"],
+            files=authority.files_of(f"{made.name}-parts"),
+            owner=for_tests.MEMCACHED,
+        )
         made.start("proxy", for_tests.image(client, "nginx"), [])
         if caddy := local_images.get("caddy"):
             made.start(
@@ -136,10 +164,8 @@ def shop(client: DockerClient, authority: Authority, local_images: Mapping[str, 
             )
         _of_postgres(made, "db", PASSWORDS["postgres_password"])
         _of_postgres(made, "ledger", PASSWORDS["postgres_password_ledger"])
-        password = PASSWORDS["mysql_password"].replace("\\", "\\\\")
-        statement = f"CREATE USER exporter IDENTIFIED BY '{password}'; GRANT PROCESS, SLAVE MONITOR ON *.* TO exporter"
-        asked = ["mariadb", "--no-defaults", "-uroot", "-S", "/run/mysqld/mysqld.sock", "-e", statement]
-        until(functools.partial(_succeeds, client.containers.get(f"{made.name}-mysql"), asked))
+        _of_mysql(made, "mysql", PASSWORDS["mysql_password"])
+        _of_mysql(made, "books", PASSWORDS["mysql_password_books"])
         yield made
 
 
@@ -157,7 +183,10 @@ def stack(
             {**postgres, "address": f"{shop.name}-db:5432", "service": "shop-db"},
             {**postgres, "address": f"{shop.name}-ledger:5432", "name": "ledger", "sslmode": "verify-full", "ca": ca},
         ],
-        "redis": {"address": f"{shop.name}-cache:6379", "user": USERS["redis"], "service": "shop-cache"},
+        "redis": [
+            {"address": f"{shop.name}-cache:6379", "user": USERS["redis"], "service": "shop-cache"},
+            {"address": f"{shop.name}-sessions:6379", "name": "sessions", "tls": {"ca": ca}},
+        ],
         "nginx": {"status_url": f"http://{shop.name}-proxy:8080/stub_status", "service": "shop-proxy"},
         "probes": [
             {"name": "shop", "target": f"http://{shop.name}-proxy:8080/", "service": "shop-proxy"},
@@ -170,13 +199,22 @@ def stack(
     if "mongodb_exporter" in local_images:
         exporters["mongodb"] = {"uri": f"mongodb://{shop.name}-nobody:27017"}
     if "mysqld_exporter" in local_images:
-        exporters["mysql"] = {"address": f"{shop.name}-mysql:3306", "service": "shop-mysql", "tls": {"ca": ca}}
+        exporters["mysql"] = [
+            {"address": f"{shop.name}-mysql:3306", "service": "shop-mysql", "tls": {"ca": ca}},
+            {"address": f"{shop.name}-books:3306", "name": "books", "tls": {"ca": ca}},
+        ]
+    if "memcached_exporter" in local_images:
+        exporters["memcached"] = [
+            {"address": f"{shop.name}-pages:11211", "service": "shop-pages"},
+            {"address": f"{shop.name}-parts:11211", "name": "parts", "tls": {"ca": ca}},
+        ]
     if "caddy" in local_images:
         gate = {"targets": [f"{shop.name}-gate:9180"], "user": "watcher", "tls": {"ca": ca}, "service": "shop-gate"}
         exporters["caddy"] = gate
     with deploy("exporters", networks=[shop.name], exporters=exporters) as made:
         for key, value in PASSWORDS.items():
-            made.secret(key, value)
+            if key.partition("_")[0] in exporters:
+                made.secret(key, value)
         made.up()
         yield made
 
@@ -200,8 +238,15 @@ def _value(stack: Deployment, promql: str) -> float:
             {"job": "postgres_exporter", "instance": "postgres_exporter-2:9187"},
             'sum(pg_database_size_bytes{service="ledger"}) > 0',
         ),
-        ("mysql_up", {"job": "mysqld_exporter", "service": "shop-mysql"}, "mysql_global_status_threads_connected >= 1"),
-        ("redis_up", {"job": "redis_exporter", "service": "shop-cache"}, "redis_connected_clients >= 1"),
+        *(
+            (f'{up}{{service="{service}"}}', {"job": job}, f'{more}{{service="{service}"}} >= 1')
+            for job, up, more, services in (
+                ("mysqld_exporter", "mysql_up", "mysql_global_status_threads_connected", ("shop-mysql", "books")),
+                ("redis_exporter", "redis_up", "redis_connected_clients", ("shop-cache", "sessions")),
+                ("memcached_exporter", "memcached_up", "memcached_current_connections", ("shop-pages", "parts")),
+            )
+            for service in services
+        ),
         ("nginx_up", {"job": "nginx_exporter", "service": "shop-proxy"}, "nginx_connections_accepted >= 1"),
     ],
 )
@@ -260,17 +305,32 @@ def test_passwords_show_neither_in_the_engine_nor_in_logs_nor_in_the_state(stack
     _assert_hidden(stack, *PASSWORDS.values())
 
 
+def _alerts(stack: Deployment, services: Iterable[str]) -> dict[str, list[str]]:
+    """Service → the alerts about it, those that still wait included."""
+    return {
+        service: [one["metric"]["alertname"] for one in stack.query(f'ALERTS{{service="{service}"}}')]
+        for service in services
+    }
+
+
 def test_a_wrong_password_is_told_one_with_a_blank_refused_neither_shown_and_the_right_one_heals(
     stack: Deployment,
 ) -> None:
-    until(lambda: stack.query("count(pg_up == 1) == 2"))
-    others = {name: id_ for name, id_ in stack.containers().items() if "postgres_exporter" not in name}
+    down = {"ledger": "PostgresDown", "sessions": "RedisDown"}
+    right = ["postgres_password_ledger", "redis_password_sessions"]
+    if stack.settings.exporters.mysql:
+        down["books"] = "MysqlDown"
+        right.append("mysql_password_books")
+    watched = '{__name__=~"(pg|redis|mysql)_up"}'
+    until(lambda: len(stack.query(f"{watched} == 1")) == 2 * len(down))
+    others = {name: id_ for name, id_ in stack.containers().items() if "_exporter-2" not in name}
     wrong = "wr0ng:p4ss/word"
-    stack.secret("postgres_password_ledger", wrong)
+    for secret in right:
+        stack.secret(secret, wrong)
     stack.up()
-    # The exporter itself is away for a moment, because it starts anew with the password.
-    until(lambda: [one["metric"]["alertname"] for one in stack.query('ALERTS{service="ledger"}')] == ["PostgresDown"])
-    assert not stack.query('ALERTS{service="shop-db"}')
+    # The exporters themselves are away for a moment, because they start anew with the password.
+    until(lambda: _alerts(stack, down) == {service: [alert] for service, alert in down.items()})
+    assert not any(_alerts(stack, ["shop-db", "shop-cache", "shop-mysql"]).values())
     _assert_hidden(stack, wrong, *PASSWORDS.values())
     assert others.items() <= stack.containers().items()  # nobody else was touched
 
@@ -279,21 +339,22 @@ def test_a_wrong_password_is_told_one_with_a_blank_refused_neither_shown_and_the
     assert "the secret postgres_password_ledger has a blank" in printed
     assert "with a blank" not in printed
 
-    stack.secret("postgres_password_ledger", PASSWORDS["postgres_password_ledger"])
+    for secret in right:
+        stack.secret(secret, PASSWORDS[secret])
     stack.up()
-    until(lambda: stack.query("count(pg_up == 1) == 2"))
+    until(lambda: len(stack.query(f"{watched} == 1")) == 2 * len(down))
 
 
 def test_a_service_that_is_away_is_down_and_its_exporter_is_not(stack: Deployment, shop: Shop) -> None:
     cache = shop.client.containers.get(f"{shop.name}-cache")
-    until(lambda: stack.query("redis_up == 1"))
+    until(lambda: stack.query('redis_up{service="shop-cache"} == 1'))
     cache.stop(timeout=1)
     try:
-        until(lambda: stack.query("redis_up == 0"))
-        assert _value(stack, 'up{job="redis_exporter"}') == 1
+        until(lambda: stack.query('redis_up{service="shop-cache"} == 0'))
+        assert _value(stack, 'min(up{job="redis_exporter"})') == 1
     finally:
         cache.start()
-    until(lambda: stack.query("redis_up == 1"))
+    until(lambda: stack.query('redis_up{service="shop-cache"} == 1'))
 
 
 def test_the_nginx_exporter_starts_while_its_nginx_is_away_and_finds_it_later(stack: Deployment, shop: Shop) -> None:

@@ -6,18 +6,20 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from tenacity import RetryError
 
 from config.alerts import EVERYTHING as EVERY_JOB
 from config.alerts import groups
 from config.metrics_pages import METRICS_PAGES
 from config.services.metrics import scrape, scrape_proxy
 from tests.rules.scraping import address, running_prometheus, running_proxy, targets
+from tests.support import dashboard_queries
 from tests.support.ports import free_port
 from tests.support.program import settings_of
 from tests.support.services import running
@@ -29,6 +31,9 @@ from toolchain.images.recipes import RECIPES
 SECRET = "hunter2 of caddy"
 NEWER = {"rabbitmq_unreachable_cluster_peers_count"}
 """Metrics that Debian's RabbitMQ (3.10) does not have yet."""
+OF_KAFKA_EXPORTER = {"kafka_consumergroup_lag_sum", "kafka_topic_partition_under_replicated_partition"}
+"""Metrics of kafka_exporter, whose sources no module proxy serves."""
+ROOT = Path(__file__).parents[2]
 DEFINITIONS = {
     "vhosts": [{"name": "/"}],
     "queues": [{"name": "mails", "vhost": "/", "durable": True, "auto_delete": False, "arguments": {}}],
@@ -151,17 +156,49 @@ http://{address()}:{status} {{
             process.terminate()
 
 
+@contextmanager
+def kafka(folder: Path, port: int) -> Iterator[None]:
+    """One node of Kafka that is broker and controller, with the agent's file from the docs."""
+    made, clients, controller = for_tests.assembled_kafka(), free_port(), free_port()
+    folder.mkdir()
+    [agent] = (made / "agent").glob("*.jar")
+    (folder / "kafka.yml").write_text(_documented("# kafka.yml"))
+    properties = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{clients},CONTROLLER://127.0.0.1:{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": folder / "data",
+    }
+    (folder / "server.properties").write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+    java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", made / "lib" / "*"]
+    storage = ["kafka.tools.StorageTool", "format", "-t", "nervous-system-of-test", "-c", folder / "server.properties"]
+    subprocess.run([*map(str, java), *map(str, storage)], check=True, capture_output=True)
+    page = f"{address()}:{port}"
+    server = [java[0], f"-javaagent:{agent}={page}:{folder}/kafka.yml", *java[1:], "kafka.Kafka"]
+    with running([*server, folder / "server.properties"], f"http://{page}/metrics", folder / "log", seconds=120):
+        yield
+
+
+def _documented(first_line: str) -> str:
+    """The block of docs/exporters.md that begins with this line."""
+    [block] = [one for one in (ROOT / "docs" / "exporters.md").read_text().split("```") if first_line in one[:20]]
+    return block.partition("\n")[2]
+
+
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a Prometheus that scrapes real servers as `exporters` names them."""
     folder = tmp_path_factory.mktemp("pages")
     _certificate(folder)
     tls = {"ca": (folder / "ca.pem").read_text().replace("\n", " ")}
-    mq, web, status = free_port(), free_port(), free_port()
+    mq, web, status, node = free_port(), free_port(), free_port(), free_port()
     at_caddy = {"targets": [f"{address()}:{web}"], "tls": tls}
     exporters = {
         "rabbitmq": {"targets": [f"{address()}:{mq}"], "tls": tls},
         "php_fpm": {"targets": [f"{address()}:{status}"]},
+        "kafka": {"targets": [f"{address()}:{node}"]},
         "caddy": [
             at_caddy,
             {**at_caddy, "name": "unknown", "tls": {}},
@@ -179,27 +216,34 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for server in (
             rabbitmq(folder / "rabbitmq", mq),
             caddy(folder / "caddy", web, status),
+            kafka(folder / "kafka", node),
         ):
             stack.enter_context(server)
         port = stack.enter_context(running_proxy(folder, settings, config))
         yield stack.enter_context(running_prometheus(folder, settings, jobs, port))
 
 
-@pytest.mark.parametrize("job", ["rabbitmq_page", "rabbitmq_queues_page", "caddy_page", "php_fpm_page"])
-def test_a_server_is_scraped_and_tells_what_its_alerts_read(prometheus: str, job: str) -> None:
+@pytest.mark.parametrize("job", ["rabbitmq_page", "rabbitmq_queues_page", "caddy_page", "php_fpm_page", "kafka_page"])
+def test_a_server_is_scraped_and_tells_what_its_alerts_and_panels_read(prometheus: str, job: str) -> None:
     # Not at once: the hash of Caddy's password takes a second the first time.
     until(lambda: [target["lastError"] for target in targets(prometheus, job)] == [""])
-    answer = requests.get(
-        f"{prometheus}/api/v1/label/__name__/values", params={"match[]": f'{{job="{job}"}}'}, timeout=10
-    )
-    assert _read_by_alerts(job) - set(answer.json()["data"]) <= NEWER
+
+    def missing() -> set[str]:
+        which = {"match[]": f'{{job="{job}"}}'}
+        answer = requests.get(f"{prometheus}/api/v1/label/__name__/values", params=which, timeout=10)
+        return _read(job) - set(answer.json()["data"]) - NEWER - OF_KAFKA_EXPORTER
+
+    with suppress(RetryError):  # Kafka's agent answers before Kafka does
+        until(lambda: not missing(), seconds=120)
+    assert not missing()
 
 
-def _read_by_alerts(job: str) -> set[str]:
-    """Metrics of a job that its alerts read."""
+def _read(job: str) -> set[str]:
+    """Metrics of a job that alerts and panels read."""
     [key] = [page.key for page in METRICS_PAGES if job in page.jobs]
     [group] = [group for group in groups(settings_of(), EVERY_JOB) if group.name == key]
-    names = {name for rule in group.rules for name in re.findall(rf'(\w+)\{{job="{job}"', rule.expr)}
+    exprs = [*(rule.expr for rule in group.rules), *(query.expr for query in dashboard_queries.queries())]
+    names = {name for expr in exprs for name in re.findall(rf'(\w+)\{{job="{job}"', expr)}
     assert names
     return names
 

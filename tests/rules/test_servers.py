@@ -20,6 +20,8 @@ from config.alerts import EVERYTHING as EVERY_JOB
 from config.alerts import groups
 from config.catalogue import ROWS, row_of
 from config.container import DIRECTORY
+from tests.support import dashboard_queries
+from tests.support.mongodb import mongodb
 from tests.support.ports import free_port
 from tests.support.program import PINNED, described, settings_of
 from tests.support.wait import until
@@ -35,7 +37,13 @@ PASSWORDS = {
     "elasticsearch": "pass word@",
 }
 USERS = {"mysql": "exporter", "redis": "me@shop", "postgres": "exporter ro"}
-UP = {"mysql": "mysql_up", "redis": "redis_up", "postgres": "pg_up", "memcached": "memcached_up"}
+UP = {
+    "mysql": "mysql_up",
+    "redis": "redis_up",
+    "postgres": "pg_up",
+    "memcached": "memcached_up",
+    "mongodb": "mongodb_up",
+}
 NOBODY = 65534
 FILLED = (
     "CREATE EXTENSION pg_stat_statements",
@@ -218,8 +226,9 @@ def _listens(port: int) -> bool:
 
 def page(kind: str, server: Mapping[str, Any], password: str, folder: Path) -> Iterator[str]:
     """What the exporter shows while it runs as `config/` says, but in this folder and on a port of this machine."""
+    [credential] = [row.credential for row in ROWS.values() if row.watches == kind]
     settings = settings_of(
-        {"exporters": {kind: server}, "images": PINNED}, secrets=[f"{kind}_password"] if password else []
+        {"exporters": {kind: server}, "images": PINNED}, secrets=[f"{kind}_{credential}"] if password else []
     )
     [exporter] = [name for name in settings.services if row_of(name).watches == kind]
     container, port = described(exporter, settings), free_port()
@@ -434,3 +443,56 @@ def test_elasticsearch_is_reached_by_tls_with_a_password(
     [text] = page("elasticsearch", {"url": f"https://{HOST}:{elasticsearch}", "tls": own}, password, tmp_path)
     assert ('elasticsearch_cluster_health_status{cluster="shop",color="yellow"} 1' in text) is healthy
     assert password not in (tmp_path / "log").read_text() + text
+
+
+@pytest.fixture(scope="module")
+def mongodb_server(tls: Path) -> Iterator[tuple[int, list[str]]]:
+    with mongodb(tls) as running_server:
+        yield running_server
+
+
+def _login(tls: Path, folder: Path, authority: str) -> str:
+    """A certificate of an authority and its key, in one text."""
+    openssl(folder, "req -newkey rsa:2048 -nodes -keyout login.key -out login.csr -subj", "/O=shop/CN=exporter")
+    signed = f"x509 -req -in login.csr -CA {tls}/{authority}.pem -CAkey {tls}/{authority}.key -CAcreateserial"
+    openssl(folder, f"{signed} -out login.pem")
+    return (folder / "login.pem").read_text() + (folder / "login.key").read_text()
+
+
+SOON = "connectTimeoutMS=1000&serverSelectionTimeoutMS=1000"
+"""Options by which the driver gives up soon."""
+LOGINS = {
+    "its certificate": ("ca", "ca", 1),
+    "a certificate of another authority": ("other", "ca", 0),
+    "a server of another authority": ("ca", "other", 0),
+    "no certificate": (None, "ca", 0),
+}
+
+
+@pytest.mark.parametrize("case", LOGINS)
+def test_mongodb_is_logged_in_to_by_a_certificate(
+    mongodb_server: tuple[int, list[str]], case: str, tls: Path, tmp_path: Path
+) -> None:
+    (port, logins), (signer, authority, up) = mongodb_server, LOGINS[case]
+    login = _login(tls, tmp_path, signer) if signer else ""
+    asked = {"uri": f"mongodb://{HOST}:{port}/?{SOON}", **certificates("mongodb", tls, authority)}
+    logins.clear()
+    [text] = page("mongodb", asked, login, tmp_path)
+    samples = {line.partition("{")[0]: line.rpartition(" ")[2] for line in text.splitlines() if line[:1] != "#"}
+    assert samples["mongodb_up"] == str(up)
+    assert {*logins} == ({"organizationName=shop,commonName=exporter"} if up else set())
+    if up:
+        shown_on_board = re.findall(r"\b(mongodb_\w+)\{", "".join(query.expr for query in dashboard_queries.queries()))
+        assert {*shown_on_board, *_asked_by_alerts("mongodb")} - {*samples} == set()
+    shown = (tmp_path / "log").read_text() + text
+    assert not login or login.splitlines()[-3] not in shown
+
+
+def test_mongodb_is_found_behind_several_names(
+    mongodb_server: tuple[int, list[str]], tls: Path, tmp_path: Path
+) -> None:
+    port, _ = mongodb_server
+    uri = f"mongodb://{HOST}:{free_port()},{HOST}:{port}/?replicaSet=shop&{SOON}"
+    asked = {"uri": uri, **certificates("mongodb", tls, "ca")}
+    [text] = page("mongodb", asked, _login(tls, tmp_path, "ca"), tmp_path)
+    assert re.search(r"^mongodb_up\{.*\} 1$", text, re.MULTILINE), (tmp_path / "log").read_text()

@@ -26,7 +26,7 @@ def until_ready(process: subprocess.Popen[bytes], page: str, log: Path, *, secon
     """
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
-        with suppress(requests.ConnectionError):
+        with suppress(requests.ConnectionError, requests.Timeout):
             if requests.get(page, timeout=5).ok:
                 return
         time.sleep(0.2)

@@ -252,7 +252,7 @@ def _asking(host: str) -> dict[str, dict[str, Any]]:
         "exporters.postgres.address": {"exporters": {"postgres": {"address": f"{host}:80"}}},
         "exporters.redis.address": {"exporters": {"redis": {"address": f"{host}:80"}}},
         "exporters.nginx.status_url": {"exporters": {"nginx": {"status_url": f"http://{host}:80/s"}}},
-        "exporters.mongodb.uri": {"exporters": {"mongodb": {"uri": f"mongodb://db:27017,{host}:27017/?tls=true"}}},
+        "exporters.mongodb.uri": {"exporters": {"mongodb": {"uri": f"mongodb://db:27017,{host}:27017/?replicaSet=r"}}},
         **{f"exporters.{page.key}.targets.0": {"exporters": {page.key: {"targets": [f"{host}:80"]}}} for page in METRICS_PAGES},
         "exporters.elasticsearch.url": {"exporters": {"elasticsearch": {"url": f"http://{host}"}}},
         "exporters.probes.0": {"exporters": {"probes": [{"name": "a", "target": f"http://{host}/x"}]}},

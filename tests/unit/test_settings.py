@@ -159,7 +159,7 @@ def test_pulumi_config_knows_every_key_and_its_defaults_change_nothing() -> None
     declared = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text())["config"]
     own = {key.removeprefix(f"{PROJECT}:"): about for key, about in declared.items() if key.startswith(f"{PROJECT}:")}
     # Those of servers can be as many as there are servers.
-    of_servers = {f"{row.watches}_password" for row in ROWS.values() if row.login}
+    of_servers = {f"{row.watches}_{row.credential}" for row in ROWS.values() if row.login}
     of_servers |= {f"{page.key}_password" for page in METRICS_PAGES}
     assert set(own) == set(Settings.model_fields) - {"secrets"} | set(SECRETS) - of_servers
     assert all(about["description"] for about in own.values())

@@ -10,7 +10,7 @@ from typing import Any
 import docker
 
 from toolchain import debian, maven
-from toolchain.images import FOLDER, ensure, product, search_engines
+from toolchain.images import FOLDER, ensure, kafka, product, search_engines
 from toolchain.images.faces import Face, Folder, User, official, userlands
 from toolchain.images.recipes import Assembled, Debian, Recipe
 
@@ -27,6 +27,12 @@ def unpacked(server: str) -> Path:
     """Return a folder with the packages of a server in UNPACKED, and the libraries that they need. A test runs it there, without
     an image."""
     return product(f"test-{server}", Recipe(version="debian", source=Debian(UNPACKED[server](), {})))
+
+
+def assembled_kafka() -> Path:
+    """Return the folder that `kafka.assemble` fills. A test runs it there, without an image."""
+    sources = (Path(kafka.__file__), Path(maven.__file__), maven.PINNED)
+    return product("test-kafka", Recipe(version=kafka.VERSION, source=Assembled(kafka.assemble, sources, {})))
 
 
 def _face(user: str, number: int, *, folders: tuple[str, ...], **more: Any) -> Face:

@@ -20,7 +20,7 @@ def container(settings: Settings, exporter: str) -> Container:
         files["ca.pem"] = elasticsearch.tls.ca
     if elasticsearch.tls and not elasticsearch.tls.verify:
         tls.append("--es.ssl-skip-verify")
-    if settings.exporters.elasticsearch and (secret := settings.password_of(exporter)):
+    if settings.exporters.elasticsearch and (secret := settings.credential_of(exporter)):
         # The exporter has no option for a password file, but reads any flag from a file (`@file` of its flag library).
         scheme, rest = elasticsearch.url.split("://", 1)
         user = quote(elasticsearch.user or "elastic", safe="")

@@ -25,7 +25,7 @@ def container(settings: Settings, exporter: str) -> Container:
         if mysql.tls.ca and mysql.tls.verify:
             client.append(f"ssl-ca = {DIRECTORY}/ca.pem")
             files["ca.pem"] = mysql.tls.ca
-    if secret := settings.password_of(exporter):
+    if secret := settings.credential_of(exporter):
         path = "secrets/my.cnf"
         secrets = {"my.cnf": Secret(secret, lambda value: _lines(*client, f"password = {quoted(value)}"))}
         validate = f"if grep -qF '%(' {path}; then echo '{no_interpolation(secret)}'; exit 1; fi"

@@ -28,7 +28,7 @@ def container(settings: Settings, exporter: str) -> Container:
     if postgres.ca:
         environment["PGSSLROOTCERT"] = f"{DIRECTORY}/ca.pem"
         files["ca.pem"] = postgres.ca
-    if secret := settings.password_of(exporter):
+    if secret := settings.credential_of(exporter):
         environment["DATA_SOURCE_PASS_FILE"] = f"{DIRECTORY}/secrets/password"
         secrets["password"] = Secret(secret)
         validate = f"if grep -q ' ' secrets/password; then echo '{no_blank(secret)}'; exit 1; fi"

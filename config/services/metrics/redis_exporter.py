@@ -29,7 +29,7 @@ def container(settings: Settings, exporter: str) -> Container:
         files["ca.pem"] = redis.tls.ca
     if redis.tls and not redis.tls.verify:
         command.append("--skip-tls-verification")
-    if secret := settings.password_of(exporter):
+    if secret := settings.credential_of(exporter):
         command.append(f"--redis.password-file={DIRECTORY}/secrets/passwords.json")
         # It looks up the address including the user, escaped as in Go (net/url, `encodeUserPassword`).
         user = f"{quote(redis.user, safe='$&+,;=')}@" if redis.user else ""
