@@ -3,7 +3,7 @@
 An action waits for alerts about your own containers, so a missing one breaks no promise of the stack.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from docker import DockerClient
 from docker.errors import NotFound
@@ -12,9 +12,11 @@ from check.containers import container
 from check.finding import Finding
 from config import service_names
 from config.container import STACK_LABEL
-from config.ports import DOCKER_API
+from config.ports import DOCKER_API, ROLLBACKS
 from config.services.correlation import healer
 from config.services.correlation.incidents.program.actions import Action
+from config.services.correlation.incidents.program.recreation import COMPOSE
+from config.services.correlation.incidents.program.rollback_door import PATH
 from config.settings import Settings
 from engine.docker_api import execute
 
@@ -29,14 +31,21 @@ _FORBIDDEN = "403"
 
 
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
-    """Yields one for each action, and one for the door."""
+    """Yields one for each action, and one for each door."""
     for action in healer.actions(settings):
         mode = "dry run" if action.dry_run else "live"
         missing = _missing(client, action) if action.container else ""
         detail = "; ".join([mode, action.at_most, *([missing] if missing else [])])
         yield Finding(f"when {action.alert} fires: {action.what}", kept=True, detail=detail)
-    if "engine_door" in settings.services:
-        yield _door(client, settings)
+    nobody = f"{settings.prefix}-nobody"
+    doors = {
+        "engine_door": ("the door to the engine", DOCKER_API, (f"POST /containers/{nobody}/restart", "GET /info")),
+        "rollback_door": ("the door that rolls back", ROLLBACKS, (f"POST {PATH}{nobody}", "POST /containers/create")),
+    }
+    for service, (name, port, others) in doors.items():
+        if service in settings.services:
+            what = f"{name} lets nothing else through"
+            yield _door(client, settings, what, f"http://{service}:{port}", others)
 
 
 def _missing(client: DockerClient, action: Action) -> str:
@@ -47,26 +56,25 @@ def _missing(client: DockerClient, action: Action) -> str:
         return f"there is no container {action.container} now"
     if stack := found.labels.get(STACK_LABEL):
         return f"denied: {action.container} is a container of the stack {stack}"
+    if action.kind == "roll_back" and not found.labels.get(f"{COMPOSE}project"):
+        return f"denied: {action.container} was not made by Docker Compose"
     service = next((found.labels[one] for one in reversed(service_names.LABELS) if found.labels.get(one)), None)
     if service and not action.service and service != action.of_container:
         return f"only for alerts that name the container: its service is {service}, so set service: {service}"
     return ""
 
 
-def _door(client: DockerClient, settings: Settings) -> Finding:
-    """Asks it for what would harm nobody: a restart of a container that does not exist, and what the engine is."""
-    what = "the door to the engine lets nothing else through"
-    asked = {
-        f"POST /containers/{settings.prefix}-nobody/restart": ("POST", f"/containers/{settings.prefix}-nobody/restart"),
-        "GET /info": ("GET", "/info"),
-    }
+def _door(client: DockerClient, settings: Settings, what: str, url: str, asked: Sequence[str]) -> Finding:
+    """Asks it for what would harm nobody, even if it did not refuse: something about a container that does not exist, and a
+    request without what it needs."""
     passed = []
     try:
         knocks = container(client, settings, "healer")
     except NotFound:
         return Finding(what, kept=False, detail=f"no container {settings.prefix}-healer to knock from")
-    for words, (method, path) in asked.items():
-        code, said = execute(knocks, ["python3", "-c", _ASK, method, f"http://engine_door:{DOCKER_API}{path}"])
+    for words in asked:
+        method, path = words.split()
+        code, said = execute(knocks, ["python3", "-c", _ASK, method, url + path])
         status = (said.strip().splitlines() or [f"exit code {code}"])[-1]
         if status != _FORBIDDEN:
             passed.append(f"{words}: {status}")

@@ -25,7 +25,7 @@ TRY = """for address in "$@"; do
   (nc -w 1 "${address%:*}" "${address#*:}" -e true > /dev/null 2>&1 < /dev/null && echo "$address") &
 done; wait
 """
-_OTHER_PORTS = {"engine_door": ports.DOCKER_API}
+_OTHER_PORTS = {"engine_door": ports.DOCKER_API, "rollback_door": ports.ROLLBACKS}
 PATIENCE_SECONDS = 60
 """Limit for the container that tries the ports."""
 
@@ -57,7 +57,7 @@ def _strangers(client: DockerClient, settings: Settings) -> Finding:
     Nothing separates them from the services."""
     strangers = []
     inside, edge, _, door = own_networks(settings.prefix)
-    own = [inside, edge, *([door] if "engine_door" in settings.services else [])]
+    own = [inside, edge, *([door] if "healer" in settings.services else [])]
     for name in own:
         with contextlib.suppress(NotFound):
             network = client.networks.get(name)
@@ -89,7 +89,7 @@ def _apart(
     words = {
         "users": "your containers reach nothing of the stack but OTLP",
         "edge": "what speaks with them reaches nothing inside",
-        "inside": "nothing but healer reaches the door to the engine",
+        "inside": "nothing but healer reaches the doors to the engine",
     }
     asked = {f"{address}:{port}": (service, port) for service, address, port in addresses}
     try:

@@ -285,6 +285,13 @@ _ROWS = (
         zones=("door",),
     ),
     Row(
+        name="rollback_door",
+        stack="correlation",
+        image=PYTHON,
+        memory=48 * MIB,
+        zones=("door",),
+    ),
+    Row(
         name="healer",
         stack="correlation",
         image=PYTHON,

@@ -28,5 +28,8 @@ ELASTICSEARCH = 9200
 SCRAPES = 8080
 """The scrape proxy's port."""
 
+ROLLBACKS = 8409
+"""Where `rollback_door` is asked."""
+
 DOCKER_API, DOCKER_API_FAR = 2375, 2376
 """The socket proxy's port, and the one for the copy of the logs that goes to a remote store."""

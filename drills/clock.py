@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from check import pages
-from drills import inputs, vdso
+from drills import bad_lines, bad_pages, bad_payloads, vdso
+from drills.bystanders import STEADY, flows
 from drills.frame import Drill
 from drills.ground import SERVICES, Ground, OnGround, Promise, reached
 from operate import clock_ahead
@@ -89,12 +90,12 @@ def nanoseconds(seconds: float) -> str:
 
 def span(ground: Ground, *, seconds: int) -> str:
     at = nanoseconds(seconds)
-    return inputs.kept(ground, startTimeUnixNano=at, endTimeUnixNano=at)
+    return bad_payloads.kept(ground, startTimeUnixNano=at, endTimeUnixNano=at)
 
 
 def record(service: str, text: str, seconds: int) -> str:
     """A log record, on its way by OTLP."""
-    made = inputs.record(service, text, timeUnixNano=nanoseconds(seconds))
+    made = bad_payloads.record(service, text, timeUnixNano=nanoseconds(seconds))
     return json.dumps({"resourceLogs": [made]})
 
 
@@ -104,14 +105,14 @@ def line(service: str, text: str, seconds: int) -> str:
 
 
 def by_otlp(ground: Ground, service: str, text: str, seconds: int) -> bool:
-    answer = inputs.post(ground, record(service, text, seconds).encode(), signal="logs")
-    assert answer.ok, inputs.told_by(answer)  # it is the collector's word; Loki says no later, and counts
+    answer = bad_payloads.post(ground, record(service, text, seconds).encode(), signal="logs")
+    assert answer.ok, bad_payloads.told_by(answer)  # it is the collector's word; Loki says no later, and counts
     return True
 
 
 def by_push(ground: Ground, service: str, text: str, seconds: int) -> bool:
-    answer = inputs.push(ground, line(service, text, seconds).encode())
-    assert answer.ok or (answer.status_code == 400 and answer.text.strip()), inputs.told_by(answer)
+    answer = bad_lines.push(ground, line(service, text, seconds).encode())
+    assert answer.ok or (answer.status_code == 400 and answer.text.strip()), bad_payloads.told_by(answer)
     return answer.ok
 
 
@@ -156,13 +157,13 @@ echo "{{\\"time\\":\\"$(stamp)\\",\\"msg\\":\\"x\\"}}\""""
 
 def written(ground: Ground, *, seconds: int) -> str:
     """A line of a container with a time of its own: the engine's stands for one that cannot be."""
-    return inputs.odd_lines(ground, STAMPED.format(seconds=seconds), 1)
+    return bad_lines.odd_lines(ground, STAMPED.format(seconds=seconds), 1)
 
 
 OUT_OF_BOUNDS = "prometheus_target_scrapes_sample_out_of_bounds_total"
 SENT: dict[str, tuple[str, str, Callable[[Ground], str]]] = {
-    "span-ahead": ("a span an hour ahead, by OTLP", inputs.FOUND, partial(span, seconds=HOUR)),
-    "span-behind": ("a span a day behind, by OTLP", inputs.FOUND, partial(span, seconds=-DAY)),
+    "span-ahead": ("a span an hour ahead, by OTLP", bad_payloads.FOUND, partial(span, seconds=HOUR)),
+    "span-behind": ("a span a day behind, by OTLP", bad_payloads.FOUND, partial(span, seconds=-DAY)),
     "record-ahead": ("a log record an hour ahead, by OTLP", "found at the time at which it came, its own as `own_time`; a right one after it is found", partial(logged, send=by_otlp, seconds=HOUR, refused=False)),
     "record-minutes": ("a log record five minutes ahead, by OTLP", "found at the time at which it came, its own as `own_time`; a right one after it is found", partial(logged, send=by_otlp, seconds=5 * MINUTE, refused=False)),
     "record-behind": ("a log record a day behind, by OTLP, of a service that has sent right ones", "found at the time at which it came, its own as `own_time`; a right one after it is found", partial(logged, send=by_otlp, seconds=-DAY, refused=False)),
@@ -171,8 +172,8 @@ SENT: dict[str, tuple[str, str, Callable[[Ground], str]]] = {
     "push-behind": ("a line two hours behind, straight to Loki, of a service that has sent right ones", "refused (400), and counted; a right one after it is found", partial(logged, send=by_push, seconds=-2 * HOUR, refused=True)),
     "line-ahead": ("a line of a container whose own time is an hour ahead", "found at the time at which the engine got it", partial(written, seconds=HOUR)),
     "line-behind": ("a line of a container whose own time is four hours behind", "found at the time at which the engine got it", partial(written, seconds=-4 * HOUR)),
-    "sample-ahead": ("a sample whose own time is an hour ahead", f"left out, and counted in `{OUT_OF_BOUNDS}`; the target's other samples are taken", partial(inputs.samples, page="ahead", counter=OUT_OF_BOUNDS, series="hostile", there=0)),
-    "sample-behind": ("a sample whose own time is a day behind", "the target is down, with a reason", partial(inputs.target, page="behind", counter="")),
+    "sample-ahead": ("a sample whose own time is an hour ahead", f"left out, and counted in `{OUT_OF_BOUNDS}`; the target's other samples are taken", partial(bad_pages.samples, page="ahead", counter=OUT_OF_BOUNDS, series="hostile", there=0)),
+    "sample-behind": ("a sample whose own time is a day behind", "the target is down, with a reason", partial(bad_pages.target, page="behind", counter="")),
 }  # fmt: skip
 """Name → what is sent, what must come of it, how."""
 
@@ -180,8 +181,8 @@ SENT: dict[str, tuple[str, str, Callable[[Ground], str]]] = {
 def drills() -> list[OnGround]:
     made: list[OnGround] = []
     for name, (what, outcome, send) in SENT.items():
-        holds = f"{outcome}; {inputs.STEADY}"
-        made.append(Drill(f"clock-{name}", what, holds, partial(inputs.flows, attempt=send)))
+        holds = f"{outcome}; {STEADY}"
+        made.append(Drill(f"clock-{name}", what, holds, partial(flows, attempt=send)))
     for which, services in [("all", SERVICES), *((service, (service,)) for service in TOLD)]:
         for way, seconds in (("behind", -HOUR), ("ahead", HOUR)):
             name = f"clock-{way}-{which}"

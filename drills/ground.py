@@ -150,6 +150,7 @@ class Ground:
             notifications={"slack": {"channel": "#drills"}, "group_wait": "1s", "group_interval": "2s"},
             alerts={"rule_files": ["drills.yml"]},
             logs={"system": "off"},
+            docker={"data_root": self.client.info()["DockerRootDir"]},  # which the check compares
         )
         config["memory"] |= {"ceiling": "4GiB", "jaeger": "384MiB", "otel_collector": "256MiB"}
         made = Deployment.create(folder / "stack", "drills", self.client, self._environment, config)

@@ -11,9 +11,11 @@ from functools import partial
 from typing import Any
 
 from drills import steady
+from drills.bad_lines import lines_of
+from drills.bad_payloads import attribute, gauge, post, record, resource, span, told_by
+from drills.bystanders import STEADY, flows
 from drills.frame import Drill
 from drills.ground import Ground, OnGround, reached
-from drills.inputs import STEADY, attribute, flows, gauge, lines_of, post, record, resource, span, told_by
 from tests.support.deployment import Deployment
 
 MANY_NAMES = 1_050

@@ -91,7 +91,7 @@ class Silence(Model):
 
 
 class Action(Model):
-    """What is done when an alert fires: one of `restart`, `diagnose` and `silence`."""
+    """What is done when an alert fires: one of `restart`, `roll_back`, `diagnose` and `silence`."""
 
     alert: AlertName
     """The alert that has to fire: one of the stack's, or of your `alerts.rule_files`."""
@@ -99,6 +99,9 @@ class Action(Model):
     """Label `service` of that alert. By default that of the container's name; for `silence` any."""
     restart: ContainerName | None = None
     """Name of the container that is restarted, within its own time to stop."""
+    roll_back: ContainerName | None = None
+    """Name of a container of Docker Compose, in which the image that ran before takes the place of the one that the last
+    deployment brought: within half an hour after that."""
     diagnose: Diagnosis | None = None
     silence: Silence | None = None
     at_most: Bound
@@ -108,11 +111,9 @@ class Action(Model):
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> Self:
-        kinds = [kind for kind in ("restart", "diagnose", "silence") if getattr(self, kind)]
+        kinds = [kind for kind in ("restart", "roll_back", "diagnose", "silence") if getattr(self, kind)]
         if len(kinds) != 1:
-            msg = (
-                f"says {' and '.join(kinds) or 'nothing that is to be done'}: give it one of restart, diagnose, silence"
-            )
+            msg = f"says {' and '.join(kinds) or 'nothing that is to be done'}: give it one of restart, roll_back, diagnose, silence"
             raise ValueError(msg)
         if self.silence and (self.silence.alert, self.silence.service) == (self.alert, self.service or self.silence.service):  # fmt: skip
             msg = f"would silence the alert that starts it, {self.alert}: name one that follows from it"
@@ -122,7 +123,7 @@ class Action(Model):
     @property
     def container(self) -> str | None:
         """The container that it touches."""
-        return self.diagnose.container if self.diagnose else self.restart
+        return self.diagnose.container if self.diagnose else self.restart or self.roll_back
 
 
 def judge(actions: Iterable[Action], prefix: str, *, told: bool) -> None:

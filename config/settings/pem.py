@@ -15,7 +15,7 @@ def unfolded(text: str) -> str:
     pem = re.sub(r"(?<=-----)\s+|(?<=[A-Za-z0-9+/=])\s+", "\n", text.strip()) + "\n"
     pem = re.sub(r"(BEGIN|END)\n", r"\1 ", pem)
     if not _is_certificate(pem):
-        msg = "is no certificate: write what its PEM file holds, BEGIN and END included, indented below  ca: >-"
+        msg = "is not a certificate: write what its PEM file holds, BEGIN and END included, indented below  ca: >-"
         raise ValueError(msg)
     return pem
 

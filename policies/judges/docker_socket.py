@@ -15,6 +15,7 @@ from policies.readers.host_paths import holds_socket, is_engine_socket, seen
 SOCKET_HOLDERS: Mapping[str, str] = {
     "socket_proxy": "it passes read-only paths of the API on to all other containers",
     "engine_door": "it passes the requests on that `actions` names, to who acts alone",
+    "rollback_door": "it makes a container that `actions` names anew, of the image that ran before, for who acts alone",
     "cadvisor": "it asks the engine and its containerd which container a cgroup belongs to, and serves neither API",
     "node_exporter": "it measures all file systems, and runs as nobody, whom the socket refuses",
 }

@@ -1,7 +1,9 @@
 """Doors to the engine: the requests that a proxy in front of the Docker socket lets through, beside reading ones.
 
-A door is an HAProxy config with a server on a unix socket that may be an engine's. Each of its fronts either only reads, or
-compares whole requests with a list: named requests to named containers. None of these containers belongs to the stack, and a rule of the acting service names each.
+A door is an HAProxy config with a server on a unix socket that may be an engine's. Each of its fronts either only
+reads, or compares whole requests with a list: named requests to named containers. None of these containers belongs to
+the stack, and a rule of the acting service names each. The same holds for a list of `rollbacks`, of a program that
+makes containers anew.
 """
 
 import re
@@ -81,14 +83,18 @@ def _read(resource: Resource, _: Config) -> Iterator[Fact]:
         return
     for file in uploaded.values():
         if isinstance(file.document, Mapping):
-            yield from (Wanted(name) for name in _wanted(file.document))
+            yield from (Wanted(name) for name in _containers(file.document, "actions"))
+            rolled_back = _containers(file.document, "rollbacks")
+            yield from (Passed(f"{noun(resource)}: its list {file.path}", name) for name in rolled_back)
         elif _SERVER.search(file.text):
             yield from _in_door(noun(resource), file.text, {name: one.text for name, one in uploaded.items()})
 
 
-def _wanted(document: Mapping[str, Any]) -> Iterator[str]:
-    for action in document.get("actions") or ():
-        if isinstance(action, Mapping) and isinstance(name := action.get("container"), str):
+def _containers(document: Mapping[str, Any], key: str) -> Iterator[str]:
+    """Names of the containers in a list below `key`."""
+    listed = document.get(key)
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, Mapping) and isinstance(name := one.get("container"), str):
             yield name
 
 

@@ -2,16 +2,18 @@
 
 import itertools
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import requests
 import yaml
 from docker import DockerClient
 
+from config.alerts import slo
 from engine.docker_api import execute
 from tests.support.deployment import SHORT, Deployment
 from tests.support.outside import Outside, gateway
@@ -47,6 +49,15 @@ RULES = {
         }
     ]
 }
+OBJECTIVE = 99.9
+SLO = {
+    "name": "checkout",
+    "service": "orders",
+    "objective": OBJECTIVE,
+    "window": "7d",
+    "total": "sum(rate(orders_total[12s]))",
+    "errors": "sum(rate(orders_failed_total[12s]))",
+}
 QUIET = "orders_stuck 0\n" + "".join(f'orders_waiting{{queue="{queue}"}} 0\n' for queue in ("mail", "print"))
 
 
@@ -73,7 +84,10 @@ def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator
 def outside(stack: Deployment, client: DockerClient) -> Iterator[Outside]:
     with Outside(gateway(client, stack.prefix), metrics=QUIET) as server:
         orders = {"service": "orders", "targets": [server.host_port]}
-        stack.config["metrics"] = {**stack.config["metrics"], **SHORT, "applications": {"static": [orders]}}
+        retention = {"time": SLO["window"], "size": "512MiB"}
+        metrics = {**SHORT, "retention": retention, "applications": {"static": [orders]}}
+        stack.config["metrics"] = {**stack.config["metrics"], **metrics}
+        stack.config["slos"] = [SLO]
         hook = {"name": "hook", "kind": "webhook", "when": [{"labels": {"team": "shop"}, "hours": "day"}]}
         stack.config["notifications"] |= {"receivers": [hook], "hours": {"day": {"zone": "Europe/Berlin"}}}
         stack.secret("receiver_hook", server.url("/hook"))
@@ -201,6 +215,59 @@ def test_a_webhook_that_refuses_raises_an_alert_of_its_own(outside: Outside, sta
 def _failing_integrations(stack: Deployment) -> set[str]:
     rule = _firing(stack, "AlertmanagerNotificationsFailing/critical")
     return {alert["labels"]["integration"] for alert in rule["alerts"]} if rule else set()
+
+
+class Customers:
+    """`with Customers(outside) as customers`: the application counts their orders, and those of them that fail."""
+
+    def __init__(self, outside: Outside) -> None:
+        self.a_second, self.failing = 0.0, 0.0
+        """Orders, and the share of them that fails."""
+        self.ordered, self.failed = 0.0, 0.0
+        self._outside, self._end = outside, threading.Event()
+        self._thread = threading.Thread(target=self._order)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _order(self) -> None:
+        last = time.monotonic()
+        while not self._end.wait(0.2):
+            now = time.monotonic()
+            orders, last = (now - last) * self.a_second, now
+            self.ordered, self.failed = self.ordered + orders, self.failed + orders * self.failing
+            self._outside.metrics = f"orders_total {self.ordered}\norders_failed_total {self.failed}\n"
+
+
+# Hardly one before it can be told of its alert, because that ends with the last five minutes.
+def test_five_percent_errors_page_when_the_workbook_says_and_one_error_at_night_does_not(
+    outside: Outside, stack: Deployment
+) -> None:
+    fast, burn = slo.FAST, slo.burn(slo.FAST.long)
+    with Customers(outside) as customers:
+        until(lambda: stack.query("orders_failed_total == 0"))
+        customers.ordered, customers.failed, customers.a_second = 3, 1, 0.1
+        until(lambda: stack.query(f"{burn} > 100"))  # a third of the night's orders
+
+        customers.a_second = 40
+        until(lambda: stack.query(f"{burn} < 1.5"))
+        assert not [alert for alert in _alerts(stack) if alert["labels"]["alertname"] == fast.name]
+        assert not outside.told(fast.name)
+
+        # Of all orders so far, `factor` thousandths must have failed: the hour is as long as the stack is old.
+        least = fast.factor * (1 - OBJECTIVE / 100)
+        due = (least * customers.ordered - customers.failed) / (customers.a_second * (0.05 - least))
+        begun, customers.failing = time.monotonic(), 0.05
+        [message] = until(lambda: outside.told(fast.name), seconds=due + 60)
+        took = time.monotonic() - begun
+    assert message["attachments"][0]["title"].startswith(f"[FIRING:1] critical · {fast.name} · orders")
+    # What a rate over 12 s, an evaluation every 8 s and a scrape take, and half a minute of a busy machine.
+    assert due - 2 < took < due + 12 + 8 + 2 + 30, (due, took)
 
 
 # The last one: the silence and the key stay until the stack is gone.

@@ -111,7 +111,8 @@ class Place:
     outside: Outside
     """Slack."""
     healed: Container
-    """Restarted by the stack when orders fail: no part of the shop, whose containers have the stack's prefix."""
+    """Restarted by the stack when orders fail, and not rolled back, because Compose has not made it: no part of the shop, whose
+    containers have the stack's prefix."""
     began: str
     """When that one was started at first."""
 
@@ -144,8 +145,11 @@ def place(
         stack.config["metrics"] |= {**SHORT, "retention": {"time": SLO["window"], "size": "512MiB"}}
         stack.config["slos"] = [SLO]
         idle = edits.enter_context(Shop(client, leftovers.new_prefix()))
-        action = {"alert": "ApplicationErrorsHigh", "service": SERVICE, "restart": f"{idle.name}-idle"}
-        stack.config["actions"] = [{**action, "at_most": "1 per 1h", "dry_run": False}]
+        when, at_most = (
+            {"alert": "ApplicationErrorsHigh", "service": SERVICE},
+            {"at_most": "1 per 1h", "dry_run": False},
+        )
+        stack.config["actions"] = [{**when, kind: f"{idle.name}-idle", **at_most} for kind in ("restart", "roll_back")]
         for path, usual, faster in FASTER:
             edits.enter_context(stack.edited(path, usual, faster))
         stack.secret(GRAFANA_PASSWORD, PASSWORD)
@@ -408,13 +412,15 @@ def test_the_evidence_comes_after_it_and_holds_the_line_the_trace_and_the_deploy
 
 
 def test_the_stack_restarts_what_it_may_and_says_so_once(place: Place, notified: Notified) -> None:
-    def done() -> list[str]:
-        query = '{service="healer"} | json | event="acted"'
+    def said(event: str) -> list[str]:
+        query = f'{{service="healer"}} | json | event="{event}"'
         streams = place.stack.get("loki", "/loki/api/v1/query_range", query=query)["data"]["result"]
         return [line for stream in streams for _, line, *_ in stream["values"]]
 
-    [line] = until(done)
+    [line] = until(lambda: said("acted"))
     assert f"done: restart {place.healed.name}, which took " in line
+    [line] = until(lambda: said("denied"))
+    assert f"denied: roll {place.healed.name} back: {place.healed.name}: Docker Compose has not made it" in line
     place.healed.reload()
     assert place.healed.attrs["State"]["Running"]
     assert place.healed.attrs["State"]["StartedAt"] > place.began

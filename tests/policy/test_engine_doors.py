@@ -21,6 +21,7 @@ def loader(files: dict[str, Any], name: str = "engine_door-loader") -> Resource:
     return Resource({"name": f"nervous-test-{name}", "uploads": uploads}, name)
 
 
+BACK = config_of("rollback_door", SETTINGS).files["rollbacks.json"]
 HEALER = loader({"actions.json": ACTIONS}, "healer-loader")
 
 
@@ -92,6 +93,22 @@ def test_an_action_names_no_container_of_the_stack_not_even_in_a_dry_run() -> No
     told["actions"].append({**told["actions"][0], "container": "nervous-test-loki", "dry_run": True})
     [message] = judged(actions=json.dumps(told))
     assert message.startswith("an action names nervous-test-loki, which this program declares itself")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("shop-orders", ""),
+        ("nervous-test-loki", "which this program declares itself"),
+        ("shop-users", "which no action names"),
+        ("cafe", "could be the beginning of any container's id"),
+    ],
+)
+def test_what_is_made_anew_is_what_an_action_names(name: str, says: str) -> None:
+    own = Resource({"name": "nervous-test-loki"}, "loki")
+    back = loader({"rollbacks.json": BACK.replace("shop-orders", name)}, "rollback_door-loader")
+    messages = ask(POLICY, [own, HEALER, back])
+    assert any(says in message for message in messages) if says else messages == []
 
 
 def test_the_read_only_proxy_may_not_pass_anything_else() -> None:

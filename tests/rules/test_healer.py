@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ import requests
 from config.container import STACK_LABEL
 from config.ports import DOCKER_API
 from config.services.correlation import healer
+from config.services.correlation.incidents.program import rollback_door as rollback_program
+from config.services.correlation.incidents.program.engine import Engine
 from config.settings import Settings
 from tests.rules.test_incidents import Place, start_alertmanager, start_incidents
 from tests.support.engine_stand_in import EXEC, EngineStandIn, Shown
@@ -104,8 +107,8 @@ def start_healer(place: Place, of: Settings = SETTINGS) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     rules = json.loads(healer.file(of))
-    known = {"alertmanager": place.urls["alertmanager"], "silences": place.urls["alertmanager"]}
-    rules["apis"] = known | ({"door": place.urls["door"]} if "door" in rules["apis"] else {})
+    addresses = {**place.urls, "silences": place.urls["alertmanager"]}
+    rules["apis"] = {name: addresses[name] for name in rules["apis"]}
     (folder / healer.FILE).write_text(json.dumps(rules))
     command = [sys.executable, "-B", "-u", "-m", "program", "heal", healer.FILE, str(place.folder), str(port)]
     place.start("healer", command, port, "/-/healthy", cwd=folder)
@@ -204,6 +207,71 @@ def test_without_its_door_it_denies_and_tries_again(place: Place, engine: Engine
     place.stop("healer")
     start_healer(place)
     until(lambda: engine.containers["shop-orders"].restarts)
+
+
+# A roll back. What it does to a container: tests/e2e/test_rollback.py.
+
+
+class Back:
+    """Stands for what asks the engine: a deployment was at `since`."""
+
+    since = 0.0
+
+    def __init__(self, *_: object) -> None:
+        self.done: list[str] = []
+
+    def plan(self, name: str) -> SimpleNamespace:
+        container = {"Config": {"Image": "shop/orders:1.8"}}
+        return SimpleNamespace(called="shop/orders:1.7", container=container, since=Back.since, name=name)
+
+    def carry_out(self, name: str) -> SimpleNamespace:
+        self.done.append(name)
+        return self.plan(name)
+
+
+def start_prometheus(place: Place) -> None:
+    """With an alert whose condition holds at once, and which fires after two seconds."""
+    port, folder = free_port(), place.folder
+    labels = {"severity": "critical", "service": "orders"}
+    rule = {"alert": "ApplicationErrorsHigh", "expr": "vector(1)", "for": "2s", "labels": labels}
+    (folder / "errors.yml").write_text(json.dumps({"groups": [{"name": "errors", "rules": [rule]}]}))
+    manager = {"static_configs": [{"targets": [place.urls["alertmanager"].removeprefix("http://")]}]}
+    config = {"global": {"evaluation_interval": "1s"}, "rule_files": ["errors.yml"]}
+    (folder / "prometheus.yml").write_text(json.dumps({**config, "alerting": {"alertmanagers": [manager]}}))
+    command: list[str | Path] = [images.binary("prometheus"), f"--config.file={folder / 'prometheus.yml'}"]
+    command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
+    place.start("prometheus", command, port, "/-/ready")
+
+
+@pytest.mark.parametrize(
+    ("before", "says", "done"),
+    [
+        pytest.param(60, r"done: roll shop-orders back, to shop/orders:1\.7, which took \d+ ms", ["shop-orders"], id="before"),
+        pytest.param(-1, "denied: .*: what the alert is about began before the deployment", [], id="while it waits"),
+    ],
+)  # fmt: skip
+def test_a_deployment_is_rolled_back_if_it_came_before_what_the_alert_is_about(
+    place: Place, monkeypatch: pytest.MonkeyPatch, before: int, says: str, done: list[str]
+) -> None:
+    action = {"alert": "ApplicationErrorsHigh", "service": "orders", "roll_back": "shop-orders"}
+    of = settings({**action, "at_most": "1 per 1h", "dry_run": False})
+    monkeypatch.setattr(rollback_program, "Rollbacks", Back)
+    listed = place.folder / "rollbacks.json"
+    listed.write_text(config_of("rollback_door", of).files["rollbacks.json"])
+    door = rollback_program.RollbackDoor(listed, Engine(str(place.folder / "none.sock")))
+    start_alertmanager(place)
+    with door.serve(0) as server:
+        place.urls["rollbacks"] = f"http://127.0.0.1:{server.server_port}"
+        start_prometheus(place)
+        # Its condition holds from the first evaluation on, within a second.
+        monkeypatch.setattr(Back, "since", time.time() - before if before > 0 else time.time() + 1.5)
+        start_healer(place, of)
+        until(lambda: lines(place))
+        looks(place)
+        server.shutdown()
+    [line] = lines(place)
+    assert re.fullmatch(says, line["message"])
+    assert door._rollbacks.done == done  # type: ignore[attr-defined]
 
 
 # The door.

@@ -51,6 +51,8 @@ DEPLOYED = 90
 """Seconds from the new image to the first error."""
 FAILS = 300
 """Seconds since the first error."""
+PROMPT = 10
+"""Seconds until a plain alert has arrived: it is grouped for one."""
 NOWHERE = "http://127.0.0.1:1"
 COMPOSED = {
     "com.docker.compose.project": "shop",
@@ -319,6 +321,7 @@ def test_what_does_not_answer_is_named_and_the_rest_is_told(shop: Place, silent:
     begun = time.monotonic()
     shop.fires("orders")
     until(lambda: shop.told("ApplicationErrorsHigh"))
+    assert time.monotonic() - begun < PROMPT
     text = shop.incident()["text"]
     assert time.monotonic() - begun < PATIENCE + 15  # two looks at the alerts, and how long they are grouped
     assert f"{silent.title()} did not answer" in text
@@ -334,9 +337,13 @@ def hanging(place: Place) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def test_without_the_service_the_plain_alert_arrives(place: Place) -> None:
+def test_when_the_service_is_killed_the_plain_alert_arrives_in_time(place: Place) -> None:
+    start_incidents(place)
+    place.stop("incidents")
+    begun = time.monotonic()
     place.fires("orders")
     until(lambda: place.told("ApplicationErrorsHigh"))
+    assert time.monotonic() - begun < PROMPT
     assert not place.told("Incident")
 
 

@@ -46,6 +46,7 @@ EVERYTHING: dict[str, Any] = {
             "at_most": "1 per 1h",
             "dry_run": False,
         },
+        {"alert": "ApplicationErrorsHigh", "roll_back": "shop-orders", "at_most": "1 per 1h", "dry_run": False},
     ],
     "metrics": {"long_term": {"local": True}},
     "publish": {"caddy": "127.0.0.1:443"},

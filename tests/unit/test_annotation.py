@@ -1,8 +1,10 @@
 """What is told of a deployment, and how it reaches the collector."""
 
 import json
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,6 +75,7 @@ def run(monkeypatch: pytest.MonkeyPatch, services: Any, before: Any = None) -> N
 
 def test_a_deployment_is_one_line_of_the_stream_that_dashboards_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
     collector = Pushed(monkeypatch, refusals=1)
+    monkeypatch.setattr(module, "clean_commit", lambda _: "4f2a1c9")
     annotate(order({"loki": LOKI, "alloy": AGENT}), {})
     [of_resource] = collector.bodies[0]["resourceLogs"]
     assert of_resource["resource"]["attributes"] == [
@@ -86,7 +89,24 @@ def test_a_deployment_is_one_line_of_the_stream_that_dashboards_ask_for(monkeypa
         "message": "alloy: new, grafana/alloy:1.20; loki: new, grafana/loki:3.7.6",
         "environment": "prod",
         "changed": "alloy,loki",
+        "commit": "4f2a1c9",
     }
+
+
+def test_the_commit_is_told_if_nothing_of_it_was_changed(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        names = ["-c", "user.name=me", "-c", "user.email=me@example.com"]
+        return subprocess.run(["git", *names, *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    assert module.clean_commit(tmp_path) == ""
+    git("init")
+    (tmp_path / "Pulumi.prod.yaml").write_text("config: {}\n")
+    git("add", ".")
+    git("commit", "-m", "one")
+    (tmp_path / "beside").touch()
+    assert module.clean_commit(tmp_path) == git("rev-parse", "HEAD").strip()
+    (tmp_path / "Pulumi.prod.yaml").write_text("config: {x: 1}\n")
+    assert module.clean_commit(tmp_path) == ""
 
 
 def test_a_deployment_that_changes_nothing_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,23 @@ def test_a_door_that_lets_something_else_through_is_told(
     assert (door.kept, door.detail) == (kept, detail)
 
 
+@pytest.mark.parametrize(
+    ("labels", "detail"),
+    [
+        ({"com.docker.compose.project": "shop", "com.docker.compose.service": "shop-orders"}, "live; 2 per 1h"),
+        ({}, "live; 2 per 1h; denied: shop-orders-1 was not made by Docker Compose"),
+    ],
+    ids=["of Compose", "of somebody else"],
+)
+def test_a_roll_back_is_told_and_its_door_is_knocked_at(
+    labels: dict[str, str], detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = {**{key: value for key, value in LIVE.items() if key != "restart"}, "roll_back": "shop-orders-1"}
+    told, door = found(Engine(shop_orders_1=labels), action, monkeypatch=monkeypatch)
+    assert (told.what, told.detail) == ("when ApplicationDown fires: roll shop-orders-1 back", detail)
+    assert (door.what, door.kept) == ("the door that rolls back lets nothing else through", True)
+
+
 def test_without_a_door_none_is_knocked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     [told] = found(Engine(), SILENCE, monkeypatch=monkeypatch, statuses=())
     assert told.what == "when ApplicationDown fires: silence ApplicationErrorsHigh of orders"

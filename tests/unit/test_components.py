@@ -448,8 +448,12 @@ def test_only_the_collector_has_a_name_in_the_networks_of_the_users() -> None:
 
 def test_the_door_to_the_engine_is_alone_with_who_may_knock() -> None:
     joined = {name: networks_of(c).keys() for name, c in running(everything()).items()}
-    assert {name for name, networks in joined.items() if "nervous-test-door" in networks} == {"engine_door", "healer"}
-    assert joined["engine_door"] == {"nervous-test-door"}
+    assert {name for name, networks in joined.items() if "nervous-test-door" in networks} == {
+        "engine_door",
+        "rollback_door",
+        "healer",
+    }
+    assert joined["engine_door"] == joined["rollback_door"] == {"nervous-test-door"}
     assert everything()["docker:index/network:Network", "door"].inputs["internal"] is True
     assert "door" not in default().of_type("docker:index/network:Network")
 

@@ -44,7 +44,13 @@ TOLD_BY_SIGNAL = [service for service in CONFIGURED if files_of(service).reload 
 LOGS_OF_HOST = {mount.host for mount in shipper.mounts(SETTINGS)}
 SCRATCH = {"nginx_exporter", "mongodb_exporter"}
 """Images without a shell: nothing inside could check the health, nor load a file, which busybox does instead."""
-WITHOUT_METRICS = {"elasticsearch": 9200, "opensearch": 9200, "jaeger_es_index_cleaner": None, "engine_door": None}
+WITHOUT_METRICS = {
+    "elasticsearch": 9200,
+    "opensearch": 9200,
+    "jaeger_es_index_cleaner": None,
+    "engine_door": None,
+    "rollback_door": None,
+}
 """Service → where it serves."""
 OTHERS = sorted({service for service in SERVICES if made(service).tools} - SCRATCH - {*WITHOUT_METRICS, "jaeger"})
 
@@ -63,7 +69,7 @@ def test_user_and_group_are_numbers_as_the_file_permissions_need(service: str) -
 
 def test_only_who_needs_the_hosts_kernel_or_socket_is_root() -> None:
     roots = {service for service in SERVICES if made(service).user.startswith("0:")}
-    assert roots == {"cadvisor", "socket_proxy", "engine_door", "promtail"}
+    assert roots == {"cadvisor", "socket_proxy", "engine_door", "rollback_door", "promtail"}
     assert not made("promtail").capabilities  # root, but only of its own volume, which the image gives to root
 
 
@@ -221,6 +227,7 @@ def test_the_host_is_seen_through_few_windows(service: str) -> None:
         "cadvisor": {"/", "/sys", "/var/lib/docker", "/dev/kmsg"},
         "socket_proxy": {"/var/run/docker.sock"},
         "engine_door": {"/var/run/docker.sock"},
+        "rollback_door": {"/var/run/docker.sock"},
         "alloy": LOGS_OF_HOST,
         "promtail": LOGS_OF_HOST,
     }

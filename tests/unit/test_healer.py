@@ -16,9 +16,10 @@ from config import container, known_alerts
 from config.services.correlation import engine_door, healer
 from config.services.correlation.incidents.program import actions as program_actions
 from config.services.correlation.incidents.program import healer as program
-from config.services.correlation.incidents.program.door import DoorError, _unframed
-from config.services.correlation.incidents.program.healer import RECOVERY, STACK_LABEL, Healer
+from config.services.correlation.incidents.program.door import DoorError, Earlier, _unframed
+from config.services.correlation.incidents.program.healer import RECOVERY, Healer
 from config.services.correlation.incidents.program.ledger import Ledger
+from config.services.correlation.incidents.program.recreation import STACK_LABEL
 from config.services.correlation.incidents.program.rules import RulesError
 from config.settings.loading import SettingsError
 from tests.support.program import config_of, refusal, settings_of
@@ -29,6 +30,12 @@ LIVE = {**RESTART, "dry_run": False}
 RUN: dict[str, Any] = {
     "alert": "ApplicationSlow",
     "diagnose": {"container": "shop-db.1x", "command": ["psql", "-c", "select 'a b'"]},
+    "at_most": "1 per 1h",
+    "dry_run": False,
+}
+BACK: dict[str, Any] = {
+    "alert": "ApplicationErrorsHigh",
+    "roll_back": "shop-orders",
     "at_most": "1 per 1h",
     "dry_run": False,
 }
@@ -49,15 +56,21 @@ def with_actions(*actions: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("actions", "services"),
-    [([], set()), ([SILENCE], {"healer"}), ([RESTART], {"healer", "engine_door"}), ([RUN], {"healer", "engine_door"})],
-    ids=["without actions", "only silences", "a dry run", "a command"],
+    [
+        ([], set()),
+        ([SILENCE], {"healer"}),
+        ([RESTART], {"healer", "engine_door"}),
+        ([RUN], {"healer", "engine_door"}),
+        ([BACK], {"healer", "rollback_door"}),
+    ],
+    ids=["without actions", "only silences", "a dry run", "a command", "a roll back"],
 )
 def test_only_what_actions_need_runs(actions: list[dict[str, Any]], services: set[str]) -> None:
-    assert {"healer", "engine_door"} & {*settings_of(with_actions(*actions)).services} == services
+    assert {"healer", "engine_door", "rollback_door"} & {*settings_of(with_actions(*actions)).services} == services
 
 
 def test_the_program_knows_the_label_of_every_stack() -> None:
-    assert program.STACK_LABEL == container.STACK_LABEL  # it cannot import what is outside its folder
+    assert STACK_LABEL == container.STACK_LABEL  # it cannot import what is outside its folder
 
 
 def test_nothing_acts_unless_the_user_says_so() -> None:
@@ -77,6 +90,9 @@ def running(command: Any) -> dict[str, Any]:
     [
         pytest.param({**RESTART, "restart": "nervous-test-loki"}, "actions.0", "prefix of this stack", id="the stack's own"),
         pytest.param({**RUN, "diagnose": {"container": "nervous-test-loki", "command": ["ls"]}}, "actions.0", "prefix of this stack", id="a command in the stack's own"),
+        pytest.param({**BACK, "roll_back": "nervous-test-loki"}, "actions.0", "prefix of this stack", id="a roll back of the stack's own"),
+        pytest.param({**BACK, "restart": "shop-orders"}, "actions.0", "restart and roll_back", id="a restart and a roll back"),
+        pytest.param({**BACK, "roll_back": "shop-*"}, "actions.0.roll_back", "exact name", id="a roll back of many"),
         pytest.param({**RESTART, "restart": "nervous-test-x"}, "actions.0", "prefix of this stack", id="any name with the prefix"),
         pytest.param({**RESTART, "restart": "shop-*"}, "actions.0.restart", "exact name", id="a pattern"),
         pytest.param({**RESTART, "restart": ".*"}, "actions.0.restart", "exact name", id="an expression"),
@@ -266,6 +282,9 @@ def test_a_record_that_cannot_be_read_counts_as_full(tmp_path: Path, text: str) 
 # Decisions.
 
 
+DEPLOYED = Earlier("shop/orders:1.7", 1_795_521_000.0)
+
+
 @dataclass
 class Engine:
     """Stands for the door."""
@@ -274,6 +293,7 @@ class Engine:
     done: list[str] = field(default_factory=list)
     silent: bool = False
     refuses: bool = False
+    back: Earlier | str = DEPLOYED
 
     def labels(self, container: str) -> dict[str, str] | None:
         if self.silent:
@@ -284,6 +304,17 @@ class Engine:
         self.done.append(f"restart {container}")
         if self.refuses:
             raise DoorError("the engine answered 500: no")
+
+    def earlier(self, container: str) -> Earlier | str:
+        if self.silent:
+            raise DoorError("the engine did not answer through its door")
+        return self.back
+
+    def roll_back(self, container: str) -> Earlier:
+        self.done.append(f"roll back {container}")
+        if self.refuses or isinstance(self.back, str):
+            raise DoorError("the earlier image is unhealthy after 90 s; what ran runs again")
+        return self.back
 
     def run(self, container: str, command: tuple[str, ...]) -> tuple[str, str]:
         self.done.append(f"{container}: {' '.join(command)}")
@@ -298,8 +329,11 @@ class Place:
         self.engine, self.now = Engine(), 1_795_521_600.0
         self.alerts: list[dict[str, Any]] = []
         self.silences: list[Any] = []
+        self.began = 1_795_521_500.0
+        self.asked = ""
         patch.setattr(program, "told", lambda *_: self.alerts)
         patch.setattr(program, "Door", lambda _: self.engine)
+        patch.setattr(program, "RollbackDoor", lambda _: self.engine)
         patch.setattr(program, "time", SimpleNamespace(time=lambda: self.now, monotonic=time.monotonic))
 
     def start(self, *actions: dict[str, Any]) -> None:
@@ -307,7 +341,13 @@ class Place:
         if actions:
             file.write_text(healer.file(settings_of(with_actions(*actions))))
         self.healer = Healer(file, self.folder)
+        self.healer._asker.get = self.prometheus  # type: ignore[method-assign,assignment]
         self.healer._asker.post = lambda *given: self.silences.append(given[-1])  # type: ignore[method-assign]
+
+    def prometheus(self, *_: Any, query: str) -> Any:
+        """Since when the condition of the alert holds."""
+        self.asked = query
+        return {"data": {"result": [{"value": [0, str(self.began)]}] if self.began else []}}
 
     def fires(self, name: str = "ApplicationDown", service: str = "shop-orders") -> None:
         self.now += 5
@@ -481,6 +521,65 @@ def test_a_consequence_is_silenced_for_its_time(place: Place) -> None:
         ("service", "orders", False),
     ]
     assert (silence["startsAt"], silence["endsAt"]) == ("2026-11-24T12:00:10Z", "2026-11-24T12:30:10Z")
+
+
+# A roll back. What the door itself denies: test_rollback_door.py.
+
+
+def test_a_deployment_is_rolled_back_once_and_not_for_ever(place: Place) -> None:
+    place.start(BACK)
+    place.fires("ApplicationErrorsHigh")
+    [said] = place.look()
+    assert re.fullmatch(r"done: roll shop-orders back, to shop/orders:1\.7, which took \d+ ms", said)
+    assert place.asked == 'min(ALERTS_FOR_STATE{alertname="ApplicationErrorsHigh",service="shop-orders",name=""})'
+    assert [place.look(600) for _ in range(5)] == [[]] * 5
+    place.fires("ApplicationErrorsHigh")
+    assert place.look() == ["denied: roll shop-orders back: the bound of 1 per 1h is used up"]
+    assert place.engine.done == ["roll back shop-orders"]
+
+
+@pytest.mark.parametrize(
+    ("began", "back", "why"),
+    [
+        (1_795_520_999.0, Earlier("x", 1_795_521_000.0), "what the alert is about began before the deployment"),
+        (1_795_521_500.0, "what ran before is not known", "what ran before is not known"),
+    ],
+    ids=["before the deployment", "the door denies"],
+)
+def test_what_no_deployment_has_caused_is_not_rolled_back(
+    place: Place, began: float, back: Earlier | str, why: str
+) -> None:
+    place.began, place.engine.back = began, back
+    place.start(BACK)
+    place.fires("ApplicationErrorsHigh")
+    assert place.look() == [f"denied: roll shop-orders back: {why}"]
+    assert place.look() == []
+    assert place.engine.done == []
+
+
+def test_without_a_word_of_when_it_began_nothing_is_rolled_back_yet(place: Place) -> None:
+    place.began = 0
+    place.start(BACK)
+    place.fires("ApplicationErrorsHigh")
+    assert place.look() == ["denied: roll shop-orders back: Prometheus does not tell since when it is so"]
+    place.began = 1_795_521_500.0
+    assert place.look()[0].startswith("done: roll shop-orders back")
+
+
+def test_a_roll_back_that_has_not_helped_is_told(place: Place) -> None:
+    place.engine.refuses = True
+    place.start(BACK)
+    place.fires("ApplicationErrorsHigh")
+    why = "the earlier image is unhealthy after 90 s; what ran runs again"
+    assert place.look() == [f"failed: roll shop-orders back: {why}"]
+    assert place.look() == []
+
+
+def test_a_roll_back_in_a_dry_run_asks_whether_it_could_be(place: Place) -> None:
+    place.start({**BACK, "dry_run": True})
+    place.fires("ApplicationErrorsHigh")
+    assert place.look() == ["dry run: would roll shop-orders back"]
+    assert place.engine.done == []
 
 
 @pytest.mark.parametrize(

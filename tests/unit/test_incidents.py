@@ -300,6 +300,11 @@ def test_a_message_says_who_what_since_when_and_after_which_change() -> None:
     ]
 
 
+def test_who_deploys_this_program_goes_back_to_the_commit_before() -> None:
+    said = message.annotations(evidence(commit_before="4f2a1c9"), ALERTS, rules())
+    assert said["evidence"].splitlines()[-1] == "To go back with it: git checkout 4f2a1c9 && make up STACK=test"
+
+
 COMPOSED = compose.Deployed("orders", "orders-api", "shop", "/srv/shop", ("/srv/shop/a.yaml", "/srv/shop/b.yaml"), ())
 
 

@@ -270,6 +270,7 @@ RECIPES = {
     ),
     "incidents": _PYTHON,
     "engine_door": _HAPROXY,
+    "rollback_door": _PYTHON,
     "healer": _PYTHON,
     "caddy": Recipe(
         version="2.11.7",

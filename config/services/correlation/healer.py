@@ -1,7 +1,8 @@
 """healer: does what `actions` allows when an alert fires. Off without them.
 
 It holds no secret. Its program is a part of that of `incidents`, but runs in a separate container: the program that acts must not
-read log lines and traces. It reaches the engine through `engine_door` alone, and the two are alone in a network.
+read log lines and traces. It reaches the engine through `engine_door` and
+`rollback_door` alone, in a network where nobody else is.
 """
 
 import dataclasses
@@ -11,12 +12,13 @@ from collections.abc import Iterator
 
 from config import service_names
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
-from config.ports import DOCKER_API, METRICS
+from config.ports import DOCKER_API, METRICS, ROLLBACKS
 from config.services.correlation import incidents
 from config.services.correlation.incidents.program import versions
 from config.services.correlation.incidents.program.actions import Action, Kind
 from config.services.metrics.api_proxy import for_grafana
 from config.settings import Settings
+from config.settings import actions as settings_of_actions
 from config.settings.units import seconds
 
 PORT = METRICS["healer"]
@@ -48,7 +50,7 @@ def container(settings: Settings) -> Container:
                 f"{page}/metrics": "healer_config_last_reload_successful 1",
             },
         ),
-        after=("engine_door",),
+        after=("engine_door", "rollback_door"),
     )
 
 
@@ -57,6 +59,8 @@ def file(settings: Settings) -> str:
     apis = {"alertmanager": for_grafana("alertmanager"), "silences": f"http://alertmanager:{METRICS['alertmanager']}"}
     if "engine_door" in settings.services:
         apis["door"] = f"http://engine_door:{DOCKER_API}"
+    if "rollback_door" in settings.services:
+        apis |= {"rollbacks": f"http://rollback_door:{ROLLBACKS}", "prometheus": for_grafana("prometheus")}
     told = {"apis": apis, "actions": [dataclasses.asdict(action) for action in actions(settings)]}
     return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
@@ -64,12 +68,11 @@ def file(settings: Settings) -> str:
 def actions(settings: Settings) -> Iterator[Action]:
     """The actions of the settings, as the program has them."""
     for action in settings.actions:
-        kind: Kind = "restart" if action.restart else "diagnose" if action.diagnose else "silence"
         times, _, period = action.at_most.partition(" per ")
         yield Action(
             alert=action.alert,
             service=action.service or "",
-            kind=kind,
+            kind=_kind(action),
             container=action.container or "",
             of_container=service_of(action.container) if action.container else "",
             command=action.diagnose.command if action.diagnose else (),
@@ -81,6 +84,12 @@ def actions(settings: Settings) -> Iterator[Action]:
             at_most=action.at_most,
             dry_run=action.dry_run,
         )
+
+
+def _kind(action: settings_of_actions.Action) -> Kind:
+    if action.restart:
+        return "restart"
+    return "roll_back" if action.roll_back else "diagnose" if action.diagnose else "silence"
 
 
 def service_of(container: str) -> str:

@@ -7,8 +7,9 @@ from typing import Any, Literal, cast
 
 from .rules import RulesError, addresses, keyed, number, of_kind
 
-Kind = Literal["restart", "diagnose", "silence"]
-_KINDS = ("restart", "diagnose", "silence")
+Kind = Literal["restart", "roll_back", "diagnose", "silence"]
+_KINDS = ("restart", "roll_back", "diagnose", "silence")
+_NEEDS = {"restart": ("door",), "diagnose": ("door",), "roll_back": ("rollbacks", "prometheus")}
 _MOST_TIMES, _LONGEST, _LONGEST_SILENCE = 20, 7 * 86400, 4 * 3600
 
 
@@ -42,6 +43,8 @@ class Action:
         """What it does, in words. Two that do the same have their bound together."""
         if self.kind == "restart":
             return f"restart {self.container}"
+        if self.kind == "roll_back":
+            return f"roll {self.container} back"
         if self.kind == "diagnose":
             return f"run {shlex.join(self.command)} in {self.container}"
         return f"silence {self.silenced} of {self.silenced_service}"
@@ -60,8 +63,8 @@ class Actions:
     """The content of `actions.json`."""
 
     apis: Mapping[str, str]
-    """`alertmanager`: where it only tells alerts; `silences`: where Alertmanager takes silences; `door`: the way to the engine,
-    where there is one."""
+    """`alertmanager`: where it only tells alerts; `silences`: where Alertmanager takes silences. Where there is an action for
+    them: `door`, the way to the engine; `rollbacks`, the way to what rolls back, and `prometheus`."""
     actions: tuple[Action, ...]
 
 
@@ -74,9 +77,10 @@ def read(text: str) -> Actions:
     told = keyed(text, {"apis", "actions"})
     listed = of_kind("actions", told["actions"], list)
     actions = tuple(_action(f"actions.{place}", one) for place, one in enumerate(listed))
-    found = addresses("apis", told["apis"], {"alertmanager", "silences"}, {"door"})
-    if "door" not in found and any(action.container for action in actions):
-        raise RulesError("apis.door: is missing")
+    needed = {api for action in actions for api in _NEEDS.get(action.kind, ())}
+    found = addresses("apis", told["apis"], {"alertmanager", "silences"}, {"door", "rollbacks", "prometheus"})
+    if missing := needed - found.keys():
+        raise RulesError(f"apis.{min(missing)}: is missing")
     return Actions(found, actions)
 
 
@@ -97,6 +101,7 @@ def _action(key: str, told: Any) -> Action:
     )
     needs = {
         "restart": bool(action.container),
+        "roll_back": bool(action.container),
         "diagnose": bool(action.container and action.command),
         "silence": bool(action.silenced and action.silenced_service and action.lasts),
     }

@@ -1,6 +1,6 @@
-"""The door to the engine: the few requests that it lets through, and their answers.
+"""The doors to the engine: the few requests that each lets through, and their answers.
 
-`config/services/correlation/engine_door.py` writes the same requests into the door's list, so that this module is the only
+`config/services/correlation/engine_door.py` writes the same requests into that door's list, so that this module is the only
 place that knows them.
 """
 
@@ -12,16 +12,19 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .actions import Action
+from .rollback_door import PATH
+from .text import one_line
 
-_RESTART, _RUN = 120.0, 30.0
-"""Seconds: a container may take its own time to stop; a command is read for as long."""
+_RESTART, _RUN, _ROLL_BACK = 120.0, 30.0, 280.0
+"""Seconds: a container may take its own time to stop; a command is read for as long; an earlier image has to become healthy, or
+what ran comes back."""
 _PATIENCE = 10.0
-_OUTPUT, _ANSWER = 4000, 256 * 1024
-"""Characters of a command's output, and bytes that are read of an answer."""
+_OUTPUT, _REASON, _ANSWER = 4000, 300, 256 * 1024
+"""Characters of a command's output and of a reason, and bytes that are read of an answer."""
 STARTED, ENDED = r"/exec/[0-9a-f]{64}/start", r"/exec/[0-9a-f]{64}/json"
 """Paths of a command that was made before. Its id is known to who made it alone."""
 START = '{"Detach":false,"Tty":false}'
-_OK, _CREATED, _NO_CONTENT = 200, 201, 204
+_OK, _CREATED, _NO_CONTENT, _DENIED = 200, 201, 204, 409
 _FRAME = 8
 """Bytes before each piece of output: a stream's number, and a length in the last four (Docker API, "Attach")."""
 
@@ -59,7 +62,7 @@ def run(container: str, command: tuple[str, ...]) -> Request:
 
 def requests(action: Action) -> tuple[Request, ...]:
     """What an action needs of the door; nothing in a dry run but to look."""
-    if not action.container:
+    if action.kind not in {"restart", "diagnose"}:
         return ()
     looks = look(action.container)
     if action.dry_run:
@@ -107,40 +110,87 @@ class Door:
         return text[:_OUTPUT], state
 
     def _asked(self, request: Request, patience: float, good: int, *, cut: bool = False) -> bytes:
-        """The answer. `cut`: whether what comes too late, or is too long, is left out; else that is an error."""
-        until = time.monotonic() + patience
-        parts = urlsplit(self._address)
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=patience)
-        received = bytearray()
-        try:
-            headers = {"Content-Type": "application/json"} if request.body else {}
-            connection.request(request.method, request.path, request.body or None, headers)
-            answer = connection.getresponse()
-            try:
-                while (part := answer.read1(8192)) and len(received) <= _ANSWER and time.monotonic() < until:
-                    received += part
-                    if connection.sock:
-                        connection.sock.settimeout(max(0.1, until - time.monotonic()))
-            except TimeoutError:
-                if not cut:
-                    raise
-            if answer.status != good:
-                raise DoorError(_reason(answer.status, bytes(received)))
-        except (OSError, HTTPException):
-            raise DoorError("the engine did not answer through its door") from None
-        finally:
-            connection.close()
-        if not cut and len(received) > _ANSWER:
-            raise DoorError("the engine answered more than it was asked")
-        return bytes(received)
+        status, answer = _exchange(self._address, request, patience, cut=cut)
+        if status != good:
+            said = _message(answer) or ("its door refuses that" if status == 403 else "no reason given")  # noqa: PLR2004 - Forbidden
+            raise DoorError(f"the engine answered {status}: {said}")
+        return answer
 
 
-def _reason(status: int, answer: bytes) -> str:
+@dataclass(frozen=True)
+class Earlier:
+    """What a container can be rolled back to."""
+
+    image: str
+    since: float
+    """When the deployment was that replaced it, in seconds since 1970."""
+
+
+class RollbackDoor:
+    """The door at `address` that only rolls back."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def earlier(self, container: str) -> Earlier | str:
+        """What the container would be rolled back to, or why it must not be.
+
+        Raises:
+            DoorError: the engine does not tell.
+        """
+        status, answer = _exchange(self._address, Request("GET", PATH + container), _PATIENCE)
+        if status == _DENIED:
+            return _message(answer)
+        return self._told(status, answer)
+
+    def roll_back(self, container: str) -> Earlier:
+        """Rolls back, and returns once the earlier image runs well.
+
+        Raises:
+            DoorError: it was not rolled back, or what ran has come back.
+        """
+        return self._told(*_exchange(self._address, Request("POST", PATH + container), _ROLL_BACK))
+
+    def _told(self, status: int, answer: bytes) -> Earlier:
+        if status != _OK:
+            raise DoorError(_message(answer) or f"the door answered {status}")
+        told = _json(answer)
+        return Earlier(str(told["image"]), float(told["since"]))
+
+
+def _exchange(address: str, request: Request, patience: float, *, cut: bool = False) -> tuple[int, bytes]:
+    """Status and body. `cut`: whether what comes too late, or is too long, is left out; else that is an error."""
+    until = time.monotonic() + patience
+    parts = urlsplit(address)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=patience)
+    received = bytearray()
     try:
-        said = str(json.loads(answer)["message"])
+        headers = {"Content-Type": "application/json"} if request.body else {}
+        connection.request(request.method, request.path, request.body or None, headers)
+        answer = connection.getresponse()
+        try:
+            while (part := answer.read1(8192)) and len(received) <= _ANSWER and time.monotonic() < until:
+                received += part
+                if connection.sock:
+                    connection.sock.settimeout(max(0.1, until - time.monotonic()))
+        except TimeoutError:
+            if not cut:
+                raise
+    except (OSError, HTTPException):
+        raise DoorError("the engine did not answer through its door") from None
+    finally:
+        connection.close()
+    if not cut and len(received) > _ANSWER:
+        raise DoorError("the engine answered more than it was asked")
+    return answer.status, bytes(received)
+
+
+def _message(answer: bytes) -> str:
+    """The reason that an answer gives; empty for none."""
+    try:
+        return one_line(str(json.loads(answer)["message"]), _REASON)
     except (ValueError, KeyError, TypeError):
-        said = "its door refuses that" if status == 403 else "no reason given"  # noqa: PLR2004 - Forbidden
-    return f"the engine answered {status}: {said}"
+        return ""
 
 
 def _json(answer: bytes) -> Any:

@@ -40,6 +40,9 @@ class Evidence:
     slow: list[traces.Trace] = field(default_factory=list)
     cause: metrics.Change | None = None
     deployment: logs.Line | None = None
+    """The last deployment of the stack itself, if it was in the hour before."""
+    commit_before: str = ""
+    """What was deployed before that; empty if it is not known."""
     composed: list[compose.Deployed] = field(default_factory=list)
     """The services that Docker Compose runs."""
     unanswered: tuple[str, ...] = ()
@@ -136,12 +139,15 @@ def _about_the_blamed(questions: _Questions, inquiry: Inquiry, service: str, evi
     evidence.cause = metrics.cause(
         questions.answer("changes", list[metrics.Change]()), evidence.service, evidence.began
     )
-    if evidence.cause and evidence.cause.before:
-        questions.ask("composed", "Docker", partial(compose.deployed, inquiry))
-        questions.wait(inquiry.until)
-        evidence.composed = questions.answer("composed", list[compose.Deployed]())
     if evidence.deployment and not evidence.began - metrics.HOUR <= evidence.deployment.at <= evidence.began:
         evidence.deployment = None
+    if evidence.deployment:
+        questions.ask("commit", "Loki", partial(logs.commit_before, inquiry, evidence.deployment))
+    if evidence.cause and evidence.cause.before:
+        questions.ask("composed", "Docker", partial(compose.deployed, inquiry))
+    questions.wait(inquiry.until)
+    evidence.commit_before = questions.answer("commit", "")
+    evidence.composed = questions.answer("composed", list[compose.Deployed]())
 
 
 def _began(evidence: Evidence, now: float) -> float:

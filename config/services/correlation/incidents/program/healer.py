@@ -13,19 +13,18 @@ from . import versions
 from .actions import Action, Actions, read
 from .alerts import moment, seconds, told
 from .asking import Asker, NoAnswerError
-from .door import Door, DoorError
+from .door import Door, DoorError, RollbackDoor
 from .ledger import Ledger
 from .page import sample, serve
+from .recreation import STACK_LABEL
 from .running import Looks, RulesFile, log
-from .text import duration, one_line
+from .text import duration, one_line, quoted
 
-STACK_LABEL = "observability.stack"
-"""Label of every container of any stack of this project."""
 RECOVERY = 300
 """Seconds that a container has to recover until it is restarted again."""
 _PATIENCE = 5.0
-_UNWELL = 240
-"""Seconds without a word of Alertmanager's, after which the service is not well. A restart may take half of that."""
+_UNWELL = 330
+"""Seconds without a word of Alertmanager's, after which the service is not well. A roll back may take most of that."""
 _SHOWN, _SAID = 50, 300
 """Decisions that the page shows, and characters of each."""
 _REMEMBERED = 1000
@@ -108,8 +107,8 @@ class Healer:
             return  # it has time to recover
         else:
             try:
-                why = self._forbidden(action) if action.container else ""
-            except (DoorError, KeyError, TypeError) as error:
+                why = self._forbidden(action, alert) if action.container else ""
+            except (DoorError, NoAnswerError, KeyError, TypeError, ValueError) as error:
                 self._refuse(action, alert, _words(error))  # and tries again
                 return
             if why:
@@ -130,14 +129,35 @@ class Healer:
             return False
         return True
 
-    def _forbidden(self, action: Action) -> str:
+    def _forbidden(self, action: Action, alert: Alert) -> str:
         """Why the container must not be touched; empty if it may."""
+        if action.kind == "roll_back":
+            earlier = RollbackDoor(self._rules.apis["rollbacks"]).earlier(action.container)
+            if isinstance(earlier, str):
+                return earlier
+            return "" if self._began(alert) >= earlier.since else "what the alert is about began before the deployment"
         labels = Door(self._rules.apis["door"]).labels(action.container)
         if labels is None:
             return f"there is no container {action.container}"
         if STACK_LABEL in labels:
             return f"{action.container} is a container of the stack {one_line(labels[STACK_LABEL], 80)}"
         return ""
+
+    def _began(self, alert: Alert) -> float:
+        """Since when the alert's condition holds: an alert waits for up to ten minutes until it fires, and a deployment in that
+        time may be the remedy.
+
+        Raises:
+            NoAnswerError: Prometheus does not tell, or it is an alert of Loki's.
+        """
+        labels = alert["labels"]
+        which = ",".join(f"{name}={quoted(str(labels.get(name, '')))}" for name in ("alertname", "service", "name"))
+        address, until = self._rules.apis["prometheus"], time.monotonic() + _PATIENCE
+        query = f"min(ALERTS_FOR_STATE{{{which}}})"
+        found = self._asker.get("Prometheus", address, "/api/v1/query", until, query=query)["data"]["result"]
+        if not found:
+            raise NoAnswerError("Prometheus does not tell since when it is so")
+        return float(found[0]["value"][1])
 
     def _do(self, action: Action, alert: Alert) -> None:
         if action.dry_run:
@@ -151,9 +171,12 @@ class Healer:
             elif action.kind == "restart":
                 Door(self._rules.apis["door"]).restart(action.container)
                 ended = f"which took {duration(time.monotonic() - begun)}"
+            elif action.kind == "roll_back":
+                image = RollbackDoor(self._rules.apis["rollbacks"]).roll_back(action.container).image
+                ended = f"to {image}, which took {duration(time.monotonic() - begun)}"
             else:
                 output, ended = Door(self._rules.apis["door"]).run(action.container, action.command)
-        except (DoorError, NoAnswerError, KeyError, TypeError) as error:
+        except (DoorError, NoAnswerError, KeyError, TypeError, ValueError) as error:
             self._say("failed", action, alert, f"failed: {action.what}: {_words(error)}")
             return
         self._say("acted", action, alert, f"done: {action.what}, {ended}", output=output)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .asking import Inquiry
@@ -21,6 +21,9 @@ _VARIABLE = re.compile(
 _MESSAGES = ("message", "msg", "error", "err", "event")
 """Fields of a line in JSON that hold its message."""
 _TRACE = re.compile(r"[0-9a-f]{16,32}")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_DEPLOYMENTS = '{service="deployments"}'
+_MONTH = 30 * 86400
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,27 @@ def deployment(inquiry: Inquiry) -> Line | None:
     Raises:
         NoAnswerError: Loki does not tell.
     """
-    lines = _asked(inquiry, '{service="deployments"}', inquiry.since - _HOUR, 1)
+    lines = _asked(inquiry, _DEPLOYMENTS, inquiry.since - _HOUR, 1)
     return lines[0] if lines else None
+
+
+def commit_before(inquiry: Inquiry, last: Line) -> str:
+    """The commit of the deployment before `last`; empty if it is not known, or the same.
+
+    Raises:
+        NoAnswerError: Loki does not tell.
+    """
+    lines = _asked(replace(inquiry, now=last.at), _DEPLOYMENTS, last.at - _MONTH, 1)
+    before = _commit(lines[0].text) if lines else ""
+    return before if before != _commit(last.text) else ""
+
+
+def _commit(line: str) -> str:
+    try:
+        told = str(json.loads(line)["commit"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return told if _COMMIT.fullmatch(told) else ""
 
 
 def message(line: str) -> str:

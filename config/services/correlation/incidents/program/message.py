@@ -91,6 +91,8 @@ def _parts(evidence: Evidence, alerts: Iterable[tuple[str, str]], rules: Rules) 
     if evidence.deployment:
         message = one_line(logs.message(evidence.deployment.text), logs.LENGTH)
         yield f"Deployment of the observability stack at {clock(evidence.deployment.at)}: {message}"
+        if evidence.commit_before:
+            yield f"To go back with it: git checkout {evidence.commit_before} && make up STACK={rules.environment}"
     yield from map(_line, lines.newest[1:])
 
 
