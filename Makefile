@@ -39,7 +39,7 @@ preview: env ## what `make up` would change, judged by the policy pack
 check: env ## read back from a running stack what its settings promise; for programs with JSON=1
 	@$(python) -m operate check
 
-unanswered: env ## rules and dashboards that can never have data on a running stack: FILES="rules/*.yml boards/*.json", or its own
+unanswered: env ## rules, dashboards and golden_signals that can never have data on a running stack: FILES="rules/*.yml boards/*.json", or its own
 	@$(python) -m operate unanswered $(FILES)
 
 board: env ## a dashboard of grafana.com into boards/: ID=1860 REVISION=37

@@ -109,9 +109,8 @@ def run(
         pool.shutdown(wait=False, cancel_futures=True)
     # Last, because what is not scraped yet would count as missing.
     if settings.role == "centre":
-        found["rules and dashboards of yours"] = _about(
-            "rules and dashboards of yours", lambda: brought.findings(client, settings, additions)
-        )
+        yours = "what you brought"
+        found[yours] = _about(yours, lambda: brought.findings(client, settings, additions))
     return [finding for findings in found.values() for finding in findings]
 
 
@@ -124,18 +123,19 @@ def _kept(findings: list[Finding]) -> bool:
 
 
 def show(found: list[Finding], console: Console, *, everything: bool = False) -> None:
-    """Prints a line for each subject, below it what is not kept (or `everything`), and how many promises are broken.
+    """Prints a line for each subject, below it what is not kept or noted (or `everything`), and how many promises are broken.
     Findings without a subject have no line of that kind."""
     for subject, group in itertools.groupby(found, lambda finding: finding.subject):
         findings = list(group)
         broken = sum(not finding.kept for finding in findings)
         count = f"{broken} broken of {len(findings)}" if broken else str(len(findings))
+        worst = min(map(_mark, findings), key="✗!✓".index)
         only = (
-            plain(findings[0].detail) if len(findings) == 1 and not broken and not everything else ""
+            plain(findings[0].detail) if len(findings) == 1 and worst == "✓" and not everything else ""
         )  # the engine, for example
         if subject:
-            console.print(f"  {MARKS['✗' if broken else '✓']} {subject}: {only or count}")
-        shown = findings if everything else [finding for finding in findings if not finding.kept]
+            console.print(f"  {MARKS[worst]} {subject}: {only or count}")
+        shown = findings if everything else [finding for finding in findings if _mark(finding) != "✓"]
         if shown:
             console.print(Padding(_table(shown), (0, 0, 0, 4)))
     broken = sum(not finding.kept for finding in found)
@@ -145,5 +145,9 @@ def show(found: list[Finding], console: Console, *, everything: bool = False) ->
 def _table(findings: list[Finding]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in findings:
-        table.add_row(MARKS["✓" if finding.kept else "✗"], plain(finding.what), f"[dim]{plain(finding.detail)}[/]")
+        table.add_row(MARKS[_mark(finding)], plain(finding.what), f"[dim]{plain(finding.detail)}[/]")
     return table
+
+
+def _mark(finding: Finding) -> str:
+    return "✗" if not finding.kept else "!" if finding.noted else "✓"

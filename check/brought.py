@@ -1,6 +1,7 @@
-"""Finds those of your own rules and panels that can never have data on the running stack.
+"""Finds the rules and panels of yours, and the metrics by which you count services, that can never have data on the running
+stack.
 
-That breaks no promise of the stack, so these findings are always kept.
+That breaks no promise of the stack, so these findings are always kept, and noted: a service may count its first job tomorrow.
 """
 
 import json
@@ -11,7 +12,7 @@ from docker import DockerClient
 
 from check.finding import Finding
 from check.pages import ask_all
-from check.queries import Brought, of_dashboard, of_rules
+from check.queries import Brought, of_counted, of_dashboard, of_rules
 from check.unanswered import Verdict, judged
 from config.additions import Additions
 from config.services.metrics import scrape
@@ -22,19 +23,25 @@ SHOWN = 12
 
 
 def findings(client: DockerClient, settings: Settings, additions: Additions) -> Iterator[Finding]:
-    """Yields one for each rule file and each dashboard of yours."""
+    """Yields one for each rule file and each dashboard of yours, and for each service that the settings count."""
     files = [of_rules(f"the rules {name}", text) for name, text in additions.rules.items()]
     for dashboard in additions.dashboards.values():
         if dashboard.key:
             board = json.loads(dashboard.text)
             files.append(of_dashboard(f"the dashboard {board['title']}", board))
+    files += map(of_counted, settings.metrics.golden_signals)
     try:
         verdicts = verdicts_of(client, settings, files) if files else []
     except LookupError as error:
         yield Finding("what you brought can be judged", kept=False, detail=str(error))
         return
     for verdict in verdicts:
-        yield Finding(f"{verdict.name} can be judged", kept=True, detail=_detail(verdict))
+        yield Finding(
+            f"{verdict.name} can be judged",
+            kept=True,
+            detail=_detail(verdict),
+            noted=bool(verdict.unanswered or verdict.plugins),
+        )
 
 
 def verdicts_of(client: DockerClient, settings: Settings, files: Sequence[Brought]) -> list[Verdict]:

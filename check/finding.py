@@ -12,3 +12,5 @@ class Finding:
     detail: str = ""
     subject: str = ""
     """What it is about, as the report groups findings: `metrics`."""
+    noted: bool = False
+    """Whether the report shows it although it is kept: what you gave the stack lacks something."""

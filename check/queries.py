@@ -1,4 +1,4 @@
-"""The queries of rule files and dashboards: the series and streams that they select, without the variables that only Grafana fills in."""
+"""The queries of rule files, dashboards and settings: the series and streams that they select, without the variables that only Grafana fills in."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from config.services.correlation.own_dashboards import PANELS, panels, variables
+from config.settings.golden_signals import CountedService
 
 _VARIABLE = "brought_variable"
 """Stands in a query for a variable that Grafana fills in."""
@@ -34,7 +35,7 @@ class Query:
     """One query of a rule or a panel."""
 
     where: str
-    """Rule, panel or variable, for people."""
+    """Rule, panel, variable or key, for people."""
     expr: str
     source: str = "prometheus"
     """Type of its data source."""
@@ -42,7 +43,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Brought:
-    """A file that somebody brings, or a dashboard."""
+    """A file that somebody brings, a dashboard, or an entry of the settings."""
 
     name: str
     queries: tuple[Query, ...]
@@ -62,6 +63,19 @@ def of_rules(name: str, text: str) -> Brought:
             if recorded:
                 records[recorded] = (*records.get(recorded, ()), expr)
     return Brought(name, tuple(queries), records)
+
+
+def of_counted(counted: CountedService) -> Brought:
+    """The metrics by which the settings count a service."""
+    histogram, _, matchers = (counted.duration or "").partition("{")
+    labels = f"{{{matchers}" if matchers else ""
+    exprs = {
+        "requests": counted.requests,
+        "errors": counted.errors,
+        "duration": histogram and f"{histogram}_bucket{labels} or {histogram}{labels}",  # classic or native
+    }
+    queries = (Query(key, expr) for key, expr in exprs.items() if expr)
+    return Brought(f"metrics.golden_signals of {counted.service}", tuple(queries))
 
 
 def of_dashboard(name: str, board: Mapping[str, Any]) -> Brought:

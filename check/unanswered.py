@@ -1,4 +1,4 @@
-"""Finds rules and panels that can never have data on this stack, because nobody exposes what they ask for.
+"""Finds rules, panels and settings that can never have data on this stack, because nobody exposes what they ask for.
 
 Prometheus itself reads each query (`/api/v1/parse_query`) and says whether it has series for each selector in it.
 """
@@ -30,9 +30,9 @@ class Verdict:
 
     name: str
     all: int
-    """How many rules, panels and variables have a query."""
+    """How many rules, panels, variables and keys have a query."""
     unanswered: Mapping[str, tuple[str, ...]]
-    """Rule, panel or variable without any data → what nobody exposes."""
+    """Rule, panel, variable or key without any data → what nobody exposes."""
     missing: tuple[str, ...]
     """All that nobody exposes, also where a part of the panel has data."""
     plugins: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ COLUMNS = 24
 """Columns of Grafana's grid."""
 NO_SERVICE = "none yet"
 """Value of a variable with one service, where there is none."""
+_EVERY = model.VariableOption(text="All", value="$__all", selected=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,13 @@ def choice(name: str, label: str, description: str, query: str) -> dashboard.Que
 
     The regular expression for all values is `..*`, because a plus sign becomes a blank in links.
     """
-    all_values = model.VariableOption(text="All", value="$__all", selected=True)
     return (
         _variable(name, label, description, query)
         .sort(model.VariableSort.ALPHABETICAL_ASC)
         .multi(multi=True)
         .include_all(include_all=True)
         .all_value("..*")
-        .current(all_values)
+        .current(_EVERY)
     )
 
 
@@ -60,6 +60,26 @@ def first_of(name: str, label: str, description: str, expr: str) -> dashboard.Qu
         .multi(multi=False)
         .include_all(include_all=False)
     )
+
+
+def mapped(
+    name: str, description: str, expr: str, values: Mapping[str, str], otherwise: str, *, several: bool = False
+) -> dashboard.QueryVariable:
+    """A hidden variable: the value that belongs to the label `source` of what `expr` finds, or `otherwise`. With `several`, each
+    word of it that follows a colon is a value, and all of them are chosen."""
+    sources: dict[str, list[str]] = {}
+    for source, value in values.items():
+        sources.setdefault(value, []).append(source)
+    found = f'label_replace({expr}, "{name}", "{otherwise}", "", "")'
+    for value, names in sources.items():
+        found = f'label_replace({found}, "{name}", "{value}", "source", "{"|".join(names)}")'
+    nothing = f'label_replace(vector(0), "{name}", "{otherwise}", "", "")'
+    query = f"query_result(sort_desc(max by ({name}) ({found}) or on () {nothing}))"
+    variable = _variable(name, name, description, query).sort(model.VariableSort.DISABLED)
+    variable.hide(model.VariableHide.HIDE_VARIABLE).multi(multi=several).include_all(include_all=several)
+    if several:
+        variable.current(_EVERY)
+    return variable.regex(r"/:(\w+)/g" if several else f'/{name}="([^"]*)"/')
 
 
 def slowest() -> dashboard.QueryVariable:

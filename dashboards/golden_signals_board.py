@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from config.alerts import golden_signals, response_times
-from dashboards import colours, panel_links, panels, shared_panels, signal_series, units
+from dashboards import colours, panel_links, panels, shared_panels, signal_series, source_variables, units
 from dashboards.board import Row, board, first_of
 from dashboards.panels import AnyPanel
 from dashboards.queries import LogQL, PromQL, compared, now, top
@@ -13,8 +13,6 @@ LINKS = panel_links.service_links("${service}")
 THIS = 'service="$service"'
 RAW = f'job="application",{THIS}'
 ASKED = 'span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"'
-DURATION = "http_server_request_duration_seconds"
-"""Only services with OpenTelemetry's metric tell of their routes by the same labels."""
 
 
 def dashboard() -> Dashboard:
@@ -24,12 +22,13 @@ def dashboard() -> Dashboard:
         "Traffic, errors, latency and saturation of one service, then its logs, its traces and its calls.",
         Row((up(), requests(), errors(), p95(), active(), source())),
         Row((traffic(), error_ratio(), latency())),
-        Row((routes(), statuses(), route_latency()), "By route"),
+        Row((routes(), statuses(), route_latency()), "By route, or by kind of job"),
         Row((cpu(), memory(), kept_traces()), "Saturation, and kept traces"),
         Row((last_errors(), log_levels(), slow_traces()), "Logs and traces"),
         Row((callers(), callees(), operations()), "Callers, calls and operations, from traces", closed=True),
         variables=(
             first_of("service", "Service", "The service to look at, the busiest first.", signal_series.BUSIEST),
+            *source_variables.variables(),
         ),
     )
 
@@ -126,18 +125,12 @@ def latency() -> AnyPanel:
     )
 
 
-def _routes(of: str) -> str:
-    """The rate of this part of the histogram, with method and route in one label."""
-    rate = f"rate({DURATION}{of}{{{RAW}}}[$__rate_interval])"
-    return f'label_join({rate}, "route", " ", "http_request_method", "http_route")'
-
-
 def routes() -> AnyPanel:
     return panels.timeseries(
         "Requests by route",
-        "Requests per second by method and route template: the busiest routes, and the sum of the others.",
+        "Requests per second by method and route template, or jobs by their kind: the busiest, and the sum of the others. “all” has none.",
         units.REQUESTS,
-        *top(f"sum by (route) ({_routes('_count')})", "route"),
+        *top(source_variables.by_route(), "route"),
         size=(8, 7),
         links=LINKS,
         stacked=True,
@@ -147,12 +140,9 @@ def routes() -> AnyPanel:
 def statuses() -> AnyPanel:
     return panels.timeseries(
         "Answers by status",
-        "Requests per second by HTTP status.",
+        "Requests per second by status.",
         units.REQUESTS,
-        PromQL(
-            f"sum by (http_response_status_code) (rate({DURATION}_count{{{RAW}}}[$__rate_interval]))",
-            "{{http_response_status_code}}",
-        ),
+        PromQL(source_variables.by_status(), "{{answer}}"),
         size=(8, 7),
         links=LINKS,
         colours={"/^2/": colours.GREEN, "/^3/": colours.SKY, "/^4/": colours.ORANGE, "/^5/": colours.RED},
@@ -165,7 +155,7 @@ def route_latency() -> AnyPanel:
         "p95 by route",
         "95 % of the requests for a route are answered within this time; of the slowest routes.",
         units.SECONDS,
-        *top(f"histogram_quantile(0.95, sum by (route, le) ({_routes('_bucket')}))", "route", rest=False),
+        *top(source_variables.p95_by_route(), "route", rest=False),
         size=(8, 7),
         links=LINKS,
         threshold=signal_series.LATENCY_LIMIT,

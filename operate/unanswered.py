@@ -1,4 +1,4 @@
-"""The command `unanswered`: finds rules and panels that can never have data on a running stack."""
+"""The command `unanswered`: finds rules, panels and settings that can never have data on a running stack."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from check.brought import verdicts_of
-from check.queries import Brought, of_dashboard, of_rules
+from check.queries import Brought, of_counted, of_dashboard, of_rules
 from config.services.correlation import dashboard_files
 from config.settings import Settings, loading, own_rules
 from operate.stack_file import PROJECT, Name, load_settings
@@ -20,19 +20,24 @@ from toolchain.report import ToolchainError
 
 def unanswered(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Rule files and dashboards. Without any, those of the stack.")
+        list[Path] | None,
+        typer.Argument(
+            help="Rule files and dashboards. Without any, those of the stack, and its metrics.golden_signals."
+        ),
     ] = None,
     stack: Name = "dev",
 ) -> None:
-    """Prints the rules and panels that can never have data, because nobody exposes what they ask for."""
+    """Prints the rules, panels and settings that can never have data, because nobody exposes what they ask for."""
     settings = load_settings(stack)
     try:
-        brought = [*_rules(settings, files, stack), *_dashboards(settings, files, stack)]
+        brought = [*_rules(settings, files, stack), *_dashboards(settings, files, stack), *_counted(settings, files)]
     except loading.SettingsError as error:
         raise ToolchainError(str(error)) from None
     console = Console(highlight=False, soft_wrap=True)
     if not brought:
-        console.print("nothing is brought: name files, or list some in alerts.rule_files and grafana.dashboards")
+        console.print(
+            "nothing is brought: name files, or list some in alerts.rule_files, grafana.dashboards and metrics.golden_signals"
+        )
         return
     client = engine_setup.connect(settings.docker)
     try:
@@ -72,6 +77,10 @@ def _rules(settings: Settings, files: list[Path] | None, stack: str) -> list[Bro
         for texts in [own_rules.read([path.name], path.parent, stack_key=str(path.parent))]
         for name, text in texts.items()
     ]
+
+
+def _counted(settings: Settings, files: list[Path] | None) -> list[Brought]:
+    return [] if files else list(map(of_counted, settings.metrics.golden_signals))
 
 
 def _dashboards(settings: Settings, files: list[Path] | None, stack: str) -> list[Brought]:

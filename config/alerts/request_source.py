@@ -58,9 +58,9 @@ class RequestSource:
     """Value of the label `source`."""
     job: Job
     requests: tuple[Selector, ...]
-    """Counters. A series that several of them select counts once."""
+    """Counters. None selects a series of another one."""
     failed: tuple[Selector, ...]
-    """The part of `requests` that failed."""
+    """The part of `requests` that failed. A series that several of them select counts once."""
     duration: Selector | None = None
     """Histogram, classic or native."""
     active: Selector | None = None
@@ -69,6 +69,16 @@ class RequestSource:
     """Whether the histogram's unit is the millisecond. Otherwise it is the second."""
     upstream: Upstream | None = None
     """Names the service that the requests belong to. Otherwise it is the one that serves the metrics."""
+    routes: tuple[str, ...] = ()
+    """Labels that together name the route of a request, or the kind of a job: the method first, as people write it. The
+    dashboard of one service reads them."""
+    by_route: str = ""
+    """Counter with these labels, if the first of `requests` lacks them."""
+
+    @property
+    def counter(self) -> str:
+        """The metric that counts requests by route."""
+        return self.by_route or self.requests[0].metric
 
     @property
     def native(self) -> bool:
@@ -97,6 +107,8 @@ def by_status(
     matchers: str = "",
     milliseconds: bool = False,
     upstream: Upstream | None = None,
+    routes: tuple[str, ...] = (),
+    by_route: str = "",
 ) -> RequestSource:
     """A counter with the status in one of `labels`. Series without any of them are not counted, because nobody knows which
     of them failed. `matchers` select among all series. For one, they leave out a library's own metrics page, because the
@@ -107,12 +119,18 @@ def by_status(
     return RequestSource(
         name,
         job,
-        tuple(Selector(counter, _and(f'{label}!=""', matchers)) for label in labels),
+        tuple(
+            # Each takes the series that the ones before it do not.
+            Selector(counter, _and(*(f'{earlier}=""' for earlier in labels[:number]), f'{label}!=""', matchers))
+            for number, label in enumerate(labels)
+        ),
         tuple(Selector(counter, _and(f"{label}{is_failed}", matchers)) for label in labels),
         Selector(duration, matchers) if duration else None,
         Selector(active, matchers) if active else None,
         milliseconds,
         upstream,
+        routes,
+        by_route,
     )
 
 
@@ -124,8 +142,11 @@ def tally(
     active: str = "",
     job: Job = Job.APPLICATION,
     milliseconds: bool = False,
+    kinds: tuple[str, ...] = (),
+    by_kind: str = "",
 ) -> RequestSource:
-    """A counter of all that was done, and what failed of it."""
+    """A counter of all that was done, and what failed of it. `kinds`: labels that name what was done; `by_kind`: a counter with
+    them, if `done` counts more than these."""
     return RequestSource(
         name,
         job,
@@ -134,4 +155,6 @@ def tally(
         Selector(duration) if duration else None,
         Selector(active) if active else None,
         milliseconds,
+        routes=kinds,
+        by_route=by_kind,
     )

@@ -1,7 +1,7 @@
 """Metrics that count the requests of a service: one row for each library, proxy or exporter.
 
 The first row whose metrics a service has counts (`config/alerts/golden_signals.py`). The names were read from the pages
-that the libraries served, or from their sources, in the versions that docs/instrumentation/README.md lists.
+that the libraries served, or from their sources, in the versions that docs/instrumentation/sources.md lists.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -20,6 +20,8 @@ _GRPC_FAILED_NUMBERS = "2|4|12|13|14|15"
 
 _NO_PAGE = ",".join(f'{label}!="/metrics"' for label in ("handler", "path", "route"))
 """Not the metrics page, by the labels that FastAPI's instrumentator, express-prom-bundle and fastify-metrics have."""
+_USUAL_ROUTES = ("method", "handler", "path", "route", "endpoint")
+"""The labels of these, of fiberprometheus and of the examples of prometheus_client: a program has two of them."""
 
 
 def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
@@ -36,6 +38,7 @@ def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
             (Selector(f"{stable}_count", f'http_response_status_code=~"{FAILED}"'), unanswered),
             Selector(stable),
             active=Selector("http_server_active_requests"),
+            routes=("http_request_method", "http_route"),
         ),
         by_status(
             f"OpenTelemetry, old names{way}",
@@ -45,6 +48,8 @@ def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
             active="http_server_active_requests",
             job=job,
             milliseconds=True,
+            # Flask's has the path in place of the route.
+            routes=("http_method", "http_route", "http_target"),
         ),
         by_status(
             f"OpenTelemetry, RPC{way}",
@@ -54,6 +59,7 @@ def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
             job=job,
             failed=_GRPC_FAILED_NUMBERS,
             milliseconds=True,
+            routes=("rpc_service", "rpc_method"),
         ),
     )
 
@@ -69,6 +75,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "http_response_status_code",
             duration="http_server_request_duration",
             active="http_server_active_requests",
+            routes=("http_request_method", "http_route"),
         ),
         by_status(
             "Micrometer",
@@ -77,9 +84,15 @@ def _libraries() -> tuple[RequestSource, ...]:
             duration="http_server_requests_seconds",
             active="http_server_requests_active_seconds_count",
             matchers='uri!="/actuator/prometheus"',
+            routes=("method", "uri"),
         ),
         by_status(
-            "flask_exporter", "flask_http_request_total", "status", duration="flask_http_request_duration_seconds"
+            "flask_exporter",
+            "flask_http_request_total",
+            "status",
+            duration="flask_http_request_duration_seconds",
+            routes=("method", "path"),
+            by_route="flask_http_request_duration_seconds_count",
         ),
         by_status(
             "starlette_exporter",
@@ -88,6 +101,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             duration="starlette_request_duration_seconds",
             active="starlette_requests_in_progress",
             matchers='path!="/metrics"',
+            routes=("method", "path"),
         ),
         # Its durations by view count a request twice that ended in an exception. These have no view, so scrapes are in them.
         by_status(
@@ -96,12 +110,18 @@ def _libraries() -> tuple[RequestSource, ...]:
             "status",
             duration="django_http_requests_latency_including_middlewares_seconds",
             matchers='view!="prometheus-django-metrics"',
+            routes=("method", "view"),
         ),
         # Its duration is a summary without quantiles.
-        by_status("gin_prometheus", "gin_requests_total", "code"),
+        by_status("gin_prometheus", "gin_requests_total", "code", routes=("method", "url")),
         # The names of the example in promhttp's documentation.
         by_status(
-            "promhttp", "api_requests_total", "code", duration="request_duration_seconds", active="in_flight_requests"
+            "promhttp",
+            "api_requests_total",
+            "code",
+            duration="request_duration_seconds",
+            active="in_flight_requests",
+            routes=("method", "handler"),
         ),
         # These two have a prefix that the program chooses: the default, and what the READMEs choose.
         *(
@@ -111,18 +131,39 @@ def _libraries() -> tuple[RequestSource, ...]:
                 "code",
                 duration=f"{prefix}_request_duration_seconds",
                 matchers='url!="/metrics"',
+                routes=("method", "url"),
             )
             for prefix in ("echo", "myapp")
         ),
-        by_status("actix_web_prom", "api_http_requests_total", "status", duration="api_http_requests_duration_seconds"),
-        by_status("yabeda_rails", "rails_requests_total", "status", duration="rails_request_duration_seconds"),
-        by_status("Rack", "http_server_requests_total", "code", duration="http_server_request_duration_seconds"),
+        by_status(
+            "actix_web_prom",
+            "api_http_requests_total",
+            "status",
+            duration="api_http_requests_duration_seconds",
+            routes=("method", "endpoint"),
+        ),
+        by_status(
+            "yabeda_rails",
+            "rails_requests_total",
+            "status",
+            duration="rails_request_duration_seconds",
+            routes=("method", "controller", "action"),
+        ),
+        by_status(
+            "Rack",
+            "http_server_requests_total",
+            "code",
+            duration="http_server_request_duration_seconds",
+            routes=("method", "path"),
+        ),
         by_status(
             "prometheus_net",
             "http_requests_received_total",
             "code",
             duration="http_request_duration_seconds",
             active="http_requests_in_progress",
+            matchers=_NO_PAGE,  # as the two at the end have it, so that the histogram is read once
+            routes=("method", "endpoint"),
         ),
         by_status(
             "axum_prometheus",
@@ -130,6 +171,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "status",
             duration="axum_http_requests_duration_seconds",
             active="axum_http_requests_pending",
+            routes=("method", "endpoint"),
         ),
         by_status(
             "gRPC",
@@ -137,6 +179,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "grpc_code",
             duration="grpc_server_handling_seconds",
             failed=_GRPC_FAILED,
+            routes=("grpc_service", "grpc_method"),
         ),
         by_status(
             "http_requests_total",
@@ -147,6 +190,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             duration="http_request_duration_seconds",
             active="http_requests_in_progress_total",
             matchers=_NO_PAGE,
+            routes=_USUAL_ROUTES,
         ),
         by_status(
             "http_request_duration_seconds",
@@ -156,6 +200,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "code",
             duration="http_request_duration_seconds",
             matchers=_NO_PAGE,
+            routes=_USUAL_ROUTES,
         ),
     )
 
@@ -211,6 +256,7 @@ def _proxies() -> tuple[RequestSource, ...]:
             "nginx_ingress_controller_requests",
             "status",
             duration="nginx_ingress_controller_request_duration_seconds",
+            routes=("method", "host", "path"),
         ),
         by_status(
             "Kong",
@@ -218,6 +264,7 @@ def _proxies() -> tuple[RequestSource, ...]:
             "code",
             duration="kong_request_latency_ms",
             milliseconds=True,
+            routes=("route",),
         ),
     )
 
@@ -292,6 +339,7 @@ SOURCES = (
         (Selector(_SPANS_COUNTER, _SPANS),),
         (Selector(_SPANS_COUNTER, f'{_SPANS},status_code="STATUS_CODE_ERROR"'),),
         Selector("traces_span_metrics_duration_seconds", _SPANS),
+        routes=("span_name",),
     ),
     *_upstreams(),
     # After all else that counts requests: many formats have no duration, and a server may leave requests out of its log.

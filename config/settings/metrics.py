@@ -105,7 +105,7 @@ class Metrics(Model):
     """Your own scrape configs of Prometheus, relative to the project: files, folders, or patterns like `scrape/*.yml`
     ([how](bring-your-own.md#scrape-jobs))."""
     golden_signals: tuple[CountedService, ...] = ()
-    """Services that no known library counts, and the metrics that count them ([how](instrumentation/README.md#your-own-metrics))."""
+    """Services that no known library counts, and the metrics that count them ([how](instrumentation/prometheus.md#metrics-of-other-names))."""
 
     remote_write: tuple[RemoteWrite, ...] = Field((), max_length=3)
     """Remote stores that also get every sample ([how](beyond.md)). Up to three."""

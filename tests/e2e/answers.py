@@ -66,7 +66,7 @@ def _values(stack: Deployment, expr: str, start: float, end: float) -> list[Any]
     if query := re.fullmatch(r"query_result\((.+)\)", expr):
         filled = filled_in(query[1])
         found = stack.get("prometheus", "/api/v1/query", query=filled, time=f"{end:.3f}")["data"]["result"]
-        return [series["metric"]["service"] for series in found]
+        return [value for series in found for value in series["metric"].values()]
     parsed = re.fullmatch(r"label_values\((.+), (\w+)\)", expr)
     assert parsed, expr
     selector, label = parsed.groups()

@@ -91,6 +91,12 @@ def counters(service: str, rank: int) -> Iterator[tuple[str, float]]:
     spans = f'job="spans",{own},span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_UNSET"'
     for route in range(12):
         yield f'traces_span_metrics_calls_total{{{spans},span_name="GET /things/{route}"}}', rank
+        asked = (
+            f'job="application",{own},http_request_method="GET",http_route="/{route}",http_response_status_code="200"'
+        )
+        yield f"http_server_request_duration_seconds_count{{{asked}}}", rank
+        yield f'http_server_request_duration_seconds_bucket{{{asked},le="0.1"}}', rank
+        yield f'http_server_request_duration_seconds_bucket{{{asked},le="+Inf"}}', rank
     call = f'client="user",server="{service}",connection_type=""'
     yield f"traces_service_graph_request_total{{{call}}}", rank
     yield f'traces_service_graph_request_server_seconds_bucket{{{call},le="+Inf"}}', rank
@@ -241,6 +247,12 @@ def test_series_by_service_are_the_largest_and_the_rest_is_their_sum(stack: Stac
         times = {len(one["values"]) for one in found}
         assert len(times) == 1, f"{query.where}: a line has gaps"
     assert seen >= EVERYWHERE or not stack.count
+
+
+@pytest.mark.parametrize("panel", ["Requests by route", "p95 by route"])
+def test_a_service_with_more_routes_than_colours_shows_the_largest(stack: Stack, panel: str) -> None:
+    [query] = [query for _, query in GRAPHS if query.where == f"golden-signals: {panel}: A"]
+    assert len(stack.answer(query)) == (TOP if stack.count else 0)
 
 
 def test_the_rest_and_the_largest_are_all(stack: Stack) -> None:

@@ -15,7 +15,9 @@ import pytest
 from config.alerts import golden_signals, response_times
 from config.alerts.request_sources import SOURCES
 from config.alerts.rule import Job
+from dashboards import source_variables
 from tests.rules.run import ROOT, unmet
+from tests.support import dashboard_queries
 
 SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
 FAILED = re.compile(
@@ -109,6 +111,86 @@ def test_each_library_has_golden_signals_and_its_errors_an_alert(tmp_path: Path)
         'max by (service) (ALERTS{alertname="ApplicationErrorsHigh",alertstate="firing"})': _fires(COUNTED),
     }
     assert not unmet(tmp_path, series, expressions)
+
+
+ROUTES = {
+    "opentelemetry-flask-stable": ["GET /", "GET /fail"],
+    "opentelemetry-flask": ["GET /", "GET /fail"],
+    "opentelemetry-express": ["GET ", "GET /", "GET /fail"],  # it gives no route to what it does not know
+    "prometheus-flask-exporter": ["GET /", "GET /fail"],
+    "prometheus-fastapi-instrumentator": ["GET /", "GET /fail"],
+    "client_golang": ["GET /", "GET /fail"],
+    "fastify-metrics": ["GET /", "GET /fail"],
+    "express-prom-bundle": ["all"],
+    "gin": ["GET /", "GET /fail"],
+    "yabeda-rails": ["get orders of yabeda-rails index"],
+    "grpc": ["grpc.health.v1.Health Check"],
+    "spring-boot": ["GET /", "GET /fail"],
+    "spans": ["GET /"],
+    "dramatiq": ["pack"],
+    "bullmq": ["pack"],
+    "flower": ["shop.pack"],
+    "traefik": ["all"],
+}
+"""Page → what its service was asked for, as the dashboard shows it."""
+BOARD = [query for query in dashboard_queries.queries() if query.board == "golden-signals"]
+
+
+def _variables(source: str) -> dict[str, str]:
+    """What the dashboard's hidden variables should be for a service that this source counts."""
+    rows = [row for row in SOURCES if row.name == source]
+    durations = [row.duration.metric for row in rows if row.duration]
+    labels = [label for row in rows for label in row.routes] or ["none"]
+    return {
+        "job": "|".join(dict.fromkeys(row.job for row in rows)),
+        "counter": "|".join(dict.fromkeys(row.counter for row in rows)),
+        "durations": "|".join(f"{one}_bucket|{one}" for one in dict.fromkeys(durations)) or "none",
+        "per_second": "1000" if rows[0].milliseconds else "1",
+        "by": "".join(f":{label}" for label in dict.fromkeys(labels)),
+    }
+
+
+def test_the_dashboard_of_a_service_reads_its_routes_and_its_statuses_whatever_counts_it(tmp_path: Path) -> None:
+    pages = {name: page for name, page in PAGES.items() if "of orders" not in page.text}
+    expressions: dict[str, list[dict[str, object]]] = {}
+    for name, page in pages.items():
+        values = _variables(page.sources(name)[name])
+        for query in BOARD:
+            if query.panel == "variable" and query.ref in values:
+                asked = query.filled_in(service=name).removeprefix("query_result(").removesuffix(")")
+                expressions[f"{asked} * 0"] = [
+                    {"labels": f'{{{query.ref}="{values[query.ref]}"}}', "value": 0},
+                ]
+        by = ",".join(f'"{label}"' for label in values["by"].split(":")[1:])
+        # Without the choice of the largest, which takes promtool minutes.
+        routes, statuses, p95 = (
+            dashboard_queries.filled_in(expr, service=name, **{**values, "by": by, "__rate_interval": "5m"})
+            for expr in (
+                source_variables.by_route(),
+                source_variables.by_status(),
+                source_variables.p95_by_route(),
+            )
+        )
+        if name in ROUTES:
+            expressions[f"({routes}) * 0"] = [{"labels": f'{{route="{route}"}}', "value": 0} for route in ROUTES[name]]
+        expressions[f"count({routes}) > bool 0"] = [{"labels": "{}", "value": 1}]
+        expressions[f"abs(sum({statuses}) - 100 / 60) < bool 0.9"] = [{"labels": "{}", "value": 1}]
+        if "_bucket" in page.text:
+            expressions[f"max({p95}) < bool 1"] = [{"labels": "{}", "value": 1}]
+    series = [one for name, page in pages.items() for one in page.series(name, well=False)]
+    assert not unmet(tmp_path, series, expressions)
+
+
+def test_a_service_that_nothing_counts_has_no_routes_and_no_fault(tmp_path: Path) -> None:
+    expressions: dict[str, list[dict[str, object]]] = {}
+    nothing = {"job": "none", "counter": "none", "durations": "none", "per_second": "1", "by": ":none"}
+    for query in BOARD:
+        if query.panel == "variable" and query.ref in nothing:
+            asked = query.filled_in(service="gone").removeprefix("query_result(").removesuffix(")")
+            expressions[asked] = [{"labels": f'{{{query.ref}="{nothing[query.ref]}"}}', "value": 0}]
+        elif query.panel in {"Requests by route", "p95 by route", "Answers by status"}:
+            expressions[query.filled_in(service="gone", **{**nothing, "by": '"none"'})] = []
+    assert not unmet(tmp_path, _counters('up{job="application"}'), expressions)
 
 
 def test_a_service_with_metrics_of_its_own_is_not_counted_by_its_proxy(tmp_path: Path) -> None:
@@ -248,6 +330,6 @@ def test_each_source_has_a_page(source: str) -> None:
 
 
 def test_the_documentation_lists_the_sources_in_their_order() -> None:
-    text = (ROOT / "docs/instrumentation/README.md").read_text()
-    listed = re.findall(r"^\| `([^`]+)` \|", text.partition("### Libraries")[2].partition("\n## ")[0], re.MULTILINE)
+    text = (ROOT / "docs/instrumentation/sources.md").read_text()
+    listed = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
     assert listed == list(dict.fromkeys(source.name for source in SOURCES if source.job not in WAYS))

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from check.queries import of_dashboard, of_rules
+from check.queries import of_counted, of_dashboard, of_rules
 from check.unanswered import Verdict, judged
 from config.services.correlation.own_dashboards import adapted
+from config.settings.golden_signals import CountedService
 from config.yaml_text import dump
 from tests.brought_boards import graph, row, variable
 from tests.support.ports import free_port
@@ -132,6 +133,31 @@ def test_a_description_counts_only_where_no_part_of_the_page_is_dropped(promethe
     text = dump({"groups": [{"name": "g", "rules": [{"alert": "A", "expr": "dropped_total > 0"}]}]})
     [verdict] = judge(prometheus, of_rules("rules.yml", text), filtered=["node_exporter"])
     assert dict(verdict.unanswered) == {"alert A": ("dropped_total",)}
+
+
+@pytest.mark.parametrize(
+    ("named", "missing"),
+    [
+        ({"requests": "requests_total"}, {}),
+        ({"requests": "requests_total", "errors": 'requests_total{code=~"5.."}'}, {}),
+        ({"requests": "requests_total", "errors": "failures_total"}, {}),  # described, and nothing has failed yet
+        ({"requests": "requests_total", "duration": "seconds"}, {}),
+        ({"requests": "requests_totl"}, {"requests": ("requests_totl",)}),
+        (
+            {"requests": "requests_total", "errors": 'requests_total{cod="500"}'},
+            {"errors": ('{__name__="requests_total",cod!=""}',)},
+        ),
+        (
+            {"requests": "requests_total", "duration": "secs"},
+            {"duration": ("secs", "secs_bucket")},
+        ),
+    ],
+)
+def test_a_mistyped_metric_that_counts_a_service_is_told(
+    prometheus: str, named: dict[str, str], missing: dict[str, tuple[str, ...]]
+) -> None:
+    [verdict] = judge(prometheus, of_counted(CountedService(service="billing", **named)))
+    assert dict(verdict.unanswered) == missing
 
 
 JOB = variable("job", "query", "label_values(node_load1, job)")

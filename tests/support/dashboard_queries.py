@@ -10,7 +10,19 @@ JSON = Path(__file__).parents[2] / "dashboards" / "json"
 
 INTERVALS = {"$__rate_interval": "1m", "$__auto": "1m", "$__range": "1h", "$__interval": "15s"}
 """What Grafana sets by the width of a panel and the scrape interval; these are the shortest with a scrape interval of 15 s."""
-VARIABLES = {"service": "..*", "slo": "..*", "trace_service": "shop", "level": "..*", "text": ""}
+VARIABLES = {
+    "service": "..*",
+    "slo": "..*",
+    "trace_service": "shop",
+    "level": "..*",
+    "text": "",
+    # Those of a service that OpenTelemetry counts.
+    "job": "application",
+    "counter": "http_server_request_duration_seconds_count",
+    "durations": "http_server_request_duration_seconds_bucket|http_server_request_duration_seconds",
+    "per_second": "1",
+    "by": '"http_request_method","http_route"',
+}
 """Values of the dashboards' own variables, unless a test gives others: `All` if the variable has it."""
 
 
@@ -43,11 +55,11 @@ class DashboardQuery:
 
 
 def filled_in(text: str, **variables: str) -> str:
-    """`text` with every variable replaced, written as ``$name``, ``${name}`` or ``${name:pipe}``."""
+    """`text` with every variable replaced, written as ``$name``, ``${name}``, ``${name:pipe}`` or ``${name:doublequote}``."""
     for name, value in INTERVALS.items():
-        text = text.replace(name, value)
+        text = text.replace(name, variables.get(name.removeprefix("$"), value))
     for name, value in sorted({**VARIABLES, **variables}.items(), reverse=True):
-        for spelled in (f"${{{name}}}", f"${{{name}:pipe}}", f"${name}"):
+        for spelled in (f"${{{name}}}", f"${{{name}:pipe}}", f"${{{name}:doublequote}}", f"${name}"):
             text = text.replace(spelled, value)
     return text
 

@@ -584,6 +584,11 @@ ONE_BROKEN = [
             ],
         ),
         (
+            [Finding("the rules a.yml can be judged", kept=True, detail="0 of 1", subject="yours", noted=True)],
+            False,
+            ["  ! yours: 1", "    ! the rules a.yml can be judged 0 of 1", "1 promises, all kept"],
+        ),
+        (
             [Finding("hook takes the test alert", kept=True, detail="")],
             True,
             ["    ✓ hook takes the test alert", "1 promises, all kept"],
@@ -604,6 +609,7 @@ ONE_BROKEN = [
     ids=[
         "a line for each subject",
         "what is broken is told in full",
+        "what is noted is told in full and breaks nothing",
         "what has no subject has no heading",
         "everything is told in full if you ask for it",
     ],

@@ -53,9 +53,35 @@ def test_what_can_never_have_data_is_named_and_breaks_no_promise() -> None:
     ours = {file.stem: Dashboard(file.read_text()) for file in OURS.glob("*.json")}
     dashboards = {"theirs": Dashboard(BOARD, key="theirs.json"), **ours}
     found = list(findings(NOBODY, SETTINGS, Additions(rules={"shop.yml": RULES}, dashboards=dashboards)))
-    assert [(one.what, one.kept, one.detail) for one in found] == [
-        ("the rules shop.yml can be judged", True, "1 of 2 can have data; nobody exposes gone"),
-        ("the dashboard Theirs can be judged", True, "1 of 2 can have data; nobody exposes gone"),
+    assert [(one.what, one.kept, one.noted, one.detail) for one in found] == [
+        ("the rules shop.yml can be judged", True, True, "1 of 2 can have data; nobody exposes gone"),
+        ("the dashboard Theirs can be judged", True, True, "1 of 2 can have data; nobody exposes gone"),
+    ]
+
+
+COUNTED = settings_of(
+    {
+        "metrics": {
+            "golden_signals": [
+                {"service": "billing", "requests": "up", "errors": 'gone{result="error"}', "duration": "gone"},
+                {"service": "mail", "requests": "up"},
+            ]
+        }
+    }
+)
+
+
+@pytest.mark.usefixtures("_running")
+def test_a_metric_that_counts_a_service_and_that_nobody_exposes_is_noted_and_breaks_no_promise() -> None:
+    found = list(findings(NOBODY, COUNTED, NONE))
+    assert [(one.what, one.kept, one.noted, one.detail) for one in found] == [
+        (
+            "metrics.golden_signals of billing can be judged",
+            True,
+            True,
+            "1 of 3 can have data; nobody exposes gone",
+        ),
+        ("metrics.golden_signals of mail can be judged", True, False, "1 of 1 can have data"),
     ]
 
 
@@ -97,6 +123,19 @@ def test_the_command_prints_what_can_never_have_data_and_fails_if_anything(
     printed = capsys.readouterr().out
     assert ended == (1 if "nobody exposes" in printed or "no plugin" in printed else 0)
     assert all(word in printed for word in words)
+
+
+@pytest.mark.usefixtures("_running")
+def test_the_command_without_files_names_the_key_whose_metric_nobody_exposes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "load_settings", lambda _: COUNTED)
+    monkeypatch.setattr(engine_setup, "connect", lambda _: NOBODY)
+    with pytest.raises(typer.Exit):
+        command.unanswered(None, "dev")
+    printed = capsys.readouterr().out
+    assert "metrics.golden_signals of billing: 1 of 3 can have data" in printed
+    assert "  errors: nobody exposes gone" in printed
 
 
 def test_many_pages_are_fetched_by_one_command_and_one_without_an_answer_is_none(

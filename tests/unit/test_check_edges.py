@@ -102,5 +102,5 @@ def test_what_is_asked_of(monkeypatch: pytest.MonkeyPatch, settings: Any, asked:
     monkeypatch.setattr(check, "_about", about)
     monkeypatch.setattr(check, "connect", lambda _: None)
     check.run(settings, with_request=False)
-    assert seen - {"rules and dashboards of yours"} == asked
-    assert ("rules and dashboards of yours" in seen) is (settings.role == "centre")
+    assert seen - {"what you brought"} == asked
+    assert ("what you brought" in seen) is (settings.role == "centre")
