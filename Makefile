@@ -25,7 +25,7 @@ pytest := $(python) -m pytest --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up preview check unanswered board alert-test down drift backup restore upgrade slo test lint unit policy rules dashboards e2e again bench drills shop shop-down shop-load lock env
+.PHONY: help up preview check unanswered board alert-test down drift backup restore upgrade slo rotate test lint unit policy rules dashboards e2e again bench drills shop shop-down shop-load lock env
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ upgrade: env ## backup, then the images of this checkout, then the check; what f
 
 slo: env ## what is left of the error budgets, fails if one is spent; REPORT=2026-11 for a month (FORMAT=csv)
 	@$(python) -m operate slo
+
+rotate: env ## another credential for an edge, at its centre and on the edge: STACK=prod EDGE=web-2
+	@$(python) -m operate rotate $(EDGE)
 
 test: lint unit policy rules e2e ## all of the following, the fast ones first
 

@@ -10,7 +10,18 @@ from typing import Annotated
 
 import typer
 
-from bench import actions, figures, freshness, logs, many_containers, memory, performance_page, series, traces
+from bench import (
+    actions,
+    figures,
+    freshness,
+    logs,
+    many_containers,
+    many_edges,
+    memory,
+    performance_page,
+    series,
+    traces,
+)
 from bench.figures import Row
 from tests.support import machine
 from toolchain import images
@@ -32,6 +43,7 @@ def main(context: typer.Context) -> None:
         bench_logs()
         bench_traces()
         bench_containers()
+        bench_edges()
 
 
 def _keep(part: str, rows: Iterable[Row]) -> None:
@@ -98,6 +110,15 @@ def bench_traces(seconds: Seconds = 45) -> None:
 def bench_containers(seconds: Seconds = 45) -> None:
     """The services that watch containers, by number of containers on the host."""
     _keep("containers", many_containers.run(seconds))
+
+
+@app.command("edges")
+def bench_edges(
+    seconds: Seconds = 60,
+    counts: Annotated[str, typer.Option(help="Numbers of edges, ascending, comma-separated.")] = "1,10,25,50",
+) -> None:
+    """A centre by the number of its edges: metrics, logs and traces of each, by its door."""
+    _keep("edges", many_edges.run(seconds, [int(count) for count in counts.split(",")]))
 
 
 @app.command("report")

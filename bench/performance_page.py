@@ -19,6 +19,7 @@ TITLES = {
     "logs": "load on the shipper and Loki",
     "traces": "load on the collector",
     "containers": "containers on the host",
+    "edges": "load on a centre",
 }
 """Part → heading of the first column: what its rows are about."""
 

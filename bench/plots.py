@@ -86,4 +86,7 @@ PLOTS = (
         of="alloy",
     ),
     Plot("traces", "collector by the rate of spans", "received", ("CPU", "memory", "Jaeger memory")),
+    Plot(
+        "edges", "a centre by the number of its edges", "edges", ("series", "all of these CPU", "all of these memory")
+    ),
 )

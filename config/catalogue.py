@@ -320,9 +320,9 @@ _ROWS = (
     Row(
         name="edge_door",
         stack="correlation",
-        image=ALLOY,
-        memory=256 * MIB,
-        port=12345,
+        image=PYTHON,
+        memory=128 * MIB,
+        port=8409,
     ),
 )
 ROWS: Mapping[str, Row] = {row.name: row for row in _ROWS}

@@ -3,16 +3,31 @@
 import re
 import sys
 import time
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
-from drills import clock, crashes, deployments, drills_page, engine_restarts, healing, inputs, network, poison, storage
-from drills.frame import Row, carry_out, chosen
+from drills import (
+    clock,
+    crashes,
+    deployments,
+    drills_page,
+    engine_restarts,
+    healing,
+    inputs,
+    network,
+    poison,
+    storage,
+    two_hosts,
+)
+from drills.centre_and_edge import CentreAndEdge
+from drills.frame import Drill, Row, carry_out, chosen
 from drills.ground import SERVICES, Ground, OnGround
 from tests.support import machine
-from tests.support.deployment import ROOT
+from tests.support.deployment import ROOT, Deployment
 from toolchain import images, pulumi_cli
 from toolchain.report import ToolchainError, readable_errors
 
@@ -28,39 +43,65 @@ GROUPS: dict[str, list[OnGround]] = {
     "Self-healing": healing.drills(),
     "Bad inputs": [*inputs.drills(), *poison.drills()],
 }
-"""Heading → its drills."""
+"""Heading → its drills on one stack."""
+TWO_HOSTS = {"Two hosts": two_hosts.drills()}
+"""Those on a centre and its edge."""
+NAMES = {
+    heading: [drill.name for drill in group] for groups in (GROUPS, TWO_HOSTS) for heading, group in groups.items()
+}
 
 
 def main(only: Annotated[str, typer.Argument(help="Names, or beginnings of names, separated by commas.")] = "") -> None:
     """Carries out the drills and writes docs/drills.json and docs/drills.md; fails if one has failed."""
+    on_one = [drill for group in GROUPS.values() for drill in group]
+    on_two = [drill for group in TWO_HOSTS.values() for drill in group]
+    every: list[Drill[Any]] = [*on_one, *on_two]
     try:
-        wanted = chosen((drill for group in GROUPS.values() for drill in group), only)
+        wanted = {drill.name for drill in chosen(every, only)}
     except ValueError as error:
         raise ToolchainError(str(error)) from None
-    console.print(f"{len(wanted)} drills: {', '.join(drill.name for drill in wanted)}")
+    console.print(f"{len(wanted)} drills: {', '.join(drill.name for drill in every if drill.name in wanted)}")
     machine.main()
     client, local = machine.client(), images.local_images()
+    environment = pulumi_cli.ensure().environment()
     rows: list[Row] = []
-    begun = time.monotonic()
-    with Ground(client, pulumi_cli.ensure().environment(), local) as ground:
-        console.print(f"the stack is up, after {time.monotonic() - begun:.0f} s")
-        versions = {"Docker": client.version()["Version"]}
-        versions |= {service: _version(ground, service) for service in SERVICES}
-        for row in carry_out(wanted, ground):
-            rows.append(row)
-            console.print(
-                f"{'held  ' if row.held else 'FAILED'} {row.name} {row.seconds:.0f} s: {row.detail}", markup=False
-            )
-            names = {heading: [drill.name for drill in group] for heading, group in GROUPS.items()}
-            drills_page.write(rows, names, versions, ROOT / "docs")
+
+    def told(row: Row, versions: Mapping[str, str]) -> None:
+        rows.append(row)
+        result = "held  " if row.held else "FAILED"
+        console.print(f"{result} {row.name} {row.seconds:.0f} s: {row.detail}", markup=False)
+        drills_page.write(rows, NAMES, versions, ROOT / "docs")
+
+    docker = {"Docker": client.version()["Version"]}
+    if of_one := [drill for drill in on_one if drill.name in wanted]:
+        with _up(Ground(client, environment, local)) as ground:
+            versions = docker | {service: _version(ground.stack, service) for service in SERVICES}
+            for row in carry_out(of_one, ground):
+                told(row, versions)
+    if of_two := [drill for drill in on_two if drill.name in wanted]:
+        with _up(CentreAndEdge(environment)) as both:
+            versions = docker | {service: _version(both.centre, service) for service in both.centre.settings.services}
+            for row in carry_out(of_two, both):
+                told(row, versions)
     failed = sum(not row.held for row in rows)
     console.print(f"{len(rows)} drills, {failed} failed")
     sys.exit(bool(failed))
 
 
-def _version(ground: Ground, service: str) -> str:
+Up = TypeVar("Up", Ground, CentreAndEdge)
+
+
+@contextmanager
+def _up(ground: Up) -> Iterator[Up]:
+    begun = time.monotonic()
+    with ground:
+        console.print(f"what the drills are carried out on is up, after {time.monotonic() - begun:.0f} s")
+        yield ground
+
+
+def _version(stack: Deployment, service: str) -> str:
     """Tag of the image that ran, without what only this machine knows."""
-    reference = ground.stack.settings.image(service).partition("@")[0]
+    reference = stack.settings.image(service).partition("@")[0]
     return re.sub("-[0-9a-f]{12}$", "", reference.rpartition(":")[2])
 
 

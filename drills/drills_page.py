@@ -48,9 +48,13 @@ def merged(before: Iterable[Mapping[str, Any]], rows: Iterable[Row], order: Iter
 def write(rows: Iterable[Row], groups: Mapping[str, Iterable[str]], versions: Mapping[str, str], folder: Path) -> None:
     """`drills.json` and `drills.md` in `folder`. `groups`: heading → names of its drills; `versions`: what ran."""
     file = folder / "drills.json"
-    before = json.loads(file.read_text())["rows"] if file.exists() else []
+    before = json.loads(file.read_text()) if file.exists() else {"versions": {}, "rows": []}
     order = [name for names in groups.values() for name in names]
-    document = {"machine": machine(), "versions": dict(versions), "rows": merged(before, rows, order)}
+    document = {
+        "machine": machine(),
+        "versions": before["versions"] | dict(versions),
+        "rows": merged(before["rows"], rows, order),
+    }
     file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     (folder / "drills.md").write_text(page(document, groups))
 

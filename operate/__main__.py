@@ -2,7 +2,7 @@
 
 import typer
 
-from operate import alert_test, backup, board, commands, pull_request, shop, slo, unanswered, upgrade
+from operate import alert_test, backup, board, commands, pull_request, rotation, shop, slo, unanswered, upgrade
 from toolchain.report import readable_errors
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -25,6 +25,7 @@ app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(upgrade.upgrade)
 app.command()(slo.slo)
+app.command()(rotation.rotate)
 app.command("shop")(shop.up)
 app.command("shop-down")(shop.down)
 app.command()(pull_request.pull_request)

@@ -1,12 +1,13 @@
-"""The edges of a centre: what they send, and whether the door takes it (edge_door is Alloy 1.19 to 1.21). Clocks: `HostClockSkewed`."""
+"""The edges of a centre: what they send, and whether the door takes it (edge_door is a program of this project). Clocks: `HostClockSkewed`."""
 
 from config.alerts.rule import Alert, Rule
 from config.alerts.scope import Scope
 from config.settings.edges import UNKNOWN
-from config.settings.units import seconds
 
 LATE = 120
 """Seconds. A sample is on its way for less than ten, and is asked for every minute at the latest."""
+NEAR = 0.8
+"""Part of its bound from which an edge is said to have many series: something can still be done about it."""
 REFUSED = 20
 """Requests in ten minutes: more than those of one that has been given a new credential a moment too early."""
 
@@ -77,9 +78,15 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
             summary="{{ $labels.host }} runs Prometheus {{ $labels.version }}, and its centre another version",
             description="The edge and its centre were deployed from different checkouts of this project.",
         ),
-        *(
-            _series(name, bounds.series, seconds(scope.settings.metrics.scrape_interval))
-            for name, bounds in sorted(edges.items())
+        Alert(
+            name="EdgeManySeries",
+            severity="warning",
+            wait="10m",
+            service="{{ $labels.edge }}",
+            expr=f"edge_door_series > {NEAR} * edge_door_series_bound",
+            summary='{{ $labels.edge }} has sent {{ printf "%.0f" $value }} series within an hour, near or at its bound',
+            description="Samples of series above the bound are lost; those that there were come in as before. Each series costs "
+            "the centre's Prometheus 3 to 9 kB of memory.",
         ),
         Alert(
             name="EdgesRefused",
@@ -89,19 +96,4 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
             summary='The door has refused {{ printf "%.0f" $value }} requests without a valid credential in ten minutes',
             description="An edge has a wrong credential, and loses what it sends; or a stranger is trying the door.",
         ),
-    )
-
-
-def _series(name: str, most: int, interval: float) -> Alert:
-    """As the door counts them: an edge in wrong hands cannot say otherwise."""
-    component = f'component_id="prometheus.relabel.{name.replace("-", "_")}"'
-    return Alert(
-        name="EdgeManySeries",
-        severity="warning",
-        wait="10m",
-        service=name,
-        expr=f'rate(alloy_prometheus_relabel_metrics_written{{job="edge_door",{component}}}[5m]) * {interval:g} > {most}',
-        summary=f'{name} sends {{{{ printf "%.0f" $value }}}} series, and {most} are its bound',
-        description="They cost the centre's Prometheus 3 to 9 kB of memory each. Its own limit is the only one that holds for "
-        "all of them.",
     )

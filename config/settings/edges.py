@@ -1,14 +1,12 @@
 """Settings of a centre and its edges: stacks on other hosts, which keep nothing and send all that they see."""
 
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ByteSize, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from config.catalogue import ROWS
-from config.ports import METRICS
 from config.row import Row
 from config.settings import sizing
 from config.settings.exporters import Certificates
@@ -25,8 +23,6 @@ _MEMORY = TypeAdapter(Memory)
 Role = Literal["centre", "edge"]
 
 MOST_EDGES = 100
-PORTS = range(2000, 32_700)
-"""Below those that a kernel gives to outgoing connections (from 32768 on)."""
 LONGEST_OUTAGE = "24h"
 """Age up to which a centre takes the samples of its edges (Prometheus' `out_of_order_time_window`)."""
 UNKNOWN = "edges.unknown"
@@ -41,7 +37,7 @@ class EdgeBounds(Model):
     rate: ByteSize = ByteSize(4 * MIB)
     """Bytes per second as they are on the wire, of all signals together."""
     series: int = Field(50_000, ge=1000)
-    """Active series. Above it an alert tells which edge has too many."""
+    """Series within an hour. Samples of further ones are lost, and counted: those that there were come in as before."""
     streams: int = Field(500, ge=10)
     """Active streams of logs. Lines of further ones are lost, and counted."""
 
@@ -132,13 +128,6 @@ def _memory(given: Any) -> Any:
     return {"host": host, "ceiling": ceiling, **limits, **given}
 
 
-def door_port(edge: str) -> int:
-    """Port in the door for the metrics of an edge. It follows from the name only: if another edge comes or goes, no port changes
-    its owner while one of the two sides already has its new files."""
-    port = PORTS[int.from_bytes(sha256(edge.encode()).digest()[:4]) % len(PORTS)]
-    return PORTS.stop if port == METRICS["edge_door"] else port
-
-
 def judge(settings: "Settings") -> None:
     """Raises ValueError if the role, the edges and their secrets do not fit together. The message begins with a key."""
     least = sizing.SMALLEST_EDGE if settings.role == "edge" else sizing.SMALLEST
@@ -179,12 +168,9 @@ def _of_a_centre(settings: "Settings") -> Iterator[str]:
         yield f"{there}: needs {missing}: where edges send to (door: {{domain: …}}), and which there are (edges: {{web-2: {{}}}})"
     if len(settings.edges) > MOST_EDGES:
         yield f"edges: are {len(settings.edges)}, and a centre takes {MOST_EDGES}"
-    taken: dict[int, str] = {}
     for name in settings.edges:
         if name == settings.name_of_host:
             yield f"edges: {name} is what this host is called itself (host_name): name one of them otherwise"
-        if (other := taken.setdefault(door_port(name), name)) != name:
-            yield f"edges: {name} and {other} have the same port in the door, which follows from the name: name one otherwise"
         if OF_EDGES + name not in settings.secrets:
             yield f"edges.{name}: needs its credential: pulumi config set --secret {OF_EDGES}{name}"
     for secret in sorted(one for one in settings.secrets if one.startswith(OF_EDGES)):

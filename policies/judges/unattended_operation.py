@@ -9,7 +9,6 @@ from policies.readers.declared_resources import Resource, is_started, keeps_runn
 
 WITHOUT_HEALTH: Mapping[str, str] = {
     "alloy": "its image has no tool for a check; the update asks its /-/healthy, and Prometheus scrapes it",
-    "edge_door": "as alloy, whose image it has",
     "promtail": "its image has no tool for a check; the update asks its page, and Prometheus scrapes it",
     "otel_collector": "its image holds only the binary; the update asks its page, and Prometheus scrapes it",
     "nginx_exporter*": "its image has no tool for a check; Prometheus scrapes it",

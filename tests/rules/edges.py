@@ -4,7 +4,7 @@ on this machine in place of an address in its network."""
 import json
 import os
 import re
-import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,6 @@ from config.services.logs import loki
 from config.services.metrics import edge_front, scrape
 from config.services.traces import otel_collector
 from config.settings import Settings
-from config.settings.edges import door_port
 from config.yaml_text import dollars_doubled, dump
 from tests.support.collector import Collector, collector, until_true
 from tests.support.ports import free_port
@@ -31,7 +30,7 @@ from tests.support.services import running
 from toolchain import images
 from toolchain.images.recipes import RECIPES
 
-EDGES = {"web-2": {}, "db-1": {"rate": "64KiB", "streams": 10}}
+EDGES = {"web-2": {}, "db-1": {"rate": "64KiB", "streams": 10, "series": 1000}}
 SECRETS = ("edge_password_web-2", "edge_password_web-2_next", "edge_password_db-1")
 PASSWORDS = {
     "edge_password_web-2": "credential-of-web-2-which-is-long",
@@ -187,24 +186,22 @@ class Site:
             yield
 
     def _edge_door(self, folder: Path) -> AbstractContextManager[None]:
-        text = config_of("edge_door", self.settings).files["config.alloy"]
-        text = text.replace("http://prometheus:9090", f"http://127.0.0.1:{self.ports['prometheus']}")
-        text = text.replace("http://loki:3100", f"http://127.0.0.1:{self.ports['loki']}")
-        for port in self._door_ports():
-            text = text.replace(f"listen_port = {port}\n", f"listen_port = {self._port_here(port)}\n")
-        return _alloy(text, folder, self.ports["edge_door"])
-
-    def _door_ports(self) -> list[int]:
-        return [edge_door.LINES, *map(door_port, self.settings.edges)]
-
-    def _port_here(self, port: int) -> int:
-        return self.ports.setdefault(str(port), free_port())
+        files = dict(config_of("edge_door", self.settings).files)
+        told = json.loads(files[edge_door.FILE])
+        told |= {"samples": f"127.0.0.1:{self.ports['prometheus']}", "lines": f"127.0.0.1:{self.ports['loki']}"}
+        files[edge_door.FILE] = json.dumps(told)
+        for name, text in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
+        port = self.ports["edge_door"]
+        command = [sys.executable, "-B", "-m", edge_door.PROGRAM.name, folder / edge_door.FILE, str(port)]
+        page = f"http://127.0.0.1:{port}/-/healthy"
+        return running(command, page, folder / "log", seconds=20, environment={**os.environ, "PYTHONPATH": str(folder)})
 
     def _api_proxy(self, folder: Path) -> AbstractContextManager[None]:
         config = config_of("api_proxy", self.settings)
         text = config.files["haproxy.cfg"]
-        for port in self._door_ports():
-            text = text.replace(f" edge_door:{port} ", f" 127.0.0.1:{self._port_here(port)} ")
+        text = text.replace(f" edge_door:{edge_door.PORT} ", f" 127.0.0.1:{self.ports['edge_door']} ")
         text = re.sub(r" \S+:4319 resolvers", f" 127.0.0.1:{self.ports['otlp']} resolvers", text)
         text = text.replace(f"bind {self.settings.edge.address('api_proxy')}:", "bind :")
         here = {edge_front.PORT: self.ports["api_proxy"], 8405: self.ports["metrics"]}
@@ -337,22 +334,3 @@ def otlp(kind: str, *groups: Mapping[str, Any]) -> bytes:
     """A request of OTLP in JSON."""
     key = {"traces": "resourceSpans", "logs": "resourceLogs"}[kind]
     return json.dumps({key: groups}).encode()
-
-
-def write_request(labels: Mapping[str, str], value: float, at: float) -> bytes:
-    """A request of remote write with one sample: prometheus.WriteRequest (prompb/remote.proto), in one literal of snappy."""
-    pairs = b"".join(
-        _field(1, _field(1, name.encode()) + _field(2, text.encode())) for name, text in sorted(labels.items())
-    )
-    sample = _field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(int(at * 1000)))
-    message = _field(1, pairs + sample)
-    return _varint(len(message)) + bytes([61 << 2]) + struct.pack("<H", len(message) - 1) + message
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(number: int) -> bytes:
-    low, rest = number & 0x7F, number >> 7
-    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])

@@ -1,6 +1,5 @@
 """What edges send reaches their centre, under their own name, whatever they claim: by the real binaries, over real TLS."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -15,14 +14,16 @@ from config.services.logs.edge_logs import PUSH
 from config.services.metrics import edge_front
 from config.services.metrics.prometheus_agent import WRITE
 from config.settings.edges import UNKNOWN
-from tests.rules.edges import PASSWORDS, TRACE, Edge, Site, otlp, write_request
+from tests.rules.edges import PASSWORDS, TRACE, Edge, Site, otlp
 from tests.support.collector import group, record, span, until_true
+from tests.support.edge_requests import push_request, write_request
 
 WEB_2, NEXT, DB_1 = (
     PASSWORDS[name] for name in ("edge_password_web-2", "edge_password_web-2_next", "edge_password_db-1")
 )
 JSON = {"Content_Type": "application/json"}
 PROTOBUF = {"Content_Type": "application/x-protobuf", "Content_Encoding": "snappy"}
+"""Of samples and of lines."""
 OUTAGE = 30
 """Seconds."""
 
@@ -39,9 +40,7 @@ def edge(site: Site, tmp_path: Path) -> Edge:
 
 
 def pushed(service: str, *lines: str, **labels: str) -> bytes:
-    stream = {"service": service, "level": "info", "source": "docker", **labels}
-    values = [[str(time.time_ns() + number), line] for number, line in enumerate(lines)]
-    return json.dumps({"streams": [{"stream": stream, "values": values}]}).encode()
+    return push_request(({"service": service, "level": "info", "source": "docker", **labels}, lines))
 
 
 @until_true
@@ -106,7 +105,7 @@ def test_exemplars_and_native_histograms_arrive_too(site: Site, edge: Edge) -> N
 def test_no_sender_can_write_metrics_under_another_name_or_those_that_rules_record(site: Site) -> None:
     now = time.time()
     for number, name in enumerate(("stolen", "ALERTS", "service:requests:rate5m")):
-        body = write_request({"__name__": name, "host": "db-1", "job": "node_exporter"}, number, now)
+        body = write_request(({"__name__": name, "host": "db-1", "job": "node_exporter"}, number, now))
         assert site.send(WRITE, body, "web-2", WEB_2, **PROTOBUF).ok
     [series] = at_least(site, "stolen", 0)
     assert series["metric"] == {"__name__": "stolen", "host": "web-2", "job": "node_exporter"}
@@ -115,7 +114,7 @@ def test_no_sender_can_write_metrics_under_another_name_or_those_that_rules_reco
 
 def test_no_sender_can_push_lines_under_another_name(site: Site) -> None:
     body = pushed("forger", "a line", host="db-1", pod="many")
-    assert site.send(PUSH, body, "web-2", WEB_2, X_Scope_OrgID="other", **JSON).ok
+    assert site.send(PUSH, body, "web-2", WEB_2, X_Scope_OrgID="other", **PROTOBUF).ok
     [(labels, _)] = lines(site, '{service="forger"}', 1)
     assert {key: labels.get(key) for key in ("host", "service", "pod")} == {
         "host": "web-2",
@@ -169,7 +168,7 @@ def test_a_stranger_is_refused_and_counted(site: Site, user: str, password: str)
 
 @pytest.mark.parametrize("password", [WEB_2, NEXT])
 def test_an_edge_has_two_credentials_while_one_replaces_the_other(site: Site, password: str) -> None:
-    assert site.send(PUSH, pushed("rotated", password), "web-2", password, **JSON).ok
+    assert site.send(PUSH, pushed("rotated", password), "web-2", password, **PROTOBUF).ok
     lines(site, f'{{service="rotated"}} |= "{password}"', 1)
 
 
@@ -202,29 +201,31 @@ def test_an_edge_may_not_read(site: Site) -> None:
 
 def test_an_edge_that_sends_more_than_its_rate_waits_and_others_do_not(site: Site) -> None:
     body = pushed("flood", *("x" * 1000 for _ in range(400)))
-    codes = [site.send(PUSH, body, "db-1", DB_1, **JSON).status_code for _ in range(4)]
+    codes = [site.send(PUSH, body, "db-1", DB_1, **PROTOBUF).status_code for _ in range(4)]
     assert codes[0] == requests.codes.no_content, codes
     # Caddy says 502 if the answer comes while it is still sending. Edges try again after both.
     assert codes[-1] in {requests.codes.too_many_requests, requests.codes.bad_gateway}, codes
     assert site.counted('haproxy_frontend_http_responses_total{proxy="edges",code="4xx"') > 0
-    assert site.send(PUSH, pushed("calm", "a line"), "web-2", WEB_2, **JSON).ok
+    assert site.send(PUSH, pushed("calm", "a line"), "web-2", WEB_2, **PROTOBUF).ok
 
     @until_true
     def again() -> None:
-        assert site.send(PUSH, pushed("flood", "later"), "db-1", DB_1, **JSON).ok
+        assert site.send(PUSH, pushed("flood", "later"), "db-1", DB_1, **PROTOBUF).ok
 
     again()
 
 
 def test_an_edge_has_no_more_streams_than_its_bound_and_others_have_theirs(site: Site) -> None:
-    streams = [{"stream": {"service": f"s{number}"}, "values": [[str(time.time_ns()), "x"]]} for number in range(40)]
+    body = push_request(*(({"service": f"s{number}"}, ["x"]) for number in range(40)))
 
     @until_true
-    def accepted() -> None:  # once the test before has been forgotten
-        assert site.send(PUSH, json.dumps({"streams": streams}).encode(), "db-1", DB_1, **JSON).ok
+    def forty_are_too_many() -> None:  # once the test before has been forgotten
+        answer = site.send(PUSH, body, "db-1", DB_1, **PROTOBUF)
+        # Not 429: it would be sent again, and all lines behind it would wait.
+        assert (answer.status_code, "stream limit" in answer.text) == (400, True)
 
-    accepted()
-    assert site.send(PUSH, json.dumps({"streams": streams}).encode(), "web-2", WEB_2, **JSON).ok
+    forty_are_too_many()
+    assert site.send(PUSH, body, "web-2", WEB_2, **PROTOBUF).ok
     assert len(lines(site, '{host="web-2", service=~"s[0-9]+"}', 40)) == 40
     assert len({labels["service"] for labels, _ in site.lines('{host="db-1"}')}) <= 10
 
@@ -240,7 +241,7 @@ def test_a_request_that_is_too_long_is_refused(site: Site) -> None:
 def test_the_centres_prometheus_takes_samples_that_have_waited_for_a_day(site: Site) -> None:
     now, page = time.time(), f"http://127.0.0.1:{site.ports['prometheus']}{WRITE}"
     for hours in (0, 23, 6, 2):
-        body = write_request({"__name__": "late", "host": "web-2"}, hours, now - hours * 3600)
+        body = write_request(({"__name__": "late", "host": "web-2"}, hours, now - hours * 3600))
         headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
         assert requests.post(page, body, headers=headers, timeout=20).ok
     for hours in (0, 2, 6, 23):
@@ -269,16 +270,43 @@ READ = {
 """What the alerts about edges and the check read on an edge."""
 
 
-def test_the_door_counts_the_series_of_each_edge_where_its_alert_looks(site: Site) -> None:
-    assert site.send(WRITE, write_request({"__name__": "one"}, 1, time.time()), "web-2", WEB_2, **PROTOBUF).ok
-    page = requests.get(f"http://127.0.0.1:{site.ports['edge_door']}/metrics", timeout=10).text
-    [counter] = [
-        line
-        for line in page.splitlines()
-        if line.startswith("alloy_prometheus_relabel_metrics_written{")
-        and 'component_id="prometheus.relabel.web_2"' in line
-    ]
-    assert float(counter.rpartition(" ")[2]) > 0
+def test_a_series_above_an_edges_bound_is_lost_and_counted_and_those_that_there_were_come_in(site: Site) -> None:
+    def sent(names: range) -> None:
+        now = time.time()
+        body = write_request(*(({"__name__": "many", "number": f"{number}"}, 1.0, now) for number in names))
+
+        @until_true
+        def accepted() -> None:  # within its rate
+            assert site.send(WRITE, body, "db-1", DB_1, **PROTOBUF).ok
+
+        accepted()
+
+    def counted(name: str) -> int:
+        page = requests.get(f"http://127.0.0.1:{site.ports['edge_door']}/metrics", timeout=10).text
+        [value] = [line.rpartition(" ")[2] for line in page.splitlines() if line.startswith(f'{name}{{edge="db-1"}}')]
+        return int(value)
+
+    sent(range(500))
+    sent(range(900, 1900))
+    sent(range(500))
+    assert counted("edge_door_series_bound") == counted("edge_door_series") == 1000
+    assert counted("edge_door_samples_above_bound_total") == 500
+    at_least(site, 'count(many{host="db-1"})', 1000)
+    [kept] = site.query('count(count_over_time(many{host="db-1"}[1h]) == 2)')
+    assert kept["value"][1] == "500"
+
+
+@pytest.mark.parametrize("path", [WRITE, PUSH])
+@pytest.mark.parametrize("body", [b"", b"hello", b"\x04\x01\x08", b"\xff\xff\xff\xff\x0f\x00x"])
+def test_what_the_door_cannot_read_is_refused_for_good(site: Site, path: str, body: bytes) -> None:
+    """Nothing; a text; snappy that refers to what is not in it; snappy that says that it has 4 GiB."""
+    assert site.send(path, body, "web-2", WEB_2, **PROTOBUF).status_code == requests.codes.bad_request
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-protobuf;proto=io.prometheus.write.v2.Request"])
+def test_the_door_takes_what_edges_send_and_in_no_other_form(site: Site, kind: str) -> None:
+    answer = site.send(WRITE, b"{}", "web-2", WEB_2, Content_Type=kind)
+    assert answer.status_code == requests.codes.unsupported_media_type
 
 
 def test_nothing_is_missing_after_the_link_was_cut(site: Site, edge: Edge) -> None:
@@ -336,17 +364,33 @@ def test_nothing_is_missing_after_the_centres_prometheus_was_away(site: Site, ed
     assert counts == [*range(counts[0], counts[-1] + 1)]
 
 
-def test_an_edge_waits_for_a_door_that_is_away_and_goes_on(site: Site, edge: Edge) -> None:
+def test_nothing_is_missing_or_doubled_after_the_whole_centre_was_started_anew(site: Site, edge: Edge) -> None:
+    parts = ("caddy", "api_proxy", "edge_door", "loki", "prometheus")
     with edge.scraping(), edge.shipping() as apps, (apps / "waited.log").open("a") as log:
         until_scraped(site, edge, 2)
-        site.end("edge_door")
+        for part in parts:
+            site.end(part)
         for number in range(8):
             log.write(f"line {number}\n")
             log.flush()
             time.sleep(1)
         away = edge.page.count
-        site.start("edge_door")
+        for part in reversed(parts):
+            site.start(part)
         until_scraped(site, edge, away + 2)
-        assert {line for _, line in lines(site, '{host="web-2", service="waited"}', 8)} == {
-            f"line {n}" for n in range(8)
-        }
+        found = sorted(line for _, line in lines(site, '{host="web-2", service="waited"}', 8))
+        assert found == [f"line {number}" for number in range(8)]
+    counts = scraped(site, edge)
+    assert counts == [*range(counts[0], counts[-1] + 1)]
+
+
+@pytest.mark.parametrize(("path", "store"), [(WRITE, "prometheus"), (PUSH, "loki")])
+def test_an_edge_is_not_answered_before_what_it_sends_is_stored(site: Site, path: str, store: str) -> None:
+    body = pushed("early", "x") if path == PUSH else write_request(({"__name__": "early"}, 1, time.time()))
+    site.end(store)
+    try:
+        answer = site.send(path, body, "web-2", WEB_2, **PROTOBUF)
+        assert answer.status_code == requests.codes.service_unavailable, answer.text
+    finally:
+        site.start(store)
+    assert site.send(path, body, "web-2", WEB_2, **PROTOBUF).ok

@@ -73,15 +73,19 @@ class PresentEngine:
     @contextmanager
     def network(self) -> Iterator[None]:
         """Lets this thread, and what it starts, reach the published ports; nothing else of the machine."""
-        with (
-            Path("/proc/thread-self/ns/net").open() as own,
-            Path(f"/proc/{self.process.pid}/ns/net").open() as other,
-        ):
-            _enter(other.fileno())
-            try:
-                yield
-            finally:
-                _enter(own.fileno())
+        with network_of(self.process.pid):
+            yield
+
+
+@contextmanager
+def network_of(process: int) -> Iterator[None]:
+    """Lets this thread, and what it starts, be in the network of a process."""
+    with Path("/proc/thread-self/ns/net").open() as own, Path(f"/proc/{process}/ns/net").open() as other:
+        _enter(other.fileno())
+        try:
+            yield
+        finally:
+            _enter(own.fileno())
 
 
 @contextmanager
@@ -113,13 +117,13 @@ def running() -> Iterator[PresentEngine]:
         )
     started = PresentEngine(folder, process)
     try:
-        _wait(started)
+        wait(started.docker, process, folder / "log")
         with started.network():
-            _loopback_up()
+            loopback_up()
         yield started
     finally:
-        _end(process)
-        _remove(folder)
+        end(process)
+        remove(folder)
 
 
 def build() -> Path:
@@ -151,10 +155,10 @@ def remove_left() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{leftovers.PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):  # another session does the same
             if leftovers.is_left(folder.name, datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat()):
-                _remove(folder)
+                remove(folder)
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
     """The folder and the cgroups of that name. The kernel may still be ending processes in them."""
     deadline = time.monotonic() + STOP_SECONDS
     groups = [path for path in (CGROUPS / folder.name, *CGROUPS.glob(f"*/{folder.name}")) if path.is_dir()]
@@ -170,18 +174,19 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _wait(started: PresentEngine) -> docker.DockerClient:
+def wait(where: Docker, process: "subprocess.Popen[bytes]", log: Path) -> docker.DockerClient:
+    """Waits until the engine that `process` runs answers."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and started.process.poll() is None:
+    while time.monotonic() < deadline and process.poll() is None:
         try:
-            return engine_setup.connect(started.docker)
+            return engine_setup.connect(where)
         except engine_setup.EngineUnreachableError:
             time.sleep(0.1)
-    words = (started.folder / "log").read_text(errors="replace")[-2000:]
-    raise ToolchainError(f"the present engine did not start within {START_SECONDS} s:\n{words}")
+    words = log.read_text(errors="replace")[-2000:]
+    raise ToolchainError(f"the engine of {log.parent} did not start within {START_SECONDS} s:\n{words}")
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "subprocess.Popen[bytes]") -> None:
     """Kills the first process of its namespace, which is over when all others are, and their mounts with them."""
     for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
         os.kill(int(child), signal.SIGKILL)
@@ -198,7 +203,7 @@ def _enter(namespace: int) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def _loopback_up() -> None:
+def loopback_up() -> None:
     """A new network's loopback interface is down. The numbers are SIOCSIFFLAGS and IFF_UP of the kernel's headers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh22x", b"lo", 1))

@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from docker import DockerClient
 from docker.errors import NotFound
@@ -48,10 +48,12 @@ class Shop:
         networks: tuple[str, ...] | None = None,
         files: Mapping[str, str] | None = None,
         owner: int = 0,
+        alias: str = "",
+        **more: Any,
     ) -> Container:
-        """A container called `<network>-<service>`, in `networks` when its own is not meant. `files`: path → text, for
-        the user `owner` only."""
-        first, *more = networks or (self.name,)
+        """A container called `<network>-<service>`, and `alias` in its network, which is in `networks` when the shop's own is
+        not meant. `files`: path → text, for the user `owner` only. `more`: arguments of docker-py."""
+        first, *others = networks or (self.name,)
         container = self.client.containers.create(
             image,
             command,
@@ -60,11 +62,15 @@ class Shop:
             environment=dict(environment or {}),
             network=first,
             mem_limit="256m",
+            **more,
         )
         self._containers.append(container)
+        if alias:
+            self.client.networks.get(first).disconnect(container)
+            self.client.networks.get(first).connect(container, aliases=[alias])
         if files:
             container.put_archive("/", _archive(files, owner))
-        for network in more:
+        for network in others:
             self.client.networks.get(network).connect(container)
         container.start()
         return container

@@ -169,7 +169,7 @@ def test_who_is_told_by_a_signal_says_which_files_it_runs(service: str) -> None:
     # The collector has no such metric, and no need of one: it ends when it cannot take its new files. Alloy tells by a
     # page.
     told = any(text.endswith("config_last_reload_successful 1") for text in config.expect.values())
-    assert told or service in {"otel_collector", "alloy", "edge_door"}
+    assert told or service in {"otel_collector", "alloy"}
     if service not in {"alloy", "edge_door", "incidents", "healer"}:  # which hash their files themselves
         [marker] = {found for text in config.expect.values() for found in re.findall(r"[0-9a-f]{12}", text)}
         assert sum(marker in text for text in config.files.values()) == 1

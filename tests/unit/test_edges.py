@@ -1,6 +1,5 @@
 """A centre and its edges: what their stack files may say, and what becomes of it."""
 
-import itertools
 import json
 import ssl
 from pathlib import Path
@@ -15,7 +14,6 @@ from config.services.correlation import dashboard_files, edge_door
 from config.services.metrics import edge_front
 from config.services.traces import otel_collector
 from config.settings import disk_budget
-from config.settings.edges import PORTS, door_port
 from config.settings.secret_keys import SECRETS
 from config.sizes import MIB
 from tests.support.program import (
@@ -113,25 +111,6 @@ def test_what_pulumi_declares_of_every_key_says_nothing_of_an_edge() -> None:
     declared = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text())["config"]
     defaults = {key.partition(":")[2]: about["default"] for key, about in declared.items() if "default" in about}
     assert settings_of({**defaults, **EDGE}, secrets=OF_A_CENTRE) == ON_EDGE
-
-
-def test_two_edges_with_the_same_ports_in_the_door_are_refused() -> None:
-    seen: dict[int, str] = {}
-    for number in itertools.count():
-        name = f"e{number}"
-        if (other := seen.setdefault(door_port(name), name)) != name:
-            break
-    config = door(edges={other: {}, name: {}})
-    secrets = [f"edge_password_{one}" for one in (other, name)]
-    assert f"{name} and {other} have the same port in the door" in refusal(config, secrets=secrets)
-
-
-def test_ports_in_the_door_are_none_of_its_others_and_none_that_the_kernel_gives_out() -> None:
-    ports = {door_port(f"e{number}") for number in range(100_000)}
-    assert min(ports) > edge_door.LINES
-    assert max(ports) < 32_768
-    assert edge_door.PORT in PORTS
-    assert edge_door.PORT not in ports
 
 
 def test_an_edge_runs_what_watches_and_nothing_that_keeps() -> None:
@@ -252,14 +231,16 @@ def test_the_name_of_an_edge_is_its_environment_unless_it_is_said() -> None:
 # A centre
 
 
-def test_each_edge_has_a_way_of_its_own_through_the_door() -> None:
-    text = config_of("edge_door", CENTRE).files["config.alloy"]
+def test_the_door_is_told_who_sends_by_its_front_alone() -> None:
     front = config_of("api_proxy", CENTRE).files["haproxy.cfg"]
+    assert "http-request set-header X-Edge %[var(txn.edge)]" in front
+    bounds = json.loads(config_of("edge_door", CENTRE).files[edge_door.FILE])["bounds"]
+    assert {*bounds} == {*CENTRE.edges}
     for name in CENTRE.edges:
-        assert f"listen_port = {door_port(name)}\n" in text
-        assert f"server edge_door edge_door:{door_port(name)} " in front
-        assert f'replacement = "{name}"' in text
-    assert "http-request set-header X-Scope-OrgID %[var(txn.edge)]" in front
+        for signal in ("metrics", "logs"):
+            assert (
+                f"backend {edge_front.backend(name, signal)}\n    server edge_door edge_door:{edge_door.PORT} " in front
+            )
 
 
 def test_the_front_knows_each_credential_and_that_which_follows_it() -> None:
@@ -308,5 +289,4 @@ def test_the_volumes_of_an_edge_are_its_queues() -> None:
 def test_the_paths_that_are_open_are_those_that_edges_send_to() -> None:
     front = config_of("api_proxy", CENTRE).files["haproxy.cfg"]
     assert "{ path /api/v1/write /loki/api/v1/push /v1/traces /v1/logs }" in front
-    assert edge_door.OF_PROMETHEUS in front
     assert f"maxconn {edge_front.AT_ONCE}" in front

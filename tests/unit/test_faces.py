@@ -198,7 +198,7 @@ def test_a_user_is_that_of_the_image_or_one_that_needs_nothing_of_it(service: st
 # Environment, health, signals.
 
 UNDERSTOOD = {
-    **{key: {"ALLOY_DEPLOY_MODE"} for key in ("alloy", "edge_door")},  # for the maker's statistics, which are off
+    "alloy": {"ALLOY_DEPLOY_MODE"},  # for the maker's statistics, which are off
     "elasticsearch": {"ELASTIC_CONTAINER", "SHELL"},  # read by the image's own entrypoint
     "jaeger": {"JAEGER_LISTEN_HOST"},  # all addresses, where the config names none
     "opensearch": {"JAVA_HOME", "LD_LIBRARY_PATH"},  # read by the image's own entrypoint

@@ -93,20 +93,6 @@ _HAPROXY = Recipe(
     files={"/usr/local/bin/docker-entrypoint.sh": _script("haproxy.sh")},
 )
 
-_ALLOY = Recipe(
-    version="1.19.0",
-    differs=(
-        "only the components that ship logs, and those of the door for edges (see below); no journal, web pages, cluster, "
-        "converters; no `/etc/alloy/config.alloy` of its own"
-    ),
-    source=Go(
-        {"/bin/alloy": "github.com/grafana/alloy/internal/cmd/alloy"},
-        version_variable="github.com/grafana/alloy/internal/build.Version",
-        module="alloy",
-    ),
-)
-
-
 _PYTHON = Recipe(
     version="debian",
     differs="the distribution's Python (3.11 or later), without pip",
@@ -202,8 +188,18 @@ RECIPES = {
             version_variable="github.com/grafana/loki/v3/pkg/util/build.Version",
         ),
     ),
-    "alloy": _ALLOY,
-    "edge_door": _ALLOY,
+    "alloy": Recipe(
+        version="1.19.0",
+        differs=(
+            "only the components that ship logs (see below); no journal, web pages, cluster, converters; no "
+            "`/etc/alloy/config.alloy` of its own"
+        ),
+        source=Go(
+            {"/bin/alloy": "github.com/grafana/alloy/internal/cmd/alloy"},
+            version_variable="github.com/grafana/alloy/internal/build.Version",
+        ),
+    ),
+    "edge_door": _PYTHON,
     "busybox": Recipe(
         # No files of its own: the shell that other images have beside their service.
         version="debian",

@@ -9,7 +9,7 @@ from config.services.logs.edge_logs import PUSH
 from config.services.metrics.prometheus_agent import WRITE
 from config.services.traces.edge_pipelines import HEADER, basic
 from config.settings import Settings
-from config.settings.edges import UNKNOWN, credentials, door_port
+from config.settings.edges import UNKNOWN, credentials
 
 PORT = 24_318
 """For Caddy, which has ended the TLS."""
@@ -19,6 +19,8 @@ LARGEST = 8 * 2**20
 AT_ONCE = 256
 WINDOW = 10
 """Seconds over which an edge's rate is measured."""
+AT_THE_DOOR = 2
+"""Requests of one edge and signal that `edge_door` has at once; further ones wait here, so that no edge is in the way of others."""
 
 
 def secrets(settings: Settings) -> Mapping[str, Secret]:
@@ -53,11 +55,11 @@ def sections(settings: Settings) -> Iterator[tuple[str, list[str]]]:
     )
     collector = f"{settings.host('otel_collector')}:{OTLP_EDGES}"
     for edge in sorted(settings.edges):
-        yield (
-            f"backend {backend(edge, 'metrics')}",
-            [f"http-request set-path {edge_door.OF_PROMETHEUS}", _server(f"edge_door:{door_port(edge)}")],
-        )
-        yield f"backend {backend(edge, 'logs')}", [_server(f"edge_door:{edge_door.LINES}")]
+        for signal in ("metrics", "logs"):
+            yield (
+                f"backend {backend(edge, signal)}",
+                [f"{_server(f'edge_door:{edge_door.PORT}')} maxconn {AT_THE_DOOR}"],
+            )
         yield f"backend {backend(edge, 'otlp')}", [_server(collector)]
 
 
@@ -73,8 +75,7 @@ def _frontend(settings: Settings) -> Iterator[str]:
             known = f"{{ req.hdr(authorization) -m str -f secrets/{secret} }}"
             yield f"http-request set-var(txn.edge) str({edge}) if {known}"
     known = "{ var(txn.edge) -m found }"
-    for header in (HEADER, edge_door.TENANT):
-        yield f"http-request set-header {header} %[var(txn.edge)] if {known}"
+    yield f"http-request set-header {HEADER} %[var(txn.edge)] if {known}"
     yield "http-request del-header authorization"
     yield f"http-request track-sc0 var(txn.edge) table edges.rates if {known}"
     path = "{ path " + " ".join((WRITE, PUSH, *OTLP)) + " }"

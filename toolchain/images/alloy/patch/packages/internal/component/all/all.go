@@ -10,14 +10,9 @@ import (
 	_ "github.com/grafana/alloy/internal/component/loki/echo"
 	_ "github.com/grafana/alloy/internal/component/loki/process"
 	_ "github.com/grafana/alloy/internal/component/loki/relabel"
-	_ "github.com/grafana/alloy/internal/component/loki/source/api"
 	_ "github.com/grafana/alloy/internal/component/loki/source/docker"
 	_ "github.com/grafana/alloy/internal/component/loki/source/file"
 	// Without cgo it reads nothing, and says so in the log.
 	_ "github.com/grafana/alloy/internal/component/loki/source/journal"
 	_ "github.com/grafana/alloy/internal/component/loki/write"
-	// The door of a centre: what its edges send (config/services/metrics/edge_door.py).
-	_ "github.com/grafana/alloy/internal/component/prometheus/receive_http"
-	_ "github.com/grafana/alloy/internal/component/prometheus/relabel"
-	_ "github.com/grafana/alloy/internal/component/prometheus/remotewrite"
 )

@@ -1,3 +1,4 @@
+// Package remotewrite has no component here.
 package remotewrite
 
 import "github.com/spf13/cobra"
