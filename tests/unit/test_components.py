@@ -512,8 +512,8 @@ def test_a_loader_is_the_services_own_image_or_a_shell_with_the_group_of_the_ser
     recorder = everything()
     for name, loader in one_shot(recorder, "loader").items():
         service = recorder[CONTAINER, name].inputs
-        without_shell = name in one_shot(recorder, "validator")
-        assert loader.inputs["image"] == (settings_of().image("busybox") if without_shell else service["image"])
+        has_shell = descriptions.describe(name, settings_of(EVERYTHING, secrets=SECRETS)).tools
+        assert loader.inputs["image"] == (service["image"] if has_shell else settings_of().image("busybox"))
         assert loader.inputs["user"].split(":")[1] == service["user"].split(":")[1]
 
 

@@ -79,7 +79,7 @@ def test_the_certificate_of_a_server_in_a_list_has_its_name() -> None:
     config = described("mongodb_exporter-2", settings).config
     assert config
     assert {name: secret.key for name, secret in config.secrets.items()} == {"login.pem": f"{SECRET}_shop"}
-    assert "exporters.mongodb: none is called nobody" in refusal(
+    assert "exporters.mongodb: there is none called nobody" in refusal(
         {"exporters": {"mongodb": {"uri": "mongodb://a"}}, "images": IMAGES}, secrets=[f"{SECRET}_nobody"]
     )
 

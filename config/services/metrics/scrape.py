@@ -10,7 +10,7 @@ from config.catalogue import HAPROXY, row_of
 from config.container import discovered_label
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS, metrics_port
 from config.services.logs import loki, remote_logs, shipper
-from config.services.metrics import cadvisor, node_exporter, socket_proxy
+from config.services.metrics import api_proxy, cadvisor, node_exporter, socket_proxy
 from config.services.traces import otlp_senders
 from config.settings import Settings
 from config.settings.metrics import ScrapeLabels
@@ -28,10 +28,6 @@ metrics sent by OTLP, becomes `application_up` and so on."""
 
 FALLBACK = "PrometheusText0.0.4"
 """A page without a content type, or with that of HTML, is parsed as in Prometheus 2."""
-
-OF_PROXY = r"haproxy_process_.+|haproxy_(?:frontend|backend)_(?:bytes_(?:in|out)_total|current_sessions|http_requests_total|http_responses_total|status)"
-"""Metrics that are kept of the stack's own HAProxies. Their pages have 2,800 series, a fifth of all in a new stack, of
-backends and servers that no rule and no board asks about."""
 
 PARAMETERS = 5
 """Maximum number of query parameters that the label `.path` may pass to the container. They are written there without
@@ -121,14 +117,12 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
         if service == "node_exporter":
             job["metric_relabel_configs"] = node_exporter.metric_relabel_configs()
         if row_of(service).image is HAPROXY:
-            job["metric_relabel_configs"] = [{"source_labels": ["__name__"], "regex": OF_PROXY, "action": "keep"}]
+            job["metric_relabel_configs"] = api_proxy.metric_relabel_configs()
         if service == "loki":
             job["metric_relabel_configs"] = loki.metric_relabel_configs()
         if service in ("alloy", "promtail"):
-            job["metric_relabel_configs"] = [
-                *shipper.metric_relabel_configs(),
-                *remote_logs.metric_relabel_configs(settings),
-            ]
+            of_copy = remote_logs.metric_relabel_configs(settings)
+            job["metric_relabel_configs"] = [*shipper.metric_relabel_configs(), *of_copy]
         if service == "elasticsearch_exporter":
             # One index per day: each would stay a label value for ever.
             of_jaeger = {"source_labels": ["index"], "regex": r"jaeger-.+-\d{4}-\d\d-\d\d", "action": "drop"}
