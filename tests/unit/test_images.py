@@ -86,7 +86,7 @@ RENOVATE: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text())
 def test_renovate_finds_every_pin_with_its_digest() -> None:
     [manager] = RENOVATE["customManagers"]
     [files], [pattern] = manager["managerFilePatterns"], manager["matchStrings"]
-    catalogue = [ROOT / "config" / name for name in ("catalogue.py", "exporters.py")]
+    catalogue = [ROOT / "config" / name for name in ("catalogue.py", "exporter_rows.py")]
     assert all(re.fullmatch(files.strip("/"), str(path.relative_to(ROOT))) for path in catalogue)
     found = list(re.finditer(pattern.replace("(?<", "(?P<"), "".join(path.read_text() for path in catalogue)))
     updated = [Pin(match["packageName"], match["currentValue"], match["currentDigest"]) for match in found]

@@ -8,7 +8,7 @@ rebinding) is not one of the stack's names, and the browser itself marks request
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from config.catalogue import EXPORTERS, ROWS
@@ -158,14 +158,6 @@ def container(settings: Settings) -> Container:
             reload="restart",
         ),
     )
-
-
-def metric_relabel_configs() -> list[dict[str, Any]]:
-    """Rules that keep what tells of requests, for each HAProxy of the stack. Their pages have 2,800 series, a fifth of all in
-    a new stack, of backends and servers that no rule and no board asks about."""
-    kept = r"(?:bytes_(?:in|out)_total|current_sessions|http_requests_total|http_responses_total|status)"
-    names = rf"haproxy_process_.+|haproxy_(?:frontend|backend)_{kept}"
-    return [{"source_labels": ["__name__"], "regex": names, "action": "keep"}]
 
 
 def haproxy_cfg(settings: Settings) -> str:

@@ -10,7 +10,7 @@ from config.catalogue import HAPROXY, row_of
 from config.container import discovered_label
 from config.ports import DOCKER_API, METRICS, OTLP_METRICS, SCRAPES, SPAN_METRICS, metrics_port
 from config.services.logs import loki, remote_logs, shipper
-from config.services.metrics import api_proxy, cadvisor, node_exporter, socket_proxy
+from config.services.metrics import cadvisor, node_exporter, own_proxies, socket_proxy
 from config.services.traces import otlp_senders
 from config.settings import Settings
 from config.settings.metrics import ScrapeLabels
@@ -117,7 +117,7 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
         if service == "node_exporter":
             job["metric_relabel_configs"] = node_exporter.metric_relabel_configs()
         if row_of(service).image is HAPROXY:
-            job["metric_relabel_configs"] = api_proxy.metric_relabel_configs()
+            job["metric_relabel_configs"] = own_proxies.metric_relabel_configs()
         if service == "loki":
             job["metric_relabel_configs"] = loki.metric_relabel_configs()
         if service in ("alloy", "promtail"):
