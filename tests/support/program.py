@@ -4,10 +4,12 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 import pulumi
 import pytest
+import trustme
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
@@ -19,7 +21,7 @@ from config.metrics_pages import METRICS_PAGES
 from config.services import descriptions
 from config.settings import Settings
 from config.settings.loading import SettingsError, load
-from config.settings.secret_keys import WEBHOOKS
+from config.settings.secret_keys import CERTIFICATES, WEBHOOKS
 
 PROJECT, STACK = "nervous-system", "test"
 
@@ -88,6 +90,14 @@ def several(number: int) -> dict[str, Any]:
 SECRET_TEXT = "hunter2:shows-nowhere"
 """What every secret of these tests holds; that of a webhook within its address."""
 WEBHOOK_TEXT = f"https://hooks.example/{SECRET_TEXT}"
+
+
+@cache
+def login() -> str:
+    """A certificate and its key in PEM, as the secrets that are one hold them."""
+    return trustme.CA().issue_cert("exporter.example").private_key_and_cert_chain_pem.bytes().decode()
+
+
 RECEIVER_SECRETS = {
     "receiver_my-email": "hunter2",
     "receiver_my-telegram": "12345678:AA-x_y",
@@ -116,7 +126,7 @@ def pulumi_config(config: Mapping[str, Any], secrets: Collection[str] = ()) -> d
     """Stack config as the CLI hands it over: texts as they are, everything else as JSON."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     known = dict.fromkeys(WEBHOOKS, WEBHOOK_TEXT) | RECEIVER_SECRETS
-    texts |= {key: known.get(key, SECRET_TEXT) for key in secrets}
+    texts |= {key: login() if key.startswith(CERTIFICATES) else known.get(key, SECRET_TEXT) for key in secrets}
     return {f"{PROJECT}:{key}": text for key, text in texts.items()}
 
 
