@@ -14,6 +14,7 @@ _HEALTH = (
     r"(?:(?:api|v\d+|actuator|q|sys|minio|management|internal|_cluster|-)/){0,3}"
     r"_?health(?:z|y|check|[-_]check)?(?:/(?:live|liveness|ready|readiness|started|startup|db))?"
     r"|(?:-/)?(?:readyz?|readiness|livez?|liveness|ping)"
+    r"|up"  # of Rails, Laravel and Kamal
     rf"){_END}"
 )
 SCRAPE = rf"{_HOST}/(?:(?:actuator|q|management|internal|-)/){{0,2}}(?:metrics|prometheus|stub_status){_END}"

@@ -206,6 +206,7 @@ def _health_checks() -> Iterator[Case]:
         "/livez?verbose",
         "/-/healthy",
         "/ping",
+        "/up",
     ):
         yield Case(f"{path} well, nginx", line.format(path, 200), dropped=True)
         yield Case(f"{path} ill, nginx", line.format(path, 503), "error")

@@ -15,7 +15,7 @@ OWN = ["/v1.0/up"]
 
 @pytest.mark.parametrize(
     "path",
-    ["/health", "/healthz/", "/api/health", "/actuator/health/liveness", "/-/healthy", "/ready", "/livez", "/ping?full=1",
+    ["/health", "/healthz/", "/api/health", "/actuator/health/liveness", "/-/healthy", "/ready", "/livez", "/up", "/ping?full=1",
      "http://orders:8000/healthz", "/v1.0/up", "/v1.0/up/?now"],
 )  # fmt: skip
 def test_a_health_check_is(path: str) -> None:
@@ -23,7 +23,18 @@ def test_a_health_check_is(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/category/health", "/healthz/deep", "/healthy-food", "/pingpong", "/v1x0/up", "/v1.0/up/now", "/", "/up"]
+    "path",
+    [
+        "/category/health",
+        "/healthz/deep",
+        "/healthy-food",
+        "/pingpong",
+        "/v1x0/up",
+        "/v1.0/up/now",
+        "/",
+        "/upload",
+        "/up/now",
+    ],
 )
 def test_an_ordinary_page_is(path: str) -> None:
     assert not re2.fullmatch(watching.health(OWN), path)
