@@ -58,7 +58,7 @@ def _missing(client: DockerClient, action: Action) -> str:
         return f"denied: {action.container} is a container of the stack {stack}"
     if action.kind == "roll_back" and not found.labels.get(f"{COMPOSE}project"):
         return f"denied: {action.container} was not made by Docker Compose"
-    service = next((found.labels[one] for one in reversed(service_names.LABELS) if found.labels.get(one)), None)
+    service = service_names.of_labels(found.labels)
     if service and not action.service and service != action.of_container:
         return f"only for alerts that name the container: its service is {service}, so set service: {service}"
     return ""

@@ -82,6 +82,14 @@ CONTAINERS = {
     "created": _container("never-started", ended=ENDED_NEVER),
     "bare": _container("bare", ""),
     "odd": _container("odd", observability_service='a "b" <c>'),
+    "coolify": _container(
+        "u8s0k8ocws0wkkk48c0w4kc4-091512345678",
+        **{"com.docker.compose.service": "u8s0k8ocws0wkkk48c0w4kc4-091512345678", "coolify.serviceName": "shop"},
+    ),
+    "preview": _container(
+        "u8s0k8ocws0wkkk48c0w4kc4-pr-7",
+        **{"com.docker.compose.service": "u8s0k8ocws0wkkk48c0w4kc4-pr-7", "coolify.serviceName": "shop"},
+    ),
     "long": _container("long", observability_service=600 * "x"),
     **{f"said{number}": _container(f"c{number}x", observability_service=said) for number, said in enumerate(SAID)},
     **{
@@ -95,6 +103,8 @@ CONTAINERS = {
                 "shop-web-1a2b3c4d-12ab-5678-9abc-def012345678",
                 "shop-web-12ab-5678-9abc-def012345678",
                 "shop-web-green",
+                "shop.web.1.upcoming-26123",
+                "u8s0k8ocws0wkkk48c0w4kc4",
                 "job-20261124-deadbeef",
                 "api-v2",
                 "cache7",

@@ -9,6 +9,7 @@ from tests.support.program import settings_of
 from tests.unit.relabel import relabelled
 
 META = "__meta_docker_container"
+COOLIFYS = "u8s0k8ocws0wkkk48c0w4kc4-091512345678"
 SYSLOG = {"source": "system", "service": "host"}
 
 
@@ -36,6 +37,19 @@ SYSLOG = {"source": "system", "service": "host"}
         ("shop-orders-1", {"com_docker_compose_service": "web", "observability_service": "orders"}, "orders"),
         ("shop-orders-1", {"observability_service": ""}, "shop-orders"),
         ("shop_web.1.x7k2m9q4w8e1r5t6y3u0i2o4p", {"com_docker_swarm_service_name": "shop_web"}, "shop_web"),
+        ("shop.web.1", {}, "shop.web"),
+        ("shop.web.1.upcoming-26123", {}, "shop.web"),
+        (COOLIFYS, {}, "u8s0k8ocws0wkkk48c0w4kc4"),
+        (COOLIFYS, {"com_docker_compose_service": COOLIFYS, "coolify_serviceName": "shop"}, "shop"),
+        (COOLIFYS, {"coolify_serviceName": "shop"}, "shop"),
+        ("u8s0k8ocws0wkkk48c0w4kc4", {"coolify_serviceName": "orders-db"}, "orders-db"),
+        (COOLIFYS, {"com_docker_compose_service": "api", "coolify_serviceName": "shop"}, "api"),
+        (
+            "u8s0k8ocws0wkkk48c0w4kc4-pr-7",
+            {"com_docker_compose_service": "u8s0k8ocws0wkkk48c0w4kc4-pr-7", "coolify_serviceName": "shop"},
+            "u8s0k8ocws0wkkk48c0w4kc4-pr-7",
+        ),
+        (COOLIFYS, {"coolify_serviceName": "shop", "observability_service": "web"}, "web"),
         ("x", {"com_docker_swarm_service_name": "shop_web", "com_docker_compose_service": "web"}, "web"),
     ],
 )

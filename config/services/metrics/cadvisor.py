@@ -45,7 +45,7 @@ def container(settings: Settings) -> Container:
             "--allow_dynamic_housekeeping=false",
             "--storage_duration=1m",
             "--store_container_labels=false",
-            f"--whitelisted_container_labels={','.join(service_names.LABELS)}",
+            f"--whitelisted_container_labels={','.join((*service_names.LABELS, service_names.COOLIFY))}",
             f"--disable_metrics={_DISABLED}",
         ),
         user="0:0",

@@ -133,6 +133,7 @@ local ENDS = {
     string.rep("[0-9a-f]", 7) .. "[0-9a-f]*",
     string.rep("[0-9a-z]", 25),
     "uncommitted",
+    "upcoming",
     "blue",
     "green",
 }
@@ -159,11 +160,22 @@ local function is_name(text)
     return true
 end
 
+-- Coolify's label, which replaces a name that Coolify has made up (config/service_names.py).
+local COOLIFY, MADE_UP = "coolify.serviceName", "^" .. string.rep("[0-9a-z]", 24)
+
+local function by_coolify(name, labels)
+    local made_up = name:find(MADE_UP .. "$") or name:find(MADE_UP .. "%-%d+$")
+    return made_up and is_name(labels[COOLIFY] or "") and labels[COOLIFY] or name
+end
+
 -- The service of a container: as the shippers name it, or else a log would be read twice.
 local function service_of(name, labels)
     for _, label in ipairs(LABELS) do
         if is_name(labels[label] or "") then
-            return labels[label]
+            if label == LABELS[1] then
+                return labels[label]
+            end
+            return by_coolify(labels[label], labels)
         end
     end
     repeat
@@ -172,7 +184,7 @@ local function service_of(name, labels)
             name = name:gsub("^(.+)[-_.]" .. one .. "$", "%1")
         end
     until name == before
-    return name
+    return by_coolify(name, labels)
 end
 
 -- What a shipper must know of a container, or nil and the engine's status.
