@@ -34,14 +34,14 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
 
 def _in_force(client: DockerClient, settings: Settings) -> dict[str, Any]:
     text = page(client, settings, "loki", "/config/tenant/v1/limits", f"X-Scope-OrgID: {loki.TENANT}")
-    limits: dict[str, Any] = yaml.safe_load(text)
+    limits: dict[str, Any] = yaml.load(text, yaml.CSafeLoader)
     return limits
 
 
 def _retention(client: DockerClient, settings: Settings) -> Finding:
     """Compares Loki's limits with the settings, and reads its main file: without the compactor, nothing would be
     deleted."""
-    limits, main = _in_force(client, settings), yaml.safe_load(page(client, settings, "loki", "/config"))
+    limits, main = _in_force(client, settings), yaml.load(page(client, settings, "loki", "/config"), yaml.CSafeLoader)
     wanted = loki.retention(settings)
     deletes = main["compactor"]["retention_enabled"]
     kept = settings.logs.retention
