@@ -68,7 +68,7 @@ def _python_checks() -> dict[str, list[str]]:
         "ruff check": [sys.executable, "-m", "ruff", "check", "--quiet"],
         "ruff format": [sys.executable, "-m", "ruff", "format", "--check", "--quiet"],
         "mypy": [sys.executable, "-m", "mypy", "--no-error-summary", "."],
-        "imports": [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
+        "imports": [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"],
     }
 
 

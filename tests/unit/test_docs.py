@@ -43,3 +43,10 @@ def test_links_lead_to_a_file_and_a_heading_that_are_there(page: Path) -> None:
         if not file.exists() or (heading and file.suffix == ".md" and heading not in anchors(file))
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_the_repository_that_a_page_names_are_there(page: Path) -> None:
+    folders = "|".join(folder.name for folder in ROOT.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    named = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
