@@ -1,5 +1,6 @@
 """The Pulumi program: reads the settings of one stack, and declares its resources on the engine."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -22,6 +23,10 @@ from engine.other_engine import must_be_clear
 # The language host interrupts the program on Ctrl-C and when a resource fails. A traceback would hide what the CLI
 # says.
 signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+
+# The SDK makes thousands of objects that stay until the end, which comes in seconds. To look for garbage among them took a
+# third of the program's own time, and freed no memory to speak of (133 MB with and without).
+gc.disable()
 
 stack_file = f"Pulumi.{pulumi.get_stack()}.yaml: {pulumi.get_project()}"
 try:

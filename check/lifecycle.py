@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from configparser import ConfigParser
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from docker import DockerClient
 from docker.errors import NotFound
@@ -60,6 +58,10 @@ def rules_of(bucket: str, region: str, endpoint: str | None, credentials: str) -
     Raises:
         BotoCoreError, ClientError: the store does not answer, or refuses the key.
     """
+    # Half a second of CPU, which a check without a bucket need not spend.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
     file = ConfigParser(interpolation=None)
     file.read_string(credentials)
     s3 = boto3.client(

@@ -11,9 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pyrage
-import smart_open
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -69,6 +67,8 @@ class Place:
             ToolchainError: the place does not take it.
         """
         if self.address.startswith(S3):
+            import boto3  # noqa: PLC0415 - as below
+
             with _errors_of(self.address), suppress(ClientError):  # the first file shows whether the bucket takes files
                 boto3.client("s3").head_bucket(Bucket=self.address.removeprefix(S3).partition("/")[0])
             yield
@@ -171,6 +171,9 @@ class Place:
                 new.rename(Path(self.address, name))
 
     def _open(self, name: str, mode: str) -> Any:
+        # With boto3 it takes half a second of CPU to import, and every command would spend that.
+        import smart_open  # noqa: PLC0415
+
         try:
             return smart_open.open(f"{self.address}/{name}", mode, compression="disable")
         except ValueError as error:

@@ -132,8 +132,12 @@ def broken(stack: Deployment, whole: dict[str, check.Finding]) -> Iterator[dict[
     def found(patience: float) -> dict[str, check.Finding]:
         return {finding.what: finding for finding in check.run(stack.settings, patience=patience) if not finding.kept}
 
-    until(lambda: expected <= found(0).keys(), seconds=120)
-    told = found(20)  # so that the request is there
+    def all_of_it() -> dict[str, check.Finding] | None:
+        told = found(20)  # so that the request is there
+        return told if expected <= told.keys() else None
+
+    told = until(all_of_it, seconds=150)
+    assert told
     yield found(90) if REQUEST in told else told  # or later, where others have the processor too
     stack.container("node_exporter").unpause()  # else nobody can stop it
     stack.container("otel_collector").remove(force=True)  # Pulumi does not know this one

@@ -21,14 +21,15 @@ from tests.support.deployment import Deployment
 PACK = ("--policy-pack", "policies")
 
 TOGETHER = {
-    "memory": ("three times the memory for every service", "a limit with swap"),
     "telemetry": (
+        "three times the memory for every service",
+        "a limit with swap",
         "raw paths as a dimension of span metrics",
         "logs for a year",
         "half of the errors",
         "Loki's reports",
     ),
-    "exposure": (
+    "operation": (
         "an image without a digest",
         "Prometheus for everybody",
         "the folder of the Docker socket in the log shipper",
@@ -37,15 +38,14 @@ TOGETHER = {
         "a password in the environment",
         "a plugin of the engine",
         "an unknown command",
-    ),
-    "operation": (
         "no health checks",
         "logs that are not rotated",
         "a loader that is restarted for ever",
         "volumes that are not declared as retained",
     ),
 }
-"""Topic → bad changes that are made together: a preview takes seconds, and names each policy that refuses."""
+"""Topic → bad changes that are made together, each of which another policy refuses: a preview takes seconds, and names them
+all."""
 
 PROGRAM = """import sys
 from pathlib import Path

@@ -293,7 +293,7 @@ class Shipping:
 
     def test_loki_away_and_the_shipper_killed_meanwhile(self, logs: Logs) -> None:
         away = OUTAGE_SECONDS[self.shipper]
-        busy, calm = logs.count("busy", every="0.02"), logs.count("calm", every="2")
+        busy, calm = logs.count("busy", every="0.05"), logs.count("calm", every="2")
         until(lambda: logs.counted("calm") > 1)
         loki, shipper = logs.stack.container("loki"), logs.stack.container(self.shipper)
         loki.stop(timeout=60)

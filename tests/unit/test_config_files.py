@@ -1,6 +1,9 @@
 """Config files of a service whose image has no shell: its image validates, the one with a shell loads."""
 
+import os
+import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -8,6 +11,7 @@ import pulumi_docker as docker
 import pytest
 from pulumi.runtime.mocks import MockResourceArgs
 
+from components import config_files
 from components.config_files import ConfigFiles
 from config import container as spec
 from tests.support.program import CONTAINER, Recorder, deploy
@@ -109,3 +113,55 @@ def test_what_runs_to_its_end_has_memory_for_the_program_of_a_service() -> None:
         assert (
             containers[f"example-{role}"].inputs["memory"] == containers[f"example-{role}"].inputs["memorySwap"] == 512
         )
+
+
+# The loader's script.
+
+
+def load(folder: Path, validate: str = "", *, writable: bool = True) -> int:
+    """Runs the real script on folders below `folder`; its exit code."""
+    places = {name: folder / name for name in ("incoming", "vault", "mount")}
+    for name in ("incoming", "mount"):
+        places[name].mkdir(exist_ok=True)
+    (places["incoming"] / "main.yaml").write_text("a: 1\n")
+    command = config_files._VALIDATE.format(command=validate, vault=places["vault"]) if validate else ""
+    script = config_files._LOAD.format(**places, validate=command, claim="")
+    if not writable:  # as root may write everywhere: whoever writes shows
+        script += f'[ "$(ls {places["incoming"]})" = main.yaml ]\n'
+    return subprocess.run(["/bin/sh", "-c", script], check=False).returncode
+
+
+def loaded(folder: Path) -> tuple[str, set[str]]:
+    """Where the link leads, and what is there."""
+    [revision] = [one for one in (folder / "mount").iterdir() if not one.is_symlink()]
+    link = (folder / "mount" / "current").readlink()
+    return str(link), {str(one.relative_to(revision)) for one in revision.rglob("*") if one.is_file()}
+
+
+@pytest.mark.parametrize("validate", ["", "test -e main.yaml && test -e secrets/key"])
+def test_files_and_secrets_are_loaded_and_the_validator_has_both(tmp_path: Path, validate: str) -> None:
+    (tmp_path / "vault").mkdir()
+    (tmp_path / "vault" / "key").write_text("hidden")
+    assert load(tmp_path, validate, writable=bool(validate)) == 0
+    assert loaded(tmp_path)[1] == {"main.yaml", "secrets/key"}
+
+
+def test_a_service_without_secrets_has_no_folder_for_them(tmp_path: Path) -> None:
+    assert load(tmp_path) == 0
+    assert loaded(tmp_path)[1] == {"main.yaml"}
+
+
+def test_what_the_validator_refuses_does_not_get_into_the_volume(tmp_path: Path) -> None:
+    assert load(tmp_path, "false")
+    assert not list((tmp_path / "mount").iterdir())
+
+
+def test_the_link_is_made_in_an_empty_volume_only_and_says_so(tmp_path: Path) -> None:
+    """`engine/activate.py` takes the `./` as the word that there never were other files."""
+    assert load(tmp_path) == 0
+    link = os.readlink(tmp_path / "mount" / "current")  # noqa: PTH115 - a path would lose its ./
+    assert link.startswith("./")
+    (tmp_path / "mount" / "current").unlink()
+    (tmp_path / "mount" / "current").symlink_to(".")
+    assert load(tmp_path) == 0
+    assert loaded(tmp_path)[0] == "."

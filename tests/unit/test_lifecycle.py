@@ -1,5 +1,7 @@
 """Lifecycle rules of Loki's bucket, as a real S3 gives them (moto's)."""
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -143,3 +145,10 @@ def test_rules_that_cannot_be_read_are_said_to_be_so(
 def test_a_stack_without_object_storage_asks_nobody() -> None:
     settings = Settings.model_validate({"environment": "test", "prefix": "ns"})
     assert not [*lifecycle.findings(Engine(), settings)]  # type: ignore[arg-type]
+
+
+def test_a_command_without_a_bucket_does_not_pay_for_the_libraries_of_s3() -> None:
+    """They take half a second of CPU."""
+    program = "import sys, operate.__main__; print({'boto3', 'smart_open'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
