@@ -38,6 +38,7 @@ def container(settings: Settings, exporter: str) -> Container:
             f"--web.listen-address={address}:{PORT}",
             f"--mysqld.address={mysql.address}",
             f"--config.my-cnf={DIRECTORY}/{path}",
+            "--collect.info_schema.innodb_metrics",
             # Sizes of compressed pages, which nothing here reads.
             "--no-collect.info_schema.innodb_cmp",
             "--no-collect.info_schema.innodb_cmpmem",

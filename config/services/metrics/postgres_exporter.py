@@ -40,6 +40,7 @@ def container(settings: Settings, exporter: str) -> Container:
             f"--web.listen-address={address}:{PORT}",
             "--collector.database_wraparound",
             "--collector.long_running_transactions",
+            "--collector.postmaster",
             "--collector.stat_activity_autovacuum",
         ),
         user="65534:65534",
