@@ -20,6 +20,7 @@ from bench import (
     memory,
     performance_page,
     series,
+    slos,
     traces,
 )
 from bench.figures import Row
@@ -44,6 +45,7 @@ def main(context: typer.Context) -> None:
         bench_traces()
         bench_containers()
         bench_edges()
+        bench_slos()
 
 
 def _keep(part: str, rows: Iterable[Row]) -> None:
@@ -119,6 +121,12 @@ def bench_edges(
 ) -> None:
     """A centre by the number of its edges: metrics, logs and traces of each, by its door."""
     _keep("edges", many_edges.run(seconds, [int(count) for count in counts.split(",")]))
+
+
+@app.command("slos")
+def bench_slos() -> None:
+    """Prometheus by the rules of twenty SLOs."""
+    _keep("slos", slos.run())
 
 
 @app.command("report")

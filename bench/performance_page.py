@@ -20,6 +20,7 @@ TITLES = {
     "traces": "load on the collector",
     "containers": "containers on the host",
     "edges": "load on a centre",
+    "slos": "rules of",
 }
 """Part → heading of the first column: what its rows are about."""
 

@@ -408,6 +408,10 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         text(LIST, "POST /containers/shop-orders/restart", f"POST /containers/{LOKI}/restart", HEALED),
         {"engine-doors"},
     ),
+    "a container of the stack in the list of those that are rolled back": (
+        text("rollbacks.json", '"shop-orders"', f'"{LOKI}"', HEALED),
+        {"engine-doors"},
+    ),
     "folders of the host that can be written to": (
         services(mounts=each("mounts", readOnly=False)),
         {"docker-socket", "apart-from-the-host"},

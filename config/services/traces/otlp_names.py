@@ -17,7 +17,7 @@ NO_UTF_8 = r"\x{FFFD}"
 """Go's expressions read an invalid byte as this character."""
 
 
-LATER = frozenset({"long_term"})
+LATER = frozenset({"long_term", "rollback_door"})
 """Services whose names applications may have had before the stack did: reserved only where the stack runs them."""
 
 
