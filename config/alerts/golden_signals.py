@@ -35,8 +35,21 @@ def sources_of(scope: Scope) -> list[RequestSource]:
 
 
 def of_counted(sources: Iterable[RequestSource], expr: Callable[[RequestSource], str]) -> str:
-    """`expr` of the source that counts the requests of a service, out of `sources`."""
-    return f"(\n{_joined(sources, expr, 'or')}\n) and on (service, source) {REQUESTS}"
+    """`expr` of the source that counts the requests of a service, out of `sources`.
+
+    Several sources may have one expression: libraries with different counters and one histogram. It is evaluated once, because
+    the rates of all buckets cost more than all else. What it finds then gets the source that counts.
+    """
+    names: dict[str, list[str]] = {}
+    for source in sources:
+        if read := expr(source):
+            names.setdefault(read, []).append(source.name)
+    every = (
+        _labelled(read, *each) if len(each) == 1 else f"{read} * on (service) group_left (source) {_counting(each)}"
+        for read, each in names.items()
+    )
+    joined = "\nor\n".join(every)
+    return f"(\n{joined}\n) and on (service, source) {REQUESTS}"
 
 
 def rules(scope: Scope) -> tuple[RecordingRule, ...]:
@@ -46,7 +59,7 @@ def rules(scope: Scope) -> tuple[RecordingRule, ...]:
         return ()
     return (
         # Of the sources that a service has, the first one counts.
-        RecordingRule(REQUESTS, _joined(sources, _requests, "or on (service)")),
+        RecordingRule(REQUESTS, "\nor on (service)\n".join(_labelled(_requests(one), one.name) for one in sources)),
         # A service that never failed has no such series. Its error rate is zero, not unknown.
         RecordingRule(ERRORS, f"{of_counted(sources, _failed)}\nor {_of_known_errors(scope)} * 0"),
         RecordingRule(ERROR_RATIO, f"{ERRORS} / ({REQUESTS} > 0)"),
@@ -73,25 +86,39 @@ def _of_known_errors(scope: Scope) -> str:
     return f"{REQUESTS}{{{others}}}" if others else REQUESTS
 
 
-def _joined(sources: Iterable[RequestSource], expr: Callable[[RequestSource], str], operator: str) -> str:
-    """The expressions of the sources that have one, each with the source's name as a label."""
-    named = ((source.name, expr(source)) for source in sources)
-    return f"\n{operator}\n".join(f'label_replace({expr}, "source", "{name}", "", "")' for name, expr in named if expr)
+def _labelled(expr: str, source: str) -> str:
+    return f'label_replace({expr}, "source", "{source}", "", "")'
+
+
+def _counting(sources: Iterable[str]) -> str:
+    """1 for each service that one of these sources counts. It is the latest one: after a restart of Prometheus a service that has
+    changed its source has two for five minutes."""
+    return f'(topk by (service) (1, timestamp({REQUESTS}{{source=~"{"|".join(sources)}"}})) ^ 0)'
 
 
 def _requests(source: RequestSource) -> str:
-    return _rate(source, source.requests)
+    """Each counter is summed before they are joined: to join all their series takes as long as their rates."""
+    service = source.upstream.label if source.upstream else "service"
+    parts = []
+    for number, counter in enumerate(source.requests):
+        for rate in _rates(source, counter):
+            # An instance has a classic histogram or a native one. If it has both, `or` takes one of the two.
+            part = f"sum by ({service}, instance) ({rate})"
+            parts.append(part if number == 0 else f'label_replace({part}, "part", "{number}", "", "")')
+    return summed(source, " or ".join(parts) if len(parts) > 1 else "".join(_rates(source, source.requests[0])))
 
 
 def _failed(source: RequestSource) -> str:
-    return _rate(source, source.failed) if source.failed else ""
+    rates = [rate for counter in source.failed for rate in _rates(source, counter)]
+    return summed(source, " or ".join(rates)) if rates else ""
 
 
-def _rate(source: RequestSource, counters: Iterable[Selector]) -> str:
-    rates = [f"rate({counter.of(source.job)}[5m])" for counter in counters]
+def _rates(source: RequestSource, counter: Selector) -> list[str]:
+    """Those of a counter, and of the native histogram in its place."""
+    rates = [f"rate({counter.of(source.job)}[5m])"]
     if source.native:
-        rates += [f"histogram_count(rate({counter.of(source.job, without='_count')}[5m]))" for counter in counters]
-    return summed(source, " or ".join(rates))
+        rates.append(f"histogram_count(rate({counter.of(source.job, without='_count')}[5m]))")
+    return rates
 
 
 def _active(source: RequestSource) -> str:

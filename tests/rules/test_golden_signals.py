@@ -122,6 +122,7 @@ ROUTES = {
     "client_golang": ["GET /", "GET /fail"],
     "fastify-metrics": ["GET /", "GET /fail"],
     "express-prom-bundle": ["all"],
+    "django-prometheus": ["GET django_site.urls.index", "GET django_site.urls.fail", "GET <unnamed view>"],
     "gin": ["GET /", "GET /fail"],
     "yabeda-rails": ["get orders of yabeda-rails index"],
     "grpc": ["grpc.health.v1.Health Check"],
