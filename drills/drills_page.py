@@ -24,6 +24,10 @@ that jumps is the one that the container's processes get from the kernel. The ke
 and with it the times of files and of health checks. Before, during and after the jump, lines and spans come with right times, unless the whole
 host jumps.
 
+Two hosts are two engines, each in a network of its own, with a link between them. The one with the [edge](edges.md) lets no connection
+in by the link. On it a container writes five numbered lines a second, an application sends two spans a second, and a page counts how
+often it was scraped, every 2 s; all of them are counted at the centre.
+
 {summary}
 
 In the tables, these words stand for a whole promise:

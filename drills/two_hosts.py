@@ -12,7 +12,7 @@ import requests
 
 from drills.centre_and_edge import COUNTED, NAME, SERIES, CentreAndEdge, Numbers, OnBoth, number, order
 from drills.frame import Drill
-from drills.ground import PATIENCE_SECONDS, reached
+from drills.ground import DECISION_SECONDS, PATIENCE_SECONDS, reached
 from tests.support.edge_requests import PROTOBUF, push_request, write_request
 
 AWAY_SECONDS = 60
@@ -33,11 +33,14 @@ class Fault:
     """Context manager of `CentreAndEdge`."""
     unsent: bool = False
     """Whether samples that were not sent yet may be lost."""
+    undecided: bool = False
+    """Whether spans may be lost that waited for the decision about their trace."""
 
     @property
     def promise(self) -> str:
-        lost = f" but those of the last {UNSENT_SECONDS} s before" if self.unsent else ""
-        return f"every sample{lost}, every line and every span once, check of both green"
+        unsent = f" but those of the last {UNSENT_SECONDS} s before" if self.unsent else ""
+        undecided = " but those that waited for their decision" if self.undecided else ""
+        return f"every sample{unsent}, every line, every span{undecided}, all of them once; check of both green"
 
 
 def _cut(both: CentreAndEdge) -> AbstractContextManager[None]:
@@ -60,6 +63,7 @@ FAULTS = (
         "edge-centre-restarted",
         "the centre's host loses its power, and is back after {seconds} s",
         partial(_without_power, "centre"),
+        undecided=True,
     ),
     Fault(
         "edge-killed",
@@ -81,7 +85,10 @@ def carried_out(both: CentreAndEdge, *, fault: Fault) -> str:
     healed = time.time()
     samples = range(first_sample, both.page.count + 1)
     reached("samples arrive again", lambda: max(both.samples()) > samples[-1], CATCH_UP_SECONDS)
-    last_line, spans = both.line(), {trace for trace, at in both.spans.taken.items() if begun <= at < time.time() - 5}
+    ended, last_line = time.time() - 5, both.line()
+    spans = {trace for trace, at in both.spans.taken.items() if begun <= at < ended}
+    if fault.undecided:
+        spans -= {trace for trace in spans if struck - DECISION_SECONDS <= both.spans.taken[trace] < struck}
     written = [n for n in _written(both, begun) if first_line <= n <= last_line]
     window = time.time() - begun + 60
 

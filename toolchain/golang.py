@@ -194,18 +194,20 @@ def toolchain() -> Go:
 
 def tool(name: str, package: str) -> Path:
     """Path of a third-party program that the tests use. It is built once, from the module `toolchain/<name>`, which
-    pins it.
+    pins it; `name` may be that of an image's module, such as `images/long_term`.
 
     `go install` does not work here: it fails for versions that the module proxies refuse.
     """
-    go, module = toolchain(), Path(__file__).with_name(name)
+    go, module = toolchain(), Path(__file__).parent / name
+    program = package.rpartition("/")[2]  # the name that Go gives it
+    name = module.name if module.name == name else f"{module.name}-{program}"
 
     def build(into: Path) -> None:
         with Step(f"{name}: building from Go modules"):
             go.build(module, [package], tags="netgo", ldflags="-s -w", into=into, log=f"build-{name}")
 
     folder = store.product(name, store.content_key(module, go.version, platform.machine()), build)
-    return folder / package.rpartition("/")[2]  # the name that Go gives it
+    return folder / program
 
 
 def _version(path: str) -> str:

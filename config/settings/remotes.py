@@ -70,8 +70,8 @@ class WriteQueue(Model):
     """Bounds of what waits in Prometheus' memory for one end. Samples beyond it wait in the write-ahead log, which is there
     anyway, for two hours at least."""
 
-    shards: int = Field(8, ge=1, le=50)
-    """Requests at once, at most."""
+    shards: int = Field(4, ge=1, le=50)
+    """Requests at once."""
     samples: int = Field(2000, ge=100, le=10_000)
     """Samples per request. Each shard holds five times as many in memory."""
 

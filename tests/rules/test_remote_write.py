@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.support.program import config_of, settings_of
 from tests.support.services import running
 from tests.support.store import Store
 from tests.support.wait import until
-from toolchain import images
+from toolchain import golang, images
 
 SECRET = "hunter2"
 SERIES = 200
@@ -246,6 +247,68 @@ def test_the_store_beside_prometheus_keeps_the_selection_and_outlives_a_kill(tmp
     assert {"vm_data_size_bytes", "vm_storage_is_read_only", "vm_hourly_series_limit_rows_dropped_total"} <= {
         line.split("{")[0].split(" ")[0] for line in page_of_kept.splitlines()
     }
+
+
+VM = "github.com/VictoriaMetrics/VictoriaMetrics/app"
+
+
+@contextmanager
+def replicated(folder: Path, stores: tuple[int, int]) -> Iterator[tuple[str, str]]:
+    """Addresses to write to, and to ask, of two stores: each gets everything, and the first that answers is asked."""
+    folder.mkdir()
+    urls = [f"http://127.0.0.1:{port}" for port in stores]
+    write, ask = free_port(), free_port()
+    routes = {"unauthorized_user": {"url_prefix": urls, "load_balancing_policy": "first_available"}}
+    (folder / "auth.yml").write_text(dump(routes))
+    agent: list[object] = [golang.tool("images/long_term", f"{VM}/vmagent"), f"-httpListenAddr=127.0.0.1:{write}"]
+    agent += [f"-remoteWrite.tmpDataPath={folder}/queue", *(f"-remoteWrite.url={url}/api/v1/write" for url in urls)]
+    auth: list[object] = [golang.tool("images/long_term", f"{VM}/vmauth"), f"-httpListenAddr=127.0.0.1:{ask}"]
+    auth += [f"-auth.config={folder}/auth.yml"]
+    with (
+        running(agent, f"http://127.0.0.1:{write}/health", folder / "agent", seconds=30),
+        running(auth, f"http://127.0.0.1:{ask}/health", folder / "auth", seconds=30),
+    ):
+        yield f"http://127.0.0.1:{write}/api/v1/write", f"http://127.0.0.1:{ask}"
+
+
+def test_a_long_term_in_two_stores_answers_while_one_is_killed_and_has_everything_in_both_afterwards(
+    tmp_path: Path,
+) -> None:
+    """Two of VictoriaMetrics with vmagent and vmauth before them. Its cluster is in no module that can be had."""
+    local = settings_of({"metrics": {"long_term": {"local": True}}})
+    far = settings_of({"metrics": {"long_term": {"url": "http://far.internal/w", "query": "http://far.internal"}}})
+    ports = (free_port(), free_port())
+    one, other = (partial(kept_here, tmp_path / f"store-{port}", local, port) for port in ports)
+    answers: list[int] = []
+    with ExitStack() as whole:
+        page = whole.enter_context(served(Page))
+        write, ask = whole.enter_context(replicated(tmp_path / "before", ports))
+        urls = [f"http://127.0.0.1:{port}" for port in ports]
+        whole.enter_context(other())
+
+        def asked(seconds: float) -> None:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                answer = requests.get(f"{ask}/api/v1/query", {"query": "count(service:requests:rate5m)"}, timeout=10)
+                answers.append(answer.status_code)
+                assert answer.json()["data"]["result"], "nothing is found"
+                time.sleep(0.1)
+
+        with one():
+            whole.enter_context(stack(tmp_path / "near", far, {"long-term": write}, page))
+            until(
+                lambda: [values(url, "count(service:requests:rate5m)") for url in urls] == [[SERIES], [SERIES]],
+                seconds=120,
+            )
+            asked(3)
+        asked(8)  # the one that is asked first is killed
+        with one():
+            asked(3)
+            end = time.time() - 3
+            counted = f"sum(count_over_time(service:requests:rate5m[30s] @ {end:.0f}))"
+            until(lambda: values(urls[0], counted) == values(urls[1], counted) != [], seconds=120)
+    assert {*answers} == {200}
+    assert len(answers) > 40
 
 
 def test_no_store_beside_prometheus_answers_its_remote_read(tmp_path: Path) -> None:

@@ -84,11 +84,13 @@ CONTAINERS = {
     "odd": _container("odd", observability_service='a "b" <c>'),
     "coolify": _container(
         "u8s0k8ocws0wkkk48c0w4kc4-091512345678",
-        **{"com.docker.compose.service": "u8s0k8ocws0wkkk48c0w4kc4-091512345678", "coolify.serviceName": "shop"},
+        com_docker_compose_service="u8s0k8ocws0wkkk48c0w4kc4-091512345678",
+        coolify_serviceName="shop",
     ),
     "preview": _container(
         "u8s0k8ocws0wkkk48c0w4kc4-pr-7",
-        **{"com.docker.compose.service": "u8s0k8ocws0wkkk48c0w4kc4-pr-7", "coolify.serviceName": "shop"},
+        com_docker_compose_service="u8s0k8ocws0wkkk48c0w4kc4-pr-7",
+        coolify_serviceName="shop",
     ),
     "long": _container("long", observability_service=600 * "x"),
     **{f"said{number}": _container(f"c{number}x", observability_service=said) for number, said in enumerate(SAID)},

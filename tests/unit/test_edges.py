@@ -180,6 +180,11 @@ def test_an_edges_queues_are_bounded() -> None:
     assert disk_budget.shares(settings)["traces.queue"] == 100 * MIB
 
 
+def test_the_shards_of_an_edges_queue_never_change_because_prometheus_loses_what_those_hold_that_it_ends() -> None:
+    [remote] = yaml.safe_load(config_of("prometheus", ON_EDGE).files["prometheus.yml"])["remote_write"]
+    assert remote["queue_config"]["min_shards"] == remote["queue_config"]["max_shards"]
+
+
 def test_an_edge_masks_before_it_sends() -> None:
     pipelines = otel_collector.main_file(ON_EDGE)["service"]["pipelines"]
     for signal in ("traces", "logs"):

@@ -71,6 +71,9 @@ def _authentication(settings: Settings, name: str, end: Remote) -> dict[str, Any
 
 def _queue(queue: WriteQueue) -> dict[str, Any]:
     return {
+        # Their number never changes: when Prometheus changes it while an end is away, it ends the old ones after a minute with all
+        # that they hold (`Failed to flush all samples on shutdown`).
+        "min_shards": queue.shards,
         "max_shards": queue.shards,
         "max_samples_per_send": queue.samples,
         "capacity": 5 * queue.samples,
