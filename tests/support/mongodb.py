@@ -66,7 +66,7 @@ def mongodb(tls: Path) -> Iterator[tuple[int, list[str]]]:
                     answer = {"ok": 1.0} if subject else _refused("Authentication failed.", 18)
                     logins.extend([subject] if subject else [])
                 elif name in {"hello", "isMaster", "ismaster"}:
-                    here = f"localhost:{self.server.server_address[1]}"
+                    here = f"localhost:{self.connection.getsockname()[1]}"
                     answer = {**HELLO, "hosts": [here], "me": here, "ok": 1.0}
                 elif not subject:
                     answer = _refused(f"command {name} requires authentication", 13)
