@@ -26,7 +26,8 @@ def test_it_looks_as_often_as_it_is_scraped(interval: str, as_go_says_it: str) -
 def test_only_labels_that_name_a_service_become_labels_of_series() -> None:
     """Any other one would be a series more at each build or restart."""
     assert flags()["--store_container_labels"] == "false"
-    assert flags()["--whitelisted_container_labels"] == ",".join(service_names.LABELS)
+    names = (*service_names.LABELS, service_names.COOLIFY)
+    assert flags()["--whitelisted_container_labels"] == ",".join(names)
 
 
 GROUPS = {
