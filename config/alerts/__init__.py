@@ -32,6 +32,7 @@ from config.alerts import (
     slo,
     slo_budgets,
     slo_days,
+    slo_indicators,
     traces,
 )
 from config.alerts.rule import EVERYTHING, HEADLINE, Alert, Group, Job, RecordingRule, Rule, Topic, Watched, plain
@@ -97,7 +98,7 @@ _SOURCES = (
     _Source("containers", containers.rules, Topic("host", traced=True)),
     _Source("applications", applications.rules, _SERVICE),
     _Source("response-times", response_times.rules, _SERVICE, interval=response_times.interval),
-    _Source("slo", slo.rules, _SLO, interval=slo.interval),
+    _Source("slo", slo.rules, _SLO, interval=slo_indicators.interval),
     _Source("slo-days", slo_days.rules, _SLO, interval=slo_days.interval),
     _Source("slo-budgets", slo_budgets.rules, _SLO, interval=slo_days.interval),
     _Source("probes", probes.rules, Topic("overview", traced=True), Job.PROBE),

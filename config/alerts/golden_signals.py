@@ -4,7 +4,7 @@ Each series has the labels `service` and `source`. Dashboards and alerts read th
 `config/alerts/response_times.py`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from config.alerts import request_sources
 from config.alerts.request_source import RequestSource, Selector
@@ -44,12 +44,11 @@ def of_counted(sources: Iterable[RequestSource], expr: Callable[[RequestSource],
     for source in sources:
         if read := expr(source):
             names.setdefault(read, []).append(source.name)
-    every = (
+    every = [
         _labelled(read, *each) if len(each) == 1 else f"{read} * on (service) group_left (source) {_counting(each)}"
         for read, each in names.items()
-    )
-    joined = "\nor\n".join(every)
-    return f"(\n{joined}\n) and on (service, source) {REQUESTS}"
+    ]
+    return f"{_either(every, 'or')} and on (service, source) {REQUESTS}"
 
 
 def rules(scope: Scope) -> tuple[RecordingRule, ...]:
@@ -59,7 +58,7 @@ def rules(scope: Scope) -> tuple[RecordingRule, ...]:
         return ()
     return (
         # Of the sources that a service has, the first one counts.
-        RecordingRule(REQUESTS, "\nor on (service)\n".join(_labelled(_requests(one), one.name) for one in sources)),
+        RecordingRule(REQUESTS, _either([_labelled(_requests(one), one.name) for one in sources], "or on (service)")),
         # A service that never failed has no such series. Its error rate is zero, not unknown.
         RecordingRule(ERRORS, f"{of_counted(sources, _failed)}\nor {_of_known_errors(scope)} * 0"),
         RecordingRule(ERROR_RATIO, f"{ERRORS} / ({REQUESTS} > 0)"),
@@ -84,6 +83,15 @@ def _of_known_errors(scope: Scope) -> str:
     """Requests of the services whose errors are counted."""
     others = apart_from(one.service for one in scope.settings.metrics.golden_signals if one.errors is None)
     return f"{REQUESTS}{{{others}}}" if others else REQUESTS
+
+
+def _either(exprs: Sequence[str], operator: str) -> str:
+    """The expressions, joined in pairs, and the pairs in pairs: each operator reads all that the ones in it have found, so a chain
+    of sixty would read what the first one finds sixty times."""
+    if len(exprs) == 1:
+        return exprs[0]
+    half = len(exprs) // 2
+    return f"({_either(exprs[:half], operator)}\n{operator}\n{_either(exprs[half:], operator)})"
 
 
 def _labelled(expr: str, source: str) -> str:

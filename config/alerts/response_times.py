@@ -1,14 +1,12 @@
 """Response times of services, recorded as the other golden signals are (`config/alerts/golden_signals.py`).
 
-A group of their own, evaluated less often: rates over all buckets are nearly the whole cost of the golden signals.
+A group of their own, evaluated less often: rates over all buckets would be most of the cost of the golden signals.
 """
 
 from config.alerts.golden_signals import of_counted, sources_of, summed
 from config.alerts.request_source import RequestSource
 from config.alerts.rule import RecordingRule
 from config.alerts.scope import Scope
-from config.settings.metrics import LONGEST_INTERVAL
-from config.settings.units import seconds
 
 BUCKETS = "service_le:request_duration_seconds_bucket:rate5m"
 """Classic histograms."""
@@ -23,9 +21,8 @@ def quantile(percent: int) -> str:
 
 
 def interval(scope: Scope) -> str:
-    """Four evaluation intervals, but no more than the longest that one may be: ``60s`` by default."""
-    every = seconds(scope.settings.metrics.evaluation_interval)
-    return f"{int(min(4 * every, seconds(LONGEST_INTERVAL)))}s"  # whole, because Prometheus takes no fractions
+    """``120s`` by default. Each is over five minutes, so between two of them little changes."""
+    return scope.every(8, most="2m")
 
 
 def rules(scope: Scope) -> tuple[RecordingRule, ...]:

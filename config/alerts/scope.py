@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from config.alerts.rule import Watched
 from config.settings import Settings
 from config.settings.thresholds import Thresholds
+from config.settings.units import seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,12 @@ class Scope:
 
     settings: Settings
     watched: Watched
+
+    def every(self, evaluations: int, *, most: str) -> str:
+        """The interval of a group: as many evaluation intervals, but no longer than `most`. Whole seconds, because Prometheus
+        takes no fractions."""
+        interval = seconds(self.settings.metrics.evaluation_interval)
+        return f"{int(min(evaluations * interval, seconds(most)))}s"
 
     @property
     def thresholds(self) -> Thresholds:

@@ -11,7 +11,7 @@ are evaluated less often.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from config.alerts import response_times, slo_indicators
+from config.alerts import slo_indicators
 from config.alerts.rule import Alert, RecordingRule, Rule, Severity
 from config.alerts.scope import Scope
 from config.alerts.slo_indicators import COUNTED_ERRORS, COUNTED_REQUESTS, Indicator, each
@@ -78,11 +78,6 @@ def errors(window: str) -> str:
 def burn(window: str) -> str:
     """The recorded burn rate over `window`. At 1 the budget is spent exactly at the end of the SLO's own window."""
     return f"slo:burn:rate{window}"
-
-
-def interval(scope: Scope) -> str:
-    """As the response times, which some of them read: ``60s`` by default."""
-    return response_times.interval(scope)
 
 
 def rules(scope: Scope) -> tuple[Rule, ...]:

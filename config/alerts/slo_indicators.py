@@ -35,8 +35,10 @@ class Indicator:
     service: str
     often: float
     """Seconds between two samples of the recorded rates of requests."""
-    seldom: float
-    """Seconds between two samples of the recorded buckets, and of what is recorded for SLOs."""
+    buckets: float
+    """Seconds between two samples of the recorded buckets."""
+    own: float
+    """Seconds between two samples of what is recorded for SLOs."""
     tried: float
     """Seconds between two tries of a probe or an exporter."""
 
@@ -47,7 +49,7 @@ class Indicator:
         if self.slo.kind == "errors":
             return _count(f'{golden_signals.REQUESTS}{{service="{self.service}"}}', span, self.often)
         if self.slo.kind == "latency":
-            return f"({_count(self._buckets('+Inf'), span, self.seldom)} or {self._counted(COUNTED_REQUESTS, span)})"
+            return f"({_count(self._buckets('+Inf'), span, self.buckets)} or {self._counted(COUNTED_REQUESTS, span)})"
         return self._counted(COUNTED_REQUESTS, span)
 
     def errors(self, span: str) -> str:
@@ -57,7 +59,7 @@ class Indicator:
         if self.slo.kind == "errors":
             return _count(f'{golden_signals.ERRORS}{{service="{self.service}"}}', span, self.often)
         if self.slo.kind == "latency":
-            every, within = (_count(self._buckets(bound), span, self.seldom) for bound in ("+Inf", self.bound))
+            every, within = (_count(self._buckets(bound), span, self.buckets) for bound in ("+Inf", self.bound))
             return f"(clamp_min({every} - {within}, 0) or {self._counted(COUNTED_ERRORS, span)})"
         return self._counted(COUNTED_ERRORS, span)
 
@@ -65,13 +67,13 @@ class Indicator:
         """Which part of `span` there are samples of, from 0 to 1."""
         counted = f'{COUNTED_REQUESTS}{{slo="{self.slo.name}"}}'
         requests = f'{golden_signals.REQUESTS}{{service="{self.service}"}}'
-        series, every = {
-            "errors": ([requests], self.often),
-            "latency": ([self._buckets("+Inf"), counted], self.seldom),
-            "own": ([counted], self.seldom),
-        }.get(self.slo.kind, ([self._tried], self.tried))
-        counts = " or ".join(f"max(count_over_time({one}[{span}]))" for one in series)
-        return f"clamp_max(({counts}) * {every:g} / {seconds(span)}, 1)"
+        series = {
+            "errors": {requests: self.often},
+            "latency": {self._buckets("+Inf"): self.buckets, counted: self.own},
+            "own": {counted: self.own},
+        }.get(self.slo.kind, {self._tried: self.tried})
+        times = " or ".join(f"max(count_over_time({one}[{span}])) * {every:g}" for one, every in series.items())
+        return f"clamp_max(({times}) / {seconds(span)}, 1)"
 
     @property
     def bound(self) -> str:
@@ -114,7 +116,7 @@ class Indicator:
         return f'{response_times.BUCKETS}{{service="{self.service}",le{sign}}}'
 
     def _counted(self, series: str, span: str) -> str:
-        return _count(f'{series}{{slo="{self.slo.name}"}}', span, self.seldom)
+        return _count(f'{series}{{slo="{self.slo.name}"}}', span, self.own)
 
 
 def _count(rates: str, span: str, every: float) -> str:
@@ -124,12 +126,19 @@ def _count(rates: str, span: str, every: float) -> str:
     return f"sum(sum_over_time({rates}[{span}])) * {every:g}"
 
 
+def interval(scope: Scope) -> str:
+    """How often what SLOs count is recorded: ``60s`` by default."""
+    return scope.every(4, most="1m")
+
+
 def indicators(scope: Scope) -> tuple[Indicator, ...]:
     """The SLOs of a stack, in the order of its settings."""
     settings = scope.settings
-    metrics, seldom = settings.metrics, seconds(response_times.interval(scope))
-    often, tried = seconds(metrics.evaluation_interval), seconds(metrics.scrape_interval)
-    return tuple(Indicator(slo, service_of(slo, settings.exporters), often, seldom, tried) for slo in settings.slos)
+    often, tried = seconds(settings.metrics.evaluation_interval), seconds(settings.metrics.scrape_interval)
+    buckets, own = seconds(response_times.interval(scope)), seconds(interval(scope))
+    return tuple(
+        Indicator(slo, service_of(slo, settings.exporters), often, buckets, own, tried) for slo in settings.slos
+    )
 
 
 def each(exprs: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import requests
 
 from dashboards.queries import OTHERS
+from tests.support import dashboard_queries
 from tests.support.dashboard_queries import DashboardQuery, filled_in
 from tests.support.deployment import Deployment
 
@@ -42,12 +43,22 @@ def answer(stack: Deployment, query: DashboardQuery, **variables: str) -> list[A
     now = time.time()
     start = now - MINUTES * 60
     if query.panel == "variable":
-        return _values(stack, query.expr, start, now)
+        return _values(stack, query.filled_in(**variables), start, now)
     if query.source == "loki":
         return _of_loki(stack, query, query.filled_in(**variables), start, now)
     if query.source == "jaeger":
         return _of_jaeger(stack, filled_in(query.json["service"], **variables), query, start, now)
     return _of_prometheus(stack, query, query.filled_in(**variables), start, now)
+
+
+def of_source(stack: Deployment, service: str) -> dict[str, str]:
+    """Values of the hidden variables of a service's dashboard, which follow what counts its requests."""
+    hidden = {
+        query.ref: str(answer(stack, query, service=service)[0])
+        for query in dashboard_queries.queries()
+        if (query.board, query.panel) == ("golden-signals", "variable") and query.ref != "service"
+    }
+    return hidden | {"by": ",".join(f'"{label}"' for label in hidden["by"].split(":")[1:])}
 
 
 def exemplars(stack: Deployment, promql: str) -> list[str]:
@@ -64,8 +75,7 @@ def _period(start: float, end: float) -> dict[str, str]:
 def _values(stack: Deployment, expr: str, start: float, end: float) -> list[Any]:
     """The answer to `label_values(selector, label)` or `query_result(query)`, which only Grafana knows."""
     if query := re.fullmatch(r"query_result\((.+)\)", expr):
-        filled = filled_in(query[1])
-        found = stack.get("prometheus", "/api/v1/query", query=filled, time=f"{end:.3f}")["data"]["result"]
+        found = stack.get("prometheus", "/api/v1/query", query=query[1], time=f"{end:.3f}")["data"]["result"]
         return [value for series in found for value in series["metric"].values()]
     parsed = re.fullmatch(r"label_values\((.+), (\w+)\)", expr)
     assert parsed, expr

@@ -19,7 +19,7 @@ from tenacity import RetryError
 
 from config.alerts import golden_signals, response_times
 from config.images import pins
-from tests.e2e.answers import answer, of_others, of_past
+from tests.e2e.answers import answer, of_others, of_past, of_source
 from tests.strangers import products
 from tests.strangers.load import FAILING_EACH, RATE, Load, Request
 from tests.strangers.programs import CLIENT_GOLANG, EXPRESS, FLASK, PLAIN, PROGRAMS, Program, running
@@ -222,9 +222,9 @@ def test_the_dashboards_list_each(place: Place) -> None:
 
 def test_the_dashboard_of_one_service_has_data(place: Place, service: str) -> None:
     program = SERVICES[service]
-    expected = {"Requests", "Errors", "Counted by", "Traffic"}
+    expected = {"Requests", "Errors", "Counted by", "Traffic", "Requests by route", "Answers by status"}
     expected |= {"Instances up"} if program.page else set()
-    expected |= {"p95", "Latency"} if program.quantiles else set()
+    expected |= {"p95", "Latency", "p95 by route"} if program.quantiles else set()
     expected |= {"Active requests"} if program.active else set()
     expected |= {"Operations", "Kept traces", "Called by"} if program.telemetry else set()
     expected |= {"CPU", "Memory, share of limit"} if program is CADDY else set()
@@ -233,7 +233,8 @@ def test_the_dashboard_of_one_service_has_data(place: Place, service: str) -> No
     }
 
     def shown() -> set[str]:
-        return {title for title, query in panels.items() if answer(place.stack, query, service=service)}
+        chosen = {"service": service, **of_source(place.stack, service)}
+        return {title for title, query in panels.items() if answer(place.stack, query, **chosen)}
 
     with suppress(RetryError):
         until(lambda: shown() == expected, seconds=PATIENCE)
