@@ -56,6 +56,7 @@ class Edge:
 
     def __post_init__(self) -> None:
         self._session = requests.Session()
+        self._session.trust_env = False  # REQUESTS_CA_BUNDLE would be stronger than `verify`
         self._session.auth, self._session.verify = (self.name, self.password), str(self.ca)
         self._labels = [_labels(self.name, number) for number in range(SERIES)]
 

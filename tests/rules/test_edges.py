@@ -1,5 +1,6 @@
 """What edges send reaches their centre, under their own name, whatever they claim: by the real binaries, over real TLS."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from bench import many_edges
 from config.services.logs import loki_rules
 from config.services.logs.edge_logs import PUSH
 from config.services.metrics import edge_front
@@ -255,6 +257,19 @@ def test_the_log_alerts_of_a_centre_can_be_read_by_loki(site: Site) -> None:
     unread = [rule["alert"] for rule in rules if not requests.get(page, {"query": rule["expr"]}, timeout=10).ok]
     assert unread == []
     assert all("host" in rule["expr"] for rule in rules)
+
+
+def test_what_the_bench_sends_in_the_place_of_edges_is_taken(site: Site) -> None:
+    edge, end = many_edges.Edge("web-2", site.url, WEB_2, site.ca), threading.Event()
+    sender = threading.Thread(target=edge.run, args=(end, 0.0))
+    sender.start()
+    at_least(site, 'count(edge_metric{host="web-2"})', many_edges.SERIES / many_edges.REQUESTS)
+    lines(site, '{host="web-2", service="shop"}', many_edges.LINES)
+    spans(site, "shop-web-2", many_edges.SPANS)
+    end.set()
+    sender.join()
+    assert edge.refused == []
+    assert {*edge.sent} == {"samples", "lines", "spans"}
 
 
 # Outages
