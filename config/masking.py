@@ -155,7 +155,7 @@ _BY_VENDOR = {
     r"\b(pul-[0-9a-f]{40}|key-[0-9a-z]{32}|(?:nvapi|tskey|NRAK|PMAK|pat-(?:na|eu)\d)-[\w-]{20,}|(?:figd|gsk|sbp|glc|rubygems|pscale_[a-z]+)_[\w=+/.-]{20,}|ATATT3[\w=-]{20,}|dp\.(?:st|pt|ct|sa)\.[\w.-]{20,})": (
         "pul- key- nvapi- tskey- nrak- pmak- pat-na pat-eu figd_ gsk_ sbp_ glc_ rubygems_ pscale_ atatt3 dp.st. dp.pt. dp.ct. dp.sa."
     ),
-    r"[?&;]sig=([\w%+/-]{20,}=*)": "sig=",  # a shared access signature of Azure
+    r"(?:[?&;]|\\u0026)sig=([\w%+/-]{20,}=*)": "sig=",  # a shared access signature of Azure
     r"(?s)-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(.+?)(?:-----END|$)": "private key",
 }
 

@@ -135,7 +135,7 @@ TIMES: dict[str, tuple[Mapping[str, Any], str]] = {
     "not a time": ({**FILE, "time_in_json": FOREIGN}, ""),
     "not a time, and then one": ({**FILE, "time_in_json": f"{FOREIGN}{OPTIONS}{NOW}"}, str(NOW)),
     "too late": ({**FILE, "time_in_json": str(NOW - LATE_SECONDS - 60)}, f"not {NOW - LATE_SECONDS - 60}"),
-    "too early": ({**FILE, "time_in_json": str(NOW + EARLY_SECONDS + 60)}, f"not {NOW + EARLY_SECONDS + 60}"),
+    "too early": ({**FILE, "time_in_json": str(NOW + EARLY_SECONDS + 600)}, f"not {NOW + EARLY_SECONDS + 600}"),
 }
 
 
