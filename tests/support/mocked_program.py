@@ -1,6 +1,7 @@
 """The Pulumi program as the engine runs it, on mocks of the engine and of Docker."""
 
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -41,4 +42,7 @@ def run(
         mock.patch.object(pulumi, "export", exports.__setitem__),
         mock.patch.object(engine.docker_api, "connect", connect),
     ):
-        return deploy(program), outputs
+        try:
+            return deploy(program), outputs
+        finally:
+            gc.enable()  # the program lives for seconds, and needs no garbage collection; its tests do
