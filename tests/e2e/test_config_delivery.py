@@ -312,6 +312,6 @@ def test_the_program_writes_nothing_beside_itself(stack: Deployment) -> None:
     """No file with a secret or a config in clear is left in the folder it runs in."""
     names = {path.name for path in Path(stack.folder).iterdir()} - {"__pycache__"}
     assert names == {
-        "config", "components", "dashboards", "policies", "check", "toolchain", "operate", "__main__.py", "Pulumi.yaml", ".venv",
+        "config", "components", "engine", "dashboards", "policies", "check", "toolchain", "operate", "__main__.py", "Pulumi.yaml", ".venv",
         "state", stack.file.name,
     }  # fmt: skip
