@@ -194,7 +194,7 @@ class Site:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)
         port = self.ports["edge_door"]
-        command = [sys.executable, "-B", "-m", edge_door.PROGRAM.name, folder / edge_door.FILE, str(port)]
+        command = [sys.executable, "-B", "-m", edge_door.PROGRAM.folder.name, folder / edge_door.FILE, str(port)]
         page = f"http://127.0.0.1:{port}/-/healthy"
         return running(command, page, folder / "log", seconds=20, environment={**os.environ, "PYTHONPATH": str(folder)})
 

@@ -1,8 +1,8 @@
 """healer: does what `actions` allows when an alert fires. Off without them.
 
 It holds no secret. Its program is a part of that of `incidents`, but runs in a separate container: the program that acts must not
-read log lines and traces. It reaches the engine through `engine_door` and
-`rollback_door` alone, in a network where nobody else is.
+read log lines and traces. It reaches the engine through `engine_door` and `rollback_door` alone, in a network where nobody else
+is.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from config.ports import DOCKER_API, METRICS, ROLLBACKS
 from config.services.correlation import incidents
 from config.services.correlation.incidents.program import versions
 from config.services.correlation.incidents.program.actions import Action, Kind
+from config.services.correlation.python_program import ENVIRONMENT
 from config.services.metrics.api_proxy import for_grafana
 from config.settings import Settings
 from config.settings import actions as settings_of_actions
@@ -30,20 +31,19 @@ def container(settings: Settings) -> Container:
     """Requires `actions`."""
     text = file(settings)
     page = f"http://127.0.0.1:{PORT}"
-    program = incidents.PROGRAM.name
     return Container(
         service="healer",
-        command=("python3", "-B", "-u", "-m", program, "heal", f"{DIRECTORY}/{FILE}", _DATA, str(PORT)),
+        command=incidents.PROGRAM.command("heal", f"{DIRECTORY}/{FILE}", _DATA, str(PORT)),
         user="65534:65534",
         port=PORT,
         health=http_health(PORT, "/-/healthy"),
-        environment={"PYTHONPATH": DIRECTORY},
+        environment=ENVIRONMENT,
         go_memory_percent=0,
         data=_DATA,
         claims_data=True,
         config=ConfigFiles(
-            files={FILE: text, **incidents.program_files()},
-            validate=f"python3 -B -m {program} --check-actions {FILE}",
+            files={FILE: text, **incidents.PROGRAM.files},
+            validate=incidents.PROGRAM.validate("--check-actions", FILE),
             since_start={f"{page}/program": versions.of_program()},
             expect={
                 f"{page}/rules": versions.of_rules(text.encode()),

@@ -12,6 +12,7 @@ from config.container import DIRECTORY, ConfigFiles, Container, Mount, http_heal
 from config.ports import ROLLBACKS
 from config.services.correlation import healer, incidents
 from config.services.correlation.incidents.program.rollback_door import SOCKET
+from config.services.correlation.python_program import ENVIRONMENT
 from config.settings import Settings
 
 FILE = "rollbacks.json"
@@ -25,19 +26,18 @@ def container(settings: Settings) -> Container:
             live[action.container] = live.get(action.container, False) or not action.dry_run
     rollbacks = [{"container": name, "dry_run": not acts} for name, acts in live.items()]
     text = json.dumps({"rollbacks": rollbacks}, indent=1, ensure_ascii=False) + "\n"
-    program = incidents.PROGRAM.name
     return Container(
         service="rollback_door",
-        command=("python3", "-B", "-u", "-m", program, "roll-back", f"{DIRECTORY}/{FILE}", str(ROLLBACKS)),
+        command=incidents.PROGRAM.command("roll-back", f"{DIRECTORY}/{FILE}", str(ROLLBACKS)),
         user="0:0",
         port=None,
         health=http_health(ROLLBACKS, "/-/healthy"),
-        environment={"PYTHONPATH": DIRECTORY},
+        environment=ENVIRONMENT,
         go_memory_percent=0,
         mounts=(Mount(settings.docker.socket, SOCKET),),
         config=ConfigFiles(
-            files={FILE: text, **incidents.program_files()},
-            validate=f"python3 -B -m {program} --check-rollbacks {FILE}",
+            files={FILE: text, **incidents.PROGRAM.files},
+            validate=incidents.PROGRAM.validate("--check-rollbacks", FILE),
             reload="restart",
         ),
     )

@@ -15,31 +15,31 @@ from pathlib import Path
 from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import METRICS
 from config.services.correlation.edge_door.program import edges_file, server
+from config.services.correlation.python_program import ENVIRONMENT, PythonProgram
 from config.services.logs import log_pipeline
 from config.settings import Settings
 
 PORT = METRICS["edge_door"]
 FILE = "edges.json"
-PROGRAM = Path(__file__).with_name("program")
+PROGRAM = PythonProgram(Path(__file__).with_name("program"))
 
 
 def container(settings: Settings) -> Container:
     """Requires `edges`."""
     text = file(settings)
     page = f"http://127.0.0.1:{PORT}"
-    programs = {f"{PROGRAM.name}/{one.name}": one.read_text() for one in sorted(PROGRAM.glob("*.py"))}
     return Container(
         service="edge_door",
-        command=("python3", "-B", "-u", "-m", PROGRAM.name, f"{DIRECTORY}/{FILE}", str(PORT)),
+        command=PROGRAM.command(f"{DIRECTORY}/{FILE}", str(PORT)),
         user="65534:65534",
         port=PORT,
         health=http_health(PORT, "/-/healthy"),
-        environment={"PYTHONPATH": DIRECTORY},
+        environment=ENVIRONMENT,
         go_memory_percent=0,
         grace_seconds=30,  # requests that have begun end
         config=ConfigFiles(
-            files={FILE: text, **programs},
-            validate=f"python3 -B -m {PROGRAM.name} --check {FILE}",
+            files={FILE: text, **PROGRAM.files},
+            validate=PROGRAM.validate("--check", FILE),
             since_start={f"{page}/program": server.version_of_program()},
             expect={
                 f"{page}/edges": edges_file.read(text).version,

@@ -14,13 +14,15 @@ from config.container import DIRECTORY, ConfigFiles, Container, http_health
 from config.ports import DOCKER_API, METRICS
 from config.services.correlation.incidents.program import versions
 from config.services.correlation.incidents.program.rules import SERVICE
+from config.services.correlation.python_program import ENVIRONMENT, PythonProgram
 from config.services.metrics.api_proxy import for_grafana
 from config.settings import Settings
 from config.settings.units import seconds
 
 PORT = METRICS["incidents"]
 RULES = "rules.json"
-PROGRAM = Path(__file__).with_name("program")
+PROGRAM = PythonProgram(Path(__file__).with_name("program"))
+"""Of the services `incidents`, `healer` and `rollback_door`."""
 
 
 def container(settings: Settings) -> Container:
@@ -29,15 +31,15 @@ def container(settings: Settings) -> Container:
     page = f"http://127.0.0.1:{PORT}"
     return Container(
         service="incidents",
-        command=("python3", "-B", "-u", "-m", PROGRAM.name, f"{DIRECTORY}/{RULES}", str(PORT)),
+        command=PROGRAM.command(f"{DIRECTORY}/{RULES}", str(PORT)),
         user="65534:65534",
         port=PORT,
         health=http_health(PORT, "/-/healthy"),
-        environment={"PYTHONPATH": DIRECTORY},
+        environment=ENVIRONMENT,
         go_memory_percent=0,
         config=ConfigFiles(
-            files={RULES: rules, **program_files()},
-            validate=f"python3 -B -m {PROGRAM.name} --check {RULES}",
+            files={RULES: rules, **PROGRAM.files},
+            validate=PROGRAM.validate("--check", RULES),
             since_start={f"{page}/program": versions.of_program()},
             expect={
                 f"{page}/rules": versions.of_rules(rules.encode()),
@@ -45,11 +47,6 @@ def container(settings: Settings) -> Container:
             },
         ),
     )
-
-
-def program_files() -> dict[str, str]:
-    """The files of the program, as they are delivered."""
-    return {f"{PROGRAM.name}/{file.name}": file.read_text() for file in sorted(PROGRAM.glob("*.py"))}
 
 
 def rules_file(settings: Settings) -> str:
