@@ -17,7 +17,7 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,25 +96,7 @@ def running() -> Iterator[PresentEngine]:
     folder.mkdir(mode=0o711)
     (folder / "daemon.json").write_text("{}")
     binaries = build()
-    command = [
-        *NAMESPACES,
-        *("sh", "-c", PREPARE, "sh", str(binaries / "dockerd")),
-        *("--config-file", "daemon.json", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
-        *("--host", f"unix://{folder}/docker.sock", "--pidfile", f"{folder}/docker.pid"),
-        # systemd, where there is one, could not tell which process is meant.
-        *("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{name}"),
-    ]
-    environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}:{engine_setup.SBIN}"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    process = start(folder, NAMESPACES, binaries / "dockerd", f"{binaries}:{os.environ['PATH']}")
     started = PresentEngine(folder, process)
     try:
         wait(started.docker, process, folder / "log")
@@ -124,6 +106,29 @@ def running() -> Iterator[PresentEngine]:
     finally:
         end(process)
         remove(folder)
+
+
+def start(folder: Path, namespaces: Sequence[str], engine: Path, path: str) -> "subprocess.Popen[bytes]":
+    """Starts the program `engine` behind the command `namespaces`, which runs it apart from the machine's own engine. Data, socket
+    and log are in `folder`, whose name its cgroups have. `path` is its PATH, without the folders of the system's programs."""
+    command = [
+        *namespaces,
+        *("sh", "-c", PREPARE, "sh", str(engine)),
+        *("--config-file", "daemon.json", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
+        *("--host", f"unix://{folder}/docker.sock", "--pidfile", f"{folder}/docker.pid"),
+        # systemd, where there is one, could not tell which process is meant.
+        *("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{folder.name}"),
+    ]
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "PATH": f"{path}:{engine_setup.SBIN}"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def build() -> Path:

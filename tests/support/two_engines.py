@@ -21,7 +21,7 @@ from toolchain import engine_setup
 CENTRE, EDGE = "10.98.0.1", "10.98.0.2"
 """Addresses at the two ends of the link."""
 LINK = "link0"
-ENGINE = "/usr/sbin/dockerd"
+ENGINE = Path("/usr/sbin/dockerd")
 APART = ("setpriv", "--pdeathsig=KILL")
 
 
@@ -67,42 +67,9 @@ class Host:
         """Starts the engine, and returns when it answers."""
         for left in ("docker.pid", "exec/containerd/containerd.pid"):
             (self.folder / left).unlink(missing_ok=True)
-        command = [
-            *(*APART, "nsenter", f"--net=/proc/{self._network.pid}/ns/net", "--"),
-            *(
-                "unshare",
-                "--mount",
-                "--pid",
-                "--fork",
-                "--kill-child=KILL",
-                "sh",
-                "-c",
-                present_engine.PREPARE,
-                "sh",
-                ENGINE,
-            ),
-            *(
-                "--config-file",
-                "daemon.json",
-                "--data-root",
-                f"{self.folder}/data",
-                "--exec-root",
-                f"{self.folder}/exec",
-            ),
-            *("--host", f"unix://{self.folder}/docker.sock", "--pidfile", f"{self.folder}/docker.pid"),
-            *("--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{self.folder.name}"),
-        ]
-        environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{engine_setup.SBIN}"}
-        with (self.folder / "log").open("ab") as log:
-            self._engine = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        inside = (*APART, "nsenter", f"--net=/proc/{self._network.pid}/ns/net", "--")
+        namespaces = (*inside, "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL")
+        self._engine = present_engine.start(self.folder, namespaces, ENGINE, os.environ["PATH"])
         present_engine.wait(self.docker, self._engine, self.folder / "log").close()
 
     def lose_power(self) -> None:
