@@ -30,7 +30,7 @@ from tests.support.wait import until
 
 EDGES = (1, 10, 25, 50)
 SERIES = 1500
-"""Of one edge: those of a host with a dozen containers."""
+"""Series of one edge: as many as a host with a dozen containers has."""
 INTERVAL = 15
 REQUESTS = 3
 """In which an edge sends the samples of one interval: what is scraped waits for up to five seconds."""

@@ -12,11 +12,11 @@ from engine.preflight import Engine, elsewhere, judge
 def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
     """Yields one, which names the engine. It also lists what the stack loses on that engine, which breaks no
     promise."""
-    engine, output = Engine.ask(client), settings.docker
+    engine, docker = Engine.ask(client), settings.docker
     verdict = judge(engine)
-    places = elsewhere(engine, data_root=output.data_root, containerd=output.containerd)
+    places = elsewhere(engine, data_root=docker.data_root, containerd=docker.containerd)
     wrong = [str(problem) for problem in verdict.refusals]
-    wrong += [f"the stack file says {getattr(output, key)}, set docker.{key} to {path}" for key, path in places.items()]
+    wrong += [f"the stack file says {getattr(docker, key)}, set docker.{key} to {path}" for key, path in places.items()]
     yield Finding(
         "the engine can run the stack",
         kept=not wrong,

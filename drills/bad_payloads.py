@@ -43,7 +43,7 @@ def answered(ground: Ground, body: bytes, code: int, *, kind: str = JSON, **head
 
 
 def too_large(send: Callable[[], requests.Response]) -> str:
-    """Sends something that is more than is taken: whoever reads it may have enough before the end."""
+    """Sends a request above the size limit. The receiver may close the connection before it has read all of it."""
     try:
         answer = send()
     except requests.ConnectionError as error:

@@ -117,7 +117,7 @@ def activate(order: Order, patience: float = PATIENCE_SECONDS) -> str:
             restarted = _reload(inside, order, restart=bool(inside.missing(order.since_start)))
         _wait_until_live(service, order, inside, begun + patience)
     except (RefusedError, DockerException, OSError):
-        if before not in {None, revision, f"./{revision}"}:
+        if before not in {None, revision} and not only:
             _in_volume(client, loader, FLIP, str(before))
             with contextlib.suppress(RefusedError, DockerException, OSError):  # report the first error
                 _reload(inside, order, restart=restarted)

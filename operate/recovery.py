@@ -38,8 +38,9 @@ def repair(program: Cli, backend: str, prefix: str, client: DockerClient) -> tup
     """Makes the stack ready for `pulumi up`. Returns the options that the command needs.
 
     A lock is removed if its process on this machine is dead. With a backend elsewhere that cannot be known, and the CLI
-    says what to do. A resource that the killed deployment was creating is removed from the engine if the state does not know it, because its name would
-    be in the way. Of the resources in the state, only containers that did not run to their end are removed, to run again (`unjudged_containers`). No volume is removed.
+    says what to do. A resource that the killed deployment was creating is removed from the engine if the state does not know
+    it, because its name would be in the way. Of the resources in the state, only containers that did not run to their end are
+    removed, to run again (`unjudged_containers`). No volume is removed.
     """
     if is_abandoned(locks(backend), program.name):
         note("a deployment on this machine was killed: removing its lock")
@@ -170,7 +171,8 @@ def _remove(begun: Mapping[str, Iterable[str]], kept: set[str], prefix: str, cli
 def lost_resources(
     deployment: Mapping[str, Any], containers: Mapping[str, Container], client: DockerClient
 ) -> list[str]:
-    """Names of resources in the state that the engine no longer has, and of services that do not run or have another memory limit. `containers`: id → container, all of the engine's."""
+    """Names of resources in the state that the engine no longer has, and of services that do not run or have another memory
+    limit. `containers`: id → container, all of the engine's."""
     there = {
         VOLUME: {str(volume.name) for volume in client.volumes.list()},
         NETWORK: {str(network.id) for network in client.networks.list()},

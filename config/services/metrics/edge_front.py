@@ -1,4 +1,5 @@
-"""The part of `api_proxy` for edges. It checks who sends what, and how much, before any service reads it."""
+"""The part of `api_proxy` for edges. It checks the sender, the path, the size and the rate of each request before any
+service reads it."""
 
 from collections.abc import Iterator, Mapping
 

@@ -9,7 +9,7 @@ HALF = 1800.0
 
 
 class KnownSeries:
-    """Of one edge. It keeps a number of 64 bits for each series, not its labels."""
+    """The series of one edge: a number of 64 bits for each, not its labels."""
 
     def __init__(self, bound: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.bound = bound

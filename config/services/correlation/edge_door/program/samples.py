@@ -40,7 +40,7 @@ def under(edge: str, request: bytes, admits: Admits) -> tuple[bytes, int]:
 
 
 def _parts(data: bytes, at: int, end: int) -> tuple[bytes, bytes, bool]:
-    """Of one series: its labels without `host`; all else; and whether its name is one of those that rules record."""
+    """The parts of one series: its labels without `host`, all its other fields, and whether its name is one that rules record."""
     labels, rest, recorded = [], [], False
     while at < end:
         begin = at
