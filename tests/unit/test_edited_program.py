@@ -40,6 +40,6 @@ def test_the_end_to_end_tests_edit_the_program() -> None:
     }
 
 
-@pytest.mark.parametrize(("test", "path", "old"), replacements())
+@pytest.mark.parametrize(("test", "path", "old"), [*replacements()])
 def test_what_a_test_replaces_is_there(test: str, path: str, old: str) -> None:
     assert old in (ROOT / path).read_text(), test
