@@ -125,7 +125,7 @@ class ConfigFiles(pulumi.ComponentResource):
                     for path, secret in sorted(config.secrets.items())
                 ],
             )
-            volumes.append(docker.ContainerVolumeArgs(from_container=vault.id, read_only=True))
+            volumes.append(_volumes_of(vault))
         claim = ""
         if claims:  # root without capabilities may give its own files to its own group
             volumes.append(claims)
@@ -155,7 +155,7 @@ class ConfigFiles(pulumi.ComponentResource):
             accepted = self._outcome(validator)
             validate, validated, of_validator, uploads = "", [accepted.apply(lambda _: validator)], (), []
             # What was judged is what is loaded, and the files are in the state, which every update reads and writes, once less.
-            volumes.append(docker.ContainerVolumeArgs(from_container=validator.id, read_only=True))
+            volumes.append(_volumes_of(validator))
         loader = run_once(
             "loader",
             after=validated,
@@ -196,3 +196,9 @@ class ConfigFiles(pulumi.ComponentResource):
             return str(identifier)
 
         return pulumi.Output.all(container.id, container.exit_code, container.container_logs).apply(accepted)
+
+
+def _volumes_of(container: docker.Container) -> docker.ContainerVolumeArgs:
+    """Those of another container, to be read only. The engine reads the mode behind the id; the provider sends the id as it
+    is, and ignores `read_only` beside it (pulumi-docker 5, `volumeSetToDockerVolumes` of its Terraform provider)."""
+    return docker.ContainerVolumeArgs(from_container=container.id.apply(lambda identifier: f"{identifier}:ro"))

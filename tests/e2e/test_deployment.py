@@ -10,7 +10,7 @@ import pytest
 from docker.errors import NotFound
 
 import check
-from config.container import Container
+from config.container import MOUNT, Container
 from config.services import descriptions
 from config.settings import Settings
 from config.settings.networks import own_networks
@@ -110,6 +110,16 @@ def test_a_service_writes_nowhere_but_into_its_own_data(
     writable = [mount["Destination"] for mount in deployment.container(service).attrs["Mounts"] if mount["RW"]]
     data = described(service, settings).data
     assert writable == ([data] if data else [])
+
+
+def test_a_loader_writes_nowhere_but_into_the_volumes_of_its_service(
+    deployment: Deployment, settings: Settings
+) -> None:
+    for spec in (described(service, settings) for service in SERVICES):
+        if spec.config:
+            mounts = deployment.container(f"{spec.service}-loader").attrs["Mounts"]
+            claimed = {spec.data} if spec.claims_data else set()
+            assert {mount["Destination"] for mount in mounts if mount["RW"]} == {MOUNT, *claimed}, spec.service
 
 
 def test_what_loads_the_files_is_held_too_and_has_no_network(deployment: Deployment) -> None:

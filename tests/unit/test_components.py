@@ -697,13 +697,13 @@ def test_a_vault_never_runs_and_holds_what_the_service_reads() -> None:
 @pytest.mark.parametrize("role", ["vault", "validator"])
 def test_only_the_loader_sees_the_files_of_its_vault_and_its_validator_and_may_only_read_them(role: str) -> None:
     users = {
-        (name, volume["fromContainer"], volume["readOnly"])
+        (name, volume["fromContainer"])
         for name, c in everything().of_type(CONTAINER).items()
         for volume in c.inputs.get("volumes", [])
-        if volume.get("fromContainer", "").endswith(f"-{role}")
+        if f"-{role}:" in volume.get("fromContainer", "")
     }
     wanted = one_shot(everything(), role)
-    assert users == {(f"{name}-loader", f"id-of-{name}-{role}", True) for name in wanted}
+    assert users == {(f"{name}-loader", f"id-of-{name}-{role}:ro") for name in wanted}
     assert wanted
 
 

@@ -62,7 +62,7 @@ def test_the_image_with_a_shell_loads_the_files_once_they_are_accepted() -> None
     assert loader.inputs["image"] == "shell:1"
     assert "/bin/service" not in loader.inputs["command"][0]
     assert not loader.inputs.get("uploads")
-    assert {"fromContainer": "id-of-example-validator", "readOnly": True} in loader.inputs["volumes"]
+    assert {"fromContainer": "id-of-example-validator:ro"} in loader.inputs["volumes"]
     assert any(urn.endswith("::example-validator") for urn in loader.options.dependencies)
 
 
