@@ -8,7 +8,7 @@ from tenacity import retry, retry_if_exception_type, retry_if_result, stop_after
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], *, seconds: float = 60) -> T:
+def until(condition: Callable[[], T], *, seconds: float = 120) -> T:
     """The first true value of `condition`; an error inside counts as not yet, until the time is over."""
     tries = retry(
         retry=retry_if_result(lambda value: not value) | retry_if_exception_type(Exception),
