@@ -96,22 +96,22 @@ def run(
         list(subjects["a request"]())  # sends it: it is on its way while the others are checked
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
-        found = dict(zip(subjects, pool.map(_about, subjects, subjects.values()), strict=True))
+        by_subject = dict(zip(subjects, pool.map(_about, subjects, subjects.values()), strict=True))
         # Kept promises are not checked again: a round costs the host seconds of CPU, and the wait may be for a trace.
-        while waiting := [subject for subject, findings in found.items() if not _kept(findings)]:
-            left = deadline - time.monotonic()
-            if left < 0:
+        while waiting := [subject for subject, findings in by_subject.items() if not _kept(findings)]:
+            time_left = deadline - time.monotonic()
+            if time_left < 0:
                 break
-            waits(next(finding for finding in found[waiting[0]] if not finding.kept), left)
+            waits(next(finding for finding in by_subject[waiting[0]] if not finding.kept), time_left)
             time.sleep(1)
-            found |= zip(waiting, pool.map(_about, waiting, map(subjects.__getitem__, waiting)), strict=True)
+            by_subject |= zip(waiting, pool.map(_about, waiting, map(subjects.__getitem__, waiting)), strict=True)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     # Last, because what is not scraped yet would count as missing.
     if settings.role == "centre":
         yours = "what you brought"
-        found[yours] = _about(yours, lambda: brought.findings(client, settings, additions))
-    return [finding for findings in found.values() for finding in findings]
+        by_subject[yours] = _about(yours, lambda: brought.findings(client, settings, additions))
+    return [finding for findings in by_subject.values() for finding in findings]
 
 
 def _about(subject: str, judge: Callable[[], Iterable[Finding]]) -> list[Finding]:
@@ -122,24 +122,24 @@ def _kept(findings: list[Finding]) -> bool:
     return all(finding.kept for finding in findings)
 
 
-def show(found: list[Finding], console: Console, *, everything: bool = False) -> None:
+def show(findings: list[Finding], console: Console, *, everything: bool = False) -> None:
     """Prints a line for each subject, below it what is not kept or noted (or `everything`), and how many promises are broken.
     Findings without a subject have no line of that kind."""
-    for subject, group in itertools.groupby(found, lambda finding: finding.subject):
-        findings = list(group)
-        broken = sum(not finding.kept for finding in findings)
-        count = f"{broken} broken of {len(findings)}" if broken else str(len(findings))
-        worst = min(map(_mark, findings), key="✗!✓".index)
+    for subject, group in itertools.groupby(findings, lambda finding: finding.subject):
+        of_subject = list(group)
+        broken = sum(not finding.kept for finding in of_subject)
+        count = f"{broken} broken of {len(of_subject)}" if broken else str(len(of_subject))
+        worst = min(map(_mark, of_subject), key="✗!✓".index)
         only = (
-            plain(findings[0].detail) if len(findings) == 1 and worst == "✓" and not everything else ""
+            plain(of_subject[0].detail) if len(of_subject) == 1 and worst == "✓" and not everything else ""
         )  # the engine, for example
         if subject:
             console.print(f"  {MARKS[worst]} {subject}: {only or count}")
-        shown = findings if everything else [finding for finding in findings if _mark(finding) != "✓"]
-        if shown:
-            console.print(Padding(_table(shown), (0, 0, 0, 4)))
-    broken = sum(not finding.kept for finding in found)
-    console.print(f"{len(found)} promises, {broken} broken" if broken else f"{len(found)} promises, all kept")
+        rows = of_subject if everything else [finding for finding in of_subject if _mark(finding) != "✓"]
+        if rows:
+            console.print(Padding(_table(rows), (0, 0, 0, 4)))
+    broken = sum(not finding.kept for finding in findings)
+    console.print(f"{len(findings)} promises, {broken} broken" if broken else f"{len(findings)} promises, all kept")
 
 
 def _table(findings: list[Finding]) -> Table:

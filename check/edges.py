@@ -34,8 +34,8 @@ def _samples(client: DockerClient, settings: Settings) -> Finding:
 
 
 def _lines(client: DockerClient, settings: Settings) -> Finding:
-    sent = metric(client, settings, "alloy", "loki_write_sent_entries_total")
-    return Finding("the centre takes lines", kept=sent > 0, detail=f"{sent:.0f} since the shipper's start")
+    lines = metric(client, settings, "alloy", "loki_write_sent_entries_total")
+    return Finding("the centre takes lines", kept=lines > 0, detail=f"{lines:.0f} since the shipper's start")
 
 
 def _spans(client: DockerClient, settings: Settings) -> Finding:
@@ -47,12 +47,12 @@ def of_a_centre(client: DockerClient, settings: Settings) -> Iterator[Finding]:
     """Yields one for each edge. One that sends nothing breaks no promise of this stack: the alert EdgeSilent tells of it."""
     query = urllib.parse.quote('max by (host) (max_over_time(timestamp(up{job="prometheus"})[1h:1m]))')
     try:
-        found = ask(client, settings, "prometheus", f"/api/v1/query?query={query}")["data"]["result"]
+        samples = ask(client, settings, "prometheus", f"/api/v1/query?query={query}")["data"]["result"]
     except LookupError as error:
         yield Finding("the door's edges are known", kept=False, detail=str(error))
         return
-    heard = {sample["metric"].get("host"): float(sample["value"][1]) for sample in found}
+    times = {sample["metric"].get("host"): float(sample["value"][1]) for sample in samples}
     for name in sorted(settings.edges):
-        age = time.time() - heard.get(name, 0)
-        detail = f"heard of it {age:.0f} s ago" if name in heard else "nothing has come in the last hour"
+        age = time.time() - times.get(name, 0)
+        detail = f"heard of it {age:.0f} s ago" if name in times else "nothing has come in the last hour"
         yield Finding(f"the edge {name} may send", kept=True, detail=detail)

@@ -70,8 +70,8 @@ def _sources(client: DockerClient, settings: Settings) -> Finding:
 
 def _answers(client: DockerClient, settings: Settings) -> Finding:
     silent = []
-    asked = PROBES | ({long_term.UID: PROBES["prometheus"]} if settings.metrics.long_term else {})
-    for uid, path in asked.items():
+    probes = PROBES | ({long_term.UID: PROBES["prometheus"]} if settings.metrics.long_term else {})
+    for uid, path in probes.items():
         try:
             _ask(client, settings, f"/api/datasources/proxy/uid/{uid}{path}")
         except LookupError:
@@ -79,7 +79,7 @@ def _answers(client: DockerClient, settings: Settings) -> Finding:
     return Finding(
         "every data source answers through Grafana",
         kept=not silent,
-        detail=f"silent: {', '.join(silent)}" if silent else ", ".join(asked),
+        detail=f"silent: {', '.join(silent)}" if silent else ", ".join(probes),
     )
 
 

@@ -51,20 +51,20 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
 def _missing(client: DockerClient, action: Action) -> str:
     """Why an action would never act; empty if it may."""
     try:
-        found = client.containers.get(action.container)
+        target = client.containers.get(action.container)
     except NotFound:
         return f"there is no container {action.container} now"
-    if stack := found.labels.get(STACK_LABEL):
+    if stack := target.labels.get(STACK_LABEL):
         return f"denied: {action.container} is a container of the stack {stack}"
-    if action.kind == "roll_back" and not found.labels.get(f"{COMPOSE}project"):
+    if action.kind == "roll_back" and not target.labels.get(f"{COMPOSE}project"):
         return f"denied: {action.container} was not made by Docker Compose"
-    service = service_names.of_labels(found.labels)
+    service = service_names.of_labels(target.labels)
     if service and not action.service and service != action.of_container:
         return f"only for alerts that name the container: its service is {service}, so set service: {service}"
     return ""
 
 
-def _door(client: DockerClient, settings: Settings, what: str, url: str, asked: Sequence[str]) -> Finding:
+def _door(client: DockerClient, settings: Settings, what: str, url: str, requests: Sequence[str]) -> Finding:
     """Asks it for what would harm nobody, even if it did not refuse: something about a container that does not exist, and a
     request without what it needs."""
     passed = []
@@ -72,10 +72,10 @@ def _door(client: DockerClient, settings: Settings, what: str, url: str, asked: 
         knocks = container(client, settings, "healer")
     except NotFound:
         return Finding(what, kept=False, detail=f"no container {settings.prefix}-healer to knock from")
-    for words in asked:
+    for words in requests:
         method, path = words.split()
-        code, said = execute(knocks, ["python3", "-c", _ASK, method, url + path])
-        status = (said.strip().splitlines() or [f"exit code {code}"])[-1]
+        code, output = execute(knocks, ["python3", "-c", _ASK, method, url + path])
+        status = (output.strip().splitlines() or [f"exit code {code}"])[-1]
         if status != _FORBIDDEN:
             passed.append(f"{words}: {status}")
-    return Finding(what, kept=not passed, detail="; ".join(passed) or f"{len(asked)} other requests refused")
+    return Finding(what, kept=not passed, detail="; ".join(passed) or f"{len(requests)} other requests refused")

@@ -106,8 +106,8 @@ def wrong(rules: Sequence[Mapping[str, Any]], days: float) -> Iterator[str]:
 
 def _prefix(rule: Mapping[str, Any]) -> str | None:
     """The prefix of the keys that the rule covers; None if it covers only tagged objects, because Loki sets no tags."""
-    chosen = rule.get("Filter") or {}
-    both = chosen.get("And") or {}
-    if chosen.get("Tag") or both.get("Tags"):
+    rule_filter = rule.get("Filter") or {}
+    both = rule_filter.get("And") or {}
+    if rule_filter.get("Tag") or both.get("Tags"):
         return None
-    return str(chosen.get("Prefix") or both.get("Prefix") or rule.get("Prefix") or "")
+    return str(rule_filter.get("Prefix") or both.get("Prefix") or rule.get("Prefix") or "")

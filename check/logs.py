@@ -44,10 +44,10 @@ def _retention(client: DockerClient, settings: Settings) -> Finding:
     limits, main = _in_force(client, settings), yaml.load(page(client, settings, "loki", "/config"), yaml.CSafeLoader)
     wanted = loki.retention(settings)
     deletes = main["compactor"]["retention_enabled"]
-    kept = settings.logs.retention
-    special = [f"{name} {time}" for name, time in (*kept.levels.items(), *kept.services.items())]
+    retention = settings.logs.retention
+    special = [f"{name} {time}" for name, time in (*retention.levels.items(), *retention.services.items())]
     return Finding(
-        f"logs are kept {', '.join([kept.time, *special])}",
+        f"logs are kept {', '.join([retention.time, *special])}",
         kept=bool(deletes) and _spans(limits) == _spans(wanted),
         detail=f"in force: {_spans(limits)}" if deletes else "the compactor deletes nothing",
     )
@@ -87,7 +87,7 @@ def _labels(client: DockerClient, settings: Settings) -> Finding:
     values = {
         name: ask(client, settings, "loki", f"/loki/api/v1/label/{name}/values").get("data", []) for name in names
     }
-    counts = {name: len(found) for name, found in values.items()}
+    counts = {name: len(of_label) for name, of_label in values.items()}
     return Finding(
         f"no label of the logs has more than {MOST_VALUES} values",
         kept=all(count <= MOST_VALUES for count in counts.values()),
@@ -97,5 +97,5 @@ def _labels(client: DockerClient, settings: Settings) -> Finding:
 
 def _shipper(client: DockerClient, settings: Settings) -> Finding:
     shipper = settings.logs.shipper
-    sent = metric(client, settings, shipper, _SENT[shipper])
-    return Finding("the log shipper brings lines", sent > 0, f"{sent:.0f} since its start")
+    lines = metric(client, settings, shipper, _SENT[shipper])
+    return Finding("the log shipper brings lines", lines > 0, f"{lines:.0f} since its start")

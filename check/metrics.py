@@ -62,8 +62,8 @@ def _retention(client: DockerClient, settings: Settings) -> Finding:
     wanted = settings.metrics.retention
     in_force = ask(client, settings, "prometheus", "/api/v1/status/runtimeinfo")["data"]["storageRetention"]
     time, _, size = in_force.partition(" or ")
-    kept = seconds(time) == seconds(wanted.time) and size == _human(wanted.size)
-    return Finding(f"metrics are kept {wanted.time}, at most {_human(wanted.size)}", kept, f"in force: {in_force}")
+    matches = seconds(time) == seconds(wanted.time) and size == _human(wanted.size)
+    return Finding(f"metrics are kept {wanted.time}, at most {_human(wanted.size)}", matches, f"in force: {in_force}")
 
 
 def _human(size: int) -> str:
@@ -93,12 +93,12 @@ def _containers_seen(client: DockerClient, settings: Settings) -> Finding:
     an engine's upgrade)."""
     query = "/api/v1/query?query=container_memory_working_set_bytes"
     series = ask(client, settings, "prometheus", query)["data"]["result"]
-    seen = {sample["metric"].get("name") for sample in series}
-    missing = [service for service in settings.services if f"{settings.prefix}-{service}" not in seen]
+    names = {sample["metric"].get("name") for sample in series}
+    missing = [service for service in settings.services if f"{settings.prefix}-{service}" not in names]
     return Finding(
         "cAdvisor sees every container",
         not missing,
-        f"unseen: {', '.join(missing)}" if missing else f"{len(seen)} seen",
+        f"unseen: {', '.join(missing)}" if missing else f"{len(names)} seen",
     )
 
 
@@ -114,11 +114,11 @@ def _host_network_seen(client: DockerClient, settings: Settings) -> Finding:
     hosts, own = received("node_netstat_IpExt_InOctets"), received("process_network_receive_bytes_total")
     # Both come from one scrape, so of one network they are nearly the same.
     same = any(abs(of_host - of_own) <= 0.01 * of_own for of_host in hosts for of_own in own)
-    seen = bool(hosts) and not same
+    counts_host = bool(hosts) and not same
     return Finding(
         "node_exporter counts the traffic of the host",
-        seen,
-        "it counts" if seen else "it counts that of its own container" if same else "it counts none",
+        counts_host,
+        "it counts" if counts_host else "it counts that of its own container" if same else "it counts none",
     )
 
 
@@ -132,7 +132,7 @@ def _labels(client: DockerClient, settings: Settings) -> Finding:
         name: ask(client, settings, "prometheus", f"/api/v1/label/{name}/values?match[]={match}")["data"]
         for name in suspects
     }
-    most = {name: len(found) for name, found in values.items() if len(found) > MOST_VALUES}
+    most = {name: len(of_label) for name, of_label in values.items() if len(of_label) > MOST_VALUES}
     return Finding(
         f"no label of applications' metrics has more than {MOST_VALUES} values",
         kept=not most,

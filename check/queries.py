@@ -80,13 +80,13 @@ def of_counted(counted: CountedService) -> Brought:
 
 def of_dashboard(name: str, board: Mapping[str, Any]) -> Brought:
     """The queries of a dashboard, as `own_dashboards.adapted` returns it."""
-    chosen = {one.get("name"): one.get("query") for one in variables(board) if one.get("type") == "datasource"}
+    sources = {one.get("name"): one.get("query") for one in variables(board) if one.get("type") == "datasource"}
 
     def source(*references: Any) -> str:
         for reference in references:
             name = reference.get("uid") if isinstance(reference, dict) else reference
             if name and not str(name).startswith("-- "):
-                return str(chosen.get(re.sub(r"\W|:.*", "", str(name)), name))
+                return str(sources.get(re.sub(r"\W|:.*", "", str(name)), name))
         return "prometheus"
 
     queries = []
@@ -97,9 +97,9 @@ def of_dashboard(name: str, board: Mapping[str, Any]) -> Brought:
                 # Rows often repeat the titles of their panels.
                 queries.append(Query(f"panel {panel.get('title', '')} ({panel.get('id')})", expr, of_target))
     for variable in variables(board):
-        asked = variable.get("query")
-        asked = asked.get("query") if isinstance(asked, dict) else asked
-        if variable.get("type") == "query" and (read := _OF_VARIABLE.fullmatch(str(asked))):
+        query = variable.get("query")
+        query = query.get("query") if isinstance(query, dict) else query
+        if variable.get("type") == "query" and (read := _OF_VARIABLE.fullmatch(str(query))):
             of_variable = source(variable.get("datasource"))
             queries.append(Query(f"variable {variable.get('name')}", read[1] or read[2], of_variable))
     types = {str(panel["type"]) for panel in panels(board) if panel.get("type")}  # rows of schema 14 have none
@@ -181,10 +181,10 @@ def metric_of(selector: str) -> str:
 
 def streams_of(expr: str) -> Iterator[str]:
     """The selectors of streams in a query of LogQL, without matchers that hold variables."""
-    for found in _STREAMS.finditer(expr):
-        if found[1] is None:
+    for match in _STREAMS.finditer(expr):
+        if match[1] is None:
             continue
-        matchers = re.findall(r"[\w.]+\s*(?:=~|!~|!=|=)\s*(?:\"(?:\\.|[^\"\\])*\"|`[^`]*`)", found[1])
-        known = [one for one in matchers if not _UNKNOWN.search(one)]
-        if any(re.search(r"=~?\s*[\"`](?!(\.\*)?[\"`])", one) for one in known):
-            yield f"{{{', '.join(known)}}}"
+        matchers = re.findall(r"[\w.]+\s*(?:=~|!~|!=|=)\s*(?:\"(?:\\.|[^\"\\])*\"|`[^`]*`)", match[1])
+        literals = [one for one in matchers if not _UNKNOWN.search(one)]
+        if any(re.search(r"=~?\s*[\"`](?!(\.\*)?[\"`])", one) for one in literals):
+            yield f"{{{', '.join(literals)}}}"

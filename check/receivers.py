@@ -78,11 +78,11 @@ def findings(of: Manager, settings: Settings, patience: float = PATIENCE_SECONDS
     of.post("/api/v2/alerts", _alert(settings, group))
     while True:
         after = _successes(of.metrics(), integrations, named=named)
-        sent = {name for name in integrations if after[name] > before[name]}
+        successes = {name for name in integrations if after[name] > before[name]}
         refused = dict(_refusals(of.log(), group))
         given_up = {name for name, (_, final) in refused.items() if final}
-        sent -= given_up  # it has taken another alert meanwhile
-        waiting = integrations.keys() - sent - given_up
+        successes -= given_up  # it has taken another alert meanwhile
+        waiting = integrations.keys() - successes - given_up
         if not waiting or time.time() > began + limit:
             break
         time.sleep(1)
@@ -90,8 +90,8 @@ def findings(of: Manager, settings: Settings, patience: float = PATIENCE_SECONDS
     return [
         Finding(
             f"{name} ({kind}) takes the test alert",
-            kept=name in sent,
-            detail="" if name in sent else refused.get(name, (nothing, True))[0],
+            kept=name in successes,
+            detail="" if name in successes else refused.get(name, (nothing, True))[0],
         )
         for name, kind in integrations.items()
     ]

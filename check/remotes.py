@@ -20,10 +20,10 @@ LATE_SECONDS = 120
 def names(settings: Settings) -> tuple[str, ...]:
     """Names of the ends."""
     metrics = settings.metrics
-    found = [one.name for one in metrics.remote_write] + ([LONG_TERM] if metrics.long_term else [])
-    found += [LOGS] if settings.logs.remote else []
-    found += [TRACES] if settings.traces.remote else []
-    return tuple(found)
+    ends = [one.name for one in metrics.remote_write] + ([LONG_TERM] if metrics.long_term else [])
+    ends += [LOGS] if settings.logs.remote else []
+    ends += [TRACES] if settings.traces.remote else []
+    return tuple(ends)
 
 
 def findings(client: DockerClient, settings: Settings, name: str) -> Iterator[Finding]:
@@ -48,8 +48,8 @@ def _asked(client: DockerClient, settings: Settings, query: str) -> list[float]:
 def _of_metrics(client: DockerClient, settings: Settings, name: str) -> Finding:
     end = f'{{job="prometheus",remote_name="{name}"}}'
     what = f"{name} takes samples" if name != LONG_TERM else "the store of metrics.long_term takes samples"
-    sent = "prometheus_remote_storage_queue_highest_sent_timestamp_seconds"
-    ages = _asked(client, settings, f"time() - ({sent}{end} > 0)")
+    metric = "prometheus_remote_storage_queue_highest_sent_timestamp_seconds"
+    ages = _asked(client, settings, f"time() - ({metric}{end} > 0)")
     refused = sum(_asked(client, settings, f"increase(prometheus_remote_storage_samples_failed_total{end}[5m])"))
     if refused:
         return Finding(what, kept=False, detail=f"it has refused {refused:.0f} in five minutes: see Prometheus' log")
@@ -62,24 +62,27 @@ def _of_metrics(client: DockerClient, settings: Settings, name: str) -> Finding:
 
 def _of_logs(client: DockerClient, settings: Settings) -> Finding:
     text = page(client, settings, "alloy", "/metrics")
-    sent = _sum(text, "loki_write_sent_entries_total", f'component_id="loki.write.{remote_logs.LABEL}"')
+    entries = _sum(text, "loki_write_sent_entries_total", f'component_id="loki.write.{remote_logs.LABEL}"')
     tries = sum(_asked(client, settings, f"increase({remote_logs.METRICS_PREFIX}batch_retries_total[2m])"))
-    lines = f"{sent:.0f} lines since the shipper's start" + (
+    lines = f"{entries:.0f} lines since the shipper's start" + (
         f", {tries:.0f} tries again in two minutes" if tries else ""
     )
-    taken, records = _of_otlp(client, settings, remote_otlp.LOGS_EXPORTER, "log_records")
-    kept = sent > 0 and not tries and taken
-    return Finding("logs.remote takes lines and records", kept=kept, detail=f"{lines}; records by OTLP: {records}")
+    flows, records = _of_otlp(client, settings, remote_otlp.LOGS_EXPORTER, "log_records")
+    return Finding(
+        "logs.remote takes lines and records",
+        kept=entries > 0 and not tries and flows,
+        detail=f"{lines}; records by OTLP: {records}",
+    )
 
 
 def _of_otlp(client: DockerClient, settings: Settings, exporter: str, signal: str) -> tuple[bool, str]:
     """Whether an exporter of the collector gets rid of what it has, and what it says. There may be nothing to send yet."""
     text, of_exporter = page(client, settings, "otel_collector", "/metrics"), f'exporter="{exporter}"'
-    sent = _sum(text, f"otelcol_exporter_sent_{signal}_total", of_exporter)
+    count = _sum(text, f"otelcol_exporter_sent_{signal}_total", of_exporter)
     waits = _sum(text, "otelcol_exporter_queue_size", of_exporter)
     lost = sum(_sum(text, f"otelcol_exporter_{how}_failed_{signal}_total", of_exporter) for how in ("enqueue", "send"))
-    detail = f"{sent:.0f} sent since the collector's start, {lost:.0f} lost, {waits:.0f} bytes wait"
-    return not waits and (sent > 0 or not lost), detail
+    detail = f"{count:.0f} sent since the collector's start, {lost:.0f} lost, {waits:.0f} bytes wait"
+    return not waits and (count > 0 or not lost), detail
 
 
 def _sum(text: str, name: str, label: str) -> float:

@@ -107,8 +107,8 @@ def _as_exemplar(client: DockerClient, settings: Settings, probe: Probe) -> Find
     return Finding("its metric leads to its trace", kept=bool(exemplars), detail=_counted(exemplars, "exemplar"))
 
 
-def _counted(found: list[Any], what: str) -> str:
-    return f"{len(found)} {what}{'' if len(found) == 1 else 's'}"
+def _counted(items: list[Any], what: str) -> str:
+    return f"{len(items)} {what}{'' if len(items) == 1 else 's'}"
 
 
 def _asked(client: DockerClient, settings: Settings, service: str, path: str, query: dict[str, str]) -> Any:

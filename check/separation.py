@@ -91,15 +91,15 @@ def _apart(
         "edge": "what speaks with them reaches nothing inside",
         "inside": "nothing but healer reaches the doors to the engine",
     }
-    asked = {f"{address}:{port}": (service, port) for service, address, port in addresses}
+    targets = {f"{address}:{port}": (service, port) for service, address, port in addresses}
     try:
-        reached = {asked[line] for line in _tried(client, settings, networks, list(asked))}
+        reached = {targets[line] for line in _tried(client, settings, networks, list(targets))}
     except (DockerException, OSError) as error:
         return Finding(words[kind], kept=False, detail=f"cannot be tried from {', '.join(networks)}: {error}")
     wrong = sorted(reached - OPEN)
-    shown = ", ".join(f"{service}:{port}" for service, port in wrong)
-    summary = f"{len(asked)} addresses tried from {', '.join(networks)}"
-    return Finding(words[kind], kept=not wrong, detail=f"open: {shown}" if wrong else summary)
+    open_ports = ", ".join(f"{service}:{port}" for service, port in wrong)
+    summary = f"{len(targets)} addresses tried from {', '.join(networks)}"
+    return Finding(words[kind], kept=not wrong, detail=f"open: {open_ports}" if wrong else summary)
 
 
 def _tried(client: DockerClient, settings: Settings, networks: Sequence[str], addresses: list[str]) -> list[str]:

@@ -30,6 +30,8 @@ def _bound(client: DockerClient, settings: Settings, one: Indicator) -> Finding:
     query = f'group by (le) ({response_times.BUCKETS}{{service="{one.service}"}})'
     series = ask(client, settings, "prometheus", f"/api/v1/query?{urlencode({'query': query})}")["data"]["result"]
     bounds = sorted({sample["metric"]["le"] for sample in series} - {"+Inf"}, key=float)
-    kept = not bounds or any(re.fullmatch(one.bound, bound) for bound in bounds)
+    is_bound = not bounds or any(re.fullmatch(one.bound, bound) for bound in bounds)
     there = f"{one.service} has the bounds {', '.join(bounds)} (seconds)" if bounds else "no classic histogram yet"
-    return Finding(f"slos: {one.slo.name}: {one.slo.latency} is a bound of the buckets of {one.service}", kept, there)
+    return Finding(
+        f"slos: {one.slo.name}: {one.slo.latency} is a bound of the buckets of {one.service}", is_bound, there
+    )

@@ -50,16 +50,16 @@ def judged(files: Sequence[Brought], ask: Ask, *, filtered: Iterable[str] = ()) 
 
 
 def _verdict(file: Brought, answers: "_Answers") -> Verdict:
-    found: dict[str, list[tuple[bool, tuple[str, ...]]]] = {}
+    by_place: dict[str, list[tuple[bool, tuple[str, ...]]]] = {}
     for query in file.queries:
-        found.setdefault(query.where, []).append(answers.of(query))
+        by_place.setdefault(query.where, []).append(answers.of(query))
     without = {
         where: _all(lacks for _, lacks in of_one)
-        for where, of_one in found.items()
+        for where, of_one in by_place.items()
         if not any(has for has, _ in of_one)
     }
-    missing = _all(lacks for of_one in found.values() for _, lacks in of_one)
-    return Verdict(file.name, len(found), without, missing, file.plugins)
+    missing = _all(lacks for of_one in by_place.values() for _, lacks in of_one)
+    return Verdict(file.name, len(by_place), without, missing, file.plugins)
 
 
 def _all(lists: Iterable[Iterable[str]]) -> tuple[str, ...]:
@@ -123,26 +123,28 @@ class _Answers:
         unknown = {one for one, name in names.items() if one not in has and name and name not in self._names}
         rest = names.keys() - has.keys() - unknown
         has |= dict.fromkeys(unknown, False) | self._found("prometheus", "/api/v1/series", rest)
-        described = self._described({name for one, found in has.items() if not found and (name := metric_of(one))})
-        return {one: found or metric_of(one) in described for one, found in has.items()}
+        described = self._described(
+            {name for one, has_series in has.items() if not has_series and (name := metric_of(one))}
+        )
+        return {one: has_series or metric_of(one) in described for one, has_series in has.items()}
 
     def _found(self, service: str, page: str, selectors: Iterable[str]) -> dict[str, bool]:
         """Selector → whether it has series. What cannot be asked counts as found."""
-        asked = sorted(selectors)
-        paths = [f"{page}?{urlencode({'match[]': one, 'start': _since(), 'limit': '1'})}" for one in asked]
+        matches = sorted(selectors)
+        paths = [f"{page}?{urlencode({'match[]': one, 'start': _since(), 'limit': '1'})}" for one in matches]
         answers = self._ask(service, paths)
-        return {one: answer is None or bool(answer.get("data")) for one, answer in zip(asked, answers, strict=True)}
+        return {one: answer is None or bool(answer.get("data")) for one, answer in zip(matches, answers, strict=True)}
 
     def _described(self, names: Iterable[str]) -> set[str]:
         """Those of `names` that a page describes, and that have no series yet."""
         spelled = {name: {name, _SUFFIX.sub("", name)} for name in names}
-        asked = sorted({one for several in spelled.values() for one in several})
+        metrics = sorted({one for several in spelled.values() for one in several})
         match = written([("job", "!~", self._filtered)] if self._filtered else [("job", "=~", ".+")])
         query = {"match_target": match, "limit": "1"}
-        paths = [f"/api/v1/targets/metadata?{urlencode({**query, 'metric': one})}" for one in asked]
+        paths = [f"/api/v1/targets/metadata?{urlencode({**query, 'metric': one})}" for one in metrics]
         answers = self._ask("prometheus", paths)
-        known = {one for one, answer in zip(asked, answers, strict=True) if answer and answer["data"]}
-        return {name for name, several in spelled.items() if several & known and name not in self._names}
+        with_metadata = {one for one, answer in zip(metrics, answers, strict=True) if answer and answer["data"]}
+        return {name for name, several in spelled.items() if several & with_metadata and name not in self._names}
 
     def _explained(self, missing: Iterable[str]) -> dict[str, str]:
         """Selector without series → how to name it: only its metric if nobody exposes that."""

@@ -288,12 +288,12 @@ def _take_over(service: Container, order: Order, deadline: float) -> None:
 
 
 def _wait_until_live(service: Container, order: Order, inside: _Inside, deadline: float) -> None:
-    asked = time.monotonic()
+    start = time.monotonic()
     _wait_until_well(service, order, deadline)
     _take_over(service, order, deadline)
     while missing := inside.missing({**order.since_start, **order.expect}, ASKING_SECONDS):
         failed = any("reload_successful" in text for text in missing.values())
-        if time.monotonic() > deadline or (failed and time.monotonic() > asked + REFUSED_SECONDS):
+        if time.monotonic() > deadline or (failed and time.monotonic() > start + REFUSED_SECONDS):
             raise RefusedError(f"the running service does not say {missing}; its log:\n{_log(service)}")
         time.sleep(0.3)
 

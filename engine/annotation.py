@@ -120,13 +120,13 @@ def clean_commit(folder: Path) -> str:
 def main() -> None:
     order = Order(**json.loads(os.environ["ORDER"]))
     before = json.loads(os.environ.get("PULUMI_COMMAND_STDOUT") or "{}")
-    told = order.services
+    services = order.services
     try:
         annotate(order, before)
     except (RuntimeError, DockerException, OSError) as error:
         print(f"{NOT_TOLD} {error}", file=sys.stderr)
-        told = before
-    print(json.dumps(told, sort_keys=True))
+        services = before
+    print(json.dumps(services, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -133,10 +133,10 @@ def must_serve(settings: Mapping[str, Any]) -> None:
         ConnectionError: it does not, or cannot; in one line.
     """
     try:
-        asked = Engine.ask(connect(settings, timeout=15))
+        engine = Engine.ask(connect(settings, timeout=15))
     except (DockerException, OSError) as error:
         raise ConnectionError(f"the engine at {settings['host']} does not answer: {error}") from None
-    for problem in judge(asked).refusals:
+    for problem in judge(engine).refusals:
         raise ConnectionError(f"the engine at {settings['host']} cannot run this stack: {problem}")
 
 

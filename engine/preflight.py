@@ -142,7 +142,7 @@ def elsewhere(engine: Engine, *, data_root: str, containerd: str) -> dict[str, s
     places = {"data_root": (data_root, engine.root)}
     if engine.images_in_containerd:  # else no service asks it
         places["containerd"] = (containerd, engine.containerd)
-    return {key: told for key, (said, told) in places.items() if told and _place(said) != _place(told)}
+    return {key: actual for key, (setting, actual) in places.items() if actual and _place(setting) != _place(actual)}
 
 
 def _place(path: str) -> str:

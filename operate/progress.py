@@ -34,7 +34,7 @@ class Progress:
     """Shows one command of Pulumi, event by event."""
 
     def __init__(self, step: Step, shown: set[str]) -> None:
-        """`shown`: the warnings that were shown already, by the plan of this very update. They are not repeated."""
+        """`warnings`: those that the plan of this update has shown already. They are not repeated."""
         self.has_complained = False
         """Whether there was an error."""
         self._step, self._title, self._shown = step, step.title, shown

@@ -84,7 +84,7 @@ def of_month(ask: Ask, settings: Settings, begin: datetime, end: datetime) -> li
 
 
 def month(text: str, now: datetime, kept: str) -> tuple[datetime, datetime]:
-    """First and last moment of a month such as ``2026-11``; of the current one, up to `now`. `kept`: how long metrics are.
+    """First and last moment of a month such as ``2026-11``; of the current one, up to `now`. `retention`: how long metrics are kept.
 
     Raises:
         ValueError: it is not a month, is in the future, or its metrics are no longer kept.

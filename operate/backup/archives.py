@@ -28,7 +28,7 @@ def room(settings: Settings) -> int:
 
 
 def must_be_sound(place: Place, kept: Kept, left: int) -> int:
-    """Reads through the archives of one volume. Returns how many of the `left` bytes remain once they are unpacked.
+    """Reads through the archives of one volume. Returns how many of the `free_bytes` remain once they are unpacked.
 
     Raises:
         DamagedError: an archive is damaged, has an entry that no volume of ours has, leads out of the volume, or is too

@@ -114,12 +114,12 @@ def _judge(facts: list[Fact], _: Config) -> Iterator[str]:
     yield from violations(facts)
     retained = frozenset[str]().union(*(fact.names for fact in facts if isinstance(fact, RetainedVolumes)))
     volumes = {fact.name: fact for fact in facts if isinstance(fact, DeclaredVolume)}
-    for written in (fact for fact in facts if isinstance(fact, WrittenVolume)):
-        volume = volumes.get(written.volume)
+    for mount in (fact for fact in facts if isinstance(fact, WrittenVolume)):
+        volume = volumes.get(mount.volume)
         if volume is None:
             continue  # another program's volume, which this one cannot remove
-        named = f"volume {volume.resource} of {written.service}"
-        if not volume.protected and written.volume not in retained:
+        named = f"volume {volume.resource} of {mount.service}"
+        if not volume.protected and mount.volume not in retained:
             yield (
                 f"{named} is removed with all its data once the program no longer names it: protect it, or set "
                 f"retain_on_delete and name it in the output {RETAINED_OUTPUT}"

@@ -117,8 +117,8 @@ def _in_list(front: str, section: str, uploaded: Mapping[str, str]) -> Iterator[
     only = [name for name in _ONLY.findall(section) if name not in {"METH_GET", "METH_HEAD"}]
     conditions = [condition.strip() for name, condition in _ACL.findall(section) if name in only]
     lists = [match[1] for condition in conditions if (match := _LIST.fullmatch(condition))]
-    known = all(_LIST.fullmatch(one) or _OF_A_COMMAND.fullmatch(one) for one in conditions)
-    if not (len(only) == 1 and lists and known and _WHOLE.search(section)) or _ASIDE.search(section):
+    exact = all(_LIST.fullmatch(one) or _OF_A_COMMAND.fullmatch(one) for one in conditions)
+    if not (len(only) == 1 and lists and exact and _WHOLE.search(section)) or _ASIDE.search(section):
         yield Violation(
             f"{front} lets more through to the engine than reading, and more than a list of whole requests: deny all but "
             "METH_GET and METH_HEAD, or compare method, path, query and body with a list"

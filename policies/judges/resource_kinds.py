@@ -24,7 +24,7 @@ KINDS: Mapping[str, str] = {
 
 def _check(resource: Resource, config: Config) -> Iterator[str]:
     kind = resource.resource_type
-    if not any(fnmatchcase(kind, known) for known in config["allowed"]):
+    if not any(fnmatchcase(kind, pattern) for pattern in config["allowed"]):
         yield (
             f"no policy can judge a {kind}: declare containers, volumes and networks instead, or allow the kind in the policy's "
             "config with a reason"

@@ -224,7 +224,8 @@ def _is_glued(word: str, programs: list[str]) -> bool:
 
 def _is_called(programs: list[str], flags: dict[str, set[str]], flag: str) -> bool:
     return any(
-        flag in taken and any(re.fullmatch(name, program) for program in programs) for name, taken in flags.items()
+        flag in of_program and any(re.fullmatch(name, program) for program in programs)
+        for name, of_program in flags.items()
     )
 
 
