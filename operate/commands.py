@@ -120,8 +120,8 @@ def _check(stack: str, patience: float, *, with_request: bool = True) -> None:
     title = "check"
     with Step(title) as step:
 
-        def waits(finding: check.Finding, left: float) -> None:
-            step.title = f"{title}, waiting up to {left:.0f} s more for: {finding.what}"
+        def waits(finding: check.Finding, time_left: float) -> None:
+            step.title = f"{title}, waiting up to {time_left:.0f} s more for: {finding.what}"
 
         results = findings(stack, patience, with_request=with_request, waits=waits)
         step.title = title
@@ -161,8 +161,8 @@ def pulumi(context: typer.Context) -> None:
     """Runs the Pulumi CLI with the backend and passphrase of the other commands: `pulumi config set …`."""
     installed = pulumi_cli.ensure()
     if context.args:
-        done = subprocess.run([str(installed.cli), *context.args], env=environment(installed), check=False)
-        raise typer.Exit(done.returncode)
+        result = subprocess.run([str(installed.cli), *context.args], env=environment(installed), check=False)
+        raise typer.Exit(result.returncode)
 
 
 def drift(stack: Name = "dev") -> None:

@@ -35,11 +35,11 @@ def lacks_kmsg(client: DockerClient, settings: Settings) -> bool:
         if client.containers.get(f"{settings.prefix}-cadvisor").status == "running":
             return False
     mounts = (mount for service in settings.services for mount in descriptions.describe(service, settings).mounts)
-    seen = [
+    binds = [
         Mount(f"/seen/{number}", folder, type="bind", read_only=True, propagation="rslave")
         for number, folder in enumerate(sorted({mount.host for mount in mounts}))
     ]
-    if private := PRIVATE.search(_complaint(client, settings, mounts=seen)):
+    if private := PRIVATE.search(_complaint(client, settings, mounts=binds)):
         raise ToolchainError(
             f"on the engine's host {private[1]} is a private mount: no container would see the disks that are mounted below it "
             "later, and the engine refuses to show it (rslave)",

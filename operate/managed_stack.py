@@ -44,8 +44,8 @@ class Stack(Program):
 
     def find_places(self, client: DockerClient) -> None:
         """Writes into the stack file where the engine keeps what the stack reads, if the file says otherwise."""
-        docker, asked = self.settings.docker, preflight.Engine.ask(client)
-        places = preflight.elsewhere(asked, data_root=docker.data_root, containerd=docker.containerd)
+        docker, engine = self.settings.docker, preflight.Engine.ask(client)
+        places = preflight.elsewhere(engine, data_root=docker.data_root, containerd=docker.containerd)
         for key, path in places.items():
             self.ask("config", "set", "--path", f"docker.{key}", path, "--stack", self.name)
             note(f"{stack_file(self.name).name}: docker.{key} is now {path}, where this engine has it: commit the file")

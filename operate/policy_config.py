@@ -36,25 +36,25 @@ def judge(file: Path) -> None:
 def _known() -> Mapping[str, Collection[str]]:
     """Policy → its config keys. A process of its own lists them: importing the policies takes a second."""
     command = [sys.executable, "-m", "policies.pack"]
-    done = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=True)
-    known: dict[str, list[str]] = json.loads(done.stdout)
-    return known
+    result = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=True)
+    policies: dict[str, list[str]] = json.loads(result.stdout)
+    return policies
 
 
-def _unknown(config: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> Iterator[str]:
-    for policy, said in config.items():
-        if policy not in {*known, ALL}:
-            yield f"{policy}: no policy is called so{_close(policy, known)}"
+def _unknown(config: Mapping[str, Any], policies: Mapping[str, Collection[str]]) -> Iterator[str]:
+    for policy, options in config.items():
+        if policy not in {*policies, ALL}:
+            yield f"{policy}: no policy is called so{_close(policy, policies)}"
             continue
-        keys = {*known.get(policy, ()), *OF_EVERY_POLICY}
-        for key in said if isinstance(said, dict) else ():  # else only the level
+        keys = {*policies.get(policy, ()), *OF_EVERY_POLICY}
+        for key in options if isinstance(options, dict) else ():  # else only the level
             if key not in keys:
                 yield f"{policy}.{key}: unknown key{_close(key, keys)}"
 
 
-def _close(word: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(sorted(known))}"
+def _close(word: str, names: Collection[str]) -> str:
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(sorted(names))}"
 
 
 def policies(stack: str) -> tuple[str, ...]:

@@ -42,9 +42,9 @@ class Program:
         Raises:
             typer.Exit: the CLI's exit code is not 0; it becomes that of this program.
         """
-        done = self._run(arguments)
-        if done.returncode:
-            raise typer.Exit(done.returncode)
+        result = self._run(arguments)
+        if result.returncode:
+            raise typer.Exit(result.returncode)
 
     def plan(self, *options: str) -> bool:
         """Previews an update, which the program or a policy may refuse, and shows in a few lines what it would change.
@@ -86,7 +86,7 @@ class Program:
             progress = Progress(step, self._warnings)
             try:
                 with printed.open("w") as out, errors.open("w") as err, followed(events, progress.take):
-                    done = self._run((*arguments, "--non-interactive", "--color=never"), stdout=out, stderr=err)
+                    result = self._run((*arguments, "--non-interactive", "--color=never"), stdout=out, stderr=err)
             finally:
                 step.title = title
                 text, words = (file.read_text(errors="replace") for file in (printed, errors))
@@ -94,13 +94,13 @@ class Program:
                     show_lines(words)
                 log = paths.log_file(f"{self.folder.name}-{self.name}-{command}")
                 log.write_text(text + words)
-            if done.returncode:
+            if result.returncode:
                 progress.show_asides()
                 if not (progress.has_complained or words):
                     show_lines(text)
                 show_lines(f"Pulumi's full output: {log}")
-                raise typer.Exit(done.returncode)
-            step.result = counts(changes(events), done=command != "preview") or nothing
+                raise typer.Exit(result.returncode)
+            step.result = counts(changes(events), past=command != "preview") or nothing
         if command == "preview":
             for line in progress.plan():
                 show_lines(line)
@@ -112,15 +112,15 @@ class Program:
             typer.Exit: as `pulumi`.
         """
         color = "always" if console.is_terminal else "never"
-        done = self._run(
+        result = self._run(
             (*arguments, "--non-interactive", f"--color={color}"),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        if done.returncode:
-            print(done.stdout)
-            raise typer.Exit(done.returncode)
+        if result.returncode:
+            print(result.stdout)
+            raise typer.Exit(result.returncode)
 
     def _run(self, arguments: Sequence[str], **streams: Any) -> subprocess.CompletedProcess[Any]:
         command = [str(self._pulumi.cli), *arguments, "--stack", self.name]
@@ -134,7 +134,7 @@ class Program:
             ToolchainError: the CLI failed; the message is its own.
         """
         command = [str(self._pulumi.cli), *arguments, "--non-interactive"]
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             cwd=self.folder,
             env=environment(self._pulumi),
@@ -143,9 +143,9 @@ class Program:
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise ToolchainError(done.stderr.strip())
-        return done.stdout
+        if result.returncode:
+            raise ToolchainError(result.stderr.strip())
+        return result.stdout
 
     def exists(self) -> bool:
         """Whether the backend knows the stack.

@@ -33,11 +33,11 @@ HARMLESS = {"info", "info#err"}
 class Progress:
     """Shows one command of Pulumi, event by event."""
 
-    def __init__(self, step: Step, shown: set[str]) -> None:
+    def __init__(self, step: Step, warnings: set[str]) -> None:
         """`warnings`: those that the plan of this update has shown already. They are not repeated."""
         self.has_complained = False
         """Whether there was an error."""
-        self._step, self._title, self._shown = step, step.title, shown
+        self._step, self._title, self._known_warnings = step, step.title, warnings
         self._operations: dict[str, Operation] = {}
         self._busy: dict[str, str] = {}
         self._since: dict[str, int] = {}
@@ -99,8 +99,8 @@ class Progress:
         self._wait_for(self._busy.values())
         if begun.verb == READ_BACK:
             return
-        known = self._operations.get(begun.urn)
-        if not (known and known.properties):  # one replacement is three operations, and not all say why
+        operation = self._operations.get(begun.urn)
+        if not (operation and operation.properties):  # one replacement is three operations, and not all say why
             self._operations[begun.urn] = begun
         self._since.setdefault(begun.service, timestamp)
 
@@ -143,15 +143,15 @@ class Progress:
         self.has_complained |= is_error
         if is_error:
             show_lines(words, "✗")
-        elif words not in self._shown:
-            self._shown.add(words)
+        elif words not in self._known_warnings:
+            self._known_warnings.add(words)
             show_lines(words, "!")
 
 
-def counts(changes: Mapping[str, int], *, done: bool) -> str:
+def counts(changes: Mapping[str, int], *, past: bool) -> str:
     """A summary of the changes, done or planned: `3 created, 1 replaced`. `changes`: operation → number of resources."""
     return ", ".join(
-        f"{number} {PAST.get(verb, verb)}" if done else f"{number} to {verb}" for verb, number in changes.items()
+        f"{number} {PAST.get(verb, verb)}" if past else f"{number} to {verb}" for verb, number in changes.items()
     )
 
 

@@ -188,20 +188,20 @@ def _previewed(program: Path, stack: str, *options: str) -> Previewed:
             pulumi("config", "set", "--secret", "-s", stack, key, stdin=placeholders.get(key, "stand-in"))
         if options and (judged := pulumi("preview", "-s", stack, *options)).returncode:
             return Previewed({}, _told(judged, copy))
-        done = pulumi("preview", "-s", stack, "--json")
+        result = pulumi("preview", "-s", stack, "--json")
         try:
-            steps = json.loads(done.stdout).get("steps", [])
+            steps = json.loads(result.stdout).get("steps", [])
         except ValueError:
             steps = []
-        if done.returncode or not steps:
-            return Previewed({}, _told(done, copy))
+        if result.returncode or not steps:
+            return Previewed({}, _told(result, copy))
         engine_text = {f"Pulumi.{stack}.yaml::docker": _as_yaml(engine)} if engine else {}
         return Previewed(engine_text | dict(map(_declared, steps)))
 
 
-def _told(done: subprocess.CompletedProcess[str], copy: Path) -> str:
+def _told(result: subprocess.CompletedProcess[str], copy: Path) -> str:
     """The output of a command, without the paths of the copy and of this checkout."""
-    return (done.stdout + done.stderr).replace(str(copy), ".").replace(str(paths.REPOSITORY), "base").strip()
+    return (result.stdout + result.stderr).replace(str(copy), ".").replace(str(paths.REPOSITORY), "base").strip()
 
 
 def stand_in(engine: Any) -> Any:

@@ -151,18 +151,18 @@ def known_ids(deployment: Mapping[str, Any]) -> set[str]:
     return {resource["id"] for resource in deployment.get("resources") or [] if resource.get("id")}
 
 
-def _remove(begun: Mapping[str, Iterable[str]], kept: set[str], prefix: str, client: DockerClient) -> None:
+def _remove(begun: Mapping[str, Iterable[str]], state_ids: set[str], prefix: str, client: DockerClient) -> None:
     for name in begun.get(CONTAINER, ()):
         with contextlib.suppress(NotFound):
             container = client.containers.get(name)
-            if container.id not in kept and container.labels.get(STACK_LABEL) == prefix:
+            if container.id not in state_ids and container.labels.get(STACK_LABEL) == prefix:
                 container.remove(force=True, v=True)
     for name in begun.get(NETWORK, ()):
         for network in client.networks.list(names=[name]):
             network.reload()
             if (
                 network.name in networks.own_networks(prefix)
-                and network.id not in kept
+                and network.id not in state_ids
                 and not network.attrs["Containers"]
             ):
                 network.remove()

@@ -42,7 +42,7 @@ def up(
         raise ToolchainError(f"the stack {stack} does not run", fix=f"make up STACK={stack}") from None
     shop = Program(stack, shop_images.FOLDER)
     shop.create()
-    known = json.loads(shop.ask("config", "--json", "--stack", stack))
+    values = json.loads(shop.ask("config", "--json", "--stack", stack))
     wanted = config(settings, shop_images.images(client), listen)
     shop.ask("config", "rm", "docker", "--stack", stack)  # left by the host that was used before
     shop.ask(
@@ -53,7 +53,7 @@ def up(
         "--path",
         *(f"--plaintext={key}={value}" for key, value in wanted.items()),
     )
-    if not known.get("shop:database_password", {}).get("secret"):  # a plain value is the default
+    if not values.get("shop:database_password", {}).get("secret"):  # a plain value is the default
         password = secrets.token_urlsafe(24)
         shop.ask("config", "set", "--secret", "database_password", "--stack", stack, stdin=password)
     pack = ("--policy-pack", str(REPOSITORY / "policies"))

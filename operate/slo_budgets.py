@@ -83,7 +83,7 @@ def of_month(ask: Ask, settings: Settings, begin: datetime, end: datetime) -> li
     return [_of_days(ask, one, begin, end) for one in _of(settings)]
 
 
-def month(text: str, now: datetime, kept: str) -> tuple[datetime, datetime]:
+def month(text: str, now: datetime, retention: str) -> tuple[datetime, datetime]:
     """First and last moment of a month such as ``2026-11``; of the current one, up to `now`. `retention`: how long metrics are kept.
 
     Raises:
@@ -95,8 +95,8 @@ def month(text: str, now: datetime, kept: str) -> tuple[datetime, datetime]:
     if begin >= now:
         raise ValueError(f"{text} is still to come")
     end = min((begin + 31 * _DAY).replace(day=1), now)
-    if end <= now - timedelta(seconds=seconds(kept)):
-        raise ValueError(f"{text} is over for longer than metrics are kept (metrics.retention.time {kept})")
+    if end <= now - timedelta(seconds=seconds(retention)):
+        raise ValueError(f"{text} is over for longer than metrics are kept (metrics.retention.time {retention})")
     return begin, end
 
 

@@ -24,14 +24,14 @@ _MARKDOWN = (
 
 def table(budgets: Sequence[Budget]) -> Table:
     """The budgets now, for a terminal."""
-    shown = Table(box=None, pad_edge=False)
+    grid = Table(box=None, pad_edge=False)
     for title in ("SLO", "service", "counts", "objective", "window", "achieved", "failed", "may fail", "spent", ""):
-        shown.add_column(title)
+        grid.add_column(title)
     for one in budgets:
         slo, state = one.indicator.slo, _state(one)
         colour = {SPENT: "bold red", UNKNOWN: "yellow"}.get(state, "green")
         numbers = (_percent(_achieved(one)), _count(one.failed), _count(one.allowed), _percent(one.spent, 0))
-        shown.add_row(
+        grid.add_row(
             slo.name,
             one.indicator.service,
             slo.kind,
@@ -40,7 +40,7 @@ def table(budgets: Sequence[Budget]) -> Table:
             *(numbers if one.requests else ("", "", "", "")),
             f"[{colour}]{state}[/]",
         )
-    return shown
+    return grid
 
 
 def markdown(budgets: Sequence[Budget], stack: str, begin: datetime, end: datetime) -> str:

@@ -34,15 +34,15 @@ class _Loader(yaml.SafeLoader):
         Raises:
             yaml.MarkedYAMLError: a key occurs twice.
         """
-        seen: dict[str, int] = {}
+        lines: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
-            if key.value in seen:
+            if key.value in lines:
                 raise yaml.MarkedYAMLError(
-                    problem=f"{key.value} stands in line {seen[key.value]} already", problem_mark=key.start_mark
+                    problem=f"{key.value} stands in line {lines[key.value]} already", problem_mark=key.start_mark
                 )
             if isinstance(key, yaml.ScalarNode):
-                seen[key.value] = line
+                lines[key.value] = line
         return super().construct_mapping(node, deep)
 
 

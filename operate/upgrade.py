@@ -280,8 +280,8 @@ def _told(name: str, changes: Changes, saved: str, aside: Mapping[str, str], *, 
         lines.append("no data was given up: what came in meanwhile is in the stack")
     lines.append(f"the backup: {saved}")
     file = stack_file(name).name
-    kept = " ".join(f"images.{image}" for image in sorted(changes))
-    fix = f"{file} now names the previous images ({kept}): remove these lines once the cause is fixed, then make upgrade STACK={name}"
+    overrides = " ".join(f"images.{image}" for image in sorted(changes))
+    fix = f"{file} now names the previous images ({overrides}): remove these lines once the cause is fixed, then make upgrade STACK={name}"
     if not well:
         fix = (
             f"check out the previous version, and make up STACK={name}; "

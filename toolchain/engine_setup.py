@@ -130,9 +130,9 @@ def ensure(where: Docker | None = None) -> docker.DockerClient:
             if not _dockerd():
                 debian.install("docker.io", "iptables", "ca-certificates")
             client = _start(where)
-        asked = preflight.Engine.ask(client)
-        step.result = str(asked)
-    verdict = preflight.judge(asked)
+        engine = preflight.Engine.ask(client)
+        step.result = str(engine)
+    verdict = preflight.judge(engine)
     for problem in verdict.refusals:
         raise ToolchainError(f"the engine at {host} cannot run this stack: {problem.what}", fix=problem.fix)
     for problem in verdict.losses:

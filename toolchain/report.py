@@ -136,11 +136,13 @@ def run(
     path = log_file(log)
     with path.open("w") as out:
         try:
-            done = subprocess.run(line, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False)
+            result = subprocess.run(
+                line, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False
+            )
         except FileNotFoundError as error:
             raise ToolchainError(f"not found: {error.filename} (wanted for: {shlex.join(line)})", fix=fix) from error
-    if done.returncode:
-        raise CommandError(line, done.returncode, path, fix=fix)
+    if result.returncode:
+        raise CommandError(line, result.returncode, path, fix=fix)
     return path.read_text(errors="replace")
 
 

@@ -52,10 +52,10 @@ def take(name: str, to: str, recipient: str) -> str:
     saved = Stack(name)
     saved.must_exist()
     client = engine_setup.connect(saved.settings.docker)
-    taken = datetime.now(UTC)
-    place = Place(f"{to.rstrip('/')}/{name}-{taken:%Y%m%dT%H%M%SZ}", recipient=recipient or None)
+    start = datetime.now(UTC)
+    place = Place(f"{to.rstrip('/')}/{name}-{start:%Y%m%dT%H%M%SZ}", recipient=recipient or None)
     with ended_by_sigterm(), place.made():
-        kept = {
+        copies = {
             container.service: _keep(client, saved, container, place)
             for container in descriptions.keepers(saved.settings)
             if volumes.exists(client, f"{saved.settings.prefix}-{container.service}")
@@ -66,11 +66,11 @@ def take(name: str, to: str, recipient: str) -> str:
                 stack=name,
                 prefix=saved.settings.prefix,
                 environment=saved.settings.environment,
-                taken=taken,
+                taken=start,
                 log_schema=manifests.log_schema(saved.settings),
                 state=place.write("state.json", [state.encode()]),
                 stack_file=place.write("stack.yaml", [stack_file_bytes(name)]),
-                volumes=kept,
+                volumes=copies,
             )
             place.write_clear_text(manifests.NAME, whole.model_dump_json(indent=2).encode())
     return place.address
@@ -92,22 +92,22 @@ def _keep(client: DockerClient, saved: Stack, container: Container, place: Place
     with Step(service) as step, _errors_of_engine(service):
         busybox = volume_helper.image(client, settings.image("busybox"))
         with volume_helper.helper(client, busybox, prefix=settings.prefix, volume=name) as helper:
-            for left in reversed(range(volumes.TRIES)):
+            for tries_left in reversed(range(volumes.TRIES)):
                 try:
                     files, seconds = _copy(helper, running, container, place)
                     break
                 except ChildProcessError as error:
-                    if not left:
+                    if not tries_left:
                         raise
                     note(f"{service}: once more: {error}")
-        kept = Kept(
+        copy = Kept(
             image=running.attrs["Config"]["Image"] if running else settings.image(service),
             image_id=running.attrs["Image"] if running else "",
             seconds_held=round(seconds, 3),
             files=files,
         )
-        step.result = f"{kept.bytes / MIB:.2f} MiB, {container.quiesce} for {seconds:.1f} s"
-    return kept
+        step.result = f"{copy.bytes / MIB:.2f} MiB, {container.quiesce} for {seconds:.1f} s"
+    return copy
 
 
 def _copy(
@@ -119,10 +119,10 @@ def _copy(
     """Copies the files of a volume. Returns the archives, and for how many seconds the service was held."""
     at_rest, changed, names = (f"{container.service}.{archive}" for archive in volumes.ARCHIVES)
     first = place.write(at_rest, volumes.at_rest(helper))
-    with volumes.quiesced(running, container.quiesce, container.grace_seconds) as held:
+    with volumes.quiesced(running, container.quiesce, container.grace_seconds) as seconds:
         volumes.set_aside(helper)
     then = place.write(changed, volumes.changed(helper)), place.write(names, volumes.names(helper))
-    return (first, *then), held[0]
+    return (first, *then), seconds[0]
 
 
 @contextmanager
@@ -159,14 +159,14 @@ def bring_back(name: str, place: Place, *, replace: bool) -> None:
         with _stack_file(name, text) as file:
             settings = load_settings(name, file)
         manifests.must_fit(manifest, settings, with_grafana=settings.grafana.enabled)
-        left = archives.room(settings)
+        free_bytes = archives.room(settings)
         for archived in manifest.volumes.values():
-            left = archives.must_be_sound(place, archived, left)
+            free_bytes = archives.must_be_sound(place, archived, free_bytes)
         step.result = f"{manifest.stack}, {manifest.age}, {sum(file.bytes for file in manifest.files) / MIB:.2f} MiB"
     client = engine_setup.ensure(settings.docker)
     engine_networks.must_find(client, settings.networks, f"Pulumi.{name}.yaml: {PROJECT}:networks")
     prefix = settings.prefix
-    present = [kept for service in manifest.volumes if volumes.exists(client, kept := f"{prefix}-{service}")]
+    present = [volume for service in manifest.volumes if volumes.exists(client, volume := f"{prefix}-{service}")]
     if present and not replace:
         raise ToolchainError(
             f"{name} already has data, in {', '.join(present)}",
@@ -227,10 +227,10 @@ def put_back(name: str, wanted: Collection[str], place: Place) -> None:
     volumes are removed, and the next deployment makes them anew."""
     manifest, saved = manifests.read(place), Stack(name)
     client = engine_setup.connect(saved.settings.docker)
-    some = {service: kept for service, kept in manifest.volumes.items() if service in wanted}
-    left = archives.room(saved.settings)
-    for kept in some.values():
-        left = archives.must_be_sound(place, kept, left)
+    some = {service: copy for service, copy in manifest.volumes.items() if service in wanted}
+    free_bytes = archives.room(saved.settings)
+    for copy in some.values():
+        free_bytes = archives.must_be_sound(place, copy, free_bytes)
     for service in some:
         volume = f"{saved.settings.prefix}-{service}"
         for container in client.containers.list(all=True, filters={"volume": volume}):
@@ -249,13 +249,13 @@ def _write_stack_file(name: str, text: bytes) -> None:
 def _fill(client: DockerClient, restored: Stack, manifest: Manifest, place: Place) -> None:
     """Makes and fills the volumes, under the names by which the deployment will find them."""
     busybox, prefix = volume_helper.image(client, restored.settings.image("busybox")), restored.settings.prefix
-    for service, kept in manifest.volumes.items():
+    for service, copy in manifest.volumes.items():
         name = f"{prefix}-{service}"
-        with Step(f"{service}: {kept.bytes / MIB:.2f} MiB back"), _errors_of_engine(service):
+        with Step(f"{service}: {copy.bytes / MIB:.2f} MiB back"), _errors_of_engine(service):
             client.volumes.create(name)
             try:
                 with volume_helper.helper(client, busybox, prefix=prefix, volume=name, writes=True) as helper:
-                    at_rest, changed, names = (place.read(file) for file in kept.files)
+                    at_rest, changed, names = (place.read(file) for file in copy.files)
                     volumes.fill(helper, (at_rest, changed, names))
             except BaseException:
                 client.volumes.get(name).remove()  # an incomplete volume would pass for a whole one

@@ -27,23 +27,23 @@ def room(settings: Settings) -> int:
     return 2 * settings.disk.budget + _MAPPED
 
 
-def must_be_sound(place: Place, kept: Kept, left: int) -> int:
+def must_be_sound(place: Place, copy: Kept, free_bytes: int) -> int:
     """Reads through the archives of one volume. Returns how many of the `free_bytes` remain once they are unpacked.
 
     Raises:
         DamagedError: an archive is damaged, has an entry that no volume of ours has, leads out of the volume, or is too
             large.
     """
-    at_rest, changed, names = kept.files
+    at_rest, changed, names = copy.files
     for file in (at_rest, changed):
-        left = _judged(place, file, _archive, left)
-    return _judged(place, names, _names, left)
+        free_bytes = _judged(place, file, _archive, free_bytes)
+    return _judged(place, names, _names, free_bytes)
 
 
-def _judged(place: Place, file: Stored, judge: Callable[[Iterator[bytes], int], int], left: int) -> int:
+def _judged(place: Place, file: Stored, judge: Callable[[Iterator[bytes], int], int], free_bytes: int) -> int:
     pieces = place.read(file)
     try:
-        return judge(pieces, left)
+        return judge(pieces, free_bytes)
     except (_WrongError, tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError) as error:
         for _ in pieces:  # read to the end: a file that was damaged on its way raises there
             pass
@@ -57,8 +57,8 @@ class _WrongError(Exception):
     """An archive holds something that it should not."""
 
 
-def _archive(pieces: Iterator[bytes], left: int) -> int:
-    source = _Blocks(_unpacked(pieces, left))
+def _archive(pieces: Iterator[bytes], free_bytes: int) -> int:
+    source = _Blocks(_unpacked(pieces, free_bytes))
     with tarfile.open(fileobj=source, mode="r|", bufsize=_BLOCK) as archive:
         for member in archive:
             if wrong := _wrong(member):
@@ -68,7 +68,7 @@ def _archive(pieces: Iterator[bytes], left: int) -> int:
         raise _WrongError("it ends in the middle")
     if any(piece.strip(b"\0") for piece in iter(lambda: source.read(MIB), b"")):
         raise _WrongError("something stands behind its end")
-    return left - source.size
+    return free_bytes - source.size
 
 
 def _wrong(member: tarfile.TarInfo) -> str:
@@ -91,9 +91,9 @@ def _inside(path: str) -> bool:
     return first == _FOLDER and not {"", ".", ".."} & {*rest} and "\0" not in path
 
 
-def _names(pieces: Iterator[bytes], left: int) -> int:
+def _names(pieces: Iterator[bytes], free_bytes: int) -> int:
     size, rest = 0, b""
-    for piece in _unpacked(pieces, min(left, _LONGEST_LIST)):
+    for piece in _unpacked(pieces, min(free_bytes, _LONGEST_LIST)):
         size += len(piece)
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
@@ -101,7 +101,7 @@ def _names(pieces: Iterator[bytes], left: int) -> int:
                 raise _WrongError(f"{line[:200]!r} leads out of the volume")
     if rest or not size:
         raise _WrongError("it ends in the middle")
-    return left - size
+    return free_bytes - size
 
 
 def _unpacked(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
@@ -112,18 +112,18 @@ def _unpacked(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
             if inflate.eof:
                 inflate = zlib.decompressobj(wbits=31)
             begun = True
-            found = inflate.decompress(piece, MIB)
+            content = inflate.decompress(piece, MIB)
             piece = inflate.unconsumed_tail or inflate.unused_data  # noqa: PLW2901 - what is left of it
-            size += len(found)
+            size += len(content)
             if size > most:
                 raise _WrongError(
                     f"it unpacks to more than {most // MIB} MiB, which is more than disk.budget has room for: raise that"
                 )
-            if found:
-                yield found
-    while not inflate.eof and (found := inflate.decompress(inflate.unconsumed_tail, MIB)):
-        size += len(found)
-        yield found
+            if content:
+                yield content
+    while not inflate.eof and (content := inflate.decompress(inflate.unconsumed_tail, MIB)):
+        size += len(content)
+        yield content
     if not begun or not inflate.eof:
         raise _WrongError("it ends in the middle")
 

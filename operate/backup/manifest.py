@@ -59,7 +59,7 @@ class Manifest(_Part):
     @property
     def files(self) -> tuple[Stored, ...]:
         """All files of the backup, except the manifest itself."""
-        return (self.state, self.stack_file, *(file for kept in self.volumes.values() for file in kept.files))
+        return (self.state, self.stack_file, *(file for volume in self.volumes.values() for file in volume.files))
 
     @property
     def age(self) -> str:
@@ -114,8 +114,8 @@ def must_fit(manifest: Manifest, settings: Settings, *, with_grafana: bool) -> N
         for service in manifest.volumes
         if service not in keepers
     ]
-    for service, kept in manifest.volumes.items():
-        if service in keepers and (problem := version_steps.jump(service, kept.image, settings.image(service))):
+    for service, volume in manifest.volumes.items():
+        if service in keepers and (problem := version_steps.jump(service, volume.image, settings.image(service))):
             problems.append(problem)
     missing = [period for period in manifest.log_schema if period not in log_schema(settings)]
     if "loki" in manifest.volumes and missing:

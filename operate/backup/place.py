@@ -166,8 +166,8 @@ class Place:
             else:
                 new = Path(self.address, f".{name}")
                 new.write_bytes(text)
-                with new.open("rb") as written:
-                    os.fsync(written.fileno())
+                with new.open("rb") as stream:
+                    os.fsync(stream.fileno())
                 new.rename(Path(self.address, name))
 
     def _open(self, name: str, mode: str) -> Any:

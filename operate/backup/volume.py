@@ -85,13 +85,13 @@ def names(volume: Container) -> Iterator[bytes]:
 def quiesced(service: Container | None, how: str, grace_seconds: int) -> Iterator[list[float]]:
     """Pauses or stops the service (`how`) for this block. The list gets the seconds for which it was held. A service
     that does not run, or is gone, is left alone."""
-    held: list[float] = []
+    seconds: list[float] = []
     if service:
         service.reload()
     status = service.status if service else "gone"
     if service is None or status not in {"running", "paused"}:
-        yield held
-        held.append(0.0)
+        yield seconds
+        seconds.append(0.0)
         return
     begin = time.monotonic()
     try:
@@ -100,7 +100,7 @@ def quiesced(service: Container | None, how: str, grace_seconds: int) -> Iterato
                 service.stop(timeout=grace_seconds)
             elif status == "running":
                 _pause(service)
-        yield held
+        yield seconds
     finally:  # also after a pause in which an earlier backup was killed
         with interrupts.put_off():
             service.reload()
@@ -108,7 +108,7 @@ def quiesced(service: Container | None, how: str, grace_seconds: int) -> Iterato
                 service.unpause()
             elif service.status != "running":
                 service.start()
-            held.append(time.monotonic() - begin)
+            seconds.append(time.monotonic() - begin)
 
 
 def _pause(service: Container) -> None:

@@ -55,7 +55,7 @@ def test_a_plan_of_a_first_update_names_the_new_services(capsys: pytest.CaptureF
         "new: prometheus, loki, grafana",
         "also create Network edge, Network network, Network apps, Command annotation",
     ]
-    assert counts(changes(file("plan-of-a-first-one")), done=False) == "102 to create"
+    assert counts(changes(file("plan-of-a-first-one")), past=False) == "102 to create"
 
 
 def test_a_plan_of_a_change_says_how_each_service_gets_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +65,7 @@ def test_a_plan_of_a_change_says_how_each_service_gets_it(capsys: pytest.Capture
         "new files: grafana",
         "also update Command annotation",
     ]
-    assert counts(changes(file("plan-of-a-change")), done=False) == "5 to replace, 8 to update"
+    assert counts(changes(file("plan-of-a-change")), past=False) == "5 to replace, 8 to update"
 
 
 def test_what_is_only_read_back_from_the_engine_is_in_no_plan(capsys: pytest.CaptureFixture[str]) -> None:

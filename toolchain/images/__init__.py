@@ -132,7 +132,7 @@ def _make(service: str, recipe: Recipe, folder: Path) -> None:
         )
         if source.data:
             original = golang.toolchain().module_folder(FOLDER / service, source.data_of)
-            for file in sorted(found for pattern in source.data for found in original.glob(pattern)):
+            for file in sorted(match for pattern in source.data for match in original.glob(pattern)):
                 copy = folder / "data" / file.relative_to(original)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(file.read_bytes())

@@ -47,16 +47,16 @@ def pull(client: docker.DockerClient, references: Collection[str]) -> None:
         raise ToolchainError(str(error), fix="fix or remove it: `docker login` writes a new one") from None
     loaded: dict[str, int] = {}
     with Step(_title(0, len(missing), loaded)) as step, ThreadPoolExecutor(AT_ONCE) as pool:
-        done = 0
+        count = 0
 
         def one(reference: str) -> None:
-            nonlocal done
+            nonlocal count
             for line in _pulled(client, reference):
                 if "id" in line and line.get("status") == "Downloading":
                     loaded[line["id"]] = line.get("progressDetail", {}).get("current", 0)
-                    step.title = _title(done, len(missing), loaded)
-            done += 1
-            step.title = _title(done, len(missing), loaded)
+                    step.title = _title(count, len(missing), loaded)
+            count += 1
+            step.title = _title(count, len(missing), loaded)
 
         try:
             list(pool.map(one, missing))
@@ -64,8 +64,8 @@ def pull(client: docker.DockerClient, references: Collection[str]) -> None:
             pool.shutdown(cancel_futures=True)
 
 
-def _title(done: int, all_: int, loaded: dict[str, int]) -> str:
-    return f"images: {done} of {all_} pulled, {sum(loaded.values()) >> 20} MiB"
+def _title(count: int, all_: int, loaded: dict[str, int]) -> str:
+    return f"images: {count} of {all_} pulled, {sum(loaded.values()) >> 20} MiB"
 
 
 def _pulled(client: docker.DockerClient, reference: str) -> Iterator[dict[str, Any]]:

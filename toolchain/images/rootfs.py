@@ -42,9 +42,9 @@ class Rootfs:
 
     def tree(self, path: str, source: Path) -> None:
         """A folder of this machine with all that is in it."""
-        for found in sorted(source.rglob("*")):
-            if found.is_file():  # what a link leads to, where it leads inside
-                self.copy(f"{path}/{found.relative_to(source)}", found)
+        for entry in sorted(source.rglob("*")):
+            if entry.is_file():  # what a link leads to, where it leads inside
+                self.copy(f"{path}/{entry.relative_to(source)}", entry)
 
     def link(self, path: str, target: str) -> None:
         self._add(path, tarfile.SYMTYPE, mode=0o777, linkname=target)
