@@ -27,8 +27,8 @@ _LATER = re.compile(r"\$\{[^}]*\}|\{\{.*?\}\}")
 
 def dashboard(uid: str, start: str, end: str, *, base: str = "", **variables: str) -> str:
     """URL of a dashboard with these variables. `start` and `end` are milliseconds, or relative as in ``now-1h``."""
-    chosen = "".join(f"&var-{name}={_quoted(value)}" for name, value in variables.items())
-    return f"{base}/d/{uid}?orgId=1&from={_quoted(start)}&to={_quoted(end)}{chosen}"
+    parameters = "".join(f"&var-{name}={_quoted(value)}" for name, value in variables.items())
+    return f"{base}/d/{uid}?orgId=1&from={_quoted(start)}&to={_quoted(end)}{parameters}"
 
 
 def logs(query: str, start: str, end: str, *, base: str = "") -> str:
@@ -72,8 +72,8 @@ def exactly() -> dict[str, tuple[str, str]]:
 
 def _explore(source: str, query: Mapping[str, Any], start: str, end: str, base: str) -> str:
     """Uses schema version 1 of Explore's URL, which Grafana supports since 10."""
-    asked = {"refId": "A", "datasource": {"type": source, "uid": source}, **query}
-    pane = {"datasource": source, "queries": [asked], "range": {"from": start, "to": end}}
+    pane_query = {"refId": "A", "datasource": {"type": source, "uid": source}, **query}
+    pane = {"datasource": source, "queries": [pane_query], "range": {"from": start, "to": end}}
     panes = json.dumps({"a": pane}, separators=(",", ":"), ensure_ascii=False)
     return f"{base}/explore?schemaVersion=1&orgId=1&panes={_quoted(panes)}"
 

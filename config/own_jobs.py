@@ -152,18 +152,18 @@ class _Judge:
         self._judge_times(config)
         if not str(path := config.get("metrics_path", "/")).startswith("/") or "?" in str(path):
             raise self._no("metrics_path", "is not a path like /metrics; what is behind a ? belongs into params")
-        made = {key: value for key, value in config.items() if key in _PLAIN}
-        made |= self._limits(config) | self._login(config)
+        scrape_config = {key: value for key, value in config.items() if key in _PLAIN}
+        scrape_config |= self._limits(config) | self._login(config)
         static = [*(config.get("static_configs") or ()), *self._of_files(config.get("file_sd_configs") or [])]
         self._judge_targets(static)
         self._judge_relabelling(config)
         if static:
-            made["static_configs"] = static
+            scrape_config["static_configs"] = static
         if listed := config.get("http_sd_configs"):
-            made["http_sd_configs"] = [self._discovery(one) for one in listed]
-        if not {"static_configs", "dns_sd_configs", "http_sd_configs"} & made.keys():
+            scrape_config["http_sd_configs"] = [self._discovery(one) for one in listed]
+        if not {"static_configs", "dns_sd_configs", "http_sd_configs"} & scrape_config.keys():
             raise self._no("static_configs", "are missing, so it has no target")
-        return OwnJob(made, frozenset(self._secrets), *self._tls(config.get("tls_config") or {}))
+        return OwnJob(scrape_config, frozenset(self._secrets), *self._tls(config.get("tls_config") or {}))
 
     def _judge_keys(self, config: Mapping[str, Any]) -> None:
         for key, value in config.items():
@@ -214,12 +214,12 @@ class _Judge:
         if token := config.get("bearer_token_file"):
             result["authorization"] = {"credentials_file": self._secret("bearer_token_file", token)}
         for block, key in (("basic_auth", "password"), ("authorization", "credentials")):
-            if not (given := config.get(block)):
+            if not (login := config.get(block)):
                 continue
-            if key in given:
+            if key in login:
                 raise self._no(f"{block}.{key}", _IN_CLEAR.format(secret=self._suggested, key=key))
             file = f"{key}_file"
-            result[block] = {**given, file: self._secret(f"{block}.{file}", given.get(file))}
+            result[block] = {**login, file: self._secret(f"{block}.{file}", login.get(file))}
         if "username_file" in result.get("basic_auth", {}):
             raise self._no("basic_auth.username_file", "write the name itself:  username: …")
         return result

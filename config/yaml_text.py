@@ -26,20 +26,20 @@ def dump(document: Any, width: int = 120) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=width, allow_unicode=True)
 
 
-def dollars_doubled(node: Any, done: dict[int, Any] | None = None) -> Any:
+def dollars_doubled(node: Any, copies: dict[int, Any] | None = None) -> Any:
     """`node` with each ``$`` doubled, for services that replace ``$name`` by a variable of their environment.
 
     For example, ``{"cost": "$5"}`` → ``{"cost": "$$5"}``. An object that occurs twice is also shared in the result;
-    `done` is only for that.
+    `copies` is only for that.
     """
-    done = {} if done is None else done
-    if id(node) not in done and isinstance(node, dict):
-        done[id(node)] = {key: dollars_doubled(value, done) for key, value in node.items()}
-    elif id(node) not in done and isinstance(node, list):
-        done[id(node)] = [dollars_doubled(value, done) for value in node]
+    copies = {} if copies is None else copies
+    if id(node) not in copies and isinstance(node, dict):
+        copies[id(node)] = {key: dollars_doubled(value, copies) for key, value in node.items()}
+    elif id(node) not in copies and isinstance(node, list):
+        copies[id(node)] = [dollars_doubled(value, copies) for value in node]
     elif isinstance(node, str):
         return node.replace("$", "$$")
-    return done.get(id(node), node)
+    return copies.get(id(node), node)
 
 
 def one_spelling(text: str) -> str:

@@ -136,8 +136,8 @@ def render(settings: Settings, watched: Watched) -> dict[str, str]:
 
 
 def _text(group: Group, addresses: Addresses, watched: Watched, *, by_host: bool) -> str:
-    made = as_yaml(group, addresses, watched, by_host=by_host)
-    body = dump({"groups": [made]}, width=10_000)  # nothing is folded
+    content = as_yaml(group, addresses, watched, by_host=by_host)
+    body = dump({"groups": [content]}, width=10_000)  # nothing is folded
     return f"# Rendered by config/alerts/{group.name.replace('-', '_')}.py.\n{body}"
 
 

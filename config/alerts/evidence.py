@@ -76,14 +76,14 @@ _OF_THE_HOST = frozenset({"HostCpuHigh", "HostMemoryHigh", "HostMemoryPressure",
 
 def annotations(alert: Alert, watched: Watched) -> dict[str, str]:
     """`culprits` and `changed`, for alerts that have them."""
-    found = {}
+    texts = {}
     if (ask := _ASKS.get(alert.name)) and ask[1] in watched:
-        found[CULPRITS] = _each(*ask[0], apart=", ")
+        texts[CULPRITS] = _each(*ask[0], apart=", ")
     if Job.CADVISOR in watched and alert.name in _OF_A_SERVICE:
-        found[CHANGED] = _new_images(_THIS_SERVICE) + _started_again(_THIS_SERVICE) + _new_limits(_THIS_SERVICE)
+        texts[CHANGED] = _new_images(_THIS_SERVICE) + _started_again(_THIS_SERVICE) + _new_limits(_THIS_SERVICE)
     elif Job.CADVISOR in watched and alert.name in _OF_THE_HOST:
-        found[CHANGED] = _new_images("") + _new_limits("")
-    return found
+        texts[CHANGED] = _new_images("") + _new_limits("")
+    return texts
 
 
 _THIS_SERVICE = ",service=%q"
@@ -92,9 +92,9 @@ _THIS_SERVICE = ",service=%q"
 def _each(query: str, one: str, *, apart: str = "", of: str = "$labels.service") -> str:
     """Template: `one` for each answer to `query`. Every `%q` in the query is the value of the variable `of`."""
     values = f" {of}" * query.count("%q")
-    asked = f"(printf `{query}`{values})" if values else f"`{query}`"
+    call = f"(printf `{query}`{values})" if values else f"`{query}`"
     between = f"{{{{ if $number }}}}{apart}{{{{ end }}}}" if apart else ""
-    return f"{{{{ range $number, $one := query {asked} }}}}{between}{one}{{{{ end }}}}"
+    return f"{{{{ range $number, $one := query {call} }}}}{between}{one}{{{{ end }}}}"
 
 
 def _started(only: str) -> str:
@@ -107,9 +107,9 @@ def _earlier(only: str) -> str:
 
 def _new_images(only: str) -> str:
     """Containers with another image than an hour ago. A stack that has seen containers for less than that knows of none."""
-    known = f"and on () count({_STARTED}{{{_RUNNING}}} offset {_HOUR})"
+    history = f"and on () count({_STARTED}{{{_RUNNING}}} offset {_HOUR})"
     return _each(
-        f"topk({_SHOWN}, {_started(only)} unless on (service, image) {_earlier(only)} {known})",
+        f"topk({_SHOWN}, {_started(only)} unless on (service, image) {_earlier(only)} {history})",
         "{{ .Labels.service }} runs {{ .Labels.image }} since {{ .Value | humanizeTimestamp }}. ",
     )
 

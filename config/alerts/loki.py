@@ -65,11 +65,9 @@ def _lines(limits: Thresholds) -> tuple[Rule, ...]:
 
 
 def _budget(limits: Thresholds, logs: Logs) -> tuple[Rule, ...]:
-    kept = seconds(logs.retention.longest)
+    retention = seconds(logs.retention.longest)
     # Loki reports how much it writes, not how much it stores.
-    will_be = (
-        f"sum by (job, instance, service) (rate(loki_ingester_chunk_stored_bytes_total{{{_SELF}}}[1d])) * {kept:.0f}"
-    )
+    will_be = f"sum by (job, instance, service) (rate(loki_ingester_chunk_stored_bytes_total{{{_SELF}}}[1d])) * {retention:.0f}"
     return (
         RecordingRule(DISK_BUDGET_USED, f"{will_be} / {int(logs.budget.disk)}"),
         Alert(

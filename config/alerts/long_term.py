@@ -7,17 +7,17 @@ _SELF = f'job="{Job.LONG_TERM}"'
 
 
 def rules(scope: Scope) -> tuple[Rule, ...]:
-    kept = scope.settings.metrics.long_term
-    if kept is None or not kept.local:
+    store = scope.settings.metrics.long_term
+    if store is None or not store.local:
         return ()
     stored = f"sum by (job, instance, service) (vm_data_size_bytes{{{_SELF}}})"
     return (
-        RecordingRule(DISK_BUDGET_USED, f"{stored} / {int(kept.disk)}"),
+        RecordingRule(DISK_BUDGET_USED, f"{stored} / {int(store.disk)}"),
         Alert(
             name="LongTermDiskBudgetLow",
             severity="warning",
             wait="1h",
-            expr=f"{stored} > {int(kept.disk)} * {ratio(scope.thresholds.disk_budget)}",
+            expr=f"{stored} > {int(store.disk)} * {ratio(scope.thresholds.disk_budget)}",
             summary="Series that are kept for long take {{ $value | humanize1024 }}B of disk",
             description="This is close to their disk budget, or beyond. They are deleted by age only, so they may grow further.",
         ),

@@ -25,7 +25,7 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
 
 
 def _of_metrics() -> tuple[Rule, ...]:
-    sent = f"prometheus_remote_storage_queue_highest_sent_timestamp_seconds{{{_SELF}}}"
+    timestamp = f"prometheus_remote_storage_queue_highest_sent_timestamp_seconds{{{_SELF}}}"
     lost = (
         f"prometheus_remote_storage_samples_failed_total{{{_SELF}}}",
         f"prometheus_remote_storage_histograms_failed_total{{{_SELF}}}",
@@ -38,7 +38,7 @@ def _of_metrics() -> tuple[Rule, ...]:
             severity="warning",
             wait="10m",
             # A sample is seconds old when it is sent. It is 0 if nothing was sent since the start.
-            expr=f"time() - {sent} > 300",
+            expr=f"time() - {timestamp} > 300",
             summary="{{ $labels.remote_name }} lacks all samples of the last five minutes",
             description="Prometheus sends more slowly than it scrapes, or nothing at all: the end does not answer, or accepts "
             "no more. What is scraped waits for two hours, and is missing there afterwards. Nothing is missing here.",
@@ -57,9 +57,9 @@ def _of_metrics() -> tuple[Rule, ...]:
 
 
 def _of_copies(signals: list[str], *, shipped: bool) -> tuple[Rule, ...]:
-    sent = "\n  or ".join(f"increase(otelcol_exporter_sent_{one}_total{{{_COLLECTOR}}}[5m]) > 0" for one in signals)
+    progress = "\n  or ".join(f"increase(otelcol_exporter_sent_{one}_total{{{_COLLECTOR}}}[5m]) > 0" for one in signals)
     waits = f"sum by (job, instance, service, exporter) (otelcol_exporter_queue_size{{{_COLLECTOR}}}) > 0"
-    stuck = [f"{waits}\nunless on (instance, exporter) (\n  {sent}\n)"]
+    stuck = [f"{waits}\nunless on (instance, exporter) (\n  {progress}\n)"]
     lost = [
         grown(f"otelcol_exporter_{how}_failed_{signal}_total{{{_COLLECTOR}}}", 15, "exporter").strip()
         for signal in signals

@@ -136,7 +136,7 @@ def by_status(
 
 def tally(
     name: str,
-    done: Selector,
+    total: Selector,
     *failed: Selector,
     duration: str = "",
     active: str = "",
@@ -146,11 +146,11 @@ def tally(
     by_kind: str = "",
 ) -> RequestSource:
     """A counter of all that was done, and what failed of it. `kinds`: labels that name what was done; `by_kind`: a counter with
-    them, if `done` counts more than these."""
+    them, if `total` counts more than these."""
     return RequestSource(
         name,
         job,
-        (done,),
+        (total,),
         failed,
         Selector(duration) if duration else None,
         Selector(active) if active else None,

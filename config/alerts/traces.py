@@ -101,7 +101,7 @@ def _queued(scope: Scope) -> tuple[Rule, ...]:
     if scope.settings.logs.remote or scope.settings.traces.remote:
         own = f'{_COLLECTOR},exporter!~"{REMOTE_OTLP_EXPORTERS}"'  # config/alerts/remote.py has those
     size, capacity = (f"otelcol_exporter_queue_{what}{{{_COLLECTOR}}}" for what in ("size", "capacity"))
-    sent = f"otelcol_exporter_sent_spans_total{{{_TO_JAEGER}}}"
+    exports = f"otelcol_exporter_sent_spans_total{{{_TO_JAEGER}}}"
     return (
         Alert(
             name="TelemetryQueueFilling",
@@ -137,7 +137,7 @@ def _queued(scope: Scope) -> tuple[Rule, ...]:
             wait="5m",
             expr=f"""
             otelcol_exporter_queue_size{{{_TO_JAEGER}}} > 0
-            unless on (instance) increase({sent}[5m]) > 0
+            unless on (instance) increase({exports}[5m]) > 0
             """,
             summary="Jaeger has accepted no span for five minutes",
             description="Traces wait in the collector's queue on disk. Nothing is lost until the queue is full. Jaeger "

@@ -11,7 +11,7 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
     limits = scope.thresholds
 
     # After a renewal, both certificates may be told for a while. The one that Traefik makes for itself is trusted by nobody.
-    left = f"""
+    time_left = f"""
         max by (job, instance, service, cn, sans) (
           traefik_tls_certs_not_after{{{_TRAEFIK},cn!="TRAEFIK DEFAULT CERT"}}
         ) - time()
@@ -40,7 +40,7 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
             name="TraefikCertificateExpires",
             severity="critical",
             wait="15m",
-            expr=f"{left} < {limits.certificate_critical}",
+            expr=f"{time_left} < {limits.certificate_critical}",
             summary=expires,
             description="Automatic renewal has failed for weeks. After the expiry every client refuses to connect.",
         ),
@@ -48,7 +48,7 @@ def rules(scope: Scope) -> tuple[Rule, ...]:
             name="TraefikCertificateEndsSoon",
             severity="warning",
             wait="15m",
-            expr=f"{left} < {limits.certificate} >= {limits.certificate_critical}",
+            expr=f"{time_left} < {limits.certificate} >= {limits.certificate_critical}",
             summary=expires,
             description="Automatic renewal is late. After the expiry every client refuses to connect.",
         ),

@@ -233,7 +233,7 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _actions_are_allowed(self) -> Self:
-        healing.judge(self.actions, self.prefix, told=self.notifications.incidents is not None)
+        healing.judge(self.actions, self.prefix, with_incidents=self.notifications.incidents is not None)
         return self
 
     @model_validator(mode="after")

@@ -126,8 +126,8 @@ class Action(Model):
         return self.diagnose.container if self.diagnose else self.restart or self.roll_back
 
 
-def judge(actions: Iterable[Action], prefix: str, *, told: bool) -> None:
-    """Checks actions against the rest of the settings. `told`: whether incidents are told.
+def judge(actions: Iterable[Action], prefix: str, *, with_incidents: bool) -> None:
+    """Checks actions against the rest of the settings. `with_incidents`: whether incidents are reported.
 
     Raises:
         ValueError: one of them may not be. The message names it.
@@ -137,21 +137,21 @@ def judge(actions: Iterable[Action], prefix: str, *, told: bool) -> None:
         if name == prefix or name.startswith(f"{prefix}-"):
             msg = f"actions.{number}: {name} has the prefix of this stack, and no action may touch the stack: name one of your own containers"
             raise ValueError(msg)
-        if not told:
+        if not with_incidents:
             msg = "actions: needs notifications.incidents: {}, which reports what the actions did"
             raise ValueError(msg)
 
 
-def judge_alerts(actions: Iterable[Action], known: Iterable[str]) -> None:
+def judge_alerts(actions: Iterable[Action], alerts: Iterable[str]) -> None:
     """Checks that the alerts of actions exist, and are none that must not be silenced.
 
     Raises:
         ValueError: there is no such alert. The message names the key below `actions`.
     """
-    names = {*known}
+    names = {*alerts}
     for number, action in enumerate(actions):
-        asked = {"alert": action.alert, **({"silence.alert": action.silence.alert} if action.silence else {})}
-        for key, alert in asked.items():
+        keys = {"alert": action.alert, **({"silence.alert": action.silence.alert} if action.silence else {})}
+        for key, alert in keys.items():
             if alert in SACRED:
                 msg = f"{number}.{key}: {alert} only shows that alerting works: no action may use or silence it"
                 raise ValueError(msg)

@@ -64,8 +64,8 @@ class Notifications(Model):
         for receiver in self.receivers:
             for condition in receiver.when:
                 if condition.hours and condition.hours not in self.hours:
-                    known = f"known are {', '.join(self.hours)}" if self.hours else "there are none"
-                    msg = f"notifications.receivers: {receiver.name}: no notifications.hours.{condition.hours}: {known}"
+                    hint = f"known are {', '.join(self.hours)}" if self.hours else "there are none"
+                    msg = f"notifications.receivers: {receiver.name}: no notifications.hours.{condition.hours}: {hint}"
                     raise ValueError(msg)
         return self
 

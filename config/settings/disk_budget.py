@@ -59,12 +59,12 @@ def shares(settings: "Settings") -> dict[str, int]:
 
 
 def _kept(settings: "Settings") -> dict[str, int]:
-    kept: dict[str, int] = {"metrics.retention.size": settings.metrics.retention.size}
+    sizes: dict[str, int] = {"metrics.retention.size": settings.metrics.retention.size}
     if settings.logs.s3 is None or settings.logs.s3.since:
-        kept["logs.budget.disk"] = settings.logs.budget.disk
+        sizes["logs.budget.disk"] = settings.logs.budget.disk
     if settings.traces.cluster is None:
-        kept["traces.disk"] = settings.traces.disk
-    return kept | remotes.disk_shares(settings.metrics.long_term, settings.logs.remote, settings.traces.remote)
+        sizes["traces.disk"] = settings.traces.disk
+    return sizes | remotes.disk_shares(settings.metrics.long_term, settings.logs.remote, settings.traces.remote)
 
 
 def judge(settings: "Settings") -> None:

@@ -111,21 +111,21 @@ def prepared(values: Any) -> Any:
     if not isinstance(values, Mapping):
         return values
     # `Pulumi.yaml` declares every key, with a default that says nothing.
-    said = {key: value for key, value in values.items() if value not in ({}, []) or key not in _MAY_BE_EMPTY}
-    return {**said, "memory": _memory(said.get("memory", {}))} if said.get("role") == "edge" else said
+    config = {key: value for key, value in values.items() if value not in ({}, []) or key not in _MAY_BE_EMPTY}
+    return {**config, "memory": _memory(config.get("memory", {}))} if config.get("role") == "edge" else config
 
 
-def _memory(given: Any) -> Any:
-    if not isinstance(given, Mapping):
-        return given
+def _memory(memory: Any) -> Any:
+    if not isinstance(memory, Mapping):
+        return memory
     try:
-        host = _MEMORY.validate_python(given["host"])
+        host = _MEMORY.validate_python(memory["host"])
     except (KeyError, ValidationError):  # the field will say what is wrong with it
         host = ByteSize(sizing.EDGE)
     small = host < sizing.EDGE
     limits = {row.name: row.on_edge[small] for row in ROWS.values() if row.on_edge}
     ceiling = min(sizing.edge_ceiling(small=small), host)
-    return {"host": host, "ceiling": ceiling, **limits, **given}
+    return {"host": host, "ceiling": ceiling, **limits, **memory}
 
 
 def judge(settings: "Settings") -> None:
@@ -146,12 +146,10 @@ def _of_an_edge(settings: "Settings") -> Iterator[str]:
         yield f"centre: needs the edge's credential: pulumi config set --secret {CENTRE_PASSWORD}"
     for key, below in _OF_A_CENTRE.items():
         if key in settings.model_fields_set:
-            given = (
+            keys = (
                 [f"{key}.{one}" for one in below if one in getattr(settings, key).model_fields_set] if below else [key]
             )
-            yield from (
-                f"{one}: an edge keeps, judges and shows nothing: say it in its centre's stack" for one in given
-            )
+            yield from (f"{one}: an edge keeps, judges and shows nothing: say it in its centre's stack" for one in keys)
     if settings.logs.shipper != "alloy":
         yield f"logs.shipper: {settings.logs.shipper} cannot send to a centre: an edge ships by alloy"
     own = {f"{row.watches}_{row.credential}" for row in ROWS.values() if row.login} | {CENTRE_PASSWORD}

@@ -51,8 +51,8 @@ def _selector(text: str) -> str:
     if fault := next(_faults(text), ""):
         raise ValueError(fault)
     metric, _, matchers = text.partition("{")
-    written = ",".join(f'{label}{sign}"{value}"' for label, sign, value in _MATCHER.findall(matchers))
-    return f"{metric.strip()}{{{written}}}" if written else metric.strip()
+    labels = ",".join(f'{label}{sign}"{value}"' for label, sign, value in _MATCHER.findall(matchers))
+    return f"{metric.strip()}{{{labels}}}" if labels else metric.strip()
 
 
 def _faults(text: str) -> Iterator[str]:

@@ -59,16 +59,16 @@ class Grafana(Model):
     @field_validator("folders")
     @classmethod
     def _of_their_own(cls, folders: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        if taken := [name for name in folders if name.lower() in {FOLDER.lower(), "general"}]:
-            msg = f"{taken[0]} is a folder already: take another name, or `dashboards` for the folder {FOLDER}"
+        if doubles := [name for name in folders if name.lower() in {FOLDER.lower(), "general"}]:
+            msg = f"{doubles[0]} is a folder already: take another name, or `dashboards` for the folder {FOLDER}"
             raise ValueError(msg)
         return folders
 
     @field_validator("time_zone")
     @classmethod
     def _known_time_zone(cls, name: str) -> str:
-        known = zoneinfo.available_timezones()
-        if name != "browser" and known and name not in known:  # a machine may have no list
+        zones = zoneinfo.available_timezones()
+        if name != "browser" and zones and name not in zones:  # a machine may have no list
             msg = f"{name} is not a time zone: say browser, UTC, or a name like Europe/Berlin"
             raise ValueError(msg)
         return name

@@ -33,8 +33,8 @@ def load(
         SettingsError: names every wrong key, its file, and how to correct it.
     """
     mine = f"{project}:"  # an empty value declares a key in Pulumi.yaml without setting it
-    given = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
-    own = {key: value if is_secret(key) else one_spelling(value) for key, value in given.items()}
+    texts = {key.removeprefix(mine): value for key, value in config.items() if key.startswith(mine) and value}
+    own = {key: value if is_secret(key) else one_spelling(value) for key, value in texts.items()}
     values: dict[str, Any] = {"environment": stack, "prefix": f"nervous-{stack}"}
     problems = [("", what) for what in _strangers(config, project, stack)]
     for key, value in own.items():
@@ -65,7 +65,7 @@ def load(
 
 def _add_slos(values: dict[str, Any], root: Path) -> Iterator[tuple[str, str]]:
     """Adds the SLOs of `slo_files` to `slos` in `values`. Yields what is wrong with a file: (key, what)."""
-    given = values.get("slos", [])
+    inline_slos = values.get("slos", [])
     try:
         paths = TypeAdapter(tuple[ProjectFile, ...]).validate_python(values.get("slo_files", ()))
     except ValidationError:  # the field will say what is wrong with it
@@ -75,8 +75,8 @@ def _add_slos(values: dict[str, Any], root: Path) -> Iterator[tuple[str, str]]:
     except openslo.OpenSloError as error:
         yield "slo_files", str(error)
         return
-    if isinstance(given, list) and slos:
-        values["slos"] = [*given, *slos]
+    if isinstance(inline_slos, list) and slos:
+        values["slos"] = [*inline_slos, *slos]
 
 
 def _wrong_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -190,9 +190,9 @@ def _explained(error: ValidationError, values: Any) -> Iterator[tuple[str, str]]
         path = [str(part) for part in _written(_named(item["loc"]), values)]
         what = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            known = _keys_beside(item["loc"])
-            close = difflib.get_close_matches(path[-1], known, n=1)
-            what = "unknown key; " + (f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}")
+            keys = _keys_beside(item["loc"])
+            close = difflib.get_close_matches(path[-1], keys, n=1)
+            what = "unknown key; " + (f"did you mean {close[0]}?" if close else f"known here: {', '.join(keys)}")
         elif item["type"] == "value_error" and ": " in what and what.split(": ", 1)[0].split(".", 1)[0] in KEYS:
             named, what = what.split(": ", 1)  # a rule across several keys names its key itself
             path = [named]
@@ -220,17 +220,17 @@ _SECRET = re.compile(r":[^:@\s]*@|SECRET|PRIVATE|PASSWORD|TOKEN|hooks\.", re.IGN
 
 def _shown(value: Any) -> str:
     """A wrong value for a message; empty if it might be a misplaced secret."""
-    shown = json.dumps(value, default=str)
-    if _SECRET.search(shown):
+    text = json.dumps(value, default=str)
+    if _SECRET.search(text):
         return ""
-    return f" (it is {shown[:SHOWN] + ' …' if len(shown) > SHOWN else shown})"
+    return f" (it is {text[:SHOWN] + ' …' if len(text) > SHOWN else text})"
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """Keys of the model at the parent of `location`."""
     _, models = _walked(location[:-1])
-    known = {key for model in models for key in model.model_fields}
-    return sorted(known - {"secrets"} | (set(SECRETS) if models == [Settings] else set()))
+    keys = {key for model in models for key in model.model_fields}
+    return sorted(keys - {"secrets"} | (set(SECRETS) if models == [Settings] else set()))
 
 
 def _named(location: tuple[int | str, ...]) -> list[int | str]:
@@ -243,8 +243,8 @@ def _walked(location: tuple[int | str, ...]) -> tuple[list[int | str], list[type
     path: list[int | str] = []
     models: list[type[BaseModel]] = [Settings]
     for part in location:
-        if len(models) > 1 and (chosen := [model for model in models if part in _kinds(model)]):
-            models = chosen
+        if len(models) > 1 and (matches := [model for model in models if part in _kinds(model)]):
+            models = matches
             continue
         path.append(part)
         fields = [model.model_fields[part] for model in models if isinstance(part, str) and part in model.model_fields]

@@ -29,7 +29,7 @@ def matching_files(
     Raises:
         SettingsError: a folder or a pattern has no such file, or a file leads out of `root`.
     """
-    seen = set()
+    targets = set()
     for path in paths:
         named = root / path
         if named.is_dir():
@@ -44,8 +44,8 @@ def matching_files(
         for file in files:
             key = f"{stack_key}: {path if several is None else file.relative_to(root)}"
             must_be_inside(root, file, key)
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
+            if file.resolve() not in targets:
+                targets.add(file.resolve())
                 yield key, file
 
 

@@ -43,11 +43,11 @@ def read(paths: Iterable[str], root: Path, *, stack_key: str) -> dict[str, str]:
     return texts
 
 
-def _free_name(path: Path, taken: Iterable[str]) -> str:
+def _free_name(path: Path, others: Iterable[str]) -> str:
     """A name that no other file has: that of the file, else with its folders, else with a number."""
     names = [path.stem, "-".join([*path.parts[:-1], path.stem])]
-    names += [f"{path.stem}-{number}" for number in range(2, len([*taken]) + 3)]
-    return next(f"{name}.yml" for name in names if f"{name}.yml" not in taken)
+    names += [f"{path.stem}-{number}" for number in range(2, len([*others]) + 3)]
+    return next(f"{name}.yml" for name in names if f"{name}.yml" not in others)
 
 
 def _documents(text: str, key: str) -> Iterator[str]:
@@ -92,8 +92,8 @@ def _complete(node: Any, document: dict[str, Any]) -> bool:
     """
     changed = False
     for group, of_group in _pairs(_value(node, "groups"), document["groups"]):
-        kept = [pair for pair in group.value if pair[0].value != _OF_THANOS]
-        changed, group.value = changed or len(kept) < len(group.value), kept
+        pairs = [pair for pair in group.value if pair[0].value != _OF_THANOS]
+        changed, group.value = changed or len(pairs) < len(group.value), pairs
         for rule, content in _pairs(_value(group, "rules"), of_group.get("rules")):
             if isinstance(name := content.get("alert"), str):
                 changed |= _default(rule, content, "labels", "severity", SEVERITY)

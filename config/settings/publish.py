@@ -20,16 +20,16 @@ class Publish(_Ports):
 
     @model_validator(mode="after")
     def _one_service_per_port(self) -> Self:
-        taken: dict[int, list[tuple[str, str]]] = {}
+        ports: dict[int, list[tuple[str, str]]] = {}
         for service, listen in self:
             if listen is None:
                 continue
             host, port = listen.rsplit(":", 1)
-            for other, other_host in taken.setdefault(int(port), []):
+            for other, other_host in ports.setdefault(int(port), []):
                 if host == other_host or {host, other_host} & {"0.0.0.0", "[::]"}:  # noqa: S104 - compared, not bound
                     msg = f"publish.{service} and publish.{other} both want port {port}"
                     raise ValueError(msg)
-            taken[int(port)].append((service, host))
+            ports[int(port)].append((service, host))
         return self
 
 

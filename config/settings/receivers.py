@@ -20,8 +20,8 @@ DAYS: tuple[Day, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday",
 
 
 def _zone(text: str) -> str:
-    known = zoneinfo.available_timezones()  # none on a machine without that database: then Alertmanager judges
-    if text != "UTC" and known and text not in known:
+    zones = zoneinfo.available_timezones()  # none on a machine without that database: then Alertmanager judges
+    if text != "UTC" and zones and text not in zones:
         msg = "is not a time zone of the IANA database (like Europe/Berlin)"
         raise ValueError(msg)
     return text

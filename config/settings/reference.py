@@ -156,16 +156,16 @@ def _rows(owner: type[BaseModel], name: str, path: str) -> Iterator[str]:
     kind = "block" if model or kinds else _kind(hint, field)
     about = field.description or _about(owner, name) or (inspect.getdoc(model) if model else None) or ""
     is_list, is_map = (typing.get_origin(_required(hint)) is kind for kind in (tuple, dict))
-    shown = f"{path}[]" if is_list else f"{path}.<name>" if is_map else path
+    label = f"{path}[]" if is_list else f"{path}.<name>" if is_map else path
     if kinds:
-        yield f"| `{shown}` | {kind} | {_default(field, path)} | {_text(about)} |"
-        yield from _rows_of_kinds(kinds, shown)
+        yield f"| `{label}` | {kind} | {_default(field, path)} | {_text(about)} |"
+        yield from _rows_of_kinds(kinds, label)
     elif not model or is_list or is_map or _is_optional(hint):
-        yield f"| `{shown}` | {kind} | {_default(field, path)} | {_text(about)} |"
+        yield f"| `{label}` | {kind} | {_default(field, path)} | {_text(about)} |"
     elif path == name:
         yield ""  # it has its own section with title and introduction
     for inner in model.model_fields if model else ():
-        yield from _rows(typing.cast("type[BaseModel]", model), inner, f"{shown}.{inner}")
+        yield from _rows(typing.cast("type[BaseModel]", model), inner, f"{label}.{inner}")
 
 
 def _rows_of_kinds(models: tuple[type[BaseModel], ...], path: str) -> Iterator[str]:
@@ -242,8 +242,8 @@ def _of_kinds(hint: Any) -> tuple[type[BaseModel], ...]:
 
 def _kind(hint: Any, field: FieldInfo) -> str:
     hint = _required(hint)
-    for known, word in KINDS:
-        if hint == known:
+    for type_hint, word in KINDS:
+        if hint == type_hint:
             return word + _bounds(field) if word == "number" else word
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:

@@ -222,7 +222,7 @@ def disk_shares(long_term: LongTerm | None, logs: RemoteLogs | None, traces: Rem
     return shares
 
 
-def judge(found: Sequence[End], secrets: Collection[str], *, own_hosts: Collection[str], own_network: str) -> None:
+def judge(ends: Sequence[End], secrets: Collection[str], *, own_hosts: Collection[str], own_network: str) -> None:
     """Checks the ends together.
 
     Args:
@@ -233,8 +233,8 @@ def judge(found: Sequence[End], secrets: Collection[str], *, own_hosts: Collecti
     Raises:
         ValueError: names the key and how to correct it.
     """
-    names = [name for _, name, _, _ in found]
-    for key, name, end, urls in found:
+    names = [name for _, name, _, _ in ends]
+    for key, name, end, urls in ends:
         secret = secret_of(name)
         if names.count(name) > 1:
             msg = f"{key}: two stores are called {name}: their secrets and alerts go by the name, so choose another one"

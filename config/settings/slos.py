@@ -187,9 +187,9 @@ def _faults(slos: list[Slo], exporters: Exporters, metrics: Metrics) -> Iterator
         except ValueError as error:
             yield str(error)
             continue
-        if seconds(slo.window) > seconds(kept := metrics.retention.time):
+        if seconds(slo.window) > seconds(retention := metrics.retention.time):
             yield (
-                f"{slo.name}: window: {slo.window} is longer than metrics are kept (metrics.retention.time {kept}): the budget "
+                f"{slo.name}: window: {slo.window} is longer than metrics are kept (metrics.retention.time {retention}): the budget "
                 "would be that of a shorter time, without a word; shorten it, or keep metrics for longer"
             )
         tries = seconds(slo.window) / seconds(metrics.scrape_interval)

@@ -64,8 +64,8 @@ def read(settings: Settings, root: Path, *, stack_key: str) -> dict[str, Dashboa
         result[uid] = dashboard
         titles.add(title)
     if "home" in settings.grafana.model_fields_set and settings.grafana.home not in result:
-        home, known = settings.grafana.home, ", ".join(sorted(result))
-        raise SettingsError(f"{_of_grafana(stack_key)}.home: no dashboard has the uid {home!r}: there are {known}")
+        home, uids = settings.grafana.home, ", ".join(sorted(result))
+        raise SettingsError(f"{_of_grafana(stack_key)}.home: no dashboard has the uid {home!r}: there are {uids}")
     return result
 
 
@@ -156,13 +156,13 @@ def reach_seconds(expr: str, dashboard: Mapping[str, Any]) -> float:
     return sum(lengths) + (seconds(start[1]) if start else 0)
 
 
-def _remove_unkept(dashboard: dict[str, Any], kept: Mapping[str, float]) -> None:
-    """Removes comparisons that reach back further than `kept`. Prometheus would return nothing, and Loki an error in
+def _remove_unkept(dashboard: dict[str, Any], retention: Mapping[str, float]) -> None:
+    """Removes comparisons that reach back further than `retention`, the seconds that each data source keeps. Prometheus would return nothing, and Loki an error in
     the panel."""
     for panel in panels(dashboard):
         for target in list(panel.get("targets", ())):
             expr, source = target.get("expr", ""), target.get("datasource", {}).get("uid")
-            if _OFFSET.search(expr) and reach_seconds(expr, dashboard) > kept.get(source, float("inf")):
+            if _OFFSET.search(expr) and reach_seconds(expr, dashboard) > retention.get(source, float("inf")):
                 panel["targets"].remove(target)
 
 

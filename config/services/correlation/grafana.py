@@ -259,8 +259,8 @@ def data_sources(settings: Settings) -> list[dict[str, Any]]:
             jsonData={"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
         ),
     ]
-    if kept := long_term.source(settings):
-        sources.append(kept)
+    if long_term_source := long_term.source(settings):
+        sources.append(long_term_source)
     for source in sources:
         source["jsonData"][REVISION] = digest({"": dump(source)})
     return sources

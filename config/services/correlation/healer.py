@@ -61,8 +61,8 @@ def file(settings: Settings) -> str:
         apis["door"] = f"http://engine_door:{DOCKER_API}"
     if "rollback_door" in settings.services:
         apis |= {"rollbacks": f"http://rollback_door:{ROLLBACKS}", "prometheus": for_grafana("prometheus")}
-    told = {"apis": apis, "actions": [dataclasses.asdict(action) for action in actions(settings)]}
-    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    content = {"apis": apis, "actions": [dataclasses.asdict(action) for action in actions(settings)]}
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def actions(settings: Settings) -> Iterator[Action]:

@@ -22,34 +22,34 @@ INTERVAL = "1m"
 
 def source(settings: Settings) -> dict[str, Any] | None:
     """The data source; None if there is no such store."""
-    kept = settings.metrics.long_term
-    if kept is None:
+    store = settings.metrics.long_term
+    if store is None:
         return None
     data_source: dict[str, Any] = {
         "name": NAME,
         "uid": UID,
         "type": "prometheus",
         "access": "proxy",
-        "url": kept.query or api_proxy.for_grafana("long_term"),
+        "url": store.query or api_proxy.for_grafana("long_term"),
         "editable": False,
         "jsonData": {"httpMethod": "POST", "prometheusType": "Prometheus", "timeInterval": INTERVAL},
     }
     secure: dict[str, str] = {}
-    if SECRET in settings.secrets and kept.url:
+    if SECRET in settings.secrets and store.url:
         data_source["jsonData"]["httpHeaderName1"] = "Authorization"
         secure["httpHeaderValue1"] = _FILE
-    if kept.tenant:
+    if store.tenant:
         data_source["jsonData"]["httpHeaderName2"] = "X-Scope-OrgID"
-        secure["httpHeaderValue2"] = kept.tenant
-    if kept.ca:
+        secure["httpHeaderValue2"] = store.tenant
+    if store.ca:
         data_source["jsonData"]["tlsAuthWithCACert"] = True
-        secure["tlsCACert"] = kept.ca
+        secure["tlsCACert"] = store.ca
     return {**data_source, **({"secureJsonData": secure} if secure else {})}
 
 
 def secrets(settings: Settings) -> dict[str, Secret]:
     """File name → secret: the whole header, in which a password is encoded. Grafana would replace `$name` in a password."""
-    kept = settings.metrics.long_term
-    if kept is None or not kept.url or SECRET not in settings.secrets:
+    store = settings.metrics.long_term
+    if store is None or not store.url or SECRET not in settings.secrets:
         return {}
-    return {SECRET: Secret(SECRET, authorization(kept.user))}
+    return {SECRET: Secret(SECRET, authorization(store.user))}

@@ -68,8 +68,8 @@ def adapted(document: Any, stem: str, sources: Mapping[str, str]) -> Board:
 
 
 def _adapted(board: Board, stem: str, sources: Mapping[str, str]) -> Board:
-    given = _inputs(board.pop("__inputs", None) or [], sources)
-    board = _replaced(board, lambda text: _INPUT.sub(lambda name: given.get(name[1], name[0]), text))
+    values = _inputs(board.pop("__inputs", None) or [], sources)
+    board = _replaced(board, lambda text: _INPUT.sub(lambda name: values.get(name[1], name[0]), text))
     _put_library_panels(board, board.pop("__elements", None) or {})
     for key in ("id", "version", "__requires"):  # of another Grafana
         board.pop(key, None)
@@ -126,8 +126,8 @@ def _inputs(inputs: list[dict[str, Any]], sources: Mapping[str, str]) -> dict[st
     for one in inputs:
         name, kind = str(one.get("name")), str(one.get("pluginId"))
         if one.get("type") == "datasource":
-            if chosen := sources.get(name) or (kind if kind in SOURCES else ""):
-                values[name] = chosen
+            if choice := sources.get(name) or (kind if kind in SOURCES else ""):
+                values[name] = choice
             else:
                 unknown[name] = kind
         elif one.get("value") is None:
@@ -173,15 +173,15 @@ def _choose_source_variables(board: Board, sources: Mapping[str, str]) -> None:
         if variable.get("type") != "datasource":
             continue
         name, kind = str(variable.get("name")), str(variable.get("query"))
-        chosen = sources.get(name) or (kind if kind in SOURCES else "")
-        if not chosen:
+        choice = sources.get(name) or (kind if kind in SOURCES else "")
+        if not choice:
             unknown[name] = kind
             continue
         several = bool(variable.get("multi"))
-        text, value = chosen.title(), chosen
+        text, value = choice.title(), choice
         current = {"selected": True, "text": [text], "value": [value]} if several else {"text": text, "value": value}
         # Its filter is for names in another Grafana.
-        variable.update(query=chosen, regex="", options=[], current=current)
+        variable.update(query=choice, regex="", options=[], current=current)
     if unknown:
         raise UnfitError(_which(unknown))
 
@@ -217,32 +217,32 @@ def _source(reference: Any, names: frozenset[str], sources: Mapping[str, str], u
     if name in BUILT_IN or kind in _OF_GRAFANA:
         return reference
     own_name = name.removeprefix("DS_").lower()  # what an export for sharing makes of a name
-    chosen = sources.get(name) or (kind if kind in SOURCES else "" if kind else own_name if own_name in SOURCES else "")
-    if not chosen and name in {"", "default"} and not kind:
+    choice = sources.get(name) or (kind if kind in SOURCES else "" if kind else own_name if own_name in SOURCES else "")
+    if not choice and name in {"", "default"} and not kind:
         return None  # the default, which is Prometheus
-    if not chosen:
+    if not choice:
         unknown[name or kind] = kind
         return reference
-    return reference if reference is source and name == chosen else {"type": chosen, "uid": chosen}
+    return reference if reference is source and name == choice else {"type": choice, "uid": choice}
 
 
 def _which(unknown: Mapping[str, str]) -> str:
-    asked = ", ".join(f"{name} (of the type {kind})" if kind else name for name, kind in sorted(unknown.items()))
+    names = ", ".join(f"{name} (of the type {kind})" if kind else name for name, kind in sorted(unknown.items()))
     example = next(iter(sorted(unknown)))
     return (
-        f"asks the data source {asked}: there are {', '.join(SOURCES)}; say which one is meant, like  "
+        f"asks the data source {names}: there are {', '.join(SOURCES)}; say which one is meant, like  "
         f"grafana.data_sources: {{{example}: {PROMETHEUS}}}  or remove what asks it"
     )
 
 
 def _number(board: Board) -> None:
     """Gives a panel another id if one before it has the same, as Grafana does."""
-    seen: set[Any] = set()
+    numbers: set[Any] = set()
     for panel in panels(board):
         number = panel.get("id")
-        if number in seen and number is not None:
+        if number in numbers and number is not None:
             number = panel["id"] = 1 + max((one for one in _ids(board) if isinstance(one, int)), default=0)
-        seen.add(number)
+        numbers.add(number)
 
 
 def _ids(board: Board) -> Iterator[Any]:

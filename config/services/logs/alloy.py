@@ -85,9 +85,9 @@ def _sources(settings: Settings) -> Iterator[list[str]]:
     own = [block("rule", **rule) for rule in shipper.own_stack(settings)]
     rules = [block("rule", **rule) for rule in shipper.RELABELLING if rule["target_label"] != "stream"]
     # A position is stored under all labels of a container. If its address were one, a restart would lose the position.
-    kept = block("rule", action="labelkeep", regex="__meta_docker_container_id|container|service|source")
+    position_labels = block("rule", action="labelkeep", regex="__meta_docker_container_id|container|service|source")
     targets = Raw("discovery.docker.containers.targets")
-    yield block('discovery.relabel "containers"', *own, *rules, kept, targets=targets)
+    yield block('discovery.relabel "containers"', *own, *rules, position_labels, targets=targets)
     [stream] = [block("rule", **rule) for rule in shipper.RELABELLING if rule["target_label"] == "stream"]
     yield block('loki.relabel "stream"', stream, forward_to=[])
     yield _of_containers("containers", _HOST, _PIPELINE)

@@ -59,10 +59,10 @@ def of_record() -> list[str]:
     """The same as statements for the collector. A record without a time has the one at which its SDK or a collector
     observed it."""
     own, unknown = "log.time", "log.time_unix_nano == 0"
-    taken = f'{own} >= Now() - Duration("{LATE_SECONDS}s") and {own} <= Now() + Duration("{EARLY_SECONDS}s")'
+    in_time = f'{own} >= Now() - Duration("{LATE_SECONDS}s") and {own} <= Now() + Duration("{EARLY_SECONDS}s")'
     text = f'FormatTime({own}, "%Y-%m-%dT%H:%M:%S.%fZ")'
     return [
         f"set({own}, log.observed_time) where {unknown}",
-        f'set(log.attributes["{OWN_TIME}"], {text}) where not ({unknown}) and not ({taken})',
-        f"set({own}, Now()) where not ({taken})",
+        f'set(log.attributes["{OWN_TIME}"], {text}) where not ({unknown}) and not ({in_time})',
+        f"set({own}, Now()) where not ({in_time})",
     ]

@@ -292,11 +292,14 @@ def streams_by_way(streams: int, edges: Mapping[str, EdgeBounds] | None = None) 
 def retention(settings: Settings) -> dict[str, Any]:
     """Retention of all streams, and of single levels and services. If several selectors match, the one with the highest
     priority applies."""
-    kept = settings.logs.retention
-    by_label: dict[str, Mapping[Any, str]] = {"level": kept.levels, "service": kept.services}
+    retention_settings = settings.logs.retention
+    by_label: dict[str, Mapping[Any, str]] = {
+        "level": retention_settings.levels,
+        "service": retention_settings.services,
+    }
     streams = [
         {"selector": f'{{{label}="{value}"}}', "priority": priority, "period": period}
         for priority, (label, periods) in enumerate(by_label.items(), start=1)
         for value, period in sorted(periods.items())
     ]
-    return {"retention_period": kept.time, "retention_stream": streams}
+    return {"retention_period": retention_settings.time, "retention_stream": streams}

@@ -24,10 +24,10 @@ def metric_relabel_configs(settings: Settings) -> list[dict[str, Any]]:
     if settings.logs.remote is None:
         return []
     again = {"source_labels": ["component_id"], "regex": rf"loki\.(process|source\..+)\.{LABEL}", "action": "drop"}
-    written = {
+    writer = {
         "source_labels": ["component_id", "__name__"],
         "regex": rf"loki\.write\.{LABEL};loki_write_(.+)",
         "target_label": "__name__",
         "replacement": f"{METRICS_PREFIX}$1",
     }
-    return [again, written]
+    return [again, writer]

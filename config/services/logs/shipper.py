@@ -80,9 +80,9 @@ def mounts(settings: Settings) -> tuple[Mount, ...]:
     if settings.logs.system != "off":
         folders.add("/var/log")
     log = PurePosixPath("/var/log")
-    seen = sorted({str(log) if log in PurePosixPath(folder).parents else folder for folder in folders})
+    roots = sorted({str(log) if log in PurePosixPath(folder).parents else folder for folder in folders})
     machine = (Mount("/etc/machine-id", "/etc/machine-id"),) if settings.logs.system == "journal" else ()
-    return (*(Mount(folder, folder) for folder in seen), *machine)
+    return (*(Mount(folder, folder) for folder in roots), *machine)
 
 
 def metric_relabel_configs() -> list[dict[str, Any]]:

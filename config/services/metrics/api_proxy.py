@@ -162,24 +162,24 @@ def container(settings: Settings) -> Container:
 
 def haproxy_cfg(settings: Settings) -> str:
     read = {"grafana", "incidents"} & {*settings.services}
-    shown = [one for one in DATA_SOURCES if one in settings.services] if read else []
+    data_sources = [one for one in DATA_SOURCES if one in settings.services] if read else []
     people = [service for service in published(settings) if service != "grafana"]
     # Paths of files, which only edges need, are relative to this one.
     head = _HEAD.replace("global\n", "global\n    default-path config\n", 1) if settings.edges else _HEAD
     sections = [head, *(_for_collector(settings.edge.address("api_proxy")) if settings.role == "centre" else ())]
-    sections += [_data_source(service) for service in shown]
+    sections += [_data_source(service) for service in data_sources]
     sections += [_for_people(service, settings) for service in people]
     if settings.publish.otlp_http:
         sections += _for_senders(settings)
     if "grafana" in settings.services:
         sections += _pages_of_grafana(settings)
     sections += [_section(head, lines) for head, lines in edge_front.sections(settings)]
-    for service in dict.fromkeys([*shown, *people]):
+    for service in dict.fromkeys([*data_sources, *people]):
         server = _server(service, port_inside(service), f"maxconn {REST}", host=settings.host(service))
         sections.append(_section(f"backend {service}", [server]))
-    queriers: tuple[tuple[Querier, Collection[str]], ...] = (("people", people), ("grafana", shown))
-    for querier, asked in queriers:
-        sections += [_queries(service, querier) for service in asked if service in QUERIED]
+    queriers: tuple[tuple[Querier, Collection[str]], ...] = (("people", people), ("grafana", data_sources))
+    for querier, services in queriers:
+        sections += [_queries(service, querier) for service in services if service in QUERIED]
     return "\n".join(sections)
 
 

@@ -73,16 +73,18 @@ def _frontend(settings: Settings) -> Iterator[str]:
     yield f"maxconn {AT_ONCE}"
     for edge in sorted(settings.edges):
         for secret in credentials(edge, settings.secrets):
-            known = f"{{ req.hdr(authorization) -m str -f secrets/{secret} }}"
-            yield f"http-request set-var(txn.edge) str({edge}) if {known}"
-    known = "{ var(txn.edge) -m found }"
-    yield f"http-request set-header {HEADER} %[var(txn.edge)] if {known}"
+            credential = f"{{ req.hdr(authorization) -m str -f secrets/{secret} }}"
+            yield f"http-request set-var(txn.edge) str({edge}) if {credential}"
+    of_edge = "{ var(txn.edge) -m found }"
+    yield f"http-request set-header {HEADER} %[var(txn.edge)] if {of_edge}"
     yield "http-request del-header authorization"
-    yield f"http-request track-sc0 var(txn.edge) table edges.rates if {known}"
+    yield f"http-request track-sc0 var(txn.edge) table edges.rates if {of_edge}"
     path = "{ path " + " ".join((WRITE, PUSH, *OTLP)) + " }"
-    yield _refuse(403, "an edge may only send: to three paths, by POST", f"if {known} !METH_POST or {known} !{path}")
-    long = f"!{{ req.hdr(content-length) -m found }} or {known} {{ req.hdr(content-length) -m int gt {LARGEST} }}"
-    yield _refuse(413, f"a request tells its length, and has at most {LARGEST // 2**20} MiB", f"if {known} {long}")
+    yield _refuse(
+        403, "an edge may only send: to three paths, by POST", f"if {of_edge} !METH_POST or {of_edge} !{path}"
+    )
+    long = f"!{{ req.hdr(content-length) -m found }} or {of_edge} {{ req.hdr(content-length) -m int gt {LARGEST} }}"
+    yield _refuse(413, f"a request tells its length, and has at most {LARGEST // 2**20} MiB", f"if {of_edge} {long}")
     for edge, bounds in sorted(settings.edges.items()):
         above = f"{{ var(txn.edge) -m str {edge} }} {{ sc0_bytes_in_rate gt {bounds.rate * WINDOW} }}"
         yield _refuse(429, f"{edge} sends more than its rate allows; it may send this again", f"if {above}")

@@ -49,8 +49,8 @@ def by_name(action: str, patterns: Sequence[str]) -> dict[str, Any]:
 
 def container(settings: Settings) -> Container:
     """Runs as nobody. Its data folder is made by the engine."""
-    kept = settings.metrics.long_term
-    months = kept.months if kept else 1
+    store = settings.metrics.long_term
+    months = store.months if store else 1
     return Container(
         service="long_term",
         command=(

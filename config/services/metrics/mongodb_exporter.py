@@ -56,7 +56,7 @@ def _with(uri: str, options: list[str]) -> str:
     """The URI with more options. Its driver wants a slash before them."""
     if not options:
         return uri
-    address, _, given = uri.partition("?")
+    address, _, query = uri.partition("?")
     scheme, _, hosts = address.partition("://")
     path = address if "/" in hosts else f"{scheme}://{hosts}/"
-    return f"{path}?{'&'.join([*filter(None, [given]), *options])}"
+    return f"{path}?{'&'.join([*filter(None, [query]), *options])}"

@@ -63,11 +63,11 @@ def _config(settings: Settings, additions: Additions) -> ConfigFiles:
     rules = alerts.render(settings, scrape.watched(settings))
     main = main_file(settings, additions.jobs)
     if settings.metrics.keep == "used":
-        kept = kept_metrics.relabel_config(
+        relabelling = kept_metrics.relabel_config(
             kept_metrics.patterns([*rules.values(), *own.values()], (one.text for one in additions.dashboards.values()))
         )
         for job in main["scrape_configs"]:
-            job["metric_relabel_configs"] = [*job.get("metric_relabel_configs", ()), kept]
+            job["metric_relabel_configs"] = [*job.get("metric_relabel_configs", ()), relabelling]
     files = {"prometheus.yml": dump(main), **rules, **own}
     version = digest(files)
     files[VERSION_RULES] = dump(_version_rule(version))

@@ -21,7 +21,7 @@ def ends(settings: Settings) -> list[dict[str, Any]]:
 def secrets(settings: Settings) -> dict[str, Secret]:
     """File name → secret, of the ends that have one."""
     names = [one.name for one in settings.metrics.remote_write]
-    if (kept := settings.metrics.long_term) and kept.url:
+    if (store := settings.metrics.long_term) and store.url:
         names.append(LONG_TERM)
     return {secret: Secret(secret) for name in names if (secret := secret_of(name)) in settings.secrets}
 
@@ -41,12 +41,12 @@ def _asked_for(settings: Settings, one: RemoteWrite) -> dict[str, Any]:
 
 
 def _long_term(settings: Settings) -> Iterator[dict[str, Any]]:
-    kept = settings.metrics.long_term
-    if kept:
+    store = settings.metrics.long_term
+    if store:
         yield {
             "name": LONG_TERM,
-            "url": kept.url or long_term.WRITE,
-            **_login(settings, LONG_TERM, kept),
+            "url": store.url or long_term.WRITE,
+            **_login(settings, LONG_TERM, store),
             "write_relabel_configs": [long_term.by_name("keep", long_term.SELECTION)],
             "queue_config": _queue(WriteQueue(shards=2)),
         }

@@ -280,7 +280,7 @@ def _discovery(settings: Settings) -> ScrapeConfig:
     networks = "|".join(re.escape(network) for network in settings.users_networks)
     prefixes = settings.metrics.applications.labels
     # The first prefix is written last, over the others.
-    asked: list[ScrapeConfig] = [
+    rules: list[ScrapeConfig] = [
         {
             "source_labels": [_CONTAINER_LABEL + discovered_label(prefix + _SEPARATORS[prefix] + key)],
             "regex": values,
@@ -329,7 +329,7 @@ def _discovery(settings: Settings) -> ScrapeConfig:
                 "action": "keepequal",
                 "target_label": "__tmp_network",
             },
-            *asked,
+            *rules,
             # With a port label, all ports of a container become the same target, which Prometheus scrapes once.
             {
                 "source_labels": ["__meta_docker_network_ip", "__tmp_port"],

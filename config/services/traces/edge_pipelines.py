@@ -58,11 +58,13 @@ def _of_an_edge(main: dict[str, Any], settings: Settings) -> dict[str, Any]:
     queue = {
         key: main["exporters"]["otlp_grpc/jaeger"][key] for key in ("timeout", "sending_queue", "retry_on_failure")
     }
-    kept = {name: parts for name, parts in pipelines.items() if set(parts["receivers"]) <= {"otlp", "forward/received"}}
-    kept["traces/masked"] = {**pipelines["traces/masked"], "processors": ["filter/nameless"], "exporters": [CENTRE]}
-    kept["logs/masked"] = {**pipelines["logs/masked"], "processors": [], "exporters": [CENTRE]}
-    kept["metrics/masked"] = pipelines["metrics/masked"]
-    used = {name for parts in kept.values() for name in parts["processors"]}
+    subset = {
+        name: parts for name, parts in pipelines.items() if set(parts["receivers"]) <= {"otlp", "forward/received"}
+    }
+    subset["traces/masked"] = {**pipelines["traces/masked"], "processors": ["filter/nameless"], "exporters": [CENTRE]}
+    subset["logs/masked"] = {**pipelines["logs/masked"], "processors": [], "exporters": [CENTRE]}
+    subset["metrics/masked"] = pipelines["metrics/masked"]
+    used = {name for parts in subset.values() for name in parts["processors"]}
     return {
         **main,
         "processors": {name: part for name, part in main["processors"].items() if name in used},
@@ -71,7 +73,7 @@ def _of_an_edge(main: dict[str, Any], settings: Settings) -> dict[str, Any]:
             CENTRE: {"endpoint": centre.url, **({"tls": {"ca_pem": centre.ca}} if centre.ca else {}), **queue},
             "prometheus/otlp": main["exporters"]["prometheus/otlp"],
         },
-        "service": {**main["service"], "pipelines": kept},
+        "service": {**main["service"], "pipelines": subset},
     }
 
 

@@ -137,8 +137,8 @@ def _waits_for_storage(image: str) -> dict[str, str]:
     synchronously. They then drop a document that the storage refuses for good, which would otherwise be retried for
     ever.
     """
-    found = images.version(image)
-    if found and found < _WRITE_MODE_SINCE:
+    release = images.version(image)
+    if release and release < _WRITE_MODE_SINCE:
         return {}
     return {"write_mode": "sync", "poison_pill_handling": "drop"}
 

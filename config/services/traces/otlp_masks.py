@@ -41,18 +41,18 @@ _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
 def suspect(context: str, text: str) -> Iterator[str]:
     """Statements that mark data to be masked. `text`: path of all attributes as JSON."""
-    seen, low = f'{context}.cache["seen"]', f'{context}.cache["low"]'
+    content, low = f'{context}.cache["seen"]', f'{context}.cache["low"]'
     texts = [text, *_MOVED.get(context, {}).values()]
     if context == "log":
         texts.append("String(log.body)")
     owner = "span" if context == "spanevent" else context
     mark = f'set({owner}.attributes["{SUSPECT}"], true)'
-    yield f'set({seen}, Concat([{", ".join(texts)}], "\\n"))'
-    yield f"{mark} where {seen} == nil or IsMatch({seen}, {quoted(masking.CARD_GUARD)})"
-    yield f"set({low}, ToLowerCase({seen}))"
+    yield f'set({content}, Concat([{", ".join(texts)}], "\\n"))'
+    yield f"{mark} where {content} == nil or IsMatch({content}, {quoted(masking.CARD_GUARD)})"
+    yield f"set({low}, ToLowerCase({content}))"
     yield f"{mark} where {_any_of(low, _words(masking.NAMED))}"
     for mask in masking.VENDORS:  # many of their words are parts of other words
-        yield f"{mark} where ({_any_of(low, mask.words)}) and IsMatch({seen}, {quoted(mask.expression)})"
+        yield f"{mark} where ({_any_of(low, mask.words)}) and IsMatch({content}, {quoted(mask.expression)})"
 
 
 def _any_of(text: str, words: Iterable[str]) -> str:
@@ -61,10 +61,10 @@ def _any_of(text: str, words: Iterable[str]) -> str:
 
 def _words(masks: Iterable[masking.Mask]) -> list[str]:
     """Words as JSON spells them, without those that contain another."""
-    written = {json.dumps(word)[1:-1] for mask in masks for word in mask.words}
-    written |= {_escaped(word) for word in written}
-    written.add(json.dumps("pass"))
-    return sorted(word for word in written if not any(other in word for other in written - {word}))
+    words = {json.dumps(word)[1:-1] for mask in masks for word in mask.words}
+    words |= {_escaped(word) for word in words}
+    words.add(json.dumps("pass"))
+    return sorted(word for word in words if not any(other in word for other in words - {word}))
 
 
 def _escaped(word: str) -> str:

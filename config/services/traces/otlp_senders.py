@@ -59,11 +59,11 @@ def _instance() -> Iterator[str]:
         f'resource.attributes["{key}"]' for key in ("service.instance.id", "host.name", "process.pid")
     )
     unsaid = f'where {instance} == nil or {instance} == ""'
-    known = 'resource.cache["sender"]'
-    yield from address(known)
-    yield f'set({known}, String({host})) where {host} != nil and {host} != ""'
-    yield f'set({known}, Concat([{known}, String({process})], ":")) where {process} != nil'
-    yield f"set({instance}, {known}) {unsaid}"
+    sender = 'resource.cache["sender"]'
+    yield from address(sender)
+    yield f'set({sender}, String({host})) where {host} != nil and {host} != ""'
+    yield f'set({sender}, Concat([{sender}, String({process})], ":")) where {process} != nil'
+    yield f"set({instance}, {sender}) {unsaid}"
 
 
 def _marked(limits: ScrapeLimits) -> Iterator[str]:

@@ -89,12 +89,12 @@ def health_condition(traces: Traces) -> str:
     path = f"^(?:{watching.health(traces.health_paths)}|{watching.SCRAPE})$"
     of_http = " or ".join(f'IsMatch(span.attributes["{key}"], {quoted(path)})' for key in ("url.path", "http.target"))
     of_grpc = 'span.attributes["rpc.service"] == "grpc.health.v1.Health"'
-    asked = [
+    methods = [
         f'(span.attributes["{key}"] == nil or IsMatch(span.attributes["{key}"], "^(?i:GET|HEAD)$"))' for key in _METHOD
     ]
     answered = [f'not (Int(span.attributes["{key}"]) >= 400)' for key in HTTP_STATUS]
     quick = f'span.end_time - span.start_time < Duration("{go_duration(seconds(traces.sampling.slow.over))}")'
-    check = f"(({of_http}) and {' and '.join(asked)} or {of_grpc})"
+    check = f"(({of_http}) and {' and '.join(methods)} or {of_grpc})"
     return f"{' and '.join((check, *answered, quick))} and span.status.code != STATUS_CODE_ERROR"
 
 

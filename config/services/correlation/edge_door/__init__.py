@@ -51,10 +51,10 @@ def container(settings: Settings) -> Container:
 
 def file(settings: Settings) -> str:
     """The content of `edges.json`."""
-    told = {
+    content = {
         "bounds": {name: bounds.series for name, bounds in sorted(settings.edges.items())},
         "labels": log_pipeline.LABELS,
         "samples": f"prometheus:{METRICS['prometheus']}",
         "lines": f"loki:{METRICS['loki']}",
     }
-    return json.dumps(told, indent=1) + "\n"
+    return json.dumps(content, indent=1) + "\n"

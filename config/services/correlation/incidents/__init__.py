@@ -51,14 +51,14 @@ def container(settings: Settings) -> Container:
 
 def rules_file(settings: Settings) -> str:
     """The content of `rules.json`."""
-    told = settings.notifications.incidents
-    assert told is not None  # noqa: S101 - settings.services
+    incidents = settings.notifications.incidents
+    assert incidents is not None  # noqa: S101 - settings.services
     apis = {service: for_grafana(service) for service in ("alertmanager", "loki", "jaeger", "prometheus")}
     healer = {"healer": f"http://healer:{METRICS['healer']}"} if "healer" in settings.services else {}
     rules = {
         "environment": settings.environment,
-        "lines": told.lines,
-        "traces": told.traces,
+        "lines": incidents.lines,
+        "traces": incidents.traces,
         "slow": seconds(settings.alerts.thresholds.latency_p95),
         "own": [*settings.services, "host"],
         "apis": {
