@@ -334,7 +334,7 @@ def make_up(rounds: int) -> list[Row]:
                 took[action].append((time.monotonic() - begun, len(printed.splitlines())))
                 console.print(f"{action}: {took[action][-1]}")
             stack.operate("down", "--purge")
-    return [made for action, each in took.items() for made in rows_of_make_up(action, each)]
+    return [one for action, each in took.items() for one in rows_of_make_up(action, each)]
 
 
 def rows_of_make_up(action: str, each: Sequence[tuple[float, int]]) -> list[Row]:
@@ -375,11 +375,11 @@ def _round(
 def rows(took: Mapping[tuple[str, str], Sequence[Took]]) -> list[Row]:
     """Rows of each action: seconds until the change is live and until the command returns, the ratio to Compose, and
     missed scrapes."""
-    made = []
+    result = []
     for action in dict.fromkeys(action for action, _ in took):
         here, there = took[RULE if action == RELOAD else action, HERE], took[action, THERE]
         ratios = [one.live / other.live for one, other in zip(here, there, strict=True)]
-        made += [
+        result += [
             row(action, f"until it is so: {HERE}", "s", *(one.live for one in here)),
             row(action, THERE, "s", *(one.live for one in there)),
             row(action, "ratio", "", *ratios),
@@ -388,8 +388,8 @@ def rows(took: Mapping[tuple[str, str], Sequence[Took]]) -> list[Row]:
         ]
         for name, side in ((HERE, here), (THERE, there)):
             if missing := [one.missed for one in side if one.missed is not None]:
-                made.append(row(action, f"missed scrapes: {name}", "", *missing))
-    return made
+                result.append(row(action, f"missed scrapes: {name}", "", *missing))
+    return result
 
 
 def derive(client: DockerClient, image: str) -> str:

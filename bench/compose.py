@@ -25,7 +25,7 @@ def service(attrs: Mapping[str, Any], name: str) -> dict[str, Any]:
     `name` is the name of its folder of config files and of its data volume.
     """
     config, host = attrs["Config"], attrs["HostConfig"]
-    made = {
+    fields = {
         "image": config["Image"],
         "hostname": config["Hostname"],
         "entrypoint": _literal(config["Entrypoint"]),
@@ -57,7 +57,7 @@ def service(attrs: Mapping[str, Any], name: str) -> dict[str, Any]:
         "cap_add": host["CapAdd"],
         "security_opt": host["SecurityOpt"],
     }
-    return {key: value for key, value in made.items() if value}
+    return {key: value for key, value in fields.items() if value}
 
 
 def _literal(texts: Any) -> Any:
@@ -97,12 +97,12 @@ def _volume(mount: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _networks(joined: Mapping[str, Mapping[str, Any]], full_name: str, service: str) -> dict[str, Any]:
     """The networks of the stack, without those of the users. Containers reach each other by their full names."""
     prefix = full_name.removesuffix(f"-{service}")
-    made: dict[str, Any] = {}
+    networks: dict[str, Any] = {}
     for zone, name in (("default", prefix), ("edge", f"{prefix}-edge")):
         if name in joined:
             address = (joined[name].get("IPAMConfig") or {}).get("IPv4Address")
-            made[zone] = {"aliases": [full_name], **({"ipv4_address": address} if address else {})}
-    return made
+            networks[zone] = {"aliases": [full_name], **({"ipv4_address": address} if address else {})}
+    return networks
 
 
 def document(services: Mapping[str, Mapping[str, Any]], project: str, subnet: str) -> dict[str, Any]:
@@ -156,6 +156,6 @@ class Project:
             RuntimeError: the command fails. The message has its error output.
         """
         command = [str(self.program), "--project-name", self.name, "--file", str(self.file)]
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode:
-            raise RuntimeError(f"docker compose {' '.join(arguments)}: {done.stderr}")
+        result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
+        if result.returncode:
+            raise RuntimeError(f"docker compose {' '.join(arguments)}: {result.stderr}")

@@ -58,17 +58,17 @@ class Record:
     def merged(self, rows: Iterable[Row]) -> tuple[Row, ...]:
         """The saved rows, with `rows` instead of the older ones of the same subjects. New subjects come last."""
         rows = tuple(rows)
-        found: dict[str, list[Row]] = {}
+        by_subject: dict[str, list[Row]] = {}
         for old in self.rows:
-            found.setdefault(old.subject, []).append(old)
+            by_subject.setdefault(old.subject, []).append(old)
         for subject in {new.subject: None for new in rows}:
-            found[subject] = [new for new in rows if new.subject == subject]
-        return tuple(one for of_subject in found.values() for one in of_subject)
+            by_subject[subject] = [new for new in rows if new.subject == subject]
+        return tuple(one for of_subject in by_subject.values() for one in of_subject)
 
     def added(self, rows: Iterable[Row]) -> tuple[Row, ...]:
         """`rows`, each with the saved values of the same figure before its own: more rounds of the same comparison."""
-        kept = {(old.subject, old.figure): old.values for old in self.rows}
-        return tuple(replace(new, values=kept.get((new.subject, new.figure), ()) + new.values) for new in rows)
+        old_values = {(old.subject, old.figure): old.values for old in self.rows}
+        return tuple(replace(new, values=old_values.get((new.subject, new.figure), ()) + new.values) for new in rows)
 
     @property
     def text(self) -> str:

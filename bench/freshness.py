@@ -106,16 +106,16 @@ def _spans(stack: Deployment) -> list[float]:
                 application.flush()
                 time.sleep(1 + number % 3 / 2)
 
-        sent = pool.submit(send)
-        seen: set[str] = set()
+        sender = pool.submit(send)
+        traces: set[str] = set()
 
         def look() -> Iterator[str]:
-            for name in list(begun.keys() - seen):
+            for name in list(begun.keys() - traces):
                 if exists(stack, name):
-                    seen.add(name)
+                    traces.add(name)
                     yield name
 
-        return _seen(look, begun, sent.done)
+        return _seen(look, begun, sender.done)
 
 
 def _alerts(outside: Outside) -> list[float]:

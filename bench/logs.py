@@ -64,12 +64,12 @@ def run(shipper: str, seconds: float, *, loads: bool) -> list[Row]:
     logs: dict[str, Any] = {"shipper": shipper, "fuse": FUSE, "system": "off"}
     with running(logs=logs, publish=publish("prometheus", "loki")) as stack:
         wanted = LOADS.items() if loads else ()
-        made = [one for load, gb in wanted for one in _loaded(stack, shipper, load, gb, seconds)]
+        result = [one for load, gb in wanted for one in _loaded(stack, shipper, load, gb, seconds)]
         # Promtail still reads old lines of removed containers, faster than new lines come.
         until(lambda: _calm(stack), seconds=300)
         stack.config["logs"] = {**logs, "limits": {"rate": RATE}}
         stack.up()
-        return made + _beyond(stack, shipper)
+        return result + _beyond(stack, shipper)
 
 
 @contextlib.contextmanager
@@ -92,7 +92,7 @@ def _loaded(stack: Deployment, shipper: str, load: str, gb_a_day: float, seconds
         came = {name: (value - before[name]) / took for name, value in _counted(stack).items()}
     of_shipper, of_loki = costs[shipper], costs["loki"]
     subject = f"{shipper}, {load}"
-    made = [
+    result = [
         row(subject, "arrived", "MiB/s", came["bytes"] / MIB),
         row(subject, "lines", "per s", came["lines"]),
         row(subject, "shipper CPU", "% of a core", 100 * of_shipper.cores),
@@ -101,8 +101,8 @@ def _loaded(stack: Deployment, shipper: str, load: str, gb_a_day: float, seconds
         row(subject, "Loki memory", "MiB", of_loki.peak_mib),
     ]
     if gb_a_day:
-        made.append(row(subject, "shipper", "MiB/s per core", came["bytes"] / MIB / of_shipper.cores))
-    return made
+        result.append(row(subject, "shipper", "MiB/s per core", came["bytes"] / MIB / of_shipper.cores))
+    return result
 
 
 def _counted(stack: Deployment) -> dict[str, float]:

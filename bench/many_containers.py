@@ -17,28 +17,28 @@ IDLE = "while :; do echo still here; sleep 10; done"
 def run(seconds: float) -> list[Row]:
     """Rows for each number of idle containers, in addition to those of the stack and of this machine."""
     with running(publish=publish("prometheus")) as stack, Shop(stack.client, f"{stack.prefix}-shop") as shop:
-        made = _measured(stack, "none", 0, seconds)
+        result = _measured(stack, "none", 0, seconds)
         running_now = 0
         for subject, number in CONTAINERS.items():
             for more in range(running_now, number):
                 shop.start(f"idle{more}", stack.config["images"]["busybox"], ["sh", "-c", IDLE])
             running_now = number
-            seen = f'count(container_last_seen{{name=~"{shop.name}-.*"}}) >= {number}'
-            until(lambda: stack.query(seen), seconds=120)  # noqa: B023 - called within this iteration
-            made += _measured(stack, subject, number, seconds)
-        return made
+            query = f'count(container_last_seen{{name=~"{shop.name}-.*"}}) >= {number}'
+            until(lambda: stack.query(query), seconds=120)  # noqa: B023 - called within this iteration
+            result += _measured(stack, subject, number, seconds)
+        return result
 
 
 def _measured(stack: Deployment, subject: str, number: int, seconds: float) -> list[Row]:
     costs = measure.cost({service: stack.container(service) for service in WATCHING}, seconds, warm_up=15)
     of_job = 'sum(scrape_samples_post_metric_relabeling{job="cadvisor"})'
-    made = [
+    result = [
         row(subject, "more containers", "", number),
         row(subject, "series", "of cadvisor", float(stack.query(of_job)[0]["value"][1])),
     ]
     for service, cost in costs.items():
-        made += [
+        result += [
             row(subject, f"{service} CPU", "% of a core", 100 * cost.cores),
             row(subject, f"{service} memory", "MiB", cost.peak_mib),
         ]
-    return made
+    return result

@@ -50,7 +50,7 @@ class Edge:
     door: str
     password: str
     ca: Path
-    sent: dict[str, int] = field(default_factory=dict)
+    traffic: dict[str, int] = field(default_factory=dict)
     """Signal → bytes on the wire, without headers and TLS."""
     refused: list[str] = field(default_factory=list)
 
@@ -78,7 +78,7 @@ class Edge:
                 self.refused.append(f"{signal}: {answer.status_code} {answer.text[:200]}")
         except requests.RequestException as error:
             self.refused.append(f"{signal}: {error}")
-        self.sent[signal] = self.sent.get(signal, 0) + len(body)
+        self.traffic[signal] = self.traffic.get(signal, 0) + len(body)
 
     def _samples(self, turn: int) -> bytes:
         now = time.time()
@@ -120,7 +120,7 @@ def run(seconds: float, counts: Sequence[int] = EDGES) -> list[Row]:
     passwords = {name: secrets.token_hex(32) for name in names}
     with _centre(passwords) as (stack, door, ca):
         edges = [Edge(name, door, passwords[name], ca) for name in names]
-        made = [_loaded(stack, 0, seconds)]
+        groups = [_loaded(stack, 0, seconds)]
         end = threading.Event()
         with ThreadPoolExecutor(len(edges)) as pool:
             try:
@@ -130,10 +130,10 @@ def run(seconds: float, counts: Sequence[int] = EDGES) -> list[Row]:
                         pool.submit(edges[number].run, end, (number - running) / (count - running) * INTERVAL)
                     running = count
                     until(partial(_all_there, stack, count), seconds=120)
-                    made.append(_loaded(stack, count, seconds, edges[:count]))
+                    groups.append(_loaded(stack, count, seconds, edges[:count]))
             finally:
                 end.set()
-    return [one for rows in made for one in rows]
+    return [one for rows in groups for one in rows]
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def _loaded(stack: Deployment, count: int, seconds: float, edges: Sequence[Edge]
     took = time.monotonic() - began
     wrong = [words for edge in edges for words in edge.refused][refused:]
     subject = f"{count} edges" if count != 1 else "1 edge"
-    made = [
+    result = [
         row(subject, "edges", "", count),
         row(subject, "series", "", _value(stack, "prometheus_tsdb_head_series")),
         row(subject, "lines", "per s", _rate(stack, 'loki_distributor_lines_received_total{host="centre"}', seconds)),
@@ -174,16 +174,16 @@ def _loaded(stack: Deployment, count: int, seconds: float, edges: Sequence[Edge]
     ]
     for signal in ("samples", "lines", "spans"):
         wire = (_sent(edges).get(signal, 0) - before.get(signal, 0)) / took / max(1, count)
-        made.append(row(subject, f"{signal} of an edge", "kB/s", wire / 1000))
-    made.append(row(subject, "requests refused or late", "", len(wrong)))
+        result.append(row(subject, f"{signal} of an edge", "kB/s", wire / 1000))
+    result.append(row(subject, "requests refused or late", "", len(wrong)))
     for service in (*DOOR, *STORES):
-        made += _cost(subject, service, costs[service])
+        result += _cost(subject, service, costs[service])
     together = Cost(
         peak_mib=sum(cost.peak_mib for cost in costs.values()),
         limit_mib=sum(cost.limit_mib for cost in costs.values()),
         cores=sum(cost.cores for cost in costs.values()),
     )
-    return made + _cost(subject, "all of these", together)
+    return result + _cost(subject, "all of these", together)
 
 
 def _cost(subject: str, service: str, cost: Cost) -> list[Row]:
@@ -194,14 +194,14 @@ def _cost(subject: str, service: str, cost: Cost) -> list[Row]:
 
 
 def _sent(edges: Sequence[Edge]) -> dict[str, int]:
-    signals = {signal for edge in edges for signal in edge.sent}
-    return {signal: sum(edge.sent.get(signal, 0) for edge in edges) for signal in signals}
+    signals = {signal for edge in edges for signal in edge.traffic}
+    return {signal: sum(edge.traffic.get(signal, 0) for edge in edges) for signal in signals}
 
 
 def _all_there(stack: Deployment, count: int) -> bool:
     """Whether the centre has all series of so many edges."""
-    found = stack.query(f"count(count by (host) (edge_metric) >= {SERIES})")
-    return bool(found) and int(found[0]["value"][1]) == count
+    answer = stack.query(f"count(count by (host) (edge_metric) >= {SERIES})")
+    return bool(answer) and int(answer[0]["value"][1]) == count
 
 
 def _value(stack: Deployment, query: str) -> float:
@@ -209,8 +209,8 @@ def _value(stack: Deployment, query: str) -> float:
 
 
 def _rate(stack: Deployment, metric: str, seconds: float) -> float:
-    found = stack.query(f"sum(rate({metric}[{max(60, round(seconds))}s]))")
-    return float(found[0]["value"][1]) if found else 0.0
+    answer = stack.query(f"sum(rate({metric}[{max(60, round(seconds))}s]))")
+    return float(answer[0]["value"][1]) if answer else 0.0
 
 
 def _labels(edge: str, number: int) -> bytes:

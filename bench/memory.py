@@ -50,8 +50,8 @@ def _on(host: str, seconds: float) -> list[Row]:
 def rows(host: str, costs: Mapping[str, Mapping[str, Cost]]) -> list[Row]:
     """Rows for each service, and for all together."""
     rest, loaded = costs[REST], costs[LOADED]
-    made = [one for service in rest for one in _of(f"{host}: {service}", rest[service], loaded[service])]
-    return made + _of(f"{host}: all", _together(rest.values()), _together(loaded.values()))
+    result = [one for service in rest for one in _of(f"{host}: {service}", rest[service], loaded[service])]
+    return result + _of(f"{host}: all", _together(rest.values()), _together(loaded.values()))
 
 
 def _of(subject: str, rest: Cost, loaded: Cost) -> list[Row]:

@@ -58,11 +58,11 @@ def cell(row: Row) -> str:
 def table(title: str, rows: Sequence[Row]) -> str:
     """A Markdown table with a row for each subject and a column for each figure."""
     columns = list(dict.fromkeys((row.figure, row.unit) for row in rows))
-    found = {(row.subject, row.figure, row.unit): row for row in rows}
+    by_column = {(row.subject, row.figure, row.unit): row for row in rows}
     headings = [title, *(f"{figure}, {unit}" if unit else figure for figure, unit in columns)]
     lines = [_line(headings), "|---|" + "---:|" * len(columns)]
     for subject in dict.fromkeys(row.subject for row in rows):
-        cells = [found.get((subject, *column)) for column in columns]
+        cells = [by_column.get((subject, *column)) for column in columns]
         lines.append(_line([subject, *(cell(one) if one else "" for one in cells)]))
     return "\n".join(lines)
 
@@ -98,13 +98,13 @@ def comparison(anchors: Sequence[Anchor]) -> str:
 
 def blocks() -> list[Block]:
     """All blocks of the page that this module writes."""
-    made = [Block("comparison", comparison(ANCHORS))]
+    result = [Block("comparison", comparison(ANCHORS))]
     for part, title in TITLES.items():
         record = figures.load(part)
         if record.rows:
-            drawn = "\n".join(f"\n![{plot.title}](performance/{plot.file})" for plot in PLOTS if plot.part == part)
-            made.append(Block(part, f"{table(title, record.rows)}\n\n{source(record)}{drawn}"))
-    return made
+            images = "\n".join(f"\n![{plot.title}](performance/{plot.file})" for plot in PLOTS if plot.part == part)
+            result.append(Block(part, f"{table(title, record.rows)}\n\n{source(record)}{images}"))
+    return result
 
 
 def written(page: str) -> str:

@@ -40,12 +40,12 @@ class Plot:
 
     def points(self, rows: Sequence[Row], figure: str) -> list[tuple[float, float]]:
         """Points (x, y) of the subjects that have both figures, from left to right."""
-        found = {(row.subject, row.figure): row.median for row in rows}
+        medians = {(row.subject, row.figure): row.median for row in rows}
         subjects = dict.fromkeys(row.subject for row in rows)
         return sorted(
-            (found[subject, self.over], found[subject, figure])
+            (medians[subject, self.over], medians[subject, figure])
             for subject in subjects
-            if subject.startswith(self.of) and (subject, self.over) in found and (subject, figure) in found
+            if subject.startswith(self.of) and (subject, self.over) in medians and (subject, figure) in medians
         )
 
     def draw(self, rows: Sequence[Row], file: Path) -> None:

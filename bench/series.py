@@ -91,10 +91,10 @@ class Synthetic:
 @contextmanager
 def served(address: str, count: int = TARGETS) -> Iterator[tuple[list[str], dict[str, Synthetic]]]:
     """Serve pages on `count` ports. Yields the targets (`host:port`), and target → its page, which may be changed."""
-    shown: dict[str, Synthetic] = {}
+    by_target: dict[str, Synthetic] = {}
 
     class Handler(BaseHTTPRequestHandler):
-        pages: ClassVar[dict[str, Synthetic]] = shown
+        pages: ClassVar[dict[str, Synthetic]] = by_target
 
         def do_GET(self) -> None:
             body = self.pages[self.headers["Host"]].page() if self.headers["Host"] in self.pages else b""
@@ -111,7 +111,7 @@ def served(address: str, count: int = TARGETS) -> Iterator[tuple[list[str], dict
     for server in servers:
         Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield [f"{address}:{server.server_port}" for server in servers], shown
+        yield [f"{address}:{server.server_port}" for server in servers], by_target
     finally:
         for server in servers:
             server.shutdown()
@@ -121,13 +121,13 @@ def served(address: str, count: int = TARGETS) -> Iterator[tuple[list[str], dict
 def run(seconds: float, host: str) -> list[Row]:
     """Rows for each multiple; for the disk space of a sample; and for a target with too many series."""
     with running(memory={"host": host}, publish=publish("prometheus")) as stack:
-        with served(gateway(stack.client, stack.prefix)) as (targets, shown):
+        with served(gateway(stack.client, stack.prefix)) as (targets, by_target):
             stack.config["metrics"] = _services(targets)
             stack.up()
-            made = [one for times in TIMES for one in _loaded(stack, targets, shown, times, seconds)]
-            made += _beyond(stack, targets, shown)
-        made += [*_per_series(made), *_on_disk(stack)]
-    return made + _until_killed()
+            result = [one for times in TIMES for one in _loaded(stack, targets, by_target, times, seconds)]
+            result += _beyond(stack, targets, by_target)
+        result += [*_per_series(result), *_on_disk(stack)]
+    return result + _until_killed()
 
 
 def _services(targets: Sequence[str]) -> dict[str, Any]:
@@ -137,10 +137,10 @@ def _services(targets: Sequence[str]) -> dict[str, Any]:
 
 
 def _loaded(
-    stack: Deployment, targets: Sequence[str], shown: dict[str, Synthetic], times: int, seconds: float
+    stack: Deployment, targets: Sequence[str], by_target: dict[str, Synthetic], times: int, seconds: float
 ) -> list[Row]:
-    shown.update({target: Synthetic(HISTOGRAMS * times) for target in targets})
-    until(lambda: _scraped(stack) == _served(shown), seconds=120)
+    by_target.update({target: Synthetic(HISTOGRAMS * times) for target in targets})
+    until(lambda: _scraped(stack) == _served(by_target), seconds=120)
     cost = measure.cost({"prometheus": stack.container("prometheus")}, seconds, warm_up=INTERVAL)["prometheus"]
     subject = f"x{times}"
     return [
@@ -180,16 +180,16 @@ def _dashboard(stack: Deployment) -> float:
 
 def _per_series(rows: Sequence[Row]) -> list[Row]:
     """Memory for each additional series."""
-    found = {(one.subject, one.figure): one.median for one in rows}
+    medians = {(one.subject, one.figure): one.median for one in rows}
     least, most = f"x{TIMES[0]}", f"x{TIMES[-1]}"
-    more = found[most, "memory"] - found[least, "memory"]
-    return [row("each further series", "memory", "KiB", 1024 * more / (found[most, ACTIVE] - found[least, ACTIVE]))]
+    more = medians[most, "memory"] - medians[least, "memory"]
+    return [row("each further series", "memory", "KiB", 1024 * more / (medians[most, ACTIVE] - medians[least, ACTIVE]))]
 
 
-def _beyond(stack: Deployment, targets: Sequence[str], shown: dict[str, Synthetic]) -> list[Row]:
+def _beyond(stack: Deployment, targets: Sequence[str], by_target: dict[str, Synthetic]) -> list[Row]:
     """One target has more than `metrics.limits.samples`: only its own scrape fails."""
     limit = stack.settings.metrics.limits.samples
-    shown[targets[0]] = too_much = Synthetic(limit // PER_HISTOGRAM + 1)
+    by_target[targets[0]] = too_much = Synthetic(limit // PER_HISTOGRAM + 1)
     counted = "prometheus_target_scrapes_exceeded_sample_limit_total"
     until(lambda: stack.query(f"{counted} > 0"), seconds=120)
     until(lambda: stack.query(f'up{{instance="{targets[0]}"}} == 0'))
@@ -206,45 +206,45 @@ def _until_killed() -> list[Row]:
     series are gone."""
     with (
         running(memory={"host": SMALL}, publish=publish("prometheus")) as stack,
-        served(gateway(stack.client, stack.prefix), 2 * TARGETS) as (targets, shown),
+        served(gateway(stack.client, stack.prefix), 2 * TARGETS) as (targets, by_target),
     ):
         stack.config["metrics"] = _services(targets)
         stack.up()
-        made = _filled(stack, targets, shown)
+        result = _filled(stack, targets, by_target)
         time.sleep(KILLED_SECONDS)
         kills = _killed(stack)
-        shown.update({target: Synthetic(HISTOGRAMS) for target in targets})
+        by_target.update({target: Synthetic(HISTOGRAMS) for target in targets})
         begun = time.monotonic()
-        until(lambda: _scraped(stack) == _served(shown), seconds=300)
+        until(lambda: _scraped(stack) == _served(by_target), seconds=300)
         took = time.monotonic() - begun
-        told = until(lambda: stack.query('count(ALERTS{alertname="ContainerOomKilled",alertstate="firing"})'))
+        alerts = until(lambda: stack.query('count(ALERTS{alertname="ContainerOomKilled",alertstate="firing"})'))
         subject = "one step more"
         return [
-            *made,
+            *result,
             row(subject, "kills within a minute", "", kills),
             row(subject, "all is scraped, once there are less", "s", took),
-            row(subject, "alerts that tell of it then", "", float(told[0]["value"][1])),
+            row(subject, "alerts that tell of it then", "", float(alerts[0]["value"][1])),
         ]
 
 
-def _filled(stack: Deployment, targets: Sequence[str], shown: dict[str, Synthetic]) -> list[Row]:
+def _filled(stack: Deployment, targets: Sequence[str], by_target: dict[str, Synthetic]) -> list[Row]:
     """Rows of the last step that Prometheus survives. The next one kills it."""
-    made: list[Row] = []
+    result: list[Row] = []
     for times in STEPS:
-        shown.update({target: Synthetic(HISTOGRAMS * times) for target in targets})
-        until(lambda: _killed(stack) or _scraped(stack) == _served(shown), seconds=120)
+        by_target.update({target: Synthetic(HISTOGRAMS * times) for target in targets})
+        until(lambda: _killed(stack) or _scraped(stack) == _served(by_target), seconds=120)
         cost = measure.cost({"prometheus": stack.container("prometheus")}, 2 * INTERVAL)["prometheus"]
         if _killed(stack):
-            return made
+            return result
         subject = f"the most that a host of {SMALL} holds"
-        made = [
+        result = [
             row(subject, ACTIVE, "", _value(stack, "prometheus_tsdb_head_series")),
             row(subject, "memory", "MiB", cost.peak_mib),
             row(subject, "of its limit", "%", 100 * cost.peak_mib / cost.limit_mib),
             row(subject, "CPU", "% of a core", 100 * cost.cores),
             row(subject, "overview dashboard", "s", *(_dashboard(stack) for _ in range(QUERIES))),
         ]
-    raise RuntimeError(f"{_served(shown):,} series have not filled the memory of a host of {SMALL}: add a step")
+    raise RuntimeError(f"{_served(by_target):,} series have not filled the memory of a host of {SMALL}: add a step")
 
 
 def _killed(stack: Deployment) -> int:
@@ -255,15 +255,15 @@ def _killed(stack: Deployment) -> int:
 def _scraped(stack: Deployment) -> float:
     """Series of the targets at their last scrape; 0 if Prometheus does not answer."""
     try:
-        found = stack.query('sum(scrape_samples_scraped{job="application"} and up == 1)')
+        answer = stack.query('sum(scrape_samples_scraped{job="application"} and up == 1)')
     except requests.RequestException:
         return 0
-    return float(found[0]["value"][1]) if found else 0
+    return float(answer[0]["value"][1]) if answer else 0
 
 
-def _served(shown: Mapping[str, Synthetic]) -> int:
+def _served(by_target: Mapping[str, Synthetic]) -> int:
     """Series that the targets serve."""
-    return sum(one.series for one in shown.values())
+    return sum(one.series for one in by_target.values())
 
 
 def continued(values: Sequence[float], steps: int) -> list[float]:
@@ -274,11 +274,11 @@ def continued(values: Sequence[float], steps: int) -> list[float]:
     """
     grows = all(earlier <= later for earlier, later in itertools.pairwise(values))
     last, more = len(values) - 1, values[-1] - values[0]
-    made = []
+    result = []
     for step in range(steps):
         turn, at = divmod(step, last)
-        made.append(values[at] + turn * more if grows else values[at if turn % 2 == 0 else last - at])
-    return [round(value, 9) for value in made]
+        result.append(values[at] + turn * more if grows else values[at if turn % 2 == 0 else last - at])
+    return [round(value, 9) for value in result]
 
 
 def _on_disk(stack: Deployment) -> list[Row]:
@@ -324,8 +324,8 @@ def _block(stack: Deployment, file: Path) -> int:
     )
     try:
         maker.start()
-        made = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "/samples/samples", "/tmp/blocks"]  # noqa: S108
-        for command in (made, ["du", "-sk", "/tmp/blocks"]):  # noqa: S108 - inside the container
+        build = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "/samples/samples", "/tmp/blocks"]  # noqa: S108
+        for command in (build, ["du", "-sk", "/tmp/blocks"]):  # noqa: S108 - inside the container
             code, out = execute(maker, command)
             if code:
                 raise RuntimeError(out)

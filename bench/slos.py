@@ -89,10 +89,10 @@ def run() -> list[Row]:
         time.sleep(lasts)
         spent = [_cpu(address) - cpu for address, cpu in zip(started, before, strict=True)]
         query = {"query": "count({__name__=~'slo:.*'})"}
-        [found] = requests.get(f"{started[0]}/api/v1/query", query, timeout=60).json()["data"]["result"]
+        [sample] = requests.get(f"{started[0]}/api/v1/query", query, timeout=60).json()["data"]["result"]
     return [
         row(SUBJECT, SHARE, "", (spent[0] - spent[1]) / lasts * 100),
-        row(SUBJECT, "series", "", float(found["value"][1])),
+        row(SUBJECT, "series", "", float(sample["value"][1])),
     ]
 
 
@@ -109,5 +109,5 @@ def _start(end: ExitStack, folder: Path, place: str, config: str) -> str:
 
 def _cpu(address: str) -> float:
     page = requests.get(f"{address}/metrics", timeout=60).text
-    [found] = re.findall(r"(?m)^process_cpu_seconds_total (\S+)$", page)
-    return float(found)
+    [value] = re.findall(r"(?m)^process_cpu_seconds_total (\S+)$", page)
+    return float(value)

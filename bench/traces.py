@@ -38,10 +38,10 @@ def run(seconds: float) -> list[Row]:
     """Rows for each load."""
     listens = publish("prometheus", "otlp_grpc", "jaeger")
     with running(publish=listens) as stack:
-        made = [one for load, spans in LOADS.items() for one in _loaded(stack, load, spans, seconds)]
+        result = [one for load, spans in LOADS.items() for one in _loaded(stack, load, spans, seconds)]
         stack.config["memory"] = {"host": SMALL}
         stack.up()
-        return made + _beyond(stack, seconds)
+        return result + _beyond(stack, seconds)
 
 
 def _loaded(stack: Deployment, load: str, spans: int, seconds: float) -> list[Row]:
@@ -53,7 +53,7 @@ def _loaded(stack: Deployment, load: str, spans: int, seconds: float) -> list[Ro
         took = time.monotonic() - start
         came = {name: (value - before[name]) / took for name, value in _counted(stack).items()}
     collector, jaeger = costs["otel_collector"], costs["jaeger"]
-    made = [
+    result = [
         row(load, "received", "spans/s", came["received"]),
         row(load, "kept", "spans/s", came["kept"]),
         row(load, "CPU", "% of a core", 100 * collector.cores),
@@ -65,18 +65,18 @@ def _loaded(stack: Deployment, load: str, spans: int, seconds: float) -> list[Ro
         row(load, "dropped too early", "traces/s", came["dropped too early"]),
     ]
     if spans:
-        made.insert(2, row(load, "per core", "spans/s", came["received"] / collector.cores))
-    return made
+        result.insert(2, row(load, "per core", "spans/s", came["received"] / collector.cores))
+    return result
 
 
 def _beyond(stack: Deployment, seconds: float) -> list[Row]:
     """Send more than a small host's limit of waiting traces. The excess is refused and counted; the collector and all
     others keep running."""
     load = f"{BEYOND:,} spans/s on a host of {SMALL}"
-    made = _loaded(stack, load, BEYOND, seconds)
+    result = _loaded(stack, load, BEYOND, seconds)
     state = stack.container("otel_collector").attrs
     return [
-        *made,
+        *result,
         row(load, "restarts", "", state["RestartCount"]),
         row(load, "targets down", "", len(stack.query("up == 0"))),
     ]

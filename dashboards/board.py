@@ -70,11 +70,11 @@ def mapped(
     sources: dict[str, list[str]] = {}
     for source, value in values.items():
         sources.setdefault(value, []).append(source)
-    found = f'label_replace({expr}, "{name}", "{otherwise}", "", "")'
+    series = f'label_replace({expr}, "{name}", "{otherwise}", "", "")'
     for value, names in sources.items():
-        found = f'label_replace({found}, "{name}", "{value}", "source", "{"|".join(names)}")'
+        series = f'label_replace({series}, "{name}", "{value}", "source", "{"|".join(names)}")'
     nothing = f'label_replace(vector(0), "{name}", "{otherwise}", "", "")'
-    query = f"query_result(sort_desc(max by ({name}) ({found}) or on () {nothing}))"
+    query = f"query_result(sort_desc(max by ({name}) ({series}) or on () {nothing}))"
     variable = _variable(name, name, description, query).sort(model.VariableSort.DISABLED)
     variable.hide(model.VariableHide.HIDE_VARIABLE).multi(multi=several).include_all(include_all=several)
     if several:

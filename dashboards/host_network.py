@@ -51,14 +51,12 @@ def losses() -> AnyPanel:
 
 
 def interfaces() -> AnyPanel:
-    received, sent = (
-        f"rate(node_network_{way}_bytes_total{{{INTERFACES}}}[{RATE}])" for way in ("receive", "transmit")
-    )
+    rx, tx = (f"rate(node_network_{way}_bytes_total{{{INTERFACES}}}[{RATE}])" for way in ("receive", "transmit"))
     return panels.timeseries(
         "Traffic by interface",
         "Bytes per second received and sent by each of the host's interfaces.",
         units.BYTES_PER_SECOND,
-        *top(f"sum by (device) ({received}) + sum by (device) ({sent})", "device", count=FEW),
+        *top(f"sum by (device) ({rx}) + sum by (device) ({tx})", "device", count=FEW),
         size=(8, 7),
         links=LINKS,
     )
@@ -78,12 +76,12 @@ def connections() -> AnyPanel:
 
 
 def tcp() -> AnyPanel:
-    sent_again, sent = (f"rate(node_netstat_Tcp_{kind}{{{NODE}}}[{RATE}])" for kind in ("RetransSegs", "OutSegs"))
+    resends, segments = (f"rate(node_netstat_Tcp_{kind}{{{NODE}}}[{RATE}])" for kind in ("RetransSegs", "OutSegs"))
     return panels.timeseries(
         "TCP sends again",
         "Segments that the host sent again, as a share of all. Connections of containers do not count.",
         units.SHARE,
-        PromQL(f"max({sent_again} / ({sent} > 0))", "sent again"),
+        PromQL(f"max({resends} / ({segments} > 0))", "sent again"),
         size=(8, 7),
         links=LINKS,
         threshold=AlertThreshold(("tcp_retransmits",)),

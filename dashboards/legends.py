@@ -42,12 +42,12 @@ def room(height: int) -> int:
 def rows(names: Sequence[str], columns: int) -> int:
     """Rows that these names take beneath a graph."""
     width = columns * COLUMN - 24
-    taken, left = 1, width
+    count, space = 1, width
     for name in names:
-        if (needed := len(name) * LETTER + AROUND) > left:
-            taken, left = taken + 1, width
-        left -= needed
-    return taken
+        if (needed := len(name) * LETTER + AROUND) > space:
+            count, space = count + 1, width
+        space -= needed
+    return count
 
 
 def _names(query: PromQL | LogQL) -> list[str]:

@@ -31,7 +31,7 @@ def commands() -> AnyPanel:
 
 
 def hits() -> AnyPanel:
-    found, asked = (
+    hit_rate, get_rate = (
         f'sum by (service) (rate(memcached_commands_total{{{MEMCACHED},command="get"{status}}}[{RATE}]))'
         for status in (',status="hit"', "")
     )
@@ -39,7 +39,7 @@ def hits() -> AnyPanel:
         "Memcached key hit ratio",
         "Share of requested keys that existed.",
         units.SHARE,
-        *top(f"{found} / ({asked} > 0)", count=FEW, rest=False),
+        *top(f"{hit_rate} / ({get_rate} > 0)", count=FEW, rest=False),
         size=(6, 7),
         links=LINKS,
         missing=NOTHING,

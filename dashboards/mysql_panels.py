@@ -54,7 +54,7 @@ def queries() -> AnyPanel:
 
 
 def cache() -> AnyPanel:
-    asked, reads = (
+    requests, reads = (
         f"sum by (service) (rate(mysql_global_status_innodb_buffer_pool_{what}{{{MYSQL}}}[{RATE}]))"
         for what in ("read_requests", "reads")
     )
@@ -62,7 +62,7 @@ def cache() -> AnyPanel:
         "MySQL buffer hit ratio",
         "Share of requested pages found in the buffer pool. Far below 99 % in steady use, the pool is too small.",
         units.SHARE,
-        *top(f"1 - {reads} / ({asked} > 0)", count=FEW, rest=False),
+        *top(f"1 - {reads} / ({requests} > 0)", count=FEW, rest=False),
         size=(6, 7),
         links=LINKS,
         missing=NOTHING,

@@ -175,12 +175,12 @@ def services() -> AnyPanel:
         Column(f"Value #{ref}", title, unit=unit, width=110)
         for ref, (_, title, unit) in zip(ascii_uppercase, columns, strict=False)
     ]
-    known = PromQL(f"{golden_signals.KNOWN}{{{CHOSEN}}}", instant=True)
+    source = PromQL(f"{golden_signals.KNOWN}{{{CHOSEN}}}", instant=True)
     course = PromQL(now(each(golden_signals.REQUESTS)), "{{service}}")
     return tables.table(
         "Services",
         "One row for each service, the busiest first: requests per second and their course, share of errors, p95, requests in progress, CPU, memory as a share of its limit. “Counted by” names the source of the first five. Without it nothing counts the requests of the service: docs/instrumentation shows what would.",
-        [*(PromQL(expr, instant=True) for expr, _, _ in columns), known, course],
+        [*(PromQL(expr, instant=True) for expr, _, _ in columns), source, course],
         Column("service", "Service", least=160, link=panel_links.signals_link()),
         numbers[0],
         Column("Trend #H", "Course", width=160, course=True),

@@ -157,9 +157,9 @@ def word_mapping(words: Mapping[int, tuple[str, str]]) -> model.ValueMap:
 
 def _missing(text: str) -> model.SpecialValueMap:
     """Grey, because the colour of a threshold would say something about a value that is not there."""
-    shown = model.ValueMappingResult(text=text, color=GREY, index=0)
+    result = model.ValueMappingResult(text=text, color=GREY, index=0)
     match = model.SpecialValueMatch.NULL_AND_NAN
-    return model.SpecialValueMap(options=model.DashboardSpecialValueMapOptions(match=match, result=shown))
+    return model.SpecialValueMap(options=model.DashboardSpecialValueMapOptions(match=match, result=result))
 
 
 def bar_gauge(
@@ -240,8 +240,8 @@ def node_graph(
             model.DataTransformerConfig(id_val="calculateField", filter_val=only, options=options)
         )
     for field, name, unit in zip(("mainstat", "secondarystat"), names, number_units, strict=True):
-        shown = (("displayName", name), ("unit", unit), ("decimals", 2))
-        panel = panel.override_by_name(field, [model.DynamicConfigValue(*pair) for pair in shown])
+        properties = (("displayName", name), ("unit", unit), ("decimals", 2))
+        panel = panel.override_by_name(field, [model.DynamicConfigValue(*pair) for pair in properties])
     return panel
 
 

@@ -84,16 +84,16 @@ def top(expr: str, label: str = "service", *, count: int = TOP, rest: bool = Tru
     A sum of shares means nothing: for them there is no rest. The set is the same at each time, so that no line has gaps.
     """
     largest = f"topk({count}, max_over_time(({expr})[$__range:$__interval] @ end()))"
-    shown = PromQL(f"({expr}) and on ({label}) {largest}", f"{{{{{label}}}}}", names=count)
-    return (shown, PromQL(f"sum(({expr}) unless on ({label}) {largest})", OTHERS)) if rest else (shown,)
+    series = PromQL(f"({expr}) and on ({label}) {largest}", f"{{{{{label}}}}}", names=count)
+    return (series, PromQL(f"sum(({expr}) unless on ({label}) {largest})", OTHERS)) if rest else (series,)
 
 
 def top_lines(expr: str, lines: str, label: str = "service", *, count: int = FEW) -> tuple[LogQL, ...]:
     """As `top`, for LogQL, which has no `@`: the largest are those with most of `lines` in a time as long as the one shown, before
     each point. So few lines have gaps. It reads `lines` twice: use it for few, such as errors."""
     largest = f"topk({count}, sum by ({label}) (count_over_time({lines}[$__range])))"
-    shown = LogQL(f"{expr} and on ({label}) {largest}", f"{{{{{label}}}}}", names=count)
-    return (shown, LogQL(f"sum({expr} unless on ({label}) {largest})", OTHERS))
+    series = LogQL(f"{expr} and on ({label}) {largest}", f"{{{{{label}}}}}", names=count)
+    return (series, LogQL(f"sum({expr} unless on ({label}) {largest})", OTHERS))
 
 
 def now(expr: str) -> str:

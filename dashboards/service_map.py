@@ -14,8 +14,8 @@ FROM_OR_TO_CHOSEN = ('client=~"$service"', 'server=~"$service"')
 def _rate(series: str, more: str = "") -> str:
     """The rate of a series of the service graph, for calls from and to the chosen services."""
     rates = (
-        f"rate(traces_service_graph_request_{series}{{{chosen}{more}}}[$__rate_interval])"
-        for chosen in FROM_OR_TO_CHOSEN
+        f"rate(traces_service_graph_request_{series}{{{matcher}{more}}}[$__rate_interval])"
+        for matcher in FROM_OR_TO_CHOSEN
     )
     return " or ".join(rates)
 

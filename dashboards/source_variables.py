@@ -105,8 +105,8 @@ def _durations(source: RequestSource) -> Iterable[str]:
 
 def _values(of: Callable[[RequestSource], Iterable[str]]) -> dict[str, list[str]]:
     """Source → its values. Several rows may have one name. A proxy that counts for the services behind it tells nothing more."""
-    found: dict[str, list[str]] = {}
+    by_source: dict[str, list[str]] = {}
     for source in SOURCES:
         if source.upstream is None:
-            found.setdefault(source.name, []).extend(of(source))
-    return {name: list(dict.fromkeys(values)) for name, values in found.items() if values}
+            by_source.setdefault(source.name, []).extend(of(source))
+    return {name: list(dict.fromkeys(values)) for name, values in by_source.items() if values}

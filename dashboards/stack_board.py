@@ -246,12 +246,12 @@ def log_queries() -> AnyPanel:
 
 def sampling() -> AnyPanel:
     decided = "otelcol_processor_tail_sampling_global_count_traces_sampled_total"
-    kept = f'sum(rate({decided}{{{COLLECTOR},sampled="true"}}[{RATE}]))'
+    keep_rate = f'sum(rate({decided}{{{COLLECTOR},sampled="true"}}[{RATE}]))'
     return panels.timeseries(
         "Traces kept",
         "Share of decided traces that were kept. By default all failed and slow traces are kept and a tenth of the rest, so the share is above a tenth.",
         units.SHARE,
-        PromQL(f"{kept} / (sum(rate({decided}{{{COLLECTOR}}}[{RATE}])) > 0)", "kept"),
+        PromQL(f"{keep_rate} / (sum(rate({decided}{{{COLLECTOR}}}[{RATE}])) > 0)", "kept"),
         size=(6, 8),
         links=LINKS,
         maximum=1,
@@ -304,13 +304,13 @@ def names() -> AnyPanel:
 
 
 def notifications() -> AnyPanel:
-    sent = f"sum by (integration) (rate(alertmanager_notifications_total[{RATE}]))"
+    messages = f"sum by (integration) (rate(alertmanager_notifications_total[{RATE}]))"
     used = "sum by (integration) (increase(alertmanager_notifications_total[$__range])) > 0"
     return panels.timeseries(
         "Notifications",
         "Notifications per second, sent (by the kinds of receivers that had any) and failed, with those of the dead man's switch.",
         units.counted("messages/s"),
-        PromQL(f"{sent} and on (integration) ({used})", "{{integration}}", names=FEW),
+        PromQL(f"{messages} and on (integration) ({used})", "{{integration}}", names=FEW),
         PromQL(f"sum(rate(alertmanager_notifications_failed_total[{RATE}]))", "failed"),
         size=(6, 8),
         links=LINKS,
@@ -344,12 +344,12 @@ def samples() -> AnyPanel:
 
 
 def queries() -> AnyPanel:
-    asked = f'prometheus_http_requests_total{{{PROMETHEUS},handler=~"/api/v1/query.*"}}'
+    requests = f'prometheus_http_requests_total{{{PROMETHEUS},handler=~"/api/v1/query.*"}}'
     return panels.timeseries(
         "Queries",
         "Queries per second that Prometheus answers, of dashboards and others; not those of its rules.",
         units.REQUESTS,
-        PromQL(f"sum(rate({asked}[{RATE}]))", "queries"),
+        PromQL(f"sum(rate({requests}[{RATE}]))", "queries"),
         size=(6, 8),
         links=LINKS,
     )

@@ -94,9 +94,9 @@ def _properties(column: Column) -> list[model.DynamicConfigValue]:
     if column.words:
         pairs += [("mappings", [word_mapping(column.words)]), ("custom.cellOptions", {"type": "color-text"})]
     if column.letters:
-        shown = model.ValueMappingResult(text="$1…", index=0)
+        result = model.ValueMappingResult(text="$1…", index=0)
         pattern = f"/^(.{{{column.letters}}}).+$/"
-        options = model.DashboardRegexMapOptions(pattern=pattern, result=shown)
+        options = model.DashboardRegexMapOptions(pattern=pattern, result=result)
         pairs.append(("mappings", [model.RegexMap(options=options)]))
     if column.looked_into:
         pairs.append(("custom.inspect", True))

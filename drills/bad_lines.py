@@ -36,15 +36,15 @@ def lines_of(ground: Ground, script: str, wanted: Callable[[list[Any]], bool], *
 def long_line(ground: Ground) -> str:
     """The shipper leaves it out, as the docs say; what follows it is there."""
     script = "head -c 10485760 /dev/zero | tr '\\0' x; echo; echo after"
-    texts = [line.text for line in lines_of(ground, script, lambda found: any(line.text == "after" for line in found))]
+    texts = [line.text for line in lines_of(ground, script, lambda lines: any(line.text == "after" for line in lines))]
     assert texts == ["after"], f"lengths of what is found: {[len(text) for text in texts]}"
     return "left out, the next line found"
 
 
 def odd_lines(ground: Ground, script: str, texts: int) -> str:
-    found = lines_of(ground, script, lambda lines: len(lines) >= texts)
-    assert len(found) == texts, f"{len(found)} of {texts} lines: {[line.text[:60] for line in found]}"
-    streams = {tuple(sorted(line.labels)) for line in found}
+    lines = lines_of(ground, script, lambda lines_now: len(lines_now) >= texts)
+    assert len(lines) == texts, f"{len(lines)} of {texts} lines: {[line.text[:60] for line in lines]}"
+    streams = {tuple(sorted(line.labels)) for line in lines}
     assert streams == {("level", "service", "source")}, f"labels {streams}"
     return f"{texts} of {texts} lines found"
 

@@ -57,8 +57,8 @@ def target(ground: Ground, *, page: Page, counter: str) -> str:
         assert reason, "no reason is told"
         if counter:
             reached(f"{counter} grows", grown)
-        taken = ground.stack.query(f"count({OTHER})")
-        assert not taken, f"{taken[0]['value'][1]} series were taken"
+        counts = ground.stack.query(f"count({OTHER})")
+        assert not counts, f"{counts[0]['value'][1]} series were taken"
     return f"{reason[:120]}" + (f"; counted in {counter}" if counter else "")
 
 
@@ -68,16 +68,16 @@ def samples(ground: Ground, *, page: Page, counter: str, series: str, there: int
         reached(f"{counter} grows", grown)
         reached("its other samples are taken", lambda: ground.stack.query('single{service="hostile"} == 3'))
         assert ground.stack.query('up{service="hostile"} == 1'), "the target is down"
-        found = len(ground.stack.query(f'{series}{{service="hostile"}}'))
-        assert found == there, f"{found} series {series}"
+        count = len(ground.stack.query(f'{series}{{service="hostile"}}'))
+        assert count == there, f"{count} series {series}"
     return f"counted in {counter}"
 
 
 def drills() -> list[OnGround]:
-    made: list[OnGround] = []
+    result: list[OnGround] = []
 
     def add(page: Page, cause: str, outcome: str, attempt: Callable[[Ground], str]) -> None:
-        made.append(Drill(f"input-target-{page}", cause, f"{outcome}; {STEADY}", partial(flows, attempt=attempt)))
+        result.append(Drill(f"input-target-{page}", cause, f"{outcome}; {STEADY}", partial(flows, attempt=attempt)))
 
     for page, (what, counter) in TARGETS.items():
         outcome = "the target is down, with a reason" + (f", counted in `{counter}`" if counter else "")
@@ -85,4 +85,4 @@ def drills() -> list[OnGround]:
     for page, (what, counter, series, there) in SAMPLES.items():
         outcome = f"the target stays up, what is wrong is left out and counted in `{counter}`"
         add(page, what, outcome, partial(samples, page=page, counter=counter, series=series, there=there))
-    return made
+    return result

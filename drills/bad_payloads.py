@@ -59,7 +59,7 @@ def resource(service: str = "careless") -> dict[str, Any]:
 def span(**changes: Any) -> tuple[str, bytes]:
     """A failed request of a service called `careless`, with changes; its trace id and the body of an OTLP request."""
     trace, now = secrets.token_hex(16), time.time_ns()
-    made = {
+    fields = {
         "traceId": trace,
         "spanId": secrets.token_hex(8),
         "name": "careless",
@@ -68,8 +68,8 @@ def span(**changes: Any) -> tuple[str, bytes]:
         "status": {"code": 2},
         **changes,
     }
-    body = {"resourceSpans": [{"resource": resource(), "scopeSpans": [{"spans": [made]}]}]}
-    return str(made["traceId"]), json.dumps(body).encode()
+    body = {"resourceSpans": [{"resource": resource(), "scopeSpans": [{"spans": [fields]}]}]}
+    return str(fields["traceId"]), json.dumps(body).encode()
 
 
 def attribute(key: str, value: str) -> dict[str, Any]:
@@ -174,14 +174,14 @@ def measured(ground: Ground, name: str, labels: Mapping[str, str]) -> str:
     reached("the other application's metric is there", lambda: ground.stack.query('careful{service="careful"}'))
     odd = f'{{service="careless",__name__="{name[:128]}"}}'
     reached("the odd one is there, cut", lambda: ground.stack.query(odd))
-    [found] = ground.stack.query(odd)
-    longest = max(map(len, found["metric"].values()))
-    return f"taken with {len(found['metric'])} labels, the longest of {longest} letters"
+    [series] = ground.stack.query(odd)
+    longest = max(map(len, series["metric"].values()))
+    return f"taken with {len(series['metric'])} labels, the longest of {longest} letters"
 
 
 def record(service: str, text: str, **changes: Any) -> dict[str, Any]:
-    made = {"timeUnixNano": str(time.time_ns()), "severityNumber": 9, "body": {"stringValue": text}, **changes}
-    return {"resource": resource(service), "scopeLogs": [{"logRecords": [made]}]}
+    fields = {"timeUnixNano": str(time.time_ns()), "severityNumber": 9, "body": {"stringValue": text}, **changes}
+    return {"resource": resource(service), "scopeLogs": [{"logRecords": [fields]}]}
 
 
 def recorded(ground: Ground, odd: dict[str, Any]) -> str:

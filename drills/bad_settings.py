@@ -22,12 +22,12 @@ def refused(ground: Ground, printed: str, *words: str) -> str:
     """The one message in what a command printed, which has these words."""
     assert "Traceback" not in printed, f"a traceback: {printed}"
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    told = [line for line in lines if words[0] in line]
-    assert told, f"no word of “{words[0]}”: {printed}"
-    assert len(told) <= LINES_OF_A_MESSAGE, f"said {len(told)} times: {printed}"
+    messages = [line for line in lines if words[0] in line]
+    assert messages, f"no word of “{words[0]}”: {printed}"
+    assert len(messages) <= LINES_OF_A_MESSAGE, f"said {len(messages)} times: {printed}"
     for word in words:
         assert word in printed, f"no word of “{word}”: {printed}"
-    return told[0].removeprefix("✗ ")[:160]
+    return messages[0].removeprefix("✗ ")[:160]
 
 
 def untouched(ground: Ground, attempt: Callable[[], str]) -> str:
@@ -40,13 +40,13 @@ def untouched(ground: Ground, attempt: Callable[[], str]) -> str:
         running(ground),
     )
     try:
-        told = attempt()
+        message = attempt()
     finally:
         stack.config = config
         stack.file.write_bytes(text)
     assert stack.containers() == before, "containers were made or removed"
     assert running(ground) == since, "a service was restarted"
-    return told
+    return message
 
 
 # Settings: `make up` with a stack file in which one thing is wrong
@@ -151,14 +151,14 @@ def judged_late(ground: Ground, *, name: str, content: bytes, words: tuple[str, 
     path.write_bytes(content)
     try:
         stack.config["alerts"] = {**stack.config["alerts"], "rule_files": ["drills.yml", name]}
-        told = refused(ground, ground.make_up(fails=True), *words)
+        message = refused(ground, ground.make_up(fails=True), *words)
         assert running(ground) == since, "a service was restarted"
         assert "DrillRaised/warning" in stack.rules(), "the rules before are gone"
     finally:
         stack.config = config
         path.unlink()
         stack.up()
-    return told
+    return message
 
 
 def ssh_host(ground: Ground, *, options: Callable[[remote.Sshd], Mapping[str, str]], words: tuple[str, ...]) -> str:
@@ -188,23 +188,23 @@ def secret(ground: Ground, *, value: str, words: tuple[str, ...]) -> str:
 
 
 def no_such_stack(ground: Ground) -> str:
-    stack, kept = ground.stack, ground.stack.stack
+    stack, name = ground.stack, ground.stack.stack
 
     def attempt() -> str:
         stack.stack = "nowhere"
         try:
             return refused(ground, stack.operate("up", fails=True), "no file Pulumi.nowhere.yaml")
         finally:
-            stack.stack = kept
+            stack.stack = name
 
     return untouched(ground, attempt)
 
 
 def drills() -> list[OnGround]:
-    made: list[OnGround] = []
+    result: list[OnGround] = []
 
     def add(name: str, cause: str, run: Callable[[Ground], str]) -> None:
-        made.append(Drill(f"input-{name}", cause, REFUSED, run))
+        result.append(Drill(f"input-{name}", cause, REFUSED, run))
 
     for name, (what, config, words) in SETTINGS.items():
         add(name, what, partial(setting, config=config, words=words))
@@ -218,4 +218,4 @@ def drills() -> list[OnGround]:
     add("secret-blank", "a blank secret", partial(secret, value=" ", words=("slack_webhook: the secret is blank",)))
     no_url = ("slack_webhook: the secret is no URL",)
     add("secret-no-url", "a webhook that is no URL", partial(secret, value="hooks.example", words=no_url))
-    return made
+    return result

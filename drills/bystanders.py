@@ -19,7 +19,7 @@ def flows(ground: Ground, attempt: Callable[[Ground], str]) -> str:
     """Makes an attempt while the steady input goes on, and looks that all of that arrives."""
     flow, since = ground.steady, running(ground)
     first, began = flow.line(), steady.now()
-    told = attempt(ground)
+    detail = attempt(ground)
     time.sleep(3)
     last, ended = flow.line(), time.time() - 1
     ground.lines_arrive(first, last, began)
@@ -31,4 +31,4 @@ def flows(ground: Ground, attempt: Callable[[Ground], str]) -> str:
     reached("no other target is down", lambda: not ground.stack.query('up{service!="hostile"} == 0'))
     again = running(ground)
     assert again == since, f"restarted: {', '.join(name for name in again if again[name] != since[name])}"
-    return told
+    return detail

@@ -80,8 +80,8 @@ class Numbers:
     doubled: list[int]
 
     @classmethod
-    def of(cls, wanted: range, found: "Counter[int]") -> "Numbers":
-        return cls(len(wanted), [n for n in wanted if not found[n]], [n for n in wanted if found[n] > 1])
+    def of(cls, wanted: range, counts: "Counter[int]") -> "Numbers":
+        return cls(len(wanted), [n for n in wanted if not counts[n]], [n for n in wanted if counts[n] > 1])
 
 
 @dataclass
@@ -163,9 +163,9 @@ class CentreAndEdge:
         settings = small_stack.config(prefix, {}, docker={"host": host.docker.host}, **config)
         if config.get("role") == "edge":
             del settings["memory"], settings["traces"]
-        made = Deployment.create(folder, "drills", client, self.environment, settings)
+        deployment = Deployment.create(folder, "drills", client, self.environment, settings)
         self._exit.callback(client.close)
-        return made
+        return deployment
 
     def _fill(self, stack: Deployment, secret: str) -> None:
         """Sets its secret, and gives its engine the images: it can pull none."""
@@ -179,17 +179,17 @@ class CentreAndEdge:
     def samples(self, seconds: float = 600) -> "Counter[int]":
         """Numbers of the samples at the centre."""
         with self.hosts.centre.network():
-            found = self.centre.query(f'{COUNTED}{{host="{NAME}"}}[{round(seconds)}s]')
-        return Counter(int(value) for series in found for _, value in series["values"])
+            result = self.centre.query(f'{COUNTED}{{host="{NAME}"}}[{round(seconds)}s]')
+        return Counter(int(value) for series in result for _, value in series["values"])
 
     def lines(self, seconds: float) -> "Counter[int]":
         """Numbers of the lines at the centre."""
-        found: Counter[int] = Counter()
+        counts: Counter[int] = Counter()
         now = time.time() + 1
         start = now - seconds
         with self.hosts.centre.network():
             while start < now:
-                told = self.centre.get(
+                streams = self.centre.get(
                     "loki",
                     "/loki/api/v1/query_range",
                     query=f'{{host="{NAME}",service="{LINES}"}}',
@@ -197,9 +197,9 @@ class CentreAndEdge:
                     end=f"{start + PAGE_SECONDS:.6f}",
                     limit="5000",
                 )["data"]["result"]
-                found.update(number(line) for stream in told for _, line, *_ in stream["values"])
+                counts.update(number(line) for stream in streams for _, line, *_ in stream["values"])
                 start += PAGE_SECONDS
-        return found
+        return counts
 
     def traces(self) -> dict[str, int]:
         """Trace id → how many spans the centre has of it; each was sent with one."""

@@ -95,8 +95,8 @@ def span(ground: Ground, *, seconds: int) -> str:
 
 def record(service: str, text: str, seconds: int) -> str:
     """A log record, on its way by OTLP."""
-    made = bad_payloads.record(service, text, timeUnixNano=nanoseconds(seconds))
-    return json.dumps({"resourceLogs": [made]})
+    resource_logs = bad_payloads.record(service, text, timeUnixNano=nanoseconds(seconds))
+    return json.dumps({"resourceLogs": [resource_logs]})
 
 
 def line(service: str, text: str, seconds: int) -> str:
@@ -134,7 +134,7 @@ def logged(ground: Ground, *, send: Send, seconds: int, refused: bool, first: bo
         assert send(ground, service, "before", 0), "the right line before it was refused"
         reached("the right line before it is found", lambda: found("before", 0))
     before = discarded(ground)
-    taken = send(ground, service, "askew", seconds)
+    accepts = send(ground, service, "askew", seconds)
     if refused:
         reached("Loki counts what it refuses", lambda: discarded(ground) > before)
     else:
@@ -144,10 +144,12 @@ def logged(ground: Ground, *, send: Send, seconds: int, refused: bool, first: bo
     if not refused:
         return "found at the time at which it came, and the right line after it"
     assert not found("askew", seconds), "it is counted as refused, and found"
-    told = (
-        "counted in loki_discarded_samples_total" if taken else "refused (400), counted in loki_discarded_samples_total"
+    detail = (
+        "counted in loki_discarded_samples_total"
+        if accepts
+        else "refused (400), counted in loki_discarded_samples_total"
     )
-    return f"{told}, the right line after it found"
+    return f"{detail}, the right line after it found"
 
 
 STAMPED = """\
@@ -179,10 +181,10 @@ SENT: dict[str, tuple[str, str, Callable[[Ground], str]]] = {
 
 
 def drills() -> list[OnGround]:
-    made: list[OnGround] = []
+    result: list[OnGround] = []
     for name, (what, outcome, send) in SENT.items():
         holds = f"{outcome}; {STEADY}"
-        made.append(Drill(f"clock-{name}", what, holds, partial(flows, attempt=send)))
+        result.append(Drill(f"clock-{name}", what, holds, partial(flows, attempt=send)))
     for which, services in [("all", SERVICES), *((service, (service,)) for service in TOLD)]:
         for way, seconds in (("behind", -HOUR), ("ahead", HOUR)):
             name = f"clock-{way}-{which}"
@@ -193,5 +195,5 @@ def drills() -> list[OnGround]:
             run = partial(jumped, name=name, services=services, seconds=seconds)
             promise = PROMISES.get(name, PROMISE)
             counted = "" if promise.lines else "; lines that Loki refused before are counted"
-            made.append(Drill(name, cause, promise.text + counted, run))
-    return made
+            result.append(Drill(name, cause, promise.text + counted, run))
+    return result

@@ -45,8 +45,8 @@ ABBREVIATIONS = {
 
 def merged(before: Iterable[Mapping[str, Any]], rows: Iterable[Row], order: Iterable[str]) -> list[dict[str, Any]]:
     """The rows there were, with the new ones in place of those of the same name; in the order of the drills."""
-    found = {str(row["name"]): dict(row) for row in before} | {row.name: asdict(row) for row in rows}
-    return [found[name] for name in order if name in found]
+    by_name = {str(row["name"]): dict(row) for row in before} | {row.name: asdict(row) for row in rows}
+    return [by_name[name] for name in order if name in by_name]
 
 
 def write(rows: Iterable[Row], groups: Mapping[str, Iterable[str]], versions: Mapping[str, str], folder: Path) -> None:

@@ -78,8 +78,8 @@ class Engine:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(folder.name), signal.SIGKILL)
         self._process.wait(timeout=30)
-        for left in ("docker.pid", "docker/containerd/containerd.pid"):
-            Path("/run", left).unlink(missing_ok=True)
+        for file in ("docker.pid", "docker/containerd/containerd.pid"):
+            Path("/run", file).unlink(missing_ok=True)
 
     @staticmethod
     def client() -> DockerClient:
@@ -139,7 +139,7 @@ def apart(ground: Ground, *, name: str) -> str:
             ground.client.images.get(reference).tag(names[service])
     with tempfile.TemporaryDirectory(prefix=leftovers.PREFIX, dir="/var/tmp") as folder:
         saved = subprocess.Popen(["docker", "save", *sorted(set(names.values()))], stdout=subprocess.PIPE)
-        done = subprocess.run(
+        process = subprocess.run(
             [*NAMESPACES, "sh", "-c", APART, sys.executable, name, f"{folder}/data", json.dumps(names)],
             cwd=ROOT,
             stdin=saved.stdout,
@@ -150,8 +150,8 @@ def apart(ground: Ground, *, name: str) -> str:
         )
         saved.kill()
         saved.wait()
-    lines = ["", *done.stdout.strip().splitlines()]
-    assert lines[-1].startswith("{"), f"it ended with {done.returncode}: {done.stdout} {done.stderr}"
+    lines = ["", *process.stdout.strip().splitlines()]
+    assert lines[-1].startswith("{"), f"it ended with {process.returncode}: {process.stdout} {process.stderr}"
     result = json.loads(lines[-1])
     assert result["held"], result["detail"]
     return str(result["detail"])

@@ -51,19 +51,19 @@ class Row:
 
 def carry_out(drills: Iterable[Drill[Ground]], ground: Ground) -> Iterator[Row]:
     """A row for each drill, in turn. One that fails takes none of the others with it, unless the ground is beyond repair."""
-    held = True
+    ok = True
     for drill in drills:
         begun = time.monotonic()
         try:
-            if not held:
+            if not ok:
                 _recover(ground)
                 begun = time.monotonic()
             detail = drill.run(ground)
-            held = True
+            ok = True
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
-            held, detail = False, in_short(error)
+            ok, detail = False, in_short(error)
         took = time.monotonic() - begun
-        yield Row(drill.name, drill.cause, drill.holds, held, round(took, 1), detail, f"{datetime.now(UTC):%Y-%m-%d}")
+        yield Row(drill.name, drill.cause, drill.holds, ok, round(took, 1), detail, f"{datetime.now(UTC):%Y-%m-%d}")
 
 
 def _recover(ground: Recovers) -> None:
@@ -97,8 +97,8 @@ def chosen(drills: Iterable[Drill[Ground]], only: str) -> list[Drill[Ground]]:
     wanted: set[str] = set()
     for word in words:
         names = {drill.name for drill in every}
-        found = {word} if word in names else {name for name in names if name.startswith(word)}
-        if not found:
+        matches = {word} if word in names else {name for name in names if name.startswith(word)}
+        if not matches:
             raise ValueError(f"no drill is called {word}; there are {', '.join(drill.name for drill in every)}")
-        wanted |= found
+        wanted |= matches
     return [drill for drill in every if not words or drill.name in wanted]

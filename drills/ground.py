@@ -101,19 +101,19 @@ class Promise:
     @property
     def text(self) -> str:
         """In words."""
-        said = ["every line once" if self.lines else "every line once from the heal on"]
+        parts = ["every line once" if self.lines else "every line once from the heal on"]
         if self.jumped:
-            said[0] += f" but those of the {ON_THEIR_WAY_SECONDS} s around the jump back"
+            parts[0] += f" but those of the {ON_THEIR_WAY_SECONDS} s around the jump back"
         if self.traces:
-            said.append("every trace" + (" but those that waited for their decision" if self.undecided else ""))
+            parts.append("every trace" + (" but those that waited for their decision" if self.undecided else ""))
         else:
-            said.append("every trace from the heal on")
-        said.append("samples from before stay" if self.history else "samples from the heal on")
+            parts.append("every trace from the heal on")
+        parts.append("samples from before stay" if self.history else "samples from the heal on")
         if self.scraped:
-            said.append(f"scraped at least every {SCRAPED_SECONDS} s")
+            parts.append(f"scraped at least every {SCRAPED_SECONDS} s")
         if self.alert:
-            said.append("alert sent once" + (", and its end" if self.ended else ", its end an hour late"))
-        return ", ".join([*said, "check green"])
+            parts.append("alert sent once" + (", and its end" if self.ended else ", its end an hour late"))
+        return ", ".join([*parts, "check green"])
 
 
 class Ground:
@@ -153,14 +153,14 @@ class Ground:
             docker={"data_root": self.client.info()["DockerRootDir"]},  # which the check compares
         )
         config["memory"] |= {"ceiling": "4GiB", "jaeger": "384MiB", "otel_collector": "256MiB"}
-        made = Deployment.create(folder / "stack", "drills", self.client, self._environment, config)
-        self.stack = made
-        self._exit.callback(made.remove)
+        stack = Deployment.create(folder / "stack", "drills", self.client, self._environment, config)
+        self.stack = stack
+        self._exit.callback(stack.remove)
         for service in DATA:
             self._disk(service, folder / f"{service}.disk")
-        (made.folder / "drills.yml").write_text(yaml.safe_dump(RULES))
+        (stack.folder / "drills.yml").write_text(yaml.safe_dump(RULES))
         # Only the network at first: what the stack speaks with listens in it.
-        made.up("--target", f"urn:pulumi:{made.stack}::nervous-system::docker:index/network:Network::network")
+        stack.up("--target", f"urn:pulumi:{stack.stack}::nervous-system::docker:index/network:Network::network")
         self.outside = self._exit.enter_context(Outside(gateway(self.client, prefix)))
         self.outside.metrics = "drill_raised 0\n"
         self.hostile = self._exit.enter_context(Hostile(gateway(self.client, prefix)))
@@ -168,19 +168,19 @@ class Ground:
             {"service": SERVICE, "targets": [self.outside.host_port]},
             {"service": "hostile", "targets": [self.hostile.host_port]},
         ]
-        made.config["metrics"] = {**made.config["metrics"], **SHORT, "applications": {"static": applications}}
-        made.config["exporters"] = {"probes": [{"name": "home", "target": self.outside.url("/metrics")}]}
-        made.secret("slack_webhook", self.outside.url("/slack"))
-        made.secret(GRAFANA_PASSWORD, secrets.token_urlsafe(12))
-        made.up()
-        assert set(made.settings.services) == set(SERVICES)
+        stack.config["metrics"] = {**stack.config["metrics"], **SHORT, "applications": {"static": applications}}
+        stack.config["exporters"] = {"probes": [{"name": "home", "target": self.outside.url("/metrics")}]}
+        stack.secret("slack_webhook", self.outside.url("/slack"))
+        stack.secret(GRAFANA_PASSWORD, secrets.token_urlsafe(12))
+        stack.up()
+        assert set(stack.settings.services) == set(SERVICES)
         shop = self._exit.enter_context(Shop(self.client, f"{prefix}-shop"))
-        image = made.settings.image("busybox")
-        logs = Logs(made, shop, "alloy", image, made.folder)
+        image = stack.settings.image("busybox")
+        logs = Logs(stack, shop, "alloy", image, stack.folder)
         writer = logs.run("writer", WRITE)
         always: Any = {"Name": "unless-stopped"}
         writer.update(restart_policy=always)
-        self.steady = Steady(made, self.outside, logs, writer)
+        self.steady = Steady(stack, self.outside, logs, writer)
         self._exit.callback(self.steady.stop)
         until(
             lambda: self.steady.samples(10) and self.steady.traces_found() and self.steady.logs.counted("writer"),
@@ -243,11 +243,11 @@ class Ground:
         for command in (("cancel",), ("refresh", "--skip-preview", "--clear-pending-creates")):
             with contextlib.suppress(AssertionError):
                 self.stack.pulumi(*command, "--yes")
-        known = {resource.get("id") for resource in self.stack.resources()}
+        state_ids = {resource.get("id") for resource in self.stack.resources()}
         for container in self.client.containers.list(
             all=True, filters={"label": f"observability.stack={self.stack.prefix}"}
         ):
-            if container.id not in known:  # its name would be in the way
+            if container.id not in state_ids:  # its name would be in the way
                 container.remove(force=True, v=True)
         self.stack.up("--refresh")
         self.green()
@@ -274,7 +274,7 @@ class Ground:
         flow = self.steady
         first, began = flow.line(), steady.now()
         time.sleep(BEFORE_SECONDS)
-        known = flow.samples(BEFORE_SECONDS)
+        samples_before = flow.samples(BEFORE_SECONDS)
         struck = time.time()
         fault()
         flow.raised(name)
@@ -295,7 +295,7 @@ class Ground:
         ended, last = time.time(), flow.line()
         lost = self.lines_arrive(first, last, began, spared)
         self._traces(began.timestamp(), struck, healed, ended, promise)
-        gap = self._samples(known, struck, away, promise)
+        gap = self._samples(samples_before, struck, away, promise)
         if promise.alert:
             self._alert(name, ended=promise.ended)
         flow.calm()
@@ -324,21 +324,21 @@ class Ground:
             wanted = self.steady.traces(began, ended)
         with contextlib.suppress(Exception):
             until(lambda: wanted <= self.steady.traces_found().keys(), seconds=60)
-        found = self.steady.traces_found()
-        missing = wanted - found.keys()
+        counts = self.steady.traces_found()
+        missing = wanted - counts.keys()
         when = sorted(self.steady.spans.taken[trace] - struck for trace in missing)
         assert not missing, (
             f"{len(missing)} of {len(wanted)} traces are missing, taken {when[0]:.1f} to {when[-1]:.1f} s after the fault"
         )
-        doubled = [trace for trace in wanted if found[trace] != 1]
+        doubled = [trace for trace in wanted if counts[trace] != 1]
         assert not doubled, f"{len(doubled)} of {len(wanted)} spans are there twice"
 
-    def _samples(self, known: list[float], struck: float, away: float, promise: Promise) -> float:
+    def _samples(self, samples_before: list[float], struck: float, away: float, promise: Promise) -> float:
         reached("the application is scraped again", lambda: self.steady.samples(6), 60)
         samples = self.steady.samples(time.time() - struck + BEFORE_SECONDS + 2)
         if promise.history:
-            lost = set(known) - set(samples)
-            assert not lost, f"{len(lost)} of {len(known)} samples from before the fault are gone"
+            lost = set(samples_before) - set(samples)
+            assert not lost, f"{len(lost)} of {len(samples_before)} samples from before the fault are gone"
         else:
             samples = [at for at in samples if at > struck]
         gap = max((later - sooner for sooner, later in itertools.pairwise(samples)), default=0)

@@ -56,8 +56,8 @@ class Hanging:
     def hang(self) -> None:
         """It takes connections from now on, and answers nothing."""
         reached("it is scraped", self.serves, PATIENCE_SECONDS)
-        code, said = self.container.exec_run(["sh", "-c", "kill -STOP $(cat /pid)"])
-        assert code == 0, said
+        code, output = self.container.exec_run(["sh", "-c", "kill -STOP $(cat /pid)"])
+        assert code == 0, output
 
     def healed(self) -> float:
         """Hangs, and waits until it was restarted and works; returns seconds."""
@@ -71,14 +71,14 @@ class Hanging:
         return took
 
     def alerts(self, name: str) -> list[dict[str, Any]]:
-        told = self.ground.stack.get("alertmanager", "/api/v2/alerts")
-        return [one for one in told if one["labels"]["alertname"] == name and one["labels"]["service"] == SERVICE]
+        alerts = self.ground.stack.get("alertmanager", "/api/v2/alerts")
+        return [one for one in alerts if one["labels"]["alertname"] == name and one["labels"]["service"] == SERVICE]
 
     def lines(self, event: str) -> int:
         """How many lines of healer's Loki has about such an event."""
         query = f'{{service="healer"}} | json | event="{event}" | alert="{ALERT}" |= "{self.container.name}"'
-        found = self.ground.stack.get("loki", "/loki/api/v1/query_range", query=query)["data"]["result"]
-        return sum(len(stream["values"]) for stream in found)
+        streams = self.ground.stack.get("loki", "/loki/api/v1/query_range", query=query)["data"]["result"]
+        return sum(len(stream["values"]) for stream in streams)
 
 
 @contextlib.contextmanager
@@ -92,9 +92,9 @@ def hanging(ground: Ground) -> Iterator[Hanging]:
             "http", stack.settings.image("busybox"), ["sh", "-c", SERVE],
             labels={"observability.service": SERVICE}, networks=networks,
         )  # fmt: skip
-        made = Hanging(ground, container)
+        service = Hanging(ground, container)
         try:
-            rules.write_text(yaml.safe_dump({"groups": [*RULES["groups"], made.rules]}))
+            rules.write_text(yaml.safe_dump({"groups": [*RULES["groups"], service.rules]}))
             target = {"service": SERVICE, "targets": [f"{container.name}:{PORT}"]}
             applications = [*before["metrics"]["applications"]["static"], target]
             stack.config["metrics"] = {**before["metrics"], "applications": {"static": applications}}
@@ -102,7 +102,7 @@ def hanging(ground: Ground) -> Iterator[Hanging]:
             action = {"alert": ALERT, "service": SERVICE, "restart": container.name, "at_most": "1 per 1h"}
             stack.config["actions"] = [{**action, "dry_run": False}]
             ground.make_up()
-            yield made
+            yield service
         finally:
             rules.write_text(yaml.safe_dump(RULES))
             stack.config.clear()

@@ -164,8 +164,8 @@ def _old_lines(ground: Ground) -> None:
         f"""echo '{{"time":"'$(date -u -d @$(( $(date +%s) - {hours * 3600} )) +%Y-%m-%dT%H:%M:%SZ)'","msg":"old {hours}"}}'; echo now"""
         for hours in HOURS
     )
-    found = lines_of(ground, lines, lambda lines: len(lines) >= 2 * len(HOURS))
-    assert len(found) == 2 * len(HOURS), f"{len(found)} of {2 * len(HOURS)} lines with old times are found"
+    entries = lines_of(ground, lines, lambda lines: len(lines) >= 2 * len(HOURS))
+    assert len(entries) == 2 * len(HOURS), f"{len(entries)} of {2 * len(HOURS)} lines with old times are found"
 
 
 def _many_services(ground: Ground) -> None:

@@ -119,13 +119,13 @@ class Steady:
 
     def lines(self, first: int, last: int, since: datetime) -> tuple[list[int], list[int]]:
         """Which of the numbers that were written Loki does not have, and which it has more than once."""
-        told = self.writer.logs(since=int((min(since, since + self.off) - BEFORE).timestamp())).decode()
-        written = {_number(line) for line in told.splitlines()}
+        text = self.writer.logs(since=int((min(since, since + self.off) - BEFORE).timestamp())).decode()
+        all_numbers = {_number(line) for line in text.splitlines()}
         self.logs.began = since - BEFORE
         counts = Counter(
             _number(line.text) for off in {timedelta(0), self.off} for line in self.logs.lines("writer", off)
         )
-        numbers = [number for number in sorted(written) if first <= number <= last]
+        numbers = [number for number in sorted(all_numbers) if first <= number <= last]
         return [n for n in numbers if not counts[n]], [n for n in numbers if counts[n] > 1]
 
     def traces(self, since: float, until: float) -> set[str]:
@@ -134,7 +134,7 @@ class Steady:
 
     def traces_found(self) -> dict[str, int]:
         """Trace id → how many spans Jaeger has of it; each was sent with one."""
-        return {trace: len(found["spans"]) for trace, found in tracing.found(self.stack, SERVICE).items()}
+        return {trace: len(answer["spans"]) for trace, answer in tracing.found(self.stack, SERVICE).items()}
 
     def samples(self, seconds: float) -> list[float]:
         """When the application was scraped, as far as Prometheus knows: seconds since 1970."""

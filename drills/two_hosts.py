@@ -29,7 +29,7 @@ class Fault:
 
     name: str
     cause: str
-    made: Any
+    disturbance: Any
     """Context manager of `CentreAndEdge`."""
     unsent: bool = False
     """Whether samples that were not sent yet may be lost."""
@@ -80,7 +80,7 @@ def carried_out(both: CentreAndEdge, *, fault: Fault) -> str:
     first_sample, first_line = max(both.samples()), both.line()
     time.sleep(10)
     struck, last_known = time.time(), both.page.count
-    with fault.made(both):
+    with fault.disturbance(both):
         time.sleep(AWAY_SECONDS)
     healed = time.time()
     samples = range(first_sample, both.page.count + 1)
@@ -89,12 +89,12 @@ def carried_out(both: CentreAndEdge, *, fault: Fault) -> str:
     spans = {trace for trace, at in both.spans.taken.items() if begun <= at < ended}
     if fault.undecided:
         spans -= {trace for trace in spans if struck - DECISION_SECONDS <= both.spans.taken[trace] < struck}
-    written = [n for n in _written(both, begun) if first_line <= n <= last_line]
+    line_numbers = [n for n in _written(both, begun) if first_line <= n <= last_line]
     window = time.time() - begun + 60
 
     def arrived() -> bool:
         there = both.lines(window + CATCH_UP_SECONDS)
-        return all(there[n] for n in written) and spans <= both.traces().keys()
+        return all(there[n] for n in line_numbers) and spans <= both.traces().keys()
 
     late = ""
     try:
@@ -105,23 +105,23 @@ def carried_out(both: CentreAndEdge, *, fault: Fault) -> str:
     lines, traces = both.lines(window + CATCH_UP_SECONDS), both.traces()
     of_samples = Numbers.of(samples, both.samples(window + CATCH_UP_SECONDS))
     unsent = range(last_known - UNSENT_SECONDS // SCRAPE_SECONDS, last_known + 2) if fault.unsent else range(0)
-    told = (
+    summary = (
         f"{of_samples.many} samples: {len(of_samples.missing)} missing, {len(of_samples.doubled)} doubled; "
-        f"{len(written)} lines: {sum(not lines[n] for n in written)} missing, {sum(lines[n] > 1 for n in written)} doubled; "
+        f"{len(line_numbers)} lines: {sum(not lines[n] for n in line_numbers)} missing, {sum(lines[n] > 1 for n in line_numbers)} doubled; "
         f"{len(spans)} spans: {len(spans - traces.keys())} missing, {sum(traces.get(t, 1) > 1 for t in spans)} doubled; "
         f"all there {caught_up:.0f} s after the end of the fault, which lasted {healed - struck:.0f} s{late}"
     )
-    assert set(of_samples.missing) <= set(unsent), told
-    assert not of_samples.doubled, told
-    assert all(lines[n] == 1 for n in written), told
-    assert all(traces.get(trace) == 1 for trace in spans), told
+    assert set(of_samples.missing) <= set(unsent), summary
+    assert not of_samples.doubled, summary
+    assert all(lines[n] == 1 for n in line_numbers), summary
+    assert all(traces.get(trace) == 1 for trace in spans), summary
     both.green()
-    return told
+    return summary
 
 
 def _written(both: CentreAndEdge, since: float) -> list[int]:
-    told = both.writer.logs(since=int(since) - 5).decode()
-    counts = Counter(number(line) for line in told.splitlines())
+    text = both.writer.logs(since=int(since) - 5).decode()
+    counts = Counter(number(line) for line in text.splitlines())
     return sorted(counts)
 
 
@@ -135,27 +135,27 @@ def shop_on_both(both: CentreAndEdge) -> str:
 
         reached("an order is taken", ordered, PATIENCE_SECONDS)
         trace = ordered()
-        found: dict[str, str] = {}
+        hosts: dict[str, str] = {}
 
         def whole() -> bool:
             with both.hosts.centre.network():
-                [told] = both.centre.get("jaeger", f"/api/traces/{trace}")["data"]
-                for process in told["processes"].values():
+                [answer] = both.centre.get("jaeger", f"/api/traces/{trace}")["data"]
+                for process in answer["processes"].values():
                     tags = {tag["key"]: tag["value"] for tag in process["tags"]}
-                    found[process["serviceName"]] = tags["host"]
-                assert found == {"orders": NAME, "products": "centre"}, found
-                for service, host in found.items():
+                    hosts[process["serviceName"]] = tags["host"]
+                assert hosts == {"orders": NAME, "products": "centre"}, hosts
+                for service, host in hosts.items():
                     labels = f'service="{service}",host="{host}"'
                     assert both.centre.query(f"up{{{labels}}} == 1"), f"no metrics of {service}"
                     lines = both.centre.get("loki", "/loki/api/v1/query_range", query=f"{{{labels}}}")["data"]["result"]
                     assert lines, f"no lines of {service}"
                 assert both.centre.query(f'container_memory_working_set_bytes{{service="orders",host="{NAME}"}}')
-                spans = len(told["spans"])
+                spans = len(answer["spans"])
             return spans > 1
 
         reached("the trace has spans of both hosts, and both services their metrics and lines", whole, PATIENCE_SECONDS)
         both.green()
-    return "one trace: " + ", ".join(f"{service} on {host}" for service, host in sorted(found.items()))
+    return "one trace: " + ", ".join(f"{service} on {host}" for service, host in sorted(hosts.items()))
 
 
 READS = (
@@ -191,13 +191,13 @@ def stolen(both: CentreAndEdge) -> str:
             names = range(1000 * batch, 1000 * batch + 1000)
             flood = write_request(*(({"__name__": "flood", "number": str(n)}, 1.0, time.time()) for n in names))
             reached("the flood is answered", partial(lambda body: send("/api/v1/write", body) == 204, flood), 60)
-    kept = max(both.samples())
-    reached("the edge's own samples go on", lambda: max(both.samples()) > kept + 2, 60)
+    newest = max(both.samples())
+    reached("the edge's own samples go on", lambda: max(both.samples()) > newest + 2, 60)
     with both.hosts.centre.network():
         hosts = {one["metric"]["host"] for one in both.centre.query('up{job="forged"}')}
         assert hosts == {NAME}, hosts
-        told = both.centre.get("loki", "/loki/api/v1/query_range", query='{service="forged"}')["data"]["result"]
-        assert [one["stream"]["host"] for one in told] == [NAME]
+        streams = both.centre.get("loki", "/loki/api/v1/query_range", query='{service="forged"}')["data"]["result"]
+        assert [one["stream"]["host"] for one in streams] == [NAME]
 
         def counted(query: str) -> float:
             [one] = both.centre.query(query)

@@ -51,30 +51,30 @@ def patches(image: bytes, seconds: int) -> dict[int, bytes]:
     if not seconds:
         return {functions[name]: image[functions[name] :][:ENTRY] for name in STUBS}
     place = len(image.rstrip(b"\0")) + ENTRY
-    made = {}
+    writes = {}
     for name, stub in STUBS.items():
         entry = functions[name]
         jump = b"\xe9" + struct.pack("<i", place - entry - 5)  # counted from behind itself
-        made[place] = stub.replace(SECONDS, struct.pack("<i", seconds))
-        made[entry] = jump + image[entry:][len(jump) : ENTRY]
-        place += len(made[place])
+        writes[place] = stub.replace(SECONDS, struct.pack("<i", seconds))
+        writes[entry] = jump + image[entry:][len(jump) : ENTRY]
+        place += len(writes[place])
     if place > len(image):
         raise ValueError(f"the vDSO of this kernel has no room for {place - len(image)} more bytes")
-    return made
+    return writes
 
 
 def symbols(image: bytes) -> dict[str, int]:
     """Function → where it is in the image."""
     [begin], [size, count] = struct.unpack_from("<Q", image, 0x28), struct.unpack_from("<HH", image, 0x3A)
     sections = [struct.unpack_from("<IIQQQQIIQQ", image, begin + size * number) for number in range(count)]
-    found = {}
+    addresses = {}
     for _, kind, _, _, offset, length, names, _, _, each in sections:
         if kind == DYNSYM:
             texts = sections[names][4]
             for at in range(offset, offset + length, each):
                 name, _, _, _, value, _ = struct.unpack_from("<IBBHQQ", image, at)
-                found[image[texts + name :].split(b"\0", 1)[0].decode()] = value
-    return found
+                addresses[image[texts + name :].split(b"\0", 1)[0].decode()] = value
+    return addresses
 
 
 def image() -> bytes:
@@ -138,11 +138,11 @@ def _signal(pids: Collection[int], which: signal.Signals) -> None:
 
 def _states(pid: int) -> set[str]:
     """Of all threads of a process, as proc(5) writes them."""
-    found = set()
+    states = set()
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            found.add((task / "stat").read_text().rpartition(")")[2].split()[0])
-    return found
+            states.add((task / "stat").read_text().rpartition(")")[2].split()[0])
+    return states
 
 
 def _where(pid: int | str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
 def files() -> dict[Path, str]:
     """Path → content."""
     settings = budgets.defaults()
-    drawn = {
+    svgs = {
         "flow": flow.flow(settings),
         "memory": budgets.memory(settings),
         "disk": budgets.disk(settings),
@@ -20,7 +20,7 @@ def files() -> dict[Path, str]:
             uid: boards.layout(json.loads((OURS / f"{uid}.json").read_text())) for uid in ("overview", "golden-signals")
         },
     }
-    return {FOLDER / f"{name}.svg": text for name, text in drawn.items()}
+    return {FOLDER / f"{name}.svg": text for name, text in svgs.items()}
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def flow(settings: Settings) -> str:
         "logs": settings.logs.retention.time,
         "traces": settings.traces.retention,
     }
-    kept = {signal: seconds(span) / DAY for signal, span in retained.items()}
+    days = {signal: seconds(span) / DAY for signal, span in retained.items()}
     drawing = Drawing(1080, 270, "Data flows from your services through collectors and stores to Grafana and to alerts")
     drawing.box(20, 30, 190, 204, fill="#f3f6fa")
     for line, words in enumerate(("your services", "databases, proxies", "the host, its containers")):
@@ -33,7 +33,7 @@ def flow(settings: Settings) -> str:
     for x, y, name, words in SERVICES.values():
         drawing.box(x, y, *BOX, fill="#ffffff", line=colours.BLUE)
         drawing.text(x + BOX[0] / 2, y + 19, name, anchor="middle", bold=True)
-        drawing.text(x + BOX[0] / 2, y + 35, words.format(**kept), size=11, colour=PALE, anchor="middle")
+        drawing.text(x + BOX[0] / 2, y + 35, words.format(**days), size=11, colour=PALE, anchor="middle")
     for y, words in ((52, "scrapes"), (132, "lines"), (212, "OTLP")):
         drawing.arrow(*((330, y), (212, y)) if words == "scrapes" else ((212, y), (328, y)))
         drawing.text(270, y - 6, words, size=11, anchor="middle", colour=PALE)

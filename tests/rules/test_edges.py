@@ -269,7 +269,7 @@ def test_what_the_bench_sends_in_the_place_of_edges_is_taken(site: Site) -> None
     end.set()
     sender.join()
     assert edge.refused == []
-    assert {*edge.sent} == {"samples", "lines", "spans"}
+    assert {*edge.traffic} == {"samples", "lines", "spans"}
 
 
 # Outages

@@ -211,7 +211,7 @@ def test_a_shop_that_goes_away_in_the_middle_is_told_by_the_report(shop: FakeSho
             shop.gone = True
 
     phases = (Phase("before", 0.1, 50), Phase("alone", 0.1, 100))
-    report = Generator(shop.url).run(Profile("test", "", phases), told=phase_begins)
+    report = Generator(shop.url).run(Profile("test", "", phases), on_phase=phase_begins)
     assert report.phase("before").statuses == {"200": 4, "201": 1}
     assert report.phase("alone").statuses == {"no answer": 10}
 

@@ -26,17 +26,17 @@ def main(
     try:
         if profile not in PROFILES:
             raise ValueError(f"{profile!r} is not a profile, which are {', '.join(PROFILES)}")  # noqa: TRY301
-        chosen = PROFILES[profile]
-        chosen = chosen.with_fault(Fault.parse(fault)) if fault else chosen
-        chosen = chosen.lasting(seconds) if seconds else chosen
-        made = Generator(url).run(chosen, told=lambda phase: typer.echo(phase, err=True))
+        traffic = PROFILES[profile]
+        traffic = traffic.with_fault(Fault.parse(fault)) if fault else traffic
+        traffic = traffic.lasting(seconds) if seconds else traffic
+        summary = Generator(url).run(traffic, on_phase=lambda phase: typer.echo(phase, err=True))
     except (ShopNotReadyError, ValueError) as error:
         typer.echo(f"✗ {error}", err=True)
         raise typer.Exit(1) from None
-    text = made.model_dump_json(indent=2)
+    text = summary.model_dump_json(indent=2)
     if report:
         report.write_text(text + "\n")
-        typer.echo(f"{made.requests} requests; what became of them: {report}", err=True)
+        typer.echo(f"{summary.requests} requests; what became of them: {report}", err=True)
     else:
         typer.echo(text)
 

@@ -38,24 +38,24 @@ class Generator:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=AT_ONCE))
 
-    def run(self, profile: Profile, *, told: Callable[[str], None] = lambda _: None) -> Report:
-        """Send all requests of `profile` and return the report. `told` gets a line of text at the start of each phase.
+    def run(self, profile: Profile, *, on_phase: Callable[[str], None] = lambda _: None) -> Report:
+        """Send all requests of `profile` and return the report. `on_phase` gets a line of text at the start of each phase.
 
         Raises:
             ShopNotReadyError: the shop is not ready. Nothing was counted yet.
         """
         self._prepare()
         phases: list[PhaseReport] = []
-        sent: list[tuple[Sample, Future[Sample]]] = []
+        calls: list[tuple[Sample, Future[Sample]]] = []
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for phase in profile.phases:
-                told(f"{phase.name}: {phase.requests} requests in {phase.seconds:.0f} s")
+                on_phase(f"{phase.name}: {phase.requests} requests in {phase.seconds:.0f} s")
                 started = datetime.now(UTC)
-                sent += self._send(phase, pool)
+                calls += self._send(phase, pool)
                 phases.append(PhaseReport(name=phase.name, started=started, ended=datetime.now(UTC)))
-            wait([future for _, future in sent], LATE_SECONDS)
+            wait([future for _, future in calls], LATE_SECONDS)
             pool.shutdown(wait=False, cancel_futures=True)
-        return summed_up(profile.name, self.url, phases, (_result(future, unsent) for unsent, future in sent))
+        return summed_up(profile.name, self.url, phases, (_result(future, unsent) for unsent, future in calls))
 
     def _prepare(self) -> None:
         """Log in, and read the products."""
@@ -81,14 +81,14 @@ class Generator:
 
     def _send(self, phase: Phase, pool: ThreadPoolExecutor) -> list[tuple[Sample, Future[Sample]]]:
         """Send the requests of a phase. Returns when the phase is over; some requests may still be in progress."""
-        begun, sent = time.monotonic(), []
+        begun, calls = time.monotonic(), []
         for number, (route, fault) in enumerate(planned(phase)):
             due = begun + number / phase.rate
             time.sleep(max(0.0, due - time.monotonic()))
             unsent = Sample(phase.name, route.name, fault, NOT_SENT, 0)
-            sent.append((unsent, pool.submit(self._one, phase.name, route, fault, next(self._products), due)))
+            calls.append((unsent, pool.submit(self._one, phase.name, route, fault, next(self._products), due)))
         time.sleep(max(0.0, begun + phase.seconds - time.monotonic()))
-        return sent
+        return calls
 
     def _one(self, phase: str, route: Route, fault: Fault | None, product: Any, due: float) -> Sample:
         headers = {HEADER: str(fault)} if fault else {}

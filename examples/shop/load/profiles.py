@@ -151,6 +151,6 @@ def in_turn(weights: Mapping[T, float]) -> Iterator[T]:
     while True:
         for key, weight in weights.items():
             credit[key] += weight
-        chosen = max(credit, key=lambda key: credit[key])
-        credit[chosen] -= total
-        yield chosen
+        winner = max(credit, key=lambda key: credit[key])
+        credit[winner] -= total
+        yield winner

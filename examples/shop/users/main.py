@@ -51,8 +51,8 @@ class Credentials(BaseModel):
 def check(credentials: Credentials) -> dict[str, str]:
     """Whether the password is right. Unknown users and wrong passwords look alike."""
     with database.connection() as connection:
-        found = connection.execute("SELECT salt, hash FROM users WHERE id = %s", (credentials.user,)).fetchone()
-    salt, right = found or (b"", b"")
+        row = connection.execute("SELECT salt, hash FROM users WHERE id = %s", (credentials.user,)).fetchone()
+    salt, right = row or (b"", b"")
     if not hmac.compare_digest(hashed(credentials.password, salt), right):
         raise HTTPException(401, "wrong user or password")
     trace.get_current_span().set_attribute("user.id", credentials.user)
@@ -63,10 +63,10 @@ def check(credentials: Credentials) -> dict[str, str]:
 def me(x_user: Annotated[str, Header()] = "") -> dict[str, str]:
     """The user that Gateway has found out."""
     with database.connection() as connection:
-        found = connection.execute("SELECT name FROM users WHERE id = %s", (x_user,)).fetchone()
-    if not found:
+        row = connection.execute("SELECT name FROM users WHERE id = %s", (x_user,)).fetchone()
+    if not row:
         raise HTTPException(404, "no such user")
-    return {"user": x_user, "name": found[0]}
+    return {"user": x_user, "name": row[0]}
 
 
 prepare()
