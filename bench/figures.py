@@ -13,6 +13,7 @@ from typing import Any
 
 from docker import DockerClient
 
+from config.images import Reference
 from config.sizes import MIB
 
 FOLDER = Path(__file__).parents[1] / "docs" / "performance"
@@ -109,7 +110,7 @@ def versions(images: Mapping[str, str]) -> dict[str, str]:
 
 
 def _version(reference: str) -> str:
-    tag = reference.partition("@")[0].rpartition(":")[2]
+    tag = Reference.parse(reference).tag
     return re.sub(r"-[0-9a-f]{12}$", "", tag)  # images built here end with a hash of their inputs
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
+from config.images import Reference
 from drills import (
     clock,
     crashes,
@@ -101,8 +102,7 @@ def _up(ground: Up) -> Iterator[Up]:
 
 def _version(stack: Deployment, service: str) -> str:
     """Tag of the image that ran, without what only this machine knows."""
-    reference = stack.settings.image(service).partition("@")[0]
-    return re.sub("-[0-9a-f]{12}$", "", reference.rpartition(":")[2])
+    return re.sub("-[0-9a-f]{12}$", "", Reference.parse(stack.settings.image(service)).tag)
 
 
 if __name__ == "__main__":

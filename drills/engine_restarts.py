@@ -21,6 +21,7 @@ from pathlib import Path
 
 from docker import DockerClient
 
+from config.images import without_digest
 from drills import clock, vdso
 from drills.crashes import started_anew
 from drills.frame import Drill, in_short
@@ -133,7 +134,7 @@ def clock_jumped(ground: Ground, name: str) -> str:
 def apart(ground: Ground, *, name: str) -> str:
     """Makes the namespaces and runs the drill in there, with the images of the stack that is here."""
     references = {service: ground.stack.settings.image(service) for service in (*SERVICES, "busybox")}
-    names = {service: reference.partition("@")[0] for service, reference in references.items()}
+    names = {service: without_digest(reference) for service, reference in references.items()}
     for service, reference in references.items():
         if "@" in reference:  # a digest is not saved with an image
             ground.client.images.get(reference).tag(names[service])

@@ -1,4 +1,7 @@
-"""Image references, split the way Docker completes them."""
+"""Image references, split the way Docker completes them.
+
+`config/images.py` has `Reference` too: the pack also judges programs that do not have `config/`, and knows nothing of this one.
+"""
 
 from dataclasses import dataclass
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 import pytest
 from docker.errors import ImageNotFound
 
-from config.images import pins
+from config.images import Reference, pins
 from toolchain import engine_setup, golang, images, reach
 from toolchain.golang import Go as Compiler
 from toolchain.images import packing
@@ -100,7 +100,7 @@ def test_what_cannot_be_had_is_named(machine: LocalImages, capsys: pytest.Captur
     ],
 )
 def test_registry_of_a_reference(reference: str, registry: str) -> None:
-    assert images.registry(reference) == registry
+    assert Reference.parse(reference).host == registry
 
 
 def test_names_follow_what_images_are_made_from() -> None:

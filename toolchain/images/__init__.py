@@ -10,7 +10,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 
-from config.images import pins
+from config.images import Reference, pins
 from config.settings.docker import Docker
 from toolchain import debian, engine_setup, golang, reach, store
 from toolchain.images import faces, packing, userlands
@@ -33,9 +33,9 @@ def local_images(references: Mapping[str, str] | None = None, where: Docker | No
     client = engine_setup.connect(where)
     missing = {service: reference for service, reference in wanted.items() if not present(client, reference)}
     # One image of each registry is tried.
-    samples = {registry(reference): reference for reference in missing.values()}
+    samples = {Reference.parse(reference).host: reference for reference in missing.values()}
     silent = reach.silent({name: functools.partial(_can_pull, sample, where) for name, sample in samples.items()})
-    to_build = [service for service, reference in missing.items() if registry(reference) in silent]
+    to_build = [service for service, reference in missing.items() if Reference.parse(reference).host in silent]
     if not to_build:
         return {}
     note("the image registries cannot be reached: these images are built here, and are not the official ones")
@@ -52,12 +52,6 @@ def present(client: docker.DockerClient, reference: str) -> bool:
     except ImageNotFound:
         return False
     return True
-
-
-def registry(reference: str) -> str:
-    """The registry of an image reference, by Docker's rule: `ghcr.io/a/b:1` → `ghcr.io`, `a/b:1` → `docker.io`."""
-    host, slash, _ = reference.partition("/")
-    return host if slash and ("." in host or ":" in host or host == "localhost") else "docker.io"
 
 
 def _can_pull(reference: str, where: Docker) -> bool:

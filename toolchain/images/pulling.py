@@ -12,6 +12,7 @@ from docker.errors import APIError, DockerException
 from docker.utils import parse_repository_tag
 
 from config import docker_cli
+from config.images import Reference
 from toolchain import images
 from toolchain.report import Step, ToolchainError
 
@@ -70,7 +71,7 @@ def _title(count: int, all_: int, loaded: dict[str, int]) -> str:
 
 def _pulled(client: docker.DockerClient, reference: str) -> Iterator[dict[str, Any]]:
     """The engine's progress messages during a pull. docker-py's own call has no timeout."""
-    registry, (name, tag) = images.registry(reference), parse_repository_tag(reference)
+    registry, (name, tag) = Reference.parse(reference).host, parse_repository_tag(reference)
     api: Any = client.api
     try:
         header = auth.get_config_header(api, registry)
