@@ -1,6 +1,6 @@
 """Measures a user's changes with `pulumi up` and with `docker compose`, in turn: the same images, limits and files.
 
-Each side runs the whole stack, alone on the engine's ports. Scrapes are every two seconds, so that a short outage
+Each side runs the whole stack, alone on the engine's ports. Prometheus scrapes every two seconds, so that a short outage
 shows. A change is live once the running service itself says so. A scrape of node_exporter is missed if its `up` has a
 gap.
 
@@ -161,7 +161,7 @@ class There:
         self.project.run("up", "--detach", "--force-recreate", "--no-deps", SERVICE)
 
     def reload(self, cpu: int) -> None:
-        """Write the rule file and send SIGHUP, for users who know that. Nothing reports whether it worked."""
+        """Write the rule file and send SIGHUP, as experienced users do. Nothing reports whether it worked."""
         self._write_rule(cpu)
         self.project.run("kill", "--signal", "SIGHUP", SERVICE)
 
@@ -324,7 +324,7 @@ def run(rounds: int) -> list[Row]:
 
 
 def make_up(rounds: int) -> list[Row]:
-    """Measure what `make up` runs, `rounds` times: of a stack that is not there, without data, and again at once."""
+    """Measure what `make up` runs, `rounds` times: for a new stack, and again with no change."""
     took: dict[str, list[tuple[float, int]]] = defaultdict(list)
     with created(**PRODUCTION) as stack:
         for _ in range(rounds):

@@ -10,7 +10,7 @@ from config.exporter_rows import EXPORTER_ROWS
 from config.row import BETWEEN, OUTSIDE, Pin, Published, Row
 from config.sizes import GIB, MIB
 
-# HAProxy with allow-lists of paths, in front of the Docker socket, and of APIs without a login.
+# HAProxy with allow-lists of paths, in front of the Docker socket and of APIs without a login.
 # renovate: datasource=docker depName=haproxy
 HAPROXY = Pin(
     "docker.io/library/haproxy", "3.2-alpine", "sha256:79799e8b2977e60802774fa53d29e6b54e045402cdd8a8b9fe43923e7095a047"
@@ -20,7 +20,7 @@ HAPROXY = Pin(
 BUSYBOX = Pin(
     "docker.io/library/busybox", "1.38.0", "sha256:fd7dc98638c8e305f4dc34e979f1c0fdfdcaeb0fbf8fcff77ae834b6da3d7e6e"
 )
-# Python for programs that come as config files.
+# Python for the programs that are delivered as config files.
 # renovate: datasource=docker depName=python
 PYTHON = Pin(
     "docker.io/library/python",
@@ -159,7 +159,7 @@ _ROWS = (
     Row(
         name="promtail",
         stack="logs",
-        # The last release line: its maker has ended it (March 2026).
+        # The last release line: Promtail's end of life was in March 2026.
         # renovate: datasource=docker depName=grafana/promtail
         image=Pin(
             "docker.io/grafana/promtail",
@@ -226,9 +226,9 @@ _ROWS = (
     Row(
         name="jaeger",
         stack="traces",
-        # The last one that waits for Elasticsearch or OpenSearch: 2.20 writes by another library and loses what they refuse.
-        # 2.21 can be told to wait, but has removed the API (v1) by which Grafana's Jaeger data source searches traces (jaeger
-        # #9260). It may move on once that data source of the pinned Grafana searches by `/api/v3` (see `renovate.json`).
+        # The last version that waits for Elasticsearch or OpenSearch: 2.20 uses another library and loses what they refuse.
+        # 2.21 can be configured to wait, but has no API v1 any more, with which Grafana's Jaeger data source searches traces
+        # (jaeger #9260). Update it once the data source of the pinned Grafana searches with `/api/v3` (see `renovate.json`).
         # renovate: datasource=docker depName=jaegertracing/jaeger
         image=Pin(
             "docker.io/jaegertracing/jaeger",
@@ -246,8 +246,8 @@ _ROWS = (
     Row(
         name="jaeger_es_index_cleaner",
         stack="traces",
-        # No digest of it could be confirmed: a stack that stores traces in Elasticsearch or OpenSearch pins one by
-        # `images.jaeger_es_index_cleaner`. It is of Jaeger's version.
+        # Its digest could not be confirmed: a stack that stores traces in Elasticsearch or OpenSearch pins one in
+        # `images.jaeger_es_index_cleaner`. The version is Jaeger's.
         # renovate: datasource=docker depName=jaegertracing/jaeger-es-index-cleaner
         image=Pin("docker.io/jaegertracing/jaeger-es-index-cleaner", "2.19.0"),
         memory=32 * MIB,
@@ -347,12 +347,12 @@ def instance(exporter: str, place: int) -> str:
 
 
 def row_of(service: str) -> Row:
-    """The row of a service; that of ``redis_exporter-2`` is the one of ``redis_exporter``."""
+    """The row of a service. ``redis_exporter-2`` has the row of ``redis_exporter``."""
     return ROWS[service.partition("-")[0]]
 
 
 def place_of(service: str) -> int:
-    """The place of its server in the list: 0 for ``redis_exporter``, 1 for ``redis_exporter-2``."""
+    """The place of an exporter's server in its list: 0 for ``redis_exporter``, 1 for ``redis_exporter-2``."""
     return int(service.partition("-")[2] or 1) - 1
 
 

@@ -41,7 +41,7 @@ _HANDLED = frozenset(
     {"basic_auth", "authorization", "bearer_token_file", "tls_config", "file_sd_configs", "http_sd_configs"}
 )
 _IGNORED = frozenset({"follow_redirects", "keep_dropped_targets"})
-"""Keys that the stack sets itself, and that people have from Prometheus' page of its configuration."""
+"""Keys that the stack sets itself. People copy them from the configuration that Prometheus shows."""
 _IN_CLEAR = "stands in clear in the file: pulumi config set --secret {secret}  and write  {key}_file: {secret}  instead"
 _PAST_THE_PROXY = "would be asked by Prometheus itself, which is in none of your networks"
 _REFUSED = {
@@ -67,12 +67,12 @@ class OwnJob:
     """One scrape config, judged."""
 
     config: Mapping[str, Any]
-    """As Prometheus reads it, without TLS, which is the proxy's. Its files are `secrets/<name of the secret>`."""
+    """The config for Prometheus, without TLS, which the proxy does. Its files are `secrets/<name of the secret>`."""
     secrets: frozenset[str] = frozenset()
     authority: str = ""
-    """Certificates by which the proxy judges the targets; empty for those of its image."""
+    """Certificates of the authorities that the proxy trusts for the targets; empty for those of its image."""
     server_name: str = ""
-    """Name in the targets' certificate; empty for the name by which they are asked."""
+    """Name in the targets' certificate; empty for the host name in the request."""
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class OwnJob:
 
     @property
     def has_tls(self) -> bool:
-        """Whether the proxy needs a way of its own for this job."""
+        """Whether the proxy needs TLS settings for this job alone."""
         return bool(self.authority or self.server_name)
 
 
@@ -200,7 +200,7 @@ class _Judge:
                 raise self._no(key, "the least is 1s, because every scrape and evaluation costs CPU")
 
     def _limits(self, config: Mapping[str, Any]) -> dict[str, int]:
-        """Limits of the stack, and lower ones of the job. 0 is none to Prometheus."""
+        """The limits of the stack, or lower ones of the job. To Prometheus, 0 means no limit."""
         limits = {}
         for key, (most, setting) in _limits_of(self._settings).items():
             limits[key] = int(config.get(key) or most)
@@ -236,7 +236,7 @@ class _Judge:
         return f"secrets/{name}"
 
     def _of_files(self, discoveries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The target groups in files of the project, which are read now: Prometheus has no file of your host."""
+        """The target groups in files of the project. They are read now, because Prometheus sees no file of your host."""
         for discovery in discoveries:
             for path in discovery.get("files") or ():
                 if str(path).startswith(("/", "~")) or ".." in Path(path).parts:
@@ -300,7 +300,7 @@ class _Judge:
         return {**discovery, **self._login(discovery)}
 
     def _tls(self, tls: Mapping[str, Any]) -> tuple[str, str]:
-        """Certificates of the authority, and the name in the targets' certificates."""
+        """The authority's certificates, and the name in the targets' certificates."""
         for key in tls:
             if key in _TLS_REFUSED:
                 raise self._no(f"tls_config.{key}", _TLS_REFUSED[key])

@@ -1,4 +1,4 @@
-"""The stack that faults are made on, what goes into it meanwhile, and what is looked at afterwards."""
+"""The stack that the drills break: its steady input, the faults, and the checks after them."""
 
 import contextlib
 import itertools
@@ -52,24 +52,30 @@ SERVICES = (
     "grafana",
 )
 DISK_MIB = 256
-"""Of each data volume, which is a disk of its own here: a file on a loop device. One in memory would count as memory of the
-container that fills it, and nothing of it could be taken back: its limit would be reached by its data."""
+"""Size of each data volume, which is a file on a loop device here. A volume in memory would count towards the limit of the
+container that fills it, and the kernel could not reclaim it."""
 BEFORE_SECONDS = 5
-"""Of steady input before a fault."""
+"""Time of steady input before a fault."""
 DECISION_SECONDS = 6
-"""A trace may wait so long for its decision, with what one second of `decision_wait` and its queue take at most."""
+"""Longest time that a trace waits for its decision: `decision_wait` is one second here, and the queue adds to it."""
 ON_THEIR_WAY_SECONDS = 3
-"""Before it a line may have been written, and as long after it, that no batch has brought to Loki (one waits a second)."""
+"""Lines may be missing that were written within this time before or after the clock jumps back: a batch waits a second before
+it is sent to Loki."""
 SCRAPED_SECONDS = 30
-"""Between two scrapes at most: one may be missed at the default interval, for a deployment takes the whole processor here."""
+"""Longest time between two scrapes. One may be missed at the default interval, because a deployment uses the whole processor
+of this machine."""
 RESTART_SECONDS = 30
-"""A service may be away so long beyond the fault itself: the engine starts it anew, or `make up` does."""
+"""Longest time that a service is away after the end of the fault, until the engine or `make up` has restarted it."""
 PATIENCE_SECONDS = 150
-"""For everything to be as it should be: this machine may be busy."""
+"""Longest wait for the stack to be healthy. This machine may be busy."""
 
 
 def reached(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
-    """Waits for a condition, and says in words which one it was when it has not come."""
+    """Waits for a condition.
+
+    Raises:
+        AssertionError: it is not reached in time. The message names it (`what`).
+    """
     try:
         until(condition, seconds=seconds)
     except Exception as error:  # noqa: BLE001 - it is told
@@ -82,25 +88,25 @@ class Promise:
     """What the docs promise for one kind of fault; `text` is the column of the table."""
 
     lines: bool = True
-    """Each line is found once; else only those from the heal on."""
+    """Each line is found once; if false, only the lines after the heal."""
     traces: bool = True
-    """Each trace that was taken is found, with one span; else only those from the heal on."""
+    """Each accepted trace is found, with one span; if false, only the traces after the heal."""
     jumped: bool = False
-    """But for lines that are on their way when the clock that stamps them jumps back: Loki refuses what is of a time to come."""
+    """Lines that are on their way when their clock jumps back may be missing: Loki refuses lines of the future."""
     undecided: bool = False
-    """Traces that waited for their decision when the fault came may be lost."""
+    """Traces that were waiting for their decision at the time of the fault may be lost."""
     history: bool = True
     """Samples from before the fault are still there."""
     scraped: bool = True
-    """The application is scraped all the time; else not while Prometheus, or the way to it, is away."""
+    """The application is scraped all the time; if false, not while Prometheus or the connection to it is away."""
     alert: bool = True
-    """The alert that began meanwhile is told, once."""
+    """The alert that began during the fault is sent once."""
     ended: bool = True
-    """Its end too; else that comes later than can be waited for."""
+    """The end of the alert is sent too; if false, it comes later than a drill can wait."""
 
     @property
     def text(self) -> str:
-        """In words."""
+        """The promise in words, for the table."""
         parts = ["every line once" if self.lines else "every line once from the heal on"]
         if self.jumped:
             parts[0] += f" but those of the {ON_THEIR_WAY_SECONDS} s around the jump back"
@@ -117,7 +123,7 @@ class Promise:
 
 
 class Ground:
-    """One deployed stack with everything, and its steady input. `with Ground(…) as ground`."""
+    """A deployed stack with its services and its steady input. Use it as `with Ground(…) as ground`."""
 
     stack: Deployment
     steady: Steady
@@ -159,7 +165,7 @@ class Ground:
         for service in DATA:
             self._disk(service, folder / f"{service}.disk")
         (stack.folder / "drills.yml").write_text(yaml.safe_dump(RULES))
-        # Only the network at first: what the stack speaks with listens in it.
+        # The network first: the servers that the stack connects to listen in it.
         stack.up("--target", f"urn:pulumi:{stack.stack}::nervous-system::docker:index/network:Network::network")
         self.outside = self._exit.enter_context(Outside(gateway(self.client, prefix)))
         self.outside.metrics = "drill_raised 0\n"
@@ -189,7 +195,7 @@ class Ground:
         self.green()
 
     def _disk(self, service: str, file: Path) -> None:
-        """A data volume of limited size: a file system of its own, where the engine keeps the volume's files."""
+        """Makes a data volume of limited size: a file system, mounted where the engine keeps the volume's files."""
         volume = self.client.volumes.create(f"{self.stack.prefix}-{service}")
         folder = self.disks[service] = Path(volume.attrs["Mountpoint"])
         with file.open("wb") as disk:
@@ -203,7 +209,7 @@ class Ground:
     # Faults
 
     def as_root(self, script: str, *arguments: str, **where: Any) -> str:
-        """Runs a shell script of busybox as root on the engine's host, in whatever part of it `where` says."""
+        """Runs a shell script as root in a container of busybox. `where`: the mounts and namespaces of the host that it gets."""
         containers: Any = self.client.containers
         command = ["sh", "-ec", script, "sh", *arguments]
         out: bytes = containers.run(
@@ -212,13 +218,13 @@ class Ground:
         return out.decode()
 
     def in_volume(self, service: str, script: str) -> str:
-        """Runs a script in the folder of a service's data."""
+        """Runs a script in a service's data folder."""
         volumes = {f"{self.stack.prefix}-{service}": {"bind": "/data", "mode": "rw"}}
         return self.as_root(f"cd /data; {script}", volumes=volumes, network_mode="none")
 
     @contextlib.contextmanager
     def cut(self, one: str, other: str) -> Iterator[None]:
-        """No packet gets from one service to the other, and both speak with everybody else."""
+        """Drops all packets from one service to the other for this block. Both still reach all other services."""
         ends = [self.stack.container(end).attrs["NetworkSettings"]["Networks"] for end in (one, other)]
         [network] = ends[0].keys() & ends[1].keys() & set(own_networks(self.stack.prefix)[:2])
         address = ends[1][network]["IPAddress"]
@@ -232,12 +238,12 @@ class Ground:
     # Heals
 
     def make_up(self, *, fails: bool = False) -> str:
-        """What `make up` runs."""
+        """Runs what `make up` runs. Returns its output."""
         self.stack.write()
         return self.stack.operate("up", fails=fails)
 
     def recover(self) -> None:
-        """By any means, for the drill that comes next."""
+        """Repairs the stack by any means, so that the next drill can run."""
         self.steady.calm()
         self.outside.slack_status = 200
         for command in (("cancel",), ("refresh", "--skip-preview", "--clear-pending-creates")):
@@ -270,7 +276,7 @@ class Ground:
     def drill(
         self, name: str, fault: Callable[[], Any], heal: Callable[[], Any], seconds: float, promise: Promise
     ) -> str:
-        """The frame that most drills share: steady input before, during and after the fault, then what was promised."""
+        """Runs a drill: steady input before, during and after the fault, then the checks of what is promised."""
         flow = self.steady
         first, began = flow.line(), steady.now()
         time.sleep(BEFORE_SECONDS)
@@ -306,7 +312,7 @@ class Ground:
         )
 
     def lines_arrive(self, first: int, last: int, began: datetime, spared: range = range(0)) -> int:
-        """All lines of these numbers are found, each once, but those that are `spared`: it returns how many of them are not."""
+        """Checks that each line from `first` to `last` is found once. Those in `spared` may be missing; returns how many are."""
         with contextlib.suppress(Exception):  # told below, with numbers
             until(lambda: set(self.steady.lines(first, last, began)[0]) <= set(spared), seconds=60)
         lost, doubled = self.steady.lines(first, last, began)

@@ -1,6 +1,6 @@
 """Metrics that count the requests of a service: one row for each library, proxy or exporter.
 
-The first row whose metrics a service has counts (`config/alerts/golden_signals.py`). The names were read from the pages
+The first row whose metrics a service has is used (`config/alerts/golden_signals.py`). The names were read from the pages
 that the libraries served, or from their sources, in the versions that docs/instrumentation/sources.md lists.
 """
 
@@ -19,7 +19,7 @@ _GRPC_FAILED_NUMBERS = "2|4|12|13|14|15"
 """The same codes as numbers."""
 
 _NO_PAGE = ",".join(f'{label}!="/metrics"' for label in ("handler", "path", "route"))
-"""Not the metrics page, by the labels that FastAPI's instrumentator, express-prom-bundle and fastify-metrics have."""
+"""Excludes the metrics page, by the labels of FastAPI's instrumentator, express-prom-bundle and fastify-metrics."""
 _USUAL_ROUTES = ("method", "handler", "path", "route", "endpoint")
 """The labels of these, of fiberprometheus and of the examples of prometheus_client: a program has two of them."""
 
@@ -65,8 +65,8 @@ def _opentelemetry(job: Job) -> tuple[RequestSource, ...]:
 
 
 def _libraries() -> tuple[RequestSource, ...]:
-    """Client libraries of Prometheus, and what frameworks serve by them. Those with a name of their own stand first: some
-    also have a metric of a general name."""
+    """Prometheus client libraries, and the integrations of frameworks that use them. Those whose metrics have a unique name
+    come first, because some of them also have a metric with a general name."""
     return (
         # OpenTelemetry's exporter for Node.js leaves the unit out.
         by_status(
@@ -103,8 +103,8 @@ def _libraries() -> tuple[RequestSource, ...]:
             matchers='path!="/metrics"',
             routes=("method", "path"),
         ),
-        # These durations count a request twice that ended in an exception, and leave other middlewares out. Those of whole
-        # requests have no view, so scrapes would be in them: of a quiet service, half of all.
+        # These durations count a request twice if it ended in an exception, and exclude other middlewares. The durations of
+        # whole requests have no label `view`, so they would include scrapes: half of all requests of a quiet service.
         by_status(
             "django_prometheus",
             "django_http_responses_total_by_status_view_method_total",
@@ -124,7 +124,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             active="in_flight_requests",
             routes=("method", "handler"),
         ),
-        # These two have a prefix that the program chooses: the default, and what the READMEs choose.
+        # The program chooses the prefix of these two: the default, and the one in the READMEs.
         *(
             by_status(
                 "echoprometheus",
@@ -163,7 +163,7 @@ def _libraries() -> tuple[RequestSource, ...]:
             "code",
             duration="http_request_duration_seconds",
             active="http_requests_in_progress",
-            matchers=_NO_PAGE,  # as the two at the end have it, so that the histogram is read once
+            matchers=_NO_PAGE,  # the same as for the last two rows, so that the histogram is read once
             routes=("method", "endpoint"),
         ),
         by_status(
@@ -211,11 +211,12 @@ _TRAEFIK_FAILED = f"{FAILED}|{_GRPC_FAILED_NUMBERS}"
 
 
 _PAGE = ", own page"
-"""What the names of sources end with that `exporters` names. The same proxy may have a scrape label too: then the first counts."""
+"""Suffix of the names of sources that `exporters` configures. If the same proxy also has a scrape label, the first source
+counts."""
 
 
 def _proxies() -> tuple[RequestSource, ...]:
-    """Proxies, as services of their own: what their clients got."""
+    """Proxies as services: the answers that their clients got."""
     return (
         *(
             by_status(
@@ -248,7 +249,7 @@ def _proxies() -> tuple[RequestSource, ...]:
             duration="envoy_http_downstream_rq_time",
             active="envoy_http_downstream_rq_active",
             failed="5",
-            # Its own administration pages, which Prometheus reads too.
+            # Excludes Envoy's administration pages, which Prometheus scrapes.
             matchers='envoy_http_conn_manager_prefix!="admin"',
             milliseconds=True,
         ),
@@ -283,7 +284,7 @@ def _upstreams() -> tuple[RequestSource, ...]:
                 duration="traefik_service_request_duration_seconds",
                 failed=_TRAEFIK_FAILED,
                 job=job,
-                # The provider, and the port that Kubernetes' providers put before theirs.
+                # Strips the provider, and the port that Kubernetes' providers put before it.
                 upstream=Upstream("exported_service", "((-[0-9]+)?@kubernetes.*|@.*)?"),
             )
             for job, way in ((Job.APPLICATION, ""), (Job.TRAEFIK, _PAGE))
@@ -311,7 +312,7 @@ def _upstreams() -> tuple[RequestSource, ...]:
             "nginx_ingress_controller_requests",
             "status",
             duration="nginx_ingress_controller_request_duration_seconds",
-            # A request that has no service.
+            # Excludes requests without a service.
             matchers='exported_service!="-"',
             upstream=service,
         ),
@@ -343,26 +344,26 @@ SOURCES = (
         routes=("span_name",),
     ),
     *_upstreams(),
-    # After all else that counts requests: many formats have no duration, and a server may leave requests out of its log.
+    # Last of the sources that count requests: many formats have no duration, and a server may not log every request.
     *(
         by_status("access log", ACCESS_LOG_REQUESTS, "status", duration=ACCESS_LOG_DURATION, job=shipper)
         for shipper in (Job.ALLOY, Job.PROMTAIL)
     ),
     *JOBS,
 )
-"""Best first: the requests that a service counts itself, then its spans, then what a proxy in front of it counts. A proxy does
-not see requests between services, nor messages, and its name for a service is a guess. Jobs stand last: users wait for requests,
-so a service that has both is judged by these. Spans stand before them because they are of both kinds."""
+"""Best first: the requests that a service counts itself, then its spans, then what a proxy in front of it counts. A proxy sees
+neither requests between services nor messages, and its name for a service is a guess. Jobs come last: users wait for requests,
+so requests are what alerts judge if a service has both. Spans come before jobs because they include both."""
 
 
 def sources(counted: Collection[CountedService]) -> tuple[RequestSource, ...]:
-    """All of them, best first. A service that the settings count has no other source."""
+    """All sources, best first. A service in `counted` has no other source."""
     others = apart_from(one.service for one in counted)
     return (*chain.from_iterable(map(_of_settings, counted)), *(source.narrowed(others) for source in SOURCES))
 
 
 def apart_from(services: Iterable[str]) -> str:
-    """Label matchers: series of all services but these."""
+    """Label matchers for the series of all other services."""
     return ",".join(f'service!="{service}"' for service in services)
 
 

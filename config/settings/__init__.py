@@ -1,4 +1,5 @@
-"""The settings of a stack, with their defaults. Each topic has a module; the whole, and rules across topics, are here.
+"""The settings of a stack, with their defaults. Each topic has a module. This one has the whole model, and the
+rules across topics.
 
 The defaults fit the host in the README (16 GB, 8 cores, 200 GB). A stack file contains only what differs.
 """
@@ -46,8 +47,8 @@ class Settings(Model):
     """`edge`: watches its host, keeps nothing and sends all to a centre ([how](edges.md)). A centre without edges is a
     stack that stands alone."""
     host_name: Name | None = None
-    """Value of the label `host` of all that this host sends or, beside edges, keeps. An edge's is its name in its
-    centre's `edges`. Default: `environment`."""
+    """Value of the label `host` on everything that this host sends or, as a centre with edges, keeps. For an edge it is its
+    name in the centre's `edges`. Default: `environment`."""
     centre: Centre | None = None
     edges: dict[Name, EdgeBounds] = {}
     """Hosts that send to this centre: name → what it may send. Each has a credential, the secret
@@ -188,7 +189,7 @@ class Settings(Model):
         return servers
 
     def watched(self, exporter: str) -> Any:
-        """The server that an exporter watches, such as ``redis_exporter-2`` the second one below `exporters.redis`."""
+        """The server that an exporter watches. ``redis_exporter-2`` watches the second one below `exporters.redis`."""
         return self.servers(row_of(exporter).name)[place_of(exporter)]
 
     def credential_of(self, exporter: str) -> str | None:
@@ -199,8 +200,8 @@ class Settings(Model):
     def _secret_of(self, exporter: str) -> str:
         return secret_of(str(row_of(exporter).watches), self.watched(exporter))
 
-    def speaks_for(self, service: str) -> str:
-        """The service that the metrics of `service` are about: an exporter's is what it watches."""
+    def subject_of(self, service: str) -> str:
+        """The service that the metrics of `service` describe: for an exporter, the server that it watches."""
         return str(self.watched(service).service) if row_of(service).board else service
 
     @model_validator(mode="after")

@@ -171,7 +171,7 @@ class Probe(Model):
     """A URL for `http_2xx`, `host:port` for `tcp_connect`."""
     module: Literal["http_2xx", "tcp_connect"] = "http_2xx"
     service: Name | None = None
-    """The service that the probe speaks for. Default: the probe's own name."""
+    """The service that the probe checks. Default: the probe's own name."""
 
     @model_validator(mode="after")
     def _target_fits_module(self) -> Self:

@@ -87,5 +87,5 @@ def test_the_row_is_enough_for_setting_container_job_alerts_and_image(row: Row) 
     assert describe(row.name, settings).port == row.port
     assert row.name in watched(settings)
     assert f"rules/{row.watches}.yml" in render(settings, watched(settings))
-    assert settings.speaks_for(row.name) == row.watches
+    assert settings.subject_of(row.name) == row.watches
     assert row.name in RECIPES

@@ -30,7 +30,7 @@ SCRIPT = Path(__file__).with_suffix(".sh")
 SECRET_KEY = f"{DATA}/secret_key"
 """File with the key that the script generates if the stack sets none."""
 COPIES, FOLDER_COPIES = "/tmp/dashboards", "/tmp/folders"  # noqa: S108 - in the container
-"""Where the script copies the dashboards to, and those of each folder of the user's."""
+"""Where the script copies the dashboards to, and the folders of your own dashboards."""
 BUNDLED = (
     "elasticsearch",
     "grafana-postgresql-datasource",
@@ -189,7 +189,7 @@ def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def _providers(settings: Settings) -> list[dict[str, Any]]:
-    """One for each folder: Grafana takes its name from here, and nothing from the paths."""
+    """One provider for each folder. Grafana takes the folder's name from the provider, and nothing from the paths."""
     return [
         {
             "name": "nervous-system" if folder == FOLDER else f"folder-{_slug(folder)}",
@@ -272,7 +272,7 @@ def _source(name: str, url: str, **more: Any) -> dict[str, Any]:
 
 
 def _exemplar_to_trace() -> dict[str, str]:
-    """Link from an exemplar to its trace, by URL. As a link to a data source it would be a query in Tempo's language,
+    """Link from an exemplar to its trace, by URL. A link to a data source would be a query in Tempo's language,
     which Jaeger's data source does not answer (`getDataLinks` of the package @grafana/prometheus, 12.4 and 13)."""
     address = links.trace("${__value.raw}", *links.SHOWN)
     return {"name": "trace_id", "url": address.replace("$", "$$"), "urlDisplayLabel": TO_TRACE}

@@ -118,7 +118,7 @@ _EXPORTER = Api(pages=_paths("/(metrics|healthz|-/healthy|-/ready)?"))
 QUERIED = frozenset(service for service, api in _APIS.items() if api.queries)
 
 DATA_SOURCES = ("prometheus", "loki", "jaeger", "alertmanager", "long_term")
-"""Services that Grafana queries, and `incidents`, by the same ports."""
+"""Services that Grafana and `incidents` query, through the same ports."""
 
 
 def port_inside(service: str) -> int:
@@ -273,7 +273,7 @@ def _for_people(service: str, settings: Settings) -> str:
     api = _EXPORTER if service in EXPORTERS else _APIS[service]
     lines = [f"bind :{PEOPLE + port_inside(service)}", f"maxconn {_PEOPLE_AT_ONCE}", *_known(service, settings)]
     if ROWS[service].board:
-        # By `?target=`, mysqld_exporter logs in elsewhere with the password that it has.
+        # With `?target=`, mysqld_exporter would send its password to another server.
         lines.append(f"{_NO_PATH} if {{ query -m len gt 0 }}")
     if api.writes:
         # A form on another site cannot send this content type.
@@ -284,7 +284,7 @@ def _for_people(service: str, settings: Settings) -> str:
 
 
 def _only(api: Api, querier: Querier) -> Iterator[str]:
-    """Rules that refuse all that `api` does not allow `querier`."""
+    """Rules that refuse everything that `api` does not allow to `querier`."""
     yield from (f"acl read path -m reg '{paths}'" for paths in (api.queries, api.reads) if paths)
     allowed = ["METH_GET read"]
     if api.queries:
@@ -344,8 +344,8 @@ def _pages_of_grafana(settings: Settings) -> Iterator[str]:
 
 
 def _for_senders(settings: Settings) -> Iterator[str]:
-    """OTLP over HTTP, which a web page could speak. gRPC needs no such rules: a browser would need an answer that the
-    collector does not give."""
+    """The port for OTLP over HTTP, which a web page could send. gRPC needs no such rules: a browser sends it only after an
+    answer that the collector does not give."""
     yield _section(
         "frontend people.otlp from people",
         [

@@ -19,7 +19,7 @@ from config.settings.traces import RETENTION_SUCCESS
 ScrapeConfig = dict[str, Any]
 
 _SEPARATORS: dict[ScrapeLabels, str] = {"observability": ".", "prometheus.io": "/", "prometheus": "."}
-"""Prefix of container labels → what stands between it and `scrape`, `port`, `path` or `scheme`."""
+"""Prefix of container labels → the separator between it and `scrape`, `port`, `path` or `scheme`."""
 _CONTAINER_LABEL = "__meta_docker_container_label_"
 
 OWN_METRICS = r"up|scrape_.+|ALERTS.*|nervous_system_.+|.*:.*"
@@ -65,7 +65,7 @@ def of_host(settings: Settings, jobs: list[ScrapeConfig]) -> list[ScrapeConfig]:
 
 
 def renamed(job: ScrapeConfig) -> ScrapeConfig:
-    """The job's `metric_relabel_configs`, by which it has no metric that alerts trust."""
+    """The job's `metric_relabel_configs`, which rename each metric that alerts trust."""
     own = {
         "source_labels": ["__name__"],
         "regex": f"({OWN_METRICS})",
@@ -105,7 +105,7 @@ def _own(settings: Settings) -> list[ScrapeConfig]:
         if not (port := metrics_port(instance)):
             continue
         service = row_of(instance).name
-        target = _of_service(settings, instance, port, service=settings.speaks_for(instance))
+        target = _of_service(settings, instance, port, service=settings.subject_of(instance))
         if service in jobs:
             jobs[service]["static_configs"].append(target)
             continue

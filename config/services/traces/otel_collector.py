@@ -9,8 +9,8 @@
     metrics ─▶ Prometheus
     logs ─▶ labels ─▶ queue on disk ─▶ Loki
 
-Tested with contrib 0.161; the options also exist in 0.162. Prometheus scrapes the collector, which does not push, so
-that `le` is written as everywhere else.
+Tested with contrib 0.161; the options also exist in 0.162. Prometheus scrapes the collector: if the collector pushed,
+its values of `le` would be spelled differently from those of other metrics.
 """
 
 from collections.abc import Mapping
@@ -110,8 +110,8 @@ def _config(settings: Settings) -> ConfigFiles:
 
 
 def _secrets(settings: Settings) -> dict[str, Secret]:
-    """File name → a part of the collector's file with the headers that are secret, which it merges into its main file. The
-    validator, which has no secrets, judges the rest without it."""
+    """File name → the secret part of the collector's config, its headers. The collector merges it into the main file. The
+    validator has no secrets, and judges the main file alone."""
     return {**edge_pipelines.logins(settings), **remote_otlp.secrets(settings)}
 
 
