@@ -1,5 +1,5 @@
-"""What a centre costs by the number of its edges. Generators stand for them: they send what an edge of usual size does, with its
-credential, by the centre's own door."""
+"""What a centre costs by the number of its edges. Generators simulate the edges: each sends what an edge of usual size sends, with
+its credential, through the centre's own door."""
 
 import secrets
 import struct

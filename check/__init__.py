@@ -47,7 +47,7 @@ Waits = Callable[[Finding, float], None]
 
 
 def in_silence(_: Finding, __: float) -> None:
-    """Tells nobody what is waited for."""
+    """Reports nothing."""
 
 
 def run(
@@ -66,8 +66,8 @@ def run(
         additions: what the stack was deployed with.
         with_request: whether to send the request and to look for it. It takes up to three scrapes until it is found
             everywhere.
-        waits: is told of the first promise that is not kept yet, and for how many seconds it is waited for at most, at
-            each round.
+        waits: is called in each round with the first promise that is not kept yet, and the seconds that the check still
+            waits for it.
     """
     client = connect(settings.docker.model_dump())
     deadline = time.monotonic() + patience + seconds(settings.traces.sampling.decision_wait)

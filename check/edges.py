@@ -44,7 +44,7 @@ def _spans(client: DockerClient, settings: Settings) -> Finding:
 
 
 def of_a_centre(client: DockerClient, settings: Settings) -> Iterator[Finding]:
-    """Yields one for each edge. One that sends nothing breaks no promise of this stack: the alert EdgeSilent tells of it."""
+    """Yields a finding for each edge. An edge that sends nothing breaks no promise of this stack: the alert EdgeSilent reports it."""
     query = urllib.parse.quote('max by (host) (max_over_time(timestamp(up{job="prometheus"})[1h:1m]))')
     try:
         samples = ask(client, settings, "prometheus", f"/api/v1/query?query={query}")["data"]["result"]

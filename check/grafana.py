@@ -21,7 +21,7 @@ PROBES = {
     "jaeger": "/api/v3/services",  # 2.21 no longer has /api/services
     "alertmanager": "/api/v2/status",
 }
-"""Uid of a data source → path that it is asked for."""
+"""Uid of a data source → path of the request that it must answer."""
 
 
 def findings(client: DockerClient, settings: Settings, dashboards: Mapping[str, Dashboard]) -> Iterator[Finding]:

@@ -65,8 +65,8 @@ def _missing(client: DockerClient, action: Action) -> str:
 
 
 def _door(client: DockerClient, settings: Settings, what: str, url: str, requests: Sequence[str]) -> Finding:
-    """Asks it for what would harm nobody, even if it did not refuse: something about a container that does not exist, and a
-    request without what it needs."""
+    """Sends requests that the door must refuse, and that are harmless if it does not: they name a container that does not exist,
+    or lack a necessary part."""
     passed = []
     try:
         knocks = container(client, settings, "healer")

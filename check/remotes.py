@@ -18,7 +18,7 @@ LATE_SECONDS = 120
 
 
 def names(settings: Settings) -> tuple[str, ...]:
-    """Names of the ends."""
+    """Names of the remote stores."""
     metrics = settings.metrics
     ends = [one.name for one in metrics.remote_write] + ([LONG_TERM] if metrics.long_term else [])
     ends += [LOGS] if settings.logs.remote else []
@@ -76,7 +76,7 @@ def _of_logs(client: DockerClient, settings: Settings) -> Finding:
 
 
 def _of_otlp(client: DockerClient, settings: Settings, exporter: str, signal: str) -> tuple[bool, str]:
-    """Whether an exporter of the collector gets rid of what it has, and what it says. There may be nothing to send yet."""
+    """Whether an exporter of the collector delivers, and its counts in words. There may be nothing to send yet."""
     text, of_exporter = page(client, settings, "otel_collector", "/metrics"), f'exporter="{exporter}"'
     count = _sum(text, f"otelcol_exporter_sent_{signal}_total", of_exporter)
     waits = _sum(text, "otelcol_exporter_queue_size", of_exporter)

@@ -32,9 +32,9 @@ class Verdict:
     all: int
     """How many rules, panels, variables and keys have a query."""
     unanswered: Mapping[str, tuple[str, ...]]
-    """Rule, panel, variable or key without any data → what nobody exposes."""
+    """Rule, panel, variable or key without any data → selectors that no target exposes."""
     missing: tuple[str, ...]
-    """All that nobody exposes, also where a part of the panel has data."""
+    """All selectors that no target exposes, also of panels that have some data."""
     plugins: tuple[str, ...] = ()
     """Types of panels that this Grafana cannot show: it installs no plugins."""
 

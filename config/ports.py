@@ -29,7 +29,7 @@ SCRAPES = 8080
 """The scrape proxy's port."""
 
 ROLLBACKS = 8409
-"""Where `rollback_door` is asked."""
+"""The port of `rollback_door`'s API."""
 
 DOCKER_API, DOCKER_API_FAR = 2375, 2376
 """The socket proxy's port, and the one for the copy of the logs that goes to a remote store."""

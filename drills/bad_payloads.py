@@ -246,6 +246,6 @@ def drills() -> list[OnGround]:
 
 
 def many_names() -> OnGround:
-    """Its series are there for an hour, and the check tells of so many values of a label."""
+    """A separate drill, because its series remain for an hour and the check reports a label with so many values."""
     outcome = "no more series than are allowed, every span counted"
     return Drill("input-otlp-names", "10,000 names of spans", f"{outcome}; {STEADY}", partial(flows, attempt=names))

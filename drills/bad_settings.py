@@ -31,7 +31,7 @@ def refused(ground: Ground, printed: str, *words: str) -> str:
 
 
 def untouched(ground: Ground, attempt: Callable[[], str]) -> str:
-    """Makes an attempt, after which the stack file is as before and every container as it was."""
+    """Makes an attempt, and checks that it changed neither the stack file nor a container."""
     stack = ground.stack
     config, text, before, since = (
         copy.deepcopy(stack.config),
@@ -144,7 +144,7 @@ def file(ground: Ground, *, name: str, content: bytes, words: tuple[str, ...]) -
 
 
 def judged_late(ground: Ground, *, name: str, content: bytes, words: tuple[str, ...]) -> str:
-    """promtool is asked at the update: the loader is replaced, and the running Prometheus keeps its files."""
+    """promtool refuses the file during the update: the loader fails, and the running Prometheus keeps its files."""
     stack = ground.stack
     config, since = copy.deepcopy(stack.config), running(ground)
     path = stack.folder / name

@@ -16,7 +16,7 @@ def running(ground: Ground) -> dict[str, str]:
 
 
 def flows(ground: Ground, attempt: Callable[[Ground], str]) -> str:
-    """Makes an attempt while the steady input goes on, and looks that all of that arrives."""
+    """Makes an attempt during the steady input, and checks that all of the input arrives."""
     flow, since = ground.steady, running(ground)
     first, began = flow.line(), steady.now()
     detail = attempt(ground)

@@ -1,4 +1,4 @@
-"""Two hosts with an engine each, of which one sends to the other: what goes into the edge, and what arrives at the centre."""
+"""Two hosts with an engine each, an edge and its centre: the input of the edge, and what arrives at the centre."""
 
 import contextlib
 import json
@@ -37,11 +37,11 @@ NAME = "edge-1"
 """What the edge is called."""
 PORT = 443
 SERIES = 5000
-"""Those that the edge may have."""
+"""Series that the edge may have."""
 COUNTED = "drill_scrapes_total"
 LINES = "drill-lines"
 PAGE_SECONDS = 20.0
-"""Of lines that are asked for at once: less than Loki gives at most."""
+"""Span of the lines in one request: they are fewer than Loki's limit."""
 PRODUCTS = 8000
 PASSWORD = "/run/database_password"
 POSTGRES, NOBODY = 999, 65534

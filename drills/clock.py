@@ -30,13 +30,13 @@ PROMISES = {
     "clock-behind-all": REFUSED,
     "clock-behind-loki": REFUSED,
 }
-"""Drill → where less is promised than everything."""
+"""Drill → its promise, if that is less than everything."""
 SET_ASIDE = ("clock-ahead-all", "clock-ahead-prometheus", "clock-ahead-otel_collector")
-"""After which Prometheus has something of a time to come, which `make up` sets aside."""
+"""Drills after which Prometheus has samples of the future, which `make up` sets aside."""
 MENDED = "; then `make up`, which sets aside what Prometheus has of a time to come"
 
 
-# Of the stack
+# Clocks of the stack
 
 
 def processes(ground: Ground, *services: str) -> list[int]:
@@ -45,7 +45,7 @@ def processes(ground: Ground, *services: str) -> list[int]:
 
 
 def jumped(ground: Ground, *, name: str, services: tuple[str, ...], seconds: int) -> str:
-    """The clock is wrong, and right again, and nobody was started anew for it but by `make up`."""
+    """The clock of services is wrong for a while. Only `make up` may restart a service because of it."""
     set_aside, promise = name in SET_ASIDE, PROMISES.get(name, PROMISE)
 
     def started() -> dict[str, str]:
@@ -80,11 +80,11 @@ def discarded(ground: Ground) -> float:
     return pages.metric(ground.client, ground.stack.settings, "loki", "loki_discarded_samples_total")
 
 
-# Of those who send
+# Clocks of the senders
 
 
 def nanoseconds(seconds: float) -> str:
-    """The time of a clock that is off by so many seconds, since 1970."""
+    """The time of a clock that is `seconds` ahead, in nanoseconds since 1970."""
     return str(time.time_ns() + int(seconds * 10**9))
 
 
@@ -158,7 +158,7 @@ echo "{{\\"time\\":\\"$(stamp)\\",\\"msg\\":\\"x\\"}}\""""
 
 
 def written(ground: Ground, *, seconds: int) -> str:
-    """A line of a container with a time of its own: the engine's stands for one that cannot be."""
+    """A container writes a line with a time. If that time is impossible, the engine's time replaces it."""
     return bad_lines.odd_lines(ground, STAMPED.format(seconds=seconds), 1)
 
 

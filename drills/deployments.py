@@ -17,7 +17,7 @@ from tests.support.processes import kill_session
 
 KILLS = 10
 SEED = 9
-"""Of the points at which updates are killed."""
+"""Seed of the random points at which updates are killed."""
 EVERYTHING = Promise(scraped=False)
 """Prometheus is not touched, but the machine may be busy with two deployments."""
 
@@ -115,7 +115,7 @@ def lock_left(ground: Ground) -> str:
 
 
 def lock_of_another(ground: Ground) -> str:
-    """Of a process of another machine, which may well be at work."""
+    """Leaves the lock of a process on another machine, which may still run."""
     folder = _state(ground) / "locks" / "organization" / "nervous-system" / ground.stack.stack
     folder.mkdir(parents=True, exist_ok=True)
     lock = {"pid": os.getpid(), "username": "colleague", "hostname": "elsewhere", "timestamp": "2026-01-01T00:00:00Z"}

@@ -40,7 +40,8 @@ exec "$0" -m drills.engine_restarts "$@"
 """
 PROMISE = Promise(undecided=True, scraped=False)
 CLOCKS = {"clock-ahead-host": 2700, "clock-behind-host": -2700}
-"""Drill → seconds by which the clock of the whole host jumps: less than what a shipper that starts looks for the end of a log."""
+"""Drill → seconds by which the clock of the whole host jumps. A shipper that starts searches the end of a log for longer than
+that."""
 CLOCK_SECONDS = 20
 CLOCK_PROMISES = {
     "clock-ahead-host": replace(clock.AHEAD, jumped=True),
@@ -50,13 +51,13 @@ CLOCK_PROMISES = {
 
 
 class Engine:
-    """A Docker engine where nobody else has one: in this mount and network namespace."""
+    """A Docker engine in this mount and network namespace, which has no other one."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Starts the engine, and returns when it answers."""
         log = (self._data.parent / "dockerd.log").open("ab")
         command = [DAEMON, "--data-root", str(self._data)]
         self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

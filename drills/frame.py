@@ -11,10 +11,10 @@ DETAIL_LENGTH = 400
 
 
 class Recovers(Protocol):
-    """What drills are carried out on."""
+    """The ground of drills: a stack that can be repaired."""
 
     def recover(self) -> None:
-        """Makes it whole again for the next drill, by whatever means: the one before has failed."""
+        """Repairs the stack after a failed drill, so that the next one can run."""
 
 
 Ground = TypeVar("Ground", bound=Recovers)
@@ -22,10 +22,10 @@ Ground = TypeVar("Ground", bound=Recovers)
 
 @dataclass(frozen=True)
 class Drill(Generic[Ground]):
-    """One fault on purpose."""
+    """A fault that is caused on purpose, and what must hold during it."""
 
     name: str
-    """What `ONLY` takes."""
+    """The name by which `ONLY` selects it."""
     cause: str
     """How the fault is made."""
     holds: str
@@ -36,14 +36,14 @@ class Drill(Generic[Ground]):
 
 @dataclass(frozen=True)
 class Row:
-    """What came of a drill."""
+    """The result of a drill."""
 
     name: str
     cause: str
     holds: str
     held: bool
     seconds: float
-    """From the fault to the last thing that was looked at."""
+    """Time from the fault to the end of the last check."""
     detail: str
     measured: str
     """Day, UTC."""

@@ -21,9 +21,9 @@ SERVE = f"""\
 mkdir -p /www; echo 'drill_hung_works 1' > /www/metrics
 httpd -f -p {PORT} -h /www & echo $! > /pid
 trap 'kill -9 $(cat /pid); exit' TERM; while :; do wait; done"""
-"""The server is a process of its own: the first one of a container cannot be stopped from inside."""
+"""The server is a separate process, because a container's first process cannot be stopped from inside."""
 QUIET_SECONDS = 30
-"""Several looks of healer's."""
+"""Time in which healer reads the alerts several times."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Hanging:
 
     @property
     def up(self) -> str:
-        """The series of this container: that of an earlier one is still told of for minutes."""
+        """Selector for `up` of this container alone. The series of an earlier container remains for minutes."""
         return f'up{{service="{SERVICE}",instance="{self.container.name}:{PORT}"}}'
 
     @property
@@ -54,7 +54,7 @@ class Hanging:
         return [one["value"][1] for one in self.ground.stack.query(self.up)] == ["1"]
 
     def hang(self) -> None:
-        """It takes connections from now on, and answers nothing."""
+        """Stops the server: from now on it accepts connections and does not answer."""
         reached("it is scraped", self.serves, PATIENCE_SECONDS)
         code, output = self.container.exec_run(["sh", "-c", "kill -STOP $(cat /pid)"])
         assert code == 0, output

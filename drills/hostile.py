@@ -28,7 +28,7 @@ Page = Literal[
     "behind",
 ]
 ASKEW_SECONDS: dict[Page, int] = {"ahead": 3600, "behind": -86_400}
-"""What the clock of a target is off, whose samples have times of their own."""
+"""Page whose samples have timestamps → how many seconds the clock of its target is ahead."""
 MANY_SERIES = 30_000
 LABELS = 60
 PIECE = b"# HELP filler " + b"x" * 65_000 + b"\n"

@@ -85,7 +85,7 @@ def webhook_down(ground: Ground) -> str:
 
 
 def registry_gone(ground: Ground) -> str:
-    """An image that is on the engine under the name of a registry where nobody listens."""
+    """The registry of an image does not answer, but the engine has the image."""
     stack = ground.stack
     images = dict(stack.config["images"])
     there = f"127.0.0.1:9/{stack.prefix}/node_exporter:1"

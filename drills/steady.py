@@ -18,7 +18,7 @@ from tests.support.shipping import Logs
 from tests.support.wait import until
 
 SERVICE = "drilled"
-"""Of the spans and of the scraped application."""
+"""Service of the spans and of the scraped application."""
 RULES = {
     "groups": [
         {
@@ -35,16 +35,16 @@ RULES = {
     ]
 }
 WRITE_SECONDS = 0.2
-"""From one line to the next, at least."""
+"""Shortest time between two lines."""
 WRITE = f"""\
 i=$(cat /number 2>/dev/null || echo 0); i=$((i+1))
 while :; do
   i=$((i+1)); echo "{{\\"level\\":\\"info\\",\\"msg\\":\\"steady $i\\"}}"; echo $i > /number; sleep {WRITE_SECONDS}
 done"""
-"""Goes on with a number of its own when the engine starts it anew."""
+"""It writes numbered lines. After a restart by the engine it continues with the next number."""
 SPAN_SECONDS = 0.5
 BEFORE = timedelta(seconds=5)
-"""What is looked at before the first number: the clock of a line is the engine's."""
+"""How long before the first number the search for lines begins: the engine's clock stamps the lines."""
 
 
 class Spans(threading.Thread):

@@ -124,7 +124,7 @@ def garbled(ground: Ground, *, name: str, damage: Damage) -> str:
 
 
 def emptied(ground: Ground, service: str) -> None:
-    """A service begins anew, without its data."""
+    """Starts a service again, without its data."""
     container = ground.container(service)
     container.stop(timeout=0)
     ground.in_volume(service, "find . -mindepth 1 -maxdepth 1 -exec rm -rf {} +")
@@ -151,7 +151,7 @@ GARBLED = {
 
 
 def volume_lost(ground: Ground, *, service: str, kind: str) -> str:
-    """The container and its volume are removed by hand."""
+    """Someone removes the container and its volume."""
     volume = f"{ground.stack.prefix}-{service}" + ("-config" if kind == "config" else "")
 
     def lose() -> None:

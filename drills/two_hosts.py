@@ -16,21 +16,22 @@ from drills.ground import DECISION_SECONDS, PATIENCE_SECONDS, reached
 from tests.support.edge_requests import PROTOBUF, push_request, write_request
 
 AWAY_SECONDS = 60
-"""Of each fault. A longer one differs in the length of the queues alone."""
+"""Length of each fault. A longer one only makes the queues longer."""
 CATCH_UP_SECONDS = 300
 UNSENT_SECONDS = 8
-"""Before an edge is killed: what is scraped waits up to five seconds for its request (`batch_send_deadline`), and is on its way."""
+"""Samples of this time before an edge is killed may be lost: a sample waits up to five seconds for its request
+(`batch_send_deadline`), and is then on its way."""
 SCRAPE_SECONDS = 2
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One of the two hosts, or the link, is away."""
+    """A fault of one of the two hosts, or of the link."""
 
     name: str
     cause: str
     disturbance: Any
-    """Context manager of `CentreAndEdge`."""
+    """Function from `CentreAndEdge` to a context manager: the fault lasts as long as its block."""
     unsent: bool = False
     """Whether samples that were not sent yet may be lost."""
     undecided: bool = False

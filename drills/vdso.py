@@ -37,12 +37,13 @@ DYNSYM = 11
 
 
 def patches(image: bytes, seconds: int) -> dict[int, bytes]:
-    """Place in the vDSO → what to write there, so that it tells a time so many seconds later; with 0, so that it is as before.
+    """Offset in the vDSO → bytes to write there, so that its functions return a time that is `seconds` later. With 0, the bytes
+    are the original ones.
 
-    The code stays where it is: a thread may be in it.
+    The code is not moved, because a thread may be executing it.
 
     Raises:
-        ValueError: this vDSO has not all of the functions, or no room.
+        ValueError: this vDSO lacks a function, or has no room.
     """
     functions = symbols(image)
     missing = STUBS.keys() - functions.keys()
@@ -86,15 +87,16 @@ def image() -> bytes:
 
 
 def set_clock(pids: Collection[int], seconds: int) -> None:
-    """The clock of these processes, threads and all, is so many seconds ahead, or behind if negative; with 0 it is right again.
+    """Sets the clock of these processes, with all threads, `seconds` ahead, or behind if negative. 0 corrects it again.
 
-    Not of what they execute afterwards, and not the times that the kernel itself writes, as of files. They stand still
-    meanwhile, so that all jump at once. Those that end meanwhile are left out. It takes the rights of a debugger.
+    Programs that they execute later have the right clock, and so have the times that the kernel writes, such as those of
+    files. All processes are stopped meanwhile, so that their clocks jump at once. Processes that end meanwhile are skipped.
+    The caller needs the rights of a debugger.
 
     Raises:
         OSError: this is not x86-64, or one of the processes may not be written to.
         ValueError: the vDSO of this kernel is not as expected.
-        TimeoutError: a process does not stand still.
+        TimeoutError: a process does not stop.
     """
     if platform.machine() != MACHINE:
         raise OSError(f"processes get a clock of their own on {MACHINE} only, and this is {platform.machine()}")
@@ -137,7 +139,7 @@ def _signal(pids: Collection[int], which: signal.Signals) -> None:
 
 
 def _states(pid: int) -> set[str]:
-    """Of all threads of a process, as proc(5) writes them."""
+    """The states of all threads of a process, as in proc(5)."""
     states = set()
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for task in Path(f"/proc/{pid}/task").iterdir():

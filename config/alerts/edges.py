@@ -5,9 +5,9 @@ from config.alerts.scope import Scope
 from config.settings.edges import UNKNOWN
 
 LATE = 120
-"""Seconds. A sample is on its way for less than ten, and is asked for every minute at the latest."""
+"""Seconds. A sample arrives within ten, and each target is scraped at least once a minute."""
 NEAR = 0.8
-"""Part of its bound from which an edge is said to have many series: something can still be done about it."""
+"""Share of its bound from which an edge has many series. There is still time to act."""
 REFUSED = 20
 """Requests in ten minutes: more than those of one that has been given a new credential a moment too early."""
 

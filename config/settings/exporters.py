@@ -145,7 +145,7 @@ class MetricsServer(Listed):
     targets: tuple[Target, ...] = Field(min_length=1)
     path: PagePath
     tls: Authority | None = None
-    """If it is there, even empty (`{}`), the page is asked for by https."""
+    """If it is set, even empty (`{}`), the page is read by https."""
 
 
 class ElasticsearchExporter(Login):

@@ -22,7 +22,7 @@ from config.settings.units import seconds
 PORT = METRICS["incidents"]
 RULES = "rules.json"
 PROGRAM = PythonProgram(Path(__file__).with_name("program"))
-"""Of the services `incidents`, `healer` and `rollback_door`."""
+"""The program of the services `incidents`, `healer` and `rollback_door`."""
 
 
 def container(settings: Settings) -> Container:
