@@ -1,7 +1,7 @@
 """python -m bench: measure on this machine what a stack costs. Ratios carry over to other machines better than
 the figures.
 
-Each part saves its figures in docs/performance/, and writes docs/performance.md anew from all saved figures.
+Each part saves its figures in docs/performance/, and writes docs/performance.md from all saved figures.
 """
 
 import sys

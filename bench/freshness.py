@@ -119,7 +119,7 @@ def _spans(stack: Deployment) -> list[float]:
 
 
 def _alerts(outside: Outside) -> list[float]:
-    """Seconds from a sample until its alert reaches the webhook. Each alert is a group of its own, and waits
+    """Seconds from a sample until its alert reaches the webhook. Each alert is a separate group, and waits
     `group_wait`. The rules have no `for`."""
     begun: dict[str, float] = {}
     with ThreadPoolExecutor(1) as pool:

@@ -33,7 +33,7 @@ SERIES = 1500
 """Series of one edge: as many as a host with a dozen containers has."""
 INTERVAL = 15
 REQUESTS = 3
-"""In which an edge sends the samples of one interval: what is scraped waits for up to five seconds."""
+"""Requests with which an edge sends the samples of one interval: a sample waits for up to five seconds."""
 LINES, SPANS = 10, 5
 """Each second, of one edge; in one request a second each."""
 DOOR = ("caddy", "api_proxy", "edge_door")

@@ -1,4 +1,4 @@
-"""A stack of its own for measurements. It is removed afterwards."""
+"""A stack for measurements. It is removed afterwards."""
 
 import tempfile
 from collections.abc import Iterator

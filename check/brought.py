@@ -1,7 +1,5 @@
-"""Finds the rules and panels of yours, and the metrics by which you count services, that can never have data on the running
-stack.
-
-That breaks no promise of the stack, so these findings are always kept, and noted: a service may count its first job tomorrow.
+"""Finds those of your rules, panels and metrics of services that can never have data on the running stack. This breaks no promise
+of the stack, so each finding is kept and noted: a service may count its first job tomorrow.
 """
 
 import json

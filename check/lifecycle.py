@@ -82,8 +82,8 @@ def rules_of(bucket: str, region: str, endpoint: str | None, credentials: str) -
 
 
 def wrong(rules: Sequence[Mapping[str, Any]], days: float) -> Iterator[str]:
-    """What is wrong with the rules of a bucket, as S3 gives them, if lines are kept for so many days. Older versions of an object,
-    and uploads that were never finished, are nothing that Loki reads."""
+    """What is wrong with the rules of a bucket, as S3 gives them, if lines are kept for so many days. Loki
+    reads neither older versions of an object nor unfinished uploads."""
     for number, rule in enumerate(rules, start=1):
         prefix = _prefix(rule)
         if rule.get("Status") != "Enabled" or prefix is None:

@@ -66,7 +66,7 @@ def of_rules(name: str, text: str) -> Brought:
 
 
 def of_counted(counted: CountedService) -> Brought:
-    """The metrics by which the settings count a service."""
+    """The metrics that count a service, by the settings."""
     histogram, _, matchers = (counted.duration or "").partition("{")
     labels = f"{{{matchers}" if matchers else ""
     exprs = {

@@ -1,7 +1,7 @@
 """Checks that a made-up failed request is found again as a trace, as a log line and in a metric, and that these lead to
 each other.
 
-It is the only thing that a check leaves behind: one trace, one line, and the count of a service of its own.
+It is the only thing that a check leaves behind: one trace, one line, and the count of one service.
 """
 
 import json

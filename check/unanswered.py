@@ -42,7 +42,7 @@ class Verdict:
 def judged(files: Sequence[Brought], ask: Ask, *, filtered: Iterable[str] = ()) -> list[Verdict]:
     """What the stack behind `ask` has of each of `files`.
 
-    `filtered`: jobs of whose pages only a part is kept. Elsewhere, a metric that a page describes but has no series of
+    `filtered`: jobs that keep only a part of their pages. Elsewhere, a metric that a page describes but has no series of
     yet counts as exposed: an error that has not happened.
     """
     answers = _Answers(files, ask, filtered)
@@ -106,7 +106,7 @@ class _Answers:
         return trees
 
     def _all_names(self) -> frozenset[str]:
-        """All metrics. One question spares those for selectors that name nothing but a metric.
+        """All metrics. One request instead of one for each selector that names only a metric.
 
         Raises:
             LookupError: Prometheus does not answer.

@@ -43,7 +43,7 @@ _VALIDATE = """if [ -d {vault} ]; then cp -r {vault} secrets; fi
 
 
 class ConfigFiles(pulumi.ComponentResource):
-    """The config files and secrets of one service, validated, in a volume of their own.
+    """The config files and secrets of one service, validated, in a separate volume.
 
     The service mounts `mounted` and depends on `loaded`; `engine/activate.py` gets `order`.
     """

@@ -39,7 +39,7 @@ CRASH_LOOP_RESTARTS = 3
 them would take minutes."""
 
 ASKING_SECONDS = 3
-"""For how long one container asks a silent service again: to make one takes half a second of CPU."""
+"""How long one container repeats its questions to a silent service. Creating a container takes half a second of CPU."""
 
 FLIP = """set -eu; cd {mount}
 ln -sfn "{revision}" .next; mv -fT .next current
@@ -207,8 +207,8 @@ class _Inside:
         return self._asked_from_beside(expected, seconds)
 
     def _asked_from_beside(self, expected: Mapping[str, str], seconds: int) -> dict[str, str]:
-        """As `missing`, asked by one container in the service's network: at most seven entries, one bit of its exit
-        code each. It prints nothing, because its output would be shipped as a log."""
+        """The same as `missing`, from one container in the service's network: at most seven entries, one bit of the exit
+        code for each. It prints nothing, because its output would be shipped as a log."""
         if not expected:
             return {}
         questions = [part for pair in expected.items() for part in pair]

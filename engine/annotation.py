@@ -104,8 +104,8 @@ def annotate(order: Order, before: Running) -> None:
 
 
 def clean_commit(folder: Path) -> str:
-    """The commit that is checked out in `folder`, in full; empty without git, or if a file of it was changed. Who looks for the
-    cause of an incident is told how to go back to the one before."""
+    """The commit that is checked out in `folder`, in full; empty without git, or if a file of it was
+    changed. With it, the annotation says how to return to the commit before."""
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(folder), *words]

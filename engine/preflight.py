@@ -1,7 +1,6 @@
 """Judges whether an engine can run this stack, by what it reports about itself (`docker info`, `docker version`).
 
-An engine that cannot run the stack is refused before anything changes. Each thing that the stack only loses gets one
-note.
+An engine that cannot run the stack is refused before anything changes. A feature that the stack would only lack gets a note.
 """
 
 import posixpath

@@ -12,7 +12,8 @@ from toolchain.report import Step, ToolchainError
 
 
 def alert_test(stack: Name = "dev") -> None:
-    """Sends a test alert to every receiver, and says what came back. It is critical, so whoever is on call is paged."""
+    """Sends a test alert to every receiver, and reports the answers. The alert is critical, so it pages the person
+    on call."""
     settings = load_settings(stack)
     if not receivers.receivers(settings):
         raise ToolchainError(

@@ -1,7 +1,7 @@
 """Sets aside, before a deployment, samples that Prometheus stored while the host's clock was ahead.
 
 Prometheus takes no sample that is older than the newest one of its series, so it would be blind until the clock has caught up.
-Nothing is removed: the data stays in the volume, in a folder of its own.
+Nothing is removed: the data stays in the volume, in a separate folder.
 """
 
 from datetime import UTC, datetime
@@ -21,8 +21,7 @@ NEWEST_SAMPLE = "prometheus_tsdb_head_max_time_seconds"
 """Metric with the time of the newest sample, as Unix time in seconds. For exemplars there is only a metric of the
 oldest."""
 EXEMPLARS = "/api/v1/query_exemplars?query=traces_kept_duration_seconds_bucket&start={start}&end={end}"
-"""Exemplars of the collector, which carry the time of its own clock. An application whose clock is ahead harms no
-other."""
+"""Exemplars of the collector, which have the time of its own clock. An application whose clock is ahead affects no other one."""
 FAR_SECONDS = 10 * 365 * 86_400
 """How far into the future exemplars are searched for: ten years."""
 IN_NO_BLOCK = ("wal", "wbl", "chunks_head")
@@ -32,8 +31,8 @@ SENDER = "otel_collector"
 
 
 def set_aside(settings: Settings, client: DockerClient) -> None:
-    """Sets the data aside if Prometheus has some from the future, and lets it begin anew. Does nothing while Prometheus
-    does not run.
+    """Sets the data aside if Prometheus has some from the future, and starts it with an empty database. Does
+    nothing if Prometheus does not run.
 
     Raises:
         ToolchainError: the data cannot be moved.

@@ -1,7 +1,7 @@
 """Reads the events of Pulumi's engine while it works: `pulumi … --event-log FILE` writes each as a line of JSON.
 
 Pulumi's own automation packages read the same file; the shapes are those of `apitype.EngineEvent` (v3.256.0). One
-command writes one file: `pulumi up` with its preview would begin the file anew in between.
+command writes one file: `pulumi up` with its preview would overwrite the file in between.
 """
 
 import contextlib
@@ -78,8 +78,8 @@ def changes(file: Path) -> dict[str, int]:
 
 @contextmanager
 def followed(file: Path, take: Callable[[Event], None]) -> Iterator[None]:
-    """Gives `take` every event that is written to `file` while this block runs, in a thread of its own. At the end of
-    the block all of them have been given."""
+    """Gives `take` every event that is written to `file` while this block runs, in a thread. At the end of the
+    block `take` has all events."""
     over = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(_read, file, take, over)

@@ -34,7 +34,7 @@ def judge(file: Path) -> None:
 
 
 def _known() -> Mapping[str, Collection[str]]:
-    """Policy → its config keys. A process of its own lists them: importing the policies takes a second."""
+    """Policy → its config keys. A separate process lists them, because importing the policies takes a second."""
     command = [sys.executable, "-m", "policies.pack"]
     result = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=True)
     policies: dict[str, list[str]] = json.loads(result.stdout)

@@ -51,7 +51,7 @@ class Program:
         Returns whether it would change a resource.
 
         Raises:
-            typer.Exit: it is refused, and why has been shown.
+            typer.Exit: it is refused; the reason has been shown.
         """
         self._warnings.clear()
         return bool(self._shown("preview", *options))

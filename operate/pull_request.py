@@ -53,7 +53,7 @@ Resources = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Previewed:
-    """The resources that a program declares for a stack, or the reason for which it refuses."""
+    """The resources that a program declares for a stack, or the reason why it refuses."""
 
     resources: Resources
     refusal: str = ""

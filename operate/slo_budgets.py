@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What an SLO counted in some time. Numbers of requests are estimates from rates, so they are no whole numbers."""
+    """What an SLO counted in some time. Numbers of requests are estimated from rates, so they are not whole numbers."""
 
     indicator: Indicator
     requests: float | None

@@ -1,4 +1,4 @@
-"""`python -m pictures`: writes `docs/pictures/` anew."""
+"""`python -m pictures`: writes `docs/pictures/`."""
 
 import json
 from pathlib import Path

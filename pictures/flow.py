@@ -15,7 +15,7 @@ SERVICES = {
     "alertmanager": (730, 30, "Alertmanager", "groups, mutes"),
     "grafana": (730, 150, "Grafana", "dashboards, links"),
 }
-"""Name of a service → place, and what stands there."""
+"""Name of a service → its place and text."""
 
 
 def flow(settings: Settings) -> str:

@@ -10,7 +10,7 @@ LETTER = 0.56
 
 
 class Drawing:
-    """Its coordinates are pixels, from the upper left."""
+    """A drawing. Its coordinates are pixels, from the upper left."""
 
     def __init__(self, width: int, height: int, title: str) -> None:
         size = {"width": str(width), "height": str(height), "viewBox": f"0 0 {width} {height}"}
@@ -34,7 +34,7 @@ class Drawing:
         anchor: str = "start",
         bold: bool = False,
     ) -> None:
-        """`y`: the line that letters stand on. `anchor`: `start`, `middle` or `end`, where `x` is."""
+        """`y`: the baseline. `anchor`: `start`, `middle` or `end`, where `x` is."""
         place = {"x": f"{x:g}", "y": f"{y:g}", "font-size": str(size), "font-family": FONT, "fill": colour}
         if bold:
             place["font-weight"] = "bold"
@@ -65,6 +65,6 @@ class Drawing:
 
 
 def shortened(words: str, width: float, size: int) -> str:
-    """As much of a text as fits into this width."""
+    """The part of a text that fits into this width."""
     letters = int(width / (size * LETTER))
     return words if len(words) <= letters else f"{words[: max(letters - 1, 0)].rstrip()}…"

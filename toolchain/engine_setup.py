@@ -178,7 +178,7 @@ def _start(where: Docker) -> docker.DockerClient:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A way to start dockerd by hand, and the next one to try if this machine lacks what it needs."""
+    """A way to start dockerd without a service manager, and the next one to try if this machine lacks what it needs."""
 
     options: tuple[str, ...] = ()
     legacy_iptables: bool = False

@@ -106,7 +106,7 @@ def plain(text: str) -> str:
 
 
 def show_lines(text: str, mark: str = "") -> None:
-    """Prints lines that belong to a step, whoever has written them. `mark`: one of `MARKS`, or nothing."""
+    """Prints lines that belong to a step. `mark`: one of `MARKS`, or nothing."""
     first, *more = plain(text).splitlines() or [""]
     console.print(f"  {MARKS[mark]} {first}" if mark else f"    {first}")
     for line in more:

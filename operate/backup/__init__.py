@@ -82,7 +82,7 @@ def stack_file_bytes(name: str) -> bytes:
 
 
 def _keep(client: DockerClient, saved: Stack, container: Container, place: Place) -> Kept:
-    """Copies one volume. A copy that breaks off, because a file was cut short just then, is begun anew."""
+    """Copies one volume. If the copy fails because a file is truncated meanwhile, it is tried again."""
     settings, service = saved.settings, container.service
     name = f"{settings.prefix}-{service}"
     try:
@@ -223,8 +223,8 @@ def _remove_what_no_state_knows(client: DockerClient, prefix: str) -> None:
 
 
 def put_back(name: str, wanted: Collection[str], place: Place) -> None:
-    """Replaces the data of the services `wanted` by those in a backup of this very stack. Containers that use their
-    volumes are removed, and the next deployment makes them anew."""
+    """Replaces the data of the services `wanted` by those in a backup of the same stack. Containers that use
+    their volumes are removed. The next deployment creates them again."""
     manifest, saved = manifests.read(place), Stack(name)
     client = engine_setup.connect(saved.settings.docker)
     some = {service: copy for service, copy in manifest.volumes.items() if service in wanted}
@@ -247,7 +247,7 @@ def _write_stack_file(name: str, text: bytes) -> None:
 
 
 def _fill(client: DockerClient, restored: Stack, manifest: Manifest, place: Place) -> None:
-    """Makes and fills the volumes, under the names by which the deployment will find them."""
+    """Creates and fills the volumes, under the names that the deployment uses."""
     busybox, prefix = volume_helper.image(client, restored.settings.image("busybox")), restored.settings.prefix
     for service, copy in manifest.volumes.items():
         name = f"{prefix}-{service}"

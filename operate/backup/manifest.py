@@ -47,7 +47,7 @@ class Manifest(_Part):
     prefix: Name
     environment: Name
     taken: datetime
-    """When the copy of the first volume began. Each volume is of a moment of its own."""
+    """When the copy of the first volume began. The volumes are copied one after another."""
     log_schema: tuple[dict[str, Any], ...] = ()
     """Loki's periods, which say where the logs of each day are."""
     state: Stored

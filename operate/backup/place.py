@@ -1,5 +1,5 @@
 """Where a backup is stored: a folder, or a bucket of an S3-compatible store. Its files are written and read as streams,
-and encrypted if you ask for it: none is ever held in memory."""
+and encrypted if you ask for it. None is ever in memory as a whole."""
 
 import hashlib
 import io
@@ -49,7 +49,7 @@ class Place:
 
     Args:
         address: a path, or `s3://bucket/path`. Endpoint and credentials of S3 are found as AWS's own tools find them.
-        recipient: a public key for which the files are encrypted; None: they are not.
+        recipient: public key that encrypts the files; None to leave them in clear.
         identity: the file with the secret key that decrypts them.
     """
 

@@ -83,8 +83,8 @@ def names(volume: Container) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def quiesced(service: Container | None, how: str, grace_seconds: int) -> Iterator[list[float]]:
-    """Pauses or stops the service (`how`) for this block. The list gets the seconds for which it was held. A service
-    that does not run, or is gone, is left alone."""
+    """Pauses or stops the service (`how`) for this block. The list gets the seconds for which it was paused
+    or stopped. A service that does not run, or is gone, is left alone."""
     seconds: list[float] = []
     if service:
         service.reload()

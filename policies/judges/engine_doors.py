@@ -1,4 +1,4 @@
-"""Doors to the engine: the requests that a proxy in front of the Docker socket lets through, beside reading ones.
+"""Doors to the engine: the requests that a proxy in front of the Docker socket lets through, apart from reads.
 
 A door is an HAProxy config with a server on a unix socket that may be an engine's. Each of its fronts either only
 reads, or compares whole requests with a list: named requests to named containers. None of these containers belongs to
@@ -63,7 +63,7 @@ class Passed:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A container that a rule of whoever acts names."""
+    """A container that a rule of the acting service names."""
 
     name: str
 

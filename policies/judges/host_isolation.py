@@ -29,7 +29,7 @@ ALLOWED: Mapping[str, str] = {
         )
     },
 }  # fmt: skip
-"""`<resource>:<key of the message>` → why it must. A `*` stands for any signs."""
+"""`<resource>:<key of the message>` → why it must. A `*` matches any characters."""
 
 CAPABILITIES = frozenset(
     ["AUDIT_WRITE", "CHOWN", "FOWNER", "FSETID", "IPC_LOCK", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP",

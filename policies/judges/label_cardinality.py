@@ -1,6 +1,6 @@
 """Label cardinality: nothing with many values becomes a label.
 
-Each value of a label is a time series, or a log stream, of its own. So ids, addresses, paths, users and messages belong in the
+Each value of a label is a separate time series or log stream. So ids, addresses, paths, users and messages belong in the
 log line, the structured metadata or the span. `readers/declared_labels.py` says where labels are read.
 
 Values are unknown before they arrive, so the policy judges names: the last word of a label's name, and the names that it is
@@ -52,7 +52,7 @@ _UNIQUE_VALUES = {
     "an address": r"(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?",
     "an e-mail address": r"[^@\s]+@[^@\s]+\.[a-z]{2,}",
 }
-"""What a value is → its shape. The next value of its kind is a different one."""
+"""Kind of value → its shape. Each value of these kinds is different."""
 
 
 def words(name: str) -> list[str]:

@@ -26,7 +26,7 @@ SHAPES = {
     "a signed URL": r"[?&](?:sig|X-Amz-Signature|X-Goog-Signature)=[\w%+/=-]{16,}",
     "credentials for HTTP": r"(?i:\b(?:authorization\W+)?(?:basic|bearer)\s+)[A-Za-z0-9+/=._~-]{12,}",
 }
-"""What it is → how its issuer lets it begin."""
+"""Kind of secret → the beginning that its issuer gives it."""
 _ANY_SHAPE = re.compile("|".join(f"(?:{pattern})" for pattern in SHAPES.values()))
 
 _SECRET = re.compile(
@@ -134,7 +134,7 @@ def _given_away(name: str, value: str) -> Iterator[str]:
 
 
 def _inside(value: str) -> Iterator[str]:
-    """Secrets with a name of their own inside `value`."""
+    """Secrets inside `value` that have a name there."""
     for pair in _PAIR.finditer(_MATCHERS.sub("", value)) if "=" in value or ":" in value else ():
         key, text = pair[1] or pair[3], pair[2] or pair[4] or ""
         if is_secret_name(key) and not _is_harmless(text):

@@ -108,7 +108,7 @@ _KEYS: Mapping[Kind, set[str]] = {
     Kind.LOKI: {"schema_config", "limits_config", "ingester", "compactor", "auth_enabled"},
     Kind.PROMETHEUS: {"scrape_configs", "rule_files", "remote_write"},
 }
-"""Kind → top-level keys of which one is enough. The first kind that matches counts."""
+"""Kind → top-level keys. One of them identifies the kind; the first kind that matches is used."""
 
 
 def _kind(document: Any) -> Kind:

@@ -153,7 +153,7 @@ class Official(Face):
 
     source: Source
     looked_at: str
-    """The tag of the pinned image for which a person has compared the face with the source."""
+    """The tag of the pinned image whose source a person has compared with the face."""
 
 
 @cache

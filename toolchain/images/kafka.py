@@ -1,4 +1,4 @@
-"""Kafka for tests, from Maven Central, and the Java agent by which Prometheus sees it. Nobody gets an image of it."""
+"""Kafka for tests, from Maven Central, and the Java agent that serves its metrics. It is no image of the stack."""
 
 from pathlib import Path
 

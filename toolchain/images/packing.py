@@ -98,7 +98,7 @@ def _write(archive: IO[bytes], reference: str, layer: Path, config: dict[str, An
 
 
 def _fill(root: Rootfs, recipe: Recipe, face: Face, binaries: Path, base: Path) -> None:
-    """What comes first stays: the face, then the service, then what surrounds it."""
+    """The first file with a path wins: the face's, then the service's, then the userland's."""
     around = face.userland
     if face.passwd:
         _accounts(root, face.passwd)

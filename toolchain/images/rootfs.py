@@ -11,7 +11,7 @@ from toolchain.images.faces import Folder
 
 PLAIN = Folder(owner=0, group=0, mode=0o755)
 CAPABILITY = "SCHILY.xattr.security.capability"
-"""The header by which an archive keeps the capabilities of a file."""
+"""The header of an archive that stores a file's capabilities."""
 CAPABILITIES = {"CAP_NET_BIND_SERVICE": 10}
 """Name → number in linux/capability.h, of those that a face has."""
 

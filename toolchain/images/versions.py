@@ -22,7 +22,7 @@ HEAD = """\
 """
 NUMBERS = ("major", "minor", "patch")
 DISTRIBUTION = "debian"
-"""A recipe's version if its packages come from whatever release the machine runs."""
+"""The version of recipes whose packages come from the release that the machine runs."""
 
 
 def page(text: str | None = None) -> str:
