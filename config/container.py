@@ -47,7 +47,7 @@ class ConfigFiles:
     secrets: Mapping[str, "Secret"] = field(default_factory=dict)
     """File name below `secrets/` → its secret."""
     reload: Literal["SIGHUP", "restart", "poll"] | tuple[str, ...] = "SIGHUP"
-    """How the service is told to read its files again. With `poll` it notices by itself. A tuple is a command in its
+    """How the service is made to read its files again. With `poll` it notices by itself. A tuple is a command in its
     container, which fails and prints the reason if the service refuses the files."""
     since_start: Mapping[str, str] = field(default_factory=dict)
     """For services that read some files only at their start: URL inside the container → text that the page shows once

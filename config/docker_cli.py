@@ -21,8 +21,8 @@ VARIABLES = (
     "DOCKER_SSH_OPTS",
     "DOCKER_API_VERSION",
 )
-"""Variables by which Docker's tools and the Docker provider choose an engine and connect to it. Here only the settings
-decide that. Sources: `client/envvars.go` of Docker v28.5, `internal/provider/provider.go` of terraform-provider-docker
+"""Variables with which Docker's tools and the Docker provider choose an engine and connect to it. Here only the settings do. Sources:
+`client/envvars.go` of Docker v28.5, `internal/provider/provider.go` of terraform-provider-docker
 v4.5, `provider/provider.go` of pulumi-docker 5."""
 MISLEADING = ("DOCKER_CERT_PATH", "DOCKER_CA_MATERIAL", "DOCKER_CERT_MATERIAL", "DOCKER_KEY_MATERIAL")
 """Variables that no input of the provider overrides: certificates for one engine would be used for every other."""

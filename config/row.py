@@ -71,7 +71,7 @@ class Row:
     watches: str | None = None
     """For an exporter: the key below `exporters` that selects it and says what it measures."""
     example: Mapping[str, str] = field(default_factory=dict)
-    """What a stack file says below that key, at least."""
+    """The least that a stack file has below that key."""
     note: str | None = None
     """Text about that key for docs/configuration.md."""
     login: str | None = None

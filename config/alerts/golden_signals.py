@@ -29,7 +29,7 @@ def by_service(series: str) -> str:
 
 
 def sources_of(scope: Scope) -> list[RequestSource]:
-    """What may count the requests of a service, the best first."""
+    """The sources that may count the requests of a service, best first."""
     counted = scope.settings.metrics.golden_signals
     return [source for source in request_sources.sources(counted) if source.job in scope.watched]
 
@@ -122,7 +122,7 @@ def _failed(source: RequestSource) -> str:
 
 
 def _rates(source: RequestSource, counter: Selector) -> list[str]:
-    """Those of a counter, and of the native histogram in its place."""
+    """The rates of a counter, and of the native histogram that may replace it."""
     rates = [f"rate({counter.of(source.job)}[5m])"]
     if source.native:
         rates.append(f"histogram_count(rate({counter.of(source.job, without='_count')}[5m]))")

@@ -1,7 +1,7 @@
 """The host's network, as node_exporter 1.12 reports it: interfaces, TCP, and the table of tracked connections.
 
 TCP's counters are those of the host's own network: its SSH, and what runs outside of containers or with `network_mode: host`.
-Each container has counters of its own, which nobody reads. Interfaces and tracked connections include the containers' traffic.
+Each container has separate counters, which no exporter reads. Interfaces and tracked connections include the containers' traffic.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ _LAYER_2 = 10
 the host does not use (spanning tree, LLDP, other VLANs). A provider's network sends them to every port."""
 
 _SLOWEST = 12_500_000
-"""Bytes per second (100 Mbit/s). Less is no speed of a network card: TUN devices report 10 Mbit/s whatever they carry
+"""Bytes per second (100 Mbit/s). A lower speed is not that of a network card: TUN devices always report 10 Mbit/s
 (drivers/net/tun.c)."""
 
 _NODE = 'job="node_exporter"'

@@ -1,4 +1,4 @@
-"""Rules of a centre with edges: each is about one host, as it is on a stack that stands alone."""
+"""Rules of a centre with edges: each is about one host, as on a stack without edges."""
 
 import re
 from dataclasses import replace

@@ -10,7 +10,7 @@ _NO_CACHE = f'unless on (job, instance, service) redis_instance_info{{{_REDIS},m
 
 
 _BY_PRIMARY = "by (job, instance, service, master_name)"
-"""Sentinel's name for a primary and its replicas. The address is that of whoever is the primary now."""
+"""Sentinel's name for a primary and its replicas. The address is that of the present primary."""
 _SLOTS = 16384
 """Slots of a cluster (CLUSTER_SLOTS)."""
 

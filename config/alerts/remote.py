@@ -1,7 +1,7 @@
 """Remote stores that get copies (`metrics.remote_write`, `metrics.long_term`, `logs.remote`, `traces.remote`): Prometheus 3.13 to
 3.16, collector 0.161, Alloy 1.19.
 
-All are warnings: whatever is wrong with a remote store, the stack's own stores have everything.
+All are warnings: if a remote store fails, the stack's own stores still have everything.
 """
 
 from config.alerts.rule import Alert, Job, Rule

@@ -24,7 +24,7 @@ class Selector:
         return f"{name}{{{matchers}}}"
 
     def narrowed(self, matchers: str) -> Self:
-        """Those of them that these label matchers select too."""
+        """The selector with these label matchers added."""
         return replace(self, matchers=_and(self.matchers, matchers))
 
 
@@ -46,7 +46,7 @@ class Upstream:
         service: messages and pages show the name.
 
         These are the characters of ASCII that a service's name may have (`config/service_names.py`). With those of all scripts,
-        an evaluation of the rules takes three times as long, because Prometheus compiles the expression anew each time."""
+        an evaluation of the rules takes three times as long, because Prometheus compiles the expression again each time."""
         return f"([0-9A-Za-z_.:/@ -]+?){self.rest}"
 
 

@@ -1,6 +1,6 @@
 """Response times of services, recorded as the other golden signals are (`config/alerts/golden_signals.py`).
 
-A group of their own, evaluated less often: rates over all buckets would be most of the cost of the golden signals.
+They are a separate group, evaluated less often: rates over all buckets would be most of the cost of the golden signals.
 """
 
 from config.alerts.golden_signals import of_counted, sources_of, summed

@@ -6,11 +6,11 @@ from config.alerts.scope import Scope
 from config.alerts.slo import OBJECTIVE, RUNS_OUT, SLOWLY, alert, errors, over
 
 INTERVAL = "4m"
-"""As seldom as possible, because 30 days have 172,800 samples of each series. Queries see the latest value for five minutes."""
+"""As long as possible, because 30 days have 172,800 samples of each series. Queries see the latest value for five minutes."""
 
 
 def interval(_: Scope) -> str:
-    """How often this group and that of the budgets are evaluated. Over a day and more, minutes change nothing."""
+    """How often this group and the group of the budgets are evaluated. Minutes make no difference to a day or more."""
     return INTERVAL
 
 

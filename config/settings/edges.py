@@ -178,5 +178,5 @@ def _of_a_centre(settings: "Settings") -> Iterator[str]:
 
 
 def credentials(name: str, secrets: frozenset[str]) -> tuple[str, ...]:
-    """Names of the secrets by which the edge `name` may send: one, and the one that is to follow it."""
+    """Names of the secrets of the edge `name`: the credential with which it sends, and the next one."""
     return tuple(secret for secret in (OF_EDGES + name, OF_EDGES + name + NEXT) if secret in secrets)

@@ -1,6 +1,7 @@
 """Retention settings in config files and on command lines: how long a stack keeps what, and how much disk that takes.
 
-The settings are Prometheus' time and size, Loki's periods, the lifetime of Jaeger's spans in Badger, and the days after which Jaeger's index cleaner deletes.
+The settings are Prometheus' time and size, Loki's periods, the lifetime of Jaeger's spans in Badger, and the days after which
+Jaeger's index cleaner deletes.
 """
 
 import re

@@ -124,7 +124,7 @@ def _for_stack(dashboard: dict[str, Any], text: str, settings: Settings) -> str:
 
 
 def _of_hosts(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Filters by which a reader chooses a host: Grafana adds them to every query of their data source."""
+    """Filters with which a reader chooses a host: Grafana adds them to every query of their data source."""
     used = {
         target.get("datasource", {}).get("uid") for panel in panels(dashboard) for target in panel.get("targets", ())
     }

@@ -46,7 +46,7 @@ BUNDLED = (
     "tempo",
     "zipkin",
 )
-"""Data sources that run as processes of their own in the official image of 13.2.3: each takes memory, used or not
+"""Data sources that are separate processes in the official image of 13.2.3, each of which takes memory even if unused
 (`plugins-bundled` there; `defaultPreinstallPlugins` of its `pkg/setting/setting_plugins.go` without the apps)."""
 TO_TRACE = "Open the trace"
 REVISION = "revision"

@@ -86,7 +86,7 @@ def _adapted(board: Board, stem: str, sources: Mapping[str, str]) -> Board:
 
 
 def panels(board: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """All panels, including those in rows, which were lists of their own until schema 16."""
+    """All panels, including those in rows, which were separate lists until schema 16."""
     for panel in (*(board.get("panels") or ()), *(board.get("rows") or ())):
         if isinstance(panel, dict):
             yield panel

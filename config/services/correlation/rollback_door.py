@@ -1,7 +1,7 @@
-"""rollback_door: puts back the image that ran before in a container, where `actions` says so for it. Off without such an action.
+"""rollback_door: restores the previous image of a container, if an action in `actions` says so. Off without such an action.
 
-A request to create a container holds all that the container has: its environment with its secrets, its mounts, its rights. No
-list can name such a request beforehand, so no proxy can bound it. This service makes it itself, from what the engine tells of the
+A request to create a container has all of the container's properties: its environment with its secrets, its mounts, its rights. No
+list can name such a request in advance, so no proxy can bound it. This service makes it itself, from what the engine tells of the
 very container, and takes two requests without a body for each container of its list: whether, and do. Its program is a part of
 that of `incidents`, in a container of its own.
 """

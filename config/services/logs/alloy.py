@@ -141,8 +141,8 @@ def _sinks(settings: Settings) -> Iterator[list[str]]:
 
 
 def _second_copy(settings: Settings) -> Iterator[list[str]]:
-    """A second way from the sources to a remote store. It has positions of its own. So only this way waits for
-    that store, and it loses nothing meanwhile."""
+    """A second pipeline, from the sources to a remote store. It has its own positions, so only this pipeline waits for that store,
+    and it loses nothing meanwhile."""
     end = settings.logs.remote
     if end is None:
         return

@@ -18,7 +18,7 @@ def url(settings: Settings) -> str:
 
 
 def login(settings: Settings) -> Mapping[str, Mapping[str, Any]]:
-    """Blocks of the endpoint by which an edge shows who it is: name → arguments."""
+    """Blocks of the endpoint with an edge's credential: name → arguments."""
     centre = settings.centre
     if centre is None:
         return {}
@@ -27,7 +27,7 @@ def login(settings: Settings) -> Mapping[str, Mapping[str, Any]]:
 
 
 def labels(settings: Settings) -> Mapping[str, str]:
-    """Labels of all lines. The door sets an edge's itself, whatever it sends."""
+    """Labels of all lines. The door overwrites those of an edge."""
     return {"host": settings.name_of_host} if settings.edges else {}
 
 

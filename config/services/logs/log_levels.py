@@ -21,7 +21,7 @@ _ALSO: Mapping[Level, str] = {
     "warn": "deprecated",
     "error": "parse recoverable",
 }
-"""Words that are levels only where nothing else can stand."""
+"""Words that are levels only at a place where there can be nothing else."""
 
 _WORDS = "|".join(word for words in LEVELS.values() for word in words.split() if len(word) > 1 and word.isalpha())
 _REDIS = {".": "debug", "-": "debug", "*": "info", "#": "warn"}
@@ -39,9 +39,9 @@ _TEXT = "|".join((
     rf"|\b(?P<level_capital>{_WORDS.upper()})\b)"),
 ))  # fmt: skip
 _PHP = r"^.{0,120}?\bPHP (?P<level_php>Fatal|Parse|Recoverable|Warning|Notice|Deprecated|Strict)(?: [\w ]+)?:"
-"""PHP-FPM passes each on as a notice or a warning of its own."""
+"""PHP-FPM wraps each in a notice or a warning."""
 _RUNTIME = r"^(?:\(node:\d+\) (?:\[\w+\] )?(?:[A-TV-Z]\w*)?|\S+\.py:\d+: \w*)(?P<level_runtime>Warning):"
-"""As Node.js and Python warn. A rejection that nobody handles is an error."""
+"""The warnings of Node.js and Python. An unhandled rejection is an error."""
 _CRASH = (
     r"(?m)^(?P<fatal>panic: |fatal error: |Fatal Python error: |thread '[^'\n]*' (?:\(\d+\) )?panicked at |terminate called |"
     r"Segmentation fault|# A fatal error has been detected)"

@@ -91,7 +91,7 @@ _CONTINUES = (
 _MARK = "\x01"
 _BLANK = r"[^\S\n]"
 _OWN = rf"\[?(?:{ALIGNED}|(?:\d{{4}}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d\b|\d{{4}}-\d\d-\d\d[T ]\d\d:)|\* [A-Z]"
-"""Indented lines that are entries of their own: right-aligned levels and times, and Flask's messages."""
+"""Indented lines that are separate entries: right-aligned levels and times, and Flask's messages."""
 _PYTHON_ERROR = r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|Iteration|Timeout)"
 
 
@@ -161,8 +161,8 @@ def _fuse(settings: Settings) -> Iterator[Stage]:
 
 
 def _labels() -> Iterator[Stage]:
-    """Moves labels that are not in `LABELS` to structured metadata. Each has a stage of its own, because the order
-    within one stage is undefined."""
+    """Moves labels that are not in `LABELS` to structured metadata. Each has a separate stage, because the
+    order within one stage is undefined."""
     for name in ("container", "stream", "filename", "unit"):
         # Under another name, otherwise Promtail would take it twice: as a label, and as a value extracted from the
         # labels.

@@ -10,7 +10,7 @@ LABEL = "remote"
 PUSH = "/loki/api/v1/push"
 SECRET = secret_of(LOGS)
 METRICS_PREFIX = "loki_remote_"
-"""What the shipper counts about it, beside `loki_write_` about the stack's own Loki."""
+"""Prefix of the shipper's metrics of the remote store. Those of the stack's own Loki begin with `loki_write_`."""
 
 
 def has_secret(settings: Settings) -> bool:
@@ -19,8 +19,8 @@ def has_secret(settings: Settings) -> bool:
 
 
 def metric_relabel_configs(settings: Settings) -> list[dict[str, Any]]:
-    """Rules by which alerts and dashboards read about the stack's own logs only: each line is counted once. What is written far
-    away gets names of its own."""
+    """Rules that limit alerts and dashboards to the stack's own logs, so that each line is counted once. The metrics of the remote
+    store get other names."""
     if settings.logs.remote is None:
         return []
     again = {"source_labels": ["component_id"], "regex": rf"loki\.(process|source\..+)\.{LABEL}", "action": "drop"}

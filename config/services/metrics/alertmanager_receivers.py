@@ -24,9 +24,9 @@ from config.settings.receivers import (
 )
 
 NOWHERE = "nowhere"
-"""The receiver of alerts that nobody is told of."""
+"""The receiver of alerts that are not sent."""
 TEST_ALERT = "AlertTest"
-"""Name of the alert of `make alert-test`. Every receiver gets it, whatever its conditions."""
+"""Name of the alert of `make alert-test`. Every receiver gets it, without regard to its conditions."""
 
 _SITES = {
     "jira": "https://api.atlassian.com/jsm/ops/integration/",

@@ -13,7 +13,7 @@ from config.settings import Settings
 from config.settings.edges import UNKNOWN, credentials
 
 PORT = 24_318
-"""For Caddy, which has ended the TLS."""
+"""The port for Caddy, which terminates TLS."""
 OTLP = ("/v1/traces", "/v1/logs")
 LARGEST = 8 * 2**20
 """Bytes of a request. An edge sends at most some 1 MB at once."""

@@ -10,7 +10,7 @@ PORT = METRICS["elasticsearch_exporter"]
 
 
 def container(settings: Settings, exporter: str) -> Container:
-    """For one of `exporters.elasticsearch`, or a trace storage to watch."""
+    """The exporter of one server of `exporters.elasticsearch`, or of the trace storage."""
     elasticsearch = settings.watched(exporter)
     listens = settings.listens(exporter)
     address = f"--es.uri={elasticsearch.url}"

@@ -33,8 +33,8 @@ _QUERIES = frozenset({"expr", "query", "definition"})
 def patterns(rule_files: Iterable[str], dashboards: Iterable[str]) -> tuple[str, ...]:
     """Regular expressions for the names of all metrics that are read, sorted.
 
-    A variable of a dashboard inside a name stands for anything: ``node_${kind}_total`` → ``node_.*_total``. A name that is
-    nothing but a variable is unknown. A selector that takes every name there is needs none of them.
+    A variable of a dashboard inside a name matches anything: ``node_${kind}_total`` → ``node_.*_total``. A name that is
+    nothing but a variable is unknown. A selector of every name needs none of them.
     """
     documents = [*map(yaml.safe_load, rule_files), *map(json.loads, dashboards)]
     queries = [query for document in documents for query in _queries(document)]

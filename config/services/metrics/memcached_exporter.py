@@ -8,7 +8,7 @@ PORT = METRICS["memcached_exporter"]
 
 
 def container(settings: Settings, exporter: str) -> Container:
-    """For one of `exporters.memcached`."""
+    """The exporter of one server of `exporters.memcached`."""
     memcached = settings.watched(exporter)
     address = settings.listens(exporter)
     command, files = [f"--web.listen-address={address}:{PORT}", f"--memcached.address={memcached.address}"], {}

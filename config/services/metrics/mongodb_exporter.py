@@ -13,7 +13,8 @@ CA, LOGIN = "ca.pem", "login.pem"
 
 
 def container(settings: Settings, exporter: str) -> Container:
-    """For one of `exporters.mongodb`. The image contains only the exporter, so no command inside could check its health."""
+    """The exporter of one server of `exporters.mongodb`. The image contains only the exporter, so no command
+    inside could check its health."""
     mongodb = settings.watched(exporter)
     options, files, secrets = [], {}, {}
     secret = settings.credential_of(exporter)

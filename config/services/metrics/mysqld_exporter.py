@@ -10,12 +10,12 @@ USER = "exporter"
 
 
 def no_interpolation(secret: str) -> str:
-    """What is said of a password that the exporter's parser (ini.v1) would take for the name of another key."""
+    """The message about a password that the exporter's parser (ini.v1) would read as another key."""
     return f"the secret {secret} has %( in it, which mysqld_exporter cannot take: set another password"
 
 
 def container(settings: Settings, exporter: str) -> Container:
-    """For one of `exporters.mysql`."""
+    """The exporter of one server of `exporters.mysql`."""
     mysql = settings.watched(exporter)
     address = settings.listens(exporter)
     client = ["[client]", f"user = {quoted(mysql.user or USER)}"]
@@ -53,7 +53,7 @@ def container(settings: Settings, exporter: str) -> Container:
 
 
 def quoted(value: str) -> str:
-    """A value of the file, of which the parser takes everything up to the last backquote as it stands."""
+    """A value of the file. The parser reads everything up to the last backquote literally."""
     return f"`{value.replace('$', '${DOLLAR}')}`"
 
 

@@ -8,7 +8,8 @@ PORT = METRICS["nginx_exporter"]
 
 
 def container(settings: Settings, exporter: str) -> Container:
-    """For one of `exporters.nginx`. The image contains only the exporter, so no command inside could check its health."""
+    """The exporter of one server of `exporters.nginx`. The image contains only the exporter, so no command
+    inside could check its health."""
     nginx = settings.watched(exporter)
     return Container(
         service=exporter,

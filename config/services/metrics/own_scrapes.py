@@ -20,22 +20,22 @@ def jobs(settings: Settings, own: Sequence[OwnJob]) -> list[scrape.ScrapeConfig]
 
 
 def with_tls(own: Sequence[OwnJob]) -> dict[int, OwnJob]:
-    """Jobs that have a way of their own through the proxy: its number → the job."""
+    """Jobs with TLS settings of their own: number of the route through the proxy → the job."""
     return dict(enumerate((job for job in own if job.has_tls), start=1))
 
 
 @dataclass(frozen=True)
 class Way:
-    """How the proxy judges certificates that it would not take otherwise."""
+    """TLS settings of a route: how the proxy verifies the certificates of its targets."""
 
     authority: str | None
     """Certificates in PEM; None or empty for those of its image."""
     server_name: str = ""
-    """Name in the certificates; empty for the name by which a target is asked."""
+    """Name in the certificates; empty for the host name in the request."""
 
 
 def ways(settings: Settings, own: Sequence[OwnJob]) -> dict[str, Way]:
-    """All ways of their own through the proxy: what stands behind `https-` in a target's path → the way."""
+    """All routes with TLS settings of their own: the part after `https-` in a target's path → the route."""
     of_jobs = {str(number): Way(job.authority, job.server_name) for number, job in with_tls(own).items()}
     tls = {page.name: page.server.tls for page in settings.exporters.pages}
     return of_jobs | {name: Way(one.ca) for name, one in tls.items() if one and one.ca}

@@ -8,13 +8,13 @@ PORT = METRICS["postgres_exporter"]
 
 
 def no_blank(secret: str) -> str:
-    """What is said of a password with a blank. postgres_exporter splits its connection string at blanks, encoded or
+    """The message about a password with a blank. postgres_exporter splits its connection string at blanks, encoded or
     quoted, to name the server (0.17 to 0.20: `parseFingerprint`), and then logs the whole string, password included."""
     return f"the secret {secret} has a blank, which postgres_exporter cannot take: set another password"
 
 
 def container(settings: Settings, exporter: str) -> Container:
-    """For one of `exporters.postgres`."""
+    """The exporter of one server of `exporters.postgres`."""
     postgres = settings.watched(exporter)
     address = settings.listens(exporter)
     environment = {

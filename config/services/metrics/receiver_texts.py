@@ -57,7 +57,7 @@ class Format:
 
     name: str
     room: int
-    """Bytes of the message. The receivers' limits are in characters, of which a text never has more than bytes."""
+    """Bytes of the message. The receivers' limits are in characters, and a text never has more characters than bytes."""
     room_for_links: int
     """Bytes of the links, and of the title if it is a part of the text. The rest has room for the first alert's first line
     at its longest."""

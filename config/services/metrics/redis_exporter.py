@@ -11,7 +11,7 @@ PORT = METRICS["redis_exporter"]
 
 
 def container(settings: Settings, exporter: str) -> Container:
-    """For one of `exporters.redis`."""
+    """The exporter of one server of `exporters.redis`."""
     redis = settings.watched(exporter)
     address = settings.listens(exporter)
     scheme = "rediss" if redis.tls else "redis"

@@ -67,7 +67,7 @@ def _authority(name: str) -> str:
 
 
 def _encrypted(name: str, way: Way) -> str:
-    """The way for the targets of one job, whose certificates are judged by an authority or a name of their own."""
+    """The route for the targets of one job whose certificates have their own authority or name."""
     authority = _authority(name) if way.authority else CERTIFICATES
     host = f"str({way.server_name})" if way.server_name else "var(txn.host)"
     return f"""

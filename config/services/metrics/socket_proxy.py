@@ -42,7 +42,8 @@ def container(settings: Settings) -> Container:
 
 
 def _readers(*, far: bool, edge: bool) -> str:
-    """The readers of logs, for the script. An edge may not ask its centre what it has, nor may the second copy."""
+    """The readers of logs, for the script. An edge cannot ask its centre which lines it has,
+    and the second copy cannot ask its store."""
     near = 'add_reader("", %s)\n' % ("unknown" if edge else "delivered")
     return "\n" + near + ('add_reader("far_", unknown)\n' if far else "")
 

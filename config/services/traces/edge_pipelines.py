@@ -23,7 +23,7 @@ CENTRE = "otlp_http/centre"
 QUEUES = ("exporter_otlp_http_centre_traces", "exporter_otlp_http_centre_logs")
 """Files of an edge's queues."""
 LOGIN = "centre.yml"
-"""A file of its own for the header with the credential, below `secrets/`. The collector merges it into its main file."""
+"""The file with the credential's header, below `secrets/`. The collector merges it into its main file."""
 HEADER = "X-Edge"
 """Header in which the door says which edge has sent a request."""
 _FORWARD = ("forward/received", "forward/masked")
@@ -103,7 +103,7 @@ def _with_edges(main: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 
 def _host(value: str) -> dict[str, Any]:
-    """Transform processor that sets the resource attribute `host`, whatever the sender has set."""
+    """Transform processor that overwrites the resource attribute `host`."""
     statements = [{"context": "resource", "statements": [f'set(resource.attributes["host"], {value})']}]
     # An error refuses the request: nothing may pass without its host.
     return {"error_mode": "propagate", "trace_statements": statements, "log_statements": statements}

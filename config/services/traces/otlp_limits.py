@@ -51,7 +51,7 @@ LOKI = {"size": 64 * 1024, "entries": 160}
 IDENTITY = ("service.name", "service.instance.id")
 """Resource attributes that become the labels `service` and `instance`."""
 PEERS = ("peer.service", "db.name", "db.system", "db.system.name")
-"""Span attributes by which the service graph names an uninstrumented peer."""
+"""Span attributes that give the service graph the name of an uninstrumented peer."""
 _TEXTS = {
     "scope": ("name", "version"),
     "span": ("name", "status.message", "trace_state"),

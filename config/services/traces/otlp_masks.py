@@ -72,8 +72,8 @@ def _escaped(word: str) -> str:
 
 
 def filters() -> dict[str, Any]:
-    """Filter processors: `filter/suspect` keeps data to be masked, `filter/owned` data of which only the resource or
-    scope is, and `filter/unsuspected` the rest."""
+    """Filter processors: `filter/suspect` keeps data to be masked, `filter/owned` data whose resource or
+    scope alone is to be masked, and `filter/unsuspected` the rest."""
     return {
         f"filter/{name}": {
             "error_mode": "propagate",

@@ -1,6 +1,6 @@
 """Remote stores that also get the kept traces, and the log records that came by OTLP.
 
-Each has a queue of its own on disk. When it is full, the copy loses what comes next, and nobody else notices:
+Each has a separate queue on disk. When it is full, the copy loses new data, and the other stores are not affected:
 
     tail sampling ─┬─▶ queue on disk ─▶ Jaeger              labels ─┬─▶ queue on disk ─▶ Loki
                    └─▶ queue on disk ─▶ far away                    └─▶ batch ─▶ queue on disk ─▶ far away
