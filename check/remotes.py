@@ -67,10 +67,10 @@ def _of_logs(client: DockerClient, settings: Settings) -> Finding:
     lines = f"{entries:.0f} lines since the shipper's start" + (
         f", {tries:.0f} tries again in two minutes" if tries else ""
     )
-    flows, records = _of_otlp(client, settings, remote_otlp.LOGS_EXPORTER, "log_records")
+    delivers, records = _of_otlp(client, settings, remote_otlp.LOGS_EXPORTER, "log_records")
     return Finding(
         "logs.remote takes lines and records",
-        kept=entries > 0 and not tries and flows,
+        kept=entries > 0 and not tries and delivers,
         detail=f"{lines}; records by OTLP: {records}",
     )
 
