@@ -217,8 +217,8 @@ class Engine:
             assert options["pid_mode"] == f"container:{self.service.id}"
             code, out = self.service.exec_run(command[0].split())
         elif options["network_mode"] == "none":
-            done = subprocess.run([*entrypoint, *command], check=False, stdout=subprocess.PIPE)
-            code, out = done.returncode, done.stdout
+            result = subprocess.run([*entrypoint, *command], check=False, stdout=subprocess.PIPE)
+            code, out = result.returncode, result.stdout
         else:
             assert options["network_mode"] == f"container:{self.service.id}"
             code, out = self._asked(*command), b""
@@ -317,9 +317,9 @@ def test_a_service_that_has_overheard_its_last_reload_is_told_again(host: Host) 
 
 
 @pytest.mark.parametrize("tools", [True, False])
-@pytest.mark.parametrize(("link", "told"), [(NEW, []), (OLD, ["SIGHUP"])])
+@pytest.mark.parametrize(("link", "signals"), [(NEW, []), (OLD, ["SIGHUP"])])
 def test_a_service_that_is_starting_is_not_ended_by_a_signal(
-    host: Host, link: str, told: list[str], *, tools: bool
+    host: Host, link: str, signals: list[str], *, tools: bool
 ) -> None:
     """It may have started with the files, or just before they came."""
     (host.volume / "current").unlink()
@@ -327,7 +327,7 @@ def test_a_service_that_is_starting_is_not_ended_by_a_signal(
     host.service.loaded = host.service.started_with = link
     host.service.started, host.service.answers_after = host.clock.now, 7
     activate(host.order(tools=tools, health=HEALTH if tools else ()))
-    assert host.service.actions == told
+    assert host.service.actions == signals
     assert (host.service.restart_count, host.service.loaded) == (0, NEW)
 
 
@@ -389,12 +389,12 @@ def test_the_first_files_are_those_to_go_back_to_from_the_second(host: Host) -> 
 def test_a_container_asks_a_silent_service_again_for_some_seconds(after: int, code: int, tmp_path: Path) -> None:
     answers = tmp_path / "answers"
     wget = f"timeout() {{ [ ! -e {answers} ] || echo up; }}\n(sleep {after}; touch {answers}) & "
-    done = subprocess.run(
+    result = subprocess.run(
         ["/bin/sh", "-c", wget + module.ASK, str(module.ASKING_SECONDS), "http://page", "up"],
         stdout=subprocess.DEVNULL,
         check=False,
     )
-    assert done.returncode == code
+    assert result.returncode == code
 
 
 def test_the_volume_is_changed_by_a_container_that_can_do_nothing_else(host: Host) -> None:
@@ -656,8 +656,8 @@ def test_the_time_of_a_start_is_understood_in_every_zone_and_season(
 @pytest.mark.parametrize("script", [module.FLIP, module.PRUNE], ids=["flip", "prune"])
 def test_scripts_stop_at_the_first_failure(script: str, tmp_path: Path) -> None:
     text = script.format(mount=tmp_path / "gone", revision=NEW)
-    done = subprocess.run(["/bin/sh", "-c", text], capture_output=True, check=False, cwd=tmp_path)
-    assert done.returncode != 0
+    result = subprocess.run(["/bin/sh", "-c", text], capture_output=True, check=False, cwd=tmp_path)
+    assert result.returncode != 0
     assert not list(tmp_path.iterdir())
 
 
@@ -704,11 +704,11 @@ def test_an_engine_that_hangs_for_a_while_leaves_the_old_files_in_place(
 ) -> None:
     answers = iter([ReadTimeout("Read timed out.")])
 
-    def asked(*_: object) -> None:
+    def wait(*_: object) -> None:
         for error in answers:  # only the first time
             raise error
 
-    monkeypatch.setattr(module, "_wait_until_well", asked)
+    monkeypatch.setattr(module, "_wait_until_well", wait)
     with pytest.raises(ReadTimeout):
         activate(host.order())
     assert host.current == OLD

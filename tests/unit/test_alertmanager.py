@@ -43,9 +43,9 @@ def routed(route: Mapping[str, Any], labels: Labels) -> list[str]:
         return []
     receivers: list[str] = []
     for child in route.get("routes", ()):
-        found = routed(child, labels)
-        receivers += found
-        if found and not child.get("continue"):
+        child_receivers = routed(child, labels)
+        receivers += child_receivers
+        if child_receivers and not child.get("continue"):
             break
     return receivers or [route["receiver"]]
 
@@ -354,8 +354,8 @@ def test_a_pair_differs_by_no_label_that_muting_does_not_look_at() -> None:
     [rule] = [rule for rule in alertmanager.inhibit_rules(STACK) if "alertname" in rule.get("equal", ())]
     looked_at = {*rule["equal"], "job", "severity", "probe", "module"}  # an instance has one of each
     for of_pair in (alert for alert in _alerts() if alert["alert"] in alertmanager.pairs(settings_of())):
-        kept = {label for by in re.findall(r"by \(([\w, ]+)\)", of_pair["expr"]) for label in by.split(", ")}
-        assert kept - looked_at <= {"device_error"}, of_pair["alert"]  # the two are never of the same error
+        by_labels = {label for by in re.findall(r"by \(([\w, ]+)\)", of_pair["expr"]) for label in by.split(", ")}
+        assert by_labels - looked_at <= {"device_error"}, of_pair["alert"]  # the two are never of the same error
 
 
 def test_no_alert_mutes_itself_or_the_dead_mans_switch() -> None:
@@ -373,16 +373,16 @@ def test_no_alert_mutes_itself_or_the_dead_mans_switch() -> None:
 
 
 def test_muting_rules_speak_of_alerts_that_exist() -> None:
-    known = {rule["alert"] for rule in _alerts()}
+    alert_names = {rule["alert"] for rule in _alerts()}
     spoken = {
         name
         for rule in alertmanager.inhibit_rules(STACK)
         for matcher in (*rule["source_matchers"], *rule["target_matchers"])
-        for found in re.findall(r'^alertname=~?"(.*)"$', matcher)
-        for name in found.split("|")
+        for alternatives in re.findall(r'^alertname=~?"(.*)"$', matcher)
+        for name in alternatives.split("|")
     }
     assert spoken
-    assert spoken <= known
+    assert spoken <= alert_names
 
 
 def _alerts() -> list[dict[str, Any]]:
@@ -397,12 +397,12 @@ def _alerts() -> list[dict[str, Any]]:
 
 
 def test_it_keeps_what_it_has_told_and_gossips_with_nobody() -> None:
-    made = container(settings_of({"external_urls": {"alertmanager": "https://a.example"}}))
-    assert "--storage.path=/alertmanager" in made.command
-    assert made.data == "/alertmanager"
-    assert "--cluster.listen-address=" in made.command
-    assert "--web.external-url=https://a.example" in made.command
-    assert made.grace_seconds >= 10
+    service = container(settings_of({"external_urls": {"alertmanager": "https://a.example"}}))
+    assert "--storage.path=/alertmanager" in service.command
+    assert service.data == "/alertmanager"
+    assert "--cluster.listen-address=" in service.command
+    assert "--web.external-url=https://a.example" in service.command
+    assert service.grace_seconds >= 10
 
 
 def version_of(settings: Settings) -> str:

@@ -27,8 +27,8 @@ ALWAYS: Watched = frozenset(
 def rules(watched: Watched = EVERYTHING, *, thresholds: Mapping[str, float | str] | None = None) -> list[Rule]:
     """The rules of Prometheus and of Loki."""
     settings = settings_of({"alerts": {"thresholds": thresholds or {}}})
-    made = (*groups(settings, watched), *loki_rules.groups(settings))
-    return [rule for group in made for rule in group.rules]
+    rule_groups = (*groups(settings, watched), *loki_rules.groups(settings))
+    return [rule for group in rule_groups for rule in group.rules]
 
 
 def alerts(name: str, **thresholds: float | str) -> list[Alert]:
@@ -231,13 +231,13 @@ def test_every_alert_says_which_service_it_is_about(rendered: list[dict[str, Any
 def test_no_rule_keeps_a_label_without_bound(rendered: list[dict[str, Any]]) -> None:
     unbounded = {"id", "path", "user", "trace_id", "query", "pid", "client_addr", "url"}
     for rule in rendered:
-        kept = {label for labels in re.findall(r"by \(([\w, ]+)\)", rule["expr"]) for label in labels.split(", ")}
-        assert not kept & unbounded, rule
+        by_labels = {label for labels in re.findall(r"by \(([\w, ]+)\)", rule["expr"]) for label in labels.split(", ")}
+        assert not by_labels & unbounded, rule
 
 
 def test_names_are_used_once_for_each_severity(rendered: list[dict[str, Any]]) -> None:
-    seen = [(rule["alert"], rule["labels"]["severity"]) for rule in rendered if "alert" in rule]
-    assert len(seen) == len(set(seen))
+    pairs = [(rule["alert"], rule["labels"]["severity"]) for rule in rendered if "alert" in rule]
+    assert len(pairs) == len(set(pairs))
 
 
 def test_records_are_named_by_level_metric_and_operations(rendered: list[dict[str, Any]]) -> None:
@@ -275,15 +275,15 @@ def test_a_file_names_the_module_that_made_it() -> None:
 def test_response_times_are_recorded_less_often_but_at_least_every_two_minutes(
     evaluation_interval: str, expected: str
 ) -> None:
-    made = groups(settings_of({"metrics": {"evaluation_interval": evaluation_interval}}), EVERYTHING)
-    assert {group.name: group.interval for group in made if group.interval} == {"response-times": expected}
+    rule_groups = groups(settings_of({"metrics": {"evaluation_interval": evaluation_interval}}), EVERYTHING)
+    assert {group.name: group.interval for group in rule_groups if group.interval} == {"response-times": expected}
 
 
 def test_rules_are_plain_data() -> None:
-    made = groups(SETTINGS, EVERYTHING)
-    assert all(isinstance(group, Group) for group in made)
-    assert all(isinstance(rule, Alert | RecordingRule) for group in made for rule in group.rules)
-    assert len({group.name for group in made}) == len(made)
+    rule_groups = groups(SETTINGS, EVERYTHING)
+    assert all(isinstance(group, Group) for group in rule_groups)
+    assert all(isinstance(rule, Alert | RecordingRule) for group in rule_groups for rule in group.rules)
+    assert len({group.name for group in rule_groups}) == len(rule_groups)
 
 
 SELECTOR = re.compile(r'(?P<name>[a-zA-Z_:][\w:]*)?\s*\{(?P<matchers>(?:[^{}"]|"(?:[^"\\]|\\.)*")*)\}')
@@ -296,9 +296,9 @@ OF_EVERY_TARGET = {("TargetDown", "up"), ("ScrapeSlow", "scrape_duration_seconds
 def test_every_rule_reads_the_metrics_of_jobs_that_it_names() -> None:
     """A sender chooses the names of its metrics, but Prometheus sets their job."""
     looked_at = 0
-    made = [rule for group in groups(SETTINGS, EVERYTHING) for rule in group.rules]
-    recorded = {rule.record for rule in made if isinstance(rule, RecordingRule)}
-    for rule in made:
+    all_rules = [rule for group in groups(SETTINGS, EVERYTHING) for rule in group.rules]
+    recorded = {rule.record for rule in all_rules if isinstance(rule, RecordingRule)}
+    for rule in all_rules:
         called = rule.name if isinstance(rule, Alert) else rule.record
         for selector in SELECTOR.finditer(rule.expr):
             looked_at += 1
@@ -314,12 +314,12 @@ def test_every_rule_reads_the_metrics_of_jobs_that_it_names() -> None:
 
 def test_inhibition_asks_for_no_label_that_a_sender_chooses() -> None:
     """Names and severities come from the rules, jobs from Prometheus."""
-    chosen = {
+    label_names = {
         re.split(r"[=!~]", matcher, maxsplit=1)[0]
         for rule in alertmanager.inhibit_rules(SETTINGS)
         for matcher in (*rule["source_matchers"], *rule["target_matchers"])
     }
-    assert chosen == {"alertname", "severity", "job"}
+    assert label_names == {"alertname", "severity", "job"}
     of_senders = {rule.name for rule in _about("otlp") if isinstance(rule, Alert)}
     sources = " ".join(matcher for rule in alertmanager.inhibit_rules(SETTINGS) for matcher in rule["source_matchers"])
     assert of_senders
@@ -328,5 +328,5 @@ def test_inhibition_asks_for_no_label_that_a_sender_chooses() -> None:
 
 def _about(job: str) -> list[Rule]:
     """Rules that read the metrics of a job, not only Prometheus' own `up` for it."""
-    made = [rule for group in groups(SETTINGS, EVERYTHING) for rule in group.rules]
-    return [rule for rule in made if f'job="{job}"' in re.sub(r"up\{[^}]*\}", "", rule.expr)]
+    all_rules = [rule for group in groups(SETTINGS, EVERYTHING) for rule in group.rules]
+    return [rule for rule in all_rules if f'job="{job}"' in re.sub(r"up\{[^}]*\}", "", rule.expr)]

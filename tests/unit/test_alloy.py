@@ -11,7 +11,7 @@ from config.services.logs.log_stages import Stage
 from tests.support.program import settings_of
 
 
-def made(**logs: Any) -> Container:
+def container_of(**logs: Any) -> Container:
     return alloy.container(settings_of({"logs": logs}))
 
 
@@ -74,13 +74,13 @@ def test_lines_go_from_every_source_through_the_pipeline_to_loki() -> None:
 
 @pytest.mark.parametrize(("system", "read"), [("syslog", True), ("journal", False), ("off", False)])
 def test_the_hosts_log_is_read_once(system: str, read: bool) -> None:  # noqa: FBT001 - a column of the table
-    made = blocks(system=system)
-    assert ("/var/log/syslog" in made['local.file_match "files"']) == read
-    assert ('loki.source.journal "journal"' in made) == (system == "journal")
+    alloy_blocks = blocks(system=system)
+    assert ("/var/log/syslog" in alloy_blocks['local.file_match "files"']) == read
+    assert ('loki.source.journal "journal"' in alloy_blocks) == (system == "journal")
 
 
 def test_the_running_config_is_told_by_its_hash_and_its_components() -> None:
-    container = made(fuse={"lines": 7})
+    container = container_of(fuse={"lines": 7})
     assert container.config is not None
     text = container.config.files["config.alloy"]
     assert container.config.expect == {
@@ -90,7 +90,7 @@ def test_the_running_config_is_told_by_its_hash_and_its_components() -> None:
 
 
 def test_it_is_its_own_user_and_nothing_reports_home() -> None:
-    container = made()
+    container = container_of()
     assert (container.user, container.capabilities, container.data) == ("473:4", (), "/var/lib/alloy/data")
     assert "--disable-reporting" in container.command
     assert f"--storage.path={container.data}" in container.command

@@ -19,7 +19,7 @@ AGENT = {"image": "grafana/alloy:1.20", "memory": "256 MiB", "files": "b", "cont
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "told"),
+    ("before", "now", "words"),
     [
         ({"loki": LOKI}, {"loki": LOKI}, {}),
         ({}, {"loki": LOKI}, {"loki": "new, grafana/loki:3.7.6"}),
@@ -37,8 +37,8 @@ AGENT = {"image": "grafana/alloy:1.20", "memory": "256 MiB", "files": "b", "cont
         ({"loki": LOKI}, {"loki": {**LOKI, "container": "3"}}, {"loki": "another container"}),
     ],
 )
-def test_what_has_changed_is_told_in_words(before: Any, now: Any, told: dict[str, str]) -> None:
-    assert changes(before, now) == told
+def test_what_has_changed_is_told_in_words(before: Any, now: Any, words: dict[str, str]) -> None:
+    assert changes(before, now) == words
 
 
 class Pushed:

@@ -43,10 +43,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     keys: dict[str, Any] = {}
     if request.param == "encrypted":
         keys = {"recipient": str(KEY.to_public()), "identity": key_file(tmp_path)}
-    made = Place(str(tmp_path / "backups" / "one"), **keys)
-    with made.made():
+    backup_place = Place(str(tmp_path / "backups" / "one"), **keys)
+    with backup_place.made():
         pass
-    return made
+    return backup_place
 
 
 def put(place: Place, files: Mapping[str, Iterable[bytes]]) -> None:
@@ -190,10 +190,10 @@ def test_a_manifest_comes_back_and_without_one_there_is_no_backup(tmp_path: Path
     place = Place(str(tmp_path))
     with pytest.raises(DamagedError, match="contains no complete backup"):
         manifests.read(place)
-    written = manifest({"loki": "docker.io/grafana/loki:3.7.8"})
-    place.write_clear_text(manifests.NAME, written.model_dump_json().encode())
-    assert manifests.read(place) == written
-    later = json.loads(written.model_dump_json()) | {"format": 2}
+    original = manifest({"loki": "docker.io/grafana/loki:3.7.8"})
+    place.write_clear_text(manifests.NAME, original.model_dump_json().encode())
+    assert manifests.read(place) == original
+    later = json.loads(original.model_dump_json()) | {"format": 2}
     place.write_clear_text(manifests.NAME, json.dumps(later).encode())
     with pytest.raises(DamagedError, match="was made by a newer version of this project, in format 2"):
         manifests.read(place)
@@ -290,12 +290,12 @@ class Restless(Service):
         super().pause()
 
 
-@pytest.mark.parametrize(("tries", "held"), [(3, True), (100, False)])
-def test_a_process_that_begins_as_its_container_is_held_is_no_reason_to_give_up(tries: int, *, held: bool) -> None:
+@pytest.mark.parametrize(("tries", "success"), [(3, True), (100, False)])
+def test_a_process_that_begins_as_its_container_is_held_is_no_reason_to_give_up(tries: int, *, success: bool) -> None:
     service: Any = Restless(tries)
-    with contextlib.nullcontext() if held else pytest.raises(APIError), volume.quiesced(service, "paused", 9):
+    with contextlib.nullcontext() if success else pytest.raises(APIError), volume.quiesced(service, "paused", 9):
         pass
-    assert service.did == (["pause", "unpause"] if held else [])
+    assert service.did == (["pause", "unpause"] if success else [])
 
 
 def frame(kind: int, text: bytes) -> bytes:

@@ -60,35 +60,35 @@ INSPECTED: dict[str, Any] = {
 
 
 def test_a_container_becomes_the_service_of_a_compose_file() -> None:
-    made = service(INSPECTED, "prometheus")
-    assert made["image"] == "prom/prometheus:v3"
-    assert made["mem_limit"] == made["memswap_limit"] == 256 * 2**20
-    assert made["ports"] == ["127.0.0.1:20001:9090/tcp"]
-    assert made["stop_grace_period"] == "60s"
-    assert made["healthcheck"]["interval"] == "30s"
-    assert made["devices"] == ["/dev/kmsg:/dev/kmsg:r"]
-    assert made["tmpfs"] == ["/tmp:size=64m"]  # noqa: S108 - inside the container
-    assert not {"entrypoint", "cap_add"} & made.keys()
+    entry = service(INSPECTED, "prometheus")
+    assert entry["image"] == "prom/prometheus:v3"
+    assert entry["mem_limit"] == entry["memswap_limit"] == 256 * 2**20
+    assert entry["ports"] == ["127.0.0.1:20001:9090/tcp"]
+    assert entry["stop_grace_period"] == "60s"
+    assert entry["healthcheck"]["interval"] == "30s"
+    assert entry["devices"] == ["/dev/kmsg:/dev/kmsg:r"]
+    assert entry["tmpfs"] == ["/tmp:size=64m"]  # noqa: S108 - inside the container
+    assert not {"entrypoint", "cap_add"} & entry.keys()
 
 
 def test_compose_puts_no_variables_into_what_a_service_is_told() -> None:
-    made = service(INSPECTED, "prometheus")
-    assert made["command"][1] == "--label=$$1"
-    assert made["healthcheck"]["test"][2] == "$$HOST"
+    entry = service(INSPECTED, "prometheus")
+    assert entry["command"][1] == "--label=$$1"
+    assert entry["healthcheck"]["test"][2] == "$$HOST"
 
 
 def test_config_is_bound_from_a_folder_and_data_is_in_a_volume_that_is_there() -> None:
-    made = service(INSPECTED, "prometheus")
-    assert [(volume["type"], volume["source"], volume["target"]) for volume in made["volumes"]] == [
+    entry = service(INSPECTED, "prometheus")
+    assert [(volume["type"], volume["source"], volume["target"]) for volume in entry["volumes"]] == [
         ("bind", "./prometheus", "/config/current"),
         ("volume", "prometheus", "/prometheus"),
         ("bind", "/", "/rootfs"),
     ]
-    whole = document({"prometheus": made}, "bench", "198.18.7.0/26")
+    whole = document({"prometheus": entry}, "bench", "198.18.7.0/26")
     assert whole["volumes"] == {"prometheus": {"external": True, "name": "bench-prometheus"}}
     edge = {"name": "bench-edge", "ipam": {"config": [{"subnet": "198.18.7.0/26"}]}}
     assert whole["networks"] == {"default": {"name": "bench"}, "edge": edge}
-    assert made["networks"]["edge"] == {"aliases": ["ns-prometheus"], "ipv4_address": "198.18.7.2"}
+    assert entry["networks"]["edge"] == {"aliases": ["ns-prometheus"], "ipv4_address": "198.18.7.2"}
 
 
 def test_a_project_reads_what_it_has_written(tmp_path: Path) -> None:
@@ -143,28 +143,28 @@ def test_all_containers_together_are_their_sum() -> None:
 
 
 def test_a_run_of_some_subjects_leaves_the_others_as_they_were() -> None:
-    kept = Record((row("4GiB", "memory", "MiB", 1), row("8GiB", "memory", "MiB", 2)))
-    merged = kept.merged([row("4GiB", "memory", "MiB", 3), row("16GiB", "memory", "MiB", 4)])
+    record = Record((row("4GiB", "memory", "MiB", 1), row("8GiB", "memory", "MiB", 2)))
+    merged = record.merged([row("4GiB", "memory", "MiB", 3), row("16GiB", "memory", "MiB", 4)])
     assert [(one.subject, one.median) for one in merged] == [("4GiB", 3), ("8GiB", 2), ("16GiB", 4)]
 
 
 def test_further_rounds_come_to_those_that_are_kept() -> None:
-    kept = Record((row("one rule", "ratio", "", 2, 3), row("one image", "ratio", "", 1)))
-    added = kept.added([row("one rule", "ratio", "", 4), row("new", "ratio", "", 5)])
+    record = Record((row("one rule", "ratio", "", 2, 3), row("one image", "ratio", "", 1)))
+    added = record.added([row("one rule", "ratio", "", 4), row("new", "ratio", "", 5)])
     assert [(one.subject, one.values) for one in added] == [("one rule", (2, 3, 4)), ("new", (5,))]
 
 
 def test_what_is_kept_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "FOLDER", tmp_path)
     assert figures.load("series") == Record()
-    kept = Record((row("x1", "memory", "MiB", 5, 6), row("x3", "memory", "MiB", 7)), {"cores": 2}, {"loki": "3.7.8"})
-    figures.path("series").write_text(kept.text)
-    assert figures.load("series") == kept
+    record = Record((row("x1", "memory", "MiB", 5, 6), row("x3", "memory", "MiB", 7)), {"cores": 2}, {"loki": "3.7.8"})
+    figures.path("series").write_text(record.text)
+    assert figures.load("series") == record
 
 
 def test_a_version_is_the_tag_without_the_hash_of_a_build() -> None:
-    found = figures.versions({"loki": "nervous-system/loki:3.7.8-c18c17db1930", "jaeger": "j/j:2.13.0@sha256:ab"})
-    assert found == {"jaeger": "2.13.0", "loki": "3.7.8"}
+    versions = figures.versions({"loki": "nervous-system/loki:3.7.8-c18c17db1930", "jaeger": "j/j:2.13.0@sha256:ab"})
+    assert versions == {"jaeger": "2.13.0", "loki": "3.7.8"}
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ def test_its_only_site_on_the_published_port_is_grafana_under_the_domain(front: 
     text = caddy.caddyfile(caddy.sites(settings_of(stack(front), secrets=["grafana_password"])), "v")
     sites = re.findall(r"^(http\S+) \{\n((?:\t.*\n)+)\}", text, flags=re.MULTILINE)
     assert [site for site, _ in sites] == [f"https://{front.domain}:443", "http://:9180"]
-    said = [line.strip() for line in sites[0][1].splitlines()]
-    assert said == [*own, "reverse_proxy api_proxy:23000"]
+    directives = [line.strip() for line in sites[0][1].splitlines()]
+    assert directives == [*own, "reverse_proxy api_proxy:23000"]
 
 
 def test_nothing_but_the_front_is_published_and_only_the_container_itself_can_change_it() -> None:
@@ -56,10 +56,10 @@ def test_the_running_caddy_says_which_file_it_runs() -> None:
     def version(front: Tls) -> str:
         config = described("caddy", settings_of(stack(front), secrets=["grafana_password"])).config
         assert config
-        [(url, said)] = config.expect.items()
+        [(url, answer)] = config.expect.items()
         assert url == "http://127.0.0.1:9180/version"
-        assert f'respond /version "{said}"' in config.files["Caddyfile"]
+        assert f'respond /version "{answer}"' in config.files["Caddyfile"]
         assert f"{DIRECTORY}/Caddyfile" in config.reload
-        return said
+        return answer
 
     assert version(PUBLIC) == version(PUBLIC) != version(INTERNAL)

@@ -56,8 +56,8 @@ def test_what_the_alerts_read_is_not_turned_off() -> None:
 
 
 def test_it_finds_docker_where_the_host_keeps_it() -> None:
-    made = container(settings_of({"docker": {"data_root": "/data/docker"}}))
-    assert Mount("/data/docker", "/var/lib/docker") in made.mounts
+    service = container(settings_of({"docker": {"data_root": "/data/docker"}}))
+    assert Mount("/data/docker", "/var/lib/docker") in service.mounts
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_it_finds_docker_where_the_host_keeps_it() -> None:
 def test_it_asks_the_engine_of_the_stack_and_its_containerd(
     docker: dict[str, str], engine: str, containerd: str
 ) -> None:
-    made = container(settings_of({"docker": docker}))
-    assert f"--docker=unix:///rootfs{engine}" in made.command
-    assert f"--containerd=/rootfs{containerd}" in made.command
-    assert Mount("/", "/rootfs") in made.mounts
+    service = container(settings_of({"docker": docker}))
+    assert f"--docker=unix:///rootfs{engine}" in service.command
+    assert f"--containerd=/rootfs{containerd}" in service.command
+    assert Mount("/", "/rootfs") in service.mounts
 
 
 def test_it_sees_the_hosts_sockets_once() -> None:
@@ -105,7 +105,7 @@ def test_it_sees_the_hosts_sockets_once() -> None:
 
 
 def test_it_hears_of_containers_that_the_kernel_killed() -> None:
-    made = container(settings_of())
-    assert made.devices == ("/dev/kmsg",)
+    service = container(settings_of())
+    assert service.devices == ("/dev/kmsg",)
     assert container(settings_of({"docker": {"kmsg": False}})).devices == ()
-    assert "CAP_SYSLOG" in made.capabilities
+    assert "CAP_SYSLOG" in service.capabilities

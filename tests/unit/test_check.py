@@ -92,8 +92,8 @@ class Engine:
         return 1, b"wget: server returned error: HTTP/1.1 404 Not Found"
 
 
-def broken(found: Any) -> list[str]:
-    return [finding.what for finding in found if not finding.kept]
+def broken(findings: Any) -> list[str]:
+    return [finding.what for finding in findings if not finding.kept]
 
 
 def test_containers_that_keep_every_promise_are_not_complained_of() -> None:
@@ -131,8 +131,8 @@ def test_containers_that_keep_every_promise_are_not_complained_of() -> None:
 def test_a_container_that_breaks_a_promise_is_named(
     prometheus: dict[str, Any] | Callable[[], dict[str, Any]] | None, complaint: str
 ) -> None:
-    found = prometheus() if callable(prometheus) else prometheus
-    assert broken(containers.findings(Engine(prometheus=found), SETTINGS)) == [complaint]  # type: ignore[arg-type]
+    service = prometheus() if callable(prometheus) else prometheus
+    assert broken(containers.findings(Engine(prometheus=service), SETTINGS)) == [complaint]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -164,20 +164,22 @@ OWN_RULES = {"shop.yml": "groups: []\n"}
 
 def delivered(changes: dict[tuple[str, str], str | None]) -> Engine:
     """Services that have all their files; `changes`: what is in one of them instead."""
-    made = {
+    texts = {
         (service, name): text
         for service in SETTINGS.services
         if (config := descriptions.describe(service, SETTINGS, Additions(rules=OWN_RULES)).config)
         for name, text in config.files.items()
     }
-    assert changes.keys() <= made.keys()
-    return Engine(files={key: text for key, text in {**made, **changes}.items() if text is not None})
+    assert changes.keys() <= texts.keys()
+    return Engine(files={key: text for key, text in {**texts, **changes}.items() if text is not None})
 
 
 def test_files_that_are_as_declared_are_not_complained_of() -> None:
-    found = list(files.findings(delivered({}), SETTINGS, Additions(rules=OWN_RULES)))  # type: ignore[arg-type]
-    assert {"prometheus", "loki", "alloy", "otel_collector", "jaeger"} <= {finding.what.split()[3] for finding in found}
-    assert broken(found) == []
+    findings = list(files.findings(delivered({}), SETTINGS, Additions(rules=OWN_RULES)))  # type: ignore[arg-type]
+    assert {"prometheus", "loki", "alloy", "otel_collector", "jaeger"} <= {
+        finding.what.split()[3] for finding in findings
+    }
+    assert broken(findings) == []
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ WELL: dict[str, Any] = {
 
 
 def complaints(path: str, answer: Any) -> list[str]:
-    others = {other: said for other, said in WELL.items() if other != path}
+    others = {other: text for other, text in WELL.items() if other != path}
     return broken(metrics.findings(Engine(answers={path: answer, **others}), SETTINGS))  # type: ignore[arg-type]
 
 
@@ -278,8 +280,8 @@ def test_a_target_that_is_down_is_told_with_its_error() -> None:
     targets = [dict(target) for target in WELL["/api/v1/targets"]["data"]["activeTargets"]]
     targets[0] |= {"health": "down", "lastError": "connection refused"}
     answers = {**WELL, "/api/v1/targets": {"data": {"activeTargets": targets}}}
-    found = [f for f in metrics.findings(Engine(answers=answers), SETTINGS) if not f.kept]  # type: ignore[arg-type]
-    assert found == [Finding("targets of prometheus are up", kept=False, detail="prometheus: connection refused")]
+    findings = [f for f in metrics.findings(Engine(answers=answers), SETTINGS) if not f.kept]  # type: ignore[arg-type]
+    assert findings == [Finding("targets of prometheus are up", kept=False, detail="prometheus: connection refused")]
 
 
 def test_a_prometheus_that_does_not_answer_is_one_broken_promise() -> None:
@@ -294,9 +296,9 @@ def test_a_job_of_the_users_own_is_told_and_breaks_no_promise() -> None:
     well = WELL["/api/v1/targets"]["data"]["activeTargets"]
     others = [{**target, "scrapePool": target["labels"]["job"]} for target in well]
     answers = {**WELL, "/api/v1/targets": {"data": {"activeTargets": [*others, *own]}}}
-    found = metrics.findings(Engine(answers=answers), SETTINGS, [OwnJob({"job_name": "shop"})])  # type: ignore[arg-type]
-    [told] = [one for one in found if "your job" in one.what]
-    assert (told.what, told.kept, told.detail) == (
+    findings = metrics.findings(Engine(answers=answers), SETTINGS, [OwnJob({"job_name": "shop"})])  # type: ignore[arg-type]
+    [finding] = [one for one in findings if "your job" in one.what]
+    assert (finding.what, finding.kept, finding.detail) == (
         "your job shop is scraped",
         True,
         "1 of 2 targets are up; b:1: refused",
@@ -322,9 +324,9 @@ def complaints_of_logs(answers: dict[str, Any], settings: Settings = SETTINGS) -
 
 
 def test_logs_that_keep_every_promise_are_not_complained_of() -> None:
-    found = list(logs.findings(Engine(answers=LOGS_WELL), SETTINGS))  # type: ignore[arg-type]
-    assert len(found) == 6
-    assert broken(found) == []
+    findings = list(logs.findings(Engine(answers=LOGS_WELL), SETTINGS))  # type: ignore[arg-type]
+    assert len(findings) == 6
+    assert broken(findings) == []
 
 
 @pytest.mark.parametrize(
@@ -366,8 +368,8 @@ def test_a_promise_that_loki_or_the_shipper_breaks_is_named(path: str, answer: A
 
 
 def test_retention_of_levels_and_services_is_read_back_too() -> None:
-    kept = {"levels": {"debug": "3d"}, "services": {"batch": "7d"}}
-    settings = SETTINGS.model_copy(update={"logs": Logs.model_validate({"retention": kept})})
+    retention = {"levels": {"debug": "3d"}, "services": {"batch": "7d"}}
+    settings = SETTINGS.model_copy(update={"logs": Logs.model_validate({"retention": retention})})
     streams = [
         {"selector": '{level="debug"}', "priority": 1, "period": "3d"},
         {"selector": '{service="batch"}', "priority": 2, "period": "1w"},
@@ -465,8 +467,8 @@ def missed(probe: request.Probe, settings: Settings = SETTINGS, **changes: Any) 
 
 def test_the_request_is_sent_once_and_then_looked_for() -> None:
     probe = request.Probe()
-    [sent] = missed(probe)
-    assert sent.detail == "sent"
+    [finding] = missed(probe)
+    assert finding.detail == "sent"
     assert [finding.what for finding in missed(probe)] == ["its metric leads to its trace"]  # which has another trace
     assert missed(PROBE) == []
 
@@ -495,19 +497,19 @@ def test_a_collector_that_takes_nothing_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("patience", "kept", "asked_logs"),
+    ("patience", "outcome", "log_calls"),
     [(60, True, 3), (0, False, 1)],
     ids=["what_is_not_kept_yet_is_read_again_alone", "nothing_is_waited_for_without_patience"],
 )
 def test_only_what_is_on_its_way_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch, patience: float, *, kept: bool, asked_logs: int
+    monkeypatch: pytest.MonkeyPatch, patience: float, *, outcome: bool, log_calls: int
 ) -> None:
-    asked: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
 
     def subject(name: str, after: int = 1) -> Callable[..., list[Finding]]:
         def findings(*_: object) -> list[Finding]:
-            asked[name] += 1
-            return [Finding(name, kept=asked[name] >= after)]
+            calls[name] += 1
+            return [Finding(name, kept=calls[name] >= after)]
 
         return findings
 
@@ -519,8 +521,8 @@ def test_only_what_is_on_its_way_is_waited_for(
     monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr(check, "seconds", lambda _: 0)
     waited_for: list[str] = []
-    found = check.run(SETTINGS, patience=patience, waits=lambda finding, _: waited_for.append(finding.what))
-    assert [finding.what for finding in found] == [
+    results = check.run(SETTINGS, patience=patience, waits=lambda finding, _: waited_for.append(finding.what))
+    assert [finding.what for finding in results] == [
         "engine",
         "containers",
         "files",
@@ -531,16 +533,16 @@ def test_only_what_is_on_its_way_is_waited_for(
         "grafana",
         "request",
     ]
-    assert all(finding.kept for finding in found) == kept
-    assert asked == {**dict.fromkeys(names, 1), "logs": asked_logs, "request": 2}  # sent first, then looked for
-    assert waited_for == ["logs"] * (asked_logs - 1)
-    asked.clear()
+    assert all(finding.kept for finding in results) == outcome
+    assert calls == {**dict.fromkeys(names, 1), "logs": log_calls, "request": 2}  # sent first, then looked for
+    assert waited_for == ["logs"] * (log_calls - 1)
+    calls.clear()
     assert "request" not in [finding.what for finding in check.run(SETTINGS, patience=0, with_request=False)]
-    assert "request" not in asked
+    assert "request" not in calls
 
 
 @pytest.mark.parametrize(
-    ("told", "shown"),
+    ("text", "output"),
     [
         ("\x1b[2Jgone", " [2Jgone"),
         ("\x9b2Jgone", " 2Jgone"),
@@ -550,11 +552,11 @@ def test_only_what_is_on_its_way_is_waited_for(
     ],
     ids=["a command to the terminal", "a short one", "a turned direction", "markup", "letters"],
 )
-def test_the_report_shows_text_of_services_as_text(told: str, shown: str) -> None:
+def test_the_report_shows_text_of_services_as_text(text: str, output: str) -> None:
     console = Console(file=io.StringIO(), width=200)
-    check.show([Finding(told, kept=False, detail=told, subject="logs")], console)
+    check.show([Finding(text, kept=False, detail=text, subject="logs")], console)
     assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().count(shown) == 2
+    assert console.file.getvalue().count(output) == 2
 
 
 ALL_KEPT = [
@@ -569,7 +571,7 @@ ONE_BROKEN = [
 
 
 @pytest.mark.parametrize(
-    ("found", "everything", "lines"),
+    ("findings", "everything", "lines"),
     [
         (ALL_KEPT, False, ["  ✓ containers: 2", "  ✓ metrics: 99 rules", "3 promises, all kept"]),
         (
@@ -614,9 +616,9 @@ ONE_BROKEN = [
         "everything is told in full if you ask for it",
     ],
 )
-def test_the_report_is_grouped(found: list[Finding], everything: bool, lines: list[str]) -> None:  # noqa: FBT001
+def test_the_report_is_grouped(findings: list[Finding], everything: bool, lines: list[str]) -> None:  # noqa: FBT001
     console = Console(file=io.StringIO(), width=200)
-    check.show(found, console, everything=everything)
+    check.show(findings, console, everything=everything)
     assert isinstance(console.file, io.StringIO)
     printed = console.file.getvalue().splitlines()
     assert [re.sub(r"(?<=\S) +", " ", line).rstrip() for line in printed] == lines

@@ -52,8 +52,8 @@ def _running(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_can_never_have_data_is_named_and_breaks_no_promise() -> None:
     ours = {file.stem: Dashboard(file.read_text()) for file in OURS.glob("*.json")}
     dashboards = {"theirs": Dashboard(BOARD, key="theirs.json"), **ours}
-    found = list(findings(NOBODY, SETTINGS, Additions(rules={"shop.yml": RULES}, dashboards=dashboards)))
-    assert [(one.what, one.kept, one.noted, one.detail) for one in found] == [
+    results = list(findings(NOBODY, SETTINGS, Additions(rules={"shop.yml": RULES}, dashboards=dashboards)))
+    assert [(one.what, one.kept, one.noted, one.detail) for one in results] == [
         ("the rules shop.yml can be judged", True, True, "1 of 2 can have data; nobody exposes gone"),
         ("the dashboard Theirs can be judged", True, True, "1 of 2 can have data; nobody exposes gone"),
     ]
@@ -73,8 +73,8 @@ COUNTED = settings_of(
 
 @pytest.mark.usefixtures("_running")
 def test_a_metric_that_counts_a_service_and_that_nobody_exposes_is_noted_and_breaks_no_promise() -> None:
-    found = list(findings(NOBODY, COUNTED, NONE))
-    assert [(one.what, one.kept, one.noted, one.detail) for one in found] == [
+    results = list(findings(NOBODY, COUNTED, NONE))
+    assert [(one.what, one.kept, one.noted, one.detail) for one in results] == [
         (
             "metrics.golden_signals of billing can be judged",
             True,
@@ -150,8 +150,8 @@ def test_many_pages_are_fetched_by_one_command_and_one_without_an_answer_is_none
     def execute(_: Any, words: list[str]) -> tuple[int, str]:
         begun.append(words)
         environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout
+        result = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        return result.returncode, result.stdout
 
     monkeypatch.setattr(pages, "execute", execute)
     monkeypatch.setattr(pages, "asker", lambda *_: SimpleNamespace())

@@ -32,7 +32,7 @@ def of_an_edge(monkeypatch: pytest.MonkeyPatch, pages: Mapping[str, float]) -> d
 
 
 @pytest.mark.parametrize(
-    ("age", "sent", "waiting", "broken"),
+    ("age", "bytes_sent", "waiting", "broken"),
     [
         (5, 100, 0, set()),
         (300, 100, 0, {"the centre has the newest samples"}),
@@ -42,15 +42,15 @@ def of_an_edge(monkeypatch: pytest.MonkeyPatch, pages: Mapping[str, float]) -> d
     ids=["all arrives", "samples wait", "lines are refused", "spans wait"],
 )
 def test_an_edge_whose(
-    monkeypatch: pytest.MonkeyPatch, age: float, sent: float, waiting: float, broken: set[str]
+    monkeypatch: pytest.MonkeyPatch, age: float, bytes_sent: float, waiting: float, broken: set[str]
 ) -> None:
-    found = of_an_edge(monkeypatch, {NEWEST: time.time() - age, SENT: sent, WAITING: waiting})
-    assert {what for what, finding in found.items() if not finding.kept} == broken
+    findings = of_an_edge(monkeypatch, {NEWEST: time.time() - age, SENT: bytes_sent, WAITING: waiting})
+    assert {what for what, finding in findings.items() if not finding.kept} == broken
 
 
 def test_an_edge_that_has_never_sent_says_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = of_an_edge(monkeypatch, {NEWEST: 0, SENT: 1, WAITING: 0})
-    assert "docker logs" in found["the centre has the newest samples"].detail
+    findings = of_an_edge(monkeypatch, {NEWEST: 0, SENT: 1, WAITING: 0})
+    assert "docker logs" in findings["the centre has the newest samples"].detail
 
 
 def test_an_edge_whose_services_do_not_answer_breaks_one_promise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,16 +62,16 @@ def test_an_edge_whose_services_do_not_answer_breaks_one_promise(monkeypatch: py
 def test_a_centre_tells_whom_it_has_heard_of_and_breaks_no_promise_by_who_is_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    heard = {"metric": {"host": "web-2"}, "value": [0, str(time.time() - 7)]}
-    monkeypatch.setattr(edges, "ask", lambda *_: {"data": {"result": [heard]}})
-    found = {one.what: one for one in edges.of_a_centre(DockerClient, CENTRE)}  # type: ignore[arg-type] # nobody asks it
-    assert found["the edge web-2 may send"].detail == "heard of it 7 s ago"
-    assert found["the edge db-1 may send"].detail == "nothing has come in the last hour"
-    assert all(one.kept for one in found.values())
+    series = {"metric": {"host": "web-2"}, "value": [0, str(time.time() - 7)]}
+    monkeypatch.setattr(edges, "ask", lambda *_: {"data": {"result": [series]}})
+    findings = {one.what: one for one in edges.of_a_centre(DockerClient, CENTRE)}  # type: ignore[arg-type] # nobody asks it
+    assert findings["the edge web-2 may send"].detail == "heard of it 7 s ago"
+    assert findings["the edge db-1 may send"].detail == "nothing has come in the last hour"
+    assert all(one.kept for one in findings.values())
 
 
 @pytest.mark.parametrize(
-    ("settings", "asked"),
+    ("settings", "subjects"),
     [
         (ON_EDGE, {"engine", "containers", "files", "metrics", "networks", "the centre"}),
         (
@@ -92,15 +92,15 @@ def test_a_centre_tells_whom_it_has_heard_of_and_breaks_no_promise_by_who_is_sil
     ],
     ids=["an edge", "a stack that stands alone"],
 )
-def test_what_is_asked_of(monkeypatch: pytest.MonkeyPatch, settings: Any, asked: set[str]) -> None:
-    seen: set[str] = set()
+def test_what_is_asked_of(monkeypatch: pytest.MonkeyPatch, settings: Any, subjects: set[str]) -> None:
+    calls: set[str] = set()
 
     def about(subject: str, _: object) -> list[Finding]:
-        seen.add(subject)
+        calls.add(subject)
         return []
 
     monkeypatch.setattr(check, "_about", about)
     monkeypatch.setattr(check, "connect", lambda _: None)
     check.run(settings, with_request=False)
-    assert seen - {"what you brought"} == asked
-    assert ("what you brought" in seen) is (settings.role == "centre")
+    assert calls - {"what you brought"} == subjects
+    assert ("what you brought" in calls) is (settings.role == "centre")

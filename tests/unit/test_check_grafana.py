@@ -37,8 +37,8 @@ def broken(monkeypatch: pytest.MonkeyPatch, answered: Mapping[str, Any]) -> dict
     monkeypatch.setattr(module, "execute", execute)
     monkeypatch.setattr(module, "container", lambda *_: SimpleNamespace())
     nobody: Any = None
-    found = module.findings(nobody, SETTINGS, {"overview": Dashboard(BOARD)})
-    return {finding.what: finding.detail for finding in found if not finding.kept}
+    findings = module.findings(nobody, SETTINGS, {"overview": Dashboard(BOARD)})
+    return {finding.what: finding.detail for finding in findings if not finding.kept}
 
 
 def test_a_grafana_that_keeps_every_promise_is_not_complained_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,8 +103,8 @@ def test_a_grafana_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         raise NotFound("ns-grafana")
 
     monkeypatch.setattr(module, "container", gone)
-    [found] = module.findings(None, SETTINGS, {"overview": Dashboard(BOARD)})  # type: ignore[arg-type]
-    assert (found.what, found.kept) == ("Grafana answers", False)
+    [finding] = module.findings(None, SETTINGS, {"overview": Dashboard(BOARD)})  # type: ignore[arg-type]
+    assert (finding.what, finding.kept) == ("Grafana answers", False)
 
 
 def test_a_stack_without_grafana_is_not_asked_for_it() -> None:

@@ -23,7 +23,7 @@ class Engine:
     """Stands for the Docker client."""
 
     def __init__(self, **labels: dict[str, str]) -> None:
-        self._labels = {name.replace("_", "-"): found for name, found in labels.items()}
+        self._labels = {name.replace("_", "-"): container_labels for name, container_labels in labels.items()}
         self.containers = self
 
     def get(self, name: str) -> Any:
@@ -34,7 +34,7 @@ class Engine:
         return SimpleNamespace(labels=self._labels[name])
 
 
-def found(
+def findings_of(
     engine: Engine,
     *actions: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -47,7 +47,7 @@ def found(
 
 
 def test_a_stack_that_may_do_nothing_promises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert found(Engine(), monkeypatch=monkeypatch) == []
+    assert findings_of(Engine(), monkeypatch=monkeypatch) == []
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_a_stack_that_may_do_nothing_promises_nothing(monkeypatch: pytest.Monkey
 def test_each_action_is_told_with_its_mode_and_what_it_lacks(
     engine: Engine, action: dict[str, Any], detail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, _ = found(engine, action, monkeypatch=monkeypatch)
-    assert (told.what, told.kept) == ("when ApplicationDown fires: restart shop-orders-1", True)
-    assert told.detail == detail
+    finding, _ = findings_of(engine, action, monkeypatch=monkeypatch)
+    assert (finding.what, finding.kept) == ("when ApplicationDown fires: restart shop-orders-1", True)
+    assert finding.detail == detail
 
 
 @pytest.mark.parametrize(
-    ("statuses", "kept", "detail"),
+    ("statuses", "outcome", "detail"),
     [
         (("403", "403"), True, "2 other requests refused"),
         (("404", "403"), False, "POST /containers/nervous-test-nobody/restart: 404"),
@@ -81,10 +81,10 @@ def test_each_action_is_told_with_its_mode_and_what_it_lacks(
     ids=["shut", "open for restarts", "open for reading", "no answer"],
 )
 def test_a_door_that_lets_something_else_through_is_told(
-    statuses: tuple[str, ...], detail: str, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+    statuses: tuple[str, ...], detail: str, monkeypatch: pytest.MonkeyPatch, *, outcome: bool
 ) -> None:
-    *_, door = found(Engine(), LIVE, monkeypatch=monkeypatch, statuses=statuses)
-    assert (door.kept, door.detail) == (kept, detail)
+    *_, door = findings_of(Engine(), LIVE, monkeypatch=monkeypatch, statuses=statuses)
+    assert (door.kept, door.detail) == (outcome, detail)
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,11 @@ def test_a_roll_back_is_told_and_its_door_is_knocked_at(
     labels: dict[str, str], detail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     action = {**{key: value for key, value in LIVE.items() if key != "restart"}, "roll_back": "shop-orders-1"}
-    told, door = found(Engine(shop_orders_1=labels), action, monkeypatch=monkeypatch)
-    assert (told.what, told.detail) == ("when ApplicationDown fires: roll shop-orders-1 back", detail)
+    finding, door = findings_of(Engine(shop_orders_1=labels), action, monkeypatch=monkeypatch)
+    assert (finding.what, finding.detail) == ("when ApplicationDown fires: roll shop-orders-1 back", detail)
     assert (door.what, door.kept) == ("the door that rolls back lets nothing else through", True)
 
 
 def test_without_a_door_none_is_knocked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    [told] = found(Engine(), SILENCE, monkeypatch=monkeypatch, statuses=())
-    assert told.what == "when ApplicationDown fires: silence ApplicationErrorsHigh of orders"
+    [finding] = findings_of(Engine(), SILENCE, monkeypatch=monkeypatch, statuses=())
+    assert finding.what == "when ApplicationDown fires: silence ApplicationErrorsHigh of orders"

@@ -163,11 +163,11 @@ def test_the_report_goes_to_the_pull_request_that_github_names(number: str, tmp_
     gh.chmod(0o755)
     branch = "it's; touch broken"  # a name that git allows, almost
     run(step, tmp_path, GH_REPO="me/repo", OWNER="fork", BRANCH=branch, COMMIT="abc")
-    asked, *commented = [line for line in (tmp_path / "calls").read_text().splitlines() if "/files" not in line]
-    assert asked.startswith(f"api --method GET repos/me/repo/pulls -f state=open -f head=fork:{branch} ")
-    assert 'select(.head.sha == "abc")' in asked
+    search, *comments = [line for line in (tmp_path / "calls").read_text().splitlines() if "/files" not in line]
+    assert search.startswith(f"api --method GET repos/me/repo/pulls -f state=open -f head=fork:{branch} ")
+    assert 'select(.head.sha == "abc")' in search
     expected = "pr comment 17 --body-file pull-request.md --edit-last --create-if-none"
-    assert commented == ([expected] if number else [])
+    assert comments == ([expected] if number else [])
     assert not (tmp_path / "broken").exists()
 
 

@@ -467,11 +467,11 @@ def test_what_is_inside_has_no_address_that_others_know() -> None:
 def test_the_network_between_gives_out_no_address_that_is_somebodys() -> None:
     [network] = [each for name, each in everything().of_type("docker:index/network:Network").items() if name == "edge"]
     [addresses] = network.inputs["ipamConfigs"]
-    given = ipaddress.ip_network(addresses["ipRange"])
+    pool = ipaddress.ip_network(addresses["ipRange"])
     joined = [networks_of(container) for container in running(everything()).values()]
-    taken = {each["nervous-test-edge"]["ipv4Address"] for each in joined if "nervous-test-edge" in each}
-    assert len(taken) == len([each for each in joined if "nervous-test-edge" in each]) > len(PROXIES)
-    assert not [address for address in taken if ipaddress.ip_address(address) in given]
+    fixed_addresses = {each["nervous-test-edge"]["ipv4Address"] for each in joined if "nervous-test-edge" in each}
+    assert len(fixed_addresses) == len([each for each in joined if "nervous-test-edge" in each]) > len(PROXIES)
+    assert not [address for address in fixed_addresses if ipaddress.ip_address(address) in pool]
 
 
 # What survives, and what may not.
@@ -570,7 +570,7 @@ def test_a_changed_file_changes_the_loader_and_leaves_the_service_alone() -> Non
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "words"),
+    ("code", "log", "words"),
     [
         (1, "bad_expression", r"(?s)prometheus: its validator refuses.*bad_expression"),
         (128, None, r"did not run to its end \(exit code 128\).*`make up` runs it again:\n$"),
@@ -578,9 +578,9 @@ def test_a_changed_file_changes_the_loader_and_leaves_the_service_alone() -> Non
     ],
     ids=["refused", "never started", "killed"],
 )
-def test_files_that_were_not_accepted_stop_the_update_with_the_reason(code: int, said: str | None, words: str) -> None:
+def test_files_that_were_not_accepted_stop_the_update_with_the_reason(code: int, log: str | None, words: str) -> None:
     def refuse(args: MockResourceArgs) -> Mapping[str, Any]:
-        return {"exitCode": code, "containerLogs": said} if args.name == "prometheus-loader" else {}
+        return {"exitCode": code, "containerLogs": log} if args.name == "prometheus-loader" else {}
 
     recorder = Recorder(refuse)
     with pytest.raises(pulumi.RunError, match=words):
@@ -648,11 +648,11 @@ def test_the_program_itself_shows_that_a_deployment_is_not_marked(
     monkeypatch: pytest.MonkeyPatch, printed: str, warned: list[str], *, preview: bool
 ) -> None:
     """What a command prints is on the screen only while it runs."""
-    shown: list[str] = []
-    monkeypatch.setattr(pulumi, "warn", lambda words, _: shown.append(words))
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi, "warn", lambda words, _: warnings.append(words))
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
     deploy(lambda: annotation((), settings_of()).stderr, Recorder(lambda _: {"stderr": printed}))
-    assert shown == warned
+    assert warnings == warned
 
 
 def test_activation_is_run_again_without_being_replaced() -> None:

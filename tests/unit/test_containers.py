@@ -22,7 +22,7 @@ WITHOUT_SECRETS = settings_of(EVERYTHING)
 
 
 @cache
-def made(service: str) -> Container:
+def container_of(service: str) -> Container:
     """What every secret and every exporter makes of `service`."""
     return described(service, SETTINGS)
 
@@ -34,12 +34,12 @@ def listens(service: str) -> str:
 
 
 def files_of(service: str) -> ConfigFiles:
-    config = made(service).config
+    config = container_of(service).config
     assert config is not None
     return config
 
 
-CONFIGURED = [service for service in SERVICES if made(service).config]
+CONFIGURED = [service for service in SERVICES if container_of(service).config]
 TOLD_BY_SIGNAL = [service for service in CONFIGURED if files_of(service).reload == "SIGHUP"]
 LOGS_OF_HOST = {mount.host for mount in shipper.mounts(SETTINGS)}
 SCRATCH = {"nginx_exporter", "mongodb_exporter"}
@@ -52,30 +52,32 @@ WITHOUT_METRICS = {
     "rollback_door": None,
 }
 """Service → where it serves."""
-OTHERS = sorted({service for service in SERVICES if made(service).tools} - SCRATCH - {*WITHOUT_METRICS, "jaeger"})
+OTHERS = sorted(
+    {service for service in SERVICES if container_of(service).tools} - SCRATCH - {*WITHOUT_METRICS, "jaeger"}
+)
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_is_called_as_its_module_and_serves_on_its_port(service: str) -> None:
-    container = made(service)
+    container = container_of(service)
     assert container.service == service
     assert container.port == METRICS.get(service, WITHOUT_METRICS.get(service))
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_user_and_group_are_numbers_as_the_file_permissions_need(service: str) -> None:
-    assert re.fullmatch(r"\d+:\d+", made(service).user)
+    assert re.fullmatch(r"\d+:\d+", container_of(service).user)
 
 
 def test_only_who_needs_the_hosts_kernel_or_socket_is_root() -> None:
-    roots = {service for service in SERVICES if made(service).user.startswith("0:")}
+    roots = {service for service in SERVICES if container_of(service).user.startswith("0:")}
     assert roots == {"cadvisor", "socket_proxy", "engine_door", "rollback_door", "promtail"}
-    assert not made("promtail").capabilities  # root, but only of its own volume, which the image gives to root
+    assert not container_of("promtail").capabilities  # root, but only of its own volume, which the image gives to root
 
 
 @pytest.mark.parametrize("service", OTHERS)
 def test_health_is_asked_inside_on_the_own_port(service: str) -> None:
-    health = made(service).health
+    health = container_of(service).health
     assert health is not None
     assert health[0] == "wget"
     address = listens(service)
@@ -92,7 +94,7 @@ def test_health_is_asked_inside_on_the_own_port(service: str) -> None:
     ],
 )
 def test_health_of_what_serves_elsewhere(service: str, tool: str, url: str) -> None:
-    health = made(service).health
+    health = container_of(service).health
     assert health is not None
     assert (health[0], health[-1]) == (tool, url)
     assert "/dev/null" in health
@@ -100,14 +102,14 @@ def test_health_of_what_serves_elsewhere(service: str, tool: str, url: str) -> N
 
 @pytest.mark.parametrize("service", sorted(SCRATCH))
 def test_an_image_without_a_shell_has_no_health_check_and_loads_no_files(service: str) -> None:
-    container = made(service)
+    container = container_of(service)
     assert container.health is None
     assert container.config is None or not container.tools
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_rendering_twice_makes_the_same_bytes(service: str) -> None:
-    one, other = made(service), described(service, settings_of(EVERYTHING, secrets=SECRETS))
+    one, other = container_of(service), described(service, settings_of(EVERYTHING, secrets=SECRETS))
     assert (one.command, one.environment, one.mounts) == (other.command, other.environment, other.mounts)
     if one.config and other.config:
         assert dict(one.config.files) == dict(other.config.files)
@@ -144,7 +146,7 @@ def test_files_name_each_other_relatively_or_the_validator_would_judge_the_live_
 
 @pytest.mark.parametrize("service", CONFIGURED)
 def test_every_file_that_command_environment_or_files_name_is_delivered(service: str) -> None:
-    container, config = made(service), files_of(service)
+    container, config = container_of(service), files_of(service)
     texts = [*container.command, *container.environment.values(), *config.files.values()]
     named = {name for text in texts for name in re.findall(rf"{DIRECTORY}/([^\s'\"}}]+)", text)}
     assert named
@@ -168,10 +170,10 @@ def test_who_is_told_by_a_signal_says_which_files_it_runs(service: str) -> None:
     assert all(url.startswith(f"http://{listens(service)}:{METRICS[service]}/") for url in config.expect)
     # The collector has no such metric, and no need of one: it ends when it cannot take its new files. Alloy tells by a
     # page.
-    told = any(text.endswith("config_last_reload_successful 1") for text in config.expect.values())
-    assert told or service in {"otel_collector", "alloy"}
+    reload_metric = any(text.endswith("config_last_reload_successful 1") for text in config.expect.values())
+    assert reload_metric or service in {"otel_collector", "alloy"}
     if service not in {"alloy", "edge_door", "incidents", "healer"}:  # which hash their files themselves
-        [marker] = {found for text in config.expect.values() for found in re.findall(r"[0-9a-f]{12}", text)}
+        [marker] = {digest for text in config.expect.values() for digest in re.findall(r"[0-9a-f]{12}", text)}
         assert sum(marker in text for text in config.files.values()) == 1
 
 
@@ -220,7 +222,7 @@ def test_a_secret_is_in_its_file_as_the_service_reads_it(key: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_host_is_seen_through_few_windows(service: str) -> None:
-    container = made(service)
+    container = container_of(service)
     windows = {mount.host for mount in container.mounts} | set(container.devices)
     allowed = {
         "node_exporter": {"/", "/proc/1/net"},

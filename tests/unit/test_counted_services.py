@@ -25,7 +25,7 @@ def recorded(*services: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"),
+    ("text", "selector"),
     [
         ("jobs_total", "jobs_total"),
         ("jobs_total{}", "jobs_total"),
@@ -37,9 +37,9 @@ def recorded(*services: dict[str, Any]) -> dict[str, str]:
         ("summary_total", "summary_total"),
     ],
 )
-def test_a_counter_is_a_selector_of_one_metric(written: str, kept: str) -> None:
-    settings = settings_of(config({"service": "billing", "requests": written}))
-    assert settings.metrics.golden_signals[0].requests == kept
+def test_a_counter_is_a_selector_of_one_metric(text: str, selector: str) -> None:
+    settings = settings_of(config({"service": "billing", "requests": text}))
+    assert settings.metrics.golden_signals[0].requests == selector
 
 
 BAD_SELECTORS = {
@@ -94,9 +94,9 @@ BAD_SELECTORS = {
 @pytest.mark.parametrize("key", ["requests", "errors", "duration"])
 def test_what_is_no_selector_is_refused_with_its_key(key: str, bad: str) -> None:
     text, message = BAD_SELECTORS[bad]
-    said = refusal(config({"service": "billing", "requests": "jobs_total", key: text}))
-    assert said.startswith(f"{KEY}.0.{key}: {message}")
-    assert "\n" not in said
+    error = refusal(config({"service": "billing", "requests": "jobs_total", key: text}))
+    assert error.startswith(f"{KEY}.0.{key}: {message}")
+    assert "\n" not in error
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,16 @@ def test_what_is_no_selector_is_refused_with_its_key(key: str, bad: str) -> None
     ],
 )
 def test_a_part_of_a_histogram_is_refused_where_another_is_meant(key: str, metric: str, message: str) -> None:
-    said = refusal(config({"service": "billing", "requests": "jobs_total", key: metric}))
-    assert said.startswith(f"{KEY}.0.{key}: {message}")
+    error = refusal(config({"service": "billing", "requests": "jobs_total", key: metric}))
+    assert error.startswith(f"{KEY}.0.{key}: {message}")
 
 
 @pytest.mark.parametrize("service", ["", "a b", 'x"} or vector(1)', "{billing}", "-billing", "bill|ing", ".*"])
 def test_what_is_no_service_is_refused(service: str) -> None:
-    said = refusal(
+    error = refusal(
         config({"service": "mail", "requests": "mails_total"}, {"service": service, "requests": "jobs_total"})
     )
-    assert said.startswith(f"{KEY}.1.service: ")
+    assert error.startswith(f"{KEY}.1.service: ")
 
 
 def test_a_service_is_counted_in_one_entry() -> None:

@@ -38,8 +38,8 @@ def _lab(rgb: Triple) -> Triple:
 
 
 def distance(one: str, other: str, sight: str) -> float:
-    seen = [_lab(tuple(min(1, max(0, part)) for part in _times(SIGHT[sight], _linear(each)))) for each in (one, other)]
-    return math.dist(*seen)
+    pair = [_lab(tuple(min(1, max(0, part)) for part in _times(SIGHT[sight], _linear(each)))) for each in (one, other)]
+    return math.dist(*pair)
 
 
 @pytest.mark.parametrize("sight", SIGHT)

@@ -22,8 +22,8 @@ KEY = "Pulumi.test.yaml: nervous-system:grafana.dashboards"
 
 
 def read(paths: list[str], root: Path, *, stack_key: str) -> dict[str, str]:
-    made = dashboard_files.read(settings_of({"grafana": {"dashboards": paths}}), root, stack_key=stack_key)
-    return {uid: dashboard.text for uid, dashboard in made.items()}
+    dashboards = dashboard_files.read(settings_of({"grafana": {"dashboards": paths}}), root, stack_key=stack_key)
+    return {uid: dashboard.text for uid, dashboard in dashboards.items()}
 
 
 def board(uid: str = "mine", **more: Any) -> str:
@@ -149,8 +149,8 @@ def compared(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
     """Uid of a data source → the offsets in the queries of the delivered dashboards."""
     monkeypatch.setattr(dashboard_files, "OURS", OURS)
     offsets: dict[str, set[str]] = {"prometheus": set(), "loki": set()}
-    for made in dashboard_files.read(settings, Path(), stack_key=KEY).values():
-        for panel_ in dashboard_queries.panels(json.loads(made.text)):
+    for dashboard in dashboard_files.read(settings, Path(), stack_key=KEY).values():
+        for panel_ in dashboard_queries.panels(json.loads(dashboard.text)):
             for target in panel_.get("targets", ()):
                 ago = re.findall(r" offset (\d+[dw])", target.get("expr", ""))
                 offsets.setdefault(target["datasource"]["uid"], set()).update(ago)
@@ -163,14 +163,14 @@ def test_no_query_of_a_stack_reaches_beyond_its_retention(
 ) -> None:
     monkeypatch.setattr(dashboard_files, "OURS", OURS)
     lookback = seconds(loki.limits_of(settings)["max_query_lookback"])
-    kept = {"loki": lookback, "prometheus": seconds(settings.metrics.retention.time)}
-    for uid, made in dashboard_files.read(settings, Path(), stack_key=KEY).items():
-        dashboard = json.loads(made.text)
+    retention = {"loki": lookback, "prometheus": seconds(settings.metrics.retention.time)}
+    for uid, entry in dashboard_files.read(settings, Path(), stack_key=KEY).items():
+        dashboard = json.loads(entry.text)
         for panel_ in dashboard_queries.panels(dashboard):
             assert panel_.get("targets") or panel_["type"] == "alertlist"
             for target in panel_.get("targets", ()):
                 reach = dashboard_files.reach_seconds(target.get("expr", ""), dashboard)
-                assert reach <= kept.get(target["datasource"]["uid"], reach), f"{uid}: {panel_['title']}"
+                assert reach <= retention.get(target["datasource"]["uid"], reach), f"{uid}: {panel_['title']}"
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ def test_panels_compare_with_a_past_that_the_stack_retains(
 def test_longer_retention_of_one_service_is_enough_for_comparisons(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kept = {"time": "2d", "services": {"orders": "30d"}}
-    assert compared(settings_of({"logs": {"retention": kept}}), monkeypatch)["loki"] == {"1d", "1w"}
+    retention = {"time": "2d", "services": {"orders": "30d"}}
+    assert compared(settings_of({"logs": {"retention": retention}}), monkeypatch)["loki"] == {"1d", "1w"}
 
 
 def test_with_long_retention_and_default_thresholds_the_committed_text_is_delivered(
@@ -226,10 +226,10 @@ def delivered(thresholds: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> di
     """uid → id of a panel → the panel, in a stack with these thresholds."""
     monkeypatch.setattr(dashboard_files, "OURS", OURS)
     settings = LONG_RETENTION.model_copy(update={"alerts": settings_of({"alerts": {"thresholds": thresholds}}).alerts})
-    made = dashboard_files.read(settings, Path(), stack_key=KEY)
+    dashboards = dashboard_files.read(settings, Path(), stack_key=KEY)
     return {
         uid: {panel_["id"]: panel_ for panel_ in dashboard_queries.panels(json.loads(dashboard.text))}
-        for uid, dashboard in made.items()
+        for uid, dashboard in dashboards.items()
     }
 
 

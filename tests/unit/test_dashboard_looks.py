@@ -36,8 +36,8 @@ NAMES = [
 
 
 def each(*kinds: str) -> pytest.MarkDecorator:
-    chosen = [(uid, panel) for uid, panel in PANELS if panel["type"] in kinds]
-    return pytest.mark.parametrize(("uid", "panel"), chosen, ids=[f"{uid}: {panel['title']}" for uid, panel in chosen])
+    cases = [(uid, panel) for uid, panel in PANELS if panel["type"] in kinds]
+    return pytest.mark.parametrize(("uid", "panel"), cases, ids=[f"{uid}: {panel['title']}" for uid, panel in cases])
 
 
 def each_board() -> pytest.MarkDecorator:
@@ -58,13 +58,13 @@ def defaults(panel: Mapping[str, Any]) -> dict[str, Any]:
 
 def overrides(panel: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """What a matcher of this kind matches → id of a property → its value. Of two, the later one counts."""
-    found: dict[str, dict[str, Any]] = {}
+    by_series: dict[str, dict[str, Any]] = {}
     for one in panel["fieldConfig"]["overrides"]:
         if one["matcher"]["id"] == kind:
-            found.setdefault(one["matcher"]["options"], {}).update(
+            by_series.setdefault(one["matcher"]["options"], {}).update(
                 {each["id"]: each["value"] for each in one["properties"]}
             )
-    return found
+    return by_series
 
 
 def series(panel: Mapping[str, Any]) -> list[str]:
@@ -136,20 +136,20 @@ def test_other_series_do_not_share_a_colour_within_a_panel(uid: str, panel: Mapp
     fixed = {
         name: value["color"]["fixedColor"] for name, value in overrides(panel, "byName").items() if "color" in value
     }
-    shown = [fixed.get(name, colours.BLUE) for name in series(panel) if name not in PAST]
-    assert len(set(shown)) == len(shown)
+    palette = [fixed.get(name, colours.BLUE) for name in series(panel) if name not in PAST]
+    assert len(set(palette)) == len(palette)
 
 
 def colour(name: str) -> str:
     """The colour of a name, by all the expressions that match it."""
-    [found] = [value for names, value in colours.by_name().items() if matches(names, name)]
-    return found
+    [match] = [value for names, value in colours.by_name().items() if matches(names, name)]
+    return match
 
 
 def matches(expression: str, name: str) -> bool:
-    found = re.fullmatch("/(.+)/i", expression)
-    assert found
-    return bool(re.search(found[1], name, re.IGNORECASE))
+    pattern = re.fullmatch("/(.+)/i", expression)
+    assert pattern
+    return bool(re.search(pattern[1], name, re.IGNORECASE))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -176,8 +176,8 @@ def test_names_share_the_colours_and_strokes_evenly() -> None:
 @each("timeseries")
 def test_a_legend_has_room_for_its_names(uid: str, panel: Mapping[str, Any]) -> None:
     legend = panel["options"]["legend"]
-    shown = TOP if f"topk({TOP}," in json.dumps(panel["targets"]) else FEW
-    names = [one for name in series(panel) for one in (["long-service-name"] * shown if "{{" in name else [name])]
+    repeats = TOP if f"topk({TOP}," in json.dumps(panel["targets"]) else FEW
+    names = [one for name in series(panel) for one in (["long-service-name"] * repeats if "{{" in name else [name])]
     assert legend["showLegend"] == (len(names) > 1)
     if legend["placement"] == "right":
         assert (legend["displayMode"], legend["sortBy"], legend["sortDesc"]) == ("table", "Last *", True)
@@ -333,9 +333,9 @@ def test_a_variable_begins_with_what_has_data(board: Mapping[str, Any]) -> None:
 
 @each_board()
 def test_variables_and_switches_need_one_row(board: Mapping[str, Any]) -> None:
-    shown = [variable for variable in board["templating"]["list"] if variable.get("hide", 0) == 0]
+    pickers = [variable for variable in board["templating"]["list"] if variable.get("hide", 0) == 0]
     time_picker = 500
-    assert sum(len(variable["label"]) * 8 + 220 for variable in shown) + time_picker <= DOCKED
+    assert sum(len(variable["label"]) * 8 + 220 for variable in pickers) + time_picker <= DOCKED
     assert all(mark["placement"] == "inControlsMenu" for mark in board["annotations"]["list"])
 
 

@@ -37,8 +37,8 @@ def each_panel() -> pytest.MarkDecorator:
 
 
 def each_query(*sources: str) -> pytest.MarkDecorator:
-    chosen = [query for query in QUERIES if query.source in sources and query.panel != "variable"]
-    return pytest.mark.parametrize("query", chosen, ids=[query.where for query in chosen])
+    cases = [query for query in QUERIES if query.source in sources and query.panel != "variable"]
+    return pytest.mark.parametrize("query", cases, ids=[query.where for query in cases])
 
 
 def each_board() -> pytest.MarkDecorator:
@@ -282,11 +282,11 @@ def test_the_service_map_has_the_fields_that_a_node_graph_needs() -> None:
     edges, nodes, *calculations = panel["transformations"]
     assert {one["id"] for one in (edges, nodes)} == {"merge"}
     assert [one["filter"]["options"] for one in (edges, nodes)] == ["/^(A|B)$/", "/^(C|D)$/"]
-    made = [
+    columns = [
         (one["filter"]["options"], one["options"]["alias"], *one["options"]["reduce"]["include"])
         for one in calculations
     ]
-    assert made == [
+    assert columns == [
         ("/A/", "mainstat", "Value #A"),
         ("/A/", "secondarystat", "Value #B"),
         ("/C/", "mainstat", "Value #C"),
@@ -384,8 +384,8 @@ def _place(uid: str, url: str) -> str:
         return str(pane["datasource"])
     assert (parameters["from"], parameters["to"]) == (["${__from}"], ["${__to}"])
     target = parts.path.removeprefix("/d/")
-    known = {variable["name"] for variable in BOARDS[target]["templating"]["list"]}
-    assert {name.removeprefix("var-") for name in parameters if name.startswith("var-")} <= known
+    variables = {variable["name"] for variable in BOARDS[target]["templating"]["list"]}
+    assert {name.removeprefix("var-") for name in parameters if name.startswith("var-")} <= variables
     return target
 
 
@@ -396,6 +396,6 @@ def _panes(url: str) -> dict[str, Any]:
 
 
 def _only_known_variables(uid: str, text: str) -> None:
-    known = {variable["name"] for variable in BOARDS[uid]["templating"]["list"]}
+    variables = {variable["name"] for variable in BOARDS[uid]["templating"]["list"]}
     for name in re.findall(r"\$\{?([A-Za-z_][\w.]*)", text):  # $1 is for PromQL
-        assert name in known or FILLED_IN_BY_GRAFANA.fullmatch(name), f"{uid} has no variable {name}"
+        assert name in variables or FILLED_IN_BY_GRAFANA.fullmatch(name), f"{uid} has no variable {name}"

@@ -13,8 +13,8 @@ def options(**ssh: Any) -> list[str]:
 
 @pytest.mark.parametrize("host", ["ssh://deploy@vps.example:2222", "ssh://deploy@vps.example:2222/"])
 def test_the_provider_is_told_the_socket_of_an_ssh_host(host: str) -> None:
-    told = Docker.model_validate({"host": host}).provider_host
-    assert told == "ssh://deploy@vps.example:2222/var/run/docker.sock"
+    address = Docker.model_validate({"host": host}).provider_host
+    assert address == "ssh://deploy@vps.example:2222/var/run/docker.sock"
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,9 @@ def test_the_provider_is_told_the_socket_of_an_ssh_host(host: str) -> None:
     ],
 )
 def test_the_socket_of_the_engine_is_where_the_host_says(host: str, socket: str) -> None:
-    told = Docker.model_validate({"host": host})
-    assert told.socket == socket
-    assert host.startswith(("unix:", "tcp:")) or told.provider_host == f"ssh://deploy@vps.example{socket}"
+    docker = Docker.model_validate({"host": host})
+    assert docker.socket == socket
+    assert host.startswith(("unix:", "tcp:")) or docker.provider_host == f"ssh://deploy@vps.example{socket}"
 
 
 @pytest.mark.parametrize("host", ["unix:///run/user/1000/docker.sock", "tcp://127.0.0.1:2375"])
@@ -48,9 +48,9 @@ def test_a_host_is_never_believed_nor_anybody_asked() -> None:
 
 
 def test_a_file_of_host_keys_is_the_only_one_that_is_believed() -> None:
-    told = options(known_hosts="hosts/known", key="~/.ssh/deploy")
-    assert {"-oUserKnownHostsFile=hosts/known", "-oGlobalKnownHostsFile=/dev/null"} <= set(told)
-    assert {"-oIdentityFile=~/.ssh/deploy", "-oIdentitiesOnly=yes"} <= set(told)
+    flags = options(known_hosts="hosts/known", key="~/.ssh/deploy")
+    assert {"-oUserKnownHostsFile=hosts/known", "-oGlobalKnownHostsFile=/dev/null"} <= set(flags)
+    assert {"-oIdentityFile=~/.ssh/deploy", "-oIdentitiesOnly=yes"} <= set(flags)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,6 @@ def test_a_jump_host_is_held_to_the_same(jump: str, words: str) -> None:
 
 
 def test_all_share_one_login_and_none_of_them_at_the_jump_host() -> None:
-    told = options(jump="bastion.example")
-    assert "-oControlMaster=auto" in told
-    assert "Control" not in told[-1]
+    flags = options(jump="bastion.example")
+    assert "-oControlMaster=auto" in flags
+    assert "Control" not in flags[-1]

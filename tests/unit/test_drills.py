@@ -32,8 +32,8 @@ def drill(name: str, error: Exception | None = None) -> "Drill[Fake]":
     return Drill(name, f"cause of {name}", "all holds", run)
 
 
-def row(name: str, *, held: bool = True, detail: str = "") -> Row:
-    return Row(name, "cause", "all holds", held, 12.3, detail, "2026-11-24")
+def row(name: str, *, outcome: bool = True, detail: str = "") -> Row:
+    return Row(name, "cause", "all holds", outcome, 12.3, detail, "2026-11-24")
 
 
 def test_a_drill_that_fails_is_a_row_and_the_next_one_has_a_whole_stack() -> None:
@@ -41,7 +41,7 @@ def test_a_drill_that_fails_is_a_row_and_the_next_one_has_a_whole_stack() -> Non
     rows = list(
         carry_out([drill("one"), drill("two", AssertionError("3 lines\n  are missing")), drill("three")], ground)
     )
-    assert [(found.name, found.held, found.detail) for found in rows] == [
+    assert [(each.name, each.held, each.detail) for each in rows] == [
         ("one", True, "3 s"),
         ("two", False, "3 lines are missing"),
         ("three", True, "3 s"),
@@ -53,9 +53,9 @@ def test_a_drill_that_fails_is_a_row_and_the_next_one_has_a_whole_stack() -> Non
     "error", [AssertionError(), KeyError("x"), TimeoutError("late"), RuntimeError("why")], ids=repr
 )
 def test_whatever_is_raised_is_a_failed_row(error: Exception) -> None:
-    [found] = carry_out([drill("one", error)], Fake())
-    assert not found.held
-    assert found.detail
+    [failure] = carry_out([drill("one", error)], Fake())
+    assert not failure.held
+    assert failure.detail
 
 
 def test_the_words_of_a_failure_are_cut_in_their_middle() -> None:
@@ -66,8 +66,8 @@ def test_the_words_of_a_failure_are_cut_in_their_middle() -> None:
 
 
 def test_of_a_command_that_ends_with_a_check_a_failure_tells_what_is_broken() -> None:
-    said = "exit code 1 from up:\n" + "✓ is so\n" * 500 + "✗ loki is healthy  exited\n" + "✓ is so\n" * 500
-    assert in_short(AssertionError(said)) == "exit code 1 from up: ✗ loki is healthy exited"
+    output = "exit code 1 from up:\n" + "✓ is so\n" * 500 + "✗ loki is healthy  exited\n" + "✓ is so\n" * 500
+    assert in_short(AssertionError(output)) == "exit code 1 from up: ✗ loki is healthy exited"
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_a_word_that_names_no_drill_is_refused_with_those_that_there_are() -> No
 
 
 def test_rows_of_this_run_replace_those_of_the_same_name_and_keep_the_order_of_the_drills() -> None:
-    before = [vars(row("b")), vars(row("gone")), vars(row("a", held=False))]
-    found = drills_page.merged(before, [row("a"), row("c")], ["a", "b", "c", "d"])
-    assert [(each["name"], each["held"]) for each in found] == [("a", True), ("b", True), ("c", True)]
+    before = [vars(row("b")), vars(row("gone")), vars(row("a", outcome=False))]
+    rows = drills_page.merged(before, [row("a"), row("c")], ["a", "b", "c", "d"])
+    assert [(each["name"], each["held"]) for each in rows] == [("a", True), ("b", True), ("c", True)]
 
 
 def test_the_page_says_which_drills_failed_and_which_have_not_run(tmp_path: Path) -> None:
-    rows = [row("a", detail="1 | 2"), row("b", held=False, detail="3 lines are missing")]
+    rows = [row("a", detail="1 | 2"), row("b", outcome=False, detail="3 lines are missing")]
     drills_page.write(rows, {"Faults": ["a", "b", "c"]}, {"Docker": "20.10"}, tmp_path)
     page = (tmp_path / "drills.md").read_text()
     assert "2 of 3 drills, 1 failed." in page

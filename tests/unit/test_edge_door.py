@@ -37,10 +37,10 @@ def _messages() -> dict[str, Any]:
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="test.proto", package="test", syntax="proto3")
     for message, fields in FIELDS.items():
-        made = file.message_type.add(name=message)
+        descriptor = file.message_type.add(name=message)
         for name, (number, kind) in fields.items():
             once = kind in {"double", "int64", "uint64", "text"} or name in {"name", "value", "line", "timestamp"}
-            one = made.field.add(name=name, number=number, label=1 if once else 3)
+            one = descriptor.field.add(name=name, number=number, label=1 if once else 3)
             if kind in FIELDS:
                 one.type, one.type_name = kinds.TYPE_MESSAGE, f".test.{kind}"
             else:
@@ -129,32 +129,32 @@ def test_a_name_in_a_number_that_is_longer_than_need_be_is_seen() -> None:
     """`8a 00` says the same as `0a`: field 1, with a length."""
     label = NAME + field(2, b"db-1")
     series = b"\x8a\x00" + encoded(len(label)) + label + field(1, field(1, b"__name__") + field(2, b"up"))
-    [found] = passed(field(1, series))
-    assert labels_of(found) == {"__name__": "up", "host": "web-2"}
+    [result] = passed(field(1, series))
+    assert labels_of(result) == {"__name__": "up", "host": "web-2"}
 
 
 def test_series_above_the_bound_are_left_out_and_counted() -> None:
-    known = KnownSeries(2)
-    out, refused = samples.under("web-2", request(*({"__name__": f"m{n}"} for n in range(5))), known.admits)
+    register = KnownSeries(2)
+    out, refused = samples.under("web-2", request(*({"__name__": f"m{n}"} for n in range(5))), register.admits)
     assert [labels_of(one)["__name__"] for one in MADE["WriteRequest"].FromString(out).timeseries] == ["m0", "m1"]
-    assert (refused, known.refused, len(known)) == (3, 3, 2)
+    assert (refused, register.refused, len(register)) == (3, 3, 2)
 
 
 def test_a_series_makes_room_when_it_has_not_come_for_an_hour() -> None:
     now = 0.0
-    known = KnownSeries(2, lambda: now)
-    assert known.admits(b"old")
-    assert known.admits(b"kept")
+    register = KnownSeries(2, lambda: now)
+    assert register.admits(b"old")
+    assert register.admits(b"kept")
     now = 1.2 * HALF
-    assert known.admits(b"kept")
-    assert not known.admits(b"new")  # the old one came half an hour ago
+    assert register.admits(b"kept")
+    assert not register.admits(b"new")  # the old one came half an hour ago
     now = 2.1 * HALF
-    assert known.admits(b"kept")
-    assert known.admits(b"new")
-    assert not known.admits(b"old")
-    assert len(known) == 2
+    assert register.admits(b"kept")
+    assert register.admits(b"new")
+    assert not register.admits(b"old")
+    assert len(register) == 2
     now = 9 * HALF
-    assert len(known) == 0
+    assert len(register) == 0
 
 
 # Lines
@@ -249,14 +249,14 @@ def test_a_long_request_is_refused_before_it_is_read() -> None:
 
 def test_a_file_that_cannot_be_used_leaves_the_edges_that_there_were(tmp_path: Path) -> None:
     file = tmp_path / "edges.json"
-    told = {"bounds": {"web-2": 10}, "labels": [], "samples": "127.0.0.1:1", "lines": "127.0.0.1:1"}
-    file.write_text(json.dumps(told))
+    config = {"bounds": {"web-2": 10}, "labels": [], "samples": "127.0.0.1:1", "lines": "127.0.0.1:1"}
+    file.write_text(json.dumps(config))
     door = Door(file)
     door.series["web-2"].admits(b"known")
     file.write_text("{}")
     door.again()
     assert "edge_door_config_last_reload_successful 0" in door.metrics()
-    file.write_text(json.dumps({**told, "bounds": {"web-2": 20, "db-1": 5}}))
+    file.write_text(json.dumps({**config, "bounds": {"web-2": 20, "db-1": 5}}))
     door.again()
     page = door.metrics().splitlines()
     assert "edge_door_config_last_reload_successful 1" in page

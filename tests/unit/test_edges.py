@@ -101,9 +101,9 @@ REFUSED: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_preview_refuses(case: str) -> None:
-    config, secrets, said = REFUSED[case]
+    config, secrets, complaint = REFUSED[case]
     message = refusal(config, secrets=secrets)
-    assert f"nervous-system:{said}" in message
+    assert f"nervous-system:{complaint}" in message
     assert SECRET_TEXT not in message
 
 
@@ -219,14 +219,14 @@ def test_an_edge_scrapes_no_page_that_its_collector_does_not_have() -> None:
         if name.startswith("prometheus/")
     }
     jobs = yaml.safe_load(config_of("prometheus", ON_EDGE).files["prometheus.yml"])["scrape_configs"]
-    asked = {
+    ports = {
         target.rpartition(":")[2]
         for job in jobs
         for group in job.get("static_configs", ())
         for target in group["targets"]
         if "otel_collector:" in target and job["job_name"] != "otel_collector"
     }
-    assert asked == there
+    assert ports == there
 
 
 def test_the_name_of_an_edge_is_its_environment_unless_it_is_said() -> None:

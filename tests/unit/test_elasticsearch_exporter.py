@@ -16,17 +16,17 @@ def settings(secrets: list[str], **differences: Any) -> Any:
 
 
 def test_it_connects_to_the_cluster_of_the_settings() -> None:
-    made = described("elasticsearch_exporter", settings([]))
-    assert "--es.uri=https://search:9200" in made.command
-    assert made.config is None
+    exporter = described("elasticsearch_exporter", settings([]))
+    assert "--es.uri=https://search:9200" in exporter.command
+    assert exporter.config is None
 
 
 @pytest.mark.parametrize("password", ["s3cret", "p@ss:w/rd%?#", "with space", "grün"])
 @pytest.mark.parametrize("user", ["elastic", "me@corp"])
 def test_user_and_password_survive_the_url_that_holds_them(user: str, password: str) -> None:
     with_user = settings(PASSWORD, user=user)
-    made, config = described("elasticsearch_exporter", with_user), config_of("elasticsearch_exporter", with_user)
-    assert made.command[0] == "@/config/current/secrets/flags"  # read by its flag library, one flag in a line
+    exporter, config = described("elasticsearch_exporter", with_user), config_of("elasticsearch_exporter", with_user)
+    assert exporter.command[0] == "@/config/current/secrets/flags"  # read by its flag library, one flag in a line
     [flag] = config.secrets["flags"].render(password).splitlines()
     name, _, url = flag.partition("=")
     parts = urlsplit(url)
@@ -57,7 +57,7 @@ def test_the_password_without_a_user_is_that_of_the_built_in_one() -> None:
 
 
 def test_tls_of_a_cluster_has_its_own_authority_or_is_not_verified() -> None:
-    made = described("elasticsearch_exporter", settings([], tls={"verify": False}))
-    assert "--es.ssl-skip-verify" in made.command
+    exporter = described("elasticsearch_exporter", settings([], tls={"verify": False}))
+    assert "--es.ssl-skip-verify" in exporter.command
     message = refusal({"exporters": {"elasticsearch": {"url": "http://search:9200", "tls": {}}}})
     assert "exporters.elasticsearch: tls: http://search:9200 is asked without it: write  url: https://…" in message

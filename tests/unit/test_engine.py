@@ -18,9 +18,9 @@ from engine.docker_api import connect, execute
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """With what the SDK's client is made."""
-    made: dict[str, Any] = {}
-    monkeypatch.setattr(docker, "DockerClient", lambda **options: made.update(options))
-    return made
+    arguments: dict[str, Any] = {}
+    monkeypatch.setattr(docker, "DockerClient", lambda **options: arguments.update(options))
+    return arguments
 
 
 @pytest.mark.parametrize("address", ["unix:///var/run/docker.sock", "tcp://vps:2375"])
@@ -46,7 +46,7 @@ def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("stderr", "message"),
     [
         (
             "No ED25519 host key is known for vps and you have requested strict checking.\nHost key verification failed.\n",
@@ -65,16 +65,16 @@ def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_host_that_lets_nobody_in_is_told_in_one_line(
-    said: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    stderr: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ssh = tmp_path / "ssh"
-    ssh.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}END\nexit 255\n")
+    ssh.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{stderr}END\nexit 255\n")
     ssh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    settings = {"host": f"ssh://{len(said)}.example", "ssh_options": []}
+    settings = {"host": f"ssh://{len(stderr)}.example", "ssh_options": []}
     with pytest.raises(ConnectionError) as caught:
         connect(settings)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
@@ -90,7 +90,7 @@ class Engine:
     refusal: str = ""
     silent: bool = False
     """After the head of its answer, as with a command that does not end."""
-    asked: list[Any] = field(default_factory=list)
+    commands: list[Any] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Container:
@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path == "/v1.41/containers/service/exec":
-            self.says.asked.append(body["Cmd"])
+            self.says.commands.append(body["Cmd"])
             self._answer(201, {"Id": "run"})
         elif self.says.refusal:
             self._answer(409, {"message": self.says.refusal})
@@ -159,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
 def test_a_command_inside_a_container_has_an_exit_code_and_a_text(engine: Engine, result: tuple[int, str]) -> None:
     with engine as service:
         assert execute(service, ("cat", "x")) == result
-    assert engine.asked == [["cat", "x"]]
+    assert engine.commands == [["cat", "x"]]
 
 
 def test_a_command_that_does_not_end_is_a_failure_after_a_time() -> None:

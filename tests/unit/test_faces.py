@@ -24,7 +24,7 @@ from config.services.correlation import grafana
 from tests.support.in_images import run_in_images, tools_in
 from tests.support.program import CONTAINER
 from tests.unit.test_components import everything
-from tests.unit.test_containers import SERVICES, SETTINGS, made
+from tests.unit.test_containers import SERVICES, SETTINGS, container_of
 from toolchain.images.faces import FILE, Face, Official, official, read
 from toolchain.report import ToolchainError
 
@@ -40,13 +40,13 @@ HAND_OVER = (
 # Each pin has a face, and somebody has looked at it.
 
 
-def not_looked_at(pinned: Mapping[str, Pin], known: Mapping[str, Official]) -> Iterator[str]:
+def not_looked_at(pinned: Mapping[str, Pin], faces: Mapping[str, Official]) -> Iterator[str]:
     """What to do about each pin that has moved, or is new."""
     for service, pin in pinned.items():
-        if service not in known:
+        if service not in faces:
             yield f'{service} has no face in toolchain/images/faces.yaml (docs/toolchain.md, "Faces")'
-        elif known[service].looked_at != pin.tag:
-            face = known[service]
+        elif faces[service].looked_at != pin.tag:
+            face = faces[service]
             yield HAND_OVER.format(
                 service=service,
                 tag=pin.tag,
@@ -113,7 +113,7 @@ def programs_of(face: Face) -> set[str]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_program_that_is_called_by_its_path_or_name_is_in_the_image(service: str) -> None:
-    container, face = made(service), FACES[service]
+    container, face = container_of(service), FACES[service]
     commands = [container.entrypoint or face.entrypoint or container.command, container.health]
     if container.config:
         commands.append(tuple(shlex.split(container.config.validate or "")))
@@ -128,9 +128,9 @@ def test_a_program_that_is_called_by_its_path_or_name_is_in_the_image(service: s
         )
 
 
-@pytest.mark.parametrize("service", [service for service in SERVICES if made(service).config])
+@pytest.mark.parametrize("service", [service for service in SERVICES if container_of(service).config])
 def test_the_config_is_loaded_by_the_own_image_where_that_has_busybox(service: str) -> None:
-    assert made(service).tools == (FACES[service].userland.kind == "busybox")
+    assert container_of(service).tools == (FACES[service].userland.kind == "busybox")
 
 
 @pytest.mark.parametrize(("face", "text"), calls("nc"))
@@ -148,10 +148,10 @@ def test_no_script_gives_sync_what_it_complains_of(face: Face, text: str) -> Non
 # Users, folders, mounts.
 
 
-@pytest.mark.parametrize("service", [service for service in SERVICES if made(service).data])
+@pytest.mark.parametrize("service", [service for service in SERVICES if container_of(service).data])
 def test_the_service_may_write_to_a_fresh_data_volume(service: str) -> None:
     """A fresh volume gets owner and mode of the folder in the image; without one it is root's."""
-    container, face = made(service), FACES[service]
+    container, face = container_of(service), FACES[service]
     uid, gid = map(int, container.user.split(":"))
     folder = face.folders.get(str(container.data))
     if folder is None:
@@ -164,14 +164,14 @@ def test_the_service_may_write_to_a_fresh_data_volume(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_volume_is_made_that_nobody_named(service: str) -> None:
-    container = made(service)
+    container = container_of(service)
     memory = {"/tmp"} if container.read_only else set()  # noqa: S108 - in the container
     assert {*FACES[service].volumes} <= {container.data} | memory
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_nothing_is_mounted_over_a_program(service: str) -> None:
-    container, face = made(service), FACES[service]
+    container, face = container_of(service), FACES[service]
     mounted = [MOUNT, config_files.INCOMING, config_files.VAULT, "/tmp", container.data]  # noqa: S108 - in the container
     mounted += [mount.inside for mount in container.mounts]
     for path in programs_of(face):
@@ -181,7 +181,7 @@ def test_nothing_is_mounted_over_a_program(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_user_is_that_of_the_image_or_one_that_needs_nothing_of_it(service: str) -> None:
     """Every other uid than the image's has no folder of it to write to, but for root and what is mounted."""
-    container, face = made(service), FACES[service]
+    container, face = container_of(service), FACES[service]
     uid, gid = map(int, container.user.split(":"))
     name = face.user.partition(":")[0] or "0"
     official = face.passwd[name].uid if name in face.passwd else int(name)
@@ -189,10 +189,10 @@ def test_a_user_is_that_of_the_image_or_one_that_needs_nothing_of_it(service: st
         own = {path for path, folder in face.folders.items() if folder.owner == uid}
         assert uid == ROOT or container.claims_data or container.data in own or not container.data
     if not container.read_only:  # it writes beside its data, where only the image's own user may
-        kept = [folder for path, folder in face.folders.items() if path.endswith("/config")]
-        assert kept
-        assert all(uid == folder.owner for folder in kept)
-        assert gid in {folder.group for folder in kept} | {user.gid for user in face.passwd.values()}
+        folders = [folder for path, folder in face.folders.items() if path.endswith("/config")]
+        assert folders
+        assert all(uid == folder.owner for folder in folders)
+        assert gid in {folder.group for folder in folders} | {user.gid for user in face.passwd.values()}
 
 
 # Environment, health, signals.
@@ -210,13 +210,13 @@ UNDERSTOOD = {
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_variable_of_the_image_is_replaced_or_understood(service: str) -> None:
-    kept = {*FACES[service].variables} - {"PATH"} - {*made(service).environment}
-    assert kept == UNDERSTOOD.get(service, set())
+    variables = {*FACES[service].variables} - {"PATH"} - {*container_of(service).environment}
+    assert variables == UNDERSTOOD.get(service, set())
 
 
 def test_no_variable_of_the_image_beats_grafanas_file(tmp_path: Path) -> None:
     """Grafana takes GF_<section>_<key> for the key of a section, whatever its file says."""
-    container = made("grafana")
+    container = container_of("grafana")
     assert container.config
     assert container.entrypoint == ("/bin/sh",)
     home, copies = tmp_path / "home", tmp_path / "dashboards"
@@ -232,30 +232,30 @@ def test_no_variable_of_the_image_beats_grafanas_file(tmp_path: Path) -> None:
         .replace(grafana.FOLDER_COPIES, str(tmp_path / "folders"))
         .replace(grafana.DATA, str(tmp_path))
     )
-    told = {**FACES["grafana"].variables, **container.environment, "PATH": os.environ["PATH"]}
+    environment = {**FACES["grafana"].variables, **container.environment, "PATH": os.environ["PATH"]}
     words = [word.replace(DIRECTORY, str(tmp_path)) for word in container.command]
-    seen = subprocess.run(["/bin/sh", *words], env=told, capture_output=True, text=True, check=True).stdout
-    variables = dict(line.partition("=")[::2] for line in seen.splitlines())
-    written = configparser.ConfigParser(interpolation=None)
-    written.read_string(container.config.files[grafana.MAIN])
-    for section in written.sections():
-        for key, value in written[section].items():
+    output = subprocess.run(["/bin/sh", *words], env=environment, capture_output=True, text=True, check=True).stdout
+    variables = dict(line.partition("=")[::2] for line in output.splitlines())
+    ini = configparser.ConfigParser(interpolation=None)
+    ini.read_string(container.config.files[grafana.MAIN])
+    for section in ini.sections():
+        for key, value in ini[section].items():
             name = f"GF_{section}_{key}".upper().replace(".", "_").replace("-", "_")
             assert variables.get(name, value) == value, f"the image's {name} beats {section}.{key}"
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_health_check_of_the_image_is_replaced(service: str) -> None:
-    assert made(service).health or not FACES[service].health
+    assert container_of(service).health or not FACES[service].health
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_that_is_signalled_is_the_first_process(service: str) -> None:
-    config = made(service).config
+    config = container_of(service).config
     if config and isinstance(config.reload, str) and config.reload.startswith("SIG"):
         face = FACES[service]
         assert len(face.entrypoint) == 1 or not face.entrypoint
-        assert not (face.entrypoint or made(service).command)[0].endswith(".sh")
+        assert not (face.entrypoint or container_of(service).command)[0].endswith(".sh")
 
 
 # File capabilities: the kernel starts no program whose file has one that the container may not have, for root neither.

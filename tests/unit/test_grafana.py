@@ -35,11 +35,11 @@ def stack(config: dict[str, Any] | None = None) -> Settings:
 
 
 def files(config: dict[str, Any] | None = None, **dashboards: str | Dashboard) -> ConfigFiles:
-    made = grafana.container(
+    service_config = grafana.container(
         stack(config), {uid: Dashboard(one) if isinstance(one, str) else one for uid, one in dashboards.items()}
     ).config
-    assert made is not None
-    return made
+    assert service_config is not None
+    return service_config
 
 
 def ini(config: dict[str, Any] | None = None, **dashboards: str | Dashboard) -> ConfigParser:
@@ -67,10 +67,10 @@ def test_data_sources_have_fixed_uids_and_names_and_lead_to_where_the_services_c
 
 
 def test_every_link_leads_to_a_data_source_that_is_there() -> None:
-    made = sources()
-    named = re.findall(r"'(?:datasourceUid|alertmanagerUid)': '(\w+)'", str(made))
+    data_sources = sources()
+    named = re.findall(r"'(?:datasourceUid|alertmanagerUid)': '(\w+)'", str(data_sources))
     assert len(named) == 5
-    assert set(named) <= made.keys()
+    assert set(named) <= data_sources.keys()
 
 
 # Links from a trace, a line and an exemplar, as the page makes them
@@ -82,7 +82,7 @@ def trace(service: str, process: dict[str, str], span: dict[str, str]) -> tuple[
     def tags(of: dict[str, str]) -> list[dict[str, str]]:
         return [{"key": key, "type": "string", "value": value} for key, value in of.items()]
 
-    made = {
+    own_span = {
         "traceID": "4bf92f",
         "spanID": "00f067",
         "processID": "p1",
@@ -90,15 +90,18 @@ def trace(service: str, process: dict[str, str], span: dict[str, str]) -> tuple[
         "tags": tags({"span.kind": "server", **span}),
     }
     processes = {"p1": {"serviceName": service, "tags": tags({"telemetry.sdk.language": "python", **process})}}
-    return {"traceID": "4bf92f", "spans": [made], "processes": processes}, made
+    return {"traceID": "4bf92f", "spans": [own_span], "processes": processes}, own_span
 
 
 @pytest.mark.parametrize("name", ["orders", "orders-v2", 'the "old" shop', "a\\\\b", "unknown_service"])
 def test_a_span_leads_to_lines_and_metrics_of_its_service(name: str) -> None:
     jaeger = sources()["jaeger"]["jsonData"]
-    found = trace(name, {links.SERVICE_TAG: name}, {"service": "forged", "service.name": "forged"})
-    assert grafana_page.related_logs(jaeger["tracesToLogsV2"], *found) == f'{{service=`{name}`}} | trace_id="4bf92f"'
-    queries = grafana_page.metrics(jaeger["tracesToMetrics"], *found)
+    trace_and_span = trace(name, {links.SERVICE_TAG: name}, {"service": "forged", "service.name": "forged"})
+    assert (
+        grafana_page.related_logs(jaeger["tracesToLogsV2"], *trace_and_span)
+        == f'{{service=`{name}`}} | trace_id="4bf92f"'
+    )
+    queries = grafana_page.metrics(jaeger["tracesToMetrics"], *trace_and_span)
     assert queries["Requests/s"] == f"sum(rate(traces_span_metrics_calls_total{{service=`{name}`}}[5m]))"
     for query in queries.values():
         assert query.count(f"{{service=`{name}`") == query.count("{") == query.count("}")
@@ -106,20 +109,20 @@ def test_a_span_leads_to_lines_and_metrics_of_its_service(name: str) -> None:
 
 def test_a_span_from_before_the_tag_has_no_link_to_logs_and_queries_of_nothing() -> None:
     jaeger = sources()["jaeger"]["jsonData"]
-    found = trace("orders", {}, {})
-    assert grafana_page.related_logs(jaeger["tracesToLogsV2"], *found) is None
-    for query in grafana_page.metrics(jaeger["tracesToMetrics"], *found).values():
+    trace_and_span = trace("orders", {}, {})
+    assert grafana_page.related_logs(jaeger["tracesToLogsV2"], *trace_and_span) is None
+    for query in grafana_page.metrics(jaeger["tracesToMetrics"], *trace_and_span).values():
         assert re.findall(r"\{service=`[^`]+`", query)  # of a service that there is not, and not of all
 
 
 def test_an_exemplar_and_a_line_lead_to_their_trace_once() -> None:
-    made = sources()
-    shown = ("1764000000000", "1764003600000")
-    [destination] = made["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
-    [(title, target)] = grafana_page.exemplar_links(destination, "4bf92f", shown)
+    data_sources = sources()
+    period = ("1764000000000", "1764003600000")
+    [destination] = data_sources["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
+    [(title, target)] = grafana_page.exemplar_links(destination, "4bf92f", period)
     assert (destination["name"], title) == ("trace_id", "Open the trace")
     assert grafana_page.trace_id(target) == "4bf92f"
-    [field] = made["loki"]["jsonData"]["derivedFields"]
+    [field] = data_sources["loki"]["jsonData"]["derivedFields"]
     labels = {"service": "orders", "parent_trace_id": "other", "trace_id": "4bf92f"}
     [(title, target)] = grafana_page.line_links(field, labels)
     assert title == "Open the trace"
@@ -133,8 +136,8 @@ def test_no_text_stands_where_a_yes_or_no_belongs() -> None:
 
 
 def test_steps_of_queries_are_those_of_the_scrapes() -> None:
-    made = sources({"metrics": {"scrape_interval": "20s"}})
-    assert made["prometheus"]["jsonData"]["timeInterval"] == "20s"
+    data_sources = sources({"metrics": {"scrape_interval": "20s"}})
+    assert data_sources["prometheus"]["jsonData"]["timeInterval"] == "20s"
 
 
 def test_nobody_gets_in_without_the_password_and_nothing_is_told_to_the_world() -> None:
@@ -174,8 +177,8 @@ def test_its_own_limit_leaves_room_for_the_processes_of_its_data_sources() -> No
 
 
 def test_the_password_is_in_a_file_only() -> None:
-    made = files()
-    assert made.secrets[GRAFANA_PASSWORD].render(SECRET_TEXT) == SECRET_TEXT
+    service_config = files()
+    assert service_config.secrets[GRAFANA_PASSWORD].render(SECRET_TEXT) == SECRET_TEXT
     assert ini()["security"]["admin_password"] == "$__file{/config/current/secrets/grafana_password}"
     container = grafana.container(stack(), {})
     assert not container.environment
@@ -208,7 +211,7 @@ def test_the_first_page_is_the_one_that_is_chosen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "section", "key", "value"),
+    ("settings", "section", "key", "value"),
     [
         ({}, "users", "default_theme", "dark"),
         ({"theme": "light"}, "users", "default_theme", "light"),
@@ -219,8 +222,8 @@ def test_the_first_page_is_the_one_that_is_chosen() -> None:
         ({"week_start": "monday"}, "date_formats", "default_week_start", "monday"),
     ],
 )
-def test_pages_look_as_they_are_wanted(chosen: dict[str, Any], section: str, key: str, value: str) -> None:
-    assert ini({"grafana": chosen})[section][key] == value
+def test_pages_look_as_they_are_wanted(settings: dict[str, Any], section: str, key: str, value: str) -> None:
+    assert ini({"grafana": settings})[section][key] == value
 
 
 def providers(config: dict[str, Any]) -> list[dict[str, Any]]:
@@ -230,8 +233,8 @@ def providers(config: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_each_folder_has_its_dashboards_and_no_others() -> None:
     config = {"grafana": {"dashboards": ["plain.json"], "folders": {"Shop": ["a.json"], "Pay & co": ["b.json"]}}}
-    made = files(config, plain=BOARD, a=Dashboard(BOARD, "Shop"), b=Dashboard(BOARD, "Pay & co"))
-    names = {path.rpartition("/") for path in made.files if "/provis" not in path}
+    service_config = files(config, plain=BOARD, a=Dashboard(BOARD, "Shop"), b=Dashboard(BOARD, "Pay & co"))
+    names = {path.rpartition("/") for path in service_config.files if "/provis" not in path}
     rooms = {file: room for room, _, file in names if file in {"plain.json", "a.json", "b.json"}}
     assert rooms["plain.json"] == "dashboards"
     assert len({*rooms.values()}) == 3
@@ -251,15 +254,15 @@ def test_only_the_main_file_needs_a_restart() -> None:
 
 
 def test_what_is_declared_is_looked_for_by_its_digest() -> None:
-    made = files(overview=BOARD)
-    lines = [line.split() for line in made.files["declared"].splitlines()]
+    service_config = files(overview=BOARD)
+    lines = [line.split() for line in service_config.files["declared"].splitlines()]
     assert [page for page, _ in lines] == ["/api/datasources"] * 4 + ["/api/dashboards/uid/overview"]
-    delivered = made.files["dashboards/overview.json"]
+    delivered = service_config.files["dashboards/overview.json"]
     assert lines[-1][1] in delivered
-    assert all(digest in made.files[SOURCES] for _, digest in lines[:4])
+    assert all(digest in service_config.files[SOURCES] for _, digest in lines[:4])
     changed = files(overview=BOARD.replace("Overview", "Other")).files["declared"].splitlines()
-    assert changed[:4] == made.files["declared"].splitlines()[:4]
-    assert changed[4] != made.files["declared"].splitlines()[4]
+    assert changed[:4] == service_config.files["declared"].splitlines()[:4]
+    assert changed[4] != service_config.files["declared"].splitlines()[4]
 
 
 def test_a_dashboard_is_delivered_as_it_is_but_for_a_hidden_variable() -> None:
@@ -290,11 +293,11 @@ os.execv(sys.argv[4], sys.argv[4:])
 @contextmanager
 def grafana_that(answers: list[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
     """A server that gives one answer after the other: status (0: it hangs up) and body. Its port, and what it was asked."""
-    asked: list[str] = []
+    requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
-            asked.append(f"{self.command} {self.path} {self.headers['Authorization']}")
+            requests.append(f"{self.command} {self.path} {self.headers['Authorization']}")
             self.rfile.read(int(self.headers["Content-Length"] or 0))
             status, body = answers.pop(0)
             if status:
@@ -310,7 +313,7 @@ def grafana_that(answers: list[tuple[int, str]]) -> Iterator[tuple[int, list[str
     server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield server.server_port, asked
+        yield server.server_port, requests
     finally:
         server.shutdown()
         server.server_close()
@@ -350,10 +353,10 @@ def script(
 
 
 def test_an_answer_is_read_with_an_nc_that_keeps_descriptors_for_itself(tmp_path: Path) -> None:
-    with grafana_that([(200, '{"login":"admin"}')]) as (port, asked):
-        done = script(tmp_path, "ask", "/api/user", port=port)
-    assert (done.returncode, json.loads(done.stdout)) == (0, {"login": "admin"})
-    assert asked == ["GET /api/user Basic YWRtaW46aHVzaA=="]
+    with grafana_that([(200, '{"login":"admin"}')]) as (port, requests):
+        result = script(tmp_path, "ask", "/api/user", port=port)
+    assert (result.returncode, json.loads(result.stdout)) == (0, {"login": "admin"})
+    assert requests == ["GET /api/user Basic YWRtaW46aHVzaA=="]
 
 
 @pytest.mark.parametrize(
@@ -370,15 +373,15 @@ def test_whatever_is_no_answer_is_an_error_and_says_so(
     tmp_path: Path, answer: tuple[int, str], code: int, words: str
 ) -> None:
     with grafana_that([answer]) as (port, _):
-        done = script(tmp_path, "ask", "/api/user", port=port)
-    assert (done.returncode, done.stdout, done.stderr.strip()) == (code, "", words)
+        result = script(tmp_path, "ask", "/api/user", port=port)
+    assert (result.returncode, result.stdout, result.stderr.strip()) == (code, "", words)
 
 
 def test_a_reload_that_is_answered_by_nothing_fails(tmp_path: Path) -> None:
     with grafana_that([(200, "")]) as (port, _):
-        done = script(tmp_path, "reload", port=port)
-    assert done.returncode == 1
-    assert "Grafana does not take its admin's password" in done.stdout
+        result = script(tmp_path, "reload", port=port)
+    assert result.returncode == 1
+    assert "Grafana does not take its admin's password" in result.stdout
 
 
 def test_a_new_password_is_set_by_a_command_that_reads_our_files_and_no_other_settings(tmp_path: Path) -> None:
@@ -386,10 +389,10 @@ def test_a_new_password_is_set_by_a_command_that_reads_our_files_and_no_other_se
     (tmp_path / "files").mkdir()
     (tmp_path / "files/declared").write_text("")
     with grafana_that(answers) as (port, _):
-        done = script(tmp_path, "reload", port=port, environment={"GF_PATHS_DATA": "/elsewhere"})
-    assert done.returncode == 0, done.stderr
-    assert f"--config {tmp_path}/files/grafana.ini admin reset-admin-password --password-from-stdin" in done.stdout
-    assert "GF_" not in done.stdout
+        result = script(tmp_path, "reload", port=port, environment={"GF_PATHS_DATA": "/elsewhere"})
+    assert result.returncode == 0, result.stderr
+    assert f"--config {tmp_path}/files/grafana.ini admin reset-admin-password --password-from-stdin" in result.stdout
+    assert "GF_" not in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -407,29 +410,29 @@ def test_a_new_password_is_set_by_a_command_that_reads_our_files_and_no_other_se
 )
 def test_no_setting_of_an_images_environment_reaches_grafana(tmp_path: Path, name: str) -> None:
     """By Grafana's order of precedence it would win over the file: defaults, file, environment, command line."""
-    done = script(tmp_path, "start", environment={name: "first line\nGF_SECOND=of the same", "OTHER": "stays"})
-    assert done.returncode == 0
-    said = done.stdout.splitlines()
-    assert f"ARGUMENTS server --homepath={tmp_path}/share --config={tmp_path}/files/grafana.ini" in said
-    assert f"HOME={tmp_path}/share" in said
-    assert "OTHER=stays" in said
-    assert not [line for line in said if line.startswith("GF_")]
+    result = script(tmp_path, "start", environment={name: "first line\nGF_SECOND=of the same", "OTHER": "stays"})
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert f"ARGUMENTS server --homepath={tmp_path}/share --config={tmp_path}/files/grafana.ini" in lines
+    assert f"HOME={tmp_path}/share" in lines
+    assert "OTHER=stays" in lines
+    assert not [line for line in lines if line.startswith("GF_")]
 
 
 # The key by which it encrypts
 
 
-def kept(folder: Path) -> Path:
+def key_file(folder: Path) -> Path:
     return folder / "data" / "secret_key"
 
 
 def test_the_key_is_made_once_at_the_first_start_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     assert script(tmp_path, "start").returncode == 0
-    first = kept(tmp_path).read_text()
+    first = key_file(tmp_path).read_text()
     assert re.fullmatch(r"[A-Za-z0-9+/]{43}=", first)
-    assert kept(tmp_path).stat().st_mode & 0o777 == 0o400
+    assert key_file(tmp_path).stat().st_mode & 0o777 == 0o400
     assert script(tmp_path, "start").returncode == 0
-    assert kept(tmp_path).read_text() == first
+    assert key_file(tmp_path).read_text() == first
 
 
 def test_no_two_stacks_have_the_same_key(tmp_path: Path) -> None:
@@ -437,22 +440,22 @@ def test_no_two_stacks_have_the_same_key(tmp_path: Path) -> None:
     for folder in folders:
         folder.mkdir()
         assert script(folder, "start").returncode == 0
-    assert kept(folders[0]).read_text() != kept(folders[1]).read_text()
+    assert key_file(folders[0]).read_text() != key_file(folders[1]).read_text()
 
 
-@pytest.mark.parametrize("left", ["secret_key", "secret_key.new"])
-def test_a_key_that_was_not_written_to_its_end_is_made_again(tmp_path: Path, left: str) -> None:
-    kept(tmp_path).parent.mkdir()
-    (kept(tmp_path).parent / left).touch(mode=0o400)
+@pytest.mark.parametrize("leftover", ["secret_key", "secret_key.new"])
+def test_a_key_that_was_not_written_to_its_end_is_made_again(tmp_path: Path, leftover: str) -> None:
+    key_file(tmp_path).parent.mkdir()
+    (key_file(tmp_path).parent / leftover).touch(mode=0o400)
     assert script(tmp_path, "start").returncode == 0
-    assert len(kept(tmp_path).read_text()) == 44
+    assert len(key_file(tmp_path).read_text()) == 44
 
 
 def test_without_a_key_it_does_not_start_with_the_one_that_everybody_knows(tmp_path: Path) -> None:
     (tmp_path / "data" / "secret_key.new").mkdir(parents=True)  # in the way
-    done = script(tmp_path, "start")
-    assert done.returncode == 1
-    assert "ARGUMENTS" not in done.stdout
+    result = script(tmp_path, "start")
+    assert result.returncode == 1
+    assert "ARGUMENTS" not in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -463,10 +466,10 @@ def test_without_a_key_it_does_not_start_with_the_one_that_everybody_knows(tmp_p
     ],
 )
 def test_the_key_is_the_stacks_secret_where_it_has_one(secrets: list[str], file: str) -> None:
-    made = grafana.container(settings_of(secrets=secrets), {}).config
-    assert made
-    assert f"secret_key = $__file{{{file}}}\n" in made.files["grafana.ini"]
-    assert set(made.secrets) == set(secrets)
+    service_config = grafana.container(settings_of(secrets=secrets), {}).config
+    assert service_config
+    assert f"secret_key = $__file{{{file}}}\n" in service_config.files["grafana.ini"]
+    assert set(service_config.secrets) == set(secrets)
 
 
 def test_wrong_passwords_lock_nobody_out_and_other_sites_show_nothing_of_it() -> None:

@@ -150,13 +150,13 @@ OWN_RULES = {"shop.yml": "groups: [{name: shop, rules: [{alert: Shop hangs, expr
 )  # fmt: skip
 def test_an_alert_must_exist_here_or_in_the_users_rules(action: dict[str, Any], complaint: str) -> None:
     settings = settings_of(with_actions(action))
-    said = ""
+    message = ""
     try:
         known_alerts.judge_actions(settings, OWN_RULES, stack_key="Pulumi.test.yaml: nervous-system:actions")
     except SettingsError as error:
-        said = str(error)
-    assert complaint in said
-    assert bool(said) == bool(complaint)
+        message = str(error)
+    assert complaint in message
+    assert bool(message) == bool(complaint)
 
 
 # What is declared.
@@ -211,10 +211,10 @@ def test_the_program_judges_the_rules_as_they_arrive(tmp_path: Path) -> None:
     ],
 )
 def test_rules_that_say_nonsense_are_refused(differs: dict[str, Any], complaint: str) -> None:
-    told = json.loads(healer.file(settings_of(with_actions(LIVE))))
-    told["actions"][0] |= differs
+    document = json.loads(healer.file(settings_of(with_actions(LIVE))))
+    document["actions"][0] |= differs
     with pytest.raises(RulesError, match=re.escape(complaint)):
-        program_actions.read(json.dumps(told))
+        program_actions.read(json.dumps(document))
 
 
 # Which alerts an action waits for.
@@ -240,8 +240,8 @@ def test_rules_that_say_nonsense_are_refused(differs: dict[str, Any], complaint:
 def test_an_action_waits_for_an_alert_about_its_own_container(
     action: dict[str, Any], labels: dict[str, str], *, concerned: bool
 ) -> None:
-    [made] = healer.actions(settings_of(with_actions(action)))
-    assert made.concerns({"alertname": "ApplicationDown", **labels}) is concerned
+    [rule] = healer.actions(settings_of(with_actions(action)))
+    assert rule.concerns({"alertname": "ApplicationDown", **labels}) is concerned
 
 
 # What was done is remembered.
@@ -250,9 +250,9 @@ def test_an_action_waits_for_an_alert_about_its_own_container(
 def test_what_was_done_outlives_the_service(tmp_path: Path) -> None:
     file = tmp_path / "attempts.json"
     Ledger(file, 0).note("restart a", 1000.5, ["restart a"])
-    found = Ledger(file, 2000)
-    assert (found.times("restart a", 1000), found.times("restart b", 0), found.last("restart a")) == (1, 0, 1000.5)
-    assert not found.lost
+    ledger = Ledger(file, 2000)
+    assert (ledger.times("restart a", 1000), ledger.times("restart b", 0), ledger.last("restart a")) == (1, 0, 1000.5)
+    assert not ledger.lost
 
 
 def test_an_attempt_of_a_time_to_come_holds_nothing_up_for_ever(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ class Engine:
     """Stands for the door."""
 
     labels_of: dict[str, dict[str, str]] = field(default_factory=lambda: {"shop-orders": {}, "shop-db.1x": {}})
-    done: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
     silent: bool = False
     refuses: bool = False
     back: Earlier | str = DEPLOYED
@@ -301,7 +301,7 @@ class Engine:
         return self.labels_of.get(container)
 
     def restart(self, container: str) -> None:
-        self.done.append(f"restart {container}")
+        self.steps.append(f"restart {container}")
         if self.refuses:
             raise DoorError("the engine answered 500: no")
 
@@ -311,13 +311,13 @@ class Engine:
         return self.back
 
     def roll_back(self, container: str) -> Earlier:
-        self.done.append(f"roll back {container}")
+        self.steps.append(f"roll back {container}")
         if self.refuses or isinstance(self.back, str):
             raise DoorError("the earlier image is unhealthy after 90 s; what ran runs again")
         return self.back
 
     def run(self, container: str, command: tuple[str, ...]) -> tuple[str, str]:
-        self.done.append(f"{container}: {' '.join(command)}")
+        self.steps.append(f"{container}: {' '.join(command)}")
         return "1 row\na\x1b[2Jb", "exit code 0"
 
 
@@ -330,7 +330,7 @@ class Place:
         self.alerts: list[dict[str, Any]] = []
         self.silences: list[Any] = []
         self.began = 1_795_521_500.0
-        self.asked = ""
+        self.query = ""
         patch.setattr(program, "told", lambda *_: self.alerts)
         patch.setattr(program, "Door", lambda _: self.engine)
         patch.setattr(program, "RollbackDoor", lambda _: self.engine)
@@ -342,11 +342,11 @@ class Place:
             file.write_text(healer.file(settings_of(with_actions(*actions))))
         self.healer = Healer(file, self.folder)
         self.healer._asker.get = self.prometheus  # type: ignore[method-assign,assignment]
-        self.healer._asker.post = lambda *given: self.silences.append(given[-1])  # type: ignore[method-assign]
+        self.healer._asker.post = lambda *arguments: self.silences.append(arguments[-1])  # type: ignore[method-assign]
 
     def prometheus(self, *_: Any, query: str) -> Any:
         """Since when the condition of the alert holds."""
-        self.asked = query
+        self.query = query
         return {"data": {"result": [{"value": [0, str(self.began)]}] if self.began else []}}
 
     def fires(self, name: str = "ApplicationDown", service: str = "shop-orders") -> None:
@@ -382,7 +382,7 @@ def test_a_container_is_restarted_once_for_each_time_that_its_alert_fires_and_no
     place.fires()
     assert place.look() == ["denied: restart shop-orders: the bound of 2 per 1h is used up"]
     assert place.look() == []
-    assert place.engine.done == ["restart shop-orders"] * 3
+    assert place.engine.steps == ["restart shop-orders"] * 3
     decisions = json.loads(place.healer.decisions())
     assert [one["event"] for one in decisions] == ["acted", "acted", "acted", "denied"]
     assert (decisions[-1]["alert"], decisions[-1]["service"]) == ("ApplicationDown", "shop-orders")
@@ -413,7 +413,7 @@ def test_a_restart_of_the_service_restarts_nothing_else(place: Place) -> None:
     place.start()
     place.fires()
     assert "denied" in place.look(RECOVERY)[0]
-    assert len(place.engine.done) == 2
+    assert len(place.engine.steps) == 2
 
 
 def test_a_container_has_time_to_recover(place: Place) -> None:
@@ -431,7 +431,7 @@ def test_two_actions_on_one_container_share_its_bound(place: Place) -> None:
     place.look()
     place.fires("ApplicationSlow")
     assert "denied" in place.look()[0]
-    assert len(place.engine.done) == 1
+    assert len(place.engine.steps) == 1
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(place: Place) -> None:
@@ -439,7 +439,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(place: Place) -> None:
     place.fires()
     assert place.look() == ["dry run: would restart shop-orders"]
     assert place.look() == []
-    assert place.engine.done == []
+    assert place.engine.steps == []
     place.start(LIVE)  # the dry run has used nothing up
     assert place.look()[0].startswith("done: restart")
 
@@ -459,7 +459,7 @@ def test_what_must_not_be_touched_is_denied_once(place: Place, labels: dict[str,
     assert place.look() == [f"denied: restart shop-orders: {why}"]
     place.engine.labels_of = {"shop-orders": {}}  # made anew just now
     assert place.look() == []
-    assert place.engine.done == []
+    assert place.engine.steps == []
 
 
 def test_an_engine_that_does_not_answer_is_asked_again(place: Place) -> None:
@@ -488,7 +488,7 @@ def test_what_cannot_be_noted_is_not_done(place: Place, monkeypatch: pytest.Monk
     monkeypatch.setattr(Ledger, "note", full)
     place.fires()
     assert place.look() == ["denied: restart shop-orders: it cannot note what it does: No space left on device"]
-    assert place.engine.done == []
+    assert place.engine.steps == []
 
 
 def test_a_record_that_is_lost_holds_up_a_whole_period(place: Place) -> None:
@@ -529,13 +529,13 @@ def test_a_consequence_is_silenced_for_its_time(place: Place) -> None:
 def test_a_deployment_is_rolled_back_once_and_not_for_ever(place: Place) -> None:
     place.start(BACK)
     place.fires("ApplicationErrorsHigh")
-    [said] = place.look()
-    assert re.fullmatch(r"done: roll shop-orders back, to shop/orders:1\.7, which took \d+ ms", said)
-    assert place.asked == 'min(ALERTS_FOR_STATE{alertname="ApplicationErrorsHigh",service="shop-orders",name=""})'
+    [line] = place.look()
+    assert re.fullmatch(r"done: roll shop-orders back, to shop/orders:1\.7, which took \d+ ms", line)
+    assert place.query == 'min(ALERTS_FOR_STATE{alertname="ApplicationErrorsHigh",service="shop-orders",name=""})'
     assert [place.look(600) for _ in range(5)] == [[]] * 5
     place.fires("ApplicationErrorsHigh")
     assert place.look() == ["denied: roll shop-orders back: the bound of 1 per 1h is used up"]
-    assert place.engine.done == ["roll back shop-orders"]
+    assert place.engine.steps == ["roll back shop-orders"]
 
 
 @pytest.mark.parametrize(
@@ -554,7 +554,7 @@ def test_what_no_deployment_has_caused_is_not_rolled_back(
     place.fires("ApplicationErrorsHigh")
     assert place.look() == [f"denied: roll shop-orders back: {why}"]
     assert place.look() == []
-    assert place.engine.done == []
+    assert place.engine.steps == []
 
 
 def test_without_a_word_of_when_it_began_nothing_is_rolled_back_yet(place: Place) -> None:
@@ -579,7 +579,7 @@ def test_a_roll_back_in_a_dry_run_asks_whether_it_could_be(place: Place) -> None
     place.start({**BACK, "dry_run": True})
     place.fires("ApplicationErrorsHigh")
     assert place.look() == ["dry run: would roll shop-orders back"]
-    assert place.engine.done == []
+    assert place.engine.steps == []
 
 
 @pytest.mark.parametrize(

@@ -56,20 +56,20 @@ def of(tmp_path: Path) -> Callable[..., tuple[Place, Kept]]:
     """A backup of one volume out of these archives."""
 
     def make(at_rest: bytes = tar(*GOOD), changed: bytes = tar(), names: bytes = NAMES) -> tuple[Place, Kept]:
-        made = Place(str(tmp_path / "backup"))
-        with made.made():
+        folder = Place(str(tmp_path / "backup"))
+        with folder.made():
             files = [
-                made.write(f"loki.{name}", [text])
+                folder.write(f"loki.{name}", [text])
                 for name, text in (("at-rest.tar.gz", at_rest), ("changed.tar.gz", changed), ("names.gz", names))
             ]
-        return made, Kept(image="loki:3", image_id="", seconds_held=0, files=(files[0], files[1], files[2]))
+        return folder, Kept(image="loki:3", image_id="", seconds_held=0, files=(files[0], files[1], files[2]))
 
     return make
 
 
 def test_what_a_volume_has_is_taken_and_counted(of: Callable[..., tuple[Place, Kept]]) -> None:
-    left = archives.must_be_sound(*of(), ROOM)
-    assert ROOM - 100_000 < left < ROOM - 2000
+    room = archives.must_be_sound(*of(), ROOM)
+    assert ROOM - 100_000 < room < ROOM - 2000
 
 
 BAD_MEMBERS = {
@@ -206,19 +206,19 @@ def untouched(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 def test_a_backup_is_judged_before_anything_is_written(
     tmp_path: Path, untouched: Path, stack_file: bytes, archive: bytes, words: str
 ) -> None:
-    made = Place(str(tmp_path / "backup"))
-    with made.made():
+    folder = Place(str(tmp_path / "backup"))
+    with folder.made():
         files = [
-            made.write(f"loki.{name}", [text]) for name, text in (("a.gz", archive), ("b.gz", tar()), ("c.gz", NAMES))
+            folder.write(f"loki.{name}", [text]) for name, text in (("a.gz", archive), ("b.gz", tar()), ("c.gz", NAMES))
         ]
         whole = Manifest(
             stack="new", prefix="nervous-new", environment="new", taken=datetime.now(UTC),
-            state=made.write("state.json", [b"{}"]), stack_file=made.write("stack.yaml", [stack_file]),
+            state=folder.write("state.json", [b"{}"]), stack_file=folder.write("stack.yaml", [stack_file]),
             volumes={"loki": Kept(image="loki:3.7.8", image_id="", seconds_held=0, files=(files[0], files[1], files[2]))},
         )  # fmt: skip
-        made.write_clear_text("manifest.json", whole.model_dump_json().encode())
+        folder.write_clear_text("manifest.json", whole.model_dump_json().encode())
     with pytest.raises(ToolchainError, match=words):
-        backup.bring_back("new", made, replace=True)
+        backup.bring_back("new", folder, replace=True)
     assert not list(untouched.iterdir())
 
 
@@ -256,17 +256,17 @@ def test_a_secret_key_in_a_wrong_place_is_never_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], key: str, name: str
 ) -> None:
     monkeypatch.setattr(backup, "Stack", pytest.fail)  # before any program is started, which would inherit it
-    asked: dict[str, Callable[[], object]] = {
+    calls: dict[str, Callable[[], object]] = {
         "RECIPIENT": lambda: backup.take("dev", str(tmp_path), key),
         "IDENTITY": lambda: backup.restore(str(tmp_path), "dev", Path(key)),
         "TO": lambda: backup.take("dev", key, ""),
         "FROM": lambda: backup.restore(key, "dev"),
     }
     with pytest.raises(ToolchainError, match=f"^{name} .*key") as caught:
-        asked[name]()
+        calls[name]()
     caught.value.show()
-    shown = f"{caught.getrepr(chain=True, style='native')}{capfd.readouterr().out}"
-    assert not [part for part in _parts(key) if part in shown]
+    output = f"{caught.getrepr(chain=True, style='native')}{capfd.readouterr().out}"
+    assert not [part for part in _parts(key) if part in output]
     assert not list(tmp_path.iterdir())
 
 

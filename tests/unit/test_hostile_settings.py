@@ -110,11 +110,11 @@ TEXTS: dict[str, tuple[str, Any]] = {
 
 def nested(path: str, value: str) -> dict[str, Any]:
     """The stack config that says `value` at `path`."""
-    found: Any = value
+    tree: Any = value
     for part in reversed(path.split(".")):
-        found = [found] if part == "0" else {part: found}
-    made: dict[str, Any] = found
-    return made
+        tree = [tree] if part == "0" else {part: tree}
+    config: dict[str, Any] = tree
+    return config
 
 
 HARM = {

@@ -88,18 +88,20 @@ def test_renovate_finds_every_pin_with_its_digest() -> None:
     [files], [pattern] = manager["managerFilePatterns"], manager["matchStrings"]
     catalogue = [ROOT / "config" / name for name in ("catalogue.py", "exporter_rows.py")]
     assert all(re.fullmatch(files.strip("/"), str(path.relative_to(ROOT))) for path in catalogue)
-    found = list(re.finditer(pattern.replace("(?<", "(?P<"), "".join(path.read_text() for path in catalogue)))
-    updated = [Pin(match["packageName"], match["currentValue"], match["currentDigest"]) for match in found]
+    matches = list(re.finditer(pattern.replace("(?<", "(?P<"), "".join(path.read_text() for path in catalogue)))
+    updated = [Pin(match["packageName"], match["currentValue"], match["currentDigest"]) for match in matches]
     assert len(updated) == len(set(updated))
     assert set(updated) == set(pins().values())  # one may be written once for several services
-    for match in found:
+    for match in matches:
         assert match["packageName"].removeprefix("docker.io/").removeprefix("library/") == match["depName"]
 
 
 def test_renovate_leaves_jaeger_where_it_loses_nothing_and_grafana_can_search_it() -> None:
     rule = next(rule for rule in RENOVATE["packageRules"] if "allowedVersions" in rule)
-    held = {pin.repository.removeprefix("docker.io/") for name, pin in pins().items() if name.startswith("jaeger")}
-    assert set(rule["matchDepNames"]) == held
+    repositories = {
+        pin.repository.removeprefix("docker.io/") for name, pin in pins().items() if name.startswith("jaeger")
+    }
+    assert set(rule["matchDepNames"]) == repositories
     pinned = version(pins()["jaeger"].reference)
     assert pinned
     major, minor, _ = pinned

@@ -99,7 +99,7 @@ def test_rules_that_say_nonsense_are_refused(differs: dict[str, Any], complaint:
 
 
 @pytest.mark.parametrize(
-    ("name", "written"),
+    ("name", "literal"),
     [
         ("orders", '"orders"'),
         ('a"} or vector(1) #', r'"a\"} or vector(1) #"'),
@@ -110,8 +110,8 @@ def test_rules_that_say_nonsense_are_refused(differs: dict[str, Any], complaint:
         ("half \ud800", '"half ?"'),
     ],
 )
-def test_a_name_is_quoted_in_a_query(name: str, written: str) -> None:
-    assert quoted(name) == written
+def test_a_name_is_quoted_in_a_query(name: str, literal: str) -> None:
+    assert quoted(name) == literal
 
 
 def test_a_name_in_a_regular_expression_matches_only_itself() -> None:
@@ -119,7 +119,7 @@ def test_a_name_in_a_regular_expression_matches_only_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "line"),
     [
         ("a\n\n> b\r\tc", "a > b c"),
         ("a\x1b[2Jb\u202egpj", "a [2Jb gpj"),
@@ -127,8 +127,8 @@ def test_a_name_in_a_regular_expression_matches_only_itself() -> None:
         ("注文", "注文"),
     ],
 )
-def test_text_from_outside_is_one_bounded_line(text: str, shown: str) -> None:
-    assert one_line(text, 20) == shown
+def test_text_from_outside_is_one_bounded_line(text: str, line: str) -> None:
+    assert one_line(text, 20) == line
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ SLOW = traces.Trace(
 
 
 def test_a_failure_begins_in_the_deepest_span_that_failed() -> None:
-    found = traces.origin(FAILING)
-    assert found
-    assert found.service == "orders"
+    failure = traces.origin(FAILING)
+    assert failure
+    assert failure.service == "orders"
     assert traces.origin(SLOW) is None
 
 
@@ -215,16 +215,16 @@ def course(*values: float) -> list[tuple[float, float]]:
     ids=["from nothing", "from a few", "after an earlier one that is over", "minutes ago"],
 )
 def test_an_incident_began_when_its_symptom_left_what_is_usual(values: list[float], began: float) -> None:
-    found = metrics._judged(course(*values), NOW)
-    assert found
-    assert found.began == NOW - began
-    assert found.worst == max(values[-20:])
+    judgement = metrics._judged(course(*values), NOW)
+    assert judgement
+    assert judgement.began == NOW - began
+    assert judgement.worst == max(values[-20:])
 
 
 @pytest.mark.parametrize("values", [[], [0.0] * 240], ids=["nothing counts it", "nothing happened"])
 def test_nothing_began_if_nothing_is_worse(values: list[float]) -> None:
-    found = metrics._judged(course(*values), NOW)
-    assert found is None or found.began is None
+    judgement = metrics._judged(course(*values), NOW)
+    assert judgement is None or judgement.began is None
 
 
 NEW = metrics.Change(NOW - 90, "orders", "docker.io/shop/orders:1.8", "docker.io/shop/orders:1.7")
@@ -263,7 +263,7 @@ def test_the_last_change_before_it_may_be_the_cause(
 
 
 def evidence(**differs: Any) -> Evidence:
-    known: dict[str, Any] = {
+    values: dict[str, Any] = {
         "errors": metrics.Course(0.4, NOW),
         "worse": {"errors": {"orders": 0.4, "gateway": 0.38}, "p95": {}},
         "lines": logs.Lines(
@@ -276,18 +276,18 @@ def evidence(**differs: Any) -> Evidence:
         "cause": NEW,
         "deployment": logs.Line(NOW - 60, "deployments", '{"message": "loki: memory 512 MiB → 1024 MiB"}', ""),
     }
-    return Evidence("orders", NOW, **{**known, **differs})
+    return Evidence("orders", NOW, **{**values, **differs})
 
 
 ALERTS = [("ApplicationErrorsHigh", "orders"), ("ApplicationErrorsHigh", "gateway")]
 
 
 def test_a_message_says_who_what_since_when_and_after_which_change() -> None:
-    said = message.annotations(evidence(), ALERTS, rules())
-    assert said["headline"] == (
+    annotations = message.annotations(evidence(), ALERTS, rules())
+    assert annotations["headline"] == (
         "orders: 40 % errors since 12:00:00 UTC; began 90 s after image shop/orders:1.8 replaced 1.7"
     )
-    assert said["evidence"].splitlines() == [
+    assert annotations["evidence"].splitlines() == [
         "Changed at 11:58:30 UTC in orders: image shop/orders:1.8 replaced 1.7",
         "To go back: run shop/orders:1.7 for orders again",
         "Most frequent (37 of 50 errors): payment of order … refused",
@@ -301,8 +301,8 @@ def test_a_message_says_who_what_since_when_and_after_which_change() -> None:
 
 
 def test_who_deploys_this_program_goes_back_to_the_commit_before() -> None:
-    said = message.annotations(evidence(commit_before="4f2a1c9"), ALERTS, rules())
-    assert said["evidence"].splitlines()[-1] == "To go back with it: git checkout 4f2a1c9 && make up STACK=test"
+    annotations = message.annotations(evidence(commit_before="4f2a1c9"), ALERTS, rules())
+    assert annotations["evidence"].splitlines()[-1] == "To go back with it: git checkout 4f2a1c9 && make up STACK=test"
 
 
 COMPOSED = compose.Deployed("orders", "orders-api", "shop", "/srv/shop", ("/srv/shop/a.yaml", "/srv/shop/b.yaml"), ())
@@ -313,8 +313,8 @@ def back(**differs: Any) -> str:
 
 
 def test_who_was_deployed_by_compose_goes_back_by_one_command() -> None:
-    said = message.annotations(evidence(composed=[COMPOSED]), ALERTS, rules())
-    assert said["evidence"].splitlines()[1] == (
+    annotations = message.annotations(evidence(composed=[COMPOSED]), ALERTS, rules())
+    assert annotations["evidence"].splitlines()[1] == (
         """To go back: echo '{"services":{"orders-api":{"image":"docker.io/shop/orders:1.7"}}}' | docker compose -p shop """
         "--project-directory /srv/shop -f /srv/shop/a.yaml -f /srv/shop/b.yaml -f - up -d --no-deps --no-build orders-api"
     )
@@ -338,8 +338,8 @@ def test_who_was_deployed_by_compose_goes_back_by_one_command() -> None:
 def test_what_would_need_quotes_makes_no_command(differs: dict[str, Any]) -> None:
     assert back()
     assert back(**differs) == ""
-    said = message.annotations(evidence(composed=[replace(COMPOSED, **differs)]), ALERTS, rules())
-    assert "To go back: run shop/orders:1.7 for orders again" in said["evidence"]
+    annotations = message.annotations(evidence(composed=[replace(COMPOSED, **differs)]), ALERTS, rules())
+    assert "To go back: run shop/orders:1.7 for orders again" in annotations["evidence"]
 
 
 def test_an_image_without_a_name_makes_no_command() -> None:
@@ -365,7 +365,7 @@ def test_what_was_done_stands_first_once_and_leaves_room_for_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "alerts", "told"),
+    ("decision", "alerts", "mention"),
     [
         ({}, {("A", "orders")}, True),
         ({"alert": "B"}, {("A", "orders")}, False),
@@ -377,14 +377,14 @@ def test_what_was_done_stands_first_once_and_leaves_room_for_the_rest() -> None:
     ids=["its own", "another alert", "another service", "of an hour ago", "after a restart", "another one then"],
 )
 def test_an_incident_tells_what_was_done_about_its_own_alerts(
-    api: tuple[type["_Api"], str], decision: dict[str, Any], alerts: set[Key], *, told: bool
+    api: tuple[type["_Api"], str], decision: dict[str, Any], alerts: set[Key], *, mention: bool
 ) -> None:
     handler, url = api
-    known = {"at": NOW, "event": "acted", "alert": "A", "service": "orders", "said": "done: restart x"}
-    handler.body = json.dumps([known | decision]).encode()
+    entry = {"at": NOW, "event": "acted", "alert": "A", "service": "orders", "said": "done: restart x"}
+    handler.body = json.dumps([entry | decision]).encode()
     incident = Incident("orders", "critical", NOW, {"evidence": "Alerts: A (orders)"}, alerts)
     healing.tell(Asker(), {"healer": url}, [incident])
-    assert ("Self-healing: done: restart x (12:00:00 UTC)" in incident.annotations["evidence"]) is told
+    assert ("Self-healing: done: restart x (12:00:00 UTC)" in incident.annotations["evidence"]) is mention
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[1]", b"[{}]", b"null", b"<"])
@@ -398,34 +398,34 @@ def test_a_healer_that_cannot_be_understood_is_no_news(api: tuple[type["_Api"], 
 
 def test_a_message_links_to_the_service_that_is_to_blame() -> None:
     links = read(incidents.rules_file(settings_of(ON, secrets=["grafana_password"])))
-    said = message.annotations(evidence(), ALERTS, links)
-    assert "var-service=orders" in said["dashboard_url"]
-    assert "service%3D%5C%22orders%5C%22" in said["logs_url"]
-    assert "service=orders" in said["traces_url"]
+    annotations = message.annotations(evidence(), ALERTS, links)
+    assert "var-service=orders" in annotations["dashboard_url"]
+    assert "service%3D%5C%22orders%5C%22" in annotations["logs_url"]
+    assert "service=orders" in annotations["traces_url"]
 
 
 def test_without_jaeger_the_newest_line_tells_the_trace() -> None:
-    said = message.annotations(evidence(failing=[], slow=[]), ALERTS, rules())
-    assert f"Trace {JAEGER}/{FAILING.identifier} (of a line)" in said["evidence"]
+    annotations = message.annotations(evidence(failing=[], slow=[]), ALERTS, rules())
+    assert f"Trace {JAEGER}/{FAILING.identifier} (of a line)" in annotations["evidence"]
 
 
 def test_a_change_elsewhere_says_where() -> None:
-    said = message.annotations(evidence(cause=ELSEWHERE), ALERTS, rules())
-    assert said["headline"].endswith("began 20 s after image shop/users:2 replaced 1 in users")
+    annotations = message.annotations(evidence(cause=ELSEWHERE), ALERTS, rules())
+    assert annotations["headline"].endswith("began 20 s after image shop/users:2 replaced 1 in users")
 
 
 def test_a_start_is_told_too() -> None:
-    said = message.annotations(evidence(cause=RESTARTED), ALERTS, rules())
-    assert said["headline"].endswith("began 10 s after a container was started")
-    assert "To go back" not in said["evidence"]
+    annotations = message.annotations(evidence(cause=RESTARTED), ALERTS, rules())
+    assert annotations["headline"].endswith("began 10 s after a container was started")
+    assert "To go back" not in annotations["evidence"]
 
 
 def test_a_message_says_what_is_missing() -> None:
     silent = ("Loki did not answer", "Jaeger did not answer")
     nothing = Evidence("orders", NOW, unanswered=silent)
-    said = message.annotations(nothing, ALERTS, rules())
-    assert said["headline"] == "orders: alerts since 12:00:00 UTC"
-    assert said["evidence"].splitlines()[:2] == [f"{one}: what it knows is missing here." for one in silent]
+    annotations = message.annotations(nothing, ALERTS, rules())
+    assert annotations["headline"] == "orders: alerts since 12:00:00 UTC"
+    assert annotations["evidence"].splitlines()[:2] == [f"{one}: what it knows is missing here." for one in silent]
 
 
 def test_a_message_has_room_for_what_matters_whatever_comes_from_outside() -> None:
@@ -438,26 +438,26 @@ def test_a_message_has_room_for_what_matters_whatever_comes_from_outside() -> No
         cause=metrics.Change(NOW, long, long, long),
         worse={"errors": {long + str(number): 1.0 for number in range(6)}, "p95": {}},
     )
-    said = message.annotations(flood, [(long, long + str(number)) for number in range(1000)], rules())
-    assert len(said["evidence"]) <= message.TOTAL
-    assert len(said["headline"]) < 600
-    assert "Changed" in said["evidence"]
+    annotations = message.annotations(flood, [(long, long + str(number)) for number in range(1000)], rules())
+    assert len(annotations["evidence"]) <= message.TOTAL
+    assert len(annotations["headline"]) < 600
+    assert "Changed" in annotations["evidence"]
 
 
 # Which alerts are one incident.
 
 
-class Told:
+class Recorder:
     """Stands for the evidence: blames as `blames` says, and remembers what was asked and reported."""
 
     def __init__(self, **blames: str) -> None:
         self.blames = blames
-        self.asked: list[Alert] = []
+        self.requests: list[Alert] = []
         self.events: list[tuple[str, str, str]] = []
         self.story = Story(self.tell, self.report)
 
     def tell(self, alert: Alert, _: Iterable[Key]) -> tuple[str, dict[str, str]]:
-        self.asked.append(alert)
+        self.requests.append(alert)
         return self.blames.get(alert.service, alert.service), {"headline": alert.name}
 
     def report(self, event: str, incident: Incident) -> None:
@@ -476,100 +476,100 @@ BURST = alert("LogErrorBurst", "nginx", "warning")
 
 
 def test_alerts_that_come_together_are_one_incident_and_blame_one_service() -> None:
-    told = Told(gateway="orders")
-    told.look(0, ERRORS[0])
-    told.look(SETTLED, *ERRORS)
-    told.look(SETTLED + 5, *ERRORS, BURST)
-    assert told.events == [("began", "orders", "critical"), ("joined", "orders", "critical")]
-    assert len(told.asked) == 1
+    recorder = Recorder(gateway="orders")
+    recorder.look(0, ERRORS[0])
+    recorder.look(SETTLED, *ERRORS)
+    recorder.look(SETTLED + 5, *ERRORS, BURST)
+    assert recorder.events == [("began", "orders", "critical"), ("joined", "orders", "critical")]
+    assert len(recorder.requests) == 1
 
 
 def test_an_alert_that_comes_later_is_an_incident_of_its_own() -> None:
-    told = Told()
-    told.look(0, BURST)
-    told.look(SETTLED, BURST)
+    recorder = Recorder()
+    recorder.look(0, BURST)
+    recorder.look(SETTLED, BURST)
     later = SETTLED + TOGETHER + 1
-    told.look(later, BURST, ERRORS[1])
-    told.look(later + SETTLED, BURST, ERRORS[1])
-    assert [event for event, _, _ in told.events] == ["began", "began"]
+    recorder.look(later, BURST, ERRORS[1])
+    recorder.look(later + SETTLED, BURST, ERRORS[1])
+    assert [event for event, _, _ in recorder.events] == ["began", "began"]
 
 
 def test_a_second_incident_of_a_service_joins_the_first() -> None:
-    told = Told(gateway="orders")
-    told.look(0, ERRORS[1])
-    told.look(SETTLED, ERRORS[1])
+    recorder = Recorder(gateway="orders")
+    recorder.look(0, ERRORS[1])
+    recorder.look(SETTLED, ERRORS[1])
     later = SETTLED + TOGETHER + 1
-    told.look(later, *ERRORS)
-    told.look(later + SETTLED, *ERRORS)
-    assert [event for event, _, _ in told.events] == ["began", "joined"]
-    assert [one.labels for one in told.story.open] == [
+    recorder.look(later, *ERRORS)
+    recorder.look(later + SETTLED, *ERRORS)
+    assert [event for event, _, _ in recorder.events] == ["began", "joined"]
+    assert [one.labels for one in recorder.story.open] == [
         {"alertname": "Incident", "service": "orders", "severity": "critical"}
     ]
 
 
 def test_an_incident_that_becomes_worse_is_told_anew() -> None:
-    told = Told(orders="orders")
-    told.look(0, BURST)
-    told.look(SETTLED, BURST)
-    told.look(SETTLED + 5, BURST, *ERRORS[1:])
-    assert told.events[-1] == ("rose", "orders", "critical")
-    assert [(one.service, one.severity) for one in told.story.over] == [("nginx", "warning")]
+    recorder = Recorder(orders="orders")
+    recorder.look(0, BURST)
+    recorder.look(SETTLED, BURST)
+    recorder.look(SETTLED + 5, BURST, *ERRORS[1:])
+    assert recorder.events[-1] == ("rose", "orders", "critical")
+    assert [(one.service, one.severity) for one in recorder.story.over] == [("nginx", "warning")]
 
 
 def test_an_incident_ends_with_the_last_of_its_alerts() -> None:
-    told = Told()
-    told.look(0, BURST)
-    told.look(SETTLED, BURST)
-    told.look(SETTLED + QUIET)
-    assert len(told.story.open) == 1
-    told.look(SETTLED + QUIET + 1)
-    assert told.events[-1][0] == "ended"
-    assert [one.service for one in told.story.over] == ["nginx"]
+    recorder = Recorder()
+    recorder.look(0, BURST)
+    recorder.look(SETTLED, BURST)
+    recorder.look(SETTLED + QUIET)
+    assert len(recorder.story.open) == 1
+    recorder.look(SETTLED + QUIET + 1)
+    assert recorder.events[-1][0] == "ended"
+    assert [one.service for one in recorder.story.over] == ["nginx"]
 
 
 def test_a_milder_alert_that_stays_keeps_no_incident_open_and_makes_none() -> None:
-    told = Told()
+    recorder = Recorder()
     stays = alert("ContainerMemoryHigh", "orders", "warning")
-    told.look(0, ERRORS[1], stays)
-    told.look(SETTLED, ERRORS[1], stays)
+    recorder.look(0, ERRORS[1], stays)
+    recorder.look(SETTLED, ERRORS[1], stays)
     for after in (1, QUIET + 1, 2 * QUIET):
-        told.look(SETTLED + after, stays)
-    assert [event for event, *_ in told.events] == ["began", "ended"]
+        recorder.look(SETTLED + after, stays)
+    assert [event for event, *_ in recorder.events] == ["began", "ended"]
     again = SETTLED + 3 * QUIET
-    told.look(again, ERRORS[1], stays)
-    told.look(again + SETTLED, ERRORS[1], stays)
-    assert told.events[-1] == ("began", "orders", "critical")
+    recorder.look(again, ERRORS[1], stays)
+    recorder.look(again + SETTLED, ERRORS[1], stays)
+    assert recorder.events[-1] == ("began", "orders", "critical")
 
 
 def test_what_was_told_before_a_restart_is_not_told_again() -> None:
-    told = Told(gateway="orders")
-    told.story.adopt([Incident("orders", "critical", -1000, {"headline": "known"}, seen=0)])
-    told.look(1, *ERRORS)
-    told.look(1 + SETTLED, *ERRORS)
-    assert ("began", "orders", "critical") not in told.events
-    assert [one.annotations for one in told.story.open] == [{"headline": "known"}]
+    recorder = Recorder(gateway="orders")
+    recorder.story.adopt([Incident("orders", "critical", -1000, {"headline": "known"}, seen=0)])
+    recorder.look(1, *ERRORS)
+    recorder.look(1 + SETTLED, *ERRORS)
+    assert ("began", "orders", "critical") not in recorder.events
+    assert [one.annotations for one in recorder.story.open] == [{"headline": "known"}]
 
 
 def test_a_flood_of_alerts_is_bounded() -> None:
-    told = Told()
+    recorder = Recorder()
     for number in range(100):
         now = number * (TOGETHER + 2 * SETTLED)
         flood = [alert("A", f"s{one}") for one in range(number + 1)]
-        told.look(now, *flood)
-        told.look(now + SETTLED, *flood)
-    assert len(told.story.open) == 20
-    assert told.story.left_out
+        recorder.look(now, *flood)
+        recorder.look(now + SETTLED, *flood)
+    assert len(recorder.story.open) == 20
+    assert recorder.story.left_out
 
 
 def test_a_flood_of_alerts_of_one_incident_is_bounded() -> None:
-    told = Told()
-    told.look(0, BURST)
-    told.look(SETTLED, BURST)
+    recorder = Recorder()
+    recorder.look(0, BURST)
+    recorder.look(SETTLED, BURST)
     for number in range(10):
-        told.look(SETTLED + number, *(alert("A", f"s{100 * number + one}") for one in range(100)))
-    [incident] = told.story.open
+        recorder.look(SETTLED + number, *(alert("A", f"s{100 * number + one}") for one in range(100)))
+    [incident] = recorder.story.open
     assert len(incident.alerts) == 200
-    assert told.story.left_out
+    assert recorder.story.left_out
 
 
 # Questions to APIs.
@@ -634,12 +634,12 @@ def test_a_client_that_leaves_early_writes_no_error(capfd: pytest.CaptureFixture
 def test_an_answer_of_another_shape_is_missing_and_named(api: tuple[type[_Api], str], body: bytes) -> None:
     handler, url = api
     handler.body = body
-    asked = rules(apis=dict.fromkeys(rules().apis, url))
-    found = collect(Asker(), asked, "orders", NOW)
-    assert set(found.unanswered) == {
+    program_rules = rules(apis=dict.fromkeys(rules().apis, url))
+    result = collect(Asker(), program_rules, "orders", NOW)
+    assert set(result.unanswered) == {
         f"{whom} answered what is not understood" for whom in ("Loki", "Jaeger", "Prometheus")
     }
-    assert found.service == "orders"
+    assert result.service == "orders"
 
 
 def test_who_is_not_there_is_told_at_once() -> None:

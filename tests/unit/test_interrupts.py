@@ -43,18 +43,18 @@ def test_what_was_not_ended_by_sigterm_takes_it_as_before() -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def _held(done: list[str], number: int) -> None:
+def _held(steps: list[str], number: int) -> None:
     with ended_by_sigterm(), put_off():
         signal.raise_signal(number)
-        done.append("paused")
+        steps.append("paused")
 
 
 @pytest.mark.parametrize(
     ("number", "ends"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)], ids=["Ctrl-C", "SIGTERM"]
 )
 def test_an_interrupt_waits_for_what_must_be_done_whole(number: int, ends: type[BaseException]) -> None:
-    done: list[str] = []
+    steps: list[str] = []
     with pytest.raises(ends):
-        _held(done, number)
-    assert done == ["paused"]
+        _held(steps, number)
+    assert steps == ["paused"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -20,8 +20,8 @@ def stack(*, secrets: tuple[str, ...] = (), **traces: Any) -> Any:
 
 
 def backend(settings: Any) -> dict[str, Any]:
-    [made] = jaeger.main_file(settings)["extensions"]["jaeger_storage"]["backends"].values()
-    [(kind, what)] = made.items()
+    [entry] = jaeger.main_file(settings)["extensions"]["jaeger_storage"]["backends"].values()
+    [(kind, what)] = entry.items()
     assert kind == settings.traces.storage
     return dict(what)
 
@@ -38,11 +38,11 @@ def test_the_embedded_storage_persists_and_forgets_after_the_retention() -> None
 
 @pytest.mark.parametrize("storage", ["elasticsearch", "opensearch"])
 def test_the_storage_beside_it_has_one_shard_no_replica_and_is_searched_as_far_back_as_it_is_kept(storage: str) -> None:
-    made = backend(stack(storage=storage, retention="7d"))
-    assert made["server_urls"] == [f"http://{storage}:9200"]
-    assert made["indices"]["spans"] == {"shards": 1, "replicas": 0}
-    assert made["max_span_age"] == "192h0m0s"
-    assert "auth" not in made
+    config = backend(stack(storage=storage, retention="7d"))
+    assert config["server_urls"] == [f"http://{storage}:9200"]
+    assert config["indices"]["spans"] == {"shards": 1, "replicas": 0}
+    assert config["max_span_age"] == "192h0m0s"
+    assert "auth" not in config
     container = jaeger.container(stack(storage=storage))
     assert container.data is None
     assert storage in container.after
@@ -67,9 +67,9 @@ def test_what_its_storage_does_not_take_stays_with_the_collector(image: str | No
 
 def test_a_cluster_that_is_there_already_is_spoken_to_with_a_password_from_a_file() -> None:
     settings = stack(storage="elasticsearch", cluster=CLUSTER, secrets=("traces_password",))
-    made = backend(settings)
-    assert made["server_urls"] == ["https://search.example:9200"]
-    assert made["auth"]["basic"] == {
+    config = backend(settings)
+    assert config["server_urls"] == ["https://search.example:9200"]
+    assert config["auth"]["basic"] == {
         "username": "tracer",
         "password_file": "/config/current/secrets/traces_password",
     }
@@ -96,13 +96,13 @@ def test_span_metrics_are_found_under_the_names_that_the_collector_gives_them() 
 
 
 @pytest.mark.parametrize(
-    ("made", "variable"),
+    ("container_of", "variable"),
     [(elasticsearch.container, "ES_JAVA_OPTS"), (opensearch.container, "OPENSEARCH_JAVA_OPTS")],
     ids=["elasticsearch", "opensearch"],
 )
-def test_the_heap_is_half_of_the_containers_limit(made: Any, variable: str) -> None:
+def test_the_heap_is_half_of_the_containers_limit(container_of: Any, variable: str) -> None:
     settings = settings_of({"memory": {"elasticsearch": "2GiB", "opensearch": "2GiB"}})
-    container: Container = made(settings)
+    container: Container = container_of(settings)
     assert container.environment[variable] == "-Xms1024m -Xmx1024m"
     assert container.environment["node.store.allow_mmap"] == "false"  # or the host's kernel must be set up for it
     assert container.published == {}
@@ -148,7 +148,7 @@ def test_elasticsearch_demands_no_password_and_takes_nothing_from_the_internet()
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "warning"),
     [
         (None, False),
         ("jaegertracing/jaeger:2.20.9", False),
@@ -158,17 +158,17 @@ def test_elasticsearch_demands_no_password_and_takes_nothing_from_the_internet()
         (f"jaegertracing/jaeger@sha256:{'a' * 64}", False),  # nobody knows
     ],
 )
-def test_a_jaeger_that_grafana_cannot_search_is_told(image: str | None, *, told: bool) -> None:
+def test_a_jaeger_that_grafana_cannot_search_is_told(image: str | None, *, warning: bool) -> None:
     config = {"images": {"jaeger": image}} if image else {}
     notices = settings_of(config, secrets=["grafana_password"]).notices
-    assert any("images.jaeger: from 2.21 on" in notice for notice in notices) == told
+    assert any("images.jaeger: from 2.21 on" in notice for notice in notices) == warning
     assert not any("images.jaeger" in notice for notice in settings_of(config).notices)  # without Grafana
 
 
 def test_the_pinned_jaeger_is_one_that_grafana_can_search() -> None:
-    found = version(pins()["jaeger"].reference)
-    assert found
-    assert found < JAEGER_WITHOUT_SEARCH
+    current = version(pins()["jaeger"].reference)
+    assert current
+    assert current < JAEGER_WITHOUT_SEARCH
     assert pins()["jaeger_es_index_cleaner"].tag == pins()["jaeger"].tag
 
 

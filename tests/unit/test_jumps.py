@@ -75,15 +75,15 @@ STEPS = "one major version at a time"
 def test_data_goes_to_no_version_that_may_not_read_it(
     service: str, before: str, after: str, complaint: str | None
 ) -> None:
-    told = version_steps.jump(service, before, after)
+    message = version_steps.jump(service, before, after)
     if complaint is None:
-        assert told is None
+        assert message is None
     else:
         with pytest.raises(AssertionError, match=complaint):
-            raise AssertionError(told)
-        assert told
-        assert told.startswith(f"{service}: the data is of ")
-        assert f"images.{service} is " in told
+            raise AssertionError(message)
+        assert message
+        assert message.startswith(f"{service}: the data is of ")
+        assert f"images.{service} is " in message
 
 
 @pytest.mark.parametrize(

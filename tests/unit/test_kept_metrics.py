@@ -34,8 +34,8 @@ def keeps(
     """Whether `metric` of `job` stays. `rules` and `dashboard`: a query in a rule or panel of the user's own."""
     own_rules = {"own.yml": json.dumps({"groups": [{"name": "own", "rules": [{"expr": rules}]}]})} if rules else {}
     boards = {"own": json.dumps({"panels": [{"targets": [{"expr": dashboard}]}]})} if dashboard else {}
-    made = jobs(settings_of(USED if config is None else config), own_rules, boards)
-    return relabelled({"__name__": metric, "job": job, "name": "x"}, made[job]) is not None
+    scrape_jobs = jobs(settings_of(USED if config is None else config), own_rules, boards)
+    return relabelled({"__name__": metric, "job": job, "name": "x"}, scrape_jobs[job]) is not None
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ CREDENTIALS = loki.credentials_file(f"{KEY}:{KEY}")
 
 
 def rule(prefix: str | None = "fake/", *, enabled: bool = True, **acts: Any) -> dict[str, Any]:
-    chosen = {} if prefix is None else {"Filter": {"Prefix": prefix}}
-    return {"ID": "tiers", "Status": "Enabled" if enabled else "Disabled", **chosen, **acts}
+    filter_ = {} if prefix is None else {"Filter": {"Prefix": prefix}}
+    return {"ID": "tiers", "Status": "Enabled" if enabled else "Disabled", **filter_, **acts}
 
 
 def to(storage: str, days: int = 30) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def store() -> Iterator[str]:
         yield address
 
 
-def found(store: str, *rules: dict[str, Any]) -> Finding:
+def finding_for(store: str, *rules: dict[str, Any]) -> Finding:
     """What the check says of a stack whose Loki has a bucket with these rules."""
     bucket, client = f"logs-{uuid.uuid4()}", aws(store, "s3")
     client.create_bucket(Bucket=bucket)
@@ -115,13 +115,13 @@ def _finding(bucket: str, endpoint: str | None, key: str | None = CREDENTIALS) -
 
 @pytest.mark.parametrize("rules", RIGHT.values(), ids=RIGHT)
 def test_rules_that_leave_loki_what_it_reads_are_not_complained_of(store: str, rules: list[dict[str, Any]]) -> None:
-    finding = found(store, *rules)
+    finding = finding_for(store, *rules)
     assert (finding.kept, finding.detail) == (True, f"{len(rules)} rules")
 
 
 @pytest.mark.parametrize(("rule", "complaint"), WRONG.values(), ids=WRONG)
 def test_a_rule_that_takes_something_from_loki_is_named(store: str, rule: dict[str, Any], complaint: str) -> None:
-    finding = found(store, rule)
+    finding = finding_for(store, rule)
     assert (finding.kept, finding.detail) == (False, complaint)
 
 
@@ -150,5 +150,5 @@ def test_a_stack_without_object_storage_asks_nobody() -> None:
 def test_a_command_without_a_bucket_does_not_pay_for_the_libraries_of_s3() -> None:
     """They take half a second of CPU."""
     program = "import sys, operate.__main__; print({'boto3', 'smart_open'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert done.stdout == "set()\n"
+    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert result.stdout == "set()\n"

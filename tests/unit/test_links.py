@@ -32,9 +32,9 @@ def annotations() -> dict[str, dict[str, str]]:
     """Name → annotations, for every alert of Prometheus and of Loki."""
     settings = settings_of(EXTERNAL)
     files = render(settings, EVERYTHING)
-    made = [group for text in files.values() for group in yaml.safe_load(text)["groups"]]
-    made += loki_rules.rule_file(settings)["groups"]
-    return {rule["alert"]: rule["annotations"] for group in made for rule in group["rules"] if "alert" in rule}
+    rule_groups = [group for text in files.values() for group in yaml.safe_load(text)["groups"]]
+    rule_groups += loki_rules.rule_file(settings)["groups"]
+    return {rule["alert"]: rule["annotations"] for group in rule_groups for rule in group["rules"] if "alert" in rule}
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_an_alert_links_to_its_subject(name: str, board: str, lines: str, search
 
 
 def test_every_group_of_alerts_has_links() -> None:
-    made = (*groups(settings_of(), EVERYTHING), *loki_rules.groups(settings_of()))
-    named = {rule.name for group in made for rule in group.rules if isinstance(rule, Alert)}
+    rule_groups = (*groups(settings_of(), EVERYTHING), *loki_rules.groups(settings_of()))
+    named = {rule.name for group in rule_groups for rule in group.rules if isinstance(rule, Alert)}
     assert named == annotations().keys()
 
 

@@ -20,7 +20,7 @@ def every(stages: Sequence[Stage]) -> Iterator[Stage]:
         yield from every(stage.stages)
 
 
-def found(kind: str, config: dict[str, object] | None = None) -> list[Stage]:
+def stages_of(kind: str, config: dict[str, object] | None = None) -> list[Stage]:
     return [stage for stage in every(stages(settings_of({"logs": config or {}}))) if stage.kind == kind]
 
 
@@ -30,7 +30,7 @@ def test_the_last_word_is_which_labels_remain() -> None:
 
 
 def test_labels_are_made_of_what_has_few_values_only() -> None:
-    assert [stage.arguments["values"] for stage in found("labels")] == [
+    assert [stage.arguments["values"] for stage in stages_of("labels")] == [
         {"service": "service"},
         {"level": "level", "answered": "answered"},  # the latter only until the end of the pipeline
         {"status": "status"},
@@ -40,7 +40,7 @@ def test_labels_are_made_of_what_has_few_values_only() -> None:
 
 
 def test_metadata_has_an_order_or_equal_lines_would_differ_for_loki() -> None:
-    keys = [list(stage.arguments["values"]) for stage in found("structured_metadata")]
+    keys = [list(stage.arguments["values"]) for stage in stages_of("structured_metadata")]
     assert keys == [["trace_id"], ["span_id"], ["own_time"], ["container"], ["stream"], ["filename"], ["unit"]]
 
 
@@ -53,8 +53,8 @@ def test_nothing_is_joined_after_lines_have_been_told_apart() -> None:
 
 
 def test_blocks_are_bounded_and_a_later_step_waits_longer_for_what_an_earlier_one_may_keep() -> None:
-    assert {stage.arguments["max_lines"] for stage in found("multiline")} == {256}
-    assert [stage.arguments["max_wait_time"] for stage in found("multiline")] == ["1s", "3s"]
+    assert {stage.arguments["max_lines"] for stage in stages_of("multiline")} == {256}
+    assert [stage.arguments["max_wait_time"] for stage in stages_of("multiline")] == ["1s", "3s"]
 
 
 def test_every_level_has_spellings_and_no_spelling_two() -> None:
@@ -88,7 +88,7 @@ def test_requests_are_counted_by_labels_of_few_values_and_before_the_fuse_drops_
 
 
 def test_series_of_requests_do_not_stay_for_ever() -> None:
-    [metrics] = found("metrics")
+    [metrics] = stages_of("metrics")
     assert [(one.kind, one.arguments["max_idle_duration"]) for one in metrics.stages] == [
         ("counter", "1h"),
         ("histogram", "1h"),
@@ -102,7 +102,7 @@ def test_the_stacks_own_services_are_not_counted() -> None:
 
 def test_what_the_user_wants_masked_is_masked_too() -> None:
     pattern = r"\b(IBAN[0-9]{20})\b"
-    last = found("replace", {"mask": {"iban": pattern}})[-1]
+    last = stages_of("replace", {"mask": {"iban": pattern}})[-1]
     assert last.arguments == {"expression": pattern, "replace": "<iban>"}
 
 
@@ -124,13 +124,13 @@ def test_a_mask_that_the_shippers_would_refuse_is_refused_before(pattern: str, w
 
 @pytest.mark.parametrize("folder", ["/var/log/apps", "/var/log/apps/", "/srv/logs.d"])
 def test_the_service_of_a_file_is_the_first_part_of_its_path(folder: str) -> None:
-    [first, *_] = found("regex", {"files": folder})
+    [first, *_] = stages_of("regex", {"files": folder})
     plain = folder.rstrip("/").replace(".", r"\.")
     assert first.arguments == {"source": "filename", "expression": rf"^{plain}/(?P<service>[^/]+?)(?:/.*|\.log)$"}
 
 
 def test_a_bad_time_is_left_alone() -> None:
-    [time] = found("timestamp")
+    [time] = stages_of("timestamp")
     assert time.arguments == {"source": "time", "format": "Unix", "action_on_failure": "skip"}
 
 

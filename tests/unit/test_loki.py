@@ -56,11 +56,11 @@ def test_by_default_logs_are_kept_30_days_and_the_compactor_deletes_them() -> No
 
 
 def test_a_services_retention_wins_over_a_levels_and_both_over_the_general_one() -> None:
-    kept = limits(
+    config = limits(
         logs(retention={"time": "14d", "levels": {"debug": "3d", "error": "60d"}, "services": {"batch": "7d"}})
     )
-    assert kept["retention_period"] == "14d"
-    assert kept["retention_stream"] == [
+    assert config["retention_period"] == "14d"
+    assert config["retention_stream"] == [
         {"selector": '{level="debug"}', "priority": 1, "period": "3d"},
         {"selector": '{level="error"}', "priority": 1, "period": "60d"},
         {"selector": '{service="batch"}', "priority": 2, "period": "7d"},
@@ -112,14 +112,14 @@ def test_it_tells_nobody_about_itself() -> None:
 
 @pytest.mark.parametrize(("memory", "mib"), [("256MiB", 256), ("2GiB", 2048), ("4GiB", 4096)])
 def test_what_it_keeps_in_memory_follows_its_limit(memory: str, mib: int) -> None:
-    made = main({"memory": {"loki": memory}})
-    assert made["ingester"]["wal"]["replay_memory_ceiling"] == f"{mib // 4}MB" if mib < 4096 else "1GB"
-    assert made["chunk_store_config"]["chunk_cache_config"]["embedded_cache"]["max_size_mb"] == mib // 16
-    assert made["query_range"]["results_cache"]["cache"]["embedded_cache"]["max_size_mb"] == mib // 64
-    ingester = made["ingester"]
+    config = main({"memory": {"loki": memory}})
+    assert config["ingester"]["wal"]["replay_memory_ceiling"] == f"{mib // 4}MB" if mib < 4096 else "1GB"
+    assert config["chunk_store_config"]["chunk_cache_config"]["embedded_cache"]["max_size_mb"] == mib // 16
+    assert config["query_range"]["results_cache"]["cache"]["embedded_cache"]["max_size_mb"] == mib // 64
+    ingester = config["ingester"]
     open_chunks = 1000 * (ingester["chunk_target_size"] + ingester["chunk_block_size"])
     assert open_chunks < 0.65 * mib * 2**20
-    assert made["distributor"]["max_decompressed_size"] == mib // 32 * 2**20
+    assert config["distributor"]["max_decompressed_size"] == mib // 32 * 2**20
     assert described("loki", settings_of()).go_memory_percent
 
 
@@ -181,25 +181,25 @@ def test_the_validator_sees_the_very_limits_that_will_be_in_force_but_the_maps_t
 
 
 def test_object_storage_takes_chunks_index_and_delete_requests() -> None:
-    made = main(logs(s3=S3))
-    assert made["storage_config"]["aws"] == {
+    config = main(logs(s3=S3))
+    assert config["storage_config"]["aws"] == {
         "bucketnames": "shop-logs",
         "region": "us-east-1",
         "endpoint": "https://minio.example",
         "s3forcepathstyle": True,
     }
-    assert [period["object_store"] for period in made["schema_config"]["configs"]] == ["s3"]
-    assert made["compactor"]["delete_request_store"] == "s3"
+    assert [period["object_store"] for period in config["schema_config"]["configs"]] == ["s3"]
+    assert config["compactor"]["delete_request_store"] == "s3"
 
 
 def test_amazon_needs_no_endpoint() -> None:
-    made = main(logs(s3={"bucket": "shop-logs", "region": "eu-central-1"}))
-    assert made["storage_config"]["aws"] == {"bucketnames": "shop-logs", "region": "eu-central-1"}
+    config = main(logs(s3={"bucket": "shop-logs", "region": "eu-central-1"}))
+    assert config["storage_config"]["aws"] == {"bucketnames": "shop-logs", "region": "eu-central-1"}
 
 
 def test_logs_of_before_the_move_stay_where_they_are() -> None:
-    made = main(logs(s3={**S3, "since": "2026-12-01"}))
-    assert [(period["from"], period["object_store"]) for period in made["schema_config"]["configs"]] == [
+    config = main(logs(s3={**S3, "since": "2026-12-01"}))
+    assert [(period["from"], period["object_store"]) for period in config["schema_config"]["configs"]] == [
         ("2024-01-01", "filesystem"),
         ("2026-12-01", "s3"),
     ]
@@ -246,7 +246,7 @@ def test_what_loki_would_refuse_is_refused_before(config: dict[str, Any], messag
 
 
 @pytest.mark.parametrize(
-    ("labels", "kept"),
+    ("labels", "presence"),
     [
         ({"user": "version-0123456789ab", "limit_name": "max_concurrent_tail_requests"}, False),
         ({"user": "fake", "rule_group": "/loki/rules/fake/logs.yml;version-0123456789ab"}, False),
@@ -256,15 +256,15 @@ def test_what_loki_would_refuse_is_refused_before(config: dict[str, Any], messag
         ({"__name__": "loki_request_duration_seconds_bucket", "le": "1"}, True),
     ],
 )
-def test_what_nobody_asks_about_is_not_kept_of_lokis_page(labels: dict[str, str], *, kept: bool) -> None:
-    assert (relabelled(labels, loki.metric_relabel_configs()) is not None) == kept
+def test_what_nobody_asks_about_is_not_kept_of_lokis_page(labels: dict[str, str], *, presence: bool) -> None:
+    assert (relabelled(labels, loki.metric_relabel_configs()) is not None) == presence
 
 
 def test_an_external_label_is_no_template_of_a_log_alert() -> None:
     """Loki 3.7 refused the whole file for the first one; of these rules its alerts carry the very text. A stack file may not
     say it in the first place."""
-    said = "a$b c{{ $labels.x }}d{{{"
-    settings = settings_of().model_copy(update={"metrics": Metrics(external_labels={"owner": said})})
+    owner = "a$b c{{ $labels.x }}d{{{"
+    settings = settings_of().model_copy(update={"metrics": Metrics(external_labels={"owner": owner})})
     for group in read(config_of("loki", settings), loki.RULES)["groups"]:
         for rule in group["rules"]:
             assert rule["labels"]["owner"] == 'a$b c{{ "{{" }} $labels.x }}d{{ "{{" }}{'

@@ -156,9 +156,9 @@ def test_metrics_that_only_a_dashboard_reads_are_kept(run: Run, tmp_path: Path) 
     (tmp_path / "mine.json").write_text(json.dumps({"title": "Mine", "panels": [panel]}))
     recorder, _ = run({"metrics": {"keep": "used"}, "grafana": {"dashboards": ["mine.json"]}})
     files = {one["file"]: one["content"] for one in recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]}
-    kept = files["/incoming/prometheus.yml"]
-    assert "shop_carts_open" in kept
-    assert "node_sockstat_TCP_tw" in kept  # which only a dashboard of the project reads
+    text = files["/incoming/prometheus.yml"]
+    assert "shop_carts_open" in text
+    assert "node_sockstat_TCP_tw" in text  # which only a dashboard of the project reads
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ def test_its_authority_goes_to_the_proxy_and_its_password_to_prometheus_as_a_fil
 def test_it_has_tls_and_a_password_of_its_own(authority: str) -> None:
     first = {"targets": ["proxy:8082"], "user": "me", "tls": {"ca": authority}}
     config = {"exporters": {"traefik": [first, {"name": "edge", "targets": ["edge:8082"], "tls": {}}]}}
-    made = scrape.jobs(settings_of(config, secrets=["traefik_password", "traefik_password_edge"]))
-    one, other = (job for job in made if job["job_name"] in {"traefik_page", "traefik_page-edge"})
+    scrape_jobs = scrape.jobs(settings_of(config, secrets=["traefik_password", "traefik_password_edge"]))
+    one, other = (job for job in scrape_jobs if job["job_name"] in {"traefik_page", "traefik_page-edge"})
     assert targets(other) == [
         {"job": "traefik_page", "instance": "edge:8082", "service": "edge", "url": "https://edge:8082/metrics"}
     ]

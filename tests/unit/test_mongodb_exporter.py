@@ -33,9 +33,9 @@ def pem(folder: Path, *, encrypted: bool = False) -> tuple[str, str]:
     "uri", ["mongodb://mongo:27017", "mongodb+srv://cluster.example", "mongodb://a:1,b:2/?replicaSet=r"]
 )
 def test_it_connects_to_the_server_of_the_settings(uri: str) -> None:
-    made = of({"uri": uri})
-    assert f"--mongodb.uri={uri}" in made.command
-    assert made.config is None
+    exporter = of({"uri": uri})
+    assert f"--mongodb.uri={uri}" in exporter.command
+    assert exporter.config is None
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_tls_and_the_login_are_options_that_name_files(
 
 
 def test_the_certificate_of_a_server_in_a_list_has_its_name() -> None:
-    made = of([{"uri": "mongodb://a"}, {"uri": "mongodb://b", "name": "shop"}], f"{SECRET}_shop")
-    assert made.config is None
+    exporter = of([{"uri": "mongodb://a"}, {"uri": "mongodb://b", "name": "shop"}], f"{SECRET}_shop")
+    assert exporter.config is None
     settings = settings_of(
         {"exporters": {"mongodb": [{"uri": "mongodb://a"}, {"uri": "mongodb://b", "name": "shop"}]}, "images": IMAGES},
         secrets=[f"{SECRET}_shop"],

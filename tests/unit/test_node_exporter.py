@@ -182,20 +182,20 @@ def test_it_asks_the_hosts_systemd_unless_the_host_has_none() -> None:
     assert not without.environment
 
 
-def kept(metric: str, **labels: str) -> dict[str, str] | None:
+def series(metric: str, **labels: str) -> dict[str, str] | None:
     """What becomes of a series of node_exporter."""
     return relabelled({"__name__": metric, **labels}, metric_relabel_configs())
 
 
 def test_tracked_connections_are_counted_in_the_hosts_network_and_not_in_the_containers() -> None:
-    assert kept("node_nf_conntrack_entries") is None
-    assert kept("node_lnstat_entries_total", subsystem="nf_conntrack", cpu="0") == {
+    assert series("node_nf_conntrack_entries") is None
+    assert series("node_lnstat_entries_total", subsystem="nf_conntrack", cpu="0") == {
         "__name__": "node_nf_conntrack_entries"
     }
-    assert kept("node_lnstat_entries_total", subsystem="nf_conntrack", cpu="1") is None
-    assert kept("node_lnstat_entries_total", subsystem="arp_cache", cpu="0") is None
-    assert kept("node_nf_conntrack_entries_limit") == {"__name__": "node_nf_conntrack_entries_limit"}
-    assert kept("node_cpu_seconds_total", cpu="0") == {"__name__": "node_cpu_seconds_total", "cpu": "0"}
+    assert series("node_lnstat_entries_total", subsystem="nf_conntrack", cpu="1") is None
+    assert series("node_lnstat_entries_total", subsystem="arp_cache", cpu="0") is None
+    assert series("node_nf_conntrack_entries_limit") == {"__name__": "node_nf_conntrack_entries_limit"}
+    assert series("node_cpu_seconds_total", cpu="0") == {"__name__": "node_cpu_seconds_total", "cpu": "0"}
 
 
 @pytest.mark.parametrize(
@@ -203,8 +203,8 @@ def test_tracked_connections_are_counted_in_the_hosts_network_and_not_in_the_con
     [("failed", True), ("active", True), ("inactive", False), ("activating", False), ("deactivating", False)],
 )
 def test_two_of_the_five_states_of_a_unit_are_kept(state: str, stays: bool) -> None:  # noqa: FBT001
-    assert (kept("node_systemd_unit_state", name="cron.service", state=state) is not None) is stays
-    assert kept("node_systemd_units", state=state)
+    assert (series("node_systemd_unit_state", name="cron.service", state=state) is not None) is stays
+    assert series("node_systemd_units", state=state)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_two_of_the_five_states_of_a_unit_are_kept(state: str, stays: bool) -> N
     ],
 )
 def test_of_zfs_its_cache_and_its_pools_are_kept(name: str, stays: bool) -> None:  # noqa: FBT001
-    assert kept(name) == ({"__name__": name} if stays else None)
+    assert series(name) == ({"__name__": name} if stays else None)
 
 
 @pytest.mark.parametrize(
@@ -229,4 +229,4 @@ def test_of_zfs_its_cache_and_its_pools_are_kept(name: str, stays: bool) -> None
     ],
 )
 def test_of_node_exporter_itself_its_process_is_kept(name: str, stays: bool) -> None:  # noqa: FBT001
-    assert (kept(name) is not None) is stays
+    assert (series(name) is not None) is stays

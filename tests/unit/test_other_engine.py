@@ -110,14 +110,14 @@ def test_a_broken_config_of_the_docker_cli_is_named_in_one_line(content: str, ho
     file = home / ".docker" / "config.json"
     file.parent.mkdir()
     file.write_text(content)
-    found = ""
+    message = ""
     try:
         docker_cli.cli_config()
         connect({"host": "unix:///nowhere.sock"})
     except (ValueError, UnreadableConfigError) as error:
-        found = str(error)
-    assert str(file) in found
-    assert "\n" not in found
+        message = str(error)
+    assert str(file) in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("variable", MISLEADING)
@@ -133,7 +133,7 @@ def test_certificates_of_the_environment_are_refused_for_they_would_be_used_for_
 @pytest.fixture
 def gone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No engine of the system runs; what would be installed or started is written down."""
-    done: list[str] = []
+    installs: list[str] = []
 
     def refuse(where: Docker) -> None:
         raise EngineUnreachableError(where.host, FileNotFoundError(2, "No such file"))
@@ -141,13 +141,13 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(engine_setup, "connect", refuse)
     monkeypatch.setattr(engine_setup, "_share_mounts", lambda: None)
     monkeypatch.setattr(engine_setup, "_dockerd", lambda: None)
-    monkeypatch.setattr(debian, "install", lambda *packages: done.append(packages[0]))
+    monkeypatch.setattr(debian, "install", lambda *packages: installs.append(packages[0]))
 
     def start(_: Docker) -> None:
         raise ToolchainError("started")
 
     monkeypatch.setattr(engine_setup, "_start", start)
-    return done
+    return installs
 
 
 @pytest.mark.parametrize(

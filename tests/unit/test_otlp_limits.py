@@ -42,10 +42,10 @@ def test_a_text_that_becomes_a_label_is_no_longer_than_prometheus_takes(limit: i
     assert f"truncate_all(datapoint.attributes, {limit})" in statements("transform/lengths", "metric", config)
 
 
-@pytest.mark.parametrize(("limit", "left"), [(40, 27), (20, 7), (10, 1)])
-def test_a_metric_has_room_for_the_labels_that_it_gets(limit: int, left: int) -> None:
+@pytest.mark.parametrize(("limit", "room"), [(40, 27), (20, 7), (10, 1)])
+def test_a_metric_has_room_for_the_labels_that_it_gets(limit: int, room: int) -> None:
     metrics = statements("transform/lengths", "metric", {"metrics": {"limits": {"labels": limit}}})
-    assert f"limit(datapoint.attributes, {left}, [])" in metrics
+    assert f"limit(datapoint.attributes, {room}, [])" in metrics
 
 
 def test_what_is_left_of_a_span_is_a_key_for_badger_and_fits_in_one_request() -> None:

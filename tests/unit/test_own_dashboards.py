@@ -15,8 +15,8 @@ from tests.support.program import settings_of
 OURS = {"prometheus", "loki", "jaeger", "alertmanager"}
 
 
-def board(*shown: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"uid": "mine", "title": "Mine", "panels": list(shown), **more}
+def board(*content: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"uid": "mine", "title": "Mine", "panels": list(content), **more}
 
 
 @pytest.fixture
@@ -32,32 +32,32 @@ def delivered(tmp_path: Path) -> dict[str, dict[str, Any]]:
 
 def test_every_shape_is_taken_as_it_is_with_a_uid_that_stays(delivered: dict[str, dict[str, Any]]) -> None:
     assert delivered.keys() == {*UIDS.values()}
-    assert {uid: made["uid"] for uid, made in delivered.items()} == {uid: uid for uid in UIDS.values()}
+    assert {uid: dashboard["uid"] for uid, dashboard in delivered.items()} == {uid: uid for uid in UIDS.values()}
 
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_query_asks_a_data_source_of_the_stack(name: str, delivered: dict[str, dict[str, Any]]) -> None:
-    made = delivered[UIDS[name]]
-    assert dashboard_files.unknown_sources(made) == []
-    assert "DS_PROMETHEUS" not in json.dumps(made)
-    assert not {"id", "version", "__inputs", "__requires", "__elements"} & made.keys()
-    numbers = [panel["id"] for panel in panels(made) if "id" in panel]
+    dashboard = delivered[UIDS[name]]
+    assert dashboard_files.unknown_sources(dashboard) == []
+    assert "DS_PROMETHEUS" not in json.dumps(dashboard)
+    assert not {"id", "version", "__inputs", "__requires", "__elements"} & dashboard.keys()
+    numbers = [panel["id"] for panel in panels(dashboard) if "id" in panel]
     assert len(numbers) == len({*numbers})
 
 
 def test_an_input_is_filled_in_wherever_it_stands(delivered: dict[str, dict[str, Any]]) -> None:
-    made = delivered["rYdddlPWk"]
-    assert made["templating"]["list"][0]["query"] == "node_exporter"
-    assert made["panels"][0]["datasource"] == {"type": "prometheus", "uid": "prometheus"}
-    assert made["schemaVersion"] == 39
+    dashboard = delivered["rYdddlPWk"]
+    assert dashboard["templating"]["list"][0]["query"] == "node_exporter"
+    assert dashboard["panels"][0]["datasource"] == {"type": "prometheus", "uid": "prometheus"}
+    assert dashboard["schemaVersion"] == 39
 
 
 def test_rows_of_old_schemas_stay_for_grafana_to_migrate(delivered: dict[str, dict[str, Any]]) -> None:
-    made = delivered["dashboard-14-1"]
-    assert "panels" not in made
-    assert [row_["title"] for row_ in made["rows"]] == ["First", "Second"]
-    assert made["rows"][0]["panels"][0]["datasource"]["uid"] == "prometheus"
-    assert made["rows"][1]["repeat"] == "job"
+    dashboard = delivered["dashboard-14-1"]
+    assert "panels" not in dashboard
+    assert [row_["title"] for row_ in dashboard["rows"]] == ["First", "Second"]
+    assert dashboard["rows"][0]["panels"][0]["datasource"]["uid"] == "prometheus"
+    assert dashboard["rows"][1]["repeat"] == "job"
 
 
 def test_a_variable_that_chooses_a_source_has_one_to_choose(delivered: dict[str, dict[str, Any]]) -> None:
@@ -128,17 +128,17 @@ def test_what_cannot_be_taken_is_refused_with_one_line_that_says_what_to_do(docu
     ],
 )
 def test_a_source_that_is_not_sure_is_told_by_the_settings(document: dict[str, Any]) -> None:
-    made = adapted(document, "mine", {"prod": "prometheus"})
-    assert dashboard_files.unknown_sources(made) == []
-    assert "prod" not in json.dumps(made)
+    dashboard = adapted(document, "mine", {"prod": "prometheus"})
+    assert dashboard_files.unknown_sources(dashboard) == []
+    assert "prod" not in json.dumps(dashboard)
 
 
 def test_a_variable_of_another_type_is_told_by_the_settings() -> None:
-    given = board(
+    document = board(
         graph(1, source="$ds"), templating={"list": [variable("ds", "datasource", "my-prometheus", multi=True)]}
     )
-    [made] = variables(adapted(given, "mine", {"ds": "prometheus"}))
-    assert (made["query"], made["current"]["value"]) == ("prometheus", ["prometheus"])
+    [result] = variables(adapted(document, "mine", {"ds": "prometheus"}))
+    assert (result["query"], result["current"]["value"]) == ("prometheus", ["prometheus"])
 
 
 def test_an_unlinked_copy_of_a_library_panel_is_enough() -> None:

@@ -24,8 +24,8 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
 def read(root: Path, *jobs: Any, secrets: tuple[str, ...] = (), **settings: Any) -> tuple[OwnJob, ...]:
     """The jobs of a file `jobs.yml` with these scrape configs."""
     (root / "jobs.yml").write_text(yaml.safe_dump({"scrape_configs": [*jobs]}))
-    made = settings_of({"metrics": {"scrape_files": ["jobs.yml"], **settings}}, secrets=secrets)
-    return own_jobs.read(made, root, stack_key=KEY)
+    stack_settings = settings_of({"metrics": {"scrape_files": ["jobs.yml"], **settings}}, secrets=secrets)
+    return own_jobs.read(stack_settings, root, stack_key=KEY)
 
 
 def job(**more: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def test_no_target_becomes_one_of_a_job_that_alerts_trust(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize(
-    ("login", "made"),
+    ("login", "entries"),
     [
         (
             {"basic_auth": {"username": "me", "password_file": "scrape_shop"}},
@@ -99,10 +99,10 @@ def test_no_target_becomes_one_of_a_job_that_alerts_trust(tmp_path: Path, name: 
         ({"bearer_token_file": "scrape_shop"}, {"authorization": {"credentials_file": "secrets/scrape_shop"}}),
     ],
 )
-def test_a_login_has_its_secret_by_name(tmp_path: Path, login: dict[str, Any], made: dict[str, Any]) -> None:
+def test_a_login_has_its_secret_by_name(tmp_path: Path, login: dict[str, Any], entries: dict[str, Any]) -> None:
     jobs = read(tmp_path, job(**login), secrets=("scrape_shop",))
     config = config_of(jobs, ("scrape_shop",))
-    assert {key: config[key] for key in made} == made
+    assert {key: config[key] for key in entries} == entries
     assert jobs[0].secrets == {"scrape_shop"}
     assert "bearer_token_file" not in config
 
@@ -111,8 +111,8 @@ def test_targets_in_files_of_the_project_are_read_at_once(tmp_path: Path) -> Non
     (tmp_path / "targets").mkdir()
     (tmp_path / "targets" / "a.json").write_text(json.dumps([{"targets": ["a:1"], "labels": {"team": "x"}}]))
     (tmp_path / "targets" / "b.yml").write_text("- targets: [b:1]\n")
-    made = read(tmp_path, {"job_name": "files", "file_sd_configs": [{"files": ["targets/*.json", "targets/b.yml"]}]})
-    assert config_of(made)["static_configs"] == [{"targets": ["a:1"], "labels": {"team": "x"}}, {"targets": ["b:1"]}]
+    jobs = read(tmp_path, {"job_name": "files", "file_sd_configs": [{"files": ["targets/*.json", "targets/b.yml"]}]})
+    assert config_of(jobs)["static_configs"] == [{"targets": ["a:1"], "labels": {"team": "x"}}, {"targets": ["b:1"]}]
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_targets_in_files_of_the_project_are_read_at_once(tmp_path: Path) -> Non
     ],
 )
 def test_a_page_of_targets_is_got_by_the_proxy_too(tmp_path: Path, url: str, path: str) -> None:
-    made = read(tmp_path, {"job_name": "found", "http_sd_configs": [{"url": url, "refresh_interval": "30s"}]})
-    [discovery] = config_of(made)["http_sd_configs"]
+    jobs = read(tmp_path, {"job_name": "found", "http_sd_configs": [{"url": url, "refresh_interval": "30s"}]})
+    [discovery] = config_of(jobs)["http_sd_configs"]
     assert "scrape_proxy" in discovery["url"]
     assert discovery["url"].endswith(path)
     assert discovery["follow_redirects"] is False
@@ -133,13 +133,13 @@ def test_a_page_of_targets_is_got_by_the_proxy_too(tmp_path: Path, url: str, pat
 def test_a_job_with_an_authority_of_its_own_has_a_way_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text(CERTIFICATE)
     tls = {"ca_file": "ca.pem", "server_name": "shop.internal"}
-    made = read(tmp_path, {**job(), "job_name": "plain"}, job(scheme="https", tls_config=tls))
-    [plain, encrypted] = own_scrapes.jobs(settings_of(), made)
+    jobs = read(tmp_path, {**job(), "job_name": "plain"}, job(scheme="https", tls_config=tls))
+    [plain, encrypted] = own_scrapes.jobs(settings_of(), jobs)
     for config, path in ((plain, "/http/shop:8000/metrics"), (encrypted, "/https-1/shop:8000/metrics")):
         labels = target(config)
         assert labels is not None
         assert labels["__metrics_path__"] == path
-    files = scrape_proxy.container(settings_of(), made).config.files  # type: ignore[union-attr]
+    files = scrape_proxy.container(settings_of(), jobs).config.files  # type: ignore[union-attr]
     assert files["authorities/1.pem"] == CERTIFICATE
     assert "ca-file authorities/1.pem sni str(shop.internal)" in files["haproxy.cfg"]
     assert "use_backend encrypted-1 if { var(txn.scheme) -m str https-1 }" in files["haproxy.cfg"]

@@ -116,8 +116,8 @@ def test_each_document_of_a_file_becomes_a_file(tmp_path: Path, text: str) -> No
     (tmp_path / "disks.yaml").write_text(text)
     texts = read(["disks.yaml"], tmp_path, stack_key=KEY)
     assert list(texts) == ["disks.yml", "disks-2.yml"]
-    for made in texts.values():
-        assert of_groups(made) == [{"name": "a", "rules": [yaml.safe_load(ALERT)]}]
+    for document in texts.values():
+        assert of_groups(document) == [{"name": "a", "rules": [yaml.safe_load(ALERT)]}]
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,9 @@ def test_a_picture_says_what_it_shows_and_loads_nothing(text: str) -> None:
     assert not {"script", "image", "style", "a"} & {node.tag.removeprefix(SVG) for node in root.iter()}
 
 
-@pytest.mark.parametrize(("width", "shown"), [(200, "Errors by service"), (70, "Errors by…"), (0, "…")])
-def test_a_title_that_is_too_long_is_shortened(width: float, shown: str) -> None:
-    assert shortened("Errors by service", width, 11) == shown
+@pytest.mark.parametrize(("width", "text"), [(200, "Errors by service"), (70, "Errors by…"), (0, "…")])
+def test_a_title_that_is_too_long_is_shortened(width: float, text: str) -> None:
+    assert shortened("Errors by service", width, 11) == text
 
 
 def test_the_picture_of_memory_has_every_service_that_runs_and_its_limit() -> None:
@@ -66,13 +66,13 @@ def test_the_picture_of_the_flow_names_services_that_run() -> None:
 
 def test_each_picture_is_on_a_page() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    shown = {
+    images = {
         (page.parent / path).resolve()
         for page in pages
         for path in re.findall(r"!\[[^]]+\]\(([^)]+\.svg)\)", page.read_text())
     }
-    assert set(DRAWN) <= shown
-    assert all(path.exists() for path in shown)
+    assert set(DRAWN) <= images
+    assert all(path.exists() for path in images)
 
 
 @pytest.mark.parametrize(("page", "most"), [("README.md", README_WORDS), ("docs/tour.md", TOUR_WORDS)])

@@ -18,13 +18,13 @@ def exporter(secrets: list[str], **differences: str) -> Container:
 
 
 def test_it_connects_to_the_database_of_the_settings() -> None:
-    made = exporter([], user="watcher", database="shop", sslmode="verify-full")
-    assert made.environment == {
+    service = exporter([], user="watcher", database="shop", sslmode="verify-full")
+    assert service.environment == {
         "DATA_SOURCE_URI": "db:5432?sslmode=verify-full",
         "PGUSER": "watcher",
         "PGDATABASE": "shop",
     }
-    assert made.config is None
+    assert service.config is None
 
 
 @pytest.mark.parametrize("name", ["exporter ro", "100%", "a/b?c#d", "me@corp:x", "grün"])
@@ -58,11 +58,11 @@ def test_a_password_that_it_would_show_in_its_log_is_refused(password: str, says
     )
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "password").write_text(password)
-    done = subprocess.run(
+    result = subprocess.run(
         ["sh", "-euc", config.validate or ""], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.stdout.strip() == says
-    assert bool(done.returncode) == bool(says)
+    assert result.stdout.strip() == says
+    assert bool(result.returncode) == bool(says)
 
 
 def test_it_counts_what_the_alerts_ask_for() -> None:

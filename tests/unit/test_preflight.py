@@ -77,7 +77,7 @@ def test_an_engine_that_tells_nothing_of_itself_is_not_complained_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "version", "told", "fix"),
+    ("info", "version", "message", "fix"),
     [
         pytest.param({}, {"ApiVersion": "1.39"}, "its API is 1.39", "update Docker", id="Docker 18.09"),
         pytest.param(
@@ -93,15 +93,15 @@ def test_an_engine_that_tells_nothing_of_itself_is_not_complained_of() -> None:
     ],
 )
 def test_what_the_stack_cannot_live_with_is_refused(
-    info: dict[str, Any], version: dict[str, Any], told: str, fix: str
+    info: dict[str, Any], version: dict[str, Any], message: str, fix: str
 ) -> None:
     [problem] = judge(engine(info, version)).refusals
-    assert told in problem.what
+    assert message in problem.what
     assert fix in problem.fix
 
 
 @pytest.mark.parametrize(
-    ("info", "version", "told"),
+    ("info", "version", "message"),
     [
         pytest.param({"Driver": "vfs"}, {}, "copies every image layer (vfs)", id="vfs"),
         pytest.param({"Driver": "btrfs"}, {}, "on disk with the storage driver btrfs", id="btrfs"),
@@ -118,11 +118,11 @@ def test_what_the_stack_cannot_live_with_is_refused(
         pytest.param({"Name": "orbstack", "OperatingSystem": "OrbStack"}, {}, "virtual machine orbstack", id="OrbStack"),
     ],
 )  # fmt: skip
-def test_what_the_stack_loses_is_told_with_a_fix(info: dict[str, Any], version: dict[str, Any], told: str) -> None:
+def test_what_the_stack_loses_is_told_with_a_fix(info: dict[str, Any], version: dict[str, Any], message: str) -> None:
     verdict = judge(engine(info, version))
     assert not verdict.refusals
     [problem] = verdict.losses
-    assert told in problem.what
+    assert message in problem.what
     assert problem.fix
 
 
@@ -167,12 +167,12 @@ IN_CONTAINERD = {"Driver": "overlayfs", "DriverStatus": SNAPSHOTS}
     ],
 )
 def test_what_the_engine_has_elsewhere_is_found(info: dict[str, Any], moved: dict[str, str]) -> None:
-    said = Docker()
-    assert elsewhere(engine(info), data_root=said.data_root, containerd=said.containerd) == moved
+    defaults = Docker()
+    assert elsewhere(engine(info), data_root=defaults.data_root, containerd=defaults.containerd) == moved
 
 
 @pytest.mark.parametrize(
-    ("info", "kept", "told"),
+    ("info", "outcome", "message"),
     [
         ({}, True, "Docker 20.10.24+dfsg1, API 1.41, images in overlay2, cgroup v1"),
         ({"SwapLimit": False}, True, "; the engine cannot limit swap here"),
@@ -180,10 +180,14 @@ def test_what_the_engine_has_elsewhere_is_found(info: dict[str, Any], moved: dic
         ({**IN_CONTAINERD, "Containerd": OWN}, False, f"set docker.containerd to {OWN['Address']}"),
     ],
 )
-def test_the_check_names_the_engine_and_what_is_wrong_with_it(info: dict[str, Any], kept: bool, told: str) -> None:  # noqa: FBT001
+def test_the_check_names_the_engine_and_what_is_wrong_with_it(
+    info: dict[str, Any],
+    outcome: bool,  # noqa: FBT001 - a column
+    message: str,
+) -> None:
     client: Any = SimpleNamespace(**answers("docker_20_10", info))
     settings: Any = SimpleNamespace(docker=Docker())
     [finding] = engine_check.findings(client, settings)
-    assert finding.kept == kept
-    assert told in finding.detail
+    assert finding.kept == outcome
+    assert message in finding.detail
     assert "\n" not in finding.detail

@@ -35,7 +35,7 @@ def file(name: str) -> Path:
     return EVENTS / f"{name}.jsonl"
 
 
-class Shown:
+class Screen:
     """What a recording looks like."""
 
     def __init__(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,9 +49,9 @@ class Shown:
 
 
 def test_a_plan_of_a_first_update_names_the_new_services(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = Shown("plan-of-a-first-one", capsys)
-    assert shown.lines == []
-    assert shown.progress.plan() == [
+    screen = Screen("plan-of-a-first-one", capsys)
+    assert screen.lines == []
+    assert screen.progress.plan() == [
         "new: prometheus, loki, grafana",
         "also create Network edge, Network network, Network apps, Command annotation",
     ]
@@ -59,7 +59,7 @@ def test_a_plan_of_a_first_update_names_the_new_services(capsys: pytest.CaptureF
 
 
 def test_a_plan_of_a_change_says_how_each_service_gets_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert Shown("plan-of-a-change", capsys).progress.plan() == [
+    assert Screen("plan-of-a-change", capsys).progress.plan() == [
         "replaced: loki (envs)",
         "changed as they run: prometheus (memory, memorySwap)",
         "new files: grafana",
@@ -69,14 +69,14 @@ def test_a_plan_of_a_change_says_how_each_service_gets_it(capsys: pytest.Capture
 
 
 def test_what_is_only_read_back_from_the_engine_is_in_no_plan(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = Shown("plan-of-what-is-gone", capsys)
-    assert shown.progress.plan() == ["new: alertmanager", "also update Command annotation"]
-    assert any("prometheus" in title for title in shown.titles)  # it takes a while, so it is said
+    screen = Screen("plan-of-what-is-gone", capsys)
+    assert screen.progress.plan() == ["new: alertmanager", "also update Command annotation"]
+    assert any("prometheus" in title for title in screen.titles)  # it takes a while, so it is said
 
 
 def test_a_plan_of_nothing_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = Shown("plan-of-nothing", capsys)
-    assert (shown.lines, shown.progress.plan(), changes(file("plan-of-nothing"))) == ([], [], {})
+    screen = Screen("plan-of-nothing", capsys)
+    assert (screen.lines, screen.progress.plan(), changes(file("plan-of-nothing"))) == ([], [], {})
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_a_plan_of_nothing_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
 def test_each_service_is_a_line_when_the_update_is_done_with_it(
     name: str, lines: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert Shown(name, capsys).lines == [f"  ✓ {line}" for line in lines]
+    assert Screen(name, capsys).lines == [f"  ✓ {line}" for line in lines]
 
 
 def test_a_wait_says_for_what(capsys: pytest.CaptureFixture[str]) -> None:
-    titles = Shown("a-change", capsys).titles
+    titles = Screen("a-change", capsys).titles
     assert list(dict.fromkeys(titles))[:4] == [
         "update, waiting for: the policies",
         "update, waiting for: the program",
@@ -111,7 +111,7 @@ def test_a_wait_says_for_what(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert "update, waiting for: grafana, prometheus, loki" in titles
     assert titles[-1] == "update"
-    many = Shown("plan-of-what-is-gone", capsys).titles
+    many = Screen("plan-of-what-is-gone", capsys).titles
     assert "update, waiting for: Network network, Network edge, Network apps, prometheus and 1 more" in many
 
 
@@ -138,10 +138,10 @@ def test_a_wait_says_for_what(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_every_word_of_an_error_is_shown(name: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    shown = Shown(name, capsys)
-    assert shown.progress.has_complained
-    assert set(words) <= set(shown.lines)
-    everything = " ".join(" ".join(shown.lines).split())
+    screen = Screen(name, capsys)
+    assert screen.progress.has_complained
+    assert set(words) <= set(screen.lines)
+    everything = " ".join(" ".join(screen.lines).split())
     for event in recorded(name):
         for kind in ("diagnosticEvent", "policyEvent"):
             if event.get(kind, {}).get("severity") not in {None, "debug"}:
@@ -153,9 +153,9 @@ def test_a_warning_of_the_plan_is_not_repeated_by_its_update_but_an_error_always
 ) -> None:
     violations = [event for event in recorded("refused-by-a-policy") if "policyEvent" in event]
     advice = [{"policyEvent": {**event["policyEvent"], "enforcementLevel": "advisory"}} for event in violations]
-    shown: set[str] = set()
+    warnings: set[str] = set()
     for events, lines in ((advice, 6), (advice, 0), (violations, 6), (violations, 6)):
-        progress = Progress(Step("update"), shown)
+        progress = Progress(Step("update"), warnings)
         for event in events:
             progress.take(event)
         assert len(capsys.readouterr().out.splitlines()) == lines
@@ -170,17 +170,17 @@ def test_what_services_write_into_an_error_is_text_for_the_terminal(capsys: pyte
 
 def test_events_are_given_while_they_are_written_and_all_of_them(tmp_path: Path) -> None:
     lines, events = file("a-change").read_bytes().splitlines(keepends=True), tmp_path / "events"
-    given: list[Event] = []
-    with followed(events, given.append):
+    copies: list[Event] = []
+    with followed(events, copies.append):
         assert not events.exists()
         with events.open("wb", buffering=0) as log:
             log.write(b"".join(lines[:10]) + lines[10][:30])  # in the middle of a line
             deadline = time.monotonic() + 10
-            while len(given) < 10 and time.monotonic() < deadline:
+            while len(copies) < 10 and time.monotonic() < deadline:
                 time.sleep(0.01)
-            assert given == recorded("a-change")[:10]
+            assert copies == recorded("a-change")[:10]
             log.write(lines[10][30:] + b"".join(lines[11:]))
-    assert given == recorded("a-change")
+    assert copies == recorded("a-change")
 
 
 # The whole way, by a process that writes what the CLI has written.
@@ -232,9 +232,9 @@ def test_an_update_is_its_services_and_its_sum(cli: Cli, tmp_path: Path, capsys:
     *lines, last = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert last.startswith("✓ update: 5 replaced, 8 updated ")
-    said = log(tmp_path, "up")
-    assert said.startswith("all the words of the CLI: up --yes --skip-preview --refresh --event-log ")
-    assert said.endswith("--non-interactive --color=never --stack dev\n")
+    output = log(tmp_path, "up")
+    assert output.startswith("all the words of the CLI: up --yes --skip-preview --refresh --event-log ")
+    assert output.endswith("--non-interactive --color=never --stack dev\n")
 
 
 def test_a_plan_without_changes_is_one_line(cli: Cli, capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,7 +244,7 @@ def test_a_plan_without_changes_is_one_line(cli: Cli, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("events", "errors", "shown"),
+    ("events", "errors", "reason"),
     [
         ("refused-by-a-policy", "", "policy memory-limit (mandatory)"),
         ("plan-of-nothing", "error: the stack is currently locked\n", "error: the stack is currently locked"),
@@ -253,14 +253,14 @@ def test_a_plan_without_changes_is_one_line(cli: Cli, capsys: pytest.CaptureFixt
     ids=["by the engine", "before the engine starts", "without a word of why"],
 )
 def test_a_failure_shows_why_and_names_the_file_with_everything(
-    events: str, errors: str, shown: str, cli: Cli, capsys: pytest.CaptureFixture[str]
+    events: str, errors: str, reason: str, cli: Cli, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failing = cli(events, code=7, errors=errors)
     with pytest.raises(typer.Exit) as ended:
         failing.plan()
     assert ended.value.exit_code == 7
     printed = capsys.readouterr().out
-    assert shown in printed
+    assert reason in printed
     assert f"Pulumi's full output: {paths.log_file(f'{failing.folder.name}-dev-preview')}\n" in printed
     assert log(failing.folder, "preview").endswith(errors)
     assert "all the words of the CLI" in log(failing.folder, "preview")

@@ -111,9 +111,9 @@ def test_links_in_alerts_lead_where_people_reach_it() -> None:
 
 
 def test_it_has_time_to_write_its_head_and_keeps_its_data() -> None:
-    made = container(settings_of())
-    assert made.grace_seconds >= 60
-    assert flags(settings_of())["--storage.tsdb.path"] == made.data == "/prometheus"
+    service = container(settings_of())
+    assert service.grace_seconds >= 60
+    assert flags(settings_of())["--storage.tsdb.path"] == service.data == "/prometheus"
 
 
 def test_every_rule_file_is_one_that_it_loads() -> None:

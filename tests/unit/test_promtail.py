@@ -11,7 +11,7 @@ from config.services.logs.log_stages import Stage
 from tests.support.program import settings_of
 
 
-def made(**logs: Any) -> Container:
+def container_of(**logs: Any) -> Container:
     return promtail.container(settings_of({"logs": logs}))
 
 
@@ -22,7 +22,7 @@ def config_of(container: Container) -> dict[str, Any]:
 
 
 def test_it_waits_for_loki_for_ever_and_reads_nothing_meanwhile() -> None:
-    [client] = config_of(made())["clients"]
+    [client] = config_of(container_of())["clients"]
     assert client["backoff_config"] == {"min_period": "500ms", "max_period": "10s", "max_retries": 0}
     assert client["drop_rate_limited_batches"] is True
     assert client["batchsize"] == 128 * 1024
@@ -30,12 +30,12 @@ def test_it_waits_for_loki_for_ever_and_reads_nothing_meanwhile() -> None:
 
 
 def test_long_lines_are_cut_where_loki_would_and_not_at_256_kib() -> None:
-    limits = config_of(made(limits={"line_size": "2MiB"}))["limits_config"]
+    limits = config_of(container_of(limits={"line_size": "2MiB"}))["limits_config"]
     assert limits == {"max_line_size": 2 * 2**20, "max_line_size_truncate": True}
 
 
 def test_containers_are_found_in_every_state_through_the_proxy() -> None:
-    docker = config_of(made())["scrape_configs"][0]
+    docker = config_of(container_of())["scrape_configs"][0]
     assert docker["docker_sd_configs"] == [
         {
             "host": "tcp://socket_proxy:2375",
@@ -56,14 +56,14 @@ def test_containers_are_found_in_every_state_through_the_proxy() -> None:
     ],
 )
 def test_every_source_has_the_same_pipeline(system: str, jobs: list[str]) -> None:
-    *sources, version = config_of(made(system=system))["scrape_configs"]
+    *sources, version = config_of(container_of(system=system))["scrape_configs"]
     assert [source["job_name"] for source in sources] == jobs
     assert len({str(source["pipeline_stages"]) for source in sources}) == 1
     assert version["static_configs"] == []
 
 
 def test_a_job_that_reads_nothing_tells_which_config_is_live() -> None:
-    one, other = made(), made(fuse={"lines": 7})
+    one, other = container_of(), container_of(fuse={"lines": 7})
     for container in (one, other):
         assert container.config is not None
         assert container.config.expect == {
@@ -73,13 +73,13 @@ def test_a_job_that_reads_nothing_tells_which_config_is_live() -> None:
 
 
 def test_it_is_root_of_its_own_volume_and_nothing_else() -> None:
-    container = made()
+    container = container_of()
     assert (container.user, container.capabilities, container.data) == ("0:4", (), "/promtail")
     assert config_of(container)["positions"]["filename"].startswith("/promtail/")
 
 
 def test_damaged_positions_do_not_keep_it_from_starting() -> None:
-    assert config_of(made())["positions"]["ignore_invalid_yaml"] is True
+    assert config_of(container_of())["positions"]["ignore_invalid_yaml"] is True
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,9 @@ def test_a_long_report_fits_into_a_comment() -> None:
     ],
 )
 def test_an_engine_that_a_preview_would_ask_is_stood_in_for(engine: Any) -> None:
-    told = Docker.model_validate(stand_in(engine))
-    assert told.host == ENGINE
-    assert told.data_root in {"/data", "/var/lib/docker"}
+    docker = Docker.model_validate(stand_in(engine))
+    assert docker.host == ENGINE
+    assert docker.data_root in {"/data", "/var/lib/docker"}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ JUDGED_BY = {"policies/memory.py": "1", "toolchain/lint.py": "1", "Makefile": "1
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "names"),
     [
         pytest.param({}, [], id="nothing"),
         pytest.param(
@@ -110,9 +110,9 @@ JUDGED_BY = {"policies/memory.py": "1", "toolchain/lint.py": "1", "Makefile": "1
         pytest.param({".gitlab-ci.yml": "2"}, [".gitlab-ci.yml"], id="the jobs"),
     ],
 )
-def test_what_judges_and_is_changed_is_named(change: dict[str, str], told: list[str], tmp_path: Path) -> None:
+def test_what_judges_and_is_changed_is_named(change: dict[str, str], names: list[str], tmp_path: Path) -> None:
     base = checkout(tmp_path / "base", **JUDGED_BY)
-    assert judges_changed(base, checkout(tmp_path / "head", **JUDGED_BY | change)) == told
+    assert judges_changed(base, checkout(tmp_path / "head", **JUDGED_BY | change)) == names
 
 
 def test_a_policy_that_is_gone_is_named(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ def with_uv(checkout: Path) -> None:
 def test_the_stamp_begins_with_the_hash_of_the_requirements(name: str, text: str, checkout: Path) -> None:
     with_uv(checkout)
     program(checkout, name, text.format(real=shutil.which("sha256sum")))
-    done = run(checkout)
-    assert done.returncode == 0, done.stderr
+    result = run(checkout)
+    assert result.returncode == 0, result.stderr
     wanted = hashlib.sha256((checkout / "requirements.txt").read_bytes()).hexdigest()
     assert (checkout / ".venv" / "made-from").read_text().startswith(f"{wanted}  requirements.txt\n")
 
@@ -69,13 +69,13 @@ def test_the_stamp_begins_with_the_hash_of_the_requirements(name: str, text: str
 def test_without_either_nothing_is_made(checkout: Path) -> None:
     """It went on, and a changed requirements.txt was never installed."""
     with_uv(checkout)
-    done = run(checkout)
-    assert done.returncode != 0
+    result = run(checkout)
+    assert result.returncode != 0
     assert not (checkout / ".venv").exists()
 
 
 def test_without_python_it_says_so_where_nothing_can_be_installed(checkout: Path) -> None:
-    done = run(checkout)
-    assert done.returncode == 1
-    assert "Python 3.11 or newer is missing" in done.stderr
-    assert "\n  What to do: " in done.stderr
+    result = run(checkout)
+    assert result.returncode == 1
+    assert "Python 3.11 or newer is missing" in result.stderr
+    assert "\n  What to do: " in result.stderr

@@ -120,11 +120,11 @@ def test_the_value_of_a_secret_is_judged_by_its_kind_and_never_repeated(kind: st
 
 
 def test_a_preview_without_secrets_has_a_placeholder_that_each_kind_takes() -> None:
-    made = pull_request.of_receivers({"receivers": [item(kind) for kind in EVERY_KIND]})
-    assert made == pull_request.of_receivers(json.dumps({"receivers": [item(kind) for kind in EVERY_KIND]}))
-    assert made.keys() == RECEIVER_SECRETS.keys()
+    placeholders = pull_request.of_receivers({"receivers": [item(kind) for kind in EVERY_KIND]})
+    assert placeholders == pull_request.of_receivers(json.dumps({"receivers": [item(kind) for kind in EVERY_KIND]}))
+    assert placeholders.keys() == RECEIVER_SECRETS.keys()
     for receiver in ALL.notifications.receivers:
-        assert receiver.takes(made[receiver.secret]), receiver.name
+        assert receiver.takes(placeholders[receiver.secret]), receiver.name
     unreadable: list[Any] = [
         None,
         "{",
@@ -139,9 +139,9 @@ def test_a_preview_without_secrets_has_a_placeholder_that_each_kind_takes() -> N
 def test_without_a_user_a_mail_server_gets_no_password() -> None:
     mail = {name: value for name, value in item("email").items() if name != "user"}
     settings = settings_of({"notifications": {"receivers": [mail]}})
-    [made] = alertmanager_receivers.configured(settings)
-    assert not {name for name in made["email_configs"][0] if name.startswith("auth")}
-    assert made["email_configs"][0]["require_tls"] is True
+    [config] = alertmanager_receivers.configured(settings)
+    assert not {name for name in config["email_configs"][0] if name.startswith("auth")}
+    assert config["email_configs"][0]["require_tls"] is True
     assert alertmanager_receivers.secrets(settings) == {}
 
 
@@ -184,22 +184,22 @@ def active(main: Mapping[str, Any], name: str, at: datetime) -> bool:
     return False
 
 
-def told(settings: Settings, labels: Mapping[str, str], at: datetime) -> list[str]:
+def receivers_of(settings: Settings, labels: Mapping[str, str], at: datetime) -> list[str]:
     """Receivers that send a message about an alert at a time."""
     main = main_file(settings)
 
     def walk(route: Mapping[str, Any]) -> list[str]:
         if not matches(route.get("matchers", ()), labels):
             return []
-        found: list[str] = []
+        receivers: list[str] = []
         for child in route.get("routes", ()):
             below = walk(child)
-            found += below
+            receivers += below
             if below and not child.get("continue"):
                 break
         hours = route.get("active_time_intervals")
         here = [route["receiver"]] if not hours or any(active(main, name, at) for name in hours) else ["muted"]
-        return found or here
+        return receivers or here
 
     return [name for name in walk(main["route"]) if name not in {"nowhere", "muted"}]
 
@@ -210,17 +210,19 @@ MONDAY_NIGHT = datetime(2026, 11, 30, 23, tzinfo=ZoneInfo("Europe/Berlin"))
 
 def test_a_receiver_is_told_of_everything_unless_it_pages() -> None:
     paging = ["my-opsgenie", "my-incidentio", "my-pagerduty"]
-    assert told(ALL, CRITICAL, MONDAY_NOON) == [f"my-{kind}" for kind in EVERY_KIND]
+    assert receivers_of(ALL, CRITICAL, MONDAY_NOON) == [f"my-{kind}" for kind in EVERY_KIND]
     for mild in (WARNING, INFO):
-        assert told(ALL, mild, MONDAY_NOON) == [f"my-{kind}" for kind in EVERY_KIND if f"my-{kind}" not in paging]
-    assert told(ALL, WATCHDOG, MONDAY_NOON) == []
+        assert receivers_of(ALL, mild, MONDAY_NOON) == [
+            f"my-{kind}" for kind in EVERY_KIND if f"my-{kind}" not in paging
+        ]
+    assert receivers_of(ALL, WATCHDOG, MONDAY_NOON) == []
 
 
 def test_the_stacks_own_slack_and_pagerduty_are_told_beside_them() -> None:
     settings = with_receivers(item("discord", "chat"), secrets=("slack_webhook", "pagerduty_key", "deadman_url"))
-    assert told(settings, CRITICAL, MONDAY_NOON) == ["pagerduty", "chat", "slack"]
-    assert told(settings, WARNING, MONDAY_NOON) == ["chat", "slack"]
-    assert told(settings, WATCHDOG, MONDAY_NOON) == ["deadman"]
+    assert receivers_of(settings, CRITICAL, MONDAY_NOON) == ["pagerduty", "chat", "slack"]
+    assert receivers_of(settings, WARNING, MONDAY_NOON) == ["chat", "slack"]
+    assert receivers_of(settings, WATCHDOG, MONDAY_NOON) == ["deadman"]
 
 
 @pytest.mark.parametrize(
@@ -251,9 +253,9 @@ def test_an_alert_is_sent_if_it_fits_one_of_the_conditions(
     settings = with_receivers(
         item("telegram", "phone", when=when), hours={"working": WORKING | zone, "night": NIGHT | zone}
     )
-    assert told(settings, {"alertname": "X", **labels}, at) == (["phone"] if is_told else [])
+    assert receivers_of(settings, {"alertname": "X", **labels}, at) == (["phone"] if is_told else [])
     test = {"alertname": alertmanager_receivers.TEST_ALERT, "severity": "critical"}
-    assert told(settings, test, at) == ["phone"], "the test reaches everybody at any time"
+    assert receivers_of(settings, test, at) == ["phone"], "the test reaches everybody at any time"
 
 
 @pytest.mark.parametrize(
@@ -291,8 +293,8 @@ def test_an_alert_is_sent_once_to_each_receiver_whatever_it_fits() -> None:
     hours = {"working": WORKING, "night": NIGHT, "all": {}}
     settings = with_receivers(item("telegram", "phone", when=when), hours=hours)
     for hour in range(24):
-        assert told(settings, CRITICAL, MONDAY_NOON + timedelta(hours=hour)) == ["phone"]
-        assert told(settings, WARNING, MONDAY_NOON + timedelta(hours=hour)) == ["phone"]
+        assert receivers_of(settings, CRITICAL, MONDAY_NOON + timedelta(hours=hour)) == ["phone"]
+        assert receivers_of(settings, WARNING, MONDAY_NOON + timedelta(hours=hour)) == ["phone"]
 
 
 # What was there before.

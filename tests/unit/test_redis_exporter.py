@@ -10,9 +10,9 @@ PASSWORD = ["redis_password"]
 
 
 def test_it_connects_to_the_server_of_the_settings() -> None:
-    made = described("redis_exporter", settings_of({"exporters": {"redis": {"address": "cache:6379"}}}))
-    assert "--redis.addr=redis://cache:6379" in made.command
-    assert made.config is None
+    exporter = described("redis_exporter", settings_of({"exporters": {"redis": {"address": "cache:6379"}}}))
+    assert "--redis.addr=redis://cache:6379" in exporter.command
+    assert exporter.config is None
 
 
 # The keys are what the exporter 1.74 and 1.88 looked for, which logged in to Redis 7 by each of these users.

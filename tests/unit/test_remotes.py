@@ -99,9 +99,9 @@ def test_a_secret_may_go_in_clear_within_a_network_of_ones_own(host: str) -> Non
 
 
 def test_two_wrong_things_are_both_named() -> None:
-    said = refusal({"metrics": {"remote_write": [{"name": "Far", "url": "ftp://far"}]}})
-    assert "remote_write.0.name" in said
-    assert "remote_write.0.url" in said
+    message = refusal({"metrics": {"remote_write": [{"name": "Far", "url": "ftp://far"}]}})
+    assert "remote_write.0.name" in message
+    assert "remote_write.0.url" in message
 
 
 def test_certificates_are_read_from_the_project_into_every_file_that_needs_them(project: Path) -> None:
@@ -122,8 +122,8 @@ def test_certificates_are_read_from_the_project_into_every_file_that_needs_them(
     )
     assert r"ca_pem = \"-----BEGIN" not in config_of("alloy", settings).files["config.alloy"]
     assert 'ca_pem = "-----BEGIN CERTIFICATE-----\\n' in config_of("alloy", settings).files["config.alloy"]
-    [kept] = [one for one in grafana.data_sources(settings) if one["uid"] == "long-term"]
-    assert kept["secureJsonData"] == {"tlsCACert": CERTIFICATE}
+    [source] = [one for one in grafana.data_sources(settings) if one["uid"] == "long-term"]
+    assert source["secureJsonData"] == {"tlsCACert": CERTIFICATE}
 
 
 def test_each_secret_is_delivered_to_those_who_send_and_read_and_to_nobody_else() -> None:
@@ -173,8 +173,8 @@ def test_every_series_of_the_long_term_is_recorded_by_a_rule() -> None:
 
 def test_the_store_of_the_stack_is_read_through_the_proxy_by_its_reading_paths_only() -> None:
     settings = settings_of({"metrics": {"long_term": {"local": True}}}, secrets=["grafana_password"])
-    [kept] = [one for one in grafana.data_sources(settings) if one["uid"] == "long-term"]
-    assert (kept["name"], kept["url"]) == ("Long term", "http://api_proxy:28428")
+    [source] = [one for one in grafana.data_sources(settings) if one["uid"] == "long-term"]
+    assert (source["name"], source["url"]) == ("Long term", "http://api_proxy:28428")
     text = api_proxy.haproxy_cfg(settings)
     assert "frontend grafana.long_term" in text
     assert "api/v1/write" not in text
@@ -225,13 +225,13 @@ def test_the_check_names_the_end_that_takes_nothing(
         "/metrics": METRICS % (says["lines"], says["queue"]),
     }
     client: Any = Engine(answers=answers)
-    found = [one for name in check_remotes.names(settings) for one in check_remotes.findings(client, settings, name)]
-    assert [one.what for one in found] == [
+    findings = [one for name in check_remotes.names(settings) for one in check_remotes.findings(client, settings, name)]
+    assert [one.what for one in findings] == [
         "far takes samples",
         "logs.remote takes lines and records",
         "traces.remote takes spans",
     ]
-    assert [one.what for one in found if not one.kept] == broken
+    assert [one.what for one in findings if not one.kept] == broken
 
 
 @pytest.mark.parametrize(

@@ -84,23 +84,23 @@ class Back:
     """Stands for `Rollbacks`."""
 
     def __init__(self, _: object) -> None:
-        self.done: list[str] = []
+        self.steps: list[str] = []
         self.raises: Exception | None = None
 
     def finish(self, names: list[str]) -> list[str]:
         return [f"finished {name}" for name in names]
 
     def watch(self, name: str) -> None:
-        self.done.append(f"watch {name}")
+        self.steps.append(f"watch {name}")
 
     def plan(self, name: str) -> Any:
-        return self._told(f"plan {name}")
+        return self._answer(f"plan {name}")
 
     def carry_out(self, name: str) -> Any:
-        return self._told(f"carry out {name}")
+        return self._answer(f"carry out {name}")
 
-    def _told(self, done: str) -> Any:
-        self.done.append(done)
+    def _answer(self, step: str) -> Any:
+        self.steps.append(step)
         if self.raises:
             raise self.raises
         container = {"Config": {"Image": "shop/orders:1.8", "Env": ["PASSWORD=hunter2"]}}
@@ -126,7 +126,7 @@ def served(door: program.RollbackDoor) -> Iterator[tuple[Back, str]]:
 
 
 @pytest.mark.parametrize(
-    ("request_line", "body", "status", "done"),
+    ("request_line", "body", "status", "steps"),
     [
         pytest.param("GET /rollback/shop-orders-1", "", 200, ["plan shop-orders-1"], id="whether"),
         pytest.param("POST /rollback/shop-orders-1", "", 200, ["carry out shop-orders-1"], id="do"),
@@ -145,7 +145,7 @@ def served(door: program.RollbackDoor) -> Iterator[tuple[Back, str]]:
     ],
 )  # fmt: skip
 def test_it_takes_two_requests_for_each_container_of_its_list_and_no_other(
-    served: tuple[Back, str], request_line: str, body: str, status: int, done: list[str]
+    served: tuple[Back, str], request_line: str, body: str, status: int, steps: list[str]
 ) -> None:
     (back, url), (method, path) = served, request_line.split()
     with requests.Session() as session:
@@ -153,7 +153,7 @@ def test_it_takes_two_requests_for_each_container_of_its_list_and_no_other(
         request.url = url + path  # as it is written
         answer = session.send(request, timeout=10)
     assert answer.status_code == status
-    assert back.done == done
+    assert back.steps == steps
     assert "hunter2" not in answer.text
 
 
@@ -178,7 +178,7 @@ def test_at_its_start_it_ends_what_it_may_do_and_then_watches_everything(
         door.look()
     lines = [json.loads(line)["message"] for line in capfd.readouterr().out.splitlines()]
     assert lines == ["finished shop-orders-1"]
-    assert door._rollbacks.done == ["watch shop-orders-1", "watch shop-users-1"] * 2  # type: ignore[attr-defined]
+    assert door._rollbacks.steps == ["watch shop-orders-1", "watch shop-users-1"] * 2  # type: ignore[attr-defined]
 
 
 # What is taken over from a container. tests/e2e/test_rollback.py has real ones.
@@ -218,13 +218,13 @@ CONTAINER: dict[str, Any] = {
 }  # fmt: skip
 
 
-def changed(told: dict[str, Any], *path: str, to: Any) -> dict[str, Any]:
-    made = copy.deepcopy(told)
-    inner = made
+def changed(description: dict[str, Any], *path: str, to: Any) -> dict[str, Any]:
+    result = copy.deepcopy(description)
+    inner = result
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = to
-    return made
+    return result
 
 
 def test_what_the_image_said_does_not_go_along_to_another_one() -> None:
@@ -289,8 +289,8 @@ def test_two_deployments_differ_in_what_was_asked_for(path: tuple[str, ...], to:
 )
 def test_what_cannot_be_made_anew_by_its_description_is_left_alone(path: tuple[str, ...], to: Any, why: str) -> None:
     assert not [*unsuitable(CONTAINER)]
-    [said] = unsuitable(changed(CONTAINER, *path, to=to))
-    assert why in said
+    [reason] = unsuitable(changed(CONTAINER, *path, to=to))
+    assert why in reason
 
 
 class Api:
@@ -334,23 +334,23 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
 
 
 def deployed(api: Api) -> Rollbacks:
-    made = Rollbacks(api)  # type: ignore[arg-type]
+    service = Rollbacks(api)  # type: ignore[arg-type]
     api.now[0] += 86400
-    made.watch("shop-orders-1")
+    service.watch("shop-orders-1")
     api.now[0] -= 86400 - 600
     api.container = CONTAINER
-    made.watch("shop-orders-1")
-    return made
+    service.watch("shop-orders-1")
+    return service
 
 
 def test_what_has_run_for_half_an_hour_is_gone_back_to(api: Api) -> None:
-    made = deployed(api)
-    plan = made.plan("shop-orders-1")
+    service = deployed(api)
+    plan = service.plan("shop-orders-1")
     assert (plan.called, plan.since) == (OLD, 1_795_521_600.0)  # the name is of no image here
     api.images["shop/orders:1.7"] = OTHER_IMAGE | {"Id": OLD}
-    assert made.plan("shop-orders-1").called == "shop/orders:1.7"
+    assert service.plan("shop-orders-1").called == "shop/orders:1.7"
     api.images["shop/orders:1.7"] = IMAGE  # the name was given to another image
-    assert made.plan("shop-orders-1").called == OLD
+    assert service.plan("shop-orders-1").called == OLD
 
 
 def unhealthy(api: Api) -> None:
@@ -381,20 +381,20 @@ def several(api: Api) -> None:
     ids=["none of that name", "the same image", "too late", "no image", "several", "rolled back", "more than the image"],
 )  # fmt: skip
 def test_what_is_not_simply_the_image_before_is_left_to_people(api: Api, differs: Any, why: str) -> None:
-    made = deployed(api)
+    service = deployed(api)
     differs(api)
     with pytest.raises(DeniedError, match=re.escape(why)):
-        made.plan("shop-orders-1")
+        service.plan("shop-orders-1")
 
 
 @pytest.mark.parametrize("at", [0, 1799])
 def test_what_has_not_run_for_long_or_is_not_well_is_not_gone_back_to(api: Api, at: int) -> None:
-    made = Rollbacks(api)  # type: ignore[arg-type]
+    service = Rollbacks(api)  # type: ignore[arg-type]
     api.now[0] += at
-    made.watch("shop-orders-1")
+    service.watch("shop-orders-1")
     unhealthy(api)
     api.now[0] += 86400
-    made.watch("shop-orders-1")
+    service.watch("shop-orders-1")
     api.now[0], api.container = api.now[0] - 86400 - at + 600, CONTAINER
     with pytest.raises(DeniedError, match="what ran before is not known"):
-        made.plan("shop-orders-1")
+        service.plan("shop-orders-1")

@@ -40,10 +40,10 @@ def modules(names: tuple[str, ...] = PROGRAMS) -> Iterator[Path]:
         yield from (ROOT / name).rglob("*.py")
 
 
-def room_of(module: Path, known: set[str]) -> str:
+def room_of(module: Path, room_names: set[str]) -> str:
     """The innermost room that `module` is in."""
     folders = [str(folder.relative_to(ROOT)) for folder in module.parents if folder.is_relative_to(ROOT)]
-    return next(folder for folder in folders if folder in known)
+    return next(folder for folder in folders if folder in room_names)
 
 
 def lines(module: Path) -> int:
@@ -51,15 +51,15 @@ def lines(module: Path) -> int:
 
 
 def test_every_module_is_in_a_room_and_every_room_is_there() -> None:
-    known = rooms()
-    assert all(room_of(module, known) for module in modules())
-    assert not [room for room in known if not (ROOT / room).is_dir()]
+    room_names = rooms()
+    assert all(room_of(module, room_names) for module in modules())
+    assert not [room for room in room_names if not (ROOT / room).is_dir()]
 
 
 def test_the_largest_room_holds_at_most_a_fifth_of_the_lines() -> None:
-    known, sizes = rooms(), Counter[str]()
+    room_names, sizes = rooms(), Counter[str]()
     for module in modules():
-        sizes[room_of(module, known)] += lines(module)
+        sizes[room_of(module, room_names)] += lines(module)
     [(room, largest)] = sizes.most_common(1)
     assert largest <= LARGEST_SHARE * sizes.total(), f"{room}: {largest} of {sizes.total()} lines"
 

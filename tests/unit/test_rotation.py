@@ -50,15 +50,15 @@ class Checkout:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
-    made = Checkout(tmp_path)
+    clone = Checkout(tmp_path)
     docker = {"host": "unix:///var/run/docker.sock"}
-    made.write("prod", {**DOOR, "docker": docker}, *OF_DOOR)
-    made.write("second", {**EDGE, "docker": docker, "host_name": "web-2"}, "centre_password")
-    made.write("broken", {"role": "nothing"})
+    clone.write("prod", {**DOOR, "docker": docker}, *OF_DOOR)
+    clone.write("second", {**EDGE, "docker": docker, "host_name": "web-2"}, "centre_password")
+    clone.write("broken", {"role": "nothing"})
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(rotation, "Stack", made.stack)
-    monkeypatch.setattr(commands, "deploy", lambda stack: made.steps.append(f"{stack}: deployed"))
-    return made
+    monkeypatch.setattr(rotation, "Stack", clone.stack)
+    monkeypatch.setattr(commands, "deploy", lambda stack: clone.steps.append(f"{stack}: deployed"))
+    return clone
 
 
 ORDER = [
@@ -90,15 +90,15 @@ def test_a_rotation_that_has_stopped_goes_on_with_the_same_credential(checkout: 
 
 
 @pytest.mark.parametrize(
-    ("edge", "said"),
+    ("edge", "message"),
     [
         ("web-9", "Pulumi.prod.yaml has no edge 'web-9': edges: db-1, web-2"),
         ("db-1", "no stack file here has  role: edge"),
     ],
 )
 def test_an_edge_that_is_not_here_is_refused_before_anything_is_changed(
-    checkout: Checkout, edge: str, said: str
+    checkout: Checkout, edge: str, message: str
 ) -> None:
-    with pytest.raises(ToolchainError, match=said):
+    with pytest.raises(ToolchainError, match=message):
         rotation.rotate(edge, "prod")
     assert checkout.steps == []

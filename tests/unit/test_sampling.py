@@ -44,18 +44,18 @@ def test_what_is_kept_at_0_percent_has_no_policy_and_at_100_percent_no_probabili
 
 
 def test_a_service_with_rates_of_its_own_has_only_those() -> None:
-    made = policies_of(services={"checkout": {"rest": 100}, "poller": {"errors": 5, "rest": 0}})
-    assert set(made) == {"errors", "slow", "rest", "checkout: errors", "checkout: slow", "checkout: rest",
+    policies = policies_of(services={"checkout": {"rest": 100}, "poller": {"errors": 5, "rest": 0}})
+    assert set(policies) == {"errors", "slow", "rest", "checkout: errors", "checkout: slow", "checkout: rest",
                          "poller: errors", "poller: slow"}  # fmt: skip
     for name in ("errors", "slow", "rest"):
-        [elsewhere, _] = made[name]["and"]["and_sub_policy"]
+        [elsewhere, _] = policies[name]["and"]["and_sub_policy"]
         [condition] = elsewhere["not"]["not_sub_policy"]["ottl_condition"]["span"]
         assert condition.startswith("IsRootSpan() and (")
         assert re.findall(r'== "(\w+)"', condition) == ["checkout", "poller"]
-    assert made["checkout: rest"]["ottl_condition"]["span"] == [
+    assert policies["checkout: rest"]["ottl_condition"]["span"] == [
         'IsRootSpan() and (resource.attributes["service.name"] == "checkout")'
     ]
-    assert made["poller: slow"]["and"]["and_sub_policy"][1]["latency"] == {"threshold_ms": 999}
+    assert policies["poller: slow"]["and"]["and_sub_policy"][1]["latency"] == {"threshold_ms": 999}
 
 
 def test_an_override_says_only_what_differs() -> None:

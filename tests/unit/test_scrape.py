@@ -30,9 +30,9 @@ JOBS_OF_PAGES = tuple(job for page in METRICS_PAGES for job in page.jobs)
 
 
 def jobs(config: dict[str, Any] | None = None, secrets: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
-    made = scrape.jobs(settings_of(config, secrets=secrets))
-    named = {job["job_name"]: job for job in made}
-    assert len(named) == len(made), "Prometheus refuses two jobs of one name"
+    all_jobs = scrape.jobs(settings_of(config, secrets=secrets))
+    named = {job["job_name"]: job for job in all_jobs}
+    assert len(named) == len(all_jobs), "Prometheus refuses two jobs of one name"
     return named
 
 
@@ -67,9 +67,9 @@ def test_what_does_not_run_is_not_watched(config: dict[str, Any]) -> None:
 
 def test_every_target_says_job_instance_and_service() -> None:
     config = {**EVERYTHING, "metrics": {"applications": APPLICATIONS}}
-    made = [target for job in jobs(config).values() for target in targets(job)]
-    assert len(made) > len(SERVICES)
-    assert [target for target in made if not target or not {"job", "instance", "service"} <= target.keys()] == []
+    all_targets = [target for job in jobs(config).values() for target in targets(job)]
+    assert len(all_targets) > len(SERVICES)
+    assert [target for target in all_targets if not target or not {"job", "instance", "service"} <= target.keys()] == []
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if row.board], ids=lambda row: row.name)
@@ -85,8 +85,8 @@ def test_an_exporter_speaks_for_the_service_behind_it(row: Row) -> None:
 def test_a_page_without_a_content_type_is_read_as_text() -> None:
     """Prometheus 2 did so; Prometheus 3 has to be told. The stack's own exporters say theirs."""
     named = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})
-    told = {name for name, job in named.items() if job.get("fallback_scrape_protocol") == "PrometheusText0.0.4"}
-    assert told >= {"haproxy", "application", "application-containers"}
+    names = {name for name, job in named.items() if job.get("fallback_scrape_protocol") == "PrometheusText0.0.4"}
+    assert names >= {"haproxy", "application", "application-containers"}
 
 
 LIMITS = ("label_limit", "label_value_length_limit", "target_limit")
@@ -95,9 +95,9 @@ LIMITS = ("label_limit", "label_value_length_limit", "target_limit")
 def test_what_others_write_is_held_to_limits_and_the_stacks_own_exporters_are_not() -> None:
     """One label of theirs would take the whole page with it: a certificate with many names, a long mount point."""
     named = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS, "limits": {"labels": 20, "targets": 7}}})
-    held = {name for name, job in named.items() if [job.get(limit) for limit in LIMITS] == [20, 512, 7]}
-    assert held == {"spans", "otlp", *JOBS_OF_PAGES, "application", "application-containers"}
-    assert [name for name in named.keys() - held if set(LIMITS) & named[name].keys()] == []
+    limited_jobs = {name for name, job in named.items() if [job.get(limit) for limit in LIMITS] == [20, 512, 7]}
+    assert limited_jobs == {"spans", "otlp", *JOBS_OF_PAGES, "application", "application-containers"}
+    assert [name for name in named.keys() - limited_jobs if set(LIMITS) & named[name].keys()] == []
 
 
 def test_haproxy_is_asked_itself() -> None:
@@ -108,10 +108,10 @@ def test_haproxy_is_asked_itself() -> None:
 
 
 def test_each_page_of_rabbitmq_is_a_job_because_a_target_has_one_up() -> None:
-    made = jobs({"exporters": {"rabbitmq": {"targets": ["mq:15692", "mq-2:15692"], "path": "/mq"}}})
-    nodes, queues = (targets(made[job]) for job in ("rabbitmq_page", "rabbitmq_queues_page"))
+    pages = jobs({"exporters": {"rabbitmq": {"targets": ["mq:15692", "mq-2:15692"], "path": "/mq"}}})
+    nodes, queues = (targets(pages[job]) for job in ("rabbitmq_page", "rabbitmq_queues_page"))
     assert [target and target["url"] for target in nodes] == ["http://mq:15692/mq", "http://mq-2:15692/mq"]
-    [family] = {made["rabbitmq_queues_page"]["metrics_path"]: made["rabbitmq_queues_page"]["params"]}.items()
+    [family] = {pages["rabbitmq_queues_page"]["metrics_path"]: pages["rabbitmq_queues_page"]["params"]}.items()
     assert family == ("/mq/detailed", {"family": ["queue_coarse_metrics", "queue_consumer_count"]})
     assert [target and target["instance"] for target in queues] == ["mq:15692", "mq-2:15692"]
 
@@ -147,24 +147,24 @@ QUERIES = [
 """Path of the settings → what is asked for, before Prometheus encodes it."""
 
 
-@pytest.mark.parametrize(("path", "asked"), QUERIES)
-def test_a_path_with_a_query_is_asked_with_it(path: str, asked: str) -> None:
+@pytest.mark.parametrize(("path", "request_path"), QUERIES)
+def test_a_path_with_a_query_is_asked_with_it(path: str, request_path: str) -> None:
     static = [{"service": "vault", "targets": ["vault:8200"], "path": path}, *APPLICATIONS["static"]]
     config = {
         "metrics": {"applications": {"static": static, "discover": False}},
         "exporters": {"haproxy": {"targets": ["lb:8405"], "path": path}},
     }
-    made = [
+    all_targets = [
         target
         for name, job in jobs(config).items()
         if name.startswith(("application", "hap"))
         for target in targets(job)
     ]
-    urls = {target["service"]: target["url"] for target in made if target}
-    assert urls["vault"] == f"http://vault:8200{asked}"
-    assert urls["haproxy"] == f"http://lb:8405{asked}"
+    urls = {target["service"]: target["url"] for target in all_targets if target}
+    assert urls["vault"] == f"http://vault:8200{request_path}"
+    assert urls["haproxy"] == f"http://lb:8405{request_path}"
     assert urls["legacy"] == "https://10.0.0.5:9000/internal/metrics"
-    assert {target["job"] for target in made if target} == {"application", "haproxy"}
+    assert {target["job"] for target in all_targets if target} == {"application", "haproxy"}
 
 
 @pytest.mark.parametrize("path", ["metrics", "/metrics#top", "/my metrics", "/100%"])
@@ -182,7 +182,7 @@ def test_a_probe_is_asked_of_the_blackbox_exporter_and_named_after_what_it_tries
         {"name": "home", "target": "https://shop.example/"},
         {"name": "db", "target": "db:5432", "module": "tcp_connect", "service": "postgres"},
     ]
-    asked = "http://nervous-test-blackbox_exporter:9115/probe?module="
+    prefix = "http://nervous-test-blackbox_exporter:9115/probe?module="
     assert targets(jobs({"exporters": {"probes": probes}})["probe"]) == [
         {
             "job": "probe",
@@ -190,7 +190,7 @@ def test_a_probe_is_asked_of_the_blackbox_exporter_and_named_after_what_it_tries
             "service": "home",
             "module": "http_2xx",
             "instance": "https://shop.example/",
-            "url": f"{asked}http_2xx&target=https://shop.example/",
+            "url": f"{prefix}http_2xx&target=https://shop.example/",
         },
         {
             "job": "probe",
@@ -198,7 +198,7 @@ def test_a_probe_is_asked_of_the_blackbox_exporter_and_named_after_what_it_tries
             "service": "postgres",
             "module": "tcp_connect",
             "instance": "db:5432",
-            "url": f"{asked}tcp_connect&target=db:5432",
+            "url": f"{prefix}tcp_connect&target=db:5432",
         },
     ]
 
@@ -208,7 +208,7 @@ def test_a_probe_is_asked_of_the_blackbox_exporter_and_named_after_what_it_tries
 
 def discovered(meta: Mapping[str, str] | None = None, config: dict[str, Any] | None = None) -> dict[str, str] | None:
     """What becomes of a container that Docker's service discovery has found."""
-    found = {
+    meta_labels = {
         "__address__": "172.18.0.5:8000",
         "__meta_docker_network_name": "nervous-test-apps",
         "__meta_docker_network_ip": "172.18.0.5",
@@ -217,7 +217,7 @@ def discovered(meta: Mapping[str, str] | None = None, config: dict[str, Any] | N
         "__meta_docker_container_label_observability_scrape": "true",
         **{f"__meta_docker_{name}": value for name, value in (meta or {}).items()},
     }
-    return scraped(found, jobs(config)["application-containers"])
+    return scraped(meta_labels, jobs(config)["application-containers"])
 
 
 ORDERS = {
@@ -298,15 +298,15 @@ def test_a_network_may_be_called_as_older_engines_let_it_be(name: str) -> None:
 
 def test_a_container_in_several_shared_networks_is_one_target() -> None:
     config = {"networks": ["front", "back"]}
-    found = [
+    results = [
         discovered({"network_name": name, "container_network_mode": "back"}, config)
         for name in ("front", "back", "nervous-test", "elsewhere")
     ]
-    assert found == [None, ORDERS, None, None]
+    assert results == [None, ORDERS, None, None]
 
 
 @pytest.mark.parametrize(
-    ("mode", "asked"),
+    ("mode", "host"),
     [
         pytest.param("elsewhere", "shop-orders-1", id="it was started in a network that is not shared"),
         pytest.param("bridge", "shop-orders-1", id="it was started in the engine's own network"),
@@ -316,14 +316,14 @@ def test_a_container_in_several_shared_networks_is_one_target() -> None:
     ],
 )
 def test_a_container_that_joined_several_shared_networks_later_is_one_target_that_is_asked_by_its_name(
-    mode: str, asked: str
+    mode: str, host: str
 ) -> None:
     networks = {"front": "172.19.0.5", "back": "172.20.0.5"}
-    found = [
+    results = [
         discovered({"network_name": name, "network_ip": ip, "container_network_mode": mode}, {"networks": [*networks]})
         for name, ip in networks.items()
     ]
-    assert found == 2 * [{**ORDERS, "url": f"http://{asked}:8000/metrics"}]
+    assert results == 2 * [{**ORDERS, "url": f"http://{host}:8000/metrics"}]
 
 
 def test_a_container_without_an_address_is_no_target() -> None:
@@ -332,9 +332,9 @@ def test_a_container_without_an_address_is_no_target() -> None:
     assert discovered(meta) is None
 
 
-@pytest.mark.parametrize(("said", "scraped"), [("True", False), ("true", False), ("False", True), ("", True)])
-def test_a_migration_that_compose_runs_with_the_labels_of_its_service_is_no_target(said: str, scraped: bool) -> None:  # noqa: FBT001 - a column
-    assert bool(discovered({"container_label_com_docker_compose_oneoff": said})) is scraped
+@pytest.mark.parametrize(("label", "scraped"), [("True", False), ("true", False), ("False", True), ("", True)])
+def test_a_migration_that_compose_runs_with_the_labels_of_its_service_is_no_target(label: str, scraped: bool) -> None:  # noqa: FBT001 - a column
+    assert bool(discovered({"container_label_com_docker_compose_oneoff": label})) is scraped
 
 
 @pytest.mark.parametrize(
@@ -346,9 +346,9 @@ def test_a_migration_that_compose_runs_with_the_labels_of_its_service_is_no_targ
     ],
 )
 def test_a_deployment_that_names_containers_by_version_makes_no_other_service(container: str, service: str) -> None:
-    found = discovered({"container_name": f"/{container}"})
-    assert found
-    assert (found["service"], found["instance"]) == (service, f"{container}:8000")
+    target = discovered({"container_name": f"/{container}"})
+    assert target
+    assert (target["service"], target["instance"]) == (service, f"{container}:8000")
     series = container_series(**{**RUNNING, "name": container})
     assert series
     assert series["service"] == service
@@ -398,19 +398,19 @@ def test_a_container_is_scraped_by_labels_that_it_already_has(meta: dict[str, st
 
 
 @pytest.mark.parametrize(
-    ("applications", "asked"),
+    ("applications", "filters"),
     [
         ({}, ["observability.scrape=true", "prometheus.io/scrape=true", "prometheus.scrape=true"]),
         ({"labels": ["observability"]}, ["observability.scrape=true"]),
     ],
 )
 def test_docker_is_asked_through_the_proxy_and_for_labelled_containers_only(
-    applications: dict[str, Any], asked: list[str]
+    applications: dict[str, Any], filters: list[str]
 ) -> None:
     discoveries = jobs({"metrics": {"applications": applications}})["application-containers"]["docker_sd_configs"]
     assert {discovery["host"] for discovery in discoveries} == {"tcp://socket_proxy:2375"}
     assert [discovery["filters"] for discovery in discoveries] == [
-        [{"name": "label", "values": [label]}] for label in asked
+        [{"name": "label", "values": [label]}] for label in filters
     ]
     assert not any(discovery["match_first_network"] for discovery in discoveries)
 
@@ -439,8 +439,8 @@ def test_discovery_can_be_turned_off() -> None:
 )
 def test_rules_may_speak_of_exactly_the_jobs_that_are_scraped(config: dict[str, Any]) -> None:
     static = {target["job"] for job in jobs(config).values() for target in targets(job) if target}
-    found = {"application"} if "application-containers" in jobs(config) else set()
-    assert {str(job) for job in scrape.watched(settings_of(config))} == static | found
+    docker_jobs = {"application"} if "application-containers" in jobs(config) else set()
+    assert {str(job) for job in scrape.watched(settings_of(config))} == static | docker_jobs
 
 
 def test_every_job_of_the_rules_can_be_scraped() -> None:
@@ -472,7 +472,7 @@ def test_requests_in_access_logs_are_of_the_service_that_wrote_them(shipper: str
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"),
+    ("name", "presence"),
     [
         ("haproxy_process_current_connections", True),
         ("haproxy_backend_http_requests_total", True),
@@ -483,10 +483,10 @@ def test_requests_in_access_logs_are_of_the_service_that_wrote_them(shipper: str
 )
 @pytest.mark.parametrize("proxy", ["api_proxy", "scrape_proxy", "socket_proxy"])
 def test_of_the_stacks_own_proxies_only_what_tells_of_their_requests_is_kept(
-    proxy: str, name: str, *, kept: bool
+    proxy: str, name: str, *, presence: bool
 ) -> None:
     job = jobs()[proxy]
-    assert (relabelled({"__name__": name, "proxy": "loki"}, job["metric_relabel_configs"]) is not None) == kept
+    assert (relabelled({"__name__": name, "proxy": "loki"}, job["metric_relabel_configs"]) is not None) == presence
 
 
 def test_your_haproxy_keeps_all_that_it_tells() -> None:
@@ -499,8 +499,8 @@ def test_your_haproxy_keeps_all_that_it_tells() -> None:
 
 def container_series(**labels: str) -> dict[str, str] | None:
     """What becomes of a series of cAdvisor with `labels`."""
-    found = {"__name__": "container_memory_usage_bytes", "job": "cadvisor", "service": "cadvisor"}
-    return relabelled(found | labels, cadvisor.metric_relabel_configs())
+    series = {"__name__": "container_memory_usage_bytes", "job": "cadvisor", "service": "cadvisor"}
+    return relabelled(series | labels, cadvisor.metric_relabel_configs())
 
 
 RUNNING = {"id": "/docker/abc", "name": "shop-orders-1", "image": "shop/orders:1"}
@@ -632,8 +632,8 @@ def test_each_series_that_an_application_sends_is_read_in_one_part_and_all_of_a_
         kept_in = set()
         for metric in ("orders_total", "wait_seconds"):
             series = {"__name__": metric, "exported_job": f"s-{service}", "exported_instance": "h:7"}
-            kept = {number: labels for number in parts if (labels := part_of(job, number, series))}
-            [(number, labels)] = kept.items()
+            by_part = {number: labels for number in parts if (labels := part_of(job, number, series))}
+            [(number, labels)] = by_part.items()
             assert labels == {"__name__": metric, "job": "otlp", "service": f"s-{service}", "instance": "h:7"}
             kept_in.add(number)
         assert len(kept_in) == 1
@@ -644,8 +644,8 @@ def test_each_series_that_an_application_sends_is_read_in_one_part_and_all_of_a_
 def test_a_label_called_part_is_an_applications_own() -> None:
     [job] = [job for job in scrape.jobs(settings_of()) if job["job_name"] == "otlp"]
     series = {"__name__": "x", "exported_job": "shop", "part": "7"}
-    [kept] = filter(None, (part_of(job, number, series) for number in range(len(job["static_configs"]))))
-    assert kept["part"] == "7"
+    [labels] = filter(None, (part_of(job, number, series) for number in range(len(job["static_configs"]))))
+    assert labels["part"] == "7"
 
 
 OF_OTHERS = ("application", "application-containers", "otlp", "spans", *JOBS_OF_PAGES)
@@ -668,18 +668,18 @@ OF_OTHERS = ("application", "application-containers", "otlp", "spans", *JOBS_OF_
 )
 @pytest.mark.parametrize("job", OF_OTHERS)
 def test_nobody_else_has_a_metric_that_alerts_trust(job: str, name: str, stored: str) -> None:
-    made = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})[job]
-    renamed = [rule for rule in made["metric_relabel_configs"] if rule.get("target_label") == "__name__"]
+    config = jobs({**EVERYTHING, "metrics": {"applications": APPLICATIONS}})[job]
+    renamed = [rule for rule in config["metric_relabel_configs"] if rule.get("target_label") == "__name__"]
     assert relabelled({"__name__": name}, renamed) == {"__name__": stored}
 
 
 @pytest.mark.parametrize(
-    ("service", "kept"),
+    ("service", "trust"),
     [("jaeger_es_index_cleaner", True), ("application_jaeger_es_index_cleaner", False), ("orders", False)],
 )
-def test_of_who_sends_only_the_cleaner_tells_when_it_succeeded(service: str, kept: bool) -> None:  # noqa: FBT001 - a column
+def test_of_who_sends_only_the_cleaner_tells_when_it_succeeded(service: str, trust: bool) -> None:  # noqa: FBT001 - a column
     sample = {"__name__": RETENTION_SUCCESS, "exported_job": service, "otlp_part": "0"}
     rules = [rule for rule in jobs()["otlp"]["metric_relabel_configs"] if rule.get("action") != "keepequal"]
-    made = relabelled(sample, rules)
-    assert made
-    assert made["__name__"] == (RETENTION_SUCCESS if kept else f"application_{RETENTION_SUCCESS}")
+    series = relabelled(sample, rules)
+    assert series
+    assert series["__name__"] == (RETENTION_SUCCESS if trust else f"application_{RETENTION_SUCCESS}")

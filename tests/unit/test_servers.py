@@ -29,7 +29,7 @@ def refused(kind: str, *servers: dict[str, Any], secrets: tuple[str, ...] = ()) 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
     file = tmp_path_factory.mktemp("ca") / "ca.pem"
-    made: list[str] = [
+    command: list[str] = [
         "openssl",
         "req",
         "-x509",
@@ -43,7 +43,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
         "-subj",
         "/CN=ca",
     ]
-    subprocess.run(made, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True)
     return file.read_text()
 
 
@@ -63,10 +63,10 @@ def test_each_server_has_an_exporter_with_an_address_of_its_own() -> None:
     settings = settings_of(several(MOST_SERVERS))
     exporters = [service for service in settings.services if row_of(service).board]
     assert len(exporters) == MOST_SERVERS * len(KINDS)
-    taken = [settings.edge.address(name) for name in settings.services if "edge" in row_of(name).zones]
-    assert len(taken) == len(set(taken))
+    addresses = [settings.edge.address(name) for name in settings.services if "edge" in row_of(name).zones]
+    assert len(addresses) == len(set(addresses))
     subnet = settings.edge.subnet
-    assert {*taken} < {str(address) for address in subnet.hosts()} - {str(subnet[1])}
+    assert {*addresses} < {str(address) for address in subnet.hosts()} - {str(subnet[1])}
 
 
 def test_all_exporters_of_a_kind_have_one_image() -> None:
@@ -129,9 +129,9 @@ def test_a_wrong_key_in_a_single_block_has_no_number() -> None:
 
 def test_a_certificate_reaches_the_exporter_as_its_file_was(certificate: str) -> None:
     folded = " ".join(certificate.split("\n"))
-    for written in (folded, f"{folded} {folded}"):
-        settings = of("redis", {"address": "a:1", "tls": {"ca": written}})
-        assert config_of("redis_exporter", settings).files["ca.pem"] == certificate * written.count("BEGIN")
+    for text in (folded, f"{folded} {folded}"):
+        settings = of("redis", {"address": "a:1", "tls": {"ca": text}})
+        assert config_of("redis_exporter", settings).files["ca.pem"] == certificate * text.count("BEGIN")
     command = described("redis_exporter", settings).command
     assert "--redis.addr=rediss://a:1" in command
     assert "--tls-ca-cert-file=/config/current/ca.pem" in command
@@ -189,7 +189,7 @@ def test_a_password_of_mysql_that_its_exporter_would_change_is_refused(
     config = config_of("mysqld_exporter", of("mysql", {"address": "db:3306"}, secrets=("mysql_password",)))
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "my.cnf").write_text(config.secrets["my.cnf"].render(password))
-    done = subprocess.run(
+    result = subprocess.run(
         ["sh", "-euc", config.validate or ""], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert (done.stdout.strip(), bool(done.returncode)) == (says, bool(says))
+    assert (result.stdout.strip(), bool(result.returncode)) == (says, bool(says))

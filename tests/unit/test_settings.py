@@ -569,10 +569,10 @@ def test_mistakes_about_secrets_and_others_are_told_together() -> None:
 
 
 def test_the_address_for_people_is_what_they_said_else_where_it_is_published_else_inside_the_network() -> None:
-    said = {"external_urls": {"prometheus": "https://p.example/"}, "publish": {"alertmanager": None}}
-    assert settings_of(said).url("prometheus") == "https://p.example"
+    config = {"external_urls": {"prometheus": "https://p.example/"}, "publish": {"alertmanager": None}}
+    assert settings_of(config).url("prometheus") == "https://p.example"
     assert settings_of().url("prometheus") == "http://127.0.0.1:9090"
-    assert settings_of(said).url("alertmanager") == "http://alertmanager:9093"
+    assert settings_of(config).url("alertmanager") == "http://alertmanager:9093"
 
 
 def test_an_image_is_the_pin_the_override_or_the_one_on_the_mirror() -> None:

@@ -58,16 +58,16 @@ def test_a_service_is_called_by_its_label_else_by_compose_else_by_its_container(
 ) -> None:
     target = {f"{META}_name": f"/{container}", f"{META}_log_stream": "stderr"}
     target |= {f"{META}_label_{name}": value for name, value in labels.items()}
-    made = relabelled(target, [dict(rule) for rule in RELABELLING])
-    assert made is not None
-    shown = {name: value for name, value in made.items() if not name.startswith("__")}
-    assert shown == {"container": container, "service": service, "source": "docker", "stream": "stderr"}
+    result = relabelled(target, [dict(rule) for rule in RELABELLING])
+    assert result is not None
+    public_labels = {name: value for name, value in result.items() if not name.startswith("__")}
+    assert public_labels == {"container": container, "service": service, "source": "docker", "stream": "stderr"}
 
 
-@pytest.mark.parametrize(("stack", "kept"), [("", True), ("nervous-test", True), ("nervous-other", False)])
-def test_the_services_of_another_stack_are_its_own_business(stack: str, kept: bool) -> None:  # noqa: FBT001 - a column
+@pytest.mark.parametrize(("stack", "presence"), [("", True), ("nervous-test", True), ("nervous-other", False)])
+def test_the_services_of_another_stack_are_its_own_business(stack: str, presence: bool) -> None:  # noqa: FBT001 - a column
     target = {f"{META}_name": "/orders", f"{META}_label_observability_stack": stack}
-    assert (relabelled(target, shipper.own_stack(settings_of())) is not None) == kept
+    assert (relabelled(target, shipper.own_stack(settings_of())) is not None) == presence
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,12 @@ def test_make_shop_reaches_the_engine_as_the_stack_does_from_its_own_folder(
     docker: dict[str, Any], options: set[str], certificates: str | None
 ) -> None:
     settings = settings_of({"docker": docker})
-    told = toolchain_shop.config(settings, {"nginx": "nginx:1"}, "")
-    assert told["docker.host"] == settings.docker.host
-    assert told.get("docker.certificates") == certificates
-    found = [value for key, value in told.items() if key.startswith("docker.ssh_options[")]
-    assert options <= set(found)
-    assert len(found) == len(settings.docker.ssh_options)
+    config = toolchain_shop.config(settings, {"nginx": "nginx:1"}, "")
+    assert config["docker.host"] == settings.docker.host
+    assert config.get("docker.certificates") == certificates
+    ssh_options = [value for key, value in config.items() if key.startswith("docker.ssh_options[")]
+    assert options <= set(ssh_options)
+    assert len(ssh_options) == len(settings.docker.ssh_options)
 
 
 def test_its_program_tells_the_provider_all_of_it() -> None:

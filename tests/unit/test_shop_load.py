@@ -23,11 +23,11 @@ SLOW = Fault("orders", "latency", "1500ms")
 
 
 class FakeShop(ThreadingHTTPServer):
-    """Answers as the shop does; what it was asked stands in `asked`."""
+    """Answers as the shop does; `requests` is what it was asked."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
-        self.asked: list[tuple[str, str, str | None]] = []
+        self.requests: list[tuple[str, str, str | None]] = []
         self.ready = True
         self.gone = False
 
@@ -50,8 +50,8 @@ class _Answer(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         fault = self.headers.get("X-Fault")
-        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.asked.append((f"{self.command} {self.path}", sent.decode(), fault))
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests.append((f"{self.command} {self.path}", content.decode(), fault))
         needs_login = self.path in {"/orders", "/users/me"}
         unknown = needs_login and self.headers.get("Authorization") != "Bearer t-1"
         status = 401 if unknown else 500 if fault or not self.server.ready else 201 if self.path == "/orders" else 200
@@ -132,11 +132,11 @@ def test_the_incident_begins_and_ends_without_faults() -> None:
 
 def test_only_requests_that_reach_a_service_carry_its_fault_in_the_part_that_is_said() -> None:
     phase = Phase("incident", 100, 12, ((ERROR, 0.25), (SLOW, 0.5)))
-    sent = Counter((route.name, fault) for route, fault in planned(phase))
-    assert sent["POST /orders", ERROR] == 75
-    assert sent["POST /orders", SLOW] == 150
-    assert sent["POST /orders", None] == 75
-    assert {route for route, fault in sent if fault} == {"POST /orders"}
+    counts = Counter((route.name, fault) for route, fault in planned(phase))
+    assert counts["POST /orders", ERROR] == 75
+    assert counts["POST /orders", SLOW] == 150
+    assert counts["POST /orders", None] == 75
+    assert {route for route, fault in counts if fault} == {"POST /orders"}
 
 
 def test_another_time_keeps_rates_and_proportions() -> None:
@@ -148,9 +148,9 @@ def test_another_time_keeps_rates_and_proportions() -> None:
 def test_another_fault_takes_the_place_of_the_incidents_own_in_all_requests_that_reach_it() -> None:
     changed = PROFILES["incident"].with_fault(Fault("users", "panic"))
     assert [bool(phase.faults) for phase in changed.phases] == [False, True, False]
-    sent = Counter((route.name, fault is not None) for route, fault in planned(changed.phases[1]))
-    assert {route for route, faulty in sent if faulty} == {"GET /users/me", "POST /login"}
-    assert not {route for route, faulty in sent if not faulty} & {"GET /users/me", "POST /login"}
+    counts = Counter((route.name, fault is not None) for route, fault in planned(changed.phases[1]))
+    assert {route for route, faulty in counts if faulty} == {"GET /users/me", "POST /login"}
+    assert not {route for route, faulty in counts if not faulty} & {"GET /users/me", "POST /login"}
 
 
 def test_a_profile_that_would_send_without_end_is_refused() -> None:
@@ -162,13 +162,16 @@ def test_what_is_reported_is_what_the_shop_was_asked(shop: FakeShop) -> None:
     phases = (Phase("before", 0.5, 48), Phase("incident", 0.5, 48, ((ERROR, 0.5),)))
     report = Generator(shop.url).run(Profile("test", "", phases))
 
-    asked = shop.asked[2:]  # the first ones are its preparation
-    paths = Counter(re.sub(r"/\d+$", "/{id}", path) for path, _, _ in asked)
+    requests = shop.requests[2:]  # the first ones are its preparation
+    paths = Counter(re.sub(r"/\d+$", "/{id}", path) for path, _, _ in requests)
     assert {name: route.requests for name, route in report.routes.items()} == paths
     assert paths.keys() == {route.name for route in ROUTES}
-    assert report.requests == len(asked) == 48
-    assert {path for path, _, _ in asked if path.startswith("GET /products/")} == {"GET /products/7", "GET /products/8"}
-    faulty = [path for path, _, fault in asked if fault == "orders=error"]
+    assert report.requests == len(requests) == 48
+    assert {path for path, _, _ in requests if path.startswith("GET /products/")} == {
+        "GET /products/7",
+        "GET /products/8",
+    }
+    faulty = [path for path, _, fault in requests if fault == "orders=error"]
     assert faulty == ["POST /orders"] * report.faults["orders=error"].requests == ["POST /orders"] * 3
     assert report.faults["orders=error"].statuses == {"500": 3}
     assert len(report.faults["orders=error"].trace_ids) == 3
@@ -207,7 +210,7 @@ def test_a_route_that_was_never_answered_has_no_latency() -> None:
 def test_a_shop_that_goes_away_in_the_middle_is_told_by_the_report(shop: FakeShop) -> None:
     def phase_begins(text: str) -> None:
         if text.startswith("alone"):
-            until(lambda: len(shop.asked) == 2 + 5)  # its preparation, and the first phase
+            until(lambda: len(shop.requests) == 2 + 5)  # its preparation, and the first phase
             shop.gone = True
 
     phases = (Phase("before", 0.1, 50), Phase("alone", 0.1, 100))

@@ -66,8 +66,8 @@ PROBES = {"probes": [{"name": "front", "target": "https://shop.example"}]}
     ],
 )  # fmt: skip
 def test_an_slo_that_cannot_be_kept_or_counted_is_refused(slo_: Mapping[str, Any], complaint: str) -> None:
-    given = {key: value for key, value in {**SHOP, **slo_}.items() if value is not None}
-    assert complaint in refusal({"slos": [given], "exporters": PROBES})
+    entry = {key: value for key, value in {**SHOP, **slo_}.items() if value is not None}
+    assert complaint in refusal({"slos": [entry], "exporters": PROBES})
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,12 @@ def test_without_slos_there_is_nothing_of_them() -> None:
 def test_there_are_as_many_rules_for_twenty_slos_as_for_one() -> None:
     def names(count: int) -> list[str]:
         slos = [{**SHOP, "name": f"shop-{number}", "service": f"shop-{number}"} for number in range(count)]
-        made = groups(settings_of({"slos": slos}), EVERYTHING)
-        return [rule.record if isinstance(rule, RecordingRule) else rule.name for group in made for rule in group.rules]
+        rule_groups = groups(settings_of({"slos": slos}), EVERYTHING)
+        return [
+            rule.record if isinstance(rule, RecordingRule) else rule.name
+            for group in rule_groups
+            for rule in group.rules
+        ]
 
     assert names(20) == names(1)
 
@@ -173,8 +177,8 @@ def read(folder: Path, *texts: str) -> list[dict[str, Any]]:
     """What is read of files with these texts, without defaults."""
     for number, text in enumerate(texts):
         (folder / f"{number}.yaml").write_text(text)
-    found = openslo.read([f"{number}.yaml" for number in range(len(texts))], folder)
-    return [one.model_dump(exclude_defaults=True) for one in found]
+    slos = openslo.read([f"{number}.yaml" for number in range(len(texts))], folder)
+    return [one.model_dump(exclude_defaults=True) for one in slos]
 
 
 CHECKOUT = {
@@ -215,8 +219,8 @@ def test_an_indicator_of_another_file_is_found_and_other_kinds_are_left_alone(tm
 def test_a_rate_of_bad_events_is_read(tmp_path: Path, ratio: str, total: str, errors: str) -> None:
     sources = {"total": ratio, "bad": "sum(rate(b[5m]))"}
     metric = {key: {"metricSource": {"spec": {"query": query}}} for key, query in sources.items()}
-    [found] = read(tmp_path, changed("spec.indicator.spec", {"ratioMetric": metric}))
-    assert (found["total"], found["errors"]) == (total, errors)
+    [objective] = read(tmp_path, changed("spec.indicator.spec", {"ratioMetric": metric}))
+    assert (objective["total"], objective["errors"]) == (total, errors)
 
 
 def test_a_threshold_and_several_objectives_are_read(tmp_path: Path) -> None:
@@ -292,7 +296,7 @@ def answered(monkeypatch: pytest.MonkeyPatch, *results: Mapping[str, Any]) -> An
 
 
 @pytest.mark.parametrize(
-    ("latency", "bounds", "kept"),
+    ("latency", "bounds", "outcome"),
     [
         ("500ms", ["0.25", "0.5", "1.0", "+Inf"], True),
         ("500ms", ["0.250", "0.500", "1.000", "+Inf"], True),
@@ -305,13 +309,13 @@ def answered(monkeypatch: pytest.MonkeyPatch, *results: Mapping[str, Any]) -> An
     ],
 )
 def test_the_check_finds_a_latency_that_is_no_bound(
-    monkeypatch: pytest.MonkeyPatch, latency: str, bounds: list[str], *, kept: bool
+    monkeypatch: pytest.MonkeyPatch, latency: str, bounds: list[str], *, outcome: bool
 ) -> None:
     client = answered(monkeypatch, *({"metric": {"le": bound}} for bound in bounds))
     settings = settings_of({"slos": [{**SHOP, "latency": latency}]})
     [finding] = of_slos.findings(client, settings)
-    assert finding.kept is kept
-    assert kept or "shop has the bounds " in finding.detail
+    assert finding.kept is outcome
+    assert outcome or "shop has the bounds " in finding.detail
 
 
 def counted(failed: float, requests: float) -> tuple[dict[str, Any], ...]:

@@ -100,8 +100,8 @@ def test_only_reading_is_let_through_and_refused_before_anything_else_is_looked_
 def test_what_the_proxy_does_by_itself(path: str, action: str | None) -> None:
     rules = [line.split() for line in section("frontend docker") if " lua." in line]
     expressions = {"reg": "{}", "end": "{}$"}
-    done = [rule[1] for rule in rules if re.search(expressions[rule[6]].format(rule[7]), path)]
-    assert done == ([action] if action else [])
+    actions = [rule[1] for rule in rules if re.search(expressions[rule[6]].format(rule[7]), path)]
+    assert actions == ([action] if action else [])
 
 
 def test_a_script_that_fails_leaves_a_container_untold() -> None:
@@ -151,8 +151,8 @@ def test_only_metrics_are_served_beside() -> None:
 )
 def test_the_socket_is_that_of_the_engines_host(host: str, socket: str) -> None:
     tls = {"certificates": "/etc/docker/tls"} if host.startswith("tcp://") else {}
-    made = container(settings_of({"docker": {"host": host, **tls}}))
-    assert made.mounts == (Mount(socket, "/var/run/docker.sock"),)
+    proxy = container(settings_of({"docker": {"host": host, **tls}}))
+    assert proxy.mounts == (Mount(socket, "/var/run/docker.sock"),)
     assert "server socket unix@/var/run/docker.sock" in TEXT
 
 

@@ -38,12 +38,12 @@ def _files(*patterns: str) -> list[Path]:
 
 
 def test_no_place_fetches_anything_that_is_not_in_the_table() -> None:
-    found = {
+    files = {
         file.relative_to(REPOSITORY).as_posix()
         for file in _files("toolchain/*.py", "operate/*.py", "toolchain/python-env.sh")
         if FETCHES.search(file.read_text())
     }
-    assert found == set(KNOWN)
+    assert files == set(KNOWN)
 
 
 @pytest.mark.parametrize("file", _files("*requirements.txt", "toolchain/go.txt", "toolchain/nodejs.txt"), ids=str)

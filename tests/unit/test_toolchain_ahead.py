@@ -44,8 +44,8 @@ class Host:
             assert service == "prometheus"
             query = parse_qs(urlsplit(path).query)
             begin, end = float(query["start"][0]), float(query["end"][0])
-            found = [{"timestamp": at} for at in exemplars if begin <= at <= end]
-            return {"data": [{"exemplars": found}]}
+            matches = [{"timestamp": at} for at in exemplars if begin <= at <= end]
+            return {"data": [{"exemplars": matches}]}
 
         @contextmanager
         def helper(*_: object, volume: str, **__: object) -> Iterator[str]:

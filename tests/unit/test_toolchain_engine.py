@@ -64,19 +64,19 @@ def test_another_failure_is_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("info", "told"),
+    ("info", "note"),
     [({}, ""), ({"Driver": "vfs"}, "copies every image layer"), ({"MemoryLimit": False}, "cannot limit memory")],
 )
 def test_what_the_stack_loses_on_an_engine_is_a_note(
-    info: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    info: dict[str, Any], note: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client: Any = SimpleNamespace(**answers("docker_20_10", info))
     monkeypatch.setattr(engine_setup, "connect", lambda _: client)
     assert engine_setup.ensure(Docker(host="ssh://deploy@vps.example")) is client
     lines = capsys.readouterr().out.splitlines()
     assert "Docker 20.10.24+dfsg1, API 1.41, images in" in lines[0]
-    assert len(lines) == (2 if told else 1)
-    assert told in lines[-1]
+    assert len(lines) == (2 if note else 1)
+    assert note in lines[-1]
 
 
 def test_an_engine_that_the_stack_cannot_live_with_is_refused_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ class Engine:
     prints: str = ""
     ends: bool = True
     """Whether its containers end in time."""
-    seen: dict[str, Any] = field(default_factory=dict)
-    left: set[str] = field(default_factory=set)
+    options: dict[str, Any] = field(default_factory=dict)
+    leftovers: set[str] = field(default_factory=set)
 
     @property
     def containers(self) -> "Engine":
@@ -44,8 +44,8 @@ class Engine:
     def create(self, image: str, *, name: str, **options: Any) -> Any:
         assert options["network_mode"] == "none"
         assert options["cap_drop"] == ["ALL"]
-        self.seen |= options | {"image": image}
-        self.left.add(name)
+        self.options |= options | {"image": image}
+        self.leftovers.add(name)
         says = [words for option, words in self.refuses.items() if option in options]
 
         def start() -> None:
@@ -57,25 +57,25 @@ class Engine:
                 raise ReadTimeout(f"timed out after {timeout} s")
 
         return SimpleNamespace(
-            start=start, wait=wait, logs=self.prints.encode, remove=lambda **_: self.left.remove(name)
+            start=start, wait=wait, logs=self.prints.encode, remove=lambda **_: self.leftovers.remove(name)
         )
 
 
 def lacks(engine: Engine, **docker: Any) -> bool:
-    found = lacks_kmsg(engine, settings_of({"docker": docker}))  # type: ignore[arg-type]
-    assert not engine.left
-    return found
+    verdict = lacks_kmsg(engine, settings_of({"docker": docker}))  # type: ignore[arg-type]
+    assert not engine.leftovers
+    return verdict
 
 
 def test_all_that_is_mounted_for_a_service_is_tried_as_it_will_be_mounted() -> None:
     engine = Engine()
     assert not lacks(engine)
     assert {"/", "/sys", "/var/log", "/var/lib/docker", "/var/run/docker.sock"} <= {
-        m["Source"] for m in engine.seen["mounts"]
+        m["Source"] for m in engine.options["mounts"]
     }
-    assert {mount["BindOptions"]["Propagation"] for mount in engine.seen["mounts"]} == {"rslave"}
-    assert engine.seen["devices"] == ["/dev/kmsg:/dev/kmsg:r"]
-    assert engine.seen["image"] == settings_of().image("busybox")
+    assert {mount["BindOptions"]["Propagation"] for mount in engine.options["mounts"]} == {"rslave"}
+    assert engine.options["devices"] == ["/dev/kmsg:/dev/kmsg:r"]
+    assert engine.options["image"] == settings_of().image("busybox")
 
 
 def test_a_host_without_kmsg_is_found() -> None:
@@ -91,7 +91,7 @@ def test_a_private_mount_is_refused_with_what_to_do_on_the_host() -> None:
     with pytest.raises(ToolchainError, match="on the engine's host /srv is a private mount") as caught:
         lacks(engine)
     assert "mount --make-rshared /srv " in caught.value.fix
-    assert not engine.left
+    assert not engine.leftovers
 
 
 @pytest.mark.parametrize("option", ["mounts", "devices"])
@@ -102,7 +102,7 @@ def test_what_else_an_engine_refuses_is_left_to_the_deployment(option: str) -> N
 def test_nothing_is_tried_where_cadvisor_runs() -> None:
     engine = Engine({"mounts": PRIVATE, "devices": NO_KMSG}, running={"nervous-test-cadvisor": ()})
     assert not lacks(engine)
-    assert not engine.seen
+    assert not engine.options
 
 
 # As node_exporter 1.12 printed it.
@@ -111,18 +111,18 @@ FAILED = 'err="couldn\'t get dbus connection: ..."\nnode_scrape_collector_succes
 
 
 def without_systemd(engine: Engine, **docker: Any) -> bool:
-    found = lacks_systemd(engine, settings_of({"docker": docker}))  # type: ignore[arg-type]
-    assert not engine.left
-    return found
+    verdict = lacks_systemd(engine, settings_of({"docker": docker}))  # type: ignore[arg-type]
+    assert not engine.leftovers
+    return verdict
 
 
 @pytest.mark.parametrize(("prints", "lacks"), [(ANSWERED, False), (FAILED, True)])
 def test_a_node_exporter_tries_whether_systemd_answers_it(prints: str, lacks: bool) -> None:  # noqa: FBT001
     engine = Engine(prints=prints)
     assert without_systemd(engine) is lacks
-    assert engine.seen["image"] == settings_of().image("node_exporter")
-    assert engine.seen["user"] == "65534:65534"
-    assert "DBUS_SYSTEM_BUS_ADDRESS" in engine.seen["environment"]
+    assert engine.options["image"] == settings_of().image("node_exporter")
+    assert engine.options["user"] == "65534:65534"
+    assert "DBUS_SYSTEM_BUS_ADDRESS" in engine.options["environment"]
 
 
 def test_a_trial_without_an_answer_decides_nothing() -> None:
@@ -135,7 +135,7 @@ def test_systemd_is_not_asked_if_the_settings_leave_it_out_or_a_running_node_exp
     asks = Engine(prints=FAILED, running={"nervous-test-node_exporter": ("--collector.systemd",)})
     for engine, docker in ((Engine(prints=FAILED), {"systemd": False}), (asks, {})):
         assert not without_systemd(engine, **docker)
-        assert not engine.seen
+        assert not engine.options
 
 
 def test_systemd_is_asked_if_the_running_node_exporter_does_not_yet() -> None:

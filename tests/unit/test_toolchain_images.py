@@ -294,19 +294,19 @@ def module(tmp_path: Path) -> Path:
 def test_a_patch_stands_in_place_of_packages_and_files_of_a_dependency(
     module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: dict[str, str] = {}
+    sources: dict[str, str] = {}
     commands = []
 
     def run(command: list[str], *, cwd: Path, **_: object) -> str:
         commands.append(command[1:])
         if command[1] == "build":
-            seen.update({str(file.relative_to(cwd)): file.read_text() for file in cwd.rglob("*") if file.is_file()})
+            sources.update({str(file.relative_to(cwd)): file.read_text() for file in cwd.rglob("*") if file.is_file()})
         return json.dumps({"Zip": str(tmp_path / "v1.zip"), "Version": "v1"})
 
     monkeypatch.setattr(golang, "run", run)
     golang.toolchain().build(module, ["example.org/service/cmd/tool"], tags="", ldflags="", into=tmp_path, log="x")
     assert commands[1] == ["mod", "edit", "-replace=example.org/service=./patched"]
-    assert seen == {
+    assert sources == {
         "go.mod": PATCH["go.mod"],
         "go.sum": "",
         "patched/go.mod": PATCH["patch/go.mod"],

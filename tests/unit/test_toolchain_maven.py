@@ -15,14 +15,16 @@ from toolchain.report import ToolchainError
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The lines that were run, and a project file that is kept in place of its path."""
-    found: list[list[str]] = []
+    command_lines: list[list[str]] = []
 
     def run(command: list[str | Path], **_: str) -> str:
-        found.append([part.read_text() if isinstance(part, Path) and part.is_file() else str(part) for part in command])
+        command_lines.append(
+            [part.read_text() if isinstance(part, Path) and part.is_file() else str(part) for part in command]
+        )
         return ""
 
     monkeypatch.setattr(maven, "run", run)
-    return found
+    return command_lines
 
 
 def test_libraries_are_asked_for_with_what_they_need_and_checked(commands: list[list[str]], tmp_path: Path) -> None:

@@ -44,10 +44,10 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200 if there else 404, {"Id": "sha256:1"} if there else {"message": "No such image"})
 
     def do_POST(self) -> None:
-        asked = parse_qs(urlsplit(self.path).query)
+        query = parse_qs(urlsplit(self.path).query)
         header = self.headers.get("X-Registry-Auth", "e30=")
         login = json.loads(base64.urlsafe_b64decode(header))
-        self.server.pulled.append((asked["fromImage"][0], asked["tag"][0], login))
+        self.server.pulled.append((query["fromImage"][0], query["tag"][0], login))
         self._answer(self.server.status, *self.server.words)
 
     def _answer(self, status: int, *lines: dict[str, Any]) -> None:

@@ -121,8 +121,8 @@ def test_a_place_that_nobody_serves_is_named_before_the_build(server: Server) ->
 def test_all_that_would_be_fetched_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
     monkeypatch.setattr(pulumi_cli, "platform", SimpleNamespace(machine=lambda: "aarch64", system=lambda: "Darwin"))
-    asked = pulumi_cli._downloads(None)
-    cli, *plugins = asked.values()
+    downloads = pulumi_cli._downloads(None)
+    cli, *plugins = downloads.values()
     assert cli == f"{pulumi_cli.RELEASES}/pulumi-v{pulumi_cli.VERSION}-darwin-arm64.tar.gz"
     assert plugins[0].endswith("/releases/plugins/pulumi-resource-docker-v5.2.0-darwin-arm64.tar.gz")
     assert list(pulumi_cli._downloads(OFFICIAL).values()) == plugins
@@ -212,10 +212,10 @@ def test_a_plugin_is_installed_from_the_file_that_was_judged(monkeypatch: pytest
     knows(monkeypatch, {pulumi_cli._plugin_archive("docker"): b"right"})
     monkeypatch.setattr(pulumi_cli, "_get", lambda _: b"right")
     monkeypatch.setattr(pulumi_cli, "_missing_plugins", lambda: ["docker"])
-    given: list[bytes] = []
-    monkeypatch.setattr(pulumi_cli, "run", lambda words, **_: given.append(Path(words[-1]).read_bytes()))
+    contents: list[bytes] = []
+    monkeypatch.setattr(pulumi_cli, "run", lambda words, **_: contents.append(Path(words[-1]).read_bytes()))
     assert pulumi_cli._complete(OFFICIAL) is OFFICIAL
-    assert given == [b"right"]
+    assert contents == [b"right"]
 
 
 @pytest.mark.parametrize("pulumi", [OFFICIAL, BUILT], ids=["official", "built"])
@@ -267,8 +267,8 @@ def test_a_provider_that_agrees_with_the_package(volume_only: ModuleType) -> Non
     ],
 )
 def test_a_provider_that_does_not(volume_only: ModuleType, changes: dict[str, Any], expected: str) -> None:
-    found = provider_schema.differences(_volume_schema(**changes), volume_only, set())
-    assert any(expected in line for line in found)
+    differences = provider_schema.differences(_volume_schema(**changes), volume_only, set())
+    assert any(expected in line for line in differences)
 
 
 def test_a_missing_resource_is_told(volume_only: ModuleType) -> None:
@@ -279,18 +279,18 @@ def test_a_missing_resource_is_told(volume_only: ModuleType) -> None:
 
 def test_every_program_says_that_its_packages_are_of_pip() -> None:
     """The official language host takes uv or poetry where their lock file lies in any folder above a checkout."""
-    found = subprocess.run(
+    files = subprocess.run(
         ["git", "ls-files", "*Pulumi.yaml", "*PulumiPolicy.yaml"],
         cwd=paths.REPOSITORY, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
-    assert {"Pulumi.yaml", "policies/PulumiPolicy.yaml"} <= set(found)
-    for file in found:
+    assert {"Pulumi.yaml", "policies/PulumiPolicy.yaml"} <= set(files)
+    for file in files:
         document = yaml.safe_load((paths.REPOSITORY / file).read_text())
         assert document["runtime"]["options"]["toolchain"] == "pip", file
 
 
 def test_the_environment_has_the_pip_that_the_language_host_asks() -> None:
     """`uv venv` puts none there: it is one of the pinned packages."""
-    asked = [sys.executable, "-m", "pip", "list", "--format", "json"]
-    names = {package["name"] for package in json.loads(subprocess.check_output(asked))}
+    command = [sys.executable, "-m", "pip", "list", "--format", "json"]
+    names = {package["name"] for package in json.loads(subprocess.check_output(command))}
     assert {"pip", "pulumi-docker", "pulumi-command"} <= {name.replace("_", "-") for name in names}

@@ -101,10 +101,10 @@ class FakeEngine:
 class FakeCli:
     deployment: dict[str, Any]
     name: str = "dev"
-    asked: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
 
     def ask(self, *arguments: str) -> str:
-        self.asked.append(arguments[0])
+        self.commands.append(arguments[0])
         return json.dumps({"deployment": self.deployment})
 
 
@@ -117,7 +117,7 @@ def creating(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("left", "removed"),
+    ("leftover", "removed"),
     [
         (FakeContainer(f"{PREFIX}-loki", "orphan"), True),
         (FakeContainer(f"{PREFIX}-loki", "known"), False),
@@ -127,13 +127,13 @@ def creating(name: str) -> dict[str, Any]:
     ids=["was being created", "the state knows it", "not of this stack", "another one"],
 )
 def test_a_container_is_removed_that_was_being_created_when_the_kill_came(
-    left: FakeContainer, *, removed: bool
+    leftover: FakeContainer, *, removed: bool
 ) -> None:
     deployment = {"resources": [container("known")], "pending_operations": [creating(f"{PREFIX}-loki")]}
     cli = FakeCli(deployment)
-    assert recovery.repair(cli, "", PREFIX, FakeEngine(left)) == ()  # type: ignore[arg-type]
-    assert left.removed == removed
-    assert cli.asked == ["stack", "refresh"]
+    assert recovery.repair(cli, "", PREFIX, FakeEngine(leftover)) == ()  # type: ignore[arg-type]
+    assert leftover.removed == removed
+    assert cli.commands == ["stack", "refresh"]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_an_update_refreshes_when_something_is_gone(
     cli = FakeCli({"resources": [resource]})
     engine = FakeEngine(FakeContainer(f"{PREFIX}-one", "one", status))
     assert recovery.repair(cli, "", PREFIX, engine) == options  # type: ignore[arg-type]
-    assert cli.asked == ["stack"]
+    assert cli.commands == ["stack"]
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,8 @@ def test_a_network_that_the_engine_has_not_is_named_before_anything_changes(
     (tmp_path / "Pulumi.prod.yaml").write_text("config: {'nervous-system:networks': [shop_default, shop, old]}")
 
     def engine(*names: str) -> Any:
-        found = [SimpleNamespace(name=name, attrs={"Driver": "bridge"}) for name in names]
-        return SimpleNamespace(networks=SimpleNamespace(list=lambda: found))
+        networks = [SimpleNamespace(name=name, attrs={"Driver": "bridge"}) for name in names]
+        return SimpleNamespace(networks=SimpleNamespace(list=lambda: networks))
 
     Stack("prod").must_find_networks(engine("bridge", "old", "shop", "shop_default"))
     with pytest.raises(
@@ -118,8 +118,8 @@ def test_where_the_engine_keeps_what_the_stack_reads_is_written_into_the_stack_f
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
     monkeypatch.setattr(pulumi_cli, "ensure", lambda: None)
     (tmp_path / "Pulumi.prod.yaml").write_text("config: {'nervous-system:docker': {data_root: /srv/docker}}")
-    asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(Stack, "ask", lambda _, *words: asked.append(words))
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(Stack, "ask", lambda _, *words: commands.append(words))
     info = {
         "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
         "DockerRootDir": "/srv/docker",
@@ -127,7 +127,7 @@ def test_where_the_engine_keeps_what_the_stack_reads_is_written_into_the_stack_f
     }
     Stack("prod").find_places(SimpleNamespace(**answers("docker_20_10", info)))  # type: ignore[arg-type]
     path = "docker.containerd", "/run/docker/containerd/containerd.sock"
-    assert asked == [("config", "set", "--path", *path, "--stack", "prod")]
+    assert commands == [("config", "set", "--path", *path, "--stack", "prod")]
 
 
 @pytest.mark.parametrize("key", ["nervous-system:logs", "logs", "nervous-system:config:logs"])
@@ -138,7 +138,7 @@ def test_a_key_is_read_as_the_cli_reads_it(key: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "read"),
+    ("text", "read"),
     [
         ("2026-12-01", "2026-12-01"),
         ("yes", "yes"),
@@ -157,12 +157,12 @@ def test_a_key_is_read_as_the_cli_reads_it(key: str, tmp_path: Path) -> None:
         ("{<<: {a: 1}, b: 2}", {"a": 1, "b": 2}),
     ],
 )
-def test_a_value_is_read_as_the_cli_reads_it(written: str, read: object, tmp_path: Path) -> None:
+def test_a_value_is_read_as_the_cli_reads_it(text: str, read: object, tmp_path: Path) -> None:
     """What `pulumi config --json` of v3.256.0 makes of it; a date is a text for it too."""
     file = tmp_path / "Pulumi.prod.yaml"
-    file.write_text(f"config: {{metrics: {written}}}\n" if written[:1] != "{" else f"config:\n  metrics: {written}\n")
-    found = stack_document.config(file, PROJECT)["nervous-system:metrics"]
-    assert (found, type(found)) == (read, type(read))
+    file.write_text(f"config: {{metrics: {text}}}\n" if text[:1] != "{" else f"config:\n  metrics: {text}\n")
+    value = stack_document.config(file, PROJECT)["nervous-system:metrics"]
+    assert (value, type(value)) == (read, type(read))
 
 
 @pytest.mark.parametrize("day", ["2026-12-01", "2026-12-01 00:00:00 +0000 UTC"], ids=["of the file", "of the CLI"])
@@ -191,13 +191,13 @@ def test_what_is_no_name_of_a_stack_is_refused(name: str) -> None:
 @pytest.mark.parametrize(("arguments", "environment"), [([], {"STACK": ""}), (["--stack", ""], {})])
 def test_an_empty_name_is_never_that_of_another_stack(arguments: list[str], environment: dict[str, str]) -> None:
     """As `make down STACK=$name` gives it where `name` is not set."""
-    asked: list[str] = []
+    stacks: list[str] = []
     app = typer.Typer()
 
     @app.command()
     def command(stack: Name = "dev") -> None:
-        asked.append(stack)
+        stacks.append(stack)
 
-    done = CliRunner().invoke(app, arguments, env=environment)
-    assert asked == []
-    assert "STACK is empty" in str(done.exception)
+    result = CliRunner().invoke(app, arguments, env=environment)
+    assert stacks == []
+    assert "STACK is empty" in str(result.exception)

@@ -92,8 +92,8 @@ FINDS = {
 
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.title)
 def test_whatever_can_see_a_fault_is_asked_and_names_the_culprit_alone(scenario: Scenario) -> None:
-    found = {query.language for query in scenario.queries if query.names == {scenario.fault.service}}
-    assert found == FINDS[scenario.fault.kind]
+    languages = {query.language for query in scenario.queries if query.names == {scenario.fault.service}}
+    assert languages == FINDS[scenario.fault.kind]
 
 
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.title)

@@ -12,5 +12,5 @@ def test_a_dashboard_that_is_named_is_asked_about_alone(tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text(json.dumps({"title": "Mine", "panels": [panel]}))
     settings = settings_of({"grafana": {"dashboards": ["a.json"], "folders": {"Shop": ["boards/b.json"]}}})
-    [asked] = unanswered._dashboards(settings, [file], "test")
-    assert asked.name == str(file)
+    [dashboard] = unanswered._dashboards(settings, [file], "test")
+    assert dashboard.name == str(file)

@@ -63,17 +63,17 @@ def test_a_duration_is_spelt_as_go_spells_it(length: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "whole"),
+    ("text", "whole"),
     [("512MiB", 512), ("2GiB", 2048), ("1.5GiB", 1536), ("1048576", 1), (3 * MIB, 3), ("2gib", 2048), ("1TiB", MIB)],
 )
-def test_memory_counts_in_whole_mib(written: str | int, whole: int) -> None:
-    assert mib(TypeAdapter[int](Memory).validate_python(written)) == whole
+def test_memory_counts_in_whole_mib(text: str | int, whole: int) -> None:
+    assert mib(TypeAdapter[int](Memory).validate_python(text)) == whole
 
 
-@pytest.mark.parametrize("written", ["1000MB", "1.3MiB", "512", 1])
-def test_memory_that_docker_would_round_is_refused(written: str | int) -> None:
+@pytest.mark.parametrize("text", ["1000MB", "1.3MiB", "512", 1])
+def test_memory_that_docker_would_round_is_refused(text: str | int) -> None:
     with pytest.raises(ValidationError, match="not a whole number of MiB"):
-        TypeAdapter[int](Memory).validate_python(written)
+        TypeAdapter[int](Memory).validate_python(text)
 
 
 @pytest.mark.parametrize(

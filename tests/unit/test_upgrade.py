@@ -68,8 +68,8 @@ STATE = {
 
 
 def test_what_runs_is_told_by_the_engine_and_by_the_state_where_a_container_is_gone() -> None:
-    found = upgrade.running(engine(prometheus=Container("prometheus:v3.2.0")), settings_of(), STATE)
-    assert found == {"prometheus": "prometheus:v3.2.0", "loki": "loki:3.7.0", "busybox": "busybox:1.36"}
+    images = upgrade.running(engine(prometheus=Container("prometheus:v3.2.0")), settings_of(), STATE)
+    assert images == {"prometheus": "prometheus:v3.2.0", "loki": "loki:3.7.0", "busybox": "busybox:1.36"}
     assert upgrade.running(engine(), settings_of(), {}) == {}
 
 
@@ -109,8 +109,8 @@ def test_the_periods_are_those_of_the_running_loki_and_of_the_state_where_it_is_
 def test_each_unsafe_change_is_told_in_one_line(
     config: Mapping[str, Any], changes: upgrade.Changes, complaints: list[str]
 ) -> None:
-    found = upgrade.problems(settings_of(config), changes, log_schema(settings_of()), TODAY)
-    assert [text.startswith(start) for text, start in zip(found, complaints, strict=True)] == [True] * len(found)
+    problems = upgrade.problems(settings_of(config), changes, log_schema(settings_of()), TODAY)
+    assert [text.startswith(start) for text, start in zip(problems, complaints, strict=True)] == [True] * len(problems)
 
 
 def test_without_a_loki_before_no_period_has_begun() -> None:
@@ -132,22 +132,22 @@ def test_without_a_loki_before_no_period_has_begun() -> None:
     ],
 )
 def test_a_service_is_unwell_when_the_image_of_before_does_not_run_on(container: Container, *, ill: bool) -> None:
-    found = upgrade.unwell(engine(loki=container), "nervous-test", {"loki": "old", "prometheus": "old"}, patience=0)
-    assert found == ({"loki"} if ill else set())
+    services = upgrade.unwell(engine(loki=container), "nervous-test", {"loki": "old", "prometheus": "old"}, patience=0)
+    assert services == ({"loki"} if ill else set())
 
 
 class Host:
     """The stack, which remembers what it was asked."""
 
     name = "test"
-    asked: list[str]
+    command_lines: list[str]
     settings = settings_of()
 
     def __init__(self, name: str) -> None:
         assert name == self.name
 
     def ask(self, *words: str) -> str:
-        self.asked.append(" ".join(words))
+        self.command_lines.append(" ".join(words))
         return ""
 
 
@@ -174,16 +174,16 @@ def test_data_comes_back_only_where_nothing_else_helps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each of `rounds` is an update: none is ill after one that goes well; None is for one that fails with all well."""
-    Host.asked, done, left = [], [], list(rounds)
+    Host.command_lines, restores, updates = [], [], list(rounds)
     round_: list[set[str] | None] = []
 
     def deployed(_: Any) -> bool:
-        round_[:] = [left.pop(0)]
+        round_[:] = [updates.pop(0)]
         return round_[0] == set()
 
     def put_back(_: str, wanted: Collection[str], place: Any) -> None:
         assert place.address.endswith("/first")
-        done.append(set(wanted))
+        restores.append(set(wanted))
 
     monkeypatch.setattr(upgrade, "Stack", Host)
     monkeypatch.setattr(upgrade, "_deployed", deployed)
@@ -194,12 +194,14 @@ def test_data_comes_back_only_where_nothing_else_helps(
     monkeypatch.setattr(upgrade, "stack_file", lambda name: SimpleNamespace(name=f"Pulumi.{name}.yaml"))
     with pytest.raises(ToolchainError) as caught:
         upgrade.roll_back("test", changes, "/backups/first", "/backups")
-    assert left == []
-    assert done == given_back
-    told = f"{caught.value} {caught.value.fix}"
-    assert [word for word in [*words, "/backups/first"] if word not in told] == []
-    assert ("/backups/second" in told) == bool(given_back)
-    assert Host.asked == [f"config set --path images.{name} {old} --stack test" for name, (old, _) in changes.items()]
+    assert updates == []
+    assert restores == given_back
+    message = f"{caught.value} {caught.value.fix}"
+    assert [word for word in [*words, "/backups/first"] if word not in message] == []
+    assert ("/backups/second" in message) == bool(given_back)
+    assert Host.command_lines == [
+        f"config set --path images.{name} {old} --stack test" for name, (old, _) in changes.items()
+    ]
 
 
 @pytest.mark.parametrize(("broken", "where"), [("take", "still in the stack"), ("put_back", "in /backups/second")])
@@ -209,56 +211,56 @@ def test_when_data_cannot_come_back_the_message_says_where_both_are(
     def fails(*_: Any) -> str:
         raise ToolchainError("/backups is full", fix="make room")
 
-    Host.asked = []
+    Host.command_lines = []
     monkeypatch.setattr(upgrade, "Stack", Host)
     monkeypatch.setattr(backup, "take", lambda *_: "/backups/second")
     monkeypatch.setattr(backup, broken, fails)
     monkeypatch.setattr(upgrade, "_deployed", lambda _: pytest.fail("deployed on data of another format"))
     with pytest.raises(ToolchainError) as caught:
         upgrade.roll_back("test", MAJOR, "/backups/first", "/backups")
-    told = f"{caught.value} {caught.value.fix}"
+    message = f"{caught.value} {caught.value.fix}"
     words = [
         "loki cannot be restored: /backups is full",
         f"in /backups/first, the current data {where}",
         "make room; then make",
     ]
-    assert [word for word in words if word not in told] == []
+    assert [word for word in words if word not in message] == []
 
 
 @pytest.mark.parametrize("failure", [typer.Exit(1), ToolchainError("no")])
 def test_a_failed_update_is_rolled_back_and_one_that_is_refused_leaves_the_stack_file(
     failure: Exception, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, done = tmp_path / "Pulumi.test.yaml", []
+    file, steps = tmp_path / "Pulumi.test.yaml", []
     file.write_text("before")
 
     def up(_: str, *, planned: bool) -> None:
         assert planned  # the preview has run already
-        done.append("up")
+        steps.append("up")
         raise failure
 
     def judge(_: str) -> upgrade.Changes:
         file.write_text("with images that were built here")
-        if "refused" in done:
+        if "refused" in steps:
             raise ToolchainError("unsafe")
         return NEW
 
     monkeypatch.setattr(upgrade, "stack_file", lambda _: file)
     monkeypatch.setattr(upgrade, "judge", judge)
-    monkeypatch.setattr(upgrade, "Stack", lambda _: SimpleNamespace(passes=lambda *_: done.append("preview")))
-    monkeypatch.setattr(backup, "take", lambda *_: done.append("backup"))
+    monkeypatch.setattr(upgrade, "Stack", lambda _: SimpleNamespace(passes=lambda *_: steps.append("preview")))
+    monkeypatch.setattr(backup, "take", lambda *_: steps.append("backup"))
     monkeypatch.setattr(commands, "deploy", up)
-    monkeypatch.setattr(upgrade, "roll_back", lambda *_: done.append("rolled back"))
-    monkeypatch.setattr(upgrade, "must_have_budget", lambda _: done.append("budget"))
+    monkeypatch.setattr(upgrade, "roll_back", lambda *_: steps.append("rolled back"))
+    monkeypatch.setattr(upgrade, "must_have_budget", lambda _: steps.append("budget"))
     upgrade.upgrade("test", str(tmp_path))
-    assert done == ["budget", "preview", "backup", "up", "rolled back"]
-    done.clear()
+    assert steps == ["budget", "preview", "backup", "up", "rolled back"]
+    steps.clear()
     upgrade.upgrade("test", str(tmp_path), despite_budget=True)
-    assert done == ["preview", "backup", "up", "rolled back"]
+    assert steps == ["preview", "backup", "up", "rolled back"]
 
-    done[:] = ["refused"]
+    steps[:] = ["refused"]
     file.write_text("before")
     with pytest.raises(ToolchainError, match="unsafe"):
         upgrade.upgrade("test", str(tmp_path))
-    assert done == ["refused"]
+    assert steps == ["refused"]
     assert file.read_text() == "before"
