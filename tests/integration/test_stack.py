@@ -15,10 +15,10 @@ from toolchain.report import ToolchainError
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     patience = float(os.environ.get("PATIENCE") or check.PATIENCE_SECONDS)
     try:
-        found = commands.findings(os.environ.get("STACK") or "dev", patience)
+        findings = commands.findings(os.environ.get("STACK") or "dev", patience)
     except ToolchainError as error:
         raise pytest.UsageError(str(error)) from None
-    metafunc.parametrize("finding", found, ids=lambda finding: finding.what)
+    metafunc.parametrize("finding", findings, ids=lambda finding: finding.what)
 
 
 def test_the_stack_keeps_its_promise(finding: check.Finding) -> None:

@@ -32,7 +32,9 @@ def rule(**rule: Any) -> Change:
 
 def services(**inputs: Any) -> Change:
     """Other inputs of every service. An input is a value, a function of all inputs that returns one, or None for none."""
-    return Change(edit=partial(_set_inputs, lambda kind, _, given: kind == CONTAINER and given.get("mustRun"), inputs))
+    return Change(
+        edit=partial(_set_inputs, lambda kind, _, properties: kind == CONTAINER and properties.get("mustRun"), inputs)
+    )
 
 
 def jobs(**inputs: Any) -> Change:

@@ -93,15 +93,15 @@ def ask(
     stack: str = STACK_NAME,
 ) -> list[str]:
     """The messages of `policy` on a stack of `resources`."""
-    asked = policies()[policy] if isinstance(policy, str) else policy
+    judge = policies()[policy] if isinstance(policy, str) else policy
     messages = Messages()
-    if isinstance(asked, StackValidationPolicy):
+    if isinstance(judge, StackValidationPolicy):
         filled_in = [_filled_in(resource) for resource in resources]
-        asked.validate(StackValidationArgs([as_seen(resource, stack) for resource in filled_in], config), messages)
+        judge.validate(StackValidationArgs([as_seen(resource, stack) for resource in filled_in], config), messages)
         return messages.texts
-    assert isinstance(asked, ResourceValidationPolicy)
+    assert isinstance(judge, ResourceValidationPolicy)
     for one in [as_seen(resource, stack) for resource in resources]:
-        asked.validate(
+        judge.validate(
             ResourceValidationArgs(one.resource_type, one.props, one.urn, one.name, one.opts, None, config), messages
         )
     return messages.texts

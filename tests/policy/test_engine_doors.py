@@ -89,9 +89,9 @@ def test_the_door_is_not_wider_than_the_rules_of_who_acts() -> None:
 
 
 def test_an_action_names_no_container_of_the_stack_not_even_in_a_dry_run() -> None:
-    told = json.loads(ACTIONS)
-    told["actions"].append({**told["actions"][0], "container": "nervous-test-loki", "dry_run": True})
-    [message] = judged(actions=json.dumps(told))
+    document = json.loads(ACTIONS)
+    document["actions"].append({**document["actions"][0], "container": "nervous-test-loki", "dry_run": True})
+    [message] = judged(actions=json.dumps(document))
     assert message.startswith("an action names nervous-test-loki, which this program declares itself")
 
 

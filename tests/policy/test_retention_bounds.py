@@ -23,9 +23,9 @@ def runs(*command: str, **more: Any) -> Resource:
     return Resource({"command": command, **more}, more.get("name", "app"))
 
 
-def metrics(**kept: str) -> str:
+def metrics(**bounds: str) -> str:
     """Prometheus' file."""
-    return f"scrape_configs: []\nstorage: {{tsdb: {{retention: {kept}}}}}"
+    return f"scrape_configs: []\nstorage: {{tsdb: {{retention: {bounds}}}}}"
 
 
 def logs(period: str, more: str = "", *, enabled: bool = True) -> str:
@@ -130,9 +130,9 @@ def test_the_environment_sets_the_bounds() -> None:
 
 def test_the_config_sets_the_bounds() -> None:
     config = {"days": {"dev": {"metrics": [0, 10]}, "*": {"metrics": [0, 20]}}}
-    kept = [carries(metrics(time="15d"), logs("1y"))]
-    assert ask("retention-bounds", kept, config=config) == []
-    [violation] = ask("retention-bounds", kept, config=config, stack="dev")
+    resources = [carries(metrics(time="15d"), logs("1y"))]
+    assert ask("retention-bounds", resources, config=config) == []
+    [violation] = ask("retention-bounds", resources, config=config, stack="dev")
     assert "at most 10 are allowed in dev" in violation
 
 
@@ -207,5 +207,5 @@ def test_the_data_fits_the_disk(resources: Iterable[Resource], says: str | None)
     ],
 )
 def test_the_config_sets_the_disk_and_the_daily_amounts(config: dict[str, Any], *, fits: bool) -> None:
-    kept = [carries(metrics(size="60GB"), logs("30d"), traces("{badger: {ttl: {spans: 7d}}}"))]
-    assert (ask("disk-budget", kept, config=config) == []) is fits
+    resources = [carries(metrics(size="60GB"), logs("30d"), traces("{badger: {ttl: {spans: 7d}}}"))]
+    assert (ask("disk-budget", resources, config=config) == []) is fits

@@ -20,7 +20,7 @@ NO_ANSWER = 0
 class Request:
     """One that was sent."""
 
-    sent: float
+    at: float
     """In seconds since 1970."""
     status: int
     seconds: float
@@ -53,7 +53,7 @@ class Load:
 
     def of(self, service: str, since: float, until: float) -> list[Request]:
         """The requests to a service that were sent between two moments."""
-        return [request for request in self._requests[service] if since <= request.sent < until]
+        return [request for request in self._requests[service] if since <= request.at < until]
 
     def _send(self, service: str) -> None:
         """One after another: a request that takes long makes the next ones late, and they follow at once."""
@@ -64,9 +64,9 @@ class Load:
                 late = max(0.0, time.monotonic() - begun - number / RATE) if early else 0.0
                 number += 1
                 path = "/fail" if service in self.failing and number % FAILING_EACH == 0 else "/"
-                sent = time.time()
+                at = time.time()
                 try:
                     status = session.get(self.urls[service] + path, timeout=30).status_code
                 except requests.RequestException:
                     status = NO_ANSWER
-                self._requests[service].append(Request(sent, status, time.time() - sent, late))
+                self._requests[service].append(Request(at, status, time.time() - at, late))
