@@ -132,7 +132,7 @@ def _alerts(outside: Outside) -> list[float]:
 
         exposed = pool.submit(expose)
         names = [f"Bench{number}" for number in range(ALERTS)]
-        return _seen(lambda: iter([name for name in names if outside.told(name)]), begun, exposed.done)
+        return _seen(lambda: iter([name for name in names if outside.messages_about(name)]), begun, exposed.done)
 
 
 def _page(firing: int) -> str:

@@ -191,9 +191,9 @@ def recorded(ground: Ground, odd: dict[str, Any]) -> str:
     for one in (odd, record(careful, "after")):
         answer = post(ground, json.dumps({"resourceLogs": [one]}).encode(), signal="logs")
         assert answer.ok, told_by(answer)
-    reached("another service's record is found", lambda: logs.found(careful))
-    reached("it is found", lambda: logs.found("careless"))
-    return f"found with {max(len(line.text) for line in logs.found('careless')):,} letters, and so is what came after"
+    reached("another service's record is found", lambda: logs.lines_with_label(careful))
+    reached("it is found", lambda: logs.lines_with_label("careless"))
+    return f"found with {max(len(line.text) for line in logs.lines_with_label('careless')):,} letters, and so is what came after"
 
 
 ZERO = {"traceId": "0" * 32, "spanId": "0" * 16}

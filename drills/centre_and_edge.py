@@ -204,7 +204,7 @@ class CentreAndEdge:
     def traces(self) -> dict[str, int]:
         """Trace id → how many spans the centre has of it; each was sent with one."""
         with self.hosts.centre.network():
-            return {trace: len(one["spans"]) for trace, one in tracing.found(self.centre, SERVICE).items()}
+            return {trace: len(one["spans"]) for trace, one in tracing.traces_of(self.centre, SERVICE).items()}
 
     def line(self) -> int:
         """The number of the last line that was written."""

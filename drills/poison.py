@@ -58,7 +58,7 @@ class Careful(threading.Thread):
     def lost(self) -> set[str]:
         logs = self._ground.steady.logs
         logs.began = self.began - steady.BEFORE
-        return set(self.taken) - {line.text for line in logs.found(self.service)}
+        return set(self.taken) - {line.text for line in logs.lines_with_label(self.service)}
 
 
 def poisonous(ground: Ground) -> str:

@@ -134,7 +134,7 @@ class Steady:
 
     def traces_found(self) -> dict[str, int]:
         """Trace id → how many spans Jaeger has of it; each was sent with one."""
-        return {trace: len(answer["spans"]) for trace, answer in tracing.found(self.stack, SERVICE).items()}
+        return {trace: len(answer["spans"]) for trace, answer in tracing.traces_of(self.stack, SERVICE).items()}
 
     def samples(self, seconds: float) -> list[float]:
         """When the application was scraped, as far as Prometheus knows: seconds since 1970."""

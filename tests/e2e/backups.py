@@ -30,21 +30,21 @@ def silence(stack: Deployment, comment: str) -> None:
 
 def silences(stack: Deployment) -> list[str]:
     """Their comments."""
-    return sorted(found["comment"] for found in stack.get("alertmanager", "/api/v2/silences"))
+    return sorted(entry["comment"] for entry in stack.get("alertmanager", "/api/v2/silences"))
 
 
 def series(stack: Deployment, then: str) -> list[str]:
     """Every series that Prometheus has of that moment, with its value."""
-    found = stack.get("prometheus", "/api/v1/query", query='{__name__=~".+"}', time=then)["data"]["result"]
-    return sorted(json.dumps(one, sort_keys=True) for one in found)
+    result = stack.get("prometheus", "/api/v1/query", query='{__name__=~".+"}', time=then)["data"]["result"]
+    return sorted(json.dumps(one, sort_keys=True) for one in result)
 
 
 def failed(stack: Deployment, service: str) -> set[str]:
     """Ids of traces that are kept, and found by now."""
     with tracing.application(stack, service) as application:
-        sent = {tracing.trace_id(application.span("failed", 5, error=True)) for _ in range(20)}
-    until(lambda: sent <= tracing.found(stack, service).keys())
-    return sent
+        identifiers = {tracing.trace_id(application.span("failed", 5, error=True)) for _ in range(20)}
+    until(lambda: identifiers <= tracing.traces_of(stack, service).keys())
+    return identifiers
 
 
 def take(stack: Deployment, folder: Path) -> Path:
@@ -85,8 +85,8 @@ def there_and_back(stack: Deployment, folder: Path) -> None:
         assert len(samples) > 500
 
         address = take(stack, folder)
-        for service, kept in manifest(address).volumes.items():
-            print(f"{service}: {kept.bytes} bytes, held for {kept.seconds_held} s")
+        for service, copy in manifest(address).volumes.items():
+            print(f"{service}: {copy.bytes} bytes, held for {copy.seconds_held} s")
         failed(stack, "since-the-backup")
         silence(stack, "since")
 
@@ -102,6 +102,6 @@ def there_and_back(stack: Deployment, folder: Path) -> None:
         assert "all kept" in printed  # the check after it
         assert series(stack, then) == samples
         assert silences(stack) == ["before"]
-        assert traces <= tracing.found(stack, "before-the-backup").keys()
-        assert not tracing.found(stack, "since-the-backup")
+        assert traces <= tracing.traces_of(stack, "before-the-backup").keys()
+        assert not tracing.traces_of(stack, "since-the-backup")
         logs.all_there_once("counting", logs.stop_counting(counting))

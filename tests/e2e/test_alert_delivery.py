@@ -73,11 +73,13 @@ def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator
             "group_interval": f"{GROUP_INTERVAL}s",
             "deadman_interval": f"{DEADMAN_INTERVAL}s",
         },
-    ) as made:
-        (made.folder / "orders.yml").write_text(yaml.safe_dump(RULES))
+    ) as deployment:
+        (deployment.folder / "orders.yml").write_text(yaml.safe_dump(RULES))
         # Only the network at first: the receiver listens in it.
-        made.up("--target", f"urn:pulumi:{made.stack}::nervous-system::docker:index/network:Network::network")
-        yield made
+        deployment.up(
+            "--target", f"urn:pulumi:{deployment.stack}::nervous-system::docker:index/network:Network::network"
+        )
+        yield deployment
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +111,16 @@ def _quiet_again(outside: Outside, stack: Deployment) -> Iterator[None]:
 
 def _alerts(stack: Deployment) -> list[dict[str, Any]]:
     """What Alertmanager knows."""
-    found: list[dict[str, Any]] = stack.get("alertmanager", "/api/v2/alerts")
-    return found
+    result: list[dict[str, Any]] = stack.get("alertmanager", "/api/v2/alerts")
+    return result
 
 
 def test_two_alerts_of_one_group_reach_slack_in_one_message_once_and_their_end_is_told(outside: Outside) -> None:
     outside.metrics = 'orders_waiting{queue="mail"} 7\norders_waiting{queue="print"} 8\n'
 
-    until(lambda: outside.told("QueueLong"))
+    until(lambda: outside.messages_about("QueueLong"))
     time.sleep(4 * GROUP_INTERVAL)  # what would be repeated had four occasions
-    [message] = outside.told("QueueLong")
+    [message] = outside.messages_about("QueueLong")
 
     assert message["channel"] == "#on-call"
     [attachment] = message["attachments"]
@@ -129,23 +131,23 @@ def test_two_alerts_of_one_group_reach_slack_in_one_message_once_and_their_end_i
     assert f"<{RUNBOOK}|Runbook>" in attachment["text"]
 
     outside.metrics = QUIET
-    until(lambda: outside.told("[RESOLVED] warning · QueueLong"))
+    until(lambda: outside.messages_about("[RESOLVED] warning · QueueLong"))
     time.sleep(2 * GROUP_INTERVAL)
-    assert [told["attachments"][0]["color"] for told in outside.told("QueueLong")] == ["danger", "good"]
+    assert [each["attachments"][0]["color"] for each in outside.messages_about("QueueLong")] == ["danger", "good"]
 
 
 def test_when_one_of_two_alerts_ends_the_message_says_which(outside: Outside) -> None:
     outside.metrics = 'orders_waiting{queue="mail"} 7\norders_waiting{queue="print"} 8\n'
-    until(lambda: outside.told("[FIRING:2] warning · QueueLong"))
+    until(lambda: outside.messages_about("[FIRING:2] warning · QueueLong"))
     outside.metrics = 'orders_waiting{queue="mail"} 0\norders_waiting{queue="print"} 8\n'
-    [attachment] = until(lambda: outside.told("[FIRING:1] warning · QueueLong"))[0]["attachments"]
+    [attachment] = until(lambda: outside.messages_about("[FIRING:1] warning · QueueLong"))[0]["attachments"]
     assert "Over: *7 orders wait in queue mail*" in attachment["text"]
     assert "\n*8 orders wait in queue print*" in f"\n{attachment['text']}"
 
 
 def test_links_of_a_message_lead_to_the_published_addresses(outside: Outside, stack: Deployment) -> None:
     outside.metrics = 'orders_waiting{queue="mail"} 7\n'
-    [attachment] = until(lambda: outside.told("QueueLong"))[0]["attachments"]
+    [attachment] = until(lambda: outside.messages_about("QueueLong"))[0]["attachments"]
     assert attachment["title_link"].startswith(f"{stack.url('alertmanager')}/#/alerts")
     assert f"<{stack.url('prometheus')}/graph?g0.expr=orders_waiting" in attachment["text"]
     assert requests.get(attachment["title_link"], timeout=10).ok
@@ -154,8 +156,8 @@ def test_links_of_a_message_lead_to_the_published_addresses(outside: Outside, st
 def test_both_of_a_pair_of_ones_own_are_told(outside: Outside, stack: Deployment) -> None:
     """Whether they are about the same object, only their author knows."""
     outside.metrics = "orders_stuck 100\n"
-    until(lambda: outside.told("[FIRING:1] critical · QueueStuck · orders"))
-    until(lambda: outside.told("[FIRING:1] warning · QueueStuck · orders"))
+    until(lambda: outside.messages_about("[FIRING:1] critical · QueueStuck · orders"))
+    until(lambda: outside.messages_about("[FIRING:1] warning · QueueStuck · orders"))
     pair = [alert for alert in _alerts(stack) if alert["labels"]["alertname"] == "QueueStuck"]
     assert [alert["status"]["inhibitedBy"] for alert in pair] == [[], []]
 
@@ -183,7 +185,7 @@ def test_alert_test_reaches_every_receiver_and_says_what_one_of_them_answered(
 ) -> None:
     printed = stack.operate("alert-test")
     assert "2 promises, all kept" in printed
-    assert outside.told("critical · AlertTest")
+    assert outside.messages_about("critical · AlertTest")
     assert [hook["commonLabels"]["alertname"] for hook in outside.hooks] == ["AlertTest"]
     outside.hook_status = 410
     try:
@@ -208,8 +210,8 @@ def test_a_webhook_that_refuses_raises_an_alert_of_its_own(outside: Outside, sta
     finally:
         outside.slack_status = 200
     # As soon as Slack answers again it is told, of this one too.
-    until(lambda: outside.told("QueueLong"))
-    until(lambda: outside.told("AlertmanagerNotificationsFailing"))
+    until(lambda: outside.messages_about("QueueLong"))
+    until(lambda: outside.messages_about("AlertmanagerNotificationsFailing"))
 
 
 def _failing_integrations(stack: Deployment) -> set[str]:
@@ -257,13 +259,13 @@ def test_five_percent_errors_page_when_the_workbook_says_and_one_error_at_night_
         customers.a_second = 40
         until(lambda: stack.query(f"{burn} < 1.5"))
         assert not [alert for alert in _alerts(stack) if alert["labels"]["alertname"] == fast.name]
-        assert not outside.told(fast.name)
+        assert not outside.messages_about(fast.name)
 
         # Of all orders so far, `factor` thousandths must have failed: the hour is as long as the stack is old.
         least = fast.factor * (1 - OBJECTIVE / 100)
         due = (least * customers.ordered - customers.failed) / (customers.a_second * (0.05 - least))
         begun, customers.failing = time.monotonic(), 0.05
-        [message] = until(lambda: outside.told(fast.name), seconds=due + 60)
+        [message] = until(lambda: outside.messages_about(fast.name), seconds=due + 60)
         took = time.monotonic() - begun
     assert message["attachments"][0]["title"].startswith(f"[FIRING:1] critical · {fast.name} · orders")
     # What a rate over 12 s, an evaluation every 8 s and a scrape take, and half a minute of a busy machine.

@@ -25,28 +25,32 @@ class TestAlloy(Shipping):
     @classmethod
     def table(cls, logs: Logs) -> tuple[datetime, list[Line]]:
         """The moment that is told in the lines of the table, and what Loki has of them."""
-        told = moment()
+        own_time = moment()
         texts = {
-            stream: "".join(spelled(case.written, told) + "\n" for case in CASES if case.stream == stream)
+            stream: "".join(spelled(case.text, own_time) + "\n" for case in CASES if case.stream == stream)
             for stream in ("stdout", "stderr")
         }
         logs.write("table", texts["stdout"], texts["stderr"])
         wanted = sum(not case.dropped for case in CASES)
         until(lambda: len(logs.lines("table")) >= wanted)
-        return told, logs.lines("table")
+        return own_time, logs.lines("table")
 
     @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
     def test_a_line_is_found_once_as(self, logs: Logs, case: Case, table: tuple[datetime, list[Line]]) -> None:
-        told, lines = table
-        text = spelled(case.written if case.found is None else case.found, told)
-        found = [line for line in lines if line.text == text]
+        own_time, lines = table
+        text = spelled(case.text if case.result is None else case.result, own_time)
+        matches = [line for line in lines if line.text == text]
         if case.dropped:
-            assert not found
+            assert not matches
             return
-        [line] = found
+        [line] = matches
         assert line.labels == {"service": logs.named("table"), "level": case.level, "source": "docker"}
-        assert line.metadata == {"container": f"{logs.shop.name}-table", "stream": case.stream, **metadata(case, told)}
-        assert (abs(line.at - told) < timedelta(milliseconds=1)) == case.stamped
+        assert line.metadata == {
+            "container": f"{logs.shop.name}-table",
+            "stream": case.stream,
+            **metadata(case, own_time),
+        }
+        assert (abs(line.at - own_time) < timedelta(milliseconds=1)) == case.stamped
 
     def test_nothing_else_is_found_and_what_was_dropped_is_counted(
         self, logs: Logs, table: tuple[datetime, list[Line]]
@@ -57,15 +61,15 @@ class TestAlloy(Shipping):
         assert dropped >= sum(case.dropped for case in CASES)
 
     def test_ten_thousand_users_and_traces_make_one_stream(self, logs: Logs) -> None:
-        written = [
+        texts = [
             json.dumps(
                 {"level": "info", "user_id": f"u{number}", "labels": {"u": number}, "trace_id": f"{number:032x}"}
             )
             for number in range(1, 10_001)
         ]
-        logs.write("users", "".join(f"{line}\n" for line in written))
-        until(lambda: logs.counted("users") >= len(written))
-        assert logs.counted("users") == len(written)
+        logs.write("users", "".join(f"{line}\n" for line in texts))
+        until(lambda: logs.counted("users") >= len(texts))
+        assert logs.counted("users") == len(texts)
         assert logs.streams("users") == [{"service": logs.named("users"), "level": "info", "source": "docker"}]
 
     def test_a_copy_far_away_has_every_line_and_the_check_says_so(self, logs: Logs, tmp_path: Path) -> None:
@@ -87,9 +91,9 @@ class TestAlloy(Shipping):
                 short = logs.run("short", "echo first; echo last >&2")
                 short.wait(timeout=30)
                 until(lambda: of_copy(far, "copied"))
-                written = logs.stop_counting(counting)
-                logs.all_there_once("copied", written)
-                until(lambda: of_copy(far, "copied") >= {*written})
+                texts = logs.stop_counting(counting)
+                logs.all_there_once("copied", texts)
+                until(lambda: of_copy(far, "copied") >= {*texts})
                 until(lambda: of_copy(far, "short") == {"first", "last"})
                 until(lambda: next(remotes.findings(logs.stack.client, logs.stack.settings, LOGS)).kept)
                 assert len(logs.lines("short")) == 2

@@ -35,10 +35,10 @@ from tests.support.tracing import (
     counted,
     exemplars_lead_somewhere,
     exists,
-    found,
     many,
     sampled,
     trace_id,
+    traces_of,
     within_binomial,
 )
 from tests.support.wait import until
@@ -73,9 +73,9 @@ def users(client: DockerClient) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., AbstractContextManager[Deployment]], users: str) -> Iterator[Deployment]:
-    with deploy("traces", **config(), networks=[users]) as made:
-        made.up()
-        yield made
+    with deploy("traces", **config(), networks=[users]) as deployment:
+        deployment.up()
+        yield deployment
 
 
 def test_all_that_is_wrong_or_slow_is_kept_and_a_tenth_of_the_rest(stack: Deployment) -> None:
@@ -100,20 +100,20 @@ def test_a_trace_of_three_services_is_kept_or_dropped_whole_however_late_its_spa
         for number, root in enumerate(roots):
             called = middle.span("call", 40, parent=root, end=False)
             back.span("query", 30, parent=called, error=number % 10 == 0)
-        sent = time.monotonic()
+        start = time.monotonic()
         back.flush()  # the deepest first, the root last and after the decision
-        until(lambda: time.monotonic() - sent > WAIT_SECONDS / 2)
+        until(lambda: time.monotonic() - start > WAIT_SECONDS / 2)
         middle.release()
-        until(lambda: time.monotonic() - sent > WAIT_SECONDS + 3)
+        until(lambda: time.monotonic() - start > WAIT_SECONDS + 3)
         front.release()
     failed = {trace_id(root) for root in roots[::10]}
 
     def whole() -> set[str]:
-        spans = {identifier: len(trace["spans"]) for identifier, trace in found(stack, "back").items()}
+        spans = {identifier: len(trace["spans"]) for identifier, trace in traces_of(stack, "back").items()}
         return {identifier for identifier, count in spans.items() if count == 3}
 
     until(lambda: failed <= whole())
-    assert whole() == found(stack, "front").keys() == found(stack, "back").keys()
+    assert whole() == traces_of(stack, "front").keys() == traces_of(stack, "back").keys()
     assert within_binomial(len(whole() - failed), 270, 10)
 
 
@@ -124,15 +124,15 @@ def test_health_checks_are_neither_kept_nor_counted_unless_they_fail_or_are_slow
         failed = healthy.span("GET /healthz", 5, error=True, attributes={"url.path": "/healthz"})
         slow = healthy.span("GET /healthz", 2000, attributes={"url.path": "/healthz"})
         healthy.span("GET /healthiness", 2000, attributes={"url.path": "/healthiness"})
-    until(lambda: len(found(stack, "healthy")) == 3)
-    assert {trace_id(failed), trace_id(slow)} < found(stack, "healthy").keys()
+    until(lambda: len(traces_of(stack, "healthy")) == 3)
+    assert {trace_id(failed), trace_id(slow)} < traces_of(stack, "healthy").keys()
     until(lambda: stack.query('sum(traces_span_metrics_calls_total{service="healthy"}) == 3'))
 
 
 def test_secrets_and_personal_data_are_masked(stack: Deployment) -> None:
     with application(stack, "careless") as careless:
         careless.span("GET /", 5, error=True, attributes=MASKED | {links.SERVICE_TAG: "forged"})
-    [trace] = until(lambda: found(stack, "careless").values())
+    [trace] = until(lambda: traces_of(stack, "careless").values())
     tags = {tag["key"]: str(tag["value"]) for tag in trace["spans"][0]["tags"]}
     assert tags.keys() >= MASKED.keys()
     text = " ".join(tags[key] for key in MASKED)
@@ -167,11 +167,11 @@ def test_what_is_too_long_for_those_who_keep_it_is_cut_and_holds_nobody_up(stack
         lengthy.span("GET /last", 5, error=True)
     wanted = {trace_id(span) for span in (*spans, failed)}
     until(lambda: all(exists(stack, identifier) for identifier in wanted))
-    kept = [span for trace in found(stack, service[:128]).values() for span in trace["spans"]]
-    assert len(kept) == len(wanted) + 1
+    stored_spans = [span for trace in traces_of(stack, service[:128]).values() for span in trace["spans"]]
+    assert len(stored_spans) == len(wanted) + 1
     texts = [
         str(tag["value"])
-        for span in kept
+        for span in stored_spans
         for tag in (*span["tags"], *(field for log in span["logs"] for field in log["fields"]))
     ]
     assert max(map(len, texts)) == 4096
@@ -190,9 +190,9 @@ def test_a_number_that_json_does_not_know_switches_no_guard_off_and_holds_nobody
         poisonous.release()
     with application(stack, "behind") as behind:
         after = trace_id(behind.span("GET /", 5, error=True))
-    until(lambda: after in found(stack, "behind"))
-    until(lambda: len(found(stack, "poisonous")) == 3)  # the page that answered 500
-    traces = found(stack, "poisonous")
+    until(lambda: after in traces_of(stack, "behind"))
+    until(lambda: len(traces_of(stack, "poisonous")) == 3)  # the page that answered 500
+    traces = traces_of(stack, "poisonous")
     tags = {
         span["operationName"]: {tag["key"]: tag["value"] for tag in span["tags"]}
         for trace in traces.values()
@@ -213,9 +213,9 @@ def test_changed_rates_are_those_of_the_running_collector(stack: Deployment) -> 
     with application(stack, "loud") as loud, application(stack, "quiet") as quiet:
         of_loud = many(loud, errors=100, slow=20, nearly=0, rest=880)
         of_quiet = many(quiet, errors=500, slow=20, nearly=20, rest=460)
-    until(lambda: of_loud.of["errors"] | of_loud.of["slow"] <= found(stack, "loud").keys())
-    until(lambda: of_quiet.of["slow"] | of_quiet.of["nearly"] <= found(stack, "quiet").keys())
-    kept_loud, kept_quiet = found(stack, "loud").keys(), found(stack, "quiet").keys()
+    until(lambda: of_loud.of["errors"] | of_loud.of["slow"] <= traces_of(stack, "loud").keys())
+    until(lambda: of_quiet.of["slow"] | of_quiet.of["nearly"] <= traces_of(stack, "quiet").keys())
+    kept_loud, kept_quiet = traces_of(stack, "loud").keys(), traces_of(stack, "quiet").keys()
     assert within_binomial(len(kept_loud & of_loud.of["rest"]), 880, 50)
     assert within_binomial(len(kept_quiet & of_quiet.of["errors"]), 500, 40)
     assert not kept_quiet & of_quiet.of["rest"]
@@ -317,9 +317,9 @@ class TestTwoMinutesWithoutJaeger:
             span = traced.span("GET /", 5)
         context = set_span_in_context(span)
         with _logger(stack, service) as logger:
-            for level, said in LOGGED.items():
+            for level, fields in LOGGED.items():
                 # Ten seconds ago: Loki refuses nothing of it, and every query finds it.
-                logger.emit(LogRecord(timestamp=time.time_ns() - 10**10, context=context, body=f"as {level}", **said))
+                logger.emit(LogRecord(timestamp=time.time_ns() - 10**10, context=context, body=f"as {level}", **fields))
             logger.emit(
                 LogRecord(
                     timestamp=time.time_ns(),
@@ -352,12 +352,12 @@ def _streams(stack: Deployment, service: str, count: int) -> list[tuple[dict[str
         timeout=10,
     )
     answer.raise_for_status()
-    found = [
+    entries = [
         (stream["stream"], text, more.get("structuredMetadata", {}))
         for stream in answer.json()["data"]["result"]
         for _, text, more in stream["values"]
     ]
-    return found if len(found) >= count else []
+    return entries if len(entries) >= count else []
 
 
 def test_what_waits_in_the_queue_survives_a_kill_of_the_collector(stack: Deployment) -> None:
@@ -365,14 +365,14 @@ def test_what_waits_in_the_queue_survives_a_kill_of_the_collector(stack: Deploym
     with application(stack, "killed") as killed:
         jaeger.stop()
         try:
-            sent = many(killed, errors=200, slow=0, nearly=0, rest=0).of["errors"]
+            identifiers = many(killed, errors=200, slow=0, nearly=0, rest=0).of["errors"]
             until(lambda: stack.query(f"{QUEUED} > 0"))
             time.sleep(WAIT_SECONDS + 2)  # until all are decided
             collector.kill()
             collector.start()
         finally:
             jaeger.start()
-    until(lambda: sent <= found(stack, "killed").keys(), seconds=90)
+    until(lambda: identifiers <= traces_of(stack, "killed").keys(), seconds=90)
 
 
 def test_at_its_memory_limit_the_collector_refuses_and_lives(stack: Deployment) -> None:
@@ -385,7 +385,7 @@ def test_at_its_memory_limit_the_collector_refuses_and_lives(stack: Deployment) 
         assert answers[-1] == 503  # "unavailable": SDKs try again
         until(lambda: stack.query("sum(otelcol_receiver_refused_spans_total) > 0"))
         with application(stack, "later") as later:  # and takes again what comes then
-            until(lambda: later.span("GET /", 5, error=True) and found(stack, "later"))
+            until(lambda: later.span("GET /", 5, error=True) and traces_of(stack, "later"))
         container = stack.container("otel_collector")
         assert stack.started("otel_collector") == started
         assert not container.attrs["State"]["OOMKilled"]
@@ -407,6 +407,6 @@ def test_what_is_older_than_the_retention_is_gone(stack: Deployment) -> None:
     stack.up()
     with application(stack, "shortlived") as shortlived:
         wanted = trace_id(shortlived.span("GET /", 5, error=True))
-    until(lambda: wanted in found(stack, "shortlived"))
-    until(lambda: not found(stack, "shortlived"))
+    until(lambda: wanted in traces_of(stack, "shortlived"))
+    until(lambda: not traces_of(stack, "shortlived"))
     assert not exists(stack, wanted)

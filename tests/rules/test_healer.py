@@ -24,7 +24,7 @@ from config.services.correlation.incidents.program import rollback_door as rollb
 from config.services.correlation.incidents.program.engine import Engine
 from config.settings import Settings
 from tests.rules.test_incidents import Place, start_alertmanager, start_incidents
-from tests.support.engine_stand_in import EXEC, EngineStandIn, Shown
+from tests.support.engine_stand_in import EXEC, EngineStandIn, StandInContainer
 from tests.support.outside import Outside
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
@@ -62,25 +62,25 @@ def settings(*actions: dict[str, Any]) -> Settings:
 SETTINGS = settings(*ACTIONS)
 
 
-def containers() -> dict[str, Shown]:
+def containers() -> dict[str, StandInContainer]:
     return {
-        "shop-orders": Shown("a" * 64),
-        "shop-db": Shown("b" * 64),
-        "shop-cache": Shown("c" * 64),
-        "nervous-test-loki": Shown("d" * 64, {STACK_LABEL: "nervous-test"}),
+        "shop-orders": StandInContainer("a" * 64),
+        "shop-db": StandInContainer("b" * 64),
+        "shop-cache": StandInContainer("c" * 64),
+        "nervous-test-loki": StandInContainer("d" * 64, {STACK_LABEL: "nervous-test"}),
     }
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[EngineStandIn]:
-    with EngineStandIn(containers(), tmp_path / "engine.sock") as made:
-        yield made
+    with EngineStandIn(containers(), tmp_path / "engine.sock") as stand_in:
+        yield stand_in
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    with Outside("127.0.0.1") as outside, closing(Place(tmp_path, outside)) as made:
-        yield made
+    with Outside("127.0.0.1") as outside, closing(Place(tmp_path, outside)) as new_place:
+        yield new_place
 
 
 def start_door(place: Place, of: Settings = SETTINGS) -> None:
@@ -116,8 +116,8 @@ def start_healer(place: Place, of: Settings = SETTINGS) -> None:
 
 def lines(place: Place) -> list[dict[str, Any]]:
     """What the healer has said, but for what it may do."""
-    said = [json.loads(line) for line in (place.folder / "healer.log").read_text().splitlines()]
-    return [line for line in said if line["event"] != "may"]
+    entries = [json.loads(line) for line in (place.folder / "healer.log").read_text().splitlines()]
+    return [line for line in entries if line["event"] != "may"]
 
 
 def looks(place: Place) -> None:
@@ -179,20 +179,20 @@ def test_what_is_asked_for_is_found_out_logged_and_tried(place: Place, engine: E
     place.fires("cache", name="ApplicationGone")
     place.fires("home", name="ProbeFailing")
     until(lambda: len(lines(place)) == 3)
-    said = {line["alert"]: line for line in lines(place)}
-    assert said["ApplicationSlow"]["message"].endswith(" in shop-db, exit code 3")
+    by_alert = {line["alert"]: line for line in lines(place)}
+    assert by_alert["ApplicationSlow"]["message"].endswith(" in shop-db, exit code 3")
     assert (
-        said["ApplicationSlow"]["output"] == "1 row\nDB_PASSWORD=hunter2"
+        by_alert["ApplicationSlow"]["output"] == "1 row\nDB_PASSWORD=hunter2"
     )  # masked where all lines are (docs/logs.md)
-    assert said["ApplicationGone"]["message"] == "dry run: would restart shop-cache"
+    assert by_alert["ApplicationGone"]["message"] == "dry run: would restart shop-cache"
     assert engine.containers["shop-cache"].restarts == 0
-    assert [json.loads(asked.split(" ", 2)[2])["Cmd"] for asked in engine.asked if "/exec " in asked] == [COMMAND]
+    assert [json.loads(call.split(" ", 2)[2])["Cmd"] for call in engine.requests if "/exec " in call] == [COMMAND]
     [silence] = requests.get(f"{place.urls['alertmanager']}/api/v2/silences", timeout=10).json()
     assert silence["createdBy"] == "healer"
     place.fires("orders", "users", name="ApplicationErrorsHigh")
-    until(lambda: [one["title"] for one in place.told("ApplicationErrorsHigh")])
+    until(lambda: [one["title"] for one in place.messages_about("ApplicationErrorsHigh")])
     time.sleep(3)  # several group intervals
-    assert [one["title"].split(" · ")[2] for one in place.told("ApplicationErrorsHigh")] == ["users"]
+    assert [one["title"].split(" · ")[2] for one in place.messages_about("ApplicationErrorsHigh")] == ["users"]
 
 
 def test_without_its_door_it_denies_and_tries_again(place: Place, engine: EngineStandIn) -> None:
@@ -218,14 +218,14 @@ class Back:
     since = 0.0
 
     def __init__(self, *_: object) -> None:
-        self.done: list[str] = []
+        self.rollbacks: list[str] = []
 
     def plan(self, name: str) -> SimpleNamespace:
         container = {"Config": {"Image": "shop/orders:1.8"}}
         return SimpleNamespace(called="shop/orders:1.7", container=container, since=Back.since, name=name)
 
     def carry_out(self, name: str) -> SimpleNamespace:
-        self.done.append(name)
+        self.rollbacks.append(name)
         return self.plan(name)
 
 
@@ -244,14 +244,14 @@ def start_prometheus(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "says", "done"),
+    ("before", "says", "rollbacks"),
     [
         pytest.param(60, r"done: roll shop-orders back, to shop/orders:1\.7, which took \d+ ms", ["shop-orders"], id="before"),
         pytest.param(-1, "denied: .*: what the alert is about began before the deployment", [], id="while it waits"),
     ],
 )  # fmt: skip
 def test_a_deployment_is_rolled_back_if_it_came_before_what_the_alert_is_about(
-    place: Place, monkeypatch: pytest.MonkeyPatch, before: int, says: str, done: list[str]
+    place: Place, monkeypatch: pytest.MonkeyPatch, before: int, says: str, rollbacks: list[str]
 ) -> None:
     action = {"alert": "ApplicationErrorsHigh", "service": "orders", "roll_back": "shop-orders"}
     of = settings({**action, "at_most": "1 per 1h", "dry_run": False})
@@ -271,7 +271,7 @@ def test_a_deployment_is_rolled_back_if_it_came_before_what_the_alert_is_about(
         server.shutdown()
     [line] = lines(place)
     assert re.fullmatch(says, line["message"])
-    assert door._rollbacks.done == done  # type: ignore[attr-defined]
+    assert door._rollbacks.rollbacks == rollbacks  # type: ignore[attr-defined]
 
 
 # The door.
@@ -281,9 +281,9 @@ def test_a_deployment_is_rolled_back_if_it_came_before_what_the_alert_is_about(
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, EngineStandIn]]:
     folder = tmp_path_factory.mktemp("door")
     engine = EngineStandIn(containers(), folder / "engine.sock")
-    with engine as behind, Outside("127.0.0.1") as outside, closing(Place(folder, outside)) as made:
-        start_door(made)
-        yield made.urls["door"], behind
+    with engine as behind, Outside("127.0.0.1") as outside, closing(Place(folder, outside)) as new_place:
+        start_door(new_place)
+        yield new_place.urls["door"], behind
 
 
 RUN = json.dumps({"AttachStderr": True, "AttachStdout": True, "Cmd": COMMAND}, separators=(",", ":"))
@@ -331,16 +331,16 @@ def test_the_door_lets_through_what_the_settings_name_and_nothing_else(
     door: tuple[str, EngineStandIn], request_line: str, body: str, status: int
 ) -> None:
     url, behind = door
-    behind.asked.clear()
+    behind.requests.clear()
     assert answered(url, request_line, body) == status
-    assert bool(behind.asked) == (status < 400)
+    assert bool(behind.requests) == (status < 400)
 
 
 def test_the_door_takes_no_upgrade(door: tuple[str, EngineStandIn]) -> None:
     url, behind = door
-    behind.asked.clear()
+    behind.requests.clear()
     assert answered(url, f"GET /exec/{EXEC}/json", "", "Connection: Upgrade\r\nUpgrade: tcp\r\n") == 403
-    assert behind.asked == []
+    assert behind.requests == []
 
 
 def test_the_door_to_a_service_that_only_silences_is_not_there() -> None:

@@ -33,7 +33,7 @@ from config.services.traces import jaeger
 from config.settings import Settings
 from config.yaml_text import dump
 from tests.support.collector import group, span
-from tests.support.engine_stand_in import EngineStandIn, Shown
+from tests.support.engine_stand_in import EngineStandIn, StandInContainer
 from tests.support.outside import Outside
 from tests.support.ports import free_port
 from tests.support.program import config_of, settings_of
@@ -77,8 +77,8 @@ class Place:
 
     def start(self, name: str, command: Sequence[str | Path], port: int, ready: str, **more: Any) -> None:
         log = self.folder / f"{name}.log"
-        with log.open("a") as written:
-            process = subprocess.Popen([str(part) for part in command], stdout=written, stderr=written, **more)
+        with log.open("a") as output:
+            process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output, **more)
         self.running[name], self.urls[name] = process, f"http://127.0.0.1:{port}"
         until_ready(process, f"{self.urls[name]}{ready}", log, seconds=60)
 
@@ -107,14 +107,14 @@ class Place:
         ]
         requests.post(f"{self.urls['alertmanager']}/api/v2/alerts", json=alerts, timeout=10).raise_for_status()
 
-    def told(self, name: str) -> list[dict[str, Any]]:
+    def messages_about(self, name: str) -> list[dict[str, Any]]:
         """Attachments that came to Slack about alerts of this name, while they fire."""
         attachments = [message["attachments"][0] for message in self.outside.messages]
         return [one for one in attachments if one["title"].startswith("[FIRING") and f"· {name} ·" in one["title"]]
 
     def incident(self) -> dict[str, Any]:
-        [told] = until(lambda: self.told("Incident"))
-        return dict(told)
+        [attachment] = until(lambda: self.messages_about("Incident"))
+        return dict(attachment)
 
     def page(self, path: str) -> str:
         return requests.get(f"{self.urls['incidents']}{path}", timeout=10).text
@@ -128,20 +128,20 @@ def moment(at: float) -> str:
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Loki, Jaeger and Prometheus, with what they know of the shop."""
     folder = tmp_path_factory.mktemp("stores")
-    engine = EngineStandIn({"shop-orders-1": Shown("a" * 64, COMPOSED)}, folder / "engine.sock")
-    with Outside("127.0.0.1") as nobody, closing(Place(folder, nobody)) as made, engine:
-        made.urls["docker"] = engine.url
+    engine = EngineStandIn({"shop-orders-1": StandInContainer("a" * 64, COMPOSED)}, folder / "engine.sock")
+    with Outside("127.0.0.1") as nobody, closing(Place(folder, nobody)) as new_place, engine:
+        new_place.urls["docker"] = engine.url
         for start in (start_loki, start_jaeger, start_prometheus):
-            start(made)
-        yield made
+            start(new_place)
+        yield new_place
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     """Alertmanager."""
-    with Outside("127.0.0.1") as outside, closing(Place(tmp_path, outside)) as made:
-        start_alertmanager(made)
-        yield made
+    with Outside("127.0.0.1") as outside, closing(Place(tmp_path, outside)) as new_place:
+        start_alertmanager(new_place)
+        yield new_place
 
 
 @pytest.fixture
@@ -216,8 +216,8 @@ def start_jaeger(place: Place) -> None:
         group("traces", {"service.name": service, SERVICE_TAG: service}, one)
         for service, one in (("gateway", root), ("orders", called))
     ]
-    sent = requests.post(f"http://127.0.0.1:{otlp}/v1/traces", json={"resourceSpans": spans}, timeout=10)
-    assert sent.ok, sent.text
+    response = requests.post(f"http://127.0.0.1:{otlp}/v1/traces", json={"resourceSpans": spans}, timeout=10)
+    assert response.ok, response.text
 
 
 def start_prometheus(place: Place) -> None:
@@ -271,11 +271,11 @@ def write_rules(place: Place, settings: Settings = SETTINGS, **differs: Any) -> 
 def test_one_message_names_the_culprit_with_its_line_its_trace_and_the_image_that_caused_it(shop: Place) -> None:
     start_incidents(shop)
     shop.fires("gateway", "orders")
-    until(lambda: len(shop.told("ApplicationErrorsHigh")) == 2)
-    assert not shop.told("Incident")  # the plain alerts come first
-    told = shop.incident()
-    assert told["title"].startswith("[FIRING:1] critical · Incident · orders")
-    text = told["text"]
+    until(lambda: len(shop.messages_about("ApplicationErrorsHigh")) == 2)
+    assert not shop.messages_about("Incident")  # the plain alerts come first
+    attachment = shop.incident()
+    assert attachment["title"].startswith("[FIRING:1] critical · Incident · orders")
+    text = attachment["text"]
     assert "*orders: 40 % errors since " in text
     after = re.search(r"began (\d+) s after image shop/orders:1\.8 replaced 1\.7\*", text)
     assert after
@@ -299,7 +299,7 @@ def test_one_message_names_the_culprit_with_its_line_its_trace_and_the_image_tha
     start_incidents(shop)
     until(lambda: 'incidents_open{about="orders",severity="critical"} 1' in shop.page("/metrics"))
     time.sleep(3)  # several group intervals
-    assert len(shop.told("Incident")) == 1
+    assert len(shop.messages_about("Incident")) == 1
 
 
 def test_a_new_set_of_rules_is_taken_at_a_signal_and_a_wrong_one_is_not(place: Place) -> None:
@@ -320,7 +320,7 @@ def test_what_does_not_answer_is_named_and_the_rest_is_told(shop: Place, silent:
     start_incidents(shop)
     begun = time.monotonic()
     shop.fires("orders")
-    until(lambda: shop.told("ApplicationErrorsHigh"))
+    until(lambda: shop.messages_about("ApplicationErrorsHigh"))
     assert time.monotonic() - begun < PROMPT
     text = shop.incident()["text"]
     assert time.monotonic() - begun < PATIENCE + 15  # two looks at the alerts, and how long they are grouped
@@ -342,9 +342,9 @@ def test_when_the_service_is_killed_the_plain_alert_arrives_in_time(place: Place
     place.stop("incidents")
     begun = time.monotonic()
     place.fires("orders")
-    until(lambda: place.told("ApplicationErrorsHigh"))
+    until(lambda: place.messages_about("ApplicationErrorsHigh"))
     assert time.monotonic() - begun < PROMPT
-    assert not place.told("Incident")
+    assert not place.messages_about("Incident")
 
 
 def test_a_hostile_name_ends_no_selector(shop: Place) -> None:
@@ -378,6 +378,6 @@ def test_alerts_of_the_stack_and_its_own_make_no_incident(place: Place) -> None:
     start_incidents(place)
     place.fires("prometheus", "host", name="TargetDown")
     place.fires("shop", name="Incident")
-    until(lambda: place.told("TargetDown"))
+    until(lambda: place.messages_about("TargetDown"))
     time.sleep(12)  # two looks
     assert "incidents_begun_total 0" in place.page("/metrics")

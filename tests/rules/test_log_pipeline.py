@@ -32,9 +32,9 @@ MOMENT = moment()
 
 def visible(stages: list[Stage]) -> list[Stage]:
     """The pipeline with labels in place of structured metadata, which a dry run does not print."""
-    shown = [Stage("labels", stage.arguments) if stage.kind == "structured_metadata" else stage for stage in stages]
-    assert shown[-1].kind == "label_keep"
-    return [*shown[:-1], Stage("label_keep", {"values": [*log_pipeline.LABELS, "trace_id", "span_id", OWN_TIME]})]
+    steps = [Stage("labels", stage.arguments) if stage.kind == "structured_metadata" else stage for stage in stages]
+    assert steps[-1].kind == "label_keep"
+    return [*steps[:-1], Stage("label_keep", {"values": [*log_pipeline.LABELS, "trace_id", "span_id", OWN_TIME]})]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def promtail_says(folder: Path, stream: str) -> tuple[Entry, ...]:
     file = folder / f"{stream}.yml"
     file.write_text(dump(document, width=1_000_000))
     cases = [case for case in CASES if case.stream == stream]
-    written = "".join(spelled(case.written, MOMENT) + "\n" for case in cases)
+    text = "".join(spelled(case.text, MOMENT) + "\n" for case in cases)
     out = folder / f"{stream}.out"
     with out.open("w") as printed:
         process = subprocess.Popen(
@@ -72,7 +72,7 @@ def promtail_says(folder: Path, stream: str) -> tuple[Entry, ...]:
             stdin=subprocess.PIPE, stdout=printed, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         assert process.stdin
-        process.stdin.write(written)
+        process.stdin.write(text)
         process.stdin.flush()
         # At the end of its input it ends at once, and what is still on its way may be lost.
         with contextlib.suppress(RetryError):
@@ -81,10 +81,10 @@ def promtail_says(folder: Path, stream: str) -> tuple[Entry, ...]:
                 lambda: len(ENTRY.findall(out.read_text()))
             )()
         process.communicate(timeout=20)
-    _, *found = ENTRY.split(out.read_text())
+    _, *parts = ENTRY.split(out.read_text())
     return tuple(
-        Entry(line.removesuffix("\n"), dict(LABEL.findall(shown)), datetime.fromisoformat(f"{at[:26]:0<26}+00:00"))
-        for at, shown, line in zip(*[iter(found)] * 3, strict=True)
+        Entry(line.removesuffix("\n"), dict(LABEL.findall(label_text)), datetime.fromisoformat(f"{at[:26]:0<26}+00:00"))
+        for at, label_text, line in zip(*[iter(parts)] * 3, strict=True)
     )
 
 
@@ -100,13 +100,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_line_becomes(case: Case, folder: Path) -> None:
-    line = spelled(case.found if case.found is not None else case.written, MOMENT)
+    line = spelled(case.result if case.result is not None else case.text, MOMENT)
     line = _plain(line)
-    found = [entry for entry in promtail_says(folder, case.stream) if _plain(entry.line) == line]
+    entries = [entry for entry in promtail_says(folder, case.stream) if _plain(entry.line) == line]
     if case.dropped:
-        assert not found
+        assert not entries
         return
-    [entry] = found
+    [entry] = entries
     assert entry.labels == {"source": "docker", "service": "shop", "level": case.level, **metadata(case, MOMENT)}
     if case.stamped:
         assert abs(entry.moment - MOMENT) < timedelta(milliseconds=1)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.collector import KINDS, Collector, attributes, collector, group, listed, record, span, until_true
 from tests.support.program import settings_of
-from tests.support.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, secrets, written
+from tests.support.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, clear_text, secrets
 
 CONFIG: dict[str, Any] = {
     # What is neither an error nor slow is dropped: so all that is kept here was known to be one.
@@ -33,16 +33,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 @until_true
 def spans_of(running: Collector, service: str, count: int) -> dict[str, dict[str, Any]]:
-    found = {part["name"]: part for resource, part in running.stored("traces") if resource["service.name"] == service}
-    assert len(found) >= count, found.keys()
-    return found
+    by_name = {part["name"]: part for resource, part in running.stored("traces") if resource["service.name"] == service}
+    assert len(by_name) >= count, by_name.keys()
+    return by_name
 
 
 @until_true
 def records_of(running: Collector, service: str, count: int) -> list[dict[str, Any]]:
-    found = [part for resource, part in running.stored("logs") if resource["service.name"] == service]
-    assert len(found) == count, len(found)
-    return found
+    records = [part for resource, part in running.stored("logs") if resource["service.name"] == service]
+    assert len(records) == count, len(records)
+    return records
 
 
 PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -60,19 +60,21 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 def test_a_secret_is_masked_wherever_a_span_has_it_and_what_is_none_stays(running: Collector) -> None:
     texts = [*WITH_SECRETS, *WITHOUT_SECRETS]
-    sent = {
-        f"{place} {number}": (text, span(f"{place} {number}", **{"status": ERROR, **shape(written(text))}))
+    inputs = {
+        f"{place} {number}": (text, span(f"{place} {number}", **{"status": ERROR, **shape(clear_text(text))}))
         for number, text in enumerate(texts)
         for place, shape in PLACES.items()
     }
-    running.send("traces", group("traces", {"service.name": "masks"}, *(part for _, part in sent.values())))
-    kept = spans_of(running, "masks", len(sent))
-    leaked = {name: text for name, (text, _) in sent.items() for secret in secrets(text) if secret in plain(kept[name])}
+    running.send("traces", group("traces", {"service.name": "masks"}, *(part for _, part in inputs.values())))
+    outputs = spans_of(running, "masks", len(inputs))
+    leaked = {
+        name: text for name, (text, _) in inputs.items() for secret in secrets(text) if secret in plain(outputs[name])
+    }
     assert leaked == {}
     changed = {
-        name: kept[name]
-        for name, (text, part) in sent.items()
-        if not secrets(text) and plain(part) != plain(kept[name])
+        name: outputs[name]
+        for name, (text, part) in inputs.items()
+        if not secrets(text) and plain(part) != plain(outputs[name])
     }
     assert changed == {}
 
@@ -88,16 +90,20 @@ BODIES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 def test_a_secret_is_masked_wherever_a_log_record_has_it_and_what_is_none_stays(running: Collector) -> None:
     texts = [*WITH_SECRETS, *WITHOUT_SECRETS]
-    sent = {
-        f"{place} {number}": (text, record(**shape(written(text)), eventName=f"{place} {number}"))
+    inputs = {
+        f"{place} {number}": (text, record(**shape(clear_text(text)), eventName=f"{place} {number}"))
         for number, text in enumerate(texts)
         for place, shape in BODIES.items()
     }
-    running.send("logs", group("logs", {"service.name": "masks"}, *(part for _, part in sent.values())))
-    kept = {part["eventName"]: part for part in records_of(running, "masks", len(sent))}
-    leaked = {name: text for name, (text, _) in sent.items() for secret in secrets(text) if secret in plain(kept[name])}
+    running.send("logs", group("logs", {"service.name": "masks"}, *(part for _, part in inputs.values())))
+    outputs = {part["eventName"]: part for part in records_of(running, "masks", len(inputs))}
+    leaked = {
+        name: text for name, (text, _) in inputs.items() for secret in secrets(text) if secret in plain(outputs[name])
+    }
     assert leaked == {}
-    changed = {name for name, (text, part) in sent.items() if not secrets(text) and part["body"] != kept[name]["body"]}
+    changed = {
+        name for name, (text, part) in inputs.items() if not secrets(text) and part["body"] != outputs[name]["body"]
+    }
     assert changed == set()
 
 
@@ -149,15 +155,15 @@ def test_a_secret_of_a_resource_or_a_scope_is_masked_and_what_is_in_it_stays(run
     event = {"name": "an event", "attributes": listed({"note": "a b"})}
     parts = {"traces": span("a span", own, status=ERROR, events=[event]), "logs": record({"a": ["line", 1]}, own)}
     for kind, part in parts.items():
-        sent = group(kind, resource, part)
-        for scope in sent[KINDS[kind][1]]:
+        batch = group(kind, resource, part)
+        for scope in batch[KINDS[kind][1]]:
             scope["scope"] = {"name": "s", "attributes": listed(SECRET)}
-        running.send(kind, sent)
-    kept = spans_of(running, "owners", 1)["a span"], records_of(running, "owners", 1)[0]
+        running.send(kind, batch)
+    outputs = spans_of(running, "owners", 1)["a span"], records_of(running, "owners", 1)[0]
     everything = json.dumps(running.received)
     assert "x1" not in everything
     assert "4111 1111" not in everything
-    for stored, part in zip(kept, parts.values(), strict=True):
+    for stored, part in zip(outputs, parts.values(), strict=True):
         stored["attributes"] = [each for each in stored["attributes"] if each["key"] != "level"]  # that Loki is told
         assert plain(stored) == plain(part).replace("order-4711", "****")
 
@@ -189,11 +195,11 @@ def test_what_failed_is_kept_and_counted_as_an_error_though_its_library_left_the
     succeeded = [span(name, own) for name, own in SUCCEEDED.items()]
     succeeded.append(span("said to be right", {"http.status_code": 500}, status={"code": 1}))
     running.send("traces", group("traces", {"service.name": "failures"}, *failed, *succeeded))
-    kept = spans_of(running, "failures", len(failed))
-    assert kept.keys() == {part["name"] for part in failed}
-    assert {name for name, part in kept.items() if part["status"].get("code") == 2} == kept.keys()
+    spans = spans_of(running, "failures", len(failed))
+    assert spans.keys() == {part["name"] for part in failed}
+    assert {name for name, part in spans.items() if part["status"].get("code") == 2} == spans.keys()
     counts = calls(running, "failures", len(failed) + len(succeeded))
-    assert {name for name, code in counts if code == "STATUS_CODE_ERROR"} == kept.keys()
+    assert {name for name, code in counts if code == "STATUS_CODE_ERROR"} == spans.keys()
 
 
 HEALTHY: dict[str, dict[str, Any]] = {
@@ -266,8 +272,8 @@ def test_a_service_has_one_name_in_traces_logs_and_metrics(running: Collector) -
         counted = {labels.get("span_name"): labels.get("job") for labels in series(running.page("prometheus/spans"))}
         measured = {labels.get("mark"): labels.get("job") for labels in series(running.page("prometheus/otlp"))}
         for mark, (_, stored) in NAMES.items():
-            found = traces.get(mark), logs.get(mark), counted.get(mark), measured.get(mark)
-            assert found == (stored, stored, stored, stored), mark
+            names = traces.get(mark), logs.get(mark), counted.get(mark), measured.get(mark)
+            assert names == (stored, stored, stored, stored), mark
 
     all_are_there()
 
@@ -280,10 +286,10 @@ TAKEN = {"half an hour ago": -30 * 60, "now": 0}
 
 def test_a_record_is_found_at_its_own_time_or_when_it_came_and_then_its_own_is_an_attribute(running: Collector) -> None:
     began = time.time_ns()
-    told = {name: began + off * 10**9 for name, off in (NOT_TAKEN | TAKEN).items()}
+    times = {name: began + off * 10**9 for name, off in (NOT_TAKEN | TAKEN).items()}
     old = str(began - 4 * HOUR * 10**9)
     records = [
-        *(record(name, timeUnixNano=str(at)) for name, at in told.items()),
+        *(record(name, timeUnixNano=str(at)) for name, at in times.items()),
         record("none", timeUnixNano="0"),
         record("none, but seen", timeUnixNano="0", observedTimeUnixNano=str(began - 10**9)),
         record("none, but seen hours ago", timeUnixNano="0", observedTimeUnixNano=old),
@@ -294,13 +300,13 @@ def test_a_record_is_found_at_its_own_time_or_when_it_came_and_then_its_own_is_a
     stored = {part["body"]["stringValue"]: part for part in records_of(running, "times", len(records))}
     at = {name: int(part["timeUnixNano"]) for name, part in stored.items()}
     own = {name: attributes(part["attributes"]).get("own_time") for name, part in stored.items()}
-    assert {name: at[name] for name in TAKEN} == {name: told[name] for name in TAKEN}
+    assert {name: at[name] for name in TAKEN} == {name: times[name] for name in TAKEN}
     assert at["none, but seen"] == began - 10**9
     assert [name for name in (*TAKEN, "none", "none, but seen") if own[name]] == []
     come = stored.keys() - TAKEN.keys() - {"none, but seen"}
     assert [name for name in come if not began <= at[name] <= time.time_ns()] == []
     for name in NOT_TAKEN:
-        moment = datetime.fromtimestamp(told[name] // 10**9, UTC)
+        moment = datetime.fromtimestamp(times[name] // 10**9, UTC)
         assert str(own[name]).startswith(f"{moment:%Y-%m-%dT%H:%M:%S}."), name
 
 
@@ -315,21 +321,21 @@ def gauge(resource: dict[str, Any], name: str, own: dict[str, Any]) -> dict[str,
 
 def series(page: str) -> Iterator[dict[str, str]]:
     for line in page.splitlines():
-        if found := re.match(r"(\w+)\{(.*)\} ", line):
-            labels = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2])
-            yield {"__name__": found[1], **{key: json.loads(f'"{value}"') for key, value in labels}}
+        if match := re.match(r"(\w+)\{(.*)\} ", line):
+            labels = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2])
+            yield {"__name__": match[1], **{key: json.loads(f'"{value}"') for key, value in labels}}
 
 
 @until_true
 def calls(running: Collector, service: str, count: int) -> set[tuple[str, str]]:
     """Name and status of what was counted, when as much as `count`."""
-    found = {
+    pairs = {
         (labels["span_name"], labels["status_code"])
         for labels in series(running.page("prometheus/spans"))
         if labels["__name__"] == "traces_span_metrics_calls_total" and labels.get("job") == service
     }
-    assert len(found) >= count, found
-    return found
+    assert len(pairs) >= count, pairs
+    return pairs
 
 
 def plain(part: dict[str, Any]) -> str:

@@ -67,21 +67,21 @@ def lines(loki: str) -> set[str]:
 def series(url: str) -> list[tuple[str, str]]:
     """(name, labels) of all that the shipper counts, as Prometheus stores it with the stack's rules."""
     rules = remote_logs.metric_relabel_configs(settings(Path("/var/log/apps")))
-    found = []
+    names = []
     for name, labels in re.findall(r"^(\w+)\{(.*)\} ", requests.get(f"{url}/metrics", timeout=10).text, re.MULTILINE):
         plain = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels))
-        if kept := relabelled({"__name__": name, **plain}, rules):
-            found.append((kept["__name__"], kept.get("component_id", "")))
-    return found
+        if own_labels := relabelled({"__name__": name, **plain}, rules):
+            names.append((own_labels["__name__"], own_labels.get("component_id", "")))
+    return names
 
 
 def test_a_store_that_was_away_has_every_line_afterwards_and_the_stack_goes_on_meanwhile(tmp_path: Path) -> None:
     logs, near_port, far_port = tmp_path / "logs", free_port(), free_port()
     (logs / "shop").mkdir(parents=True)
-    stack, written = settings(logs), set[str]()
+    stack, all_texts = settings(logs), set[str]()
 
     def write(*texts: str) -> None:
-        written.update(texts)
+        all_texts.update(texts)
         with (logs / "shop" / "a.log").open("a") as file:
             file.write("".join(f"{text}\n" for text in texts))
 
@@ -90,18 +90,18 @@ def test_a_store_that_was_away_has_every_line_afterwards_and_the_stack_goes_on_m
         with shipping(tmp_path / "alloy", stack, near_port, far_port) as url:
             with running_loki(tmp_path / "far", stack, far_port) as far:
                 write("before", ACCESS)
-                until(lambda: lines(near) == lines(far) == written)
+                until(lambda: lines(near) == lines(far) == all_texts)
                 counted = series(url)
             write(*(f"meanwhile {number:04}" for number in range(1500)))  # more than the shipper's queue of one batch
-            until(lambda: lines(near) == written)
+            until(lambda: lines(near) == all_texts)
         # It is killed while the store is away.
         with shipping(tmp_path / "alloy", stack, near_port, far_port):
             write("after the kill")
-            until(lambda: lines(near) == written)
+            until(lambda: lines(near) == all_texts)
             with running_loki(tmp_path / "far", stack, far_port) as far:
-                until(lambda: lines(far) == written)
+                until(lambda: lines(far) == all_texts)
                 write("at last")
-                until(lambda: lines(near) == lines(far) == written)
+                until(lambda: lines(near) == lines(far) == all_texts)
     # Alerts and dashboards count each line and each request once.
     requests_of = {component for name, component in counted if name.startswith(ACCESS_LOG_PREFIX)}
     assert requests_of == {"loki.process.pipeline"}
@@ -131,7 +131,7 @@ def test_the_secret_reaches_the_store_and_shows_nowhere(
     with far(), shipping(tmp_path / "alloy", stack, free_port(), far.port) as url:
         until(lambda: "/loki/api/v1/push" in far.paths)
         pages = [requests.get(f"{url}{path}", timeout=10).text for path in ("/metrics", "/api/v0/web/components")]
-    assert far.asked(wanted)[far.paths.index("/loki/api/v1/push")] == wanted
+    assert far.request_headers(wanted)[far.paths.index("/loki/api/v1/push")] == wanted
     files = [(tmp_path / "alloy" / name).read_text() for name in ("config.alloy", "log")]
     assert "hunter2" not in "".join([*pages, *files, *config_of("alloy", stack).files.values()])
 

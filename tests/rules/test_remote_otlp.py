@@ -68,9 +68,9 @@ def collector(folder: Path, settings: Settings, near: Store, far: Store) -> Iter
 def send(url: str, kind: str, name: str, *, parts: int = 1, size: int = 0) -> int:
     """The status of a request with so many spans or records of this name, each of so many bytes more."""
     more = {"fill": "x" * size} if size else {}
-    made = [span(name, more) if kind == "traces" else record(name, more) for _ in range(parts)]
+    items = [span(name, more) if kind == "traces" else record(name, more) for _ in range(parts)]
     key = "resourceSpans" if kind == "traces" else "resourceLogs"
-    body = {key: [group(kind, {"service.name": "shop"}, *made)]}
+    body = {key: [group(kind, {"service.name": "shop"}, *items)]}
     return requests.post(f"{url}/v1/{kind}", json=body, timeout=30).status_code
 
 
@@ -131,13 +131,13 @@ def test_a_queue_that_is_full_costs_the_copy_alone(tmp_path: Path, stores: tuple
     least: dict[str, Any] = {kind: {"queue": LEAST_QUEUE}}
     ends = settings(**least)
     with collector(tmp_path, ends, near, far) as url:
-        sent = 0
+        count = 0
         end = time.monotonic() + 90
         while not counted(tmp_path, lost, name) and time.monotonic() < end:
-            assert send(url, kind, f"large-{sent}", parts=25, size=30_000) == requests.codes.ok
-            sent += 1
+            assert send(url, kind, f"large-{count}", parts=25, size=30_000) == requests.codes.ok
+            count += 1
         assert counted(tmp_path, lost, name)
-        until(lambda: all(near.has(f"large-{number}") for number in range(sent)))
+        until(lambda: all(near.has(f"large-{number}") for number in range(count)))
         with far():
             until(lambda: far.has("large-0"))
             until(lambda: not waiting(tmp_path, kind))
@@ -165,7 +165,7 @@ def test_the_secret_reaches_the_end_and_is_in_no_other_file(
         send(url, "logs", "a-record")
         until(lambda: far.has("a-span") and ("logs" not in of_both or far.has("a-record")))
         page = requests.get((tmp_path / "page").read_text(), timeout=10).text
-    assert all(had == wanted for had in far.asked(wanted))
+    assert all(had == wanted for had in far.request_headers(wanted))
     assert {*far.paths} == {"/v1/traces", "/otlp/v1/logs"} if "logs" in of_both else {"/v1/traces"}
     files = [path.read_text() for path in (tmp_path / "collector.yml", tmp_path / "log")]
     delivered = config_of("otel_collector", ends)
@@ -183,7 +183,7 @@ def test_the_collector_takes_the_file_of_a_stack_that_sends_by_grpc(tmp_path: Pa
         (tmp_path / "secrets" / name).write_text(secret.render(SECRET))
     binary = str(images.binary("otelcol-contrib"))
     files = ["collector.yml", *(f"secrets/{name}" for name in delivered.secrets)]
-    for given in (files[:1], files):  # the validator has no secrets
-        command = [binary, "validate", *(f"--config={file}" for file in given)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+    for selection in (files[:1], files):  # the validator has no secrets
+        command = [binary, "validate", *(f"--config={file}" for file in selection)]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr

@@ -35,11 +35,11 @@ SERIES = 200
 class Page(http.server.BaseHTTPRequestHandler):
     """A counter that counts how often it was asked for."""
 
-    asked = 0
+    scrapes = 0
 
     def do_GET(self) -> None:
-        Page.asked += 1
-        body = "".join(f'asked_total{{n="{n}"}} {Page.asked}\n' for n in range(SERIES)) + f"unwanted {Page.asked}\n"
+        Page.scrapes += 1
+        body = "".join(f'asked_total{{n="{n}"}} {Page.scrapes}\n' for n in range(SERIES)) + f"unwanted {Page.scrapes}\n"
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.end_headers()
@@ -127,8 +127,8 @@ def samples(url: str, name: str, start: float, end: float) -> set[tuple[float, f
     """(time, value) of one series."""
     span = f"{int((end - start) * 1000)}ms"
     query = {"query": f'{name}{{n="0"}}[{span}]', "time": str(end)}
-    found = requests.get(f"{url}/api/v1/query", params=query, timeout=10).json()["data"]["result"]
-    return {(float(at), float(value)) for one in found for at, value in one["values"]}
+    series = requests.get(f"{url}/api/v1/query", params=query, timeout=10).json()["data"]["result"]
+    return {(float(at), float(value)) for one in series for at, value in one["values"]}
 
 
 def test_an_end_that_was_away_has_every_sample_afterwards_and_the_stack_goes_on_meanwhile(tmp_path: Path) -> None:
@@ -206,14 +206,14 @@ def test_the_secret_reaches_the_end_and_shows_nowhere(
     ):
         until(lambda: far.paths)
         pages = [requests.get(f"{near}{path}", timeout=10).text for path in ("/api/v1/status/config", "/metrics")]
-    assert far.asked(wanted)[0] == wanted
+    assert far.request_headers(wanted)[0] == wanted
     assert SECRET not in "".join([*pages, (tmp_path / "near" / "log").read_text()])
 
 
 def test_an_end_for_the_long_term_gets_the_selection_only(tmp_path: Path) -> None:
     port = free_port()
-    kept = {"url": "http://far.internal/w", "query": "http://far.internal"}
-    settings = settings_of({"metrics": {"long_term": kept}})
+    store = {"url": "http://far.internal/w", "query": "http://far.internal"}
+    settings = settings_of({"metrics": {"long_term": store}})
     write = {"long-term": f"http://127.0.0.1:{port}/api/v1/write"}
     with served(Page) as page, far_away(tmp_path / "far", port) as far, stack(tmp_path / "near", settings, write, page):
         until(lambda: values(far, "count(service:requests:rate5m)") == [SERIES])
@@ -286,7 +286,7 @@ def test_a_long_term_in_two_stores_answers_while_one_is_killed_and_has_everythin
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         whole.enter_context(other())
 
-        def asked(seconds: float) -> None:
+        def query_for(seconds: float) -> None:
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 answer = requests.get(f"{ask}/api/v1/query", {"query": "count(service:requests:rate5m)"}, timeout=10)
@@ -300,10 +300,10 @@ def test_a_long_term_in_two_stores_answers_while_one_is_killed_and_has_everythin
                 lambda: [values(url, "count(service:requests:rate5m)") for url in urls] == [[SERIES], [SERIES]],
                 seconds=120,
             )
-            asked(3)
-        asked(8)  # the one that is asked first is killed
+            query_for(3)
+        query_for(8)  # the one that is asked first is killed
         with one():
-            asked(3)
+            query_for(3)
             end = time.time() - 3
             counted = f"sum(count_over_time(service:requests:rate5m[30s] @ {end:.0f}))"
             until(lambda: values(urls[0], counted) == values(urls[1], counted) != [], seconds=120)

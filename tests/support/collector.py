@@ -87,8 +87,10 @@ def collector(settings: Settings, folder: Path, edges: int = 0) -> Iterator[Coll
             main["exporters"][name]["endpoint"] = f"127.0.0.1:{port}"
         stores = {name: f"otlp_http/{kind}" for name, kind in STORES.items()}
         for name, new in stores.items():
-            kept = {key: value for key, value in main["exporters"].pop(name).items() if key not in ("tls", "endpoint")}
-            main["exporters"][new] = {**kept, "endpoint": store, "encoding": "json", "compression": "none"}
+            options = {
+                key: value for key, value in main["exporters"].pop(name).items() if key not in ("tls", "endpoint")
+            }
+            main["exporters"][new] = {**options, "endpoint": store, "encoding": "json", "compression": "none"}
         for pipeline in main["service"]["pipelines"].values():
             pipeline["exporters"] = [stores.get(name, name) for name in pipeline["exporters"]]
         file = folder / "collector.yml"
@@ -182,8 +184,8 @@ def _store(running: Collector) -> Iterator[str]:
 
 @contextmanager
 def _process(command: list[str], log: Path, url: str) -> Iterator[None]:
-    with log.open("w") as written:
-        process = subprocess.Popen(command, stderr=written, env={**os.environ, "GOMAXPROCS": "2"})
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stderr=output, env={**os.environ, "GOMAXPROCS": "2"})
     try:
         _ready(process, url, log)
         yield

@@ -44,7 +44,7 @@ def copy_program(folder: Path) -> None:
 
 def printed_by(command: list[str], folder: Path, environment: Mapping[str, str], *, fails: bool) -> str:
     """Runs a command of ours in `folder`. It ends as `fails` says, and never with a traceback."""
-    done = subprocess.run(
+    result = subprocess.run(
         command,
         cwd=folder,
         env=dict(environment),
@@ -55,9 +55,9 @@ def printed_by(command: list[str], folder: Path, environment: Mapping[str, str],
         check=False,
         timeout=600,
     )
-    assert bool(done.returncode) == fails, f"exit code {done.returncode} from {command}:\n{done.stdout}"
-    assert "Traceback" not in done.stdout, done.stdout
-    return done.stdout
+    assert bool(result.returncode) == fails, f"exit code {result.returncode} from {command}:\n{result.stdout}"
+    assert "Traceback" not in result.stdout, result.stdout
+    return result.stdout
 
 
 @dataclass
@@ -116,13 +116,13 @@ class Deployment:
     def write(self) -> None:
         """Writes `config` to the stack file; secrets and salt that the CLI put there stay."""
         document = yaml.safe_load(self.file.read_text()) if self.file.exists() else {}
-        kept = {
+        secret_values = {
             key: value
             for key, value in document.get("config", {}).items()
             if isinstance(value, dict) and "secure" in value
         }
         own = {f"{self.project}:{key}": value for key, value in self.config.items()}
-        self.file.write_text(yaml.safe_dump({**document, "config": {**own, **kept}}, sort_keys=False))
+        self.file.write_text(yaml.safe_dump({**document, "config": {**own, **secret_values}}, sort_keys=False))
 
     def secret(self, key: str, value: str) -> None:
         """`pulumi config set --secret`."""
@@ -137,7 +137,7 @@ class Deployment:
     ) -> str:
         """Runs the CLI; returns what it printed. `fails` says which end is the right one."""
         select = [] if arguments[:2] == ("stack", "init") else ["--stack", self.stack]
-        done = subprocess.run(
+        result = subprocess.run(
             ["pulumi", *arguments, *select, "--non-interactive", "--color=never"],
             cwd=self.folder,
             env={**self.environment, **(environment or {})},
@@ -148,8 +148,10 @@ class Deployment:
             check=False,
             timeout=600,
         )
-        assert bool(done.returncode) == fails, f"exit code {done.returncode} from pulumi {arguments}:\n{done.stdout}"
-        return done.stdout
+        assert bool(result.returncode) == fails, (
+            f"exit code {result.returncode} from pulumi {arguments}:\n{result.stdout}"
+        )
+        return result.stdout
 
     def operate(self, *arguments: str, fails: bool = False, environment: Mapping[str, str] | None = None) -> str:
         """`python -m operate <arguments>`, as `make` calls it: what is printed."""
@@ -203,10 +205,10 @@ class Deployment:
     def remove(self) -> None:
         """Everything, data volumes too, whatever state it is in. By the engine alone, which is quick: that Pulumi destroys
         what it has made has tests of its own."""
-        left = [self.client.containers.get(identifier) for identifier in self.containers().values()]
+        containers = [self.client.containers.get(identifier) for identifier in self.containers().values()]
         # A vault's volume has no name, and two containers hold it.
-        mounted = {mount.get("Name") for container in left for mount in container.attrs["Mounts"]}
-        for container in left:
+        mounted = {mount.get("Name") for container in containers for mount in container.attrs["Mounts"]}
+        for container in containers:
             container.remove(force=True)
         for network in self.client.networks.list(filters={"name": f"^{self.prefix}(-edge|-apps)?$"}):
             network.remove()
@@ -237,8 +239,8 @@ class Deployment:
 
     def containers(self) -> dict[str, str]:
         """Name → id of everything of this stack on the engine."""
-        found = self.client.containers.list(all=True, filters={"name": f"^/{self.prefix}-"})
-        return {str(container.name): str(container.id) for container in found}
+        containers = self.client.containers.list(all=True, filters={"name": f"^/{self.prefix}-"})
+        return {str(container.name): str(container.id) for container in containers}
 
     def url(self, service: str) -> str:
         """Where a published service listens."""
@@ -276,5 +278,5 @@ class Deployment:
 
     def resources(self) -> list[dict[str, Any]]:
         """The resources in the state."""
-        found: list[dict[str, Any]] = json.loads(self.state())["deployment"]["resources"]
-        return found
+        resources: list[dict[str, Any]] = json.loads(self.state())["deployment"]["resources"]
+        return resources

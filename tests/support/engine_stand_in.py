@@ -19,7 +19,7 @@ EXEC = "e" * 64
 
 
 @dataclass
-class Shown:
+class StandInContainer:
     """A container."""
 
     identifier: str
@@ -30,9 +30,9 @@ class Shown:
 class EngineStandIn:
     """`with EngineStandIn(containers, socket)`: on a unix socket, and by TCP at `url`."""
 
-    def __init__(self, containers: dict[str, Shown], socket: Path) -> None:
+    def __init__(self, containers: dict[str, StandInContainer], socket: Path) -> None:
         self.containers = containers
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         """What was asked for: method, path and body."""
         self.output = (b"1 row\n", b"DB_PASSWORD=hunter2\n")
         """What a command says on stdout and stderr."""
@@ -52,7 +52,7 @@ class EngineStandIn:
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
-    def found(self, name: str) -> Shown | None:
+    def container(self, name: str) -> StandInContainer | None:
         by_id = (one for one in self.containers.values() if one.identifier.startswith(name))
         return self.containers.get(name) or next(by_id, None)
 
@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
-        self.engine.asked.append(f"GET {self.path} ")
+        self.engine.requests.append(f"GET {self.path} ")
         if parts.path == "/_ping":
             self._say(200, "OK")
         elif parts.path == "/containers/json":
@@ -90,13 +90,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        self.engine.asked.append(f"POST {self.path} {body}")
+        self.engine.requests.append(f"POST {self.path} {body}")
         match = re.fullmatch(r"/containers/([^/]+)/(restart|exec)", urlsplit(self.path).path)
         if self.path == f"/exec/{EXEC}/start":
             self._stream()
         elif not match:
             self._say(404, {"message": "page not found"})
-        elif not (container := self.engine.found(match[1])):
+        elif not (container := self.engine.container(match[1])):
             self._say(404, {"message": f"No such container: {match[1]}"})
         elif match[2] == "restart":
             container.restarts += 1
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(201, {"Id": EXEC})
 
     def do_DELETE(self) -> None:
-        self.engine.asked.append(f"DELETE {self.path} ")
+        self.engine.requests.append(f"DELETE {self.path} ")
         self._say(204, None)
 
     def _stream(self) -> None:
@@ -114,8 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/vnd.docker.raw-stream")
         self.send_header("Connection", "close")
         self.end_headers()
-        for stream, said in enumerate(self.engine.output, start=1):
-            self.wfile.write(bytes([stream, 0, 0, 0]) + len(said).to_bytes(4) + said)
+        for stream, text in enumerate(self.engine.output, start=1):
+            self.wfile.write(bytes([stream, 0, 0, 0]) + len(text).to_bytes(4) + text)
 
     def _say(self, status: int, answer: object) -> None:
         body = b"" if answer is None else json.dumps(answer).encode()

@@ -21,20 +21,20 @@ BUILT_IN = re.compile(r"__(from|to|interval|interval_ms|range|rate_interval|auto
 
 def filled_in(text: str, variables: Mapping[str, Any]) -> tuple[str, bool]:
     """A text with its variables replaced, and whether all of them are known. Unknown variables stay in the text."""
-    known = True
+    success = True
 
     def value(match: re.Match[str]) -> str:
-        nonlocal known
+        nonlocal success
         name, path = match[1] or match[2], match[3]
         part = variables.get(name)
         for step in _STEP.finditer(path or ""):
             part = part.get(step[1] or step[2]) if isinstance(part, Mapping) else None
         if part is None:
-            known = known and bool(BUILT_IN.fullmatch(name))
+            success = success and bool(BUILT_IN.fullmatch(name))
             return match[0]
         return str(part)
 
-    return _VARIABLE.sub(value, text), known
+    return _VARIABLE.sub(value, text), success
 
 
 def span_variables(trace: Mapping[str, Any], span: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def related_logs(link: Mapping[str, Any], trace: Mapping[str, Any], span: Mappin
     None if a variable is unknown: then Grafana shows no link. `__tags` is always known, and may be empty.
     """
     assert link["customQuery"], "this module knows custom queries only"
-    query, known = filled_in(link["query"], {**span_variables(trace, span), "__tags": _tags(link, trace, span)})
-    return query if known else None
+    query, success = filled_in(link["query"], {**span_variables(trace, span), "__tags": _tags(link, trace, span)})
+    return query if success else None
 
 
 def metrics(link: Mapping[str, Any], trace: Mapping[str, Any], span: Mapping[str, Any]) -> dict[str, str]:
@@ -71,25 +71,25 @@ Target = tuple[str, Mapping[str, Any]]
 """Uid of a data source, and a query to it."""
 
 
-def exemplar_links(destination: Mapping[str, Any], value: str, shown: tuple[str, str]) -> list[tuple[str, Target]]:
+def exemplar_links(destination: Mapping[str, Any], value: str, period: tuple[str, str]) -> list[tuple[str, Target]]:
     """The links of an exemplar's label, as title and target, by an entry of `exemplarTraceIdDestinations`."""
     pairs: list[tuple[str, Target]] = []
     title = destination.get("urlDisplayLabel", "")
     if uid := destination.get("datasourceUid"):
         pairs.append((title, (uid, {"query": value, "queryType": "traceql"})))
     if url := destination.get("url"):
-        pairs.append((title, explore(url, value, shown)))
+        pairs.append((title, explore(url, value, period)))
     return pairs
 
 
-def explore(url: str, value: str, shown: tuple[str, str]) -> Target:
+def explore(url: str, value: str, period: tuple[str, str]) -> Target:
     """The target of a link to Explore, for a value and a time range."""
     assert url.startswith("/explore?"), "Grafana puts its own path before those that begin with a slash"
-    address, known = filled_in(url, {"__value": {"raw": value}, "__from": shown[0], "__to": shown[1]})
-    assert known
+    address, success = filled_in(url, {"__value": {"raw": value}, "__from": period[0], "__to": period[1]})
+    assert success
     [pane] = json.loads(parse_qs(urlsplit(address).query, strict_parsing=True)["panes"][0]).values()
     [query] = pane["queries"]
-    assert pane["range"] == {"from": shown[0], "to": shown[1]}
+    assert pane["range"] == {"from": period[0], "to": period[1]}
     return pane["datasource"], query
 
 

@@ -61,11 +61,11 @@ def unmount(folder: Path) -> None:
 
 def is_left(name: str, created: str) -> bool:
     """Whether something on the engine is of a test session that has ended. `created` as the engine says it."""
-    found = _OURS.fullmatch(name)
-    if not found:
+    match = _OURS.fullmatch(name)
+    if not match:
         return False
-    if found["place"] == _place():
-        claim = _claim(found[1])
+    if match["place"] == _place():
+        claim = _claim(match[1])
         if claim:
             claim.close()
         return claim is not None

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tests.support.secret_lines import WITH_SECRETS, WITHOUT_SECRETS
+from tests.support.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, clear_text
 from tests.support.secret_lines import masked as masked_of
-from tests.support.secret_lines import written as written_of
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 BOTH = {"trace_id": TRACE, "span_id": SPAN}
@@ -17,12 +16,12 @@ BOTH = {"trace_id": TRACE, "span_id": SPAN}
 @dataclass(frozen=True)
 class Case:
     name: str
-    written: str
+    text: str
     """With a moment's name in `@…@` where its spelling goes: see `spelled`."""
     level: str = "unknown"
     metadata: dict[str, str] = field(default_factory=dict)
     """With moments as in `written`."""
-    found: str | None = None
+    result: str | None = None
     """What Loki has; None for the very text that was written."""
     dropped: bool = False
     stamped: bool = False
@@ -124,7 +123,7 @@ def _levels() -> Iterator[Case]:
         '{"response_code":503,"path":"/orders","msg":"Envoy in JSON"}': "error",
         '{"msg":"to say \\"level\\": \\"error\\" is not to have it"}': "unknown",
     }.items():
-        yield Case(f"level of {line!r}", line, level, found=re.sub("\x1b\\[\\d+m", "", line))
+        yield Case(f"level of {line!r}", line, level, result=re.sub("\x1b\\[\\d+m", "", line))
 
 
 def _traces() -> Iterator[Case]:
@@ -188,9 +187,9 @@ def _times() -> Iterator[Case]:
         *(f'"@{name}@"' for name in ("HOUR", "HOURS", "DAYS", "AHEAD")),
         *('"1999-01-01T00:00:00Z"', '"Fri, 01 Jan 1999 00:00:00 GMT"'),
     ):
-        told = value.strip('"')
-        line = f'{{"time":{value},"msg":"not taken: {told}"}}'
-        yield Case(f"time out of Loki's hour, {value}", line, metadata={"own_time": told})
+        own_time = value.strip('"')
+        line = f'{{"time":{value},"msg":"not taken: {own_time}"}}'
+        yield Case(f"time out of Loki's hour, {value}", line, metadata={"own_time": own_time})
     old = "2026-01-01T00:00:00Z"
     yield Case("old time in logfmt", f'time={old} level=ERROR msg="logfmt of slog"', "error", {"own_time": old})
 
@@ -312,7 +311,7 @@ CARD, NO_CARD = "4111 1111 1111 1111", "4111 1111 1111 1112"
 
 
 def _masks() -> Iterator[Case]:
-    for written, found in {
+    for line, result in {
         "mail of jane.doe+shop@mail.example.com, thanks": "mail of <email>, thanks",
         f"paid with {CARD}.": "paid with <card>.",
         "cards 5500005555555559 and 340000000000009": "cards <card> and <card>",
@@ -329,22 +328,22 @@ def _masks() -> Iterator[Case]:
         "max_tokens=100 monkey=banana": "max_tokens=100 monkey=banana",
         'a key="value" of no interest': 'a key="value" of no interest',
     }.items():
-        yield Case(f"masked: {written}", written, found=found)
+        yield Case(f"masked: {line}", line, result=result)
     for marked in (*WITH_SECRETS, *WITHOUT_SECRETS):
-        text, shown = written_of(marked), masked_of(marked)
+        text, masked_text = clear_text(marked), masked_of(marked)
         level = "info" if '"level":"info"' in text else "unknown"
         # Each begins like no other line: what is indented would be joined to the one before.
         yield Case(
-            f"masked: {shown}",
+            f"masked: {masked_text}",
             f"({text}" if text[0] == " " else text,
             level,
-            found=f"({shown}" if text[0] == " " else shown,
+            result=f"({masked_text}" if text[0] == " " else masked_text,
         )
     fields = {"msg": "login", "user": "jane", "password": 'hun"ter2', "accessToken": "abc", "mail": "jane@example.com"}
     masked = fields | {"password": "<secret>", "accessToken": "<secret>", "mail": "<email>"}
-    yield Case("fields of JSON", json.dumps(fields), found=json.dumps(masked))
+    yield Case("fields of JSON", json.dumps(fields), result=json.dumps(masked))
     inner = json.dumps({"body": json.dumps({"client_secret": "abc", "id": 1})})
-    yield Case("JSON in JSON", inner, found=inner.replace("abc", "<secret>"))
+    yield Case("JSON in JSON", inner, result=inner.replace("abc", "<secret>"))
 
 
 PYTHON = """\
@@ -487,7 +486,7 @@ def _blocks() -> Iterator[Case]:
         ("PHP", PHP, "fatal"), ("Laravel", LARAVEL, "error"), ("Ruby's logger", RUBY_LOGGER, "error"), ("Elixir", ELIXIR, "error"),
     ):  # fmt: skip
         # Alloy leaves out empty lines of a container, so the table does so for both.
-        yield Case(f"a trace of {name}", text, level, found=re.sub("\n+", "\n", text), stream="stderr")
+        yield Case(f"a trace of {name}", text, level, result=re.sub("\n+", "\n", text), stream="stderr")
         yield Case(f"a line right after {name}", f"ordinary line after {name}", stream="stderr")
     uncaught = "\n".join(["INFO the line before", *PYTHON.splitlines()[1:]])
     yield Case(

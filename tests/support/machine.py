@@ -17,10 +17,10 @@ from toolchain.report import readable_errors
 def client() -> DockerClient:
     """The local engine, installed and started when it must be; rid of what killed sessions left on it."""
     with store.lock("e2e-engine"):  # sessions begin together: one of them starts it, one of them tidies up
-        found = engine_setup.ensure()
-        leftovers.remove(found)
+        engine = engine_setup.ensure()
+        leftovers.remove(engine)
         present_engine.remove_left()
-        return found
+        return engine
 
 
 FOLLOWERS = Path("/proc/sys/fs/inotify/max_user_instances")

@@ -21,8 +21,8 @@ def gateway(client: DockerClient, network: str) -> str:
 
     Docker 20.10 tells that of `bridge` only after it was started again.
     """
-    [told, *_] = client.networks.get(network).attrs["IPAM"]["Config"]
-    return str(told.get("Gateway") or next(ip_network(told["Subnet"]).hosts()))
+    [subnet, *_] = client.networks.get(network).attrs["IPAM"]["Config"]
+    return str(subnet.get("Gateway") or next(ip_network(subnet["Subnet"]).hosts()))
 
 
 class _Handler(Answers, BaseHTTPRequestHandler):
@@ -83,6 +83,6 @@ class Outside(Listener):
     def url(self, path: str) -> str:
         return f"http://{self.host_port}{path}"
 
-    def told(self, word: str) -> list[dict[str, Any]]:
+    def messages_about(self, word: str) -> list[dict[str, Any]]:
         """Messages for Slack with `word` in their title."""
         return [message for message in self.messages if word in message["attachments"][0]["title"]]

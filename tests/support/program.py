@@ -125,8 +125,8 @@ def settings_of(
 def pulumi_config(config: Mapping[str, Any], secrets: Collection[str] = ()) -> dict[str, str]:
     """Stack config as the CLI hands it over: texts as they are, everything else as JSON."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    known = dict.fromkeys(WEBHOOKS, WEBHOOK_TEXT) | RECEIVER_SECRETS
-    texts |= {key: login() if key.startswith(CERTIFICATES) else known.get(key, SECRET_TEXT) for key in secrets}
+    defaults = dict.fromkeys(WEBHOOKS, WEBHOOK_TEXT) | RECEIVER_SECRETS
+    texts |= {key: login() if key.startswith(CERTIFICATES) else defaults.get(key, SECRET_TEXT) for key in secrets}
     return {f"{PROJECT}:{key}": text for key, text in texts.items()}
 
 

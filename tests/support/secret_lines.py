@@ -131,7 +131,7 @@ order 5312345678901, 4000-001234-56789, +4917612345678, 4006381333931, 412345678
 """.strip().splitlines()
 
 
-def written(marked: str) -> str:
+def clear_text(marked: str) -> str:
     return MARKED.sub(lambda match: match[2], marked)
 
 

@@ -77,16 +77,16 @@ class Logs:
 
     def lines(self, service: str, off: timedelta = timedelta(0)) -> list[Line]:
         """All of a service that runs in a container; `off` is how far the engine's clock was ahead."""
-        return self.found(self.named(service), off)
+        return self.lines_with_label(self.named(service), off)
 
-    def found(self, service: str, off: timedelta = timedelta(0)) -> list[Line]:
+    def lines_with_label(self, service: str, off: timedelta = timedelta(0)) -> list[Line]:
         """All that has this label."""
-        found: list[Line] = []
+        lines: list[Line] = []
         start, end = self.began + off, datetime.now(UTC) + timedelta(seconds=1) + off
         while start < end:
-            found += self._page(f'{{service="{service}"}}', start, start + PAGE)
+            lines += self._page(f'{{service="{service}"}}', start, start + PAGE)
             start += PAGE
-        return found
+        return lines
 
     def _page(self, query: str, start: datetime, end: datetime) -> Iterator[Line]:
         answer = requests.get(
@@ -118,8 +118,10 @@ class Logs:
     def streams(self, service: str) -> list[dict[str, str]]:
         """The streams of a service, as their labels."""
         start = str(int(self.began.timestamp()))
-        found = self.stack.get("loki", "/loki/api/v1/series", match=f'{{service="{self.named(service)}"}}', start=start)
-        return list(found["data"])
+        answer = self.stack.get(
+            "loki", "/loki/api/v1/series", match=f'{{service="{self.named(service)}"}}', start=start
+        )
+        return list(answer["data"])
 
     def dropped(self, label: str, value: str, *, what: Literal["lines", "entries"] = "lines") -> float:
         """How many lines the shipper says to have dropped: by `reason`, or of a service by `label_value`. What its pipeline
@@ -160,20 +162,20 @@ class Logs:
         container.wait(timeout=60)
         return Counter(re.split(r"\n(?! )", container.logs().decode().rstrip("\n")))
 
-    def all_there_once(self, service: str, written: Counter[str]) -> None:
+    def all_there_once(self, service: str, texts: Counter[str]) -> None:
         """Waits until Loki has every line, and fails with numbers unless it has each as often as it was written.
 
         Of a block that was on its way when the shipper ended, parts may be found besides the whole (docs/logs.md).
         """
         with contextlib.suppress(RetryError):
-            until(lambda: not written - Counter(line.text for line in self.lines(service)))
-        found = Counter(line.text for line in self.lines(service))
-        missing, doubled = written - found, found - written
+            until(lambda: not texts - Counter(line.text for line in self.lines(service)))
+        arrivals = Counter(line.text for line in self.lines(service))
+        missing, doubled = texts - arrivals, arrivals - texts
         print(
-            f"{self.shipper}: {service}: {written.total()} written, {found.total()} found, {missing.total()} missing, "
+            f"{self.shipper}: {service}: {texts.total()} written, {arrivals.total()} found, {missing.total()} missing, "
             f"{doubled.total()} doubled {list(doubled)[:3]}; a metric query counts {self.counted(service)}"
         )
-        blocks = [text for text in written if "\n" in text]
+        blocks = [text for text in texts if "\n" in text]
         parts = [text for text in doubled if any(_is_part(text, block) for block in blocks)]
         assert not missing, f"not found: {list(missing)[:10]}"
         assert not set(doubled) - set(parts), f"found too often: {list(doubled)[:10]}"
@@ -218,11 +220,11 @@ class Shipping:
         errors = "".join(f'{{"level":"error","n":{number}}}\n' for number in range(1_000))
         logs.write("noisy", info, errors)
         until(lambda: logs.counted("noisy") + logs.dropped("label_value", logs.named("noisy")) >= 17_000)
-        kept, lost = logs.counted("noisy", "info"), logs.dropped("label_value", logs.named("noisy"))
-        print(f"{self.shipper}: of 16000 info lines at once {kept} kept, {lost:.0f} dropped")
+        rest, loss = logs.counted("noisy", "info"), logs.dropped("label_value", logs.named("noisy"))
+        print(f"{self.shipper}: of 16000 info lines at once {rest} kept, {loss:.0f} dropped")
         assert logs.counted("noisy", "error") == 1_000
-        assert FUSE["burst"] <= kept < 16_000
-        assert kept + lost == 16_000
+        assert FUSE["burst"] <= rest < 16_000
+        assert rest + loss == 16_000
 
     def test_files_are_read_their_service_being_the_first_part_of_the_path(self, logs: Logs) -> None:
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -235,8 +237,8 @@ class Shipping:
             file = logs.files / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-        until(lambda: logs.found("ledger") and logs.found("parcels"))
-        [ledger], [parcels] = logs.found("ledger"), logs.found("parcels")
+        until(lambda: logs.lines_with_label("ledger") and logs.lines_with_label("parcels"))
+        [ledger], [parcels] = logs.lines_with_label("ledger"), logs.lines_with_label("parcels")
         assert ledger.labels == {"service": "ledger", "level": "unknown", "source": "file"}
         assert ledger.metadata == {"filename": str(logs.files / "ledger.log")}
         assert parcels.labels == {"service": "parcels", "level": "warn", "source": "file"}
@@ -246,10 +248,12 @@ class Shipping:
     def test_no_environment_is_told_through_the_socket_proxy(self, logs: Logs) -> None:
         container = logs.write("secretive", "hello\n")
         proxy = logs.stack.container("socket_proxy")
-        code, told = execute(proxy, ["wget", "-q", "-O", "-", f"http://127.0.0.1:2375/containers/{container.id}/json"])
+        code, answer = execute(
+            proxy, ["wget", "-q", "-O", "-", f"http://127.0.0.1:2375/containers/{container.id}/json"]
+        )
         assert code == 0
-        assert "shows-nowhere" not in told
-        facts = json.loads(told)
+        assert "shows-nowhere" not in answer
+        facts = json.loads(answer)
         assert facts["Id"] == container.id
         assert facts["State"]["Running"] is True
         assert facts["Config"] == {"Tty": False}
@@ -275,9 +279,9 @@ class Shipping:
           sed -E 's/"1[0-9]{{9}}([.][0-9]+)?"/"{tomorrow}"/' $file > /then && cat /then > $file  # which stays the shipper's
         done; grep -r {tomorrow} ."""
         with volume_helper.stopped(logs.stack.container(self.shipper), grace_seconds=10):
-            code, told = volume_helper.change(logs.stack.client, logs.stack.settings, self.shipper, script)
+            code, output = volume_helper.change(logs.stack.client, logs.stack.settings, self.shipper, script)
             before = logs.counted("onward")
-        assert not code, told
+        assert not code, output
         until(lambda: logs.counted("onward") > before + 20)
         logs.all_there_once("onward", logs.stop_counting(counting))
 

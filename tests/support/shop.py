@@ -105,12 +105,12 @@ def deployed_beside(stack: Deployment, root: Path, *, database_password: str = "
         "listen": address,
         "images": shop_images.images(stack.client),
     }
-    made = Deployment(folder, stack.stack, stack.client, stack.environment, config, project="shop")
-    made.pulumi("stack", "init", made.stack)
-    made.write()
-    made.secret("database_password", database_password or secrets.token_urlsafe())
+    shop = Deployment(folder, stack.stack, stack.client, stack.environment, config, project="shop")
+    shop.pulumi("stack", "init", shop.stack)
+    shop.write()
+    shop.secret("database_password", database_password or secrets.token_urlsafe())
     try:
-        made.up()
+        shop.up()
         yield f"http://{address}"
     finally:
-        made.remove()
+        shop.remove()

@@ -59,6 +59,6 @@ class Store:
         """Whether a body has `name` as a text in JSON."""
         return any(f'"{name}"'.encode() in body for body in self.bodies)
 
-    def asked(self, headers: Mapping[str, str]) -> list[dict[str, str | None]]:
+    def request_headers(self, headers: Mapping[str, str]) -> list[dict[str, str | None]]:
         """What each request had of these headers."""
         return [{key: had.get(key) for key in headers} for had in self.headers]

@@ -115,7 +115,7 @@ def trace_id(span: Span) -> str:
 
 
 @dataclass
-class Sent:
+class Batch:
     """Ids of traces by what they are."""
 
     of: dict[str, set[str]] = field(default_factory=dict)
@@ -124,28 +124,28 @@ class Sent:
         self.of.setdefault(kind, set()).add(trace_id(span))
 
 
-def many(application: Application, *, errors: int, slow: int, nearly: int, rest: int) -> Sent:
+def many(application: Application, *, errors: int, slow: int, nearly: int, rest: int) -> Batch:
     """Traces of one span each: failed ones; some of 1001 and some of 5000 ms; some of 999 ms; and quick ones."""
-    sent = Sent()
+    batch = Batch()
     shuffled = ["errors"] * errors + ["slow"] * slow + ["nearly"] * nearly + ["rest"] * rest
     secrets.SystemRandom().shuffle(shuffled)
     counts: Counter[str] = Counter()
     for kind in shuffled:
         counts[kind] += 1
         length = {"errors": 20, "slow": 1001 if counts["slow"] % 2 else 5000, "nearly": 999, "rest": 50}[kind]
-        sent.add(kind, application.span("GET /orders", length, error=kind == "errors", attributes={"kind": kind}))
+        batch.add(kind, application.span("GET /orders", length, error=kind == "errors", attributes={"kind": kind}))
     application.flush()
-    return sent
+    return batch
 
 
 def load(application: Application, seconds: float) -> set[str]:
     """Sends traces for so long; returns the ids of the failed ones."""
-    sent: set[str] = set()
+    identifiers: set[str] = set()
     begun = time.monotonic()
     while time.monotonic() - begun < seconds:
-        sent |= many(application, errors=20, slow=0, nearly=0, rest=20).of["errors"]
+        identifiers |= many(application, errors=20, slow=0, nearly=0, rest=20).of["errors"]
         time.sleep(1)
-    return sent
+    return identifiers
 
 
 class Outage:
@@ -176,15 +176,17 @@ class Outage:
 
     def loses_nothing(self) -> None:
         """Waits for the end of it; then all that is kept is found, and nothing waits any more."""
-        sent = self._sent.result()
+        identifiers = self._sent.result()
         assert self._stack.query(f"{QUEUED} > 0")
         self._back()
-        until(lambda: sent <= found(self._stack, self._name).keys(), seconds=300)
+        until(lambda: identifiers <= traces_of(self._stack, self._name).keys(), seconds=300)
         until(lambda: self._stack.query(f"{QUEUED} == 0"))
-        print(f"{self._seconds:.0f} s without {len(self._containers)} services: {len(sent)} kept traces, all found")
+        print(
+            f"{self._seconds:.0f} s without {len(self._containers)} services: {len(identifiers)} kept traces, all found"
+        )
 
 
-def found(stack: Deployment, service: str, **tags: str) -> dict[str, dict[str, Any]]:
+def traces_of(stack: Deployment, service: str, **tags: str) -> dict[str, dict[str, Any]]:
     """The traces that Jaeger has of a service: id → trace as its API gives it."""
     query = {"service": service, "limit": "20000", "lookback": "1h", **({"tags": json.dumps(tags)} if tags else {})}
     answer = requests.get(f"{stack.url('jaeger')}/api/traces", params=query, timeout=30)
@@ -200,12 +202,12 @@ def exists(stack: Deployment, identifier: str) -> bool:
 def sampled(stack: Deployment, service: str) -> None:
     """Sends 3,000 traces of known kind: all errors and all slower than 1 s are found, and a tenth of the rest."""
     with application(stack, service) as sender:
-        sent = many(sender, errors=300, slow=200, nearly=300, rest=2200)
-    wanted = sent.of["errors"] | sent.of["slow"]
-    until(lambda: wanted <= found(stack, service).keys())
-    kept = found(stack, service).keys()
+        batch = many(sender, errors=300, slow=200, nearly=300, rest=2200)
+    wanted = batch.of["errors"] | batch.of["slow"]
+    until(lambda: wanted <= traces_of(stack, service).keys())
+    survivors = traces_of(stack, service).keys()
     for kind in ("nearly", "rest"):
-        assert within_binomial(len(kept & sent.of[kind]), len(sent.of[kind]), 10)
+        assert within_binomial(len(survivors & batch.of[kind]), len(batch.of[kind]), 10)
     assert not stack.query("otelcol_processor_tail_sampling_sampling_trace_dropped_too_early_total > 0")
 
 
@@ -221,10 +223,10 @@ def exemplars_lead_somewhere(stack: Deployment) -> None:
     def exemplars() -> list[dict[str, Any]]:
         now = time.time()
         period = {"start": str(now - 600), "end": str(now)}
-        found: list[dict[str, Any]] = stack.get(
+        result: list[dict[str, Any]] = stack.get(
             "prometheus", "/api/v1/query_exemplars", query='{__name__=~"traces_.+"}', **period
         )["data"]
-        return found
+        return result
 
     buckets = {"0.025", "0.05", "1.0", "2.5", "5.0"}
     until(lambda: buckets <= {series["seriesLabels"].get("le") for series in exemplars()})
@@ -232,10 +234,10 @@ def exemplars_lead_somewhere(stack: Deployment) -> None:
     assert [identifier for identifier in identifiers if not exists(stack, identifier)] == []
 
 
-def within_binomial(kept: int, of: int, percent: float) -> bool:
+def within_binomial(count: int, of: int, percent: float) -> bool:
     """Whether so many of so many may be that percentage by chance: within five standard deviations."""
     share = percent / 100
-    return abs(kept - of * share) <= 5 * math.sqrt(of * share * (1 - share))
+    return abs(count - of * share) <= 5 * math.sqrt(of * share * (1 - share))
 
 
 def bulk(endpoint: str, mebibytes: int) -> list[int]:

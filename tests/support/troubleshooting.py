@@ -79,8 +79,8 @@ def named(stack: Deployment, query: Query, *, at: datetime, trace_id: str) -> se
         samples = stack.get("loki", "/loki/api/v1/query", query=text, time=str(at.timestamp()))["data"]["result"]
         return {sample["metric"]["service"] for sample in samples}
     command = text.replace(JAEGER, str(stack.config["publish"]["jaeger"]))
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=60)
-    return {culprit for trace in json.loads(done.stdout)["data"] for culprit in culprits(trace)}
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=60)
+    return {culprit for trace in json.loads(result.stdout)["data"] for culprit in culprits(trace)}
 
 
 def culprits(trace: dict[str, Any]) -> set[str]:

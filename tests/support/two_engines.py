@@ -65,8 +65,8 @@ class Host:
 
     def start(self) -> None:
         """Starts the engine, and returns when it answers."""
-        for left in ("docker.pid", "exec/containerd/containerd.pid"):
-            (self.folder / left).unlink(missing_ok=True)
+        for file in ("docker.pid", "exec/containerd/containerd.pid"):
+            (self.folder / file).unlink(missing_ok=True)
         inside = (*APART, "nsenter", f"--net=/proc/{self._network.pid}/ns/net", "--")
         namespaces = (*inside, "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL")
         self._engine = present_engine.start(self.folder, namespaces, ENGINE, os.environ["PATH"])

@@ -13,7 +13,7 @@ from config import masking
 from config.services.traces import otel_collector
 from config.settings.logs import Level
 from tests.support.program import settings_of
-from tests.support.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, secrets, written
+from tests.support.secret_lines import WITH_SECRETS, WITHOUT_SECRETS, clear_text, secrets
 
 
 def main_file(config: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -53,12 +53,12 @@ def test_what_comes_in_is_bounded_first_and_masked_before_anything_sees_it() -> 
 
 def test_logs_get_a_level_by_their_number_or_else_by_their_text() -> None:
     [labels] = main_file()["processors"]["transform/labels"]["log_statements"]
-    said = labels["statements"]
-    [number] = [text for text in said if '"warn") where log.severity_number' in text and "IsMatch" not in text]
+    statements = labels["statements"]
+    [number] = [text for text in statements if '"warn") where log.severity_number' in text and "IsMatch" not in text]
     assert number.endswith("log.severity_number >= 13 and log.severity_number <= 16")
-    [text] = [text for text in said if '"warn") where' in text and "IsMatch" in text]
+    [text] = [text for text in statements if '"warn") where' in text and "IsMatch" in text]
     assert re.search(r'IsMatch\(log.severity_text, "\^\(\?i:.*\bwarning\b', text)
-    assert {level for level in get_args(Level) if any(f'"level"], "{level}")' in text for text in said)} == {
+    assert {level for level in get_args(Level) if any(f'"level"], "{level}")' in text for text in statements)} == {
         *get_args(Level)
     }
 
@@ -139,7 +139,7 @@ FORMS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("marked", WITH_SECRETS)
 def test_secrets_and_personal_data_in_values_are_masked(marked: str, form: Callable[[str], str]) -> None:
     """As the redaction processor does it, which looks at lists and maps as JSON. Cards are `transform/unmasked`'s business."""
-    text = form(written(marked))
+    text = form(clear_text(marked))
     for pattern in masking.VALUES:
         text = re2.sub(pattern, "****", text)
     of_cards = [secret for secret in secrets(marked) if secret.strip("0123456789. ") == ""]
