@@ -139,25 +139,25 @@ class Site:
         """Sum of a metric of the front's, whose labels contain what is in braces."""
         page = requests.get(f"http://127.0.0.1:{self.ports['metrics']}/metrics", timeout=10).text
         name, _, labels = metric.rstrip("}").partition("{")
-        found = [
+        lines = [
             line
             for line in page.splitlines()
             if line.startswith(f"{name}{{") and all(one in line for one in labels.split(",") if one)
         ]
-        return sum(float(line.rpartition(" ")[2]) for line in found)
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
 
     def send(self, path: str, body: bytes, user: str, password: str, **headers: str) -> requests.Response:
         """What anybody may send to the door."""
-        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        http_headers = {name.replace("_", "-"): value for name, value in headers.items()}
         return requests.post(
-            f"{self.url}{path}", body, auth=(user, password), headers=told, verify=str(self.ca), timeout=20
+            f"{self.url}{path}", body, auth=(user, password), headers=http_headers, verify=str(self.ca), timeout=20
         )
 
     def _running(self, part: str) -> AbstractContextManager[Any]:
         folder = self.folder / part
         folder.mkdir(exist_ok=True, parents=True)
-        made: AbstractContextManager[Any] = getattr(self, f"_{part}")(folder)
-        return made
+        context: AbstractContextManager[Any] = getattr(self, f"_{part}")(folder)
+        return context
 
     def _prometheus(self, folder: Path) -> AbstractContextManager[None]:
         main = yaml.safe_load(config_of("prometheus", self.settings).files["prometheus.yml"])
@@ -187,9 +187,9 @@ class Site:
 
     def _edge_door(self, folder: Path) -> AbstractContextManager[None]:
         files = dict(config_of("edge_door", self.settings).files)
-        told = json.loads(files[edge_door.FILE])
-        told |= {"samples": f"127.0.0.1:{self.ports['prometheus']}", "lines": f"127.0.0.1:{self.ports['loki']}"}
-        files[edge_door.FILE] = json.dumps(told)
+        config = json.loads(files[edge_door.FILE])
+        config |= {"samples": f"127.0.0.1:{self.ports['prometheus']}", "lines": f"127.0.0.1:{self.ports['loki']}"}
+        files[edge_door.FILE] = json.dumps(config)
         for name, text in files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)

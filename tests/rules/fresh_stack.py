@@ -57,8 +57,8 @@ def record(url: str) -> dict[str, str]:
 
 
 def _written(values: list[float | None], first: int) -> str:
-    shown = ["_" if one is None else f"{one - first if one > NOW else one:.7g}" for one in values]
-    runs = ((value, len(list(run))) for value, run in groupby(shown))
+    texts = ["_" if one is None else f"{one - first if one > NOW else one:.7g}" for one in values]
+    runs = ((value, len(list(run))) for value, run in groupby(texts))
     return " ".join(
         value if count == 1 else f"{value}x{count - 1}" if value != "_" else f"_x{count}" for value, count in runs
     )

@@ -83,7 +83,7 @@ class TelegramHtml(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=False)
-        self.shown = ""
+        self.text = ""
         self.links: dict[str, str] = {}
         self._open: list[tuple[str, str, int]] = []
         self.feed(text)
@@ -93,25 +93,25 @@ class TelegramHtml(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         must(tag in self.TAGS, f"can't parse entities: unsupported start tag {tag}")
         must({name for name, _ in attrs} == ({"href"} if tag == "a" else set()), "can't parse entities: attributes")
-        self._open.append((tag, dict(attrs).get("href") or "", len(self.shown)))
+        self._open.append((tag, dict(attrs).get("href") or "", len(self.text)))
 
     def handle_endtag(self, tag: str) -> None:
         must(self._open and self._open[-1][0] == tag, f"can't parse entities: unexpected end tag {tag}")
         _, address, start = self._open.pop()
         if tag == "a":
-            self.links[self.shown[start:]] = address
+            self.links[self.text[start:]] = address
 
     def handle_data(self, data: str) -> None:
         must(not set("<>&") & set(data), "can't parse entities: a sign is not escaped")
-        self.shown += data
+        self.text += data
 
     def handle_entityref(self, name: str) -> None:
         signs = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
         must(name in signs, f"can't parse entities: &{name};")
-        self.shown += signs[name]
+        self.text += signs[name]
 
     def handle_charref(self, name: str) -> None:
-        self.shown += chr(int(name[1:], 16) if name[0] in "xX" else int(name))
+        self.text += chr(int(name[1:], 16) if name[0] in "xX" else int(name))
 
     def handle_comment(self, data: str) -> None:
         must(holds=False, answer=f"can't parse entities: {data}")
@@ -129,40 +129,40 @@ class TelegramHtml(HTMLParser):
 def telegram(request: Request) -> tuple[Any, Message]:
     """core.telegram.org/bots/api#sendmessage."""
     must(request.path == "/bot12345678:AA-secret_of_the_bot/sendMessage", "Unauthorized", 401)
-    sent = request.json
-    must(re.fullmatch(r"-?\d+", str(sent["chat_id"])), "chat not found")
-    must(sent["parse_mode"] == "HTML", "unsupported parse_mode")
-    parsed = TelegramHtml(sent["text"])
-    must(parsed.shown.strip(), "message text is empty")
-    must(len(parsed.shown) <= 4096, "message is too long")
-    message = {"message_id": 1, "date": 1, "chat": {"id": int(sent["chat_id"]), "type": "group"}, "text": parsed.shown}
-    return {"ok": True, "result": message}, Message("", sent["text"], sent)
+    body = request.json
+    must(re.fullmatch(r"-?\d+", str(body["chat_id"])), "chat not found")
+    must(body["parse_mode"] == "HTML", "unsupported parse_mode")
+    parsed = TelegramHtml(body["text"])
+    must(parsed.text.strip(), "message text is empty")
+    must(len(parsed.text) <= 4096, "message is too long")
+    message = {"message_id": 1, "date": 1, "chat": {"id": int(body["chat_id"]), "type": "group"}, "text": parsed.text}
+    return {"ok": True, "result": message}, Message("", body["text"], body)
 
 
 def discord(request: Request) -> tuple[Any, Message]:
     """docs.discord.com/developers/resources/webhook#execute-webhook, and "Embed Limits"."""
     must(request.path == "/api/webhooks/1/secret-of-discord", "Unknown Webhook", 404)
-    sent = request.json
-    must(sent.keys() <= {"content", "username", "avatar_url", "embeds", "allowed_mentions"}, "unknown field")
-    must(len(sent.get("content", "")) <= 2000, "content: must be 2000 or fewer in length")
-    must(len(sent["embeds"]) <= 10, "embeds: must be 10 or fewer")
-    for embed in sent["embeds"]:
+    body = request.json
+    must(body.keys() <= {"content", "username", "avatar_url", "embeds", "allowed_mentions"}, "unknown field")
+    must(len(body.get("content", "")) <= 2000, "content: must be 2000 or fewer in length")
+    must(len(body["embeds"]) <= 10, "embeds: must be 10 or fewer")
+    for embed in body["embeds"]:
         must(embed.keys() <= {"title", "description", "color", "url"}, "unknown field of an embed")
         must(len(embed["title"]) <= 256, "title: must be 256 or fewer in length")
         must(len(embed["description"]) <= 4096, "description: must be 4096 or fewer in length")
         must(0 <= embed["color"] <= 0xFFFFFF, "color: no color")
-    must(sum(len(one["title"] + one["description"]) for one in sent["embeds"]) <= 6000, "embeds: exceed 6000")
-    [embed] = sent["embeds"]
-    return None, Message(embed["title"], embed["description"], sent)
+    must(sum(len(one["title"] + one["description"]) for one in body["embeds"]) <= 6000, "embeds: exceed 6000")
+    [embed] = body["embeds"]
+    return None, Message(embed["title"], embed["description"], body)
 
 
 def teams(request: Request) -> tuple[Any, Message]:
     """learn.microsoft.com, "Post a workflow when a webhook request is received"; adaptivecards.io/schemas."""
     must(request.query.get("sig") == "secret-of-teams", "Unauthorized", 401)
     must(len(request.body) <= 28 * 1024, "the message is too large", 413)
-    sent = request.json
-    must(sent["type"] == "message", "type is not message")
-    [attachment] = sent["attachments"]
+    body = request.json
+    must(body["type"] == "message", "type is not message")
+    [attachment] = body["attachments"]
     must(attachment["contentType"] == "application/vnd.microsoft.card.adaptive", "no adaptive card")
     card = attachment["content"]
     must(card["type"] == "AdaptiveCard", "no adaptive card")
@@ -175,7 +175,7 @@ def teams(request: Request) -> tuple[Any, Message]:
             "color",
         )
     title, text = card["body"]
-    return None, Message(title["text"], text["text"], sent)
+    return None, Message(title["text"], text["text"], body)
 
 
 def ntfy(request: Request) -> tuple[Any, Message]:
@@ -196,14 +196,14 @@ def ntfy(request: Request) -> tuple[Any, Message]:
 def pushover(request: Request) -> tuple[Any, Message]:
     """pushover.net/api."""
     must(request.path == "/1/messages.json", "not found", 404)
-    sent = {**request.query}
-    must(sent["token"] == "a" * 30, "application token is invalid")
-    must(sent["user"] == "u" * 30, "user key is invalid")
-    must(0 < len(sent["message"]) <= 1024, "message is blank or too long")
-    must(len(sent.get("title", "")) <= 250, "title is too long")
-    must(len(sent.get("url", "")) <= 512, "url is too long")
-    must(sent["priority"] in {"-2", "-1", "0", "1"}, "priority is invalid")
-    return {"status": 1, "request": "x"}, Message(sent["title"], sent["message"], sent)
+    body = {**request.query}
+    must(body["token"] == "a" * 30, "application token is invalid")
+    must(body["user"] == "u" * 30, "user key is invalid")
+    must(0 < len(body["message"]) <= 1024, "message is blank or too long")
+    must(len(body.get("title", "")) <= 250, "title is too long")
+    must(len(body.get("url", "")) <= 512, "url is too long")
+    must(body["priority"] in {"-2", "-1", "0", "1"}, "priority is invalid")
+    return {"status": 1, "request": "x"}, Message(body["title"], body["message"], body)
 
 
 def jira(request: Request) -> tuple[Any, Message]:
@@ -212,18 +212,18 @@ def jira(request: Request) -> tuple[Any, Message]:
     if re.fullmatch(r"/jsm/ops/integration/v2/alerts/[0-9a-f]+/close", request.path):
         return {"result": "Request will be processed"}, Message("close", "", request.json)
     must(request.path == "/jsm/ops/integration/v2/alerts", "not found", 404)
-    sent = request.json
-    must(0 < len(sent["message"]) <= 130, "message is too long", 422)
-    must(len(sent["alias"]) <= 512, "alias is too long", 422)
-    must(len(sent["description"]) <= 15_000, "description is too long", 422)
-    must(sent["priority"] in {"P1", "P2", "P3", "P4", "P5"}, "priority is invalid", 422)
-    must(len(json.dumps(sent["details"])) <= 8000, "details are too long", 422)
-    return {"result": "Request will be processed"}, Message(sent["message"], sent["description"], sent)
+    body = request.json
+    must(0 < len(body["message"]) <= 130, "message is too long", 422)
+    must(len(body["alias"]) <= 512, "alias is too long", 422)
+    must(len(body["description"]) <= 15_000, "description is too long", 422)
+    must(body["priority"] in {"P1", "P2", "P3", "P4", "P5"}, "priority is invalid", 422)
+    must(len(json.dumps(body["details"])) <= 8000, "details are too long", 422)
+    return {"result": "Request will be processed"}, Message(body["message"], body["description"], body)
 
 
-def _alertmanager_json(sent: Any) -> Message:
+def _alertmanager_json(body: Any) -> Message:
     """prometheus.io/docs/alerting/latest/configuration, "webhook_config"."""
-    known = {
+    keys = {
         "receiver",
         "status",
         "alerts",
@@ -233,8 +233,8 @@ def _alertmanager_json(sent: Any) -> Message:
         "externalURL",
         "groupKey",
     }
-    must(sent.keys() >= known, "no JSON of Alertmanager")
-    return Message(sent["commonLabels"]["alertname"], sent["alerts"][0]["annotations"].get("summary", ""), sent)
+    must(body.keys() >= keys, "no JSON of Alertmanager")
+    return Message(body["commonLabels"]["alertname"], body["alerts"][0]["annotations"].get("summary", ""), body)
 
 
 def incidentio(request: Request) -> tuple[Any, Message]:
@@ -255,25 +255,25 @@ def webhook(request: Request) -> tuple[Any, Message]:
 def slack(request: Request) -> tuple[Any, Message]:
     """docs.slack.dev, "Sending messages using incoming webhooks"."""
     must(request.path == "/services/T1/B1/secret-of-slack", "invalid_token", 403)
-    sent = request.json
-    [attachment] = sent["attachments"]
+    body = request.json
+    [attachment] = body["attachments"]
     must(len(attachment["text"]) <= 40_000, "msg_too_long")
-    return None, Message(attachment["title"], attachment["text"], sent)
+    return None, Message(attachment["title"], attachment["text"], body)
 
 
 def pagerduty(request: Request) -> tuple[Any, Message]:
     """developer.pagerduty.com/docs/send-alert-event."""
     must(request.path == "/v2/enqueue", "not found", 404)
     must(len(request.body) <= 512 * 1024, "too large", 413)
-    sent = request.json
-    must(sent["routing_key"] == "secretofpagerduty", "invalid routing key")
-    must(sent["event_action"] in {"trigger", "acknowledge", "resolve"}, "event_action")
-    payload = sent["payload"]
+    body = request.json
+    must(body["routing_key"] == "secretofpagerduty", "invalid routing key")
+    must(body["event_action"] in {"trigger", "acknowledge", "resolve"}, "event_action")
+    payload = body["payload"]
     must(0 < len(payload["summary"]) <= 1024, "summary")
     must(payload["severity"] in {"critical", "error", "warning", "info"}, "severity")
-    for link in sent.get("links", []):
+    for link in body.get("links", []):
         must(urlsplit(link["href"]).scheme in {"http", "https"}, "links: no address")
-    return {"status": "success", "dedup_key": "x"}, Message(payload["summary"], str(payload["custom_details"]), sent)
+    return {"status": "success", "dedup_key": "x"}, Message(payload["summary"], str(payload["custom_details"]), body)
 
 
 SERVICES: dict[str, Callable[[Request], tuple[Any, Message]]] = dict(
@@ -287,7 +287,7 @@ class Internet:
 
     proxy: str
     mail_port: int
-    taken: list[tuple[str, Message]] = field(default_factory=list)
+    deliveries: list[tuple[str, Message]] = field(default_factory=list)
     """(host, message), in order; e-mail as `mail`."""
     refused: list[tuple[str, str]] = field(default_factory=list)
     broken: dict[str, int] = field(default_factory=dict)
@@ -295,7 +295,7 @@ class Internet:
 
     def messages(self, host: str) -> list[Message]:
         """What `host` has taken."""
-        return [message for name, message in self.taken if name == host]
+        return [message for name, message in self.deliveries if name == host]
 
 
 @contextmanager
@@ -349,7 +349,7 @@ def _handler(internet: Internet, context: ssl.SSLContext) -> type[BaseHTTPReques
             try:
                 must(self.host not in internet.broken, "out of order", internet.broken.get(self.host, 500))
                 answer, message = SERVICES[self.host](request)
-                internet.taken.append((self.host, message))
+                internet.deliveries.append((self.host, message))
                 status = 200
             except RefusedError as error:
                 internet.refused.append((self.host, str(error)))
@@ -399,5 +399,5 @@ class _Mailbox:
             return "550 malformed"
         html = message.get_body(("html",))
         assert html
-        self._internet.taken.append(("mail", Message(str(message["Subject"]), html.get_content(), message)))
+        self._internet.deliveries.append(("mail", Message(str(message["Subject"]), html.get_content(), message)))
         return "250 OK"

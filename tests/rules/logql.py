@@ -55,9 +55,9 @@ def judge(folder: Path, queries: Mapping[str, str]) -> Iterator[str]:
                 yield f"{CASES.name}: {case['name']}: {error}"
                 continue
             for check in case["alert_rule_test"]:
-                expected, got = check["exp_alerts"], _firing(alerts[check["alertname"]])
-                if sorted(expected, key=str) != sorted(got, key=str):
-                    yield f"{CASES.name}: {case['name']}:\n  expected {expected}\n  got      {got}"
+                expected, actual = check["exp_alerts"], _firing(alerts[check["alertname"]])
+                if sorted(expected, key=str) != sorted(actual, key=str):
+                    yield f"{CASES.name}: {case['name']}:\n  expected {expected}\n  got      {actual}"
         for where, query in queries.items():
             answer = requests.get(f"{url}/loki/api/v1/format_query", params={"query": query}, timeout=10)
             if not answer.ok:

@@ -138,8 +138,8 @@ def promtool(folder: Path) -> Iterator[str]:
     rendered = rendered_rules()
     write(folder / "full", rendered)
     # TargetMissing has a line for each job. Its cases know some, so that a new exporter needs no change there.
-    known = frozenset(job for job in EVERYTHING if f'job="{job}"' in (HERE / "scrape.test.yml").read_text())
-    in_tests = rendered | {"rules/scrape.yml": render(SETTINGS, known)["rules/scrape.yml"]}
+    jobs = frozenset(job for job in EVERYTHING if f'job="{job}"' in (HERE / "scrape.test.yml").read_text())
+    in_tests = rendered | {"rules/scrape.yml": render(SETTINGS, jobs)["rules/scrape.yml"]}
     write(folder / "tests", {name: only_summaries(text) for name, text in in_tests.items()})
     write(folder, {"queries.yml": as_rules({**queries("promql"), **of_dashboards("prometheus")})})
     tests = [shutil.copy(test, folder / "tests") for test in sorted(HERE.glob("*.test.yml"))]
@@ -250,7 +250,7 @@ def runbooks(alerts: list[Alert]) -> Iterator[str]:
     texts = pages()
     yield from (f"docs/runbooks/{name}.md is missing" for name in sorted(names - set(texts)))
     yield from (f"docs/runbooks/{name}.md belongs to no alert" for name in sorted(set(texts) - names))
-    known = set(settings_keys(Settings))
+    keys = set(settings_keys(Settings))
     explained = set[str]()
     for name, text in texts.items():
         if not text.startswith(f"# {name}\n"):
@@ -261,7 +261,7 @@ def runbooks(alerts: list[Alert]) -> Iterator[str]:
         named = {
             key for key in re.findall(r"`([a-z_]+\.[a-z0-9_.]+)`", text) if key.split(".")[0] in Settings.model_fields
         }
-        yield from (f"docs/runbooks/{name}.md: there is no setting {key}" for key in sorted(named - known))
+        yield from (f"docs/runbooks/{name}.md: there is no setting {key}" for key in sorted(named - keys))
         yield from (
             f"docs/runbooks/{name}.md links to {to}, which does not exist"
             for to in LINK.findall(text)

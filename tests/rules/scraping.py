@@ -22,9 +22,9 @@ from toolchain.images.recipes import RECIPES
 
 def address() -> str:
     """An address of this machine that is none of loopback, which the proxy refuses. No packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
-        found.connect(("198.51.100.1", 9))
-        return str(found.getsockname()[0])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("198.51.100.1", 9))
+        return str(probe.getsockname()[0])
 
 
 @contextmanager
@@ -62,5 +62,5 @@ def running_prometheus(
 def targets(prometheus: str, pool: str) -> list[dict[str, Any]]:
     """The targets of a scrape config, once all of them have been asked."""
     answer = requests.get(f"{prometheus}/api/v1/targets", timeout=10).json()
-    found: list[dict[str, Any]] = [one for one in answer["data"]["activeTargets"] if one["scrapePool"] == pool]
-    return found if found and all(one["health"] != "unknown" for one in found) else []
+    matches: list[dict[str, Any]] = [one for one in answer["data"]["activeTargets"] if one["scrapePool"] == pool]
+    return matches if matches and all(one["health"] != "unknown" for one in matches) else []

@@ -58,8 +58,8 @@ class Service(BaseHTTPRequestHandler):
             time.sleep(0.3)
             with Service.lock:
                 Service.running -= 1
-        told = self.headers["Authorization"] or (body if self.path.endswith("login") else "right")
-        self.send_response(200 if "right" in told else 401)
+        credentials = self.headers["Authorization"] or (body if self.path.endswith("login") else "right")
+        self.send_response(200 if "right" in credentials else 401)
         for name in ("Access-Control-Allow-Origin", "Access-Control-Allow-Methods"):
             self.send_header(name, "*")
         self.send_header("Content-Length", "2")
@@ -85,8 +85,8 @@ class Proxy:
         method, _, path = request.partition(" ")
         connection = http.client.HTTPConnection("127.0.0.1", self.ports[port], timeout=20, source_address=(source, 0))
         try:
-            told = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, body, {"Host": f"127.0.0.1:{port}", **told})
+            http_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, {"Host": f"127.0.0.1:{port}", **http_headers})
             answer = connection.getresponse()
             return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
         finally:
@@ -110,7 +110,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     )
     text = text.replace(f"bind {SETTINGS.edge.address('api_proxy')}:", "bind :")
     ports = {int(port): free_port() for port in re.findall(r"(?m)^    bind :(\d+)$", text)}
-    text = re.sub(r"(?m)^    bind :(\d+)$", lambda found: f"    bind 127.0.0.1:{ports[int(found[1])]}", text)
+    text = re.sub(r"(?m)^    bind :(\d+)$", lambda match: f"    bind 127.0.0.1:{ports[int(match[1])]}", text)
     (folder / "haproxy.cfg").write_text(text)
     product = images.product("api_proxy", RECIPES["api_proxy"])
     [libraries] = (product / "usr/lib").glob("*-linux-gnu")
@@ -121,9 +121,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
             stdout=log, stderr=log, env={**os.environ, "LD_LIBRARY_PATH": str(libraries)},
         )  # fmt: skip
         try:
-            made = Proxy(ports)
-            _wait(made, folder / "log")
-            yield made
+            front = Proxy(ports)
+            _wait(front, folder / "log")
+            yield front
         finally:
             process.terminate()
             process.wait()
@@ -437,16 +437,16 @@ def test_a_name_that_the_settings_have_is_known_to_its_service(
 )
 @pytest.mark.parametrize("request_", ["POST /api/v2/silences", "DELETE /api/v2/silence/1", "GET /api/v2/alerts"])
 def test_only_its_own_pages_ask(proxy: Proxy, host: str, origin: str, status: int, request_: str) -> None:
-    told = {"Host": host, "Origin": origin, "Content_Type": "application/json"}
-    assert proxy.people("alertmanager", request_, **told) == status
+    request_headers = {"Host": host, "Origin": origin, "Content_Type": "application/json"}
+    assert proxy.people("alertmanager", request_, **request_headers) == status
 
 
 @pytest.mark.parametrize("service", PEOPLE)
 @pytest.mark.parametrize("request_", ["OPTIONS /api/v2/silences", "OPTIONS /", "GET /api/search"])
 def test_no_other_site_is_told_that_it_may_ask(proxy: Proxy, service: str, request_: str) -> None:
     port = api_proxy.PEOPLE + api_proxy.port_inside(service)
-    asked = {"Origin": "https://evil.example", "Access_Control_Request_Method": "POST"}
-    status, headers, _ = proxy.ask(port, request_, **asked)
+    request_headers = {"Origin": "https://evil.example", "Access_Control_Request_Method": "POST"}
+    status, headers, _ = proxy.ask(port, request_, **request_headers)
     assert status == 403
     assert not [name for name in headers if name.startswith("access-control")]
 
@@ -522,9 +522,9 @@ def test_wrong_passwords_are_bounded_by_the_address_that_they_come_from(proxy: P
 
 
 def test_behind_caddy_they_are_by_the_address_that_it_tells_last(proxy: Proxy) -> None:
-    def status(password: str, told: str) -> int:
-        asked = {"Host": "g.example", "X_Forwarded_For": told}
-        return proxy.ask(api_proxy.BEHIND_CADDY, "POST /login", password, **asked)[0]
+    def status(password: str, address: str) -> int:
+        request_headers = {"Host": "g.example", "X_Forwarded_For": address}
+        return proxy.ask(api_proxy.BEHIND_CADDY, "POST /login", password, **request_headers)[0]
 
     for count in range(api_proxy.WRONG_PASSWORDS):
         assert status("wrong", f"9.9.9.{count}, 203.0.113.7") == 401
@@ -546,17 +546,17 @@ def test_behind_caddy_they_are_by_the_address_that_it_tells_last(proxy: Proxy) -
 def test_of_many_queries_a_few_run_at_once_and_all_are_answered(proxy: Proxy, door: int, path: str, most: int) -> None:
     Service.most = 0
     with ThreadPoolExecutor(20) as threads:
-        asked = [threads.submit(proxy.ask, door, f"GET {path}?{SLOW}") for _ in range(20)]
-        assert {one.result()[0] for one in asked} == {200}
+        futures = [threads.submit(proxy.ask, door, f"GET {path}?{SLOW}") for _ in range(20)]
+        assert {one.result()[0] for one in futures} == {200}
     assert Service.most == most
 
 
 def test_while_queries_wait_pages_and_the_other_door_are_answered(proxy: Proxy) -> None:
     with ThreadPoolExecutor(20) as threads:
-        asked = [threads.submit(proxy.ask, api_proxy.PEOPLE + 9090, f"GET /api/v1/query?{SLOW}") for _ in range(20)]
+        futures = [threads.submit(proxy.ask, api_proxy.PEOPLE + 9090, f"GET /api/v1/query?{SLOW}") for _ in range(20)]
         time.sleep(0.1)
         begun = time.monotonic()
         assert proxy.people("prometheus", "GET /alerts") == 200
         assert proxy.grafana("prometheus", "GET /api/v1/query?query=up") == 200
         assert time.monotonic() - begun < 1
-        assert {one.result()[0] for one in asked} == {200}
+        assert {one.result()[0] for one in futures} == {200}

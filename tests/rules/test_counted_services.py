@@ -159,8 +159,8 @@ CASES: dict[str, tuple[Sequence[Mapping[str, Any]], list[dict[str, str]], Mappin
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_counted_service_has_golden_signals_and_alerts(tmp_path: Path, name: str) -> None:
-    services, given, expected = CASES[name]
-    assert not unmet(tmp_path, given, expected, counted(*services))
+    services, input_series, expected = CASES[name]
+    assert not unmet(tmp_path, input_series, expected, counted(*services))
 
 
 def test_prometheus_takes_what_the_settings_take(tmp_path: Path) -> None:

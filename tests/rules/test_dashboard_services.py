@@ -91,12 +91,12 @@ def counters(service: str, rank: int) -> Iterator[tuple[str, float]]:
     spans = f'job="spans",{own},span_kind="SPAN_KIND_SERVER",status_code="STATUS_CODE_UNSET"'
     for route in range(12):
         yield f'traces_span_metrics_calls_total{{{spans},span_name="GET /things/{route}"}}', rank
-        asked = (
+        labels = (
             f'job="application",{own},http_request_method="GET",http_route="/{route}",http_response_status_code="200"'
         )
-        yield f"http_server_request_duration_seconds_count{{{asked}}}", rank
-        yield f'http_server_request_duration_seconds_bucket{{{asked},le="0.1"}}', rank
-        yield f'http_server_request_duration_seconds_bucket{{{asked},le="+Inf"}}', rank
+        yield f"http_server_request_duration_seconds_count{{{labels}}}", rank
+        yield f'http_server_request_duration_seconds_bucket{{{labels},le="0.1"}}', rank
+        yield f'http_server_request_duration_seconds_bucket{{{labels},le="+Inf"}}', rank
     call = f'client="user",server="{service}",connection_type=""'
     yield f"traces_service_graph_request_total{{{call}}}", rank
     yield f'traces_service_graph_request_server_seconds_bucket{{{call},le="+Inf"}}', rank
@@ -156,26 +156,26 @@ class Stack:
             AssertionError: the query is refused.
         """
         one = (services(self.count) or ["none yet"])[-1]
-        chosen = {"trace_service": one, **({"service": one} if query.board == "golden-signals" else {})}
-        asked = {"query": query.filled_in(**chosen)}
+        variables = {"trace_service": one, **({"service": one} if query.board == "golden-signals" else {})}
+        parameters = {"query": query.filled_in(**variables)}
         end = time.time()
         instant = query.json.get("instant") or query.json.get("queryType") == "instant"
-        asked |= (
+        parameters |= (
             {"time": f"{end:.0f}"} if instant else {"start": f"{end - 900:.0f}", "end": f"{end:.0f}", "step": str(STEP)}
         )
         base = f"{self.prometheus}/api/v1" if query.source == "prometheus" else f"{self.loki}/loki/api/v1"
         tenant = {"X-Scope-OrgID": f"shop-{self.count}"}
-        page = requests.get(f"{base}/query{'' if instant else '_range'}", asked, headers=tenant, timeout=60)
+        page = requests.get(f"{base}/query{'' if instant else '_range'}", parameters, headers=tenant, timeout=60)
         assert page.ok, f"{query.where}: {page.text}"
-        found: list[dict[str, Any]] = page.json()["data"]["result"]
-        return found
+        result: list[dict[str, Any]] = page.json()["data"]["result"]
+        return result
 
 
-def shown(query: DashboardQuery, found: list[dict[str, Any]]) -> list[str]:
+def legend(query: DashboardQuery, series: list[dict[str, Any]]) -> list[str]:
     """The names of these series in the legend."""
     form = query.json["legendFormat"]
     [label] = re.findall(r"{{(\w+)}}", form) or [""]
-    return [form.replace(f"{{{{{label}}}}}", one["metric"].get(label, "")) for one in found]
+    return [form.replace(f"{{{{{label}}}}}", one["metric"].get(label, "")) for one in series]
 
 
 @pytest.fixture(scope="module", params=COUNTS, ids=[f"{count} services" for count in COUNTS])
@@ -227,7 +227,7 @@ def test_no_graph_gets_more_series_than_it_can_show(stack: Stack) -> None:
 
 
 def test_series_by_service_are_the_largest_and_the_rest_is_their_sum(stack: Stack) -> None:
-    seen = set()
+    panels = set()
     for _, query in GRAPHS:
         match = BY_SERVICE.search(query.expr)
         if (
@@ -237,16 +237,16 @@ def test_series_by_service_are_the_largest_and_the_rest_is_their_sum(stack: Stac
             or query.board == "golden-signals"
         ):
             continue
-        found = stack.answer(query)
-        if not found:
+        series = stack.answer(query)
+        if not series:
             assert stack.count == 0 or query.where not in EVERYWHERE, query.where
             continue
-        seen.add(query.where)
+        panels.add(query.where)
         if "rate" not in query.expr.partition("topk")[0] or "ratio" not in query.expr:
-            assert len(found) == min(stack.count, int(match[2])), query.where
-        times = {len(one["values"]) for one in found}
+            assert len(series) == min(stack.count, int(match[2])), query.where
+        times = {len(one["values"]) for one in series}
         assert len(times) == 1, f"{query.where}: a line has gaps"
-    assert seen >= EVERYWHERE or not stack.count
+    assert panels >= EVERYWHERE or not stack.count
 
 
 @pytest.mark.parametrize("panel", ["Requests by route", "p95 by route"])
@@ -269,21 +269,21 @@ def test_a_legend_beneath_a_graph_has_room_for_the_names_that_come(stack: Stack)
     for panel, query in GRAPHS:
         if panel["options"]["legend"]["placement"] == "bottom":
             past = query.json["legendFormat"] in PAST
-            came = [query.json["legendFormat"]] if past else shown(query, stack.answer(query))
+            came = [query.json["legendFormat"]] if past else legend(query, stack.answer(query))
             names.setdefault((query.board, query.panel, panel["gridPos"]["w"], panel["gridPos"]["h"]), []).extend(came)
     for (board, title, width, height), all_of_them in names.items():
         assert legends.rows(all_of_them, width) <= legends.room(height), f"{board}: {title}: {all_of_them}"
 
 
 def test_the_table_has_a_row_for_each_service(stack: Stack) -> None:
-    [known] = [query for _, query in QUERIES if query.where == "overview: Services: G"]
-    assert {one["metric"]["service"] for one in stack.answer(known)} == set(services(stack.count))
+    [table] = [query for _, query in QUERIES if query.where == "overview: Services: G"]
+    assert {one["metric"]["service"] for one in stack.answer(table)} == set(services(stack.count))
 
 
 def test_errors_are_shown_by_their_messages(stack: Stack) -> None:
     [query] = [query for _, query in QUERIES if query.where == "overview: Last 100 errors: A"]
-    said = {one["stream"]["said"] for one in stack.answer(query)}
-    assert said == ({"order 17 failed", *LINES[1:]} if stack.count else set())
+    messages = {one["stream"]["said"] for one in stack.answer(query)}
+    assert messages == ({"order 17 failed", *LINES[1:]} if stack.count else set())
 
 
 def test_lines_are_shown_by_their_messages(stack: Stack) -> None:
@@ -301,9 +301,9 @@ def test_a_variable_begins_with_the_service_that_has_most_to_show(stack: Stack, 
         for query in dashboard_queries.queries()
         if (query.board, query.panel, query.ref) == (board, "variable", variable)
     ]
-    asked = re.fullmatch(r"query_result\((.+)\)", query.filled_in())
-    assert asked
-    page = requests.get(f"{stack.prometheus}/api/v1/query", {"query": asked[1]}, timeout=30)
+    match = re.fullmatch(r"query_result\((.+)\)", query.filled_in())
+    assert match
+    page = requests.get(f"{stack.prometheus}/api/v1/query", {"query": match[1]}, timeout=30)
     assert page.ok, page.text
     first, *_ = page.json()["data"]["result"]
     assert first["metric"]["service"] == (services(stack.count) or ["none yet"])[-1]

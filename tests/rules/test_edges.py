@@ -47,10 +47,10 @@ def pushed(service: str, *lines: str, **labels: str) -> bytes:
 
 @until_true
 def at_least(site: Site, expression: str, count: float) -> list[dict[str, Any]]:
-    found = site.query(expression)
-    assert found, f"no {expression}"
-    assert float(found[0]["value"][1]) >= count, found
-    return found
+    series = site.query(expression)
+    assert series, f"no {expression}"
+    assert float(series[0]["value"][1]) >= count, series
+    return series
 
 
 def scraped(site: Site, edge: Edge) -> list[int]:
@@ -67,17 +67,17 @@ def until_scraped(site: Site, edge: Edge, count: int) -> None:
 
 @until_true
 def lines(site: Site, selector: str, count: int) -> list[tuple[dict[str, str], str]]:
-    found = site.lines(selector)
-    assert len(found) >= count, f"{len(found)} of {count}"
-    return found
+    entries = site.lines(selector)
+    assert len(entries) >= count, f"{len(entries)} of {count}"
+    return entries
 
 
 @until_true
 def spans(site: Site, service: str, count: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     assert site.collector
-    found = [one for one in site.collector.stored("traces") if one[0]["service.name"] == service]
-    assert len(found) >= count, f"{len(found)} of {count}"
-    return found
+    parts = [one for one in site.collector.stored("traces") if one[0]["service.name"] == service]
+    assert len(parts) >= count, f"{len(parts)} of {count}"
+    return parts
 
 
 # Names
@@ -99,9 +99,9 @@ def test_exemplars_and_native_histograms_arrive_too(site: Site, edge: Edge) -> N
         [counted] = at_least(site, 'histogram_count(prometheus_http_request_duration_seconds{handler="/metrics"})', 1)
         assert counted["metric"]["host"] == "web-2"
     page = f"http://127.0.0.1:{site.ports['prometheus']}/api/v1/query_exemplars"
-    asked = {"query": 'scrapes_total{host="web-2"}', "start": str(time.time() - 600), "end": str(time.time())}
-    found = requests.get(page, asked, timeout=10).json()["data"]
-    assert {one["labels"]["trace_id"] for series in found for one in series["exemplars"]} == {TRACE}
+    parameters = {"query": 'scrapes_total{host="web-2"}', "start": str(time.time() - 600), "end": str(time.time())}
+    exemplars = requests.get(page, parameters, timeout=10).json()["data"]
+    assert {one["labels"]["trace_id"] for series in exemplars for one in series["exemplars"]} == {TRACE}
 
 
 def test_no_sender_can_write_metrics_under_another_name_or_those_that_rules_record(site: Site) -> None:
@@ -130,8 +130,8 @@ def test_no_sender_can_send_spans_or_records_under_another_name(site: Site) -> N
     assert site.send(
         "/v1/traces", otlp("traces", group("traces", resource, span("one"))), "web-2", WEB_2, X_Edge="db-1", **JSON
     ).ok
-    [(kept, _)] = spans(site, "traced", 1)
-    assert kept["host"] == "web-2"
+    [(attributes, _)] = spans(site, "traced", 1)
+    assert attributes["host"] == "web-2"
     assert site.send("/v1/logs", otlp("logs", group("logs", resource, record("one"))), "web-2", WEB_2, **JSON).ok
     assert site.collector
 
@@ -148,8 +148,8 @@ def test_a_service_beside_the_centre_cannot_pose_as_an_edge(site: Site) -> None:
     body = otlp("traces", group("traces", {"service.name": "beside", "host": "db-1"}, span("one")))
     headers = {"Content-Type": "application/json", "X-Edge": "db-1"}
     assert requests.post(f"{site.collector.url}/v1/traces", body, headers=headers, timeout=20).ok
-    [(kept, _)] = spans(site, "beside", 1)
-    assert kept["host"] == "centre"
+    [(attributes, _)] = spans(site, "beside", 1)
+    assert attributes["host"] == "centre"
 
 
 # Who gets in, and where to
@@ -286,7 +286,7 @@ READ = {
 
 
 def test_a_series_above_an_edges_bound_is_lost_and_counted_and_those_that_there_were_come_in(site: Site) -> None:
-    def sent(names: range) -> None:
+    def send(names: range) -> None:
         now = time.time()
         body = write_request(*(({"__name__": "many", "number": f"{number}"}, 1.0, now) for number in names))
 
@@ -301,14 +301,14 @@ def test_a_series_above_an_edges_bound_is_lost_and_counted_and_those_that_there_
         [value] = [line.rpartition(" ")[2] for line in page.splitlines() if line.startswith(f'{name}{{edge="db-1"}}')]
         return int(value)
 
-    sent(range(500))
-    sent(range(900, 1900))
-    sent(range(500))
+    send(range(500))
+    send(range(900, 1900))
+    send(range(500))
     assert counted("edge_door_series_bound") == counted("edge_door_series") == 1000
     assert counted("edge_door_samples_above_bound_total") == 500
     at_least(site, 'count(many{host="db-1"})', 1000)
-    [kept] = site.query('count(count_over_time(many{host="db-1"}[1h]) == 2)')
-    assert kept["value"][1] == "500"
+    [sample] = site.query('count(count_over_time(many{host="db-1"}[1h]) == 2)')
+    assert sample["value"][1] == "500"
 
 
 @pytest.mark.parametrize("path", [WRITE, PUSH])
@@ -350,8 +350,8 @@ def test_nothing_is_missing_after_the_link_was_cut(site: Site, edge: Edge) -> No
         cut = edge.page.count
         site.start("caddy")
         happens("after")
-        found = lines(site, '{host="web-2", service="orders"}', OUTAGE + 2)
-        assert {line for _, line in found} == {
+        entries = lines(site, '{host="web-2", service="orders"}', OUTAGE + 2)
+        assert {line for _, line in entries} == {
             "line before",
             "line after",
             *(f"line during {n}" for n in range(OUTAGE)),
@@ -393,8 +393,8 @@ def test_nothing_is_missing_or_doubled_after_the_whole_centre_was_started_anew(s
         for part in reversed(parts):
             site.start(part)
         until_scraped(site, edge, away + 2)
-        found = sorted(line for _, line in lines(site, '{host="web-2", service="waited"}', 8))
-        assert found == [f"line {number}" for number in range(8)]
+        texts = sorted(line for _, line in lines(site, '{host="web-2", service="waited"}', 8))
+        assert texts == [f"line {number}" for number in range(8)]
     counts = scraped(site, edge)
     assert counts == [*range(counts[0], counts[-1] + 1)]
 

@@ -30,8 +30,8 @@ def unmet(folder: Path, series: dict[str, str], alert: str, expected: dict[Label
     rendered = {name: only_evidence(text) for name, text in render(SETTINGS, WATCHED).items() if name in FILES}
     every = evidence.annotations(next(one for one in ALERTS if one.name == alert), WATCHED)
     firing = [
-        {"exp_labels": dict(labels), "exp_annotations": {**dict.fromkeys(every, ""), **found}}
-        for labels, found in expected.items()
+        {"exp_labels": dict(labels), "exp_annotations": {**dict.fromkeys(every, ""), **texts}}
+        for labels, texts in expected.items()
     ]
     case = {
         "interval": "1m",
@@ -153,8 +153,8 @@ def test_a_name_of_a_service_is_no_part_of_a_query(tmp_path: Path) -> None:
     for number, service in enumerate(HOSTILE):
         series |= failing(service)
         series[container(START, f"x-{number}", service, f',image="evil:{number}"')] = "_x60 3660x40"
-        told = f"{service} runs evil:{number} since 1970-01-01 01:01:00 +0000 UTC. "
-        expected[labels("critical", service)] = {"changed": told}
+        change = f"{service} runs evil:{number} since 1970-01-01 01:01:00 +0000 UTC. "
+        expected[labels("critical", service)] = {"changed": change}
     assert not unmet(tmp_path, series, "ApplicationErrorsHigh", expected)
 
 

@@ -22,15 +22,15 @@ OF_THE_MACHINE = "HostCpuHigh|HostIoPressure|HostClockSkewed"
 
 def longer(values: str) -> str:
     """The values, extended at the pace of the last ten minutes. A series that had ended by then stays away."""
-    known: list[float | None] = []
+    numbers: list[float | None] = []
     for part in values.split():
         value, _, more = part.partition("x")
         count = int(more or 0) + (value != "_" or not more)
-        known += count * [None if value == "_" else float(value)]
-    last = known[-11:]
+        numbers += count * [None if value == "_" else float(value)]
+    last = numbers[-11:]
     steps = [b - a for a, b in itertools.pairwise(last) if a is not None and b is not None]
     pace = sum(steps) / len(steps) if steps and min(steps) >= 0 else 0
-    return f"{values} {(known[-1] or 0) + pace:.7g}+{pace:.7g}x{MINUTES - len(known)}"
+    return f"{values} {(numbers[-1] or 0) + pace:.7g}+{pace:.7g}x{MINUTES - len(numbers)}"
 
 
 def firing(folder: Path, **thresholds: float | str) -> set[str]:

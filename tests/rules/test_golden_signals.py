@@ -158,8 +158,8 @@ def test_the_dashboard_of_a_service_reads_its_routes_and_its_statuses_whatever_c
         values = _variables(page.sources(name)[name])
         for query in BOARD:
             if query.panel == "variable" and query.ref in values:
-                asked = query.filled_in(service=name).removeprefix("query_result(").removesuffix(")")
-                expressions[f"{asked} * 0"] = [
+                expression = query.filled_in(service=name).removeprefix("query_result(").removesuffix(")")
+                expressions[f"{expression} * 0"] = [
                     {"labels": f'{{{query.ref}="{values[query.ref]}"}}', "value": 0},
                 ]
         by = ",".join(f'"{label}"' for label in values["by"].split(":")[1:])
@@ -187,8 +187,8 @@ def test_a_service_that_nothing_counts_has_no_routes_and_no_fault(tmp_path: Path
     nothing = {"job": "none", "counter": "none", "durations": "none", "per_second": "1", "by": ":none"}
     for query in BOARD:
         if query.panel == "variable" and query.ref in nothing:
-            asked = query.filled_in(service="gone").removeprefix("query_result(").removesuffix(")")
-            expressions[asked] = [{"labels": f'{{{query.ref}="{nothing[query.ref]}"}}', "value": 0}]
+            expression = query.filled_in(service="gone").removeprefix("query_result(").removesuffix(")")
+            expressions[expression] = [{"labels": f'{{{query.ref}="{nothing[query.ref]}"}}', "value": 0}]
         elif query.panel in {"Requests by route", "p95 by route", "Answers by status"}:
             expressions[query.filled_in(service="gone", **{**nothing, "by": '"none"'})] = []
     assert not unmet(tmp_path, _counters('up{job="application"}'), expressions)

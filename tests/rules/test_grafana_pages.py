@@ -63,10 +63,10 @@ class Page:
 class Far(http.server.BaseHTTPRequestHandler):
     """A remote store that answers any query, and remembers who asked."""
 
-    asked: ClassVar[list[dict[str, str]]] = []
+    calls: ClassVar[list[dict[str, str]]] = []
 
     def do_GET(self) -> None:
-        self.asked.append({"path": self.path, **dict(self.headers)})
+        self.calls.append({"path": self.path, **dict(self.headers)})
         body = b'{"status":"success","data":{"resultType":"vector","result":[]}}'
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -129,9 +129,9 @@ def _on_port(text: str, port: int) -> str:
     ini = ConfigParser(interpolation=None)
     ini.read_string(text)
     ini["server"].update(http_port=str(port), http_addr="127.0.0.1")
-    written = StringIO()
-    ini.write(written)
-    return written.getvalue()
+    buffer = StringIO()
+    ini.write(buffer)
+    return buffer.getvalue()
 
 
 def test_each_dashboard_is_in_its_folder(page: Page) -> None:
@@ -182,8 +182,8 @@ def test_it_complains_of_nothing(page: Page) -> None:
 
 def test_the_store_for_the_long_term_is_asked_with_its_password_which_shows_nowhere(page: Page) -> None:
     page.get(f"/api/datasources/proxy/uid/{long_term.UID}/api/v1/query?query=up")
-    asked = {key.lower(): value for key, value in Far.asked[-1].items()}
-    assert asked["path"] == "/api/v1/query?query=up"
-    assert asked["authorization"] == f"Basic {base64.b64encode(f'me:{FAR_PASSWORD}'.encode()).decode()}"
-    assert asked["x-scope-orgid"] == "shop"
+    call = {key.lower(): value for key, value in Far.calls[-1].items()}
+    assert call["path"] == "/api/v1/query?query=up"
+    assert call["authorization"] == f"Basic {base64.b64encode(f'me:{FAR_PASSWORD}'.encode()).decode()}"
+    assert call["x-scope-orgid"] == "shop"
     assert "hunter2" not in json.dumps(page.get("/api/datasources")) + page.log.read_text()

@@ -21,8 +21,8 @@ CENTRE = run.SETTINGS.model_copy(update={name: getattr(run.EDGES, name) for name
 
 
 def test_every_case_of_one_host_is_one_of_each_of_two_hosts(tmp_path: Path) -> None:
-    known = frozenset(job for job in EVERYTHING if f'job="{job}"' in (run.HERE / "scrape.test.yml").read_text())
-    rendered = render(CENTRE, EVERYTHING) | {"rules/scrape.yml": render(CENTRE, known)["rules/scrape.yml"]}
+    jobs = frozenset(job for job in EVERYTHING if f'job="{job}"' in (run.HERE / "scrape.test.yml").read_text())
+    rendered = render(CENTRE, EVERYTHING) | {"rules/scrape.yml": render(CENTRE, jobs)["rules/scrape.yml"]}
     run.write(tmp_path, {name: run.only_summaries(text) for name, text in rendered.items()})
     files = []
     for file in sorted(run.HERE.glob("*.test.yml")):
@@ -32,10 +32,10 @@ def test_every_case_of_one_host_is_one_of_each_of_two_hosts(tmp_path: Path) -> N
         document["tests"] = [_of_both(test) for test in document["tests"]]
         files.append(tmp_path / file.name)
         files[-1].write_text(yaml.safe_dump(document, allow_unicode=True))
-    done = subprocess.run(
+    result = subprocess.run(
         [images.binary("promtool"), "test", "rules", *files], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    assert result.returncode == 0, (result.stdout + result.stderr)[-5000:]
 
 
 def _of_both(test: dict[str, Any]) -> dict[str, Any]:
@@ -61,11 +61,11 @@ def _with_host(series: str, host: str) -> str:
 
 
 def _alert(alert: dict[str, Any], host: str) -> dict[str, Any]:
-    made = copy.deepcopy(alert)
-    made.setdefault("exp_labels", {})["host"] = host
-    if "summary" in made.get("exp_annotations", {}):
-        made["exp_annotations"]["summary"] = f"{host}: {made['exp_annotations']['summary']}"
-    return made
+    of_host = copy.deepcopy(alert)
+    of_host.setdefault("exp_labels", {})["host"] = host
+    if "summary" in of_host.get("exp_annotations", {}):
+        of_host["exp_annotations"]["summary"] = f"{host}: {of_host['exp_annotations']['summary']}"
+    return of_host
 
 
 @pytest.mark.parametrize(

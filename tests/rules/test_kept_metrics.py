@@ -62,15 +62,17 @@ def config(keep: str) -> ConfigFiles:
         {"metrics": {"keep": keep, "applications": {"static": [{"service": "shop", "targets": ["shop:80"]}]}}}
     )
     rules = {"shop.yml": json.dumps({"groups": [{"name": "shop", "rules": [RULE]}]})}
-    made = container(settings, Additions(rules=rules, dashboards={"shop": Dashboard(json.dumps(DASHBOARD))})).config
-    assert made
-    return made
+    service_config = container(
+        settings, Additions(rules=rules, dashboards={"shop": Dashboard(json.dumps(DASHBOARD))})
+    ).config
+    assert service_config
+    return service_config
 
 
 def stored(folder: Path, page: str, keep: str) -> set[str]:
     """Names of the metrics that Prometheus has from `page`, by the stack's own config but for the addresses."""
-    made, port = config(keep), free_port()
-    main = yaml.safe_load(made.files["prometheus.yml"])
+    service_config, port = config(keep), free_port()
+    main = yaml.safe_load(service_config.files["prometheus.yml"])
     [job] = [job for job in main["scrape_configs"] if job["job_name"] == "application"]
     scraped = {
         "job_name": "application",
@@ -79,7 +81,7 @@ def stored(folder: Path, page: str, keep: str) -> set[str]:
         "static_configs": [{"targets": [page]}],
         "metric_relabel_configs": job["metric_relabel_configs"],
     }
-    for name, text in {**made.files, "prometheus.yml": json.dumps({"scrape_configs": [scraped]})}.items():
+    for name, text in {**service_config.files, "prometheus.yml": json.dumps({"scrape_configs": [scraped]})}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     url = f"http://127.0.0.1:{port}"

@@ -195,9 +195,9 @@ def shipper(request: pytest.FixtureRequest, loki: str, tmp_path_factory: pytest.
     folder = tmp_path_factory.mktemp(name)
     apps = folder / "apps"
     settings = settings_of({"logs": {"shipper": name, "files": str(apps), "system": "off"}})
-    written = {f"{place} of {kind}": line for place, (kind, line) in enumerate((k, v[0]) for k, v in TIMED.items())}
-    written |= {f"not counted {place}": line for place, line in enumerate(NOT_COUNTED)}
-    for service, line in written.items():
+    lines = {f"{place} of {kind}": line for place, (kind, line) in enumerate((k, v[0]) for k, v in TIMED.items())}
+    lines |= {f"not counted {place}": line for place, line in enumerate(NOT_COUNTED)}
+    for service, line in lines.items():
         (apps / service).mkdir(parents=True)
         (apps / service / "access.log").write_text(f"{line}\n")
     (apps / "web").mkdir()

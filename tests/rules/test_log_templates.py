@@ -153,8 +153,8 @@ TIMES: dict[str, tuple[Mapping[str, Any], str]] = {
 def test_a_template_makes_of(
     name: str, steps: list[Stage], table: Mapping[str, tuple[Mapping[str, Any], str]], tmp_path: Path
 ) -> None:
-    shown = results(template_of(steps, name), name, [values for values, _ in table.values()], tmp_path)
-    assert dict(zip(table, shown, strict=True)) == {case: result for case, (_, result) in table.items()}
+    outputs = results(template_of(steps, name), name, [values for values, _ in table.values()], tmp_path)
+    assert dict(zip(table, outputs, strict=True)) == {case: result for case, (_, result) in table.items()}
 
 
 CARDS = {
@@ -167,8 +167,8 @@ CARDS = {
 
 def test_only_a_number_with_the_check_digit_of_a_card_is_masked(tmp_path: Path) -> None:
     whole = stage("replace", source="number", expression="^(.+)$", replace=go_template("card"))
-    shown = results(whole, "number", [{"number": number} for number in CARDS], tmp_path)
-    assert dict(zip(CARDS, shown, strict=True)) == CARDS
+    outputs = results(whole, "number", [{"number": number} for number in CARDS], tmp_path)
+    assert dict(zip(CARDS, outputs, strict=True)) == CARDS
 
 
 def test_a_template_is_on_one_line_and_has_no_comment() -> None:

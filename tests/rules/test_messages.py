@@ -54,11 +54,11 @@ def message(folder: Path, text: str, alerts: list[dict[str, Any]], more: dict[st
 def expected() -> dict[str, str]:
     """Name of a link → its address, for half an hour around the start of the alert."""
     start, end = BEGAN - HALF_AN_HOUR, BEGAN + HALF_AN_HOUR
-    shown = (f"{start}000", f"{end}000")
+    period = (f"{start}000", f"{end}000")
     search = f"{JAEGER}/search?service=orders&lookback=custom&start={start}000000&end={end}000000"
     return {
-        "Dashboard": links.dashboard("golden-signals", *shown, base=GRAFANA, service="orders"),
-        "Logs": links.logs('{service="orders"}', *shown, base=GRAFANA),
+        "Dashboard": links.dashboard("golden-signals", *period, base=GRAFANA, service="orders"),
+        "Logs": links.logs('{service="orders"}', *period, base=GRAFANA),
         "Traces": search,
     }
 
@@ -141,15 +141,15 @@ def test_a_message_of_many_long_alerts_fits_into_slack(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "shown", "rest"), [(1, 1, ""), (10, 10, ""), (11, 10, "and 1 more"), (400, 10, "and 390 more")]
+    ("number", "count", "rest"), [(1, 1, ""), (10, 10, ""), (11, 10, "and 1 more"), (400, 10, "and 390 more")]
 )
 @pytest.mark.parametrize("template", [TEXT, '{{ template "plain.alerts" .Alerts.Firing }}'], ids=["Slack", "PagerDuty"])
 def test_a_message_shows_ten_alerts_and_counts_the_others(
-    tmp_path: Path, template: str, number: int, shown: int, rest: str
+    tmp_path: Path, template: str, number: int, count: int, rest: str
 ) -> None:
     alerts = [alert({"summary": f"queue customer-{one} is long"}, queue=str(one)) for one in range(number)]
     text = message(tmp_path, template, alerts)
-    assert text.count("is long") == shown
+    assert text.count("is long") == count
     assert rest in text
     assert (" more" in text) is bool(rest)
 
@@ -194,11 +194,11 @@ HOSTILE = {
 
 @pytest.mark.parametrize("attack", HOSTILE)
 def test_slack_shows_untrusted_text_as_plain_text(tmp_path: Path, attack: str) -> None:
-    text, shown = HOSTILE[attack]
+    text, rendering = HOSTILE[attack]
     [one] = [alert({"headline": f"{text} fails"}, alertname="A", service=text, severity=text)]
-    assert message(tmp_path, TEXT, [one]).startswith(f"*{shown} fails*\n")
+    assert message(tmp_path, TEXT, [one]).startswith(f"*{rendering} fails*\n")
     common = {"commonLabels": one["labels"]}
-    assert f"{shown} · A · {shown}" in message(tmp_path, '{{ template "slack.title" . }}', [one], common)
+    assert f"{rendering} · A · {rendering}" in message(tmp_path, '{{ template "slack.title" . }}', [one], common)
 
 
 @pytest.mark.parametrize("attack", ["a name for everybody", "lines of its own", "a terminal"])
@@ -220,6 +220,6 @@ def test_pagerduty_gets_untrusted_text_in_one_line(tmp_path: Path, attack: str) 
     ],
 )
 def test_an_address_cannot_leave_its_link(tmp_path: Path, address: str, link: str) -> None:
-    shown = message(tmp_path, TEXT, [alert({"summary": "s", "runbook_url": address})])
-    assert link in shown
-    assert shown.count("<") == 1 + bool(link)
+    text = message(tmp_path, TEXT, [alert({"summary": "s", "runbook_url": address})])
+    assert link in text
+    assert text.count("<") == 1 + bool(link)

@@ -53,12 +53,12 @@ def _libraries(product: Path) -> dict[str, str]:
 @contextmanager
 def rabbitmq(folder: Path, port: int) -> Iterator[None]:
     """RabbitMQ with its plugin, which serves by TLS, and a queue."""
-    made = for_tests.unpacked("rabbitmq")
-    [programs] = (made / "usr/lib/erlang").glob("erts-*/bin")
-    [home] = (made / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*")
+    root = for_tests.unpacked("rabbitmq")
+    [programs] = (root / "usr/lib/erlang").glob("erts-*/bin")
+    [home] = (root / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*")
     erl = folder / "bin" / "erl"  # the packages' own one knows only the place at which it would be installed
     erl.parent.mkdir(parents=True)
-    place = f"ROOTDIR='{made}/usr/lib/erlang' BINDIR='{programs}' EMU=beam PROGNAME=erl"
+    place = f"ROOTDIR='{root}/usr/lib/erlang' BINDIR='{programs}' EMU=beam PROGNAME=erl"
     erl.write_text(f'#!/bin/sh\nexport {place}\nexec "$BINDIR/erlexec" "$@"\n')
     erl.chmod(0o755)
     (folder / "definitions.json").write_text(json.dumps(DEFINITIONS))
@@ -71,7 +71,7 @@ def rabbitmq(folder: Path, port: int) -> Iterator[None]:
     names = free_port()
     environment = {
         **os.environ,
-        **_libraries(made),
+        **_libraries(root),
         "PATH": f"{erl.parent}:{programs}:{os.environ['PATH']}",
         "HOME": str(folder),
         "ERL_EPMD_PORT": str(names),
@@ -159,9 +159,9 @@ http://{address()}:{status} {{
 @contextmanager
 def kafka(folder: Path, port: int) -> Iterator[None]:
     """One node of Kafka that is broker and controller, with the agent's file from the docs."""
-    made, clients, controller = for_tests.assembled_kafka(), free_port(), free_port()
+    root, clients, controller = for_tests.assembled_kafka(), free_port(), free_port()
     folder.mkdir()
-    [agent] = (made / "agent").glob("*.jar")
+    [agent] = (root / "agent").glob("*.jar")
     (folder / "kafka.yml").write_text(_documented("# kafka.yml"))
     properties = {
         "process.roles": "broker,controller",
@@ -172,7 +172,7 @@ def kafka(folder: Path, port: int) -> Iterator[None]:
         "log.dirs": folder / "data",
     }
     (folder / "server.properties").write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
-    java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", made / "lib" / "*"]
+    java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", root / "lib" / "*"]
     storage = ["kafka.tools.StorageTool", "format", "-t", "nervous-system-of-test", "-c", folder / "server.properties"]
     subprocess.run([*map(str, java), *map(str, storage)], check=True, capture_output=True)
     page = f"{address()}:{port}"
@@ -261,10 +261,10 @@ def test_an_authority_that_is_not_named_and_a_password_that_is_missing_are_no_wa
 def test_each_queue_is_told_by_its_name(prometheus: str) -> None:
     def ready() -> list[dict[str, Any]]:
         query = {"query": "rabbitmq_detailed_queue_messages_ready"}
-        found: list[dict[str, Any]] = requests.get(f"{prometheus}/api/v1/query", params=query, timeout=10).json()[
+        result: list[dict[str, Any]] = requests.get(f"{prometheus}/api/v1/query", params=query, timeout=10).json()[
             "data"
         ]["result"]
-        return found
+        return result
 
     [queue] = until(ready)
     assert (queue["metric"]["queue"], queue["metric"]["vhost"], queue["value"][1]) == ("mails", "/", "0")

@@ -21,7 +21,7 @@ SAMPLES = 400
 CONFIG: dict[str, Any] = {
     "metrics": {"scrape_interval": "5s", "scrape_timeout": "5s", "limits": {"samples": SAMPLES}},
 }
-Made = Callable[..., dict[str, Any]]
+Build = Callable[..., dict[str, Any]]
 PLAIN, OF_HISTOGRAM = otlp_senders.points(settings_of(CONFIG).metrics.limits)
 
 
@@ -31,8 +31,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
         yield started
 
 
-def metrics(resource: dict[str, Any], *sent: dict[str, Any]) -> dict[str, Any]:
-    return {"resource": {"attributes": listed(resource)}, "scopeMetrics": [{"metrics": sent}]}
+def metrics(resource: dict[str, Any], *content: dict[str, Any]) -> dict[str, Any]:
+    return {"resource": {"attributes": listed(resource)}, "scopeMetrics": [{"metrics": content}]}
 
 
 def points(count: int, value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -65,19 +65,19 @@ def histogram(name: str, count: int) -> dict[str, Any]:
 
 def series(running: Collector, name: str) -> dict[str, float]:
     """Labels of the series of a metric, without what names its scope, → value."""
-    found = {}
+    values = {}
     for line in running.page("prometheus/otlp").splitlines():
         if line.startswith(f"{name}{{"):
             labels, _, value = line.partition("{")[2].rpartition("} ")
-            kept = sorted(
+            own_labels = sorted(
                 label for label in labels.split(",") if not label.startswith(("otel_scope", "job=", "instance="))
             )
-            found[",".join(kept)] = float(value.split()[0])
-    return found
+            values[",".join(own_labels)] = float(value.split()[0])
+    return values
 
 
 @pytest.mark.parametrize(
-    ("made", "suffix", "count", "value"),
+    ("build", "suffix", "count", "value"),
     [
         (gauge, "", PLAIN + 1, PLAIN),
         (gauge, "", 25_000, 24_999),
@@ -86,11 +86,11 @@ def series(running: Collector, name: str) -> dict[str, float]:
     ],
 )
 def test_a_metric_with_more_points_than_one_process_may_have_is_one_point_that_says_so(
-    running: Collector, made: Made, suffix: str, count: int, value: float
+    running: Collector, build: Build, suffix: str, count: int, value: float
 ) -> None:
     name = f"many_{count}_{len(suffix)}"
     resource = {"service.name": "noisy"}
-    running.send("metrics", metrics(resource, made(name, count), gauge(f"beside_{name}", 1)))
+    running.send("metrics", metrics(resource, build(name, count), gauge(f"beside_{name}", 1)))
 
     @until_true
     def judge() -> None:
@@ -100,10 +100,10 @@ def test_a_metric_with_more_points_than_one_process_may_have_is_one_point_that_s
     judge()
 
 
-@pytest.mark.parametrize(("made", "count", "suffix"), [(gauge, PLAIN, ""), (histogram, OF_HISTOGRAM, "_count")])
-def test_so_many_as_it_may_have_are_left_as_they_are(running: Collector, made: Made, count: int, suffix: str) -> None:
+@pytest.mark.parametrize(("build", "count", "suffix"), [(gauge, PLAIN, ""), (histogram, OF_HISTOGRAM, "_count")])
+def test_so_many_as_it_may_have_are_left_as_they_are(running: Collector, build: Build, count: int, suffix: str) -> None:
     name = f"full_{count}"
-    running.send("metrics", metrics({"service.name": "full"}, made(name, count)))
+    running.send("metrics", metrics({"service.name": "full"}, build(name, count)))
 
     @until_true
     def judge() -> None:
@@ -124,26 +124,26 @@ WORKERS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def test_processes_of_a_service_that_do_not_say_their_id_are_series_of_their_own(running: Collector) -> None:
-    for value, (said, _) in enumerate(WORKERS.values()):
-        running.send("metrics", metrics({"service.name": "worker", **said}, counter("jobs_done", 1, value)))
+    for value, (attributes, _) in enumerate(WORKERS.values()):
+        running.send("metrics", metrics({"service.name": "worker", **attributes}, counter("jobs_done", 1, value)))
 
     @until_true
     def judge() -> None:
         lines = [line for line in running.page("prometheus/otlp").splitlines() if line.startswith("jobs_done_total{")]
-        found = {
+        values = {
             label.partition("=")[2].strip('"'): float(line.rpartition("} ")[2].split()[0])
             for line in lines
             for label in line.partition("{")[2].split(",")
             if label.startswith("instance=")
         }
-        assert found == {instance: float(value) for value, (_, instance) in enumerate(WORKERS.values())}
+        assert values == {instance: float(value) for value, (_, instance) in enumerate(WORKERS.values())}
 
     judge()
 
 
 def test_a_log_record_says_from_which_address_it_came(running: Collector) -> None:
-    sent = group("logs", {"service.name": "writer", "sender": "forged"}, record("hello"))
-    running.send("logs", sent)
+    batch = group("logs", {"service.name": "writer", "sender": "forged"}, record("hello"))
+    running.send("logs", batch)
 
     @until_true
     def judge() -> None:
@@ -195,14 +195,14 @@ OWN = {
 
 
 def test_what_alerts_trust_cannot_be_sent(running: Collector, prometheus: str) -> None:
-    sent = [gauge(name, 1) for name in (*OWN.values(), "uploads", "scrapes")]
+    gauges = [gauge(name, 1) for name in (*OWN.values(), "uploads", "scrapes")]
 
     @until_true
     def all_are_there() -> None:
-        for number, one in enumerate(sent):  # each by a service of its own: some are one name to Prometheus
+        for number, one in enumerate(gauges):  # each by a service of its own: some are one name to Prometheus
             running.send("metrics", metrics({"service.name": f"forger-{number}"}, one))
-        found = ask(prometheus, 'count by (service) ({service=~"forger-.*"})')
-        assert len(found) == len(sent)
+        counts = ask(prometheus, 'count by (service) ({service=~"forger-.*"})')
+        assert len(counts) == len(gauges)
 
     all_are_there()
     others = 'service=~"forger-.*",__name__!~"application_.*"'
@@ -236,8 +236,8 @@ def test_many_metrics_of_one_service_stop_no_other_but_those_in_its_part(running
         send()
         refused = ask(prometheus, "scrape_samples_post_metric_relabeling > 0 and up == 0")
         assert [count > SAMPLES for count in refused.values()] == [True]
-        left = ask(prometheus, "count by (service) (orders_total)").keys()
-        assert len(GOOD) * 3 / 4 < len(left) < len(GOOD)
+        services = ask(prometheus, "count by (service) (orders_total)").keys()
+        assert len(GOOD) * 3 / 4 < len(services) < len(GOOD)
 
     one_part_is_refused()
     assert ask(prometheus, "count({__tmp_part!=''} or {otlp_part!='',__name__!~'up|scrape_.*'})") == {}

@@ -42,7 +42,7 @@ def prometheus(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def shown(folder: Path, prometheus: str) -> Iterator[str]:
+def grafana_url(folder: Path, prometheus: str) -> Iterator[str]:
     """URL of a Grafana that is provisioned with all shapes, by the settings of a stack."""
     (folder / "brought").mkdir()
     for name, text in texts().items():
@@ -81,16 +81,16 @@ def get(url: str, path: str) -> Any:
     return answer.json()
 
 
-def test_grafana_has_every_shape_beside_the_stacks_own(shown: str) -> None:
-    found = {one["uid"] for one in get(shown, "/api/search?type=dash-db")}
+def test_grafana_has_every_shape_beside_the_stacks_own(grafana_url: str) -> None:
+    uids = {one["uid"] for one in get(grafana_url, "/api/search?type=dash-db")}
     own = {path.stem for path in dashboard_files.OURS.glob("*.json")}
-    assert found == {*UIDS.values(), *own}
+    assert uids == {*UIDS.values(), *own}
 
 
 @pytest.mark.parametrize("uid", UIDS.values())
-def test_grafana_answers_every_query_of_a_brought_dashboard(shown: str, uid: str) -> None:
-    board = get(shown, f"/api/dashboards/uid/{uid}")["dashboard"]
-    asked = 0
+def test_grafana_answers_every_query_of_a_brought_dashboard(grafana_url: str, uid: str) -> None:
+    board = get(grafana_url, f"/api/dashboards/uid/{uid}")["dashboard"]
+    count = 0
     for panel in panels(board):
         source = panel.get("datasource") or {}
         if not isinstance(source, dict) or source.get("type", "prometheus") != "prometheus":
@@ -104,11 +104,11 @@ def test_grafana_answers_every_query_of_a_brought_dashboard(shown: str, uid: str
                 "instant": True,
             }
             body = {"queries": [query], "from": "now-5m", "to": "now"}
-            answer = requests.post(f"{shown}/api/ds/query", json=body, auth=ADMIN, timeout=30)
+            answer = requests.post(f"{grafana_url}/api/ds/query", json=body, auth=ADMIN, timeout=30)
             assert answer.ok, answer.text
-            asked += 1
-    assert asked
+            count += 1
+    assert count
 
 
-def test_a_default_panel_asks_prometheus(shown: str) -> None:
-    assert json.dumps(get(shown, "/api/datasources/uid/prometheus")["isDefault"]) == "true"
+def test_a_default_panel_asks_prometheus(grafana_url: str) -> None:
+    assert json.dumps(get(grafana_url, "/api/datasources/uid/prometheus")["isDefault"]) == "true"

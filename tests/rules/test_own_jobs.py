@@ -109,12 +109,12 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         (folder / "secrets" / name).write_text(SECRET)
     config = scrape_proxy.container(settings, jobs).config
     assert config
-    made = own_scrapes.jobs(settings, jobs)
+    scrape_jobs = own_scrapes.jobs(settings, jobs)
     with (
         running_proxy(folder, settings, config) as port,
         plain,
         encrypted,
-        running_prometheus(folder, settings, made, port) as url,
+        running_prometheus(folder, settings, scrape_jobs, port) as url,
     ):
         subprocess.run([str(images.binary("promtool")), "check", "config", "prometheus.yml"], cwd=folder, check=True)
         yield url

@@ -65,5 +65,5 @@ def test_brought_rules_are_taken_and_their_messages_say_what_about(tmp_path: Pat
     }
     (tmp_path / "test.yaml").write_text(yaml.safe_dump({"rule_files": list(texts), "tests": [test]}))
     command = [str(images.binary("promtool")), "test", "rules", "test.yaml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr

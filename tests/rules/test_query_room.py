@@ -48,11 +48,11 @@ def prometheus(tmp_path: Path) -> Iterator[str]:
 
 def evaluated(page: str) -> float:
     """How often groups have been evaluated in all, and were not missed."""
-    done, missed = (
+    iterations, missed = (
         sum(float(value) for value in re.findall(rf"(?m)^{name}{{.*}} (\S+)$", page))
         for name in ("prometheus_rule_group_iterations_total", "prometheus_rule_group_iterations_missed_total")
     )
-    return done - missed
+    return iterations - missed
 
 
 @pytest.mark.parametrize("clients", [8, 60])

@@ -107,30 +107,30 @@ def alertmanager(settings: Settings, folder: Path, outside: Internet) -> Iterato
         yield address
 
 
-Told = Callable[..., dict[str, Message]]
+Deliver = Callable[..., dict[str, Message]]
 
 
 @pytest.fixture
-def told(alertmanager: str, outside: Internet, folder: Path) -> Told:
+def deliver(alertmanager: str, outside: Internet, folder: Path) -> Deliver:
     def tell(alerts: list[dict[str, Any]]) -> dict[str, Message]:
         """Sends alerts of one group. Returns for each service the last message that it took about them."""
-        outside.taken.clear()
+        outside.deliveries.clear()
         outside.refused.clear()
         end = datetime.now(UTC) + timedelta(hours=1)
-        sent = [
+        batch = [
             {"endsAt": end.isoformat(), "generatorURL": "https://p.example/graph?g0.expr=up", **alert}
             for alert in alerts
         ]
-        requests.post(f"{alertmanager}/api/v2/alerts", json=sent, timeout=10).raise_for_status()
+        requests.post(f"{alertmanager}/api/v2/alerts", json=batch, timeout=10).raise_for_status()
         wanted = {"mail", *HOSTS}
         limit = time.monotonic() + 40
-        while {name for name, _ in outside.taken} != wanted or len(outside.messages("hooks.example.com")) < 2:
+        while {name for name, _ in outside.deliveries} != wanted or len(outside.messages("hooks.example.com")) < 2:
             assert not outside.refused
-            missing = wanted - {name for name, _ in outside.taken}
+            missing = wanted - {name for name, _ in outside.deliveries}
             assert time.monotonic() < limit, (missing, outside.refused, (folder / "log").read_text()[-3000:])
             time.sleep(0.1)
         assert not outside.refused
-        return dict(outside.taken)
+        return dict(outside.deliveries)
 
     return tell
 
@@ -148,19 +148,19 @@ SLOW = {
 }
 
 
-def test_every_service_takes_an_alert_and_shows_what_it_is_about(told: Told) -> None:
-    messages = told([alert("ApplicationSlow", SLOW)])
+def test_every_service_takes_an_alert_and_shows_what_it_is_about(deliver: Deliver) -> None:
+    messages = deliver([alert("ApplicationSlow", SLOW)])
     for name, message in messages.items():
-        shown = f"{message.title}\n{plain(name, message)}"
+        text = f"{message.title}\n{plain(name, message)}"
         if name not in {"api.incident.io", "hooks.example.com"}:  # they get the alert itself
-            assert "orders: 95 % of requests take up to 1.2 s" in shown, name
-        assert "ApplicationSlow" in shown, name
+            assert "orders: 95 % of requests take up to 1.2 s" in text, name
+        assert "ApplicationSlow" in text, name
 
 
 def plain(name: str, message: Message) -> str:
     """The text of a message as its service shows it."""
     if name == "api.telegram.org":
-        return TelegramHtml(message.text).shown.replace("\u200b", "")
+        return TelegramHtml(message.text).text.replace("\u200b", "")
     if name == "mail":
         return re.sub(r"<[^>]*>", "", message.text)
     if name in {"discord.com", "prod.westeurope.logic.azure.com"}:
@@ -168,12 +168,12 @@ def plain(name: str, message: Message) -> str:
     return message.text
 
 
-def test_links_stand_first_where_they_are_short(told: Told) -> None:
-    messages = told([alert("Links", SLOW)])
+def test_links_stand_first_where_they_are_short(deliver: Deliver) -> None:
+    messages = deliver([alert("Links", SLOW)])
     telegram = TelegramHtml(messages["api.telegram.org"].text)
     assert list(telegram.links) == ["Runbook", "Dashboard", "Logs", "Traces", "Query"]
     assert re.fullmatch(r"https://dashboard.example/x\?from=\d+&to=\d+&a=1", telegram.links["Dashboard"])
-    second = telegram.shown.splitlines()[1]
+    second = telegram.text.splitlines()[1]
     assert second == "Runbook Dashboard Logs Traces Query "
     discord = messages["discord.com"].text
     assert discord.startswith("[Runbook](https://runbook.example/x?from=")
@@ -184,16 +184,16 @@ def test_links_stand_first_where_they_are_short(told: Told) -> None:
 
 
 @pytest.mark.parametrize("attack", HOSTILE)
-def test_foreign_text_becomes_no_markup_and_no_mention(told: Told, attack: str) -> None:
+def test_foreign_text_becomes_no_markup_and_no_mention(deliver: Deliver, attack: str) -> None:
     text, _ = HOSTILE[attack]
     text = f"{text} @everyone #tag /cmd {{{{DATE(2026-01-01T00:00:00Z)}}}} <b>x</b> [a](https://evil.example) &#64;here '\""
-    messages = told([alert("Hostile", {"summary": text, "description": text}, service=text[:100], queue=attack)])
+    messages = deliver([alert("Hostile", {"summary": text, "description": text}, service=text[:100], queue=attack)])
     wanted = re.sub(r"\s+", " ", re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u202e]", " ", text)).strip()
     telegram = TelegramHtml(messages["api.telegram.org"].text)
-    assert wanted in telegram.shown.replace("\u200b", "")
+    assert wanted in telegram.text.replace("\u200b", "")
     assert {"Query"} == telegram.links.keys()
     assert re.findall(r"<(\w+)", messages["api.telegram.org"].text) == ["b", "a", "b"]
-    assert not re.search(r"[@#]\w|(?<![^\W_])/\w", telegram.shown.split("Query", 1)[1])
+    assert not re.search(r"[@#]\w|(?<![^\W_])/\w", telegram.text.split("Query", 1)[1])
     for name in ("discord.com", "prod.westeurope.logic.azure.com"):
         message = messages[name]
         for markdown in (message.title, message.text):
@@ -217,9 +217,9 @@ LONG = dict.fromkeys(("summary", "description", "culprits", "changed"), 400 * '<
 
 
 @pytest.mark.parametrize("many", [1, 60])
-def test_endless_alerts_fit_and_none_is_lost_unsaid(told: Told, many: int) -> None:
+def test_endless_alerts_fit_and_none_is_lost_unsaid(deliver: Deliver, many: int) -> None:
     long = {**LONG, **{name: LONG[name][:2400] for name in ADDRESSES}}
-    messages = told(
+    messages = deliver(
         [alert(f"Long{many}", long, queue=f"{number} {100 * 'q'}", service=200 * "<") for number in range(many)]
     )
     for name in ("mail", *HOSTS):
@@ -230,8 +230,8 @@ def test_endless_alerts_fit_and_none_is_lost_unsaid(told: Told, many: int) -> No
             "api.pushover.net",
         }:
             assert re.search(r"and \d+ more", plain(name, messages[name])), name
-    shown = messages["api.pushover.net"].text
-    assert shown.startswith("<&")
+    text = messages["api.pushover.net"].text
+    assert text.startswith("<&")
 
 
 def test_no_secret_is_in_a_file_that_is_not_one(settings: Settings) -> None:
@@ -261,16 +261,16 @@ def test_alert_test_says_which_receiver_took_it_and_what_the_others_said(
         "hooks.slack.com": 500,
     }
     try:
-        found = receiver_test.findings(manager, settings, patience=4)
+        findings = receiver_test.findings(manager, settings, patience=4)
     finally:
         outside.broken = {}
-    words = {finding.what.split()[0]: finding.detail for finding in found if not finding.kept}
+    words = {finding.what.split()[0]: finding.detail for finding in findings if not finding.kept}
     assert words.keys() == {"discord", "bot", "ntfy", "pushover", "chat"}
     assert "404" in words["discord"]
     assert "out of order" in words["discord"]
     assert "500" in words["chat"]
     assert "EOF" in words["bot"]
-    assert len(found) == len(SECRETS)
+    assert len(findings) == len(SECRETS)
     assert all(finding.kept for finding in receiver_test.findings(manager, settings, patience=20))
-    for text in (*(finding.detail for finding in found), (folder / "log").read_text()):
+    for text in (*(finding.detail for finding in findings), (folder / "log").read_text()):
         assert not re.search(f"secret[-_ ]|{30 * 'a'}", text)

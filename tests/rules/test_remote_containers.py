@@ -64,8 +64,8 @@ class Engine(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
-        if asked := re.search(r"/containers/(\w+)/(json|logs)$", path):
-            return self._log(asked[1], query) if asked[2] == "logs" else self._answer(self._told(asked[1]))
+        if match := re.search(r"/containers/(\w+)/(json|logs)$", path):
+            return self._log(match[1], query) if match[2] == "logs" else self._answer(self._description(match[1]))
         if path.endswith("/networks"):
             return self._answer([{"Id": "n", "Name": "bridge", "Scope": "local"}])
         return self._answer([self._listed(one) for one in self.containers] if path.endswith("/json") else "OK")
@@ -82,7 +82,7 @@ class Engine(BaseHTTPRequestHandler):
             "NetworkSettings": {"Networks": networks},
         }
 
-    def _told(self, one: str) -> dict[str, object]:
+    def _description(self, one: str) -> dict[str, object]:
         container = self.containers[one]
         state = {"Status": container.state, "Running": container.running, "Restarting": False, "ExitCode": 0}
         return {
@@ -94,8 +94,8 @@ class Engine(BaseHTTPRequestHandler):
             "HostConfig": {"RestartPolicy": {"Name": "no"}},
         }
 
-    def _answer(self, said: object) -> None:
-        body = b"" if self.command == "HEAD" else json.dumps(said).encode()
+    def _answer(self, content: object) -> None:
+        body = b"" if self.command == "HEAD" else json.dumps(content).encode()
         self.send_response(200)
         self.send_header("Api-Version", "1.44")
         self.send_header("Content-Type", "application/json")
@@ -104,15 +104,15 @@ class Engine(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _log(self, one: str, query: dict[str, list[str]]) -> None:
-        container, since, said = self.containers[one], float(query["since"][0]), 0
+        container, since, position = self.containers[one], float(query["since"][0]), 0
         self.send_response(200)
         self.send_header("Content-Type", "application/vnd.docker.multiplexed-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         with suppress(OSError):  # who asked has gone
             while not self.over.is_set():
-                running, lines = container.running, container.lines[said:]
-                said += len(lines)
+                running, lines = container.running, container.lines[position:]
+                position += len(lines)
                 for at, text in lines:
                     if at >= since:
                         line = f"{_time(at)} {text}\n".encode()
@@ -141,10 +141,10 @@ def test_what_containers_write_while_the_store_is_away_is_there_once_near_and_fa
     )
     shop, job = Container("shop"), Container("job")
     Engine.containers, Engine.over = {"a1": shop}, threading.Event()
-    written: list[str] = []
+    all_texts: list[str] = []
 
     def write(*texts: str, ago: float = 0) -> None:
-        written.extend(texts)
+        all_texts.extend(texts)
         shop.write(*texts, ago=ago)
 
     engine = tmp_path / "engine.sock"
@@ -161,20 +161,20 @@ def test_what_containers_write_while_the_store_is_away_is_there_once_near_and_fa
         with test_remote_logs.shipping(tmp_path / "alloy", settings, near_port, far_port, hosts):
             with running_loki(tmp_path / "far", settings, far_port) as far:
                 write(*(f"before {number}" for number in range(20)), ago=300)
-                until(lambda: lines(near, "shop") == lines(far, "shop") == sorted(written))
+                until(lambda: lines(near, "shop") == lines(far, "shop") == sorted(all_texts))
             write(*(f"meanwhile {number:04}" for number in range(3000)), ago=200)
             Engine.containers = {"a1": shop, "b2": job}
             job.write("first", ago=100)
             job.write("last")
             job.finished = _time(time.time())
-            until(lambda: lines(near, "shop") == sorted(written) and lines(near, "job") == ["first", "last"])
+            until(lambda: lines(near, "shop") == sorted(all_texts) and lines(near, "job") == ["first", "last"])
         # It is killed while the store is away.
         with test_remote_logs.shipping(tmp_path / "alloy", settings, near_port, far_port, hosts):
             write("after the kill")
-            until(lambda: lines(near, "shop") == sorted(written))
+            until(lambda: lines(near, "shop") == sorted(all_texts))
             with running_loki(tmp_path / "far", settings, far_port) as far:
-                until(lambda: lines(far, "shop") == sorted(written))
+                until(lambda: lines(far, "shop") == sorted(all_texts))
                 until(lambda: lines(far, "job") == ["first", "last"])
                 write("at last")
-                until(lambda: lines(near, "shop") == lines(far, "shop") == sorted(written))
+                until(lambda: lines(near, "shop") == lines(far, "shop") == sorted(all_texts))
                 assert lines(near, "job") == ["first", "last"]

@@ -29,21 +29,24 @@ def settings(root: Path, config: dict[str, Any]) -> Settings:
 def test_samples_go_to_whom_the_authority_has_signed_and_to_nobody_else(tmp_path: Path, certificate: Path) -> None:
     ends = [{"name": "known", "url": f"{FAR}/w", "ca": "ca.pem"}, {"name": "unknown", "url": f"{FAR}/w"}]
     stack = settings(tmp_path, {"metrics": {"remote_write": ends}})
-    known, unknown = Store(certificate), Store(certificate)
+    known_store, unknown_store = Store(certificate), Store(certificate)
     with (
-        known(),
-        unknown(),
+        known_store(),
+        unknown_store(),
         test_remote_write.served(test_remote_write.Page) as page,
         test_remote_write.stack(
             tmp_path / "near",
             stack,
-            {"known": f"https://127.0.0.1:{known.port}/w", "unknown": f"https://127.0.0.1:{unknown.port}/w"},
+            {
+                "known": f"https://127.0.0.1:{known_store.port}/w",
+                "unknown": f"https://127.0.0.1:{unknown_store.port}/w",
+            },
             page,
         ),
     ):
-        until(lambda: "/w" in known.paths)
+        until(lambda: "/w" in known_store.paths)
         until(lambda: "certificate signed by unknown authority" in (tmp_path / "near" / "log").read_text())
-        assert not unknown.paths
+        assert not unknown_store.paths
 
 
 def test_lines_go_to_whom_the_authority_has_signed(tmp_path: Path, certificate: Path) -> None:

@@ -106,12 +106,12 @@ def product(server: str) -> tuple[Path, dict[str, str]]:
 
 @contextmanager
 def mysql(folder: Path, tls: Path, port: int) -> Iterator[None]:
-    made, environment = product("mariadb")
+    root, environment = product("mariadb")
     data, path = folder / "data", folder / "s"
-    place = ["--no-defaults", f"--basedir={made}/usr", f"--datadir={data}", f"--user={getpass.getuser()}"]
+    place = ["--no-defaults", f"--basedir={root}/usr", f"--datadir={data}", f"--user={getpass.getuser()}"]
     install = [
         "sh",
-        made / "usr/bin/mariadb-install-db",
+        root / "usr/bin/mariadb-install-db",
         *place,
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
@@ -120,39 +120,39 @@ def mysql(folder: Path, tls: Path, port: int) -> Iterator[None]:
     subprocess.run(list(map(str, install)), check=True, capture_output=True, env=environment)
     secure = [f"--ssl-{name}={tls}/{name}.pem" for name in ("ca", "cert", "key")]
     server = [
-        made / "usr/sbin/mariadbd",
+        root / "usr/sbin/mariadbd",
         *place,
         *secure,
         "--require-secure-transport=ON",
-        f"--lc-messages-dir={made}/usr/share/mysql",
+        f"--lc-messages-dir={root}/usr/share/mysql",
     ]
     password = PASSWORDS["mysql"].replace("\\", "\\\\")
     user = f"CREATE USER {USERS['mysql']} IDENTIFIED BY '{password}'; GRANT PROCESS, SLAVE MONITOR ON *.* TO {USERS['mysql']}"
     with running([*server, f"--port={port}", f"--socket={path}"], folder / "log", env=environment):
         until(path.exists)
-        asked = [made / "usr/bin/mariadb", "--no-defaults", "-uroot", f"--socket={path}", "-e", user]
-        subprocess.run(list(map(str, asked)), check=True, capture_output=True, env=environment)
+        command = [root / "usr/bin/mariadb", "--no-defaults", "-uroot", f"--socket={path}", "-e", user]
+        subprocess.run(list(map(str, command)), check=True, capture_output=True, env=environment)
         yield
 
 
 @contextmanager
 def redis(folder: Path, tls: Path, port: int) -> Iterator[None]:
-    made, environment = product("redis")
+    root, environment = product("redis")
     secure = ["--tls-port", port, "--port", 0, "--tls-auth-clients", "no", "--tls-ca-cert-file", tls / "ca.pem"]
     secure += ["--tls-cert-file", tls / "cert.pem", "--tls-key-file", tls / "key.pem"]
     user = ["--user", USERS["redis"], "on", f">{PASSWORDS['redis']}", *RIGHTS.split()]
     command = ["redis-server", *secure, "--save", "", "--requirepass", "of the owner", *user]
     # What it is depends on the name that it is called by.
-    program = made / "usr/bin/redis-check-rdb"
+    program = root / "usr/bin/redis-check-rdb"
     with running(command, folder / "log", executable=program, env=environment, cwd=folder):
         yield
 
 
 @contextmanager
 def postgres(folder: Path, tls: Path, port: int) -> Iterator[None]:
-    made, environment = product("postgres")
-    copy = shutil.copytree(made / "usr", folder / "usr", symlinks=True) if os.geteuid() == 0 else made / "usr"
-    environment["LD_LIBRARY_PATH"] = environment["LD_LIBRARY_PATH"].replace(str(made / "usr"), str(copy))
+    root, environment = product("postgres")
+    copy = shutil.copytree(root / "usr", folder / "usr", symlinks=True) if os.geteuid() == 0 else root / "usr"
+    environment["LD_LIBRARY_PATH"] = environment["LD_LIBRARY_PATH"].replace(str(root / "usr"), str(copy))
     [programs] = (copy / "lib/postgresql").glob("*/bin")
     data, secret = folder / "data", folder / "password"
     secret.write_text("of the owner")
@@ -183,17 +183,17 @@ def postgres(folder: Path, tls: Path, port: int) -> Iterator[None]:
         USERS["postgres"], PASSWORDS["postgres"].replace("'", "''")
     )
     with running(command, folder / "log", **own):
-        asked = [programs / "psql", "-h", folder, "-p", port, "-U", "postgres"]
-        asked += [word for statement in (role, *FILLED) for word in ("-c", statement)]
-        until(lambda: subprocess.run(list(map(str, asked)), check=False, capture_output=True, **own).returncode == 0)
+        client = [programs / "psql", "-h", folder, "-p", port, "-U", "postgres"]
+        client += [word for statement in (role, *FILLED) for word in ("-c", statement)]
+        until(lambda: subprocess.run(list(map(str, client)), check=False, capture_output=True, **own).returncode == 0)
         yield
 
 
 @contextmanager
 def memcached(folder: Path, tls: Path, port: int) -> Iterator[None]:
-    made, environment = product("memcached")
+    root, environment = product("memcached")
     secure = ["-Z", "-o", f"ssl_chain_cert={tls}/cert.pem,ssl_key={tls}/key.pem"]
-    command = [made / "usr/bin/memcached", "-u", getpass.getuser(), "-l", "127.0.0.1", "-p", port, *secure]
+    command = [root / "usr/bin/memcached", "-u", getpass.getuser(), "-l", "127.0.0.1", "-p", port, *secure]
     with running(command, folder / "log", env=environment):
         yield
 
@@ -297,9 +297,9 @@ def test_an_exporter_logs_in_by_tls_with_its_password_and_says_if_it_cannot(
     if password and kind not in PASSWORDS:
         pytest.skip("it knows no passwords")
     user = {"user": USERS[kind]} if kind in USERS else {}
-    asked = {"address": f"{HOST}:{port}", **user, **certificates(kind, tls, authority)}
+    entry = {"address": f"{HOST}:{port}", **user, **certificates(kind, tls, authority)}
     own = PASSWORDS.get(kind, "")
-    [text] = page(kind, asked, password or own, tmp_path)
+    [text] = page(kind, entry, password or own, tmp_path)
     [line] = [line for line in text.splitlines() if line.startswith((f"{UP[kind]} ", f"{UP[kind]}{{"))]
     assert float(line.rpartition(" ")[2]) == up
     if up and kind == "postgres":
@@ -308,24 +308,24 @@ def test_an_exporter_logs_in_by_tls_with_its_password_and_says_if_it_cannot(
         assert (
             _asked_by_alerts(kind) - {line.partition("{")[0].partition(" ")[0] for line in text.splitlines()} == set()
         )
-    shown = (tmp_path / "log").read_text() + text
-    assert not own or own not in shown
-    assert "wr0ng" not in shown
+    output = (tmp_path / "log").read_text() + text
+    assert not own or own not in output
+    assert "wr0ng" not in output
 
 
 def _redis(folder: Path, port: int, *options: Any) -> Any:
     """A server that wants the password "of all"."""
-    made, environment = product("redis")
+    root, environment = product("redis")
     folder.mkdir()
     place = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--requirepass", "of all"]
     command = ["redis-server", *place, "--masterauth", "of all", *options]
-    return running(command, folder / "log", executable=made / "usr/bin/redis-check-rdb", env=environment)
+    return running(command, folder / "log", executable=root / "usr/bin/redis-check-rdb", env=environment)
 
 
-def _told(port: int, *command: Any) -> str:
+def _answer(port: int, *command: Any) -> str:
     """What a server answers to a command."""
-    made, environment = product("redis")
-    line = [made / "usr/bin/redis-cli", "-p", port, "--no-auth-warning", "-a", "of all", *command]
+    root, environment = product("redis")
+    line = [root / "usr/bin/redis-cli", "-p", port, "--no-auth-warning", "-a", "of all", *command]
     answer = subprocess.run(list(map(str, line)), check=True, capture_output=True, text=True, env=environment)
     return answer.stdout.strip()
 
@@ -345,11 +345,11 @@ def _of(samples: Mapping[str, float], metric: str) -> list[float]:
 def test_a_node_of_a_redis_cluster_tells_how_the_cluster_is(tmp_path: Path) -> None:
     port, own = free_port(), ["--cluster-port", free_port(), "--cluster-require-full-coverage", "no"]
     with _redis(tmp_path / "node", port, "--cluster-enabled", "yes", *own):
-        until(lambda: _told(port, "cluster", "addslotsrange", 0, 16383) == "OK")
-        until(lambda: "cluster_state:ok" in _told(port, "cluster", "info"))
+        until(lambda: _answer(port, "cluster", "addslotsrange", 0, 16383) == "OK")
+        until(lambda: "cluster_state:ok" in _answer(port, "cluster", "info"))
         whole = _samples(port, tmp_path / "whole")
         assert [_of(whole, f"redis_cluster_{name}") for name in ("state", "slots_ok")] == [[1], [16384]]
-        _told(port, "cluster", "delslots", 7)
+        _answer(port, "cluster", "delslots", 7)
         assert _of(_samples(port, tmp_path / "less"), "redis_cluster_slots_ok") == [16383]
     assert {name for name in _all_asked_by_alerts("redis") if "_cluster_" in name} <= whole.keys()
 
@@ -361,29 +361,29 @@ def test_a_sentinel_and_a_replica_tell_whether_somebody_can_take_over(tmp_path: 
         f'sentinel monitor shop 127.0.0.1 {primary} 1\nsentinel auth-pass shop "of all"\n'
         "sentinel down-after-milliseconds shop 1000\n"
     )
-    made, environment = product("redis")
+    root, environment = product("redis")
     watcher = ["redis-sentinel", config, "--port", sentinel, "--requirepass", "of all", "--dir", tmp_path]
-    program = made / "usr/bin/redis-check-rdb"
+    program = root / "usr/bin/redis-check-rdb"
 
     def replicas() -> list[float]:
         return _of(_samples(sentinel, tmp_path / f"at-{time.monotonic_ns()}"), "redis_sentinel_master_ok_slaves")
 
     with _redis(tmp_path / "replica", replica, "--replicaof", "127.0.0.1", primary), ExitStack() as until_failure:
         until_failure.enter_context(_redis(tmp_path / "primary", primary))
-        until(lambda: "master_link_status:up" in _told(replica, "info", "replication"))
+        until(lambda: "master_link_status:up" in _answer(replica, "info", "replication"))
         with running(watcher, tmp_path / "log", executable=program, env=environment):
             until(lambda: replicas() == [1])
             well, linked = _samples(sentinel, tmp_path / "well"), _samples(replica, tmp_path / "linked")
             until_failure.close()
-            until(lambda: f"address=127.0.0.1:{replica}" in _told(sentinel, "info", "sentinel"))
+            until(lambda: f"address=127.0.0.1:{replica}" in _answer(sentinel, "info", "sentinel"))
             over = _samples(sentinel, tmp_path / "over")
             until(lambda: replicas() == [0])  # the former primary is down
     assert _of(linked, "redis_master_link_up") == [1]
     assert [_of(well, f"redis_sentinel_master_{name}") for name in ("status", "ckquorum_status")] == [[1], [1]]
     epoch = "redis_sentinel_master_config_epoch"
     assert {series for series in over if series.startswith(epoch)} != {s for s in well if s.startswith(epoch)}
-    told = {series.partition("{")[0] for series in well}
-    assert {name for name in _all_asked_by_alerts("redis") if "_sentinel_" in name} <= told
+    names = {series.partition("{")[0] for series in well}
+    assert {name for name in _all_asked_by_alerts("redis") if "_sentinel_" in name} <= names
 
 
 HEALTH = {
@@ -475,17 +475,17 @@ def test_mongodb_is_logged_in_to_by_a_certificate(
 ) -> None:
     (port, logins), (signer, authority, up) = mongodb_server, LOGINS[case]
     login = _login(tls, tmp_path, signer) if signer else ""
-    asked = {"uri": f"mongodb://{HOST}:{port}/?{SOON}", **certificates("mongodb", tls, authority)}
+    entry = {"uri": f"mongodb://{HOST}:{port}/?{SOON}", **certificates("mongodb", tls, authority)}
     logins.clear()
-    [text] = page("mongodb", asked, login, tmp_path)
+    [text] = page("mongodb", entry, login, tmp_path)
     samples = {line.partition("{")[0]: line.rpartition(" ")[2] for line in text.splitlines() if line[:1] != "#"}
     assert samples["mongodb_up"] == str(up)
     assert {*logins} == ({"organizationName=shop,commonName=exporter"} if up else set())
     if up:
         shown_on_board = re.findall(r"\b(mongodb_\w+)\{", "".join(query.expr for query in dashboard_queries.queries()))
         assert {*shown_on_board, *_asked_by_alerts("mongodb")} - {*samples} == set()
-    shown = (tmp_path / "log").read_text() + text
-    assert not login or login.splitlines()[-3] not in shown
+    output = (tmp_path / "log").read_text() + text
+    assert not login or login.splitlines()[-3] not in output
 
 
 def test_mongodb_is_found_behind_several_names(
@@ -493,6 +493,6 @@ def test_mongodb_is_found_behind_several_names(
 ) -> None:
     port, _ = mongodb_server
     uri = f"mongodb://{HOST}:{free_port()},{HOST}:{port}/?replicaSet=shop&{SOON}"
-    asked = {"uri": uri, **certificates("mongodb", tls, "ca")}
-    [text] = page("mongodb", asked, _login(tls, tmp_path, "ca"), tmp_path)
+    entry = {"uri": uri, **certificates("mongodb", tls, "ca")}
+    [text] = page("mongodb", entry, _login(tls, tmp_path, "ca"), tmp_path)
     assert re.search(r"^mongodb_up\{.*\} 1$", text, re.MULTILINE), (tmp_path / "log").read_text()

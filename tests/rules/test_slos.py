@@ -70,7 +70,7 @@ SERIES: Mapping[str, Callable[[datetime], float | None]] = {
 }
 
 
-def written(series: Mapping[str, Callable[[datetime], float | None]]) -> Iterator[str]:
+def samples(series: Mapping[str, Callable[[datetime], float | None]]) -> Iterator[str]:
     """A sample of each series a minute, as OpenMetrics."""
     for name, value in series.items():
         for number in range(1, int((END - BEGIN) / MINUTE) + 1):
@@ -85,7 +85,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     folder, port = tmp_path_factory.mktemp("slos"), free_port()
     text = folder / "samples"
     with text.open("w") as file:
-        file.writelines(f"{line}\n" for line in written(SERIES))
+        file.writelines(f"{line}\n" for line in samples(SERIES))
     command: list[str | Path] = [
         "tsdb",
         "create-blocks-from",
@@ -99,14 +99,14 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     flags = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
     flags += [f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=100y"]
 
-    def asked(path: str, parameters: Mapping[str, str]) -> Any:
+    def query(path: str, parameters: Mapping[str, str]) -> Any:
         answer = requests.get(f"http://127.0.0.1:{port}{path}", parameters, timeout=30)
         assert answer.ok, answer.text
         return answer.json()["data"]
 
     start = [images.binary("prometheus"), *flags]
     with running(start, f"http://127.0.0.1:{port}/-/ready", folder / "log", seconds=30):
-        yield asked
+        yield query
 
 
 @pytest.fixture(scope="module")

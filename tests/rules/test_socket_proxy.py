@@ -93,7 +93,7 @@ CONTAINERS = {
         coolify_serviceName="shop",
     ),
     "long": _container("long", observability_service=600 * "x"),
-    **{f"said{number}": _container(f"c{number}x", observability_service=said) for number, said in enumerate(SAID)},
+    **{f"said{number}": _container(f"c{number}x", observability_service=label) for number, label in enumerate(SAID)},
     **{
         f"name{number}": _container(name)
         for number, name in enumerate(
@@ -139,12 +139,12 @@ class Engine(BaseHTTPRequestHandler):
             time.sleep(60)
             return
         greedy = {"Names": ["/shop-orders"], "NetworkSettings": {"Networks": {"shop": {"IPAddress": GREEDY}}}}
-        asked = re.search(r"/containers/(\w+)/json", self.path)
+        match = re.search(r"/containers/(\w+)/json", self.path)
         answer: object = [greedy]
         if "all=1" in self.path:
             answer = [{"Id": one} for one in CONTAINERS]
-        elif asked:
-            answer = CONTAINERS[asked[1]]
+        elif match:
+            answer = CONTAINERS[match[1]]
         text = json.dumps(answer, ensure_ascii=False)
         for sign in "<>&\u2028\u2029":  # as Go writes it
             text = text.replace(sign, f"\\u{ord(sign):04x}")
@@ -184,7 +184,7 @@ class Proxy:
     def connect(self, source: str) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=15, source_address=(source, 0))
 
-    def sent(self, source: str, path: str) -> socket.socket:
+    def open_request(self, source: str, path: str) -> socket.socket:
         connection = self.connect(source)
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n".encode())
         return connection
@@ -192,7 +192,7 @@ class Proxy:
     def status(self, source: str, path: str = "/_ping") -> int:
         """Of the answer; 0 if there is none."""
         try:
-            with self.sent(source, path) as connection:
+            with self.open_request(source, path) as connection:
                 return int((connection.recv(1000) or b"- 0").split()[1])
         except ConnectionError:
             return 0
@@ -217,11 +217,11 @@ def running(folder: Path, engine: Path, loki: int, settings: Settings) -> Iterat
             command, stdout=log, stderr=log, env={**os.environ, "LD_LIBRARY_PATH": str(libraries)}
         )
         try:
-            made = Proxy(
+            new_proxy = Proxy(
                 ports[DOCKER_API], ports[socket_proxy.PORT], folder / "log", process.pid, ports[DOCKER_API_FAR]
             )
-            _until(lambda: made.status(OTHER) == 200, (folder / "log").read_text)
-            yield made
+            _until(lambda: new_proxy.status(OTHER) == 200, (folder / "log").read_text)
+            yield new_proxy
         finally:
             process.terminate()
             process.wait()
@@ -237,19 +237,19 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         for server in servers:
             threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            with running(folder, engine, loki, settings_of(config)) as made:
-                yield made
+            with running(folder, engine, loki, settings_of(config)) as new_proxy:
+                yield new_proxy
         finally:
             for server in servers:
                 server.shutdown()
 
 
-def _until(holds: Callable[[], bool], said: Callable[[], str]) -> None:
+def _until(holds: Callable[[], bool], report: Callable[[], str]) -> None:
     for _ in range(100):
         if holds():
             return
         time.sleep(0.1)
-    raise AssertionError(said())
+    raise AssertionError(report())
 
 
 def _half(proxy: Proxy) -> socket.socket:
@@ -259,19 +259,19 @@ def _half(proxy: Proxy) -> socket.socket:
 
 
 HELD: dict[str, Callable[[Proxy], socket.socket]] = {
-    "logs that are followed": lambda proxy: proxy.sent(GREEDY, LOG),
+    "logs that are followed": lambda proxy: proxy.open_request(GREEDY, LOG),
     "connections that ask for nothing": lambda proxy: proxy.connect(GREEDY),
     "headers that never end": _half,
 }
 
 
-@pytest.mark.parametrize("held", HELD)
-def test_who_holds_all_that_it_gets_is_refused_more_and_nobody_else_is(proxy: Proxy, held: str) -> None:
+@pytest.mark.parametrize("hold", HELD)
+def test_who_holds_all_that_it_gets_is_refused_more_and_nobody_else_is(proxy: Proxy, hold: str) -> None:
     before = len(_told(proxy))
     with ExitStack() as stack:
         for _ in range(MANY):
             try:
-                stack.enter_context(HELD[held](proxy))
+                stack.enter_context(HELD[hold](proxy))
             except ConnectionError:
                 continue
         assert proxy.status(OTHER) == 200
@@ -289,7 +289,7 @@ def _told(proxy: Proxy) -> list[str]:
     "path", ["/events", "/v1.41/events", "/info", "/containers/json?size=1", "/containers/json?a=b&s%69ze=1"]
 )
 def test_what_costs_the_engine_and_nobody_asks_for_is_refused_and_the_connection_ends(proxy: Proxy, path: str) -> None:
-    with proxy.sent(OTHER, path) as connection:
+    with proxy.open_request(OTHER, path) as connection:
         answer = b""
         while more := connection.recv(1000):
             answer += more
@@ -319,15 +319,15 @@ def test_answers_of_the_engine_are_not_kept(proxy: Proxy, monkeypatch: pytest.Mo
     """HAProxy 2.6 keeps what a task of Lua has seen; at Lua's bound it ends itself."""
     monkeypatch.setitem(CONTAINERS["abc"], "Args", 1000 * ["as long as what a real engine says"])
 
-    def asked(times: int) -> int:
+    def memory_after(times: int) -> int:
         """Bytes after that."""
         for _ in range(times):
             assert proxy.status(OTHER, "/_ping") == 200  # it forgets what it was told
             assert proxy.status(OTHER, "/containers/abc/json") == 200
         return proxy.memory()
 
-    before = asked(200)
-    assert asked(200) - before < 2 * MIB
+    before = memory_after(200)
+    assert memory_after(200) - before < 2 * MIB
 
 
 def _since(proxy: Proxy, port: int, container: str, since: int) -> int | None:
@@ -369,10 +369,10 @@ def test_on_an_edge_a_log_is_read_from_before_its_position_because_no_store_can_
     with Server(str(engine), Engine) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            with running(tmp_path, engine, nobody, settings_of(edge, secrets=["centre_password"])) as made:
+            with running(tmp_path, engine, nobody, settings_of(edge, secrets=["centre_password"])) as edge_proxy:
                 now = int(time.time())
-                assert now - 3100 <= (_since(made, made.port, "abc", now - 10) or 0) <= now - 3000
-                assert _since(made, made.port, "abc", now - 10) == now - 10
+                assert now - 3100 <= (_since(edge_proxy, edge_proxy.port, "abc", now - 10) or 0) <= now - 3000
+                assert _since(edge_proxy, edge_proxy.port, "abc", now - 10) == now - 10
         finally:
             server.shutdown()
 
@@ -403,8 +403,8 @@ def page(proxy: Proxy) -> list[str]:
 def test_prometheus_can_read_the_page(page: list[str]) -> None:
     tool = images.binary("promtool")
     text = "\n".join([*page, ""])
-    said = subprocess.run([tool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
-    assert not [line for line in said.stderr.splitlines() if "no help text" not in line]
+    result = subprocess.run([tool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert not [line for line in result.stderr.splitlines() if "no help text" not in line]
 
 
 @pytest.mark.parametrize(
@@ -449,11 +449,11 @@ def test_the_page_is_silent_about_what_ended_long_ago_or_never_ran(page: list[st
 
 def test_services_are_called_as_everywhere_else(page: list[str]) -> None:
     """Logs and cAdvisor's series get theirs by rules of Prometheus' kind."""
-    named = {found[1]: found[2] for line in page if (found := re.search(r'name="([^"]+)",service="([^"]+)"', line))}
+    named = {match[1]: match[2] for line in page if (match := re.search(r'name="([^"]+)",service="([^"]+)"', line))}
     for one in CONTAINERS.values():
         labels = {f"label_{key.replace('.', '_')}": value for key, value in one["Config"]["Labels"].items()}
-        made = relabelled({"name": one["Name"], **labels}, service_names.rules("name", "label_"))
+        result = relabelled({"name": one["Name"], **labels}, service_names.rules("name", "label_"))
         name = one["Name"][1:]
         if name in named:
-            assert made
-            assert named[name] == made["service"]
+            assert result
+            assert named[name] == result["service"]
