@@ -75,8 +75,8 @@ def _period(start: float, end: float) -> dict[str, str]:
 def _values(stack: Deployment, expr: str, start: float, end: float) -> list[Any]:
     """The answer to `label_values(selector, label)` or `query_result(query)`, which only Grafana knows."""
     if query := re.fullmatch(r"query_result\((.+)\)", expr):
-        found = stack.get("prometheus", "/api/v1/query", query=query[1], time=f"{end:.3f}")["data"]["result"]
-        return [value for series in found for value in series["metric"].values()]
+        result = stack.get("prometheus", "/api/v1/query", query=query[1], time=f"{end:.3f}")["data"]["result"]
+        return [value for series in result for value in series["metric"].values()]
     parsed = re.fullmatch(r"label_values\((.+), (\w+)\)", expr)
     assert parsed, expr
     selector, label = parsed.groups()
@@ -105,6 +105,6 @@ def _of_loki(stack: Deployment, query: DashboardQuery, logql: str, start: float,
 def _of_jaeger(stack: Deployment, service: str, query: DashboardQuery, start: float, end: float) -> list[Any]:
     search = {"service": service, "minDuration": query.json["minDuration"], "limit": str(query.json["limit"])}
     period = {"start": f"{start * 1e6:.0f}", "end": f"{end * 1e6:.0f}", "lookback": "custom"}
-    found = requests.get(f"{stack.url('jaeger')}/api/traces", params={**search, **period}, timeout=10)
-    found.raise_for_status()
-    return list(found.json()["data"])
+    response = requests.get(f"{stack.url('jaeger')}/api/traces", params={**search, **period}, timeout=10)
+    response.raise_for_status()
+    return list(response.json()["data"])

@@ -89,11 +89,11 @@ def deploy(
     def deploy(name: str, **more: Any) -> Iterator[Deployment]:
         own_prefix = leftovers.new_prefix()
         config = small_stack.config(own_prefix, local_images, **more)
-        made = Deployment.create(tmp_path_factory.mktemp(name), name, client, environment, config)
+        new_deployment = Deployment.create(tmp_path_factory.mktemp(name), name, client, environment, config)
         try:
-            yield made
+            yield new_deployment
         finally:
-            made.remove()
+            new_deployment.remove()
 
     return deploy
 
@@ -101,9 +101,9 @@ def deploy(
 @pytest.fixture(scope="module")
 def deployment(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
     """The stack that the tests of a file look at and change. Each leaves it as it found it, or says so in its name."""
-    with deploy("e2e") as made:
-        made.up()
-        yield made
+    with deploy("e2e") as shared_deployment:
+        shared_deployment.up()
+        yield shared_deployment
 
 
 @pytest.fixture(autouse=True)

@@ -35,8 +35,8 @@ class Grafana:
 
     def json_data(self, uid: str) -> dict[str, Any]:
         """The part of a data source that says where it leads, as the running Grafana has it."""
-        found: dict[str, Any] = self.get(f"/api/datasources/uid/{uid}")["jsonData"]
-        return found
+        options: dict[str, Any] = self.get(f"/api/datasources/uid/{uid}")["jsonData"]
+        return options
 
     def follow(self, address: str) -> list[Any]:
         """What is found there: streams of lines, traces, or the one dashboard; empty for nothing.
@@ -53,12 +53,12 @@ class Grafana:
         assert address.startswith(self.stack.url("jaeger"))
         return list(self.stack.get("jaeger", f"/api/traces?{parts.query}&limit=1000")["data"])
 
-    def _explore(self, shown: Mapping[str, Any]) -> list[Any]:
-        [query] = shown["queries"]
-        start, end = (moment(shown["range"][name]) for name in ("from", "to"))
-        if shown["datasource"] == "loki":
+    def _explore(self, pane_state: Mapping[str, Any]) -> list[Any]:
+        [query] = pane_state["queries"]
+        start, end = (moment(pane_state["range"][name]) for name in ("from", "to"))
+        if pane_state["datasource"] == "loki":
             return self.lines(query["expr"], start, end)
-        assert shown["datasource"] == "jaeger"
+        assert pane_state["datasource"] == "jaeger"
         if "query" in query:
             return list(self.through("jaeger", f"/api/traces/{query['query']}")["data"])
         assert query["queryType"] == "search"
@@ -72,17 +72,17 @@ class Grafana:
 
     def _dashboard(self, parts: SplitResult) -> dict[str, Any]:
         """It must have the variables that the address sets."""
-        found: dict[str, Any] = self.get(f"/api/dashboards/uid/{parts.path.removeprefix('/d/')}")["dashboard"]
-        known = {variable["name"] for variable in found["templating"]["list"]}
-        chosen = {name.removeprefix("var-") for name in parse_qs(parts.query) if name.startswith("var-")}
-        assert chosen <= known
-        return found
+        dashboard: dict[str, Any] = self.get(f"/api/dashboards/uid/{parts.path.removeprefix('/d/')}")["dashboard"]
+        variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+        values = {name.removeprefix("var-") for name in parse_qs(parts.query) if name.startswith("var-")}
+        assert values <= variables
+        return dashboard
 
 
 def pane(address: str) -> dict[str, Any]:
     """What an address of Explore asks."""
-    [shown] = json.loads(parse_qs(urlsplit(address).query)["panes"][0]).values()
-    return dict(shown)
+    [state] = json.loads(parse_qs(urlsplit(address).query)["panes"][0]).values()
+    return dict(state)
 
 
 def moment(text: str) -> float:

@@ -45,7 +45,7 @@ class Neighbour:
         self.run(f"(exec nc -ll -p {port} -e sh /tmp/answer > /dev/null 2>&1 < /dev/null &)")
 
     @property
-    def got(self) -> list[str]:
+    def request_lines(self) -> list[str]:
         """First lines of requests."""
         return self.run("cat /tmp/got 2> /dev/null")[1].splitlines()
 
@@ -54,7 +54,7 @@ class Neighbour:
 def neighbour(stack: Deployment, network: str, *, aliases: tuple[str, ...] = (), **labels: str) -> Iterator[Neighbour]:
     client = stack.client
     endpoint: Any = {network: client.api.create_endpoint_config(aliases=list(aliases))}
-    made = client.api.create_container(
+    created_container = client.api.create_container(
         stack.settings.image("busybox"),
         ["sleep", "3600"],
         name=f"{network}-neighbour",
@@ -63,7 +63,7 @@ def neighbour(stack: Deployment, network: str, *, aliases: tuple[str, ...] = (),
         networking_config=client.api.create_networking_config(endpoint),
         host_config=client.api.create_host_config(cap_drop=["ALL"], mem_limit="64m"),
     )
-    container = client.containers.get(made["Id"])
+    container = client.containers.get(created_container["Id"])
     try:
         container.start()
         yield Neighbour(container)
@@ -74,11 +74,11 @@ def neighbour(stack: Deployment, network: str, *, aliases: tuple[str, ...] = (),
 def listening(container: Container) -> set[int]:
     """TCP ports on which processes of `container` wait for others, as its kernel says."""
     container.reload()
-    said = subprocess.run(
+    result = subprocess.run(
         ["nsenter", "-t", str(container.attrs["State"]["Pid"]), "-n", "cat", "/proc/net/tcp", "/proc/net/tcp6"],
         check=True,
         capture_output=True,
         text=True,
     )
-    fields = [line.split() for line in said.stdout.splitlines() if " 0A " in line]
+    fields = [line.split() for line in result.stdout.splitlines() if " 0A " in line]
     return {int(one[1].rpartition(":")[2], 16) for one in fields if not one[1].startswith("0100007F")}

@@ -51,8 +51,8 @@ class Newcomer:
             "CI",
             "VERBOSE",
         )  # of the `make` that runs the tests, too
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
-        return {**kept, "XDG_STATE_HOME": str(self.folder / "state"), "COLUMNS": "200"}
+        variables = {key: value for key, value in os.environ.items() if not key.startswith(others)}
+        return {**variables, "XDG_STATE_HOME": str(self.folder / "state"), "COLUMNS": "200"}
 
     def write(self, stack: str, config: Mapping[str, Any]) -> None:
         """A stack file."""
@@ -87,8 +87,8 @@ class Newcomer:
 
     def containers(self) -> dict[str, tuple[str, str]]:
         """Name → id and start of everything of the stack on the engine."""
-        found = self.client.containers.list(all=True, filters={"name": f"^/{self.config['prefix']}-"})
-        return {str(one.name): (str(one.id), str(one.attrs["State"]["StartedAt"])) for one in found}
+        containers = self.client.containers.list(all=True, filters={"name": f"^/{self.config['prefix']}-"})
+        return {str(one.name): (str(one.id), str(one.attrs["State"]["StartedAt"])) for one in containers}
 
     def volumes(self) -> set[str]:
         names = {str(volume.name) for volume in self.client.volumes.list()}

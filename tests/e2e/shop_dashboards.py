@@ -60,8 +60,8 @@ WITHOUT_DATA |= {
 
 
 def each(condition: Callable[[DashboardQuery], bool]) -> pytest.MarkDecorator:
-    chosen = [query for query in QUERIES if condition(query)]
-    return pytest.mark.parametrize("query", chosen, ids=[query.where for query in chosen])
+    cases = [query for query in QUERIES if condition(query)]
+    return pytest.mark.parametrize("query", cases, ids=[query.where for query in cases])
 
 
 class Dashboards:
@@ -96,7 +96,7 @@ class Dashboards:
     ) -> None:
         def arrows(panel: str) -> dict[str, set[tuple[str, str]]]:
             return {
-                query.ref: {(found["metric"]["source"], found["metric"]["target"]) for found in answer(busy, query)}
+                query.ref: {(series["metric"]["source"], series["metric"]["target"]) for series in answer(busy, query)}
                 for query in QUERIES
                 if query.panel == panel and "source" in query.expr  # the map asks for its nodes too
             }
@@ -105,7 +105,7 @@ class Dashboards:
         databases = {(SERVICE, "postgresql"), (SERVICE, "redis")}
         until(lambda: arrows("Service map")["A"] >= calls | databases)
         for panel in ("Service map", "Who calls whom"):
-            until(lambda panel=panel: len({frozenset(found) for found in arrows(panel).values()}) == 1)  # type: ignore[misc]
+            until(lambda panel=panel: len({frozenset(pairs) for pairs in arrows(panel).values()}) == 1)  # type: ignore[misc]
 
     # Links of the panels
 
@@ -113,25 +113,25 @@ class Dashboards:
     def test_every_link_of_a_panel_leads_to_something(self, grafana: Grafana, uid: str) -> None:
         # The overview repeats a row for each service: one service is enough.
         choice = _choice("golden-signals" if uid == "overview" else uid)
-        found = {
+        links = {
             filled_in(_now(link["url"]), **choice)
             for panel in dashboard_queries.panels(dashboard_queries.boards()[uid])
             for link in panel["links"]
             if link["title"] not in NOT_FOLLOWED
         }
-        assert found
-        assert [address for address in found if not until(partial(grafana.follow, address))] == []
+        assert links
+        assert [address for address in links if not until(partial(grafana.follow, address))] == []
 
     @pytest.mark.parametrize("uid", dashboard_queries.boards())
     def test_links_of_a_series_lead_to_the_signals_lines_and_traces_of_its_service(
         self, grafana: Grafana, uid: str
     ) -> None:
-        found = {
+        links = {
             _now(link["url"].replace("${__field.labels.service}", SERVICE))
             for panel in dashboard_queries.panels(dashboard_queries.boards()[uid])
             for link in panel.get("fieldConfig", {}).get("defaults", {}).get("links", ())
         }
-        for address in found:
+        for address in links:
             assert until(partial(grafana.follow, address))
             if urlsplit(address).path == "/d/golden-signals":
                 assert parse_qs(urlsplit(address).query)["var-service"] == [SERVICE]
@@ -149,23 +149,23 @@ class Dashboards:
     def test_a_slow_trace_in_its_table_opens_the_trace(self, busy: Deployment, grafana: Grafana) -> None:
         # The link is that of the data source: a query with the id and without a type.
         [query] = [one for one in QUERIES if (one.board, one.panel) == ("overview", "Slow traces")]
-        for shown in until(lambda: answer(busy, query, trace_service=SERVICE)):
-            [trace] = grafana.through("jaeger", f"/api/traces/{shown['traceID']}")["data"]
+        for row in until(lambda: answer(busy, query, trace_service=SERVICE)):
+            [trace] = grafana.through("jaeger", f"/api/traces/{row['traceID']}")["data"]
             assert max(span["duration"] for span in trace["spans"]) >= 1_000_000
 
     # Links of the data sources
 
     def test_every_exemplar_opens_a_trace(self, busy: Deployment, grafana: Grafana) -> None:
         [link] = grafana.json_data("prometheus")["exemplarTraceIdDestinations"]
-        shown = [query for query in QUERIES if query.json.get("exemplar")]
-        assert shown
-        for query in shown:
-            found = until(partial(exemplars, busy, query.filled_in(service=SERVICE)))
-            assert all(tracing.exists(busy, identifier) for identifier in found)
-            [(_, target)] = grafana_page.exemplar_links(link, found[0], ("now-15m", "now"))
+        queries = [query for query in QUERIES if query.json.get("exemplar")]
+        assert queries
+        for query in queries:
+            identifiers = until(partial(exemplars, busy, query.filled_in(service=SERVICE)))
+            assert all(tracing.exists(busy, identifier) for identifier in identifiers)
+            [(_, target)] = grafana_page.exemplar_links(link, identifiers[0], ("now-15m", "now"))
             identifier = grafana_page.trace_id(target)
             [trace] = grafana.through("jaeger", f"/api/traces/{identifier}")["data"]
-            assert trace["traceID"] == found[0]
+            assert trace["traceID"] == identifiers[0]
 
     def test_a_line_of_the_log_leads_to_its_trace(self, grafana: Grafana, failed: str) -> None:
         [link] = grafana.json_data("loki")["derivedFields"]

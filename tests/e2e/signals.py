@@ -35,13 +35,17 @@ def an_order_is_told(stack: Published, trace_id: str) -> None:
 
     def trace() -> dict[str, Any]:
         """Whole: each service sends its spans when it likes, and until all have, parents are missing."""
-        [found] = stack.get("jaeger", f"/api/traces/{trace_id}")["data"]
-        whole = len(_roots(found)) == 1 and _databases(found) >= {"postgresql", "redis"} and _calls(found) >= CALLS
-        return found if whole else {}
+        [candidate] = stack.get("jaeger", f"/api/traces/{trace_id}")["data"]
+        whole = (
+            len(_roots(candidate)) == 1
+            and _databases(candidate) >= {"postgresql", "redis"}
+            and _calls(candidate) >= CALLS
+        )
+        return candidate if whole else {}
 
-    found = until(trace)
-    [root] = _roots(found)
-    assert service(found, root) == "gateway"
+    tree = until(trace)
+    [root] = _roots(tree)
+    assert service(tree, root) == "gateway"
     assert parent(root) is None
 
     def lines() -> set[tuple[str, str]]:

@@ -41,12 +41,12 @@ def settled(deploy: Callable[..., AbstractContextManager[Deployment]], name: str
 
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
-    with settled(deploy, "down") as made:
+    with settled(deploy, "down") as deployment:
         # A secret makes one more container, with an anonymous volume.
-        made.secret("slack_webhook", "http://127.0.0.1:9/slack")
-        made.secret(GRAFANA_PASSWORD, LOGIN[1])
-        made.up()
-        yield made
+        deployment.secret("slack_webhook", "http://127.0.0.1:9/slack")
+        deployment.secret(GRAFANA_PASSWORD, LOGIN[1])
+        deployment.up()
+        yield deployment
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +73,13 @@ def _left(stack: Deployment) -> set[str]:
 
 def _lines(stack: Deployment) -> list[str]:
     query = {"query": '{service="kept"}', "since": "1h", "limit": str(2 * LINES)}
-    found = stack.get("loki", "/loki/api/v1/query_range", **query)["data"]["result"]
-    return sorted(text for stream in found for _, text in stream["values"])
+    streams = stack.get("loki", "/loki/api/v1/query_range", **query)["data"]["result"]
+    return sorted(text for stream in streams for _, text in stream["values"])
 
 
 def _trace(stack: Deployment, identifier: str) -> Any:
-    found = stack.get("jaeger", f"/api/traces/{identifier}")["data"][0]
-    return json.dumps(sorted(found["spans"], key=lambda span: str(span["spanID"])), sort_keys=True)
+    trace = stack.get("jaeger", f"/api/traces/{identifier}")["data"][0]
+    return json.dumps(sorted(trace["spans"], key=lambda span: str(span["spanID"])), sort_keys=True)
 
 
 def _board(stack: Deployment) -> str:
@@ -99,8 +99,8 @@ def test_only_data_volumes_are_left_and_a_new_deployment_goes_on_with_them(stack
     stack.pulumi("destroy", "--yes", "--skip-preview")
     assert stack.containers() == {}
     assert stack.prefix not in {str(network.name) for network in stack.client.networks.list()}
-    left = {str(volume.name) for volume in stack.client.volumes.list()}
-    assert left & used == data
+    names = {str(volume.name) for volume in stack.client.volumes.list()}
+    assert names & used == data
     assert _left(stack) == data
 
     stack.up()
@@ -134,8 +134,8 @@ def test_a_disk_that_does_not_take_the_backup_is_told_and_the_stack_goes_on(
     with _disk(folder, options):
         printed = stack.operate("backup", "--to", str(folder), fails=True)
         print(printed)
-        [told] = re.findall(rf"^✗ {folder}/down-\S+ does not take the backup: \[.*\] (.*)$", printed, re.MULTILINE)
-        assert told.startswith(complaint)
+        [reason] = re.findall(rf"^✗ {folder}/down-\S+ does not take the backup: \[.*\] (.*)$", printed, re.MULTILINE)
+        assert reason.startswith(complaint)
         assert not list(folder.iterdir())
     assert backups.runs_as_before(stack, containers)
 
@@ -152,7 +152,7 @@ def test_a_backup_that_is_ended_leaves_nothing_and_everything_runs(
 ) -> None:
     """SIGTERM comes twice, as when `make` hands its own on."""
     containers, filters = stack.containers(), {"container": [f"{stack.prefix}-{container}"], "event": [event]}
-    told = stack.client.api.events(decode=True, filters=filters)
+    events = stack.client.api.events(decode=True, filters=filters)
     with subprocess.Popen(
         stack.operate_command("backup", "--to", str(tmp_path)),
         cwd=stack.folder,
@@ -160,12 +160,12 @@ def test_a_backup_that_is_ended_leaves_nothing_and_everything_runs(
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        assert next(iter(told))["Action"] == event
+        assert next(iter(events))["Action"] == event
         process.send_signal(signal.SIGTERM)
         time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         printed = process.communicate(timeout=60)[0]
-    told.close()
+    events.close()
     assert process.returncode == 128 + signal.SIGTERM, printed
     assert "Traceback" not in printed
     assert not list(tmp_path.iterdir())
@@ -209,7 +209,7 @@ def test_a_backup_brings_everything_back_under_another_prefix(
     again = {service for service in KEEPERS if stack.started(service) != started[service]}
     assert again == {"alertmanager", "jaeger"}  # the others were paused
     assert all(stack.container(service).status == "running" for service in KEEPERS)
-    keys = [found["Key"] for found in aws(bucket, "s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
+    keys = [entry["Key"] for entry in aws(bucket, "s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
     assert all(name.endswith((".age", "manifest.json")) for name in keys)
     stack.pulumi("destroy", "--yes", "--skip-preview")
 
@@ -262,11 +262,11 @@ def test_a_volume_that_is_written_to_meanwhile_is_copied_as_of_one_moment(client
             at_rest += b"".join(pieces)
             service.exec_run(["touch", "/data/leave"])
             until(lambda: service.exec_run(["test", "-e", "/data/leave"]).exit_code == 1)
-            with volumes.quiesced(service, "paused", 1) as held:
+            with volumes.quiesced(service, "paused", 1) as seconds:
                 volumes.set_aside(helper)
             changed, names = b"".join(volumes.changed(helper)), b"".join(volumes.names(helper))
         assert len(at_rest) > 3_000_000 > len(changed)
-        assert held[0] < 10
+        assert seconds[0] < 10
         service.reload()
         assert service.status == "running"
 
@@ -276,10 +276,10 @@ def test_a_volume_that_is_written_to_meanwhile_is_copied_as_of_one_moment(client
             look = "cd /data; find . | sort; stat -c '%u:%g %a' old; tail -qn1 first second"
             code, out = execute(helper, ["sh", "-c", look])
         assert code == 0
-        found = out.split("\n")
-        assert found[:7] == [".", "./a dir", "./a dir/stays", "./first", "./old", "./old/rest", "./second"]
-        assert "65534:65534 750" in found
-        first, second = (int(word) for word in found if word.isdigit())
+        listing = out.split("\n")
+        assert listing[:7] == [".", "./a dir", "./a dir/stays", "./first", "./old", "./old/rest", "./second"]
+        assert "65534:65534 750" in listing
+        first, second = (int(word) for word in listing if word.isdigit())
         assert first - second in {0, 1}  # the order in which they are written
     finally:
         service.remove(force=True, v=True)

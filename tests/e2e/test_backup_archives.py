@@ -27,29 +27,29 @@ def test_every_kind_of_file_that_services_keep_is_taken(
     try:
         with volume_helper.helper(
             client, local_images["busybox"], prefix=prefix, volume=str(one.name), writes=True
-        ) as made:
-            assert execute(made, ["sh", "-c", FILL])[0] == 0
-            first = place.write("loki.at-rest.tar.gz", volume.at_rest(made))
-            assert execute(made, ["sh", "-c", "echo later >/data/wal/later && rm /data/wal/file-7"])[0] == 0
-            volume.set_aside(made)
-            kept = Kept(
+        ) as container:
+            assert execute(container, ["sh", "-c", FILL])[0] == 0
+            first = place.write("loki.at-rest.tar.gz", volume.at_rest(container))
+            assert execute(container, ["sh", "-c", "echo later >/data/wal/later && rm /data/wal/file-7"])[0] == 0
+            volume.set_aside(container)
+            entry = Kept(
                 image="",
                 image_id="",
                 seconds_held=0,
                 files=(
                     first,
-                    place.write("loki.changed.tar.gz", volume.changed(made)),
-                    place.write("loki.names.gz", volume.names(made)),
+                    place.write("loki.changed.tar.gz", volume.changed(container)),
+                    place.write("loki.names.gz", volume.names(container)),
                 ),
             )
-            before = execute(made, ["sh", "-c", LIST])
-        assert archives.must_be_sound(place, kept, 2**30) < 2**30 - 9_000_000
+            before = execute(container, ["sh", "-c", LIST])
+        assert archives.must_be_sound(place, entry, 2**30) < 2**30 - 9_000_000
         with volume_helper.helper(
             client, local_images["busybox"], prefix=prefix, volume=str(two.name), writes=True
-        ) as made:
-            at_rest, changed, names = (place.read(file) for file in kept.files)
-            volume.fill(made, (at_rest, changed, names))
-            assert execute(made, ["sh", "-c", LIST]) == before
+        ) as container:
+            at_rest, changed, names = (place.read(file) for file in entry.files)
+            volume.fill(container, (at_rest, changed, names))
+            assert execute(container, ["sh", "-c", LIST]) == before
     finally:
         one.remove()
         two.remove()

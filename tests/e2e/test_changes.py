@@ -191,9 +191,9 @@ def test_wrong_settings_are_refused_by_key_and_nothing_is_touched(
 def second(stack: Deployment, tmp_path: Path) -> Iterator[Deployment]:
     """A stack of its own, with nothing in it."""
     config = {**stack.config, "prefix": f"{stack.prefix}-second"}
-    made = Deployment.create(tmp_path, "second", stack.client, stack.environment, config)
-    yield made
-    made.remove()
+    deployment = Deployment.create(tmp_path, "second", stack.client, stack.environment, config)
+    yield deployment
+    deployment.remove()
 
 
 @pytest.mark.whatever_was_set
@@ -201,8 +201,8 @@ def test_an_engine_that_does_not_answer_is_named(second: Deployment) -> None:
     second.config["docker"] = {"host": "unix:///nonexistent.sock"}
     printed = second.up(fails=True)
     assert "Pulumi.second.yaml: nervous-system:docker.host: " in printed
-    told = printed.partition("Diagnostics:")[2]
-    assert told.count("unix:///nonexistent.sock") == 1  # and not once for each resource
+    diagnostics = printed.partition("Diagnostics:")[2]
+    assert diagnostics.count("unix:///nonexistent.sock") == 1  # and not once for each resource
     assert "Traceback" not in printed
     assert not second.pulumi("stack", "--show-urns").count("docker:")  # the state knows nothing of that engine
     del second.config["docker"]

@@ -47,12 +47,12 @@ def container_without_limit(stack: Deployment) -> None:
     container = stack.container("otel_collector")
     api: Any = stack.client.api
     facts = container.attrs
-    made = {
+    config = {
         **facts["Config"],
         "HostConfig": {**facts["HostConfig"], "Memory": 0, "MemorySwap": 0, "NetworkMode": "none"},
     }
     container.remove(force=True)
-    api.create_container_from_config(made, container.name)
+    api.create_container_from_config(config, container.name)
     api.disconnect_container_from_network(container.name, "none")
     for name, each in facts["NetworkSettings"]["Networks"].items():
         address = (each["IPAMConfig"] or {}).get("IPv4Address")
@@ -111,9 +111,9 @@ BREAKS: Mapping[Callable[[Deployment], None], set[str]] = {
 
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
-    with deploy("finds", publish=publish("loki", "otlp_http")) as made:
-        made.up()
-        yield made
+    with deploy("finds", publish=publish("loki", "otlp_http")) as deployment:
+        deployment.up()
+        yield deployment
 
 
 @pytest.fixture(scope="module")
@@ -129,16 +129,16 @@ def broken(stack: Deployment, whole: dict[str, check.Finding]) -> Iterator[dict[
         do(stack)
     expected = set.union(*BREAKS.values())
 
-    def found(patience: float) -> dict[str, check.Finding]:
+    def failures(patience: float) -> dict[str, check.Finding]:
         return {finding.what: finding for finding in check.run(stack.settings, patience=patience) if not finding.kept}
 
     def all_of_it() -> dict[str, check.Finding] | None:
-        told = found(20)  # so that the request is there
-        return told if expected <= told.keys() else None
+        findings = failures(20)  # so that the request is there
+        return findings if expected <= findings.keys() else None
 
-    told = until(all_of_it, seconds=150)
-    assert told
-    yield found(90) if REQUEST in told else told  # or later, where others have the processor too
+    findings = until(all_of_it, seconds=150)
+    assert findings
+    yield failures(90) if REQUEST in findings else findings  # or later, where others have the processor too
     stack.container("node_exporter").unpause()  # else nobody can stop it
     stack.container("otel_collector").remove(force=True)  # Pulumi does not know this one
 

@@ -37,16 +37,16 @@ stack an eighth of it."""
 def newcomer(tmp_path_factory: pytest.TempPathFactory, client: DockerClient) -> Iterator[Newcomer]:
     """Has typed nothing yet. What is deployed is `dev` as it is in the repository, but under another name, on free ports, and
     scraped and decided more often."""
-    made = Newcomer.arrive(tmp_path_factory.mktemp("newcomer"), "newcomer", client)
-    made.config["prefix"] = leftovers.new_prefix()
-    made.config["publish"] = publish("prometheus", "alertmanager", "loki", "jaeger", "grafana")
-    made.config["metrics"] |= SHORT
-    made.config["traces"] |= {"sampling": {"decision_wait": "1s"}}
-    made.write(made.stack, made.config)
+    user = Newcomer.arrive(tmp_path_factory.mktemp("newcomer"), "newcomer", client)
+    user.config["prefix"] = leftovers.new_prefix()
+    user.config["publish"] = publish("prometheus", "alertmanager", "loki", "jaeger", "grafana")
+    user.config["metrics"] |= SHORT
+    user.config["traces"] |= {"sampling": {"decision_wait": "1s"}}
+    user.write(user.stack, user.config)
     try:
-        yield made
+        yield user
     finally:
-        made.make("down", PURGE="1")
+        user.make("down", PURGE="1")
 
 
 @pytest.fixture(scope="module")
@@ -163,25 +163,27 @@ class TestShop:
         def golden() -> bool:
             return all(signals.with_signal(newcomer, signal) == set(SERVICES) for signal in signals.GOLDEN)
 
-        def kept() -> set[str]:
+        def orders() -> set[str]:
             """A tenth of all traces is."""
-            found = newcomer.get("jaeger", "/api/traces", service="orders", limit="500")["data"]
-            return shop.customers.orders & {trace["traceID"] for trace in found}
+            traces = newcomer.get("jaeger", "/api/traces", service="orders", limit="500")["data"]
+            return shop.customers.orders & {trace["traceID"] for trace in traces}
 
-        order = until(kept, seconds=SOON_SECONDS - took()).pop()
+        order = until(orders, seconds=SOON_SECONDS - took()).pop()
         signals.an_order_is_told(newcomer, order)
-        told = took()
+        seconds = took()
         until(golden, seconds=SOON_SECONDS - took())
-        print(f"after `make shop`: {told:.0f} s to an order as a tree and its lines, {took():.0f} s to golden signals")
+        print(
+            f"after `make shop`: {seconds:.0f} s to an order as a tree and its lines, {took():.0f} s to golden signals"
+        )
         assert took() < SOON_SECONDS
 
     def test_every_promise_is_kept_on_a_host_of_4_gb_under_its_load(
         self, newcomer: Newcomer, before: Containers, shop: Shop
     ) -> None:
         shop.customers.reports.clear()
-        found = json.loads(newcomer.make("check", JSON="1"))  # as programs ask for it
-        assert {"alertmanager is healthy", "every rule can be evaluated"} <= {finding["what"] for finding in found}
-        assert not [finding for finding in found if not finding["kept"]]
+        findings = json.loads(newcomer.make("check", JSON="1"))  # as programs ask for it
+        assert {"alertmanager is healthy", "every rule can be evaluated"} <= {finding["what"] for finding in findings}
+        assert not [finding for finding in findings if not finding["kept"]]
         assert shop.customers.reports
         assert shop.customers.answers == {"200", "201"}
         assert before.items() <= newcomer.containers().items()  # nobody was restarted

@@ -68,9 +68,9 @@ def test_settings_go_live_without_a_restart_or_a_missed_scrape(stack: Deployment
     stack.config["notifications"] = {"repeat_interval": "7h"}
     stack.config["metrics"] = {**stack.config["metrics"], "retention": {"time": "3h", "size": "512MiB"}}
 
-    shown = [line for line in stack.preview("--diff").splitlines() if "=>" in line]
-    assert any("> 0.8" in line and "> 0.73" in line for line in shown)
-    assert any('"4h"' in line and '"7h"' in line for line in shown)
+    changes = [line for line in stack.preview("--diff").splitlines() if "=>" in line]
+    assert any("> 0.8" in line and "> 0.73" in line for line in changes)
+    assert any('"4h"' in line and '"7h"' in line for line in changes)
 
     until(lambda: len(scrapes(stack, 60)) > 2)
     before, begun = identities(stack), time.time()
@@ -81,8 +81,8 @@ def test_settings_go_live_without_a_restart_or_a_missed_scrape(stack: Deployment
     assert identities(stack) == before
 
     until(lambda: scrapes(stack, 60)[-1] > time.time() - INTERVAL)
-    seen = scrapes(stack, time.time() - begun + 3 * INTERVAL)
-    gaps = [after - before for before, after in pairwise(seen)]
+    times = scrapes(stack, time.time() - begun + 3 * INTERVAL)
+    gaps = [after - before for before, after in pairwise(times)]
     assert len(gaps) >= 3
     assert max(gaps) < 1.5 * INTERVAL
     assert not stack.query('min_over_time(up{job="prometheus"}[1m]) < 1')
@@ -92,16 +92,16 @@ def test_settings_go_live_without_a_restart_or_a_missed_scrape(stack: Deployment
 def test_what_has_taken_new_files_is_still_started_again_after_a_crash(stack: Deployment) -> None:
     """A signal that the engine sends counts for it as a stop by hand."""
     described = [descriptions.describe(service, stack.settings) for service in stack.settings.services]
-    told = [one.service for one in described if one.config and one.config.reload == "SIGHUP"]
-    assert {"prometheus", "alertmanager", "otel_collector"} <= set(told)
+    services = [one.service for one in described if one.config and one.config.reload == "SIGHUP"]
+    assert {"prometheus", "alertmanager", "otel_collector"} <= set(services)
     before = identities(stack)
     stack.config["alerts"] = {"thresholds": {"cpu": 74}}
     stack.config["notifications"] = {"repeat_interval": "6h"}
     stack.config["traces"] = {"sampling": {"decision_wait": "1s", "rest": 20}}
     stack.up()
     assert identities(stack) == before
-    stack.crash(*told)
-    for service in told:
+    stack.crash(*services)
+    for service in services:
         until(lambda service=service: stack.started(service) != before[service][1])  # type: ignore[misc]
 
 
@@ -260,7 +260,7 @@ def engine_holds(stack: Deployment, value: str) -> list[str]:
     return sorted({path.split("/")[2] for path in out.decode().splitlines()})
 
 
-def told(stack: Deployment) -> str:
+def texts(stack: Deployment) -> str:
     """All that people with access to the engine or to the state may read of the stack's containers."""
     ids = stack.containers().values()
     containers = [stack.client.containers.get(identifier) for identifier in ids]
@@ -288,7 +288,7 @@ def test_a_secret_is_delivered_rotated_and_removed_and_never_shows(stack: Deploy
     assert own in holding
     assert len(holding) == 2  # the service's own, and the vault's, which has no name
     assert engine_holds(stack, f"{marker}-first") == []
-    readable = told(stack) + printed
+    readable = texts(stack) + printed
     assert "slack_webhook" in readable
     assert marker not in readable
 

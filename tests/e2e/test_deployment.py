@@ -192,7 +192,7 @@ def answer(deployment: Deployment, request: str) -> str:
     return text
 
 
-def asked(deployment: Deployment, request: str) -> int:
+def status_of(deployment: Deployment, request: str) -> int:
     """The status of `answer`."""
     return int(answer(deployment, request).split()[1])
 
@@ -202,12 +202,12 @@ def asked(deployment: Deployment, request: str) -> int:
     ["GET /containers/json", "GET /v1.41/containers/json?all=1", "HEAD /_ping", "GET /version", "GET /networks"],
 )
 def test_the_socket_proxy_lets_pass_what_discovery_asks(request_line: str, deployment: Deployment) -> None:
-    assert asked(deployment, request_line) == 200
+    assert status_of(deployment, request_line) == 200
 
 
 def test_the_socket_proxy_lets_the_logs_of_a_container_pass(deployment: Deployment) -> None:
     name = deployment.container("alertmanager").name
-    assert asked(deployment, f"GET /containers/{name}/logs?stderr=1&tail=1") == 200
+    assert status_of(deployment, f"GET /containers/{name}/logs?stderr=1&tail=1") == 200
 
 
 @pytest.mark.parametrize(
@@ -221,10 +221,10 @@ def test_the_socket_proxy_tells_of_a_container_how_it_is_and_not_its_environment
     assert any("GOMEMLIMIT" in variable for variable in container.attrs["Config"]["Env"])
     text = answer(deployment, request_line.format(id=container.id, name=container.name))
     assert text.split()[1] == "200"
-    told = json.loads(text[text.index("{") : text.rindex("}") + 1])
-    assert (told["Id"], told["State"]["Running"]) == (container.id, True)
-    assert told.keys() == {"Id", "Name", "Config", "State"}
-    assert told["Config"].keys() == {"Tty"}
+    facts = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    assert (facts["Id"], facts["State"]["Running"]) == (container.id, True)
+    assert facts.keys() == {"Id", "Name", "Config", "State"}
+    assert facts["Config"].keys() == {"Tty"}
 
 
 REFUSED = [
@@ -269,7 +269,7 @@ REFUSED = [
 @pytest.mark.parametrize("request_line", REFUSED)
 def test_the_socket_proxy_refuses_everything_else(request_line: str, deployment: Deployment) -> None:
     victim = deployment.container("alertmanager")
-    status = asked(deployment, request_line.format(id=victim.id, name=victim.name))
+    status = status_of(deployment, request_line.format(id=victim.id, name=victim.name))
     assert status in {400, 403}  # the proxy's own answers: the engine says 404, 405, 409 or 3xx
 
 

@@ -79,9 +79,9 @@ class Authority:
 
     @classmethod
     def new(cls, folder: Path) -> Self:
-        made = cls(folder)
-        made._openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=authority")
-        return made
+        new_authority = cls(folder)
+        new_authority._openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=authority")
+        return new_authority
 
 
 @pytest.fixture(scope="module")
@@ -95,78 +95,78 @@ def _of_postgres(shop: Shop, service: str, password: str) -> None:
         USERS["postgres"], password.replace("'", "''")
     )
     for statement in (role, f'CREATE DATABASE "{DATABASE}"'):
-        asked = ["psql", "-h", "/var/run/postgresql", "-U", "postgres", "-c", statement]
-        until(functools.partial(_succeeds, shop.client.containers.get(f"{shop.name}-{service}"), asked))
+        command = ["psql", "-h", "/var/run/postgresql", "-U", "postgres", "-c", statement]
+        until(functools.partial(_succeeds, shop.client.containers.get(f"{shop.name}-{service}"), command))
 
 
 def _of_mysql(shop: Shop, service: str, password: str) -> None:
     """The exporter's user."""
     quoted = password.replace("\\", "\\\\").replace("'", "''")
     statement = f"CREATE USER exporter IDENTIFIED BY '{quoted}'; GRANT PROCESS, SLAVE MONITOR ON *.* TO exporter"
-    asked = ["mariadb", "--no-defaults", "-uroot", "-S", "/run/mysqld/mysqld.sock", "-e", statement]
-    until(functools.partial(_succeeds, shop.client.containers.get(f"{shop.name}-{service}"), asked))
+    command = ["mariadb", "--no-defaults", "-uroot", "-S", "/run/mysqld/mysqld.sock", "-e", statement]
+    until(functools.partial(_succeeds, shop.client.containers.get(f"{shop.name}-{service}"), command))
 
 
 @pytest.fixture(scope="module")
 def shop(client: DockerClient, authority: Authority, local_images: Mapping[str, str]) -> Iterator[Shop]:
     """Two of PostgreSQL, MariaDB, Redis and Memcached, Nginx and Caddy as a user runs them. MariaDB, the second ones of the others,
     and Caddy want TLS."""
-    with Shop(client, f"{leftovers.new_prefix()}-shop") as made:
+    with Shop(client, f"{leftovers.new_prefix()}-shop") as own_shop:
         for service in ("mysql", "books"):
-            made.start(
+            own_shop.start(
                 service,
                 for_tests.image(client, "mariadb"),
                 ["--require-secure-transport=ON", *(f"--ssl-{what}=/tls-{what}.pem" for what in ("ca", "cert", "key"))],
-                files=authority.files_of(f"{made.name}-{service}"),
+                files=authority.files_of(f"{own_shop.name}-{service}"),
                 owner=for_tests.MARIADB,
             )
         tls = ("ssl=on", "ssl_cert_file=/tls-cert.pem", "ssl_key_file=/tls-key.pem")
-        made.start(
+        own_shop.start(
             "ledger",
             for_tests.image(client, "postgres"),
             [word for option in tls for word in ("-c", option)],
             environment={"POSTGRES_PASSWORD": "of the owner"},
-            files=authority.files_of(f"{made.name}-ledger"),
+            files=authority.files_of(f"{own_shop.name}-ledger"),
             owner=for_tests.POSTGRES,
         )
-        made.start(
+        own_shop.start(
             "db",
             for_tests.image(client, "postgres"),
             ["-c", "max_connections=20"],
             environment={"POSTGRES_PASSWORD": "of the owner"},
         )
         user = ["--user", USERS["redis"], "on", f">{PASSWORDS['redis_password']}", "~*", "&*", "+@all"]
-        made.start("cache", for_tests.image(client, "redis"), ["--requirepass", "of the owner", *user])
+        own_shop.start("cache", for_tests.image(client, "redis"), ["--requirepass", "of the owner", *user])
         secure = ["--port", "0", "--tls-port", "6379", "--tls-auth-clients", "no"]
         secure += [word for what in ("cert", "key") for word in (f"--tls-{what}-file", f"/tls-{what}.pem")]
-        made.start(
+        own_shop.start(
             "sessions",
             for_tests.image(client, "redis"),
             [*secure, "--tls-ca-cert-file", "/tls-ca.pem", "--requirepass", PASSWORDS["redis_password_sessions"]],
-            files=authority.files_of(f"{made.name}-sessions"),
+            files=authority.files_of(f"{own_shop.name}-sessions"),
             owner=for_tests.REDIS,
         )
-        made.start("pages", for_tests.image(client, "memcached"), [])
-        made.start(
+        own_shop.start("pages", for_tests.image(client, "memcached"), [])
+        own_shop.start(
             "parts",
             for_tests.image(client, "memcached"),
             ["-Z", "-o", "ssl_chain_cert=/tls-cert.pem,ssl_key=/tls-key.pem"],
-            files=authority.files_of(f"{made.name}-parts"),
+            files=authority.files_of(f"{own_shop.name}-parts"),
             owner=for_tests.MEMCACHED,
         )
-        made.start("proxy", for_tests.image(client, "nginx"), [])
+        own_shop.start("proxy", for_tests.image(client, "nginx"), [])
         if caddy := local_images.get("caddy"):
-            made.start(
+            own_shop.start(
                 "gate",
                 caddy,
                 ["caddy", "run", "--config", "/Caddyfile"],
-                files={**authority.files_of(f"{made.name}-gate"), "/Caddyfile": CADDYFILE},
+                files={**authority.files_of(f"{own_shop.name}-gate"), "/Caddyfile": CADDYFILE},
             )
-        _of_postgres(made, "db", PASSWORDS["postgres_password"])
-        _of_postgres(made, "ledger", PASSWORDS["postgres_password_ledger"])
-        _of_mysql(made, "mysql", PASSWORDS["mysql_password"])
-        _of_mysql(made, "books", PASSWORDS["mysql_password_books"])
-        yield made
+        _of_postgres(own_shop, "db", PASSWORDS["postgres_password"])
+        _of_postgres(own_shop, "ledger", PASSWORDS["postgres_password_ledger"])
+        _of_mysql(own_shop, "mysql", PASSWORDS["mysql_password"])
+        _of_mysql(own_shop, "books", PASSWORDS["mysql_password_books"])
+        yield own_shop
 
 
 @pytest.fixture(scope="module")
@@ -211,12 +211,12 @@ def stack(
     if "caddy" in local_images:
         gate = {"targets": [f"{shop.name}-gate:9180"], "user": "watcher", "tls": {"ca": ca}, "service": "shop-gate"}
         exporters["caddy"] = gate
-    with deploy("exporters", networks=[shop.name], exporters=exporters) as made:
+    with deploy("exporters", networks=[shop.name], exporters=exporters) as deployment:
         for key, value in PASSWORDS.items():
             if key.partition("_")[0] in exporters:
-                made.secret(key, value)
-        made.up()
-        yield made
+                deployment.secret(key, value)
+        deployment.up()
+        yield deployment
 
 
 def _value(stack: Deployment, promql: str) -> float:
@@ -297,8 +297,8 @@ def test_a_neighbour_reaches_nothing_of_the_stack_but_otlp(stack: Deployment, sh
             ("otel_collector", name, port) for name in (shop.name, f"{stack.prefix}-apps") for port in (4317, 4318)
         }
         names = ("prometheus:9090", "blackbox_exporter:9115", "redis_exporter:9121", "loki:3100", "otel_collector:8888")
-        found = other.reached("otel-collector:4318", *names, *(f"{stack.prefix}-{name}" for name in names))
-        assert found == {"otel-collector:4318"}
+        addresses = other.reached("otel-collector:4318", *names, *(f"{stack.prefix}-{name}" for name in names))
+        assert addresses == {"otel-collector:4318"}
 
 
 def test_passwords_show_neither_in_the_engine_nor_in_logs_nor_in_the_state(stack: Deployment) -> None:

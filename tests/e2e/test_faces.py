@@ -60,11 +60,11 @@ def references(client: DockerClient, local_images: Mapping[str, str]) -> dict[st
 @contextmanager
 def created(client: DockerClient, reference: str) -> Iterator[Container]:
     """A container that never runs."""
-    made = client.containers.create(reference, command=["-"], network_mode="none")
+    container = client.containers.create(reference, command=["-"], network_mode="none")
     try:
-        yield made
+        yield container
     finally:
-        made.remove(v=True)
+        container.remove(v=True)
 
 
 def entry(container: Container, path: str) -> tarfile.TarInfo | None:
@@ -81,14 +81,12 @@ def entry(container: Container, path: str) -> tarfile.TarInfo | None:
 @pytest.mark.parametrize("service", FACES)
 def test_an_image_shows_its_recorded_face(client: DockerClient, references: Mapping[str, str], service: str) -> None:
     face, image = FACES[service], client.images.get(references[service])
-    assert shown(image.attrs["Config"], face) == shown(packing.configuration(face, ""), face)
+    assert face_of(image.attrs["Config"], face) == face_of(packing.configuration(face, ""), face)
     with created(client, references[service]) as container:
         for path, folder in face.folders.items():
-            found = entry(container, path)
-            assert found, path
-            assert (found.uid, found.gid, oct(found.mode & 0o7777)) == (folder.owner, folder.group, oct(folder.mode)), (
-                path
-            )
+            item = entry(container, path)
+            assert item, path
+            assert (item.uid, item.gid, oct(item.mode & 0o7777)) == (folder.owner, folder.group, oct(folder.mode)), path
         for path, target in face.userland.links.items():
             link = entry(container, path)
             assert link
@@ -104,7 +102,7 @@ def test_an_image_shows_its_recorded_face(client: DockerClient, references: Mapp
         assert bool(entry(container, "/bin/sh")) == ("sh" in face.tools)
 
 
-def shown(config: Mapping[str, Any], face: Face) -> dict[str, Any]:
+def face_of(config: Mapping[str, Any], face: Face) -> dict[str, Any]:
     """An image's configuration, as far as containers meet it; labels and releases are left out."""
     variables = dict(line.split("=", 1) for line in config.get("Env") or ())
     for name in face.release_variables:
@@ -121,7 +119,7 @@ def test_shell_and_tools_are_those_that_are_recorded(
     client: DockerClient, references: Mapping[str, str], service: str
 ) -> None:
     around = FACES[service].userland
-    said = client.containers.run(
+    output = client.containers.run(
         references[service],
         entrypoint=["sh", "-c"],
         command=[PROBE.format(tools=" ".join(CALLED[service]))],
@@ -133,7 +131,7 @@ def test_shell_and_tools_are_those_that_are_recorded(
     expected = [f"nc takes {number}" for number in around.nc_takes]
     if not around.sync_files:
         expected.insert(0, "sync: ignoring all arguments")
-    assert said.decode().splitlines() == expected
+    assert output.decode().splitlines() == expected
 
 
 def test_a_program_starts_only_where_a_container_may_do_what_its_file_says(

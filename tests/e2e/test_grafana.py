@@ -31,12 +31,12 @@ def stack(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator
     more = tracing.config(memory={"grafana": "256MiB"})
     more["publish"] = publish("grafana")
     more["metrics"] = {**CALM, "long_term": {"local": True}}
-    with deploy("grafana", **more) as made:
-        set_password(made, PASSWORD)
-        (made.folder / "mine.json").write_text(board("Mine"))
-        made.config["grafana"] = {"dashboards": ["mine.json"]}
-        made.up()
-        yield made
+    with deploy("grafana", **more) as deployment:
+        set_password(deployment, PASSWORD)
+        (deployment.folder / "mine.json").write_text(board("Mine"))
+        deployment.config["grafana"] = {"dashboards": ["mine.json"]}
+        deployment.up()
+        yield deployment
 
 
 def board(title: str, source: str = "prometheus") -> str:
@@ -66,8 +66,8 @@ def through(stack: Deployment, source: str, path: str, **query: str) -> Any:
 
 def titles(stack: Deployment) -> dict[str, str]:
     """Uid → title of the dashboards in the folder of this project."""
-    found = ask(stack, "/api/search", type="dash-db")
-    return {one["uid"]: one["title"] for one in found if one["folderTitle"] == FOLDER}
+    results = ask(stack, "/api/search", type="dash-db")
+    return {one["uid"]: one["title"] for one in results if one["folderTitle"] == FOLDER}
 
 
 def status(stack: Deployment, password: str) -> int:
@@ -115,9 +115,9 @@ def test_the_store_for_the_long_term_has_the_selection_and_the_check_says_so(sta
     query = {"query": "instance:node_memory_used:ratio"}
     assert until(lambda: through(stack, long_term.UID, "/api/v1/query", **query)["data"]["result"])
     assert not through(stack, long_term.UID, "/api/v1/query", query="up")["data"]["result"]
-    asked = stack.client, stack.settings, long_term.UID
-    [found] = until(lambda: [one for one in check_remotes.findings(*asked) if one.kept])
-    assert found.what == "the store of metrics.long_term takes samples"
+    arguments = stack.client, stack.settings, long_term.UID
+    [finding] = until(lambda: [one for one in check_remotes.findings(*arguments) if one.kept])
+    assert finding.what == "the store of metrics.long_term takes samples"
 
 
 def test_nobody_sees_anything_without_the_password(stack: Deployment) -> None:
@@ -159,14 +159,14 @@ SILENCE = {
 def viewer(stack: Deployment) -> requests.Session:
     """Somebody with the least role, logged in."""
     login = {"login": "viewer", "password": "viewerpw1"}
-    made = requests.post(
+    response = requests.post(
         f"{stack.url('grafana')}/api/admin/users",
         json={"name": "v", **login}, auth=("admin", PASSWORD), timeout=30,
     )  # fmt: skip
-    made.raise_for_status()
+    response.raise_for_status()
     session = requests.Session()
-    told = {"user": login["login"], "password": login["password"]}
-    session.post(f"{stack.url('grafana')}/login", json=told, timeout=30).raise_for_status()
+    credentials = {"user": login["login"], "password": login["password"]}
+    session.post(f"{stack.url('grafana')}/login", json=credentials, timeout=30).raise_for_status()
     assert session.get(f"{stack.url('grafana')}/api/user", timeout=30).json()["login"] == "viewer"
     return session
 
@@ -238,8 +238,8 @@ def test_another_site_asks_it_nothing(
 def test_its_key_is_its_own_and_nobody_else_reads_it(stack: Deployment) -> None:
     code, text = execute(stack.container("grafana"), ["stat", "-c", "%a %s", grafana.SECRET_KEY])
     assert (code, text.split()) == (0, ["400", "44"])
-    shown = ask(stack, "/api/admin/settings")["security"]
-    assert "SW2YcwTIb9zpOOhoPsMm" not in json.dumps(shown)
+    settings = ask(stack, "/api/admin/settings")["security"]
+    assert "SW2YcwTIb9zpOOhoPsMm" not in json.dumps(settings)
     assert "secret_key" not in stack.container("grafana").logs().decode()
 
 
@@ -247,8 +247,8 @@ def test_another_key_costs_only_the_passwords_that_were_kept_by_the_one_before(s
     """So it is for a stack from before the key, which kept them by the one that everybody knows."""
     source = {"name": "mine", "type": "prometheus", "access": "proxy", "url": "http://mine", "basicAuth": True}
     url, admin = f"{stack.url('grafana')}/api/datasources", ("admin", PASSWORD)
-    made = requests.post(url, json={**source, "secureJsonData": {"basicAuthPassword": "x"}}, auth=admin, timeout=30)
-    made.raise_for_status()
+    response = requests.post(url, json={**source, "secureJsonData": {"basicAuthPassword": "x"}}, auth=admin, timeout=30)
+    response.raise_for_status()
     before = titles(stack)
     try:
         container = stack.container("grafana")
@@ -266,8 +266,8 @@ def test_another_key_costs_only_the_passwords_that_were_kept_by_the_one_before(s
 
 def complaints(stack: Deployment) -> dict[str, str]:
     dashboards = dashboard_files.read(stack.settings, stack.folder, stack_key="dashboards")
-    found = check_grafana.findings(stack.client, stack.settings, dashboards)
-    return {finding.what: finding.detail for finding in found if not finding.kept}
+    findings = check_grafana.findings(stack.client, stack.settings, dashboards)
+    return {finding.what: finding.detail for finding in findings if not finding.kept}
 
 
 def test_the_check_is_content_and_finds_a_panel_that_asks_nobody(stack: Deployment) -> None:
@@ -391,8 +391,8 @@ def test_under_a_domain_it_is_reached_by_tls_and_only_who_knows_the_domain_resta
     with requests.Session() as browser:
         browser.verify, browser.trust_env = str(authority), False
         assert browser.get(f"{url}/api/user", timeout=30).status_code == 401
-        for said, status_code in (("wrong", 401), (password(stack), 200)):
-            login = browser.post(f"{url}/login", json={"user": "admin", "password": said}, timeout=30)
+        for secret, status_code in (("wrong", 401), (password(stack), 200)):
+            login = browser.post(f"{url}/login", json={"user": "admin", "password": secret}, timeout=30)
             assert login.status_code == status_code
         assert "; Secure" in login.headers["Set-Cookie"]
         assert browser.get(f"{url}/api/user", timeout=30).json()["login"] == "admin"
@@ -438,6 +438,6 @@ def test_after_the_loss_of_its_volume_everything_is_there_again(stack: Deploymen
 
 def test_the_image_of_a_service_is_known_by_the_time(stack: Deployment) -> None:
     expr = 'group by (service, image) (container_start_time_seconds{image!="",service="grafana"})'
-    found = until(lambda: through(stack, "prometheus", "/api/v1/query", query=expr)["data"]["result"])
-    images = {sample["metric"]["image"] for sample in found}
+    samples = until(lambda: through(stack, "prometheus", "/api/v1/query", query=expr)["data"]["result"])
+    images = {sample["metric"]["image"] for sample in samples}
     assert stack.settings.image("grafana").partition("@")[0] in images

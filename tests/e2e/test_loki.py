@@ -27,13 +27,13 @@ READY_SECONDS = 120
 
 @pytest.fixture(scope="module")
 def deployment(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
-    with deploy("loki", logs={"shipper": "promtail"}) as made, ExitStack() as edits:
-        made.config["memory"]["loki"] = "512MiB"
+    with deploy("loki", logs={"shipper": "promtail"}) as stack, ExitStack() as edits:
+        stack.config["memory"]["loki"] = "512MiB"
         for path, usual, faster in FASTER:
-            edits.enter_context(made.edited(path, usual, faster))
-        made.up()
-        made.container("promtail").stop(timeout=30)  # what Loki has is what the tests push
-        yield made
+            edits.enter_context(stack.edited(path, usual, faster))
+        stack.up()
+        stack.container("promtail").stop(timeout=30)  # what Loki has is what the tests push
+        yield stack
 
 
 def push(stack: Deployment, labels: Mapping[str, str], *lines: str, ago: float = 0) -> requests.Response:
@@ -44,7 +44,7 @@ def push(stack: Deployment, labels: Mapping[str, str], *lines: str, ago: float =
     return requests.post(f"{stack.past_front('loki')}/loki/api/v1/push", json=body, timeout=30)
 
 
-def found(stack: Deployment, query: str) -> set[str]:
+def lines(stack: Deployment, query: str) -> set[str]:
     """The lines of the last days."""
     answer = stack.get("loki", "/loki/api/v1/query_range", query=query, since="240h", limit="5000")
     return {line for stream in answer["data"]["result"] for _, line in stream["values"]}
@@ -93,19 +93,19 @@ def test_a_shorter_retention_is_in_force_without_a_restart_and_deletes_what_it_i
             everything.add(line)
         # Chunks of their own, as after a day: one goes when all that is in it is old enough.
         until(lambda: flushed(stack), seconds=120)
-    written = metric(stack, "loki_ingester_checkpoint_creations_total")
-    until(lambda: metric(stack, "loki_ingester_checkpoint_creations_total") > written + 1)  # nothing to replay is left
+    count = metric(stack, "loki_ingester_checkpoint_creations_total")
+    until(lambda: metric(stack, "loki_ingester_checkpoint_creations_total") > count + 1)  # nothing to replay is left
     restart(stack)
     names = '{service=~"shop|batch|audit"}'
-    assert found(stack, names) == everything
-    before, kept = identity(stack), chunks(stack)
+    assert lines(stack, names) == everything
+    before, chunk_count = identity(stack), chunks(stack)
 
     stack.config["logs"]["retention"] = {"levels": {"debug": "1d"}, "services": {"batch": "2d", "audit": "30d"}}
     stack.up()
-    until(lambda: chunks(stack) < kept - 1, seconds=240)  # Loki looks each minute for what to delete
+    until(lambda: chunks(stack) < chunk_count - 1, seconds=240)  # Loki looks each minute for what to delete
     assert identity(stack) == before
     restart(stack)
-    assert found(stack, names) == everything - {"old shop debug", "old batch info"}
+    assert lines(stack, names) == everything - {"old shop debug", "old batch info"}
     until(lambda: stack.query("time() - loki_compactor_apply_retention_last_successful_run_timestamp_seconds < 60"))
 
 
@@ -165,7 +165,7 @@ def test_a_line_longer_than_allowed_is_cut_and_kept(stack: Deployment) -> None:
     stack.config["logs"]["limits"] = {"line_size": "1KiB"}
     stack.up()
     push(stack, {"service": "wordy", "level": "info"}, "x" * 5000).raise_for_status()
-    until(lambda: found(stack, '{service="wordy"}') == {"x" * 1024})
+    until(lambda: lines(stack, '{service="wordy"}') == {"x" * 1024})
 
 
 @pytest.mark.whatever_was_set
@@ -186,8 +186,8 @@ def test_a_log_alert_reaches_alertmanager_and_its_threshold_changes_without_a_re
 
 def _alerts(stack: Deployment, name: str, *, service: str) -> list[dict[str, Any]]:
     """Those that Alertmanager knows. Other containers of this machine may have some of their own."""
-    found: list[dict[str, Any]] = stack.get("alertmanager", "/api/v2/alerts", filter=f'alertname="{name}"')
-    return [alert for alert in found if alert["labels"]["service"] == service]
+    alerts: list[dict[str, Any]] = stack.get("alertmanager", "/api/v2/alerts", filter=f'alertname="{name}"')
+    return [alert for alert in alerts if alert["labels"]["service"] == service]
 
 
 @pytest.mark.whatever_was_set
@@ -208,7 +208,7 @@ def test_a_log_by_otlp_is_found_and_what_varies_is_no_label(stack: Deployment) -
     requests.post(f"{stack.past_front('loki')}/otlp/v1/logs", json=body, timeout=30).raise_for_status()
 
     with_trace = '{service="billing"} | trace_id="5b8efff798038103d269b633813fc60c" | user_id="u-1" | session="s-1"'
-    until(lambda: found(stack, with_trace) == {"card refused"})
+    until(lambda: lines(stack, with_trace) == {"card refused"})
     [labels] = stack.get("loki", "/loki/api/v1/series", match='{service="billing"}')["data"]
     assert labels == {"service": "billing", "level": "error"}
 

@@ -16,13 +16,13 @@ from toolchain.report import ToolchainError
 @pytest.fixture
 def prefix(client: DockerClient) -> Iterator[str]:
     """A name whose networks, containers and volumes go in the end."""
-    made = leftovers.new_prefix()
-    yield made
-    for container in client.containers.list(all=True, filters={"name": f"^/{made}"}):
+    name = leftovers.new_prefix()
+    yield name
+    for container in client.containers.list(all=True, filters={"name": f"^/{name}"}):
         container.remove(force=True)
-    for network in client.networks.list(names=[made]):
+    for network in client.networks.list(names=[name]):
         network.remove()
-    for volume in client.volumes.list(filters={"name": made}):
+    for volume in client.volumes.list(filters={"name": name}):
         volume.remove()
 
 

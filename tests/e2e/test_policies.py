@@ -63,9 +63,9 @@ run(Path("program.py"), {changes})
 @pytest.fixture(scope="module")
 def prod(deploy: Callable[..., AbstractContextManager[Deployment]]) -> Iterator[Deployment]:
     """A stack with the defaults. Its name makes it a production stack, for which the policies are strictest."""
-    with deploy("prod-policies") as made:
-        made.config = {"prefix": made.prefix, "images": made.config["images"]}
-        yield made
+    with deploy("prod-policies") as deployment:
+        deployment.config = {"prefix": deployment.prefix, "images": deployment.config["images"]}
+        yield deployment
 
 
 @contextlib.contextmanager
@@ -141,10 +141,10 @@ def test_every_mandatory_policy_refuses_one_of_the_changes() -> None:
 
 def test_advice_is_printed_and_blocks_nothing(prod: Deployment) -> None:
     prod.write()
-    taken = sum(prod.settings.memory_mib(service) for service in prod.settings.services)
+    total = sum(prod.settings.memory_mib(service) for service in prod.settings.services)
     (prod.folder / "own.yml").write_text("groups: [{name: shop, rules: [{alert: QueueLong, expr: queue > 9}]}]")
     old = {**prod.config["images"], "prometheus": f"docker.io/prom/prometheus:v2.53.0@{DIGEST}"}
-    advised = Change({"memory": {"ceiling": f"{taken}MiB"}, "alerts": {"rule_files": ["own.yml"]}, "images": old})
+    advised = Change({"memory": {"ceiling": f"{total}MiB"}, "alerts": {"rule_files": ["own.yml"]}, "images": old})
     with configured(prod, advised):
         printed = prod.preview(*PACK)
     assert violated(printed) == set()

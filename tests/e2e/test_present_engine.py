@@ -55,29 +55,29 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, environment: Mapping[st
             grafana={"enabled": False},
             publish=publish("prometheus", "alertmanager", "loki", "jaeger", "otlp_http"),
         )
-        made = Deployment.create(tmp_path_factory.mktemp("present"), "present", client, environment, config)
-        cleanup.callback(made.remove)
-        printed = made.operate("up")
+        stack = Deployment.create(tmp_path_factory.mktemp("present"), "present", client, environment, config)
+        cleanup.callback(stack.remove)
+        printed = stack.operate("up")
         print(printed)
         assert "all kept" in printed
         # Where this engine keeps its data and has its containerd, which `make up` has found.
-        made.config["docker"] = yaml.safe_load(made.file.read_text())["config"][f"{made.project}:docker"]
-        made.write()
-        made.live = made.fingerprint()
-        yield made
+        stack.config["docker"] = yaml.safe_load(stack.file.read_text())["config"][f"{stack.project}:docker"]
+        stack.write()
+        stack.live = stack.fingerprint()
+        yield stack
 
 
 def test_make_up_finds_where_the_engine_keeps_its_data_and_has_its_containerd(deployment: Deployment) -> None:
-    found = deployment.settings.docker
-    folder = Path(found.socket).parent
-    assert (found.data_root, found.containerd) == (f"{folder}/data", f"{folder}/exec/containerd/containerd.sock")
+    docker = deployment.settings.docker
+    folder = Path(docker.socket).parent
+    assert (docker.data_root, docker.containerd) == (f"{folder}/data", f"{folder}/exec/containerd/containerd.sock")
 
 
 def test_the_check_names_the_engine(deployment: Deployment) -> None:
-    asked = Engine.ask(deployment.client)
-    assert asked.images_in_containerd
+    engine = Engine.ask(deployment.client)
+    assert engine.images_in_containerd
     printed = deployment.operate("check")
-    assert f"Docker {present_engine.VERSION}, API {asked.api}, images in containerd (overlayfs), cgroup v" in printed
+    assert f"Docker {present_engine.VERSION}, API {engine.api}, images in containerd (overlayfs), cgroup v" in printed
     assert "all kept" in printed
 
 

@@ -47,14 +47,14 @@ class Fork:
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", beside, base], cwd=self.folder, check=True)
         (beside / ".venv").unlink(missing_ok=True)  # committed: the ignored one is a folder
         (beside / ".venv").symlink_to(ROOT / ".venv")
-        done = subprocess.run(
+        result = subprocess.run(
             [".venv/bin/python", "-m", "operate", "pull-request", "--head", self.folder, "--stack", "shop"],
             cwd=beside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
-        assert bool(done.returncode) == fails, done.stdout
-        assert "Traceback" not in done.stdout, done.stdout
+        assert bool(result.returncode) == fails, result.stdout
+        assert "Traceback" not in result.stdout, result.stdout
         file = beside / "pull-request.md"
-        return done.stdout, file.read_text() if file.exists() else ""
+        return result.stdout, file.read_text() if file.exists() else ""
 
 
 @pytest.fixture

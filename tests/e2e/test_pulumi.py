@@ -198,8 +198,8 @@ def _environment_with(tmp_path: Path, name: str, version: str, plugin: str | Non
 def test_a_package_says_which_plugin_it_needs(
     required: Required, tmp_path: Path, package: tuple[str, str, str | None], wanted: set[tuple[str, str, str]]
 ) -> None:
-    found = required(tmp_path, virtualenv=_environment_with(tmp_path, *package), toolchain="pip")
-    assert {plugin for plugin in found if plugin[1] not in pulumi_cli.PROVIDERS} == wanted
+    plugins = required(tmp_path, virtualenv=_environment_with(tmp_path, *package), toolchain="pip")
+    assert {plugin for plugin in plugins if plugin[1] not in pulumi_cli.PROVIDERS} == wanted
 
 
 def test_a_package_whose_plugin_file_is_broken_is_named(required: Required, tmp_path: Path) -> None:
@@ -382,11 +382,11 @@ def test_a_plan_and_an_update_show_what_the_real_cli_says_of_them(
             stack.plan()
         return capsys.readouterr().out
 
-    said = plan("print('on the way')\npulumi.Config().require_secret('never')", fails=True)
-    assert "  ! take [care]\n" in said
-    assert "  ✗ Missing required configuration variable 'small:never'\n" in said
-    assert "    on the way\n" in said
-    assert str(paths.log_file("small-dev-preview")) in said
+    output = plan("print('on the way')\npulumi.Config().require_secret('never')", fails=True)
+    assert "  ! take [care]\n" in output
+    assert "  ✗ Missing required configuration variable 'small:never'\n" in output
+    assert "    on the way\n" in output
+    assert str(paths.log_file("small-dev-preview")) in output
     assert "ValueError: [bad]\n" in plan("raise ValueError('[bad]')", fails=True)
 
     assert re.search(r"^✓ plan: 1 to create ", plan("pulumi.export('answer', 42)", fails=False), re.MULTILINE)
@@ -397,5 +397,5 @@ def test_a_plan_and_an_update_show_what_the_real_cli_says_of_them(
     assert re.search(r"^✓ update: nothing has changed ", capsys.readouterr().out, re.MULTILINE)
 
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
-    assert "    error: " in (told := plan("", fails=True))
-    assert "incorrect passphrase" in told
+    assert "    error: " in (failure := plan("", fails=True))
+    assert "incorrect passphrase" in failure

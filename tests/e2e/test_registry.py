@@ -31,8 +31,8 @@ SERVICES = (
 @pytest.fixture(scope="module")
 def until_closed() -> Iterator[ExitStack]:
     """Holds the registry, so that a test can close it before the end."""
-    with ExitStack() as held:
-        yield held
+    with ExitStack() as cleanup:
+        yield cleanup
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +43,15 @@ def registry(until_closed: ExitStack) -> Registry:
 @pytest.fixture(scope="module")
 def images(registry: Registry, client: DockerClient, local_images: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Service → `path:tag@digest`, as the mirror has them and the engine has not."""
-    found = {}
+    references = {}
     for service in (*SERVICES, "busybox"):
         pin = pins()[service]
         path = pin.repository.partition("/")[2]
         source = _on_engine(service, client, local_images)
-        found[service] = f"{path}:{pin.tag}@{registry.push(client, source, path, pin.tag)}"
-    _forget(client, registry, found)
-    yield found
-    _forget(client, registry, found)
+        references[service] = f"{path}:{pin.tag}@{registry.push(client, source, path, pin.tag)}"
+    _forget(client, registry, references)
+    yield references
+    _forget(client, registry, references)
 
 
 def _on_engine(service: str, client: DockerClient, local_images: Mapping[str, str]) -> str:
@@ -80,9 +80,9 @@ def _by_digest(registry: Registry, image: str) -> str:
 def stack(
     deploy: Callable[..., AbstractContextManager[Deployment]], registry: Registry, images: Mapping[str, str]
 ) -> Iterator[Deployment]:
-    with deploy("mirror", images={"registry": registry.address, **images}) as made:
-        made.up()
-        yield made
+    with deploy("mirror", images={"registry": registry.address, **images}) as deployment:
+        deployment.up()
+        yield deployment
 
 
 def test_a_mirror_with_a_login_is_pulled_from_by_docker_login_and_by_nothing_else(
@@ -93,15 +93,15 @@ def test_a_mirror_with_a_login_is_pulled_from_by_docker_login_and_by_nothing_els
     with running(closed=True) as mirror:
         login = base64.b64encode(":".join(LOGIN.values()).encode()).decode()
         config.write_text(json.dumps({"auths": {mirror.address: {"auth": login}}}))
-        known = engine_setup.connect(Docker())
-        mirror.push(known, source, "nervous/busybox", "1")
+        member = engine_setup.connect(Docker())
+        mirror.push(member, source, "nervous/busybox", "1")
         reference = f"{mirror.address}/nervous/busybox:1"
         config.unlink()
         with pytest.raises(ToolchainError) as refused:
             pulling.pull(engine_setup.connect(Docker()), {reference})
         assert f"docker login {mirror.address}" in (refused.value.fix or "")
-        assert not image_builds.present(known, reference)
-        pulling.pull(known, {reference})
+        assert not image_builds.present(member, reference)
+        pulling.pull(member, {reference})
         client.images.get(reference)
         client.images.remove(reference, noprune=True)
 
@@ -131,9 +131,9 @@ def test_a_wrong_digest_is_told_and_nothing_is_half_done(stack: Deployment, imag
     right = stack.config["images"]
     wrong = images["prometheus"].partition("@")[0] + "@sha256:" + "0" * 64
     stack.config["images"] = {**right, "prometheus": wrong}
-    said = stack.up(fails=True)
-    assert wrong in said
-    assert "manifest unknown" in said or "not found" in said
+    output = stack.up(fails=True)
+    assert wrong in output
+    assert "manifest unknown" in output or "not found" in output
     assert stack.containers() == before
     assert stack.container("prometheus").status == "running"
     assert stack.query("up")

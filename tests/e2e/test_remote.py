@@ -39,10 +39,10 @@ def deployment(host: Sshd, deploy: Callable[..., AbstractContextManager[Deployme
     """Not up yet. The host is known by a file of the project, as in the stack files of this repository."""
     ports = publish("prometheus", "alertmanager", "loki")
     more = {"memory": {"host": "4GiB"}, "publish": ports, "grafana": {"enabled": False}}
-    with deploy("remote", docker=over_ssh(host), **more) as made:
-        (made.folder / "known_hosts").write_text(host.known_hosts.read_text())
-        with contextlib.chdir(made.folder):
-            yield made
+    with deploy("remote", docker=over_ssh(host), **more) as stack:
+        (stack.folder / "known_hosts").write_text(host.known_hosts.read_text())
+        with contextlib.chdir(stack.folder):
+            yield stack
 
 
 def over_ssh(host: Sshd) -> dict[str, Any]:
@@ -80,15 +80,15 @@ def test_a_host_with_another_key_than_the_known_one_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("known", "refusal"),
+    ("source", "refusal"),
     [("wrong_known_hosts", "is not the one that is known"), (None, "its host key is not known")],
     ids=["a jump host with another key", "a jump host that is not known"],
 )
 def test_a_jump_host_has_to_prove_itself_too(
-    known: str | None, refusal: str, host: Sshd, another: Sshd, tmp_path: Path
+    source: str | None, refusal: str, host: Sshd, another: Sshd, tmp_path: Path
 ) -> None:
     both = tmp_path / "known_hosts"
-    both.write_text(host.known_hosts.read_text() + (Path(getattr(another, known)).read_text() if known else ""))
+    both.write_text(host.known_hosts.read_text() + (Path(getattr(another, source)).read_text() if source else ""))
     with pytest.raises(ConnectionError, match=refusal):
         connect(dumped(host.docker(known_hosts=str(both), jump=another.address)))
     assert another.logins == 0

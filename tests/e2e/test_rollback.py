@@ -78,11 +78,11 @@ class Shop:
         there = [plugin for plugin in PLUGINS if plugin.exists()]  # else it takes minutes to build, once
         program = there[0] if there else golang.tool("docker_compose", compose.PACKAGE)
         command = [str(program), "-p", self.name, *arguments]
-        done = subprocess.run(command, cwd=self.folder, check=False, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
+        result = subprocess.run(command, cwd=self.folder, check=False, capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, result.stderr
 
     @property
-    def told(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         attributes: dict[str, Any] = self.client.containers.get(self.container).attrs
         return attributes
 
@@ -91,10 +91,10 @@ class Shop:
         return requests.get(f"http://127.0.0.1:{self.port}/version", timeout=5).content.decode().strip()
 
     def says(self, command: str) -> str:
-        code, said = self.client.containers.get(self.container).exec_run(["sh", "-c", command])
-        assert code == 0, said
-        assert isinstance(said, bytes)
-        return said.decode()
+        code, output = self.client.containers.get(self.container).exec_run(["sh", "-c", command])
+        assert code == 0, output
+        assert isinstance(output, bytes)
+        return output.decode()
 
     @property
     def names(self) -> set[str]:
@@ -111,11 +111,11 @@ class Shop:
 
 @pytest.fixture
 def shop(client: DockerClient, local_images: Mapping[str, str], tmp_path: Path) -> Iterator[Shop]:
-    made = Shop(client, local_images.get("busybox", pins()["busybox"].reference), tmp_path)
+    project = Shop(client, local_images.get("busybox", pins()["busybox"].reference), tmp_path)
     try:
-        yield made
+        yield project
     finally:
-        made.remove()
+        project.remove()
 
 
 Deployed = Callable[..., RollbackDoor]
@@ -125,7 +125,7 @@ Deployed = Callable[..., RollbackDoor]
 def deployed(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployed:
     """Deploys 1.7, which has run for long, and then 1.8; the door that has seen both."""
 
-    def made(*, dry_run: bool = False, **differs: Any) -> RollbackDoor:
+    def deploy(*, dry_run: bool = False, **differs: Any) -> RollbackDoor:
         shop.deploy("1.7")
         shop.says("echo kept > /cache/kept")
         door = knock(shop, tmp_path, dry_run=dry_run)
@@ -136,7 +136,7 @@ def deployed(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dep
         assert shop.serves == "1.8"
         return door
 
-    return made
+    return deploy
 
 
 def knock(shop: Shop, folder: Path, *, dry_run: bool = False) -> RollbackDoor:
@@ -145,20 +145,20 @@ def knock(shop: Shop, folder: Path, *, dry_run: bool = False) -> RollbackDoor:
     return RollbackDoor(file, Engine(SOCKET))
 
 
-def asked(door: RollbackDoor, shop: Shop, method: str = "POST") -> tuple[int, dict[str, Any]]:
+def request(door: RollbackDoor, shop: Shop, method: str = "POST") -> tuple[int, dict[str, Any]]:
     return door.answer(method, PATH + shop.container, has_a_body=False)
 
 
-def made_with(told: Mapping[str, Any]) -> dict[str, Any]:
+def made_with(description: Mapping[str, Any]) -> dict[str, Any]:
     """What a container was made with, as the engine tells it, but for what differs from one deployment to the next."""
-    config, host, own = dict(told["Config"]), dict(told["HostConfig"]), told["Id"][:12]
+    config, host, own = dict(description["Config"]), dict(description["HostConfig"]), description["Id"][:12]
     labels = {key: text for key, text in config.pop("Labels").items() if key not in recreation._OF_ONE_DEPLOYMENT}
     networks = {
         name: (sorted({*endpoint["Aliases"]} - {own}), endpoint["IPAMConfig"] or None)
-        for name, endpoint in told["NetworkSettings"]["Networks"].items()
+        for name, endpoint in description["NetworkSettings"]["Networks"].items()
     }
     assert config.pop("Hostname") == own
-    mounts = sorted((one.get("Name") or one["Source"], one["Destination"], one["RW"]) for one in told["Mounts"])
+    mounts = sorted((one.get("Name") or one["Source"], one["Destination"], one["RW"]) for one in description["Mounts"])
     env = sorted(config.pop("Env"))
     same = {name: value for name, value in host.items() if name not in {"Binds", "Mounts"}}
     config.pop("Volumes")
@@ -169,18 +169,18 @@ def test_what_ran_before_runs_again_and_the_next_deployment_brings_what_its_file
     shop: Shop, deployed: Deployed
 ) -> None:
     shop.deploy("1.7")
-    before = made_with(shop.told)
+    before = made_with(shop.description)
     door = deployed()
-    assert asked(door, shop, "GET")[0] == 200
-    status, answer = asked(door, shop)
+    assert request(door, shop, "GET")[0] == 200
+    status, answer = request(door, shop)
     assert (status, answer["image"], answer["instead_of"]) == (200, shop.image("1.7"), shop.image("1.8")), answer
     assert PASSWORD not in json.dumps(answer)
     assert shop.serves == "1.7"
-    assert made_with(shop.told) == before
+    assert made_with(shop.description) == before
     assert shop.says("cat /cache/kept") == "kept\n"  # the volume without a name
     assert shop.names == {shop.container}
 
-    assert asked(door, shop) == (409, {"message": "what runs is rolled back already"})
+    assert request(door, shop) == (409, {"message": "what runs is rolled back already"})
     shop.run("up", "--detach", "--wait")  # the file says 1.8
     assert shop.serves == "1.8"
     assert shop.names == {shop.container}
@@ -188,35 +188,35 @@ def test_what_ran_before_runs_again_and_the_next_deployment_brings_what_its_file
 
 def test_an_earlier_image_that_does_not_become_well_leaves_what_was_deployed(shop: Shop, deployed: Deployed) -> None:
     door = deployed()
-    newer = shop.told["Id"]
+    newer = shop.description["Id"]
     shop.says("touch /data/migrated")  # the new version has changed the data, and the old one cannot read it
-    status, answer = asked(door, shop)
+    status, answer = request(door, shop)
     assert status == 500
     assert answer["message"].startswith("the earlier image ")
     assert answer["message"].endswith("; what ran runs again")
     assert shop.names == {shop.container}
-    assert shop.told["Id"] == newer
+    assert shop.description["Id"] == newer
     until(lambda: shop.serves == "1.8")
 
 
 def test_a_deployment_that_changed_more_than_the_image_is_left_to_people(shop: Shop, deployed: Deployed) -> None:
     door = deployed(environment={"PASSWORD": "another"})
-    newer = shop.told["Id"]
-    assert asked(door, shop) == (409, {"message": "the last deployment has changed more than its image"})
-    assert shop.told["Id"] == newer
+    newer = shop.description["Id"]
+    assert request(door, shop) == (409, {"message": "the last deployment has changed more than its image"})
+    assert shop.description["Id"] == newer
 
 
 def test_nothing_is_rolled_back_without_its_image_without_leave_or_after_half_an_hour(
     shop: Shop, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = deployed(dry_run=True)
-    assert asked(door, shop, "GET")[0] == 200
-    assert asked(door, shop)[0] == 403
+    assert request(door, shop, "GET")[0] == 200
+    assert request(door, shop)[0] == 403
     shop.client.images.remove(shop.image("1.7"), force=True)
-    status, answer = asked(door, shop, "GET")
+    status, answer = request(door, shop, "GET")
     assert (status, "is no longer on this host" in answer["message"]) == (409, True)
     monkeypatch.setattr(rollback, "SETTLED", 0)
-    assert asked(door, shop, "GET")[1]["message"] == "no deployment of the last half hour made this container"
+    assert request(door, shop, "GET")[1]["message"] == "no deployment of the last half hour made this container"
 
 
 @pytest.mark.parametrize("at", ["/rename", "/start"])
@@ -224,19 +224,19 @@ def test_a_roll_back_that_was_killed_is_undone_at_the_next_start(
     shop: Shop, deployed: Deployed, at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = deployed()
-    newer, post = shop.told["Id"], Engine.post
+    newer, post = shop.description["Id"], Engine.post
 
-    def killed(engine: Engine, path: str, *given: Any, **more: Any) -> Any:
+    def killed(engine: Engine, path: str, *arguments: Any, **more: Any) -> Any:
         if path.endswith(at):
             raise KeyboardInterrupt
-        return post(engine, path, *given, **more)
+        return post(engine, path, *arguments, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "post", killed)
         with pytest.raises(KeyboardInterrupt):
-            asked(door, shop)
+            request(door, shop)
     assert len(shop.names) == 2
     knock(shop, tmp_path).look()
     assert shop.names == {shop.container}
-    assert shop.told["Id"] == newer
+    assert shop.description["Id"] == newer
     until(lambda: shop.serves == "1.8")

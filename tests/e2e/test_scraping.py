@@ -59,8 +59,8 @@ request_duration_seconds_sum 4.2
 
 @pytest.fixture(scope="module")
 def shop(client: DockerClient) -> Iterator[Shop]:
-    with Shop(client, f"{leftovers.new_prefix()}-shop") as made:
-        yield made
+    with Shop(client, f"{leftovers.new_prefix()}-shop") as own_shop:
+        yield own_shop
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +86,16 @@ def stack(
         "scraping",
         networks=[shop.name],
         metrics={**SHORT, "applications": applications, "limits": {"samples": SAMPLE_LIMIT}},
-    ) as made:
+    ) as deployment:
         login = {"username": "me", "password_file": "scrape_ledger"}
         job = {"job_name": "ledger", "static_configs": [{"targets": [ledger.host_port]}], "basic_auth": login}
-        (made.folder / "jobs.yml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
-        (made.folder / "orders.rules").write_text(yaml.safe_dump(RULES))
-        made.config["metrics"]["scrape_files"] = ["jobs.yml"]
-        made.config["alerts"] = {"rule_files": ["*.rules"]}
-        made.secret("scrape_ledger", PASSWORD)
-        made.up()
-        yield made
+        (deployment.folder / "jobs.yml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
+        (deployment.folder / "orders.rules").write_text(yaml.safe_dump(RULES))
+        deployment.config["metrics"]["scrape_files"] = ["jobs.yml"]
+        deployment.config["alerts"] = {"rule_files": ["*.rules"]}
+        deployment.secret("scrape_ledger", PASSWORD)
+        deployment.up()
+        yield deployment
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +155,8 @@ def _targets(stack: Deployment, service: str) -> list[dict[str, Any]]:
 
 def _up(stack: Deployment, service: str) -> list[dict[str, Any]]:
     """The targets of `service`, once all are read without fault."""
-    found = _targets(stack, service)
-    return found if found and all(target["health"] == "up" for target in found) else []
+    targets = _targets(stack, service)
+    return targets if targets and all(target["health"] == "up" for target in targets) else []
 
 
 def test_an_application_of_the_static_list_is_read(stack: Deployment, billing: Outside) -> None:
@@ -226,7 +226,7 @@ def test_an_application_that_serves_too_many_samples_fails_its_scrape_and_an_ale
     before = len(stack.query("{__name__='flood'}"))
     billing.metrics = "".join(f'flood{{n="{n}"}} 1\n' for n in range(SAMPLE_LIMIT + 1))
     try:
-        [target] = until(lambda: [found for found in _targets(stack, "billing") if found["health"] == "down"])
+        [target] = until(lambda: [one for one in _targets(stack, "billing") if one["health"] == "down"])
         assert target["lastError"] == "sample limit exceeded"
         assert stack.query('up{service="billing"} == 0')
         assert len(stack.query("{__name__='flood'}")) == before == 0
@@ -240,14 +240,14 @@ def test_exemplars_are_kept_with_their_trace_ids(stack: Deployment, billing: Out
     billing.metrics, billing.metrics_type = WITH_EXEMPLARS, OPENMETRICS
 
     def stored() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = stack.get(
+        result: list[dict[str, Any]] = stack.get(
             "prometheus",
             "/api/v1/query_exemplars",
             query="request_duration_seconds_bucket",
             start="0",
             end="4102444800",
         )["data"]
-        return found
+        return result
 
     [series] = until(stored)
     assert series["seriesLabels"]["service"] == "billing"
@@ -269,8 +269,8 @@ def test_containers_are_measured_by_service_without_ids(stack: Deployment, run: 
 
     def measured() -> dict[Any, Any]:
         samples = stack.query('container_memory_working_set_bytes{name=~".+-(labelled|composed|named)"}')
-        found = {sample["metric"]["name"]: sample["metric"]["service"] for sample in samples}
-        return {name: found[name] for name in expected}
+        services = {sample["metric"]["name"]: sample["metric"]["service"] for sample in samples}
+        return {name: services[name] for name in expected}
 
     assert until(measured) == expected
     for sample in stack.query('{job="cadvisor",__name__=~"container_.+"}'):
@@ -313,7 +313,7 @@ def test_no_label_of_any_metric_has_a_hundred_values(stack: Deployment) -> None:
         for label, value in series.items():
             values[series["__name__"], label].add(value)
     assert len(values) > 1000
-    over = {key: len(found) for key, found in values.items() if len(found) >= 100 and key[1] not in UNBOUNDED}
+    over = {key: len(labels) for key, labels in values.items() if len(labels) >= 100 and key[1] not in UNBOUNDED}
     assert not over, json.dumps({f"{metric}.{label}": count for (metric, label), count in over.items()})
 
 
@@ -332,7 +332,7 @@ def test_an_application_that_answers_with_a_redirect_leads_nowhere(target: str, 
         bad.listens(8000, REDIRECTS, target)
         refused = "server returned HTTP status 302 Found"
         until(lambda: [one for one in _targets(stack, "turned") if one["lastError"] == refused], seconds=25)
-        until(lambda: bad.got)
+        until(lambda: bad.request_lines)
     assert stack.started("loki") == before
     assert requests.get(f"{stack.past_front('loki')}/ready", timeout=10).ok
 
@@ -348,4 +348,4 @@ def test_who_is_called_as_a_service_of_the_stack_gets_nothing_of_it(stack: Deplo
             stack.container(service).restart(timeout=30)
         until(lambda: _up(stack, "billing"), seconds=60)
         until(lambda: stack.query("prometheus_notifications_sent_total > 0"), seconds=60)  # the Watchdog, at least
-        assert not bad.got
+        assert not bad.request_lines

@@ -198,7 +198,7 @@ class Notified:
     """The load's own incident, in which orders fail or take long, and what Slack was told meanwhile."""
 
     report: Report
-    told: dict[tuple[str, str], float]
+    times: dict[tuple[str, str], float]
     """Name of an alert and service → when, in seconds since 1970."""
     links: dict[tuple[str, str], dict[str, str]]
     """Of each → what a link is called → its address."""
@@ -215,24 +215,24 @@ def notified(place: Place, usual: Report) -> Notified:
     until(lambda: not (FAILING | {EVIDENCE}) & _alerts(place.stack, incidents=True).keys())
     _deploy(place.stack, SERVICE)
     place.outside.messages.clear()
-    told, links = dict[tuple[str, str], float](), dict[tuple[str, str], dict[str, str]]()
+    times, links = dict[tuple[str, str], float](), dict[tuple[str, str], dict[str, str]]()
     texts = dict[tuple[str, str], str]()
 
     def look() -> bool:
         for message in list(place.outside.messages):
             [attachment] = message["attachments"]
             about = re.match(r"\[FIRING:\d+\] \w+ · (\w+) · (\w+)", attachment["title"])
-            if about and (about[1], about[2]) not in told:
-                told[about[1], about[2]] = time.time()
-                found = re.findall(r"<([^|>]+)\|(\w+)>", attachment["text"])
-                links[about[1], about[2]] = {name: address for address, name in found}
+            if about and (about[1], about[2]) not in times:
+                times[about[1], about[2]] = time.time()
+                pairs = re.findall(r"<([^|>]+)\|(\w+)>", attachment["text"])
+                links[about[1], about[2]] = {name: address for address, name in pairs}
                 texts[about[1], about[2]] = attachment["text"]
-        return told.keys() >= FAILING | {EVIDENCE}
+        return times.keys() >= FAILING | {EVIDENCE}
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(Generator(place.shop).run, PROFILES["incident"].lasting(INCIDENT_SECONDS))
         until(look)
-    return Notified(running.result(), told, links, texts[EVIDENCE])
+    return Notified(running.result(), times, links, texts[EVIDENCE])
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +273,7 @@ def incident(request: pytest.FixtureRequest, stack: Deployment, shop: str, usual
     before, raised = _alerts(stack), Alerts()
 
     def look() -> bool:
-        raised.update({one: told for one, told in _alerts(stack).items() if one not in before})
+        raised.update({one: alert for one, alert in _alerts(stack).items() if one not in before})
         return expected <= raised.keys()
 
     profile = PROFILES["incident"].lasting(INCIDENT_SECONDS)
@@ -353,9 +353,9 @@ def test_the_queries_of_its_troubleshooting_name_the_culprit(stack: Deployment, 
     at = incident.report.phase("incident").ended
     wrong = {}
     for query in incident.scenario.queries:
-        found = named(stack, query, at=at, trace_id=incident.trace_id)
-        if found != query.names:
-            wrong[query.text] = f"names {found or 'nobody'} and not {set(query.names) or 'nobody'}"
+        culprit_names = named(stack, query, at=at, trace_id=incident.trace_id)
+        if culprit_names != query.names:
+            wrong[query.text] = f"names {culprit_names or 'nobody'} and not {set(query.names) or 'nobody'}"
     assert not wrong, "\n".join(f"{query}{says}" for query, says in wrong.items())
 
 
@@ -381,23 +381,23 @@ def test_an_incident_is_told_with_links_that_lead_to_the_culprit(
         assert all(longest[identifier] >= 1_500_000 for identifier in slow & traces.keys())
 
         start, end = (moment(pane(links["Logs"])["range"][name]) for name in ("from", "to"))
-        assert start < notified.told[name, about] < end  # half an hour around its beginning
+        assert start < notified.times[name, about] < end  # half an hour around its beginning
 
     streams = [stream["stream"] for stream in grafana.follow(notified.links["ApplicationErrorsHigh", SERVICE]["Logs"])]
     errors = {stream["trace_id"] for stream in streams if stream["level"] == "error"}
     assert errors & wrong
 
     begun = notified.report.phase("incident").started.timestamp()
-    for name, about in sorted(FAILING, key=notified.told.__getitem__):
-        record_property("fault to notification", f"{notified.told[name, about] - begun:.1f} s ({name} · {about})")
-    assert min(notified.told[one] for one in FAILING) > begun
+    for name, about in sorted(FAILING, key=notified.times.__getitem__):
+        record_property("fault to notification", f"{notified.times[name, about] - begun:.1f} s ({name} · {about})")
+    assert min(notified.times[one] for one in FAILING) > begun
 
 
 def test_the_evidence_comes_after_it_and_holds_the_line_the_trace_and_the_deployment(
     stack: Deployment, notified: Notified
 ) -> None:
     text = notified.evidence
-    assert notified.told["ApplicationErrorsHigh", SERVICE] < notified.told[EVIDENCE]
+    assert notified.times["ApplicationErrorsHigh", SERVICE] < notified.times[EVIDENCE]
     assert f"*{SERVICE}: " in text
     assert re.search(rf"began \d+ s after image nervous-system/shop-{SERVICE}:{DEPLOYED} replaced \S+\*", text)
     wrong = notified.trace_ids(f"{SERVICE}=error")
@@ -414,14 +414,14 @@ def test_the_evidence_comes_after_it_and_holds_the_line_the_trace_and_the_deploy
 
 
 def test_the_stack_restarts_what_it_may_and_says_so_once(place: Place, notified: Notified) -> None:
-    def said(event: str) -> list[str]:
+    def log(event: str) -> list[str]:
         query = f'{{service="healer"}} | json | event="{event}"'
         streams = place.stack.get("loki", "/loki/api/v1/query_range", query=query)["data"]["result"]
         return [line for stream in streams for _, line, *_ in stream["values"]]
 
-    [line] = until(lambda: said("acted"))
+    [line] = until(lambda: log("acted"))
     assert f"done: restart {place.healed.name}, which took " in line
-    denied = until(lambda: [line for line in said("denied") if " roll " in line])  # each time that the alert has fired
+    denied = until(lambda: [line for line in log("denied") if " roll " in line])  # each time that the alert has fired
     why = f"denied: roll {place.healed.name} back: {place.healed.name}: Docker Compose has not made it"
     assert all(why in line for line in denied)
     place.healed.reload()
@@ -439,12 +439,12 @@ def _whole_traces(grafana: Grafana, link: str, wanted: set[str]) -> dict[str, An
     """Those of `wanted` that a link leads to, once each blames the culprit, or ten seconds later: each service sends its
     spans when it likes, and without those of the culprit its caller is to blame."""
 
-    def found() -> dict[str, Any]:
+    def traces() -> dict[str, Any]:
         return {trace["traceID"]: trace for trace in grafana.follow(link) if trace["traceID"] in wanted}
 
     with suppress(RetryError):
-        until(lambda: all(culprits(trace) == {SERVICE} for trace in found().values()), seconds=10)
-    return found()
+        until(lambda: all(culprits(trace) == {SERVICE} for trace in traces().values()), seconds=10)
+    return traces()
 
 
 def _deploy(stack: Deployment, service: str) -> None:
@@ -463,8 +463,8 @@ def _deploy(stack: Deployment, service: str) -> None:
     password, _ = old.get_archive(UPLOADED)
     content = b"".join(password)
     old.remove(force=True)
-    made = stack.client.api.create_container_from_config(config, old.name)  # type: ignore[no-untyped-call] # the SDK's
-    new = stack.client.containers.get(made["Id"])
+    created_container = stack.client.api.create_container_from_config(config, old.name)  # type: ignore[no-untyped-call] # the SDK's
+    new = stack.client.containers.get(created_container["Id"])
     new.put_archive(str(Path(UPLOADED).parent), content)
     new.start()
     stack.client.images.remove(config["Image"], force=True)  # the tag only, which would outlive the test

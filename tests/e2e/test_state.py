@@ -60,16 +60,16 @@ def stack(
 ) -> Iterator[Deployment]:
     """A new one in a place of its own."""
     place, keeper = places[request.param]
-    known = {key: value for key, value in environment.items() if not key.startswith(("PULUMI_CONFIG_", "AWS_"))}
+    variables = {key: value for key, value in environment.items() if not key.startswith(("PULUMI_CONFIG_", "AWS_"))}
     folder = tmp_path_factory.mktemp("program")
     copy_program(folder)
     config = {"prefix": leftovers.new_prefix()}
-    made = Deployment(folder, request.param, client, {**known, **place}, config)
-    made.write()
-    made.pulumi("stack", "init", made.stack, "--secrets-provider", keeper)
-    yield made
-    made.pulumi("destroy", "--yes", "--skip-preview")
-    made.pulumi("stack", "rm", "--yes", "--preserve-config")
+    deployment = Deployment(folder, request.param, client, {**variables, **place}, config)
+    deployment.write()
+    deployment.pulumi("stack", "init", deployment.stack, "--secrets-provider", keeper)
+    yield deployment
+    deployment.pulumi("destroy", "--yes", "--skip-preview")
+    deployment.pulumi("stack", "rm", "--yes", "--preserve-config")
 
 
 def test_what_is_set_by_the_cli_is_deployed_and_no_secret_shows(stack: Deployment, cloud: str) -> None:

@@ -62,29 +62,29 @@ class Place:
     stack: Deployment
     load: Load
 
-    def asked(self, service: str) -> list[Request]:
+    def requests_of(self, service: str) -> list[Request]:
         """The requests of the last half minute: those that the recorded series are about."""
         now = time.time()
         return self.load.of(service, now - WINDOW, now)
 
-    def told(self, recorded: str, service: str) -> float:
+    def value_of(self, recorded: str, service: str) -> float:
         """What a recorded series says of a service now."""
         [sample] = self.stack.query(f'{recorded}{{service="{service}"}}')
         return float(sample["value"][1])
 
-    def agree(self, told: Callable[[], tuple[float, ...]], within: Callable[..., bool]) -> None:
+    def agree(self, measure: Callable[[], tuple[float, ...]], within: Callable[..., bool]) -> None:
         """Waits until what the stack says and what was measured agree: what is sent comes in steps, and late on a busy
         machine."""
-        seen: tuple[float, ...] = ()
+        values: tuple[float, ...] = ()
 
         def look() -> bool:
-            nonlocal seen
-            seen = told()
-            return within(*seen)
+            nonlocal values
+            values = measure()
+            return within(*values)
 
         with suppress(RetryError):
             until(look, seconds=PATIENCE)
-        assert within(*seen), f"the stack says {seen[0]:.4g}, measured are {seen[1:]}"
+        assert within(*values), f"the stack says {values[0]:.4g}, measured are {values[1:]}"
 
 
 CADDYFILE = """\
@@ -169,19 +169,19 @@ def service(request: pytest.FixtureRequest) -> str:
 
 def test_the_rate_is_what_was_sent(place: Place, service: str) -> None:
     def rates() -> tuple[float, float]:
-        return place.told(golden_signals.REQUESTS, service), len(place.asked(service)) / WINDOW
+        return place.value_of(golden_signals.REQUESTS, service), len(place.requests_of(service)) / WINDOW
 
-    place.agree(rates, lambda told, sent: abs(told / sent - 1) <= 0.05 and sent > 0.9 * RATE)
+    place.agree(rates, lambda rate, measurement: abs(rate / measurement - 1) <= 0.05 and measurement > 0.9 * RATE)
 
 
 def test_the_share_of_errors_is_what_was_answered(place: Place, service: str) -> None:
     def shares() -> tuple[float, float]:
-        asked = place.asked(service)
-        failed = sum(request.status >= 500 for request in asked)
-        return place.told(golden_signals.ERROR_RATIO, service), failed / len(asked)
+        sample = place.requests_of(service)
+        failed = sum(request.status >= 500 for request in sample)
+        return place.value_of(golden_signals.ERROR_RATIO, service), failed / len(sample)
 
     expected = 1 / FAILING_EACH if service in FAILING else 0
-    place.agree(shares, lambda told, failed: abs(told - failed) <= 0.02 and abs(failed - expected) <= 0.01)
+    place.agree(shares, lambda ratio, failed: abs(ratio - failed) <= 0.02 and abs(failed - expected) <= 0.01)
 
 
 def test_the_p95_is_at_most_one_bucket_off(place: Place, service: str) -> None:
@@ -192,13 +192,13 @@ def test_the_p95_is_at_most_one_bucket_off(place: Place, service: str) -> None:
         return
 
     def percentiles() -> tuple[float, float, float]:
-        asked = place.asked(service)
-        measured, late = (_p95(values) for values in zip(*((one.seconds, one.late) for one in asked), strict=True))
-        return place.told(response_times.quantile(95), service), measured - late, measured
+        sample = place.requests_of(service)
+        measured, late = (_p95(values) for values in zip(*((one.seconds, one.late) for one in sample), strict=True))
+        return place.value_of(response_times.quantile(95), service), measured - late, measured
 
-    def within(told: float, least: float, most: float) -> bool:
-        first, place_of_told, last = (bisect_left(bounds, seconds) for seconds in (least, told, most))
-        return first - 1 <= place_of_told <= last + 1
+    def within(quantile: float, least: float, most: float) -> bool:
+        first, place_of_quantile, last = (bisect_left(bounds, seconds) for seconds in (least, quantile, most))
+        return first - 1 <= place_of_quantile <= last + 1
 
     place.agree(percentiles, within)
 
@@ -232,13 +232,13 @@ def test_the_dashboard_of_one_service_has_data(place: Place, service: str) -> No
         query.panel: query for query in QUERIES if query.source == "prometheus" and query.panel not in OF_NO_PANEL
     }
 
-    def shown() -> set[str]:
-        chosen = {"service": service, **of_source(place.stack, service)}
-        return {title for title, query in panels.items() if answer(place.stack, query, **chosen)}
+    def titles() -> set[str]:
+        variables = {"service": service, **of_source(place.stack, service)}
+        return {title for title, query in panels.items() if answer(place.stack, query, **variables)}
 
     with suppress(RetryError):
-        until(lambda: shown() == expected, seconds=PATIENCE)
-    assert shown() == expected
+        until(lambda: titles() == expected, seconds=PATIENCE)
+    assert titles() == expected
 
 
 def test_the_alert_about_errors_fires_for_those_that_fail_and_for_no_other(place: Place) -> None:

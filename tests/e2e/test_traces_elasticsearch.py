@@ -59,13 +59,13 @@ def stack(
         **config(storage="elasticsearch", memory={"elasticsearch": "1GiB"}),
         **more,
         logs={"shipper": "promtail"},
-    ) as made:
+    ) as deployment:
         # A volume that is there already is what the deployment takes.
-        volume = f"{made.prefix}-elasticsearch"
+        volume = f"{deployment.prefix}-elasticsearch"
         _index_of_another_day(client, image, volume, OLD, days=9)
         _index_of_another_day(client, image, volume, OLD_ENOUGH_TO_STAY, days=7)
-        made.up()
-        yield made
+        deployment.up()
+        yield deployment
 
 
 def _ask(stack: Deployment, path: str) -> str:
@@ -103,8 +103,8 @@ def test_its_indices_have_one_shard_and_no_replica(stack: Deployment) -> None:
 def test_what_is_older_than_the_retention_is_gone_and_nothing_else(stack: Deployment) -> None:
     until(lambda: OLD not in _indices(stack))
     assert OLD_ENOUGH_TO_STAY in _indices(stack)
-    [told] = until(lambda: stack.query("nervous_system_trace_retention_success_timestamp_seconds"))
-    assert time.time() - float(told["value"][1]) < 3600
+    [sample] = until(lambda: stack.query("nervous_system_trace_retention_success_timestamp_seconds"))
+    assert time.time() - float(sample["value"][1]) < 3600
 
 
 def test_an_outage_of_elasticsearch_alone_loses_nothing_that_is_kept(stack: Deployment) -> None:

@@ -19,9 +19,9 @@ def stack(
     image = for_tests.image(client, "opensearch")
     more = {"images": {**local_images, "opensearch": str(client.images.get(image).id)}, "grafana": {"enabled": False}}
     small = config(storage="opensearch", memory={"opensearch": "1GiB"})
-    with deploy("opensearch", **small, **more) as made:
-        made.up()
-        yield made
+    with deploy("opensearch", **small, **more) as deployment:
+        deployment.up()
+        yield deployment
 
 
 def test_the_same_is_kept_and_counted_and_the_retention_runs(stack: Deployment) -> None:

@@ -22,16 +22,17 @@ from tests.support.ports import free_port, publish
 def second(deploy: Callable[..., AbstractContextManager[Deployment]], deployment: Deployment) -> Iterator[Deployment]:
     """Beside the shared deployment, with nothing of its own but prefix and ports."""
     assert deployment.containers()
-    with deploy("second") as made:
-        made.up()
-        yield made
+    with deploy("second") as stack:
+        stack.up()
+        yield stack
 
 
 def _running(stack: Deployment) -> dict[str, tuple[str, str, int]]:
     """Container → what would differ if anybody had touched it."""
-    found: dict[str, Any] = {name: stack.client.containers.get(name).attrs for name in stack.containers()}
+    containers: dict[str, Any] = {name: stack.client.containers.get(name).attrs for name in stack.containers()}
     return {
-        name: (facts["Id"], facts["State"]["StartedAt"], facts["HostConfig"]["Memory"]) for name, facts in found.items()
+        name: (facts["Id"], facts["State"]["StartedAt"], facts["HostConfig"]["Memory"])
+        for name, facts in containers.items()
     }
 
 
@@ -99,19 +100,19 @@ def edge(deploy: Callable[..., AbstractContextManager[Deployment]], deployment: 
     deployment.up()
     authority = f"{caddy.DATA}/caddy/pki/authorities/local/root.crt"
     _, pem = execute(deployment.container("caddy"), ["cat", authority])
-    with deploy("edge") as made:
-        made.config = {
-            "prefix": made.config["prefix"],
-            "images": made.config["images"],
+    with deploy("edge") as stack:
+        stack.config = {
+            "prefix": stack.config["prefix"],
+            "images": stack.config["images"],
             "role": "edge",
             "host_name": "web-2",
             "centre": {"url": f"https://{host}:{port}", "ca": pem.replace("\n", " ")},
             "metrics": {key: CALM[key] for key in ("scrape_interval", "scrape_timeout")},
             "publish": publish("prometheus", "otlp_http"),
         }
-        made.secret("centre_password", CREDENTIAL)
-        made.up()
-        yield made
+        stack.secret("centre_password", CREDENTIAL)
+        stack.up()
+        yield stack
 
 
 def test_a_centre_and_its_edge_keep_all_promises_of_the_check(edge: Deployment, deployment: Deployment) -> None:
@@ -142,7 +143,7 @@ def test_what_happens_on_an_edge_is_seen_at_its_centre_under_its_name(edge: Depl
         f"{edge.url('otlp_http')}/v1/traces", body, headers={"Content-Type": "application/json"}, timeout=10
     ).raise_for_status()
 
-    def seen() -> bool:
+    def arrival() -> bool:
         assert deployment.query('node_time_seconds{host="web-2"}')
         assert deployment.query(f'container_memory_working_set_bytes{{host="web-2",name="{edge.prefix}-alloy"}}')
         assert deployment.query('up{host="centre",job="node_exporter"}')
@@ -153,4 +154,4 @@ def test_what_happens_on_an_edge_is_seen_at_its_centre_under_its_name(edge: Depl
         assert not deployment.query('up{host="web-2"} == 0')
         return True
 
-    wait.until(seen, seconds=120)
+    wait.until(arrival, seconds=120)

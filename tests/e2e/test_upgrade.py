@@ -58,20 +58,22 @@ class Images:
 
 @pytest.fixture(scope="module")
 def images(client: DockerClient) -> Iterator[Images]:
-    made = Images(client, leftovers.new_prefix())
-    yield made
-    made.remove()
+    catalogue = Images(client, leftovers.new_prefix())
+    yield catalogue
+    catalogue.remove()
 
 
 @pytest.fixture(scope="module")
 def stack(deploy: Callable[..., AbstractContextManager[Deployment]], images: Images) -> Iterator[Deployment]:
     """Gone before the images, which could not be removed while they run."""
     assert images
-    with deploy("upgrade", grafana={"enabled": False}) as made:
+    with deploy("upgrade", grafana={"enabled": False}) as deployment:
         # The images of this test are in no registry, so they have no digest there.
-        (made.folder / "policies.upgrade.json").write_text(json.dumps({"images-are-pinned": {"built_here": ".*"}}))
-        made.up()
-        yield made
+        (deployment.folder / "policies.upgrade.json").write_text(
+            json.dumps({"images-are-pinned": {"built_here": ".*"}})
+        )
+        deployment.up()
+        yield deployment
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +93,8 @@ def _push(stack: Deployment, service: str, values: list[list[str]]) -> None:
 
 def _lines(stack: Deployment, service: str = KEPT) -> list[str]:
     query = {"query": f'{{service="{service}"}}', "since": "1h", "limit": "5000", "direction": "forward"}
-    found = stack.get("loki", "/loki/api/v1/query_range", **query)["data"]["result"]
-    return [text for stream in found for _, text in stream["values"]]
+    streams = stack.get("loki", "/loki/api/v1/query_range", **query)["data"]["result"]
+    return [text for stream in streams for _, text in stream["values"]]
 
 
 def _samples(stack: Deployment, then: str) -> int:
@@ -150,13 +152,13 @@ def _taken(address: str) -> float:
 
 def _archived(address: str, service: str) -> dict[str, bytes]:
     """Path in the volume → content: what a backup has of a service."""
-    place, found = Place(address), {}
+    place, contents = Place(address), {}
     for file in manifest.read(place).volumes[service].files[:2]:  # the third one has names only
         with tarfile.open(fileobj=io.BytesIO(b"".join(place.read(file)))) as archive:
             for entry in archive:
                 if content := archive.extractfile(entry):
-                    found[entry.name.removeprefix("data/")] = content.read()
-    return found
+                    contents[entry.name.removeprefix("data/")] = content.read()
+    return contents
 
 
 def _image(stack: Deployment, service: str) -> str:
@@ -165,9 +167,9 @@ def _image(stack: Deployment, service: str) -> str:
 
 def _version(image: str, patch: int) -> str:
     """Of `image`, with another patch level."""
-    found = version_of(image)
-    assert found
-    return f"{found[0]}.{found[1]}.{found[2] + patch}"
+    match = version_of(image)
+    assert match
+    return f"{match[0]}.{match[1]}.{match[2] + patch}"
 
 
 def _upgrade(stack: Deployment, *, fails: bool = False) -> str:
@@ -241,12 +243,12 @@ def test_what_another_image_has_written_goes_for_the_data_of_before_and_nothing_
     assert copies.keys() == {"alertmanager", "prometheus"}
     assert {service: _image(stack, service) for service in old} == old
 
-    begun, done = _taken(first[0]), Path(first[0], manifest.NAME).stat().st_mtime
+    begun, finish = _taken(first[0]), Path(first[0], manifest.NAME).stat().st_mtime
 
     def of(service: str, acknowledged: dict[Any, float]) -> tuple[set[Any], set[Any]]:
         """What came in before the backup, and what came in between it and the copy."""
         was = {one for one, then in acknowledged.items() if then < begun}
-        came = {one for one, then in acknowledged.items() if done < then < _taken(copies[service])}
+        came = {one for one, then in acknowledged.items() if finish < then < _taken(copies[service])}
         assert was
         assert came
         return was, came
