@@ -149,7 +149,7 @@ def test_a_stack_that_nobody_has_touched_keeps_every_promise(whole: dict[str, ch
 
 
 @pytest.mark.parametrize("do", BREAKS, ids=lambda do: do.__name__)
-def test_it_finds(do: Callable[[Deployment], None], broken: dict[str, check.Finding]) -> None:
+def test_the_check_finds(do: Callable[[Deployment], None], broken: dict[str, check.Finding]) -> None:
     assert BREAKS[do] <= broken.keys()
     for what in BREAKS[do]:
         print(f"{what}: {broken[what].detail}")

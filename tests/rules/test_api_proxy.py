@@ -307,13 +307,13 @@ def test_people_see_pages(proxy: Proxy, service: str, request_: str) -> None:
 
 
 @pytest.mark.parametrize(("service", "request_"), _each(REFUSED_TO_BOTH))
-def test_nobody_may(proxy: Proxy, service: str, request_: str) -> None:
+def test_both_doors_refuse(proxy: Proxy, service: str, request_: str) -> None:
     assert proxy.people(service, request_, Content_Type="application/json") in {400, 403, 415}
     assert proxy.grafana(service, request_) in {400, 403}
 
 
 @pytest.mark.parametrize(("service", "request_"), _each(REFUSED_TO_PEOPLE))
-def test_people_may_not(proxy: Proxy, service: str, request_: str) -> None:
+def test_the_door_for_people_refuses(proxy: Proxy, service: str, request_: str) -> None:
     assert proxy.people(service, request_) == 403
 
 
@@ -392,7 +392,7 @@ def test_an_address_in_numbers_and_localhost_are_known_with_any_port(proxy: Prox
 
 @pytest.mark.parametrize("host", FOREIGN)
 @pytest.mark.parametrize("service", PEOPLE)
-def test_no_other_name_is(proxy: Proxy, service: str, host: str) -> None:
+def test_any_other_host_name_is_refused(proxy: Proxy, service: str, host: str) -> None:
     status, _, body = proxy.ask(api_proxy.PEOPLE + api_proxy.port_inside(service), "GET /metrics", Host=host)
     assert status in {421, 400}
     if status == 421:
@@ -478,7 +478,7 @@ LINK = {"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
         pytest.param("prometheus", "GET /", {"Sec_Fetch_Mode": "cors", "Sec_Fetch_Dest": "empty"}, 403, id="a script"),
     ],
 )
-def test_of_another_site_only_a_link_to_a_page_is_followed(
+def test_only_a_link_to_a_page_is_followed_from_another_site(
     proxy: Proxy, service: str, request_: str, more: dict[str, str], status: int
 ) -> None:
     for site in ("cross-site", "same-site"):
@@ -543,7 +543,7 @@ def test_behind_caddy_they_are_by_the_address_that_it_tells_last(proxy: Proxy) -
         (api_proxy.GRAFANA + 3100, "/loki/api/v1/query_range", api_proxy.QUERIES["grafana"]),
     ],
 )
-def test_of_many_queries_a_few_run_at_once_and_all_are_answered(proxy: Proxy, door: int, path: str, most: int) -> None:
+def test_a_few_of_many_queries_run_at_once_and_all_are_answered(proxy: Proxy, door: int, path: str, most: int) -> None:
     Service.most = 0
     with ThreadPoolExecutor(20) as threads:
         futures = [threads.submit(proxy.ask, door, f"GET {path}?{SLOW}") for _ in range(20)]

@@ -101,7 +101,9 @@ def test_a_metric_with_more_points_than_one_process_may_have_is_one_point_that_s
 
 
 @pytest.mark.parametrize(("build", "count", "suffix"), [(gauge, PLAIN, ""), (histogram, OF_HISTOGRAM, "_count")])
-def test_so_many_as_it_may_have_are_left_as_they_are(running: Collector, build: Build, count: int, suffix: str) -> None:
+def test_the_greatest_number_of_points_of_one_process_is_left_as_it_is(
+    running: Collector, build: Build, count: int, suffix: str
+) -> None:
     name = f"full_{count}"
     running.send("metrics", metrics({"service.name": "full"}, build(name, count)))
 

@@ -92,7 +92,9 @@ def test_a_centre_tells_whom_it_has_heard_of_and_breaks_no_promise_by_who_is_sil
     ],
     ids=["an edge", "a stack that stands alone"],
 )
-def test_what_is_asked_of(monkeypatch: pytest.MonkeyPatch, settings: Any, subjects: set[str]) -> None:
+def test_the_check_asks_about_all_subjects_of(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, subjects: set[str]
+) -> None:
     calls: set[str] = set()
 
     def about(subject: str, _: object) -> list[Finding]:

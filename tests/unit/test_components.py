@@ -404,7 +404,7 @@ def test_a_service_is_published_where_the_settings_say_and_only_by_a_front() -> 
     }
 
 
-def test_by_default_people_reach_the_pages_of_these() -> None:
+def test_by_default_three_pages_and_otlp_are_published() -> None:
     ports = {port["external"]: port["internal"] for port in default()[CONTAINER, "api_proxy"].inputs["ports"]}
     assert ports == {4318: 14318, 9090: 19090, 9093: 19093, 16686: 26686}
 

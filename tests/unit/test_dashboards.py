@@ -50,7 +50,7 @@ def test_the_committed_files_are_what_the_code_makes() -> None:
     assert committed == files(), "run `make dashboards` and commit what it writes"
 
 
-def test_there_are_the_seven_dashboards() -> None:
+def test_there_are_seven_dashboards() -> None:
     assert list(BOARDS) == ["databases", "golden-signals", "host", "logs", "overview", "slo", "stack"]
     assert all(board["uid"] == uid for uid, board in BOARDS.items())
     assert len({board["title"] for board in BOARDS.values()}) == 7

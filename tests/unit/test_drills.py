@@ -65,7 +65,7 @@ def test_the_words_of_a_failure_are_cut_in_their_middle() -> None:
     assert len(words) <= DETAIL_LENGTH + 3
 
 
-def test_of_a_command_that_ends_with_a_check_a_failure_tells_what_is_broken() -> None:
+def test_a_failed_command_that_ends_with_a_check_tells_what_is_broken() -> None:
     output = "exit code 1 from up:\n" + "✓ is so\n" * 500 + "✗ loki is healthy  exited\n" + "✓ is so\n" * 500
     assert in_short(AssertionError(output)) == "exit code 1 from up: ✗ loki is healthy exited"
 

@@ -41,7 +41,7 @@ def test_what_a_killed_session_had_is_known_at_once(session: tuple[subprocess.Po
 
 
 @pytest.mark.parametrize("place", ["", "0000"], ids=["an older name", "another machine's, or before a restart"])
-def test_of_whom_nobody_can_know_an_hour_is_waited(place: str) -> None:
+def test_a_container_of_an_unknown_session_is_left_over_after_an_hour(place: str) -> None:
     name = f"{PREFIX}{place}12ab34-loki"
     assert not is_left(name, NOW.strftime("%Y-%m-%dT%H:%M:%S.123456789Z"))
     assert is_left(name, LONG_AGO)

@@ -91,7 +91,7 @@ def test_a_batch_with_a_line_of_the_greatest_size_fits_into_a_burst(own: dict[st
     assert limits(logs(limits=own))["ingestion_burst_size_mb"] * 2**20 > settings.logs.limits.line_size
 
 
-def test_of_logs_by_otlp_the_same_three_labels_are_made_as_of_others() -> None:
+def test_logs_by_otlp_get_the_same_three_labels_as_others() -> None:
     otlp = limits()["otlp_config"]
     assert otlp["resource_attributes"]["ignore_defaults"] is True
     rules = [*otlp["resource_attributes"]["attributes_config"], *otlp["log_attributes"]]

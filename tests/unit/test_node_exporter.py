@@ -216,7 +216,7 @@ def test_two_of_the_five_states_of_a_unit_are_kept(state: str, stays: bool) -> N
         ("node_zfs_abd_struct_size", False),
     ],
 )
-def test_of_zfs_its_cache_and_its_pools_are_kept(name: str, stays: bool) -> None:  # noqa: FBT001
+def test_the_series_of_the_cache_and_the_pools_of_zfs_are_kept(name: str, stays: bool) -> None:  # noqa: FBT001
     assert series(name) == ({"__name__": name} if stays else None)
 
 
@@ -228,5 +228,5 @@ def test_of_zfs_its_cache_and_its_pools_are_kept(name: str, stays: bool) -> None
         ("promhttp_metric_handler_requests_total", False),
     ],
 )
-def test_of_node_exporter_itself_its_process_is_kept(name: str, stays: bool) -> None:  # noqa: FBT001
+def test_the_series_of_node_exporters_own_process_are_kept(name: str, stays: bool) -> None:  # noqa: FBT001
     assert (series(name) is not None) is stays

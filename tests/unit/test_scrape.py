@@ -482,7 +482,7 @@ def test_requests_in_access_logs_are_of_the_service_that_wrote_them(shipper: str
     ],
 )
 @pytest.mark.parametrize("proxy", ["api_proxy", "scrape_proxy", "socket_proxy"])
-def test_of_the_stacks_own_proxies_only_what_tells_of_their_requests_is_kept(
+def test_only_the_counts_of_requests_are_kept_of_the_stacks_own_proxies(
     proxy: str, name: str, *, presence: bool
 ) -> None:
     job = jobs()[proxy]
@@ -677,7 +677,7 @@ def test_nobody_else_has_a_metric_that_alerts_trust(job: str, name: str, stored:
     ("service", "trust"),
     [("jaeger_es_index_cleaner", True), ("application_jaeger_es_index_cleaner", False), ("orders", False)],
 )
-def test_of_who_sends_only_the_cleaner_tells_when_it_succeeded(service: str, trust: bool) -> None:  # noqa: FBT001 - a column
+def test_only_the_cleaner_among_all_senders_tells_when_it_succeeded(service: str, trust: bool) -> None:  # noqa: FBT001 - a column
     sample = {"__name__": RETENTION_SUCCESS, "exported_job": service, "otlp_part": "0"}
     rules = [rule for rule in jobs()["otlp"]["metric_relabel_configs"] if rule.get("action") != "keepequal"]
     series = relabelled(sample, rules)

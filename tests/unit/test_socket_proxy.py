@@ -75,7 +75,7 @@ def test_what_shows_containers_and_their_logs_is_let_through(path: str) -> None:
         "/evil/containers/json",
     ],
 )
-def test_nothing_else_is(path: str) -> None:
+def test_any_other_request_is_refused(path: str) -> None:
     assert not allowed(path)
 
 

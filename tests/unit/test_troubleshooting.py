@@ -50,7 +50,7 @@ def test_time_below_counts_once_where_calls_overlap_and_not_beyond_the_end() -> 
     assert culprits(_trace(spans)) == {"gateway"}
 
 
-def test_of_failed_spans_the_lowest_are_blamed() -> None:
+def test_the_lowest_failed_spans_are_blamed() -> None:
     failed = {**SPANS, "quick": ("gateway", None, 0, 100, True), "call": ("gateway", "quick", 10, 80, True)}
     assert culprits(_trace(failed)) == {"gateway"}
     failed["query again"] = ("postgres", "slow", 25, 10, True)

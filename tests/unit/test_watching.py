@@ -18,7 +18,7 @@ OWN = ["/v1.0/up"]
     ["/health", "/healthz/", "/api/health", "/actuator/health/liveness", "/-/healthy", "/ready", "/livez", "/up", "/ping?full=1",
      "http://orders:8000/healthz", "/v1.0/up", "/v1.0/up/?now"],
 )  # fmt: skip
-def test_a_health_check_is(path: str) -> None:
+def test_the_path_of_a_health_check_is_recognised(path: str) -> None:
     assert re2.fullmatch(watching.health(OWN), path)
 
 
@@ -36,13 +36,13 @@ def test_a_health_check_is(path: str) -> None:
         "/up/now",
     ],
 )
-def test_an_ordinary_page_is(path: str) -> None:
+def test_the_path_of_an_ordinary_page_is_not_recognised(path: str) -> None:
     assert not re2.fullmatch(watching.health(OWN), path)
     assert not re2.fullmatch(watching.SCRAPE, path)
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/actuator/prometheus", "/q/metrics/", "/stub_status"])
-def test_a_scrape_is(path: str) -> None:
+def test_the_path_of_a_scrape_is_recognised(path: str) -> None:
     assert re2.fullmatch(watching.SCRAPE, path)
 
 
