@@ -24,7 +24,7 @@ LONGEST = (
     "traces_elasticsearch",
     "commands",
     "promtail",
-    "remote",
+    "remote_host",
     "exporters",
     "backup",
     "changes",
