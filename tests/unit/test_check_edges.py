@@ -32,7 +32,7 @@ def of_an_edge(monkeypatch: pytest.MonkeyPatch, pages: Mapping[str, float]) -> d
 
 
 @pytest.mark.parametrize(
-    ("age", "bytes_sent", "waiting", "broken"),
+    ("age", "lines_sent", "waiting", "broken"),
     [
         (5, 100, 0, set()),
         (300, 100, 0, {"the centre has the newest samples"}),
@@ -42,9 +42,9 @@ def of_an_edge(monkeypatch: pytest.MonkeyPatch, pages: Mapping[str, float]) -> d
     ids=["all arrives", "samples wait", "lines are refused", "spans wait"],
 )
 def test_an_edge_whose(
-    monkeypatch: pytest.MonkeyPatch, age: float, bytes_sent: float, waiting: float, broken: set[str]
+    monkeypatch: pytest.MonkeyPatch, age: float, lines_sent: float, waiting: float, broken: set[str]
 ) -> None:
-    findings = of_an_edge(monkeypatch, {NEWEST: time.time() - age, SENT: bytes_sent, WAITING: waiting})
+    findings = of_an_edge(monkeypatch, {NEWEST: time.time() - age, SENT: lines_sent, WAITING: waiting})
     assert {what for what, finding in findings.items() if not finding.kept} == broken
 
 
