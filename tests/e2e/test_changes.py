@@ -105,7 +105,7 @@ def test_make_up_sets_damaged_data_aside_and_tells(stack: Deployment) -> None:
     service.start()
     until(lambda: stack.container("alertmanager").attrs["RestartCount"])
     printed = stack.operate("up")
-    assert "alertmanager could not read nflog in its volume: set aside, as .damaged-" in printed
+    assert "alertmanager could not read nflog in its volume: it is set aside as .damaged-" in printed
     assert "all kept" in printed
     stack.live = stack.fingerprint()
     assert execute(service, ["sh", "-c", "cat /alertmanager/nflog.damaged-*"]) == (0, damaged.decode())
