@@ -12,6 +12,9 @@ import pytest
 import requests
 from rich.console import Console
 
+from config.alerts import response_times
+from config.alerts.scope import Scope
+from config.settings.units import seconds
 from operate import slo_budgets, slo_report
 from operate.slo_budgets import Ask, Budget
 from tests.support.ports import free_port
@@ -35,6 +38,8 @@ SETTINGS = settings_of(
         ],
     }
 )
+
+BUCKETS_EVERY = timedelta(seconds=seconds(response_times.interval(Scope(SETTINGS, frozenset()))))
 
 
 def within(day: int, start: int, end: int) -> Callable[[datetime], bool]:
@@ -71,11 +76,12 @@ SERIES: Mapping[str, Callable[[datetime], float | None]] = {
 
 
 def samples(series: Mapping[str, Callable[[datetime], float | None]]) -> Iterator[str]:
-    """A sample of each series a minute, as OpenMetrics."""
+    """The samples of each series, as often as it is recorded, as OpenMetrics."""
     for name, value in series.items():
-        for number in range(1, int((END - BEGIN) / MINUTE) + 1):
-            at = BEGIN + number * MINUTE
-            if (now := value(at - MINUTE)) is not None:
+        every = BUCKETS_EVERY if name.startswith(response_times.BUCKETS) else MINUTE
+        for number in range(1, int((END - BEGIN) / every) + 1):
+            at = BEGIN + number * every
+            if (now := value(at - every)) is not None:
                 yield f"{name} {now} {at.timestamp():.0f}"
     yield "# EOF"
 
