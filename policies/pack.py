@@ -10,6 +10,7 @@ from policies.judges import (
     data_volumes,
     docker_socket,
     engine_doors,
+    engine_provider,
     error_sampling,
     host_isolation,
     image_age,
@@ -26,7 +27,7 @@ from policies.judges import (
 
 MODULES = (
     memory_limits, label_cardinality, retention_bounds, error_sampling, image_pins, image_age, published_ports, docker_socket,
-    engine_doors, host_isolation, resource_kinds, local_commands, clear_text_secrets, unattended_operation, data_volumes, usage_reports,
+    engine_doors, engine_provider, host_isolation, resource_kinds, local_commands, clear_text_secrets, unattended_operation, data_volumes, usage_reports,
     alert_runbooks,
 )  # fmt: skip
 

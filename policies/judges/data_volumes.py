@@ -84,15 +84,25 @@ def _service_facts(resource: Resource) -> Iterator[Fact]:
         if name := volume.get("volumeName"):
             yield WrittenVolume(resource.name, str(name))
         else:
-            yield Violation(
-                f"container {resource.name}: {volume.get('containerPath')} is a volume without a name, which is removed with the container: "
-                "mount a named one"
-            )
+            yield _nameless(resource, volume.get("containerPath"))
+    for mount in resource.props.get("mounts") or ():
+        if mount.get("type") != "volume" or mount.get("readOnly"):
+            continue
+        if name := mount.get("source"):
+            yield WrittenVolume(resource.name, str(name))
+        else:
+            yield _nameless(resource, mount.get("target"))
     for path in _DATA_FLAG.findall("\n".join(arguments(resource.props))):
         if not any(f"{path.rstrip('/')}/".startswith(f"{place.rstrip('/')}/") for place in writable):
             yield Violation(
                 f"container {resource.name}: its data in {path} is removed with the container: mount a named volume there"
             )
+
+
+def _nameless(resource: Resource, path: object) -> Violation:
+    return Violation(
+        f"container {resource.name}: {path} is a volume without a name, which is removed with the container: mount a named one"
+    )
 
 
 def _is_borrowed(volume: Properties) -> bool:

@@ -41,7 +41,9 @@ although Docker grants them by default: with NET_RAW a container can answer in i
 SECURITY = re.compile(
     r"no-new-privileges(:true)?|seccomp:builtin|apparmor:docker-default|label:level:.+|label:type:container_t"
 )
-SYSCTLS = re.compile(r"net[./].+|fs[./]mqueue[./].+|kernel[./](msg(max|mnb|mni)|sem|shm(all|max|mni|_rmid_forced))")
+SYSCTLS = re.compile(
+    r"net([./][\w-]+)+|fs[./]mqueue[./]\w+|kernel[./](msg(max|mnb|mni)|sem|shm(all|max|mni|_rmid_forced))"
+)
 """Sysctls of the container's own namespaces (docker run --sysctl)."""
 
 NAMESPACES: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -50,14 +52,21 @@ NAMESPACES: Mapping[str, tuple[str, frozenset[str]]] = {
     "ipcMode": ("ipc", frozenset(["private", "none", "shareable"])),
     "usernsMode": ("users", frozenset()),
     "cgroupnsMode": ("cgroup", frozenset(["private"])),
+    "utsMode": ("uts", frozenset()),  # which the provider does not have yet
 }
 """Input → its name in the allow-list, and the values that are harmless. Not set is harmless too."""
 
 NETWORK_OPTIONS = re.compile(
-    r"com\.docker\.network\.(driver\.mtu|container_iface_prefix|bridge\.(name|enable_icc|enable_ip_masquerade|inhibit_ipv4"
+    r"com\.docker\.network\.(driver\.mtu|container_iface_prefix|bridge\.(enable_icc|enable_ip_masquerade|inhibit_ipv4"
     r"|gateway_mode_ipv[46]=(nat|isolated)))"
 )
-"""Harmless options of a bridge. The others open ports or publish them elsewhere."""
+"""Harmless options of a bridge. The others open ports, publish them elsewhere, or take a bridge that the host already has."""
+TMPFS = re.compile(r"(rw|ro|no(exec|suid|dev|atime)|exec|(size|mode|uid|gid|nr_inodes|nr_blocks)=\w+%?)?")
+"""Harmless options of a folder in memory. The engine passes others on to mount(2), among them `bind`."""
+DRIVER_OPTIONS = frozenset(["type", "o", "device", "size"])
+"""Options of the driver `local`."""
+PROPAGATION = frozenset([None, "", "private", "rprivate", "slave", "rslave"])
+"""How mounts pass between host and container, where none passes to the host."""
 
 
 def _check(resource: Resource, config: Config) -> Iterator[str]:
@@ -97,12 +106,13 @@ def _in_container(resource: Resource, config: Config) -> Iterator[tuple[str, str
         yield f"runtime {runtime}", f"runtime {runtime} is another program on the host, which runs as root"
     yield from _in_devices(container)
     yield from _in_uploads(container)
+    yield from _in_memory(container)
     yield from _in_mounts(resource, config)
 
 
 def _in_namespaces(container: Properties) -> Iterator[tuple[str, str]]:
     for key, (short, harmless) in NAMESPACES.items():
-        mode = str(container.get(key) or "")
+        mode = str(container.get(key) or "").strip()
         if not mode or mode in harmless or (key == "networkMode" and _is_network(mode)):
             continue
         owner = "the host's own namespace" if mode == "host" else "a namespace that is not its own"
@@ -115,7 +125,7 @@ def _in_namespaces(container: Properties) -> Iterator[tuple[str, str]]:
 
 
 def _is_network(mode: str) -> bool:
-    return mode.lower() != "host" and ":" not in mode and "/" not in mode
+    return mode.strip().lower() != "host" and ":" not in mode and "/" not in mode
 
 
 def _in_devices(container: Properties) -> Iterator[tuple[str, str]]:
@@ -130,22 +140,17 @@ def _in_devices(container: Properties) -> Iterator[tuple[str, str]]:
 def _in_uploads(container: Properties) -> Iterator[tuple[str, str]]:
     """`source` is read on the deploying machine, where only the files beside the program belong to the program."""
     for upload in container.get("uploads") or ():
-        if (source := upload.get("source")) and (str(source).startswith(("/", "~")) or ".." in str(source).split("/")):
-            yield str(source), f"it gets the file {source} of the deploying machine"
+        source = str(upload.get("source") or "")
+        parts = [part for part in source.split("/") if part != "."]
+        if source.startswith(("/", "~", "$")) or any(part.startswith((".", "Pulumi.")) for part in parts):
+            yield source, f"it gets the file {source} of the deploying machine"
 
 
 def _in_mounts(resource: Resource, config: Config) -> Iterator[tuple[str, str]]:
-    container = resource.props
-    for mount in container.get("mounts") or ():
-        kind = mount.get("type")
-        if kind not in {"bind", "volume", "tmpfs"}:
-            yield f"mount {kind}", f"a mount of the type {kind} cannot be judged"
-        options = mount.get("volumeOptions") or {}
-        yield from _in_driver(options.get("driverName"), options.get("driverOptions") or {})
-        if kind == "volume":
-            yield from _in_name(str(mount.get("source") or ""))
+    for mount in resource.props.get("mounts") or ():
+        yield from _in_mount(mount)
     may_borrow = in_list(f"{resource.name}:from_container", config["allowed"])
-    for volume in container.get("volumes") or ():
+    for volume in resource.props.get("volumes") or ():
         if ":" in str(volume.get("containerPath") or ""):
             yield (
                 "containerPath",
@@ -157,6 +162,29 @@ def _in_mounts(resource: Resource, config: Config) -> Iterator[tuple[str, str]]:
             yield from _in_name(str(volume.get("volumeName") or ""))
 
 
+def _in_mount(mount: Properties) -> Iterator[tuple[str, str]]:
+    kind = mount.get("type")
+    if kind not in {"bind", "volume", "tmpfs"}:
+        yield f"mount {kind}", f"a mount of the type {kind} cannot be judged"
+    propagation = (mount.get("bindOptions") or {}).get("propagation")
+    if propagation not in PROPAGATION:
+        yield f"propagation {propagation}", f"what it mounts appears on the host too (propagation {propagation})"
+    options = mount.get("volumeOptions") or {}
+    part = str(options.get("subpath") or "")
+    if part.startswith("/") or ".." in part.split("/"):
+        yield f"subpath {part}", f"the part {part} of a volume leads out of it"
+    yield from _in_driver(options.get("driverName"), options.get("driverOptions") or {})
+    if kind == "volume":
+        yield from _in_name(str(mount.get("source") or ""))
+
+
+def _in_memory(container: Properties) -> Iterator[tuple[str, str]]:
+    for folder, flagged in (container.get("tmpfs") or {}).items():
+        for flag in str(flagged).split(","):
+            if not TMPFS.fullmatch(flag.strip()):
+                yield f"tmpfs {flag}", f"the option {flag} of {folder} may mount something else than memory"
+
+
 def _in_name(name: str) -> Iterator[tuple[str, str]]:
     if name and not NAME.fullmatch(name):
         yield f"volume {name}", f"the volume {name} is a path of the host, and not a name"
@@ -165,9 +193,13 @@ def _in_name(name: str) -> Iterator[tuple[str, str]]:
 def _in_driver(driver: object, options: Properties) -> Iterator[tuple[str, str]]:
     if driver not in {None, "", "local"}:
         yield f"driver {driver}", f"the volume driver {driver} is a program on the host, which may mount anything"
-    elif (device := options.get("device")) and not is_bind(options):
+        return
+    for option in sorted({*options} - DRIVER_OPTIONS):
+        yield f"option {option}", f"the option {option} of a volume is unknown"
+    device = options.get("device")
+    if (device or options.get("type")) and not is_bind(options):
         kind = str(options.get("type")).lower()
-        in_memory = kind == "tmpfs" and device == "tmpfs"
+        in_memory = kind == "tmpfs" and device in {"tmpfs", None}
         on_server = kind in {"nfs", "nfs4", "cifs"} and any(flag.startswith("addr=") for flag in flags(options))
         if not in_memory and not on_server and not (kind == "cifs" and str(device).startswith("//")):
             yield f"device {device}", f"a volume of the type {kind} on {device} is a device or file system of the host"
@@ -196,6 +228,11 @@ def _in_network(network: Properties) -> Iterator[tuple[str, str]]:
     driver = network.get("driver")
     if driver not in {None, "", "bridge"}:
         yield f"driver {driver}", f"a network of the driver {driver} bypasses the engine's firewall"
+    if network.get("ipamDriver") not in {None, "", "default"}:
+        yield (
+            f"ipam {network.get('ipamDriver')}",
+            f"the addresses come from {network.get('ipamDriver')}, a program on the host",
+        )
     for option, value in (network.get("options") or {}).items():
         if not NETWORK_OPTIONS.fullmatch(f"{option}={value}" if "gateway_mode" in option else option):
             yield option, f"the option {option} may open closed ports"

@@ -1,4 +1,7 @@
-"""Image pins: a digest says which image runs, and an allowed registry where it comes from. So what runs is what was tested."""
+"""Image pins: a digest says which image runs, and an allowed registry where it comes from. So what runs is what was tested.
+
+A program that a container fetches at its start is in no digest.
+"""
 
 import re
 from collections.abc import Iterator
@@ -7,6 +10,7 @@ from pulumi_policy import Policy
 
 from policies.policy_kit import Config, resource_policy
 from policies.readers.declared_resources import CONTAINER, IMAGE, Resource, image_text
+from policies.readers.downloads import fetched
 from policies.readers.image_reference import Reference
 
 REGISTRIES = ("docker.io", "ghcr.io", "quay.io", "docker.elastic.co")
@@ -21,7 +25,7 @@ def problems(text: str, config: Config) -> Iterator[str]:
     if config["built_here"] and re.fullmatch(config["built_here"], text):
         return
     image = Reference.parse(text)
-    if image.tag == "latest":
+    if (image.tag or "").lower() == "latest":
         yield f"{text}: latest is a different image every week: name a version and its digest"
     if image.digest is None or not re.fullmatch(r"sha256:[0-9a-f]{64}", image.digest):
         yield f"{text}: its tag may mean another image tomorrow: append its @sha256:…"
@@ -40,11 +44,14 @@ def _check(resource: Resource, config: Config) -> Iterator[str]:
         yield "it names no image: name one with its digest"
     if resource.resource_type == IMAGE and resource.props.get("build"):
         yield "it is built on the host from local files, under the name of another image: pull the image by its digest"
+    if resource.resource_type == CONTAINER:
+        for where, how in fetched(resource.props):
+            yield f"its {where} {how}, which may be another one tomorrow: build it into an image, and pin that"
 
 
 PINNED = resource_policy(
     "images-are-pinned",
-    "Images are pinned by digest and come from an allowed registry.",
+    "Images are pinned by digest and come from an allowed registry; no container fetches programs.",
     _check,
     kinds=(CONTAINER, IMAGE),
     fix="Write repository:tag@sha256:…, and add your own registry to `registries` in the policy's config.",

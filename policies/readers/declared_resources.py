@@ -13,6 +13,7 @@ VOLUME = "docker:index/volume:Volume"
 IMAGE = "docker:index/remoteImage:RemoteImage"
 NETWORK = "docker:index/network:Network"
 COMMAND = "command:local:Command"
+PROVIDER = "pulumi:providers:docker"
 STACK = "pulumi:pulumi:Stack"
 
 _NOUNS = {
@@ -21,6 +22,7 @@ _NOUNS = {
     IMAGE: "image",
     NETWORK: "network",
     COMMAND: "command",
+    PROVIDER: "provider",
     STACK: "stack",
 }
 

@@ -25,6 +25,7 @@ ANY_SOCKET = re.compile(r"(.+\.)?(sock|socket)(\..+)?|.+[-_](sock|socket)")
 SOCKET_FOLDERS = re.compile(
     rf"/|/var(/lib|/snap)?|/run|/run/(user|systemd|dbus)(/.*)?|/run/({'|'.join(map(re.escape, sorted(ENGINES)))})(/.*)?"
     r"|/var/(lib|snap)/(lxd|incus|kubelet|rancher)(/.*)?"
+    r"|/tmp|/tmp/(\.X11-unix|ssh-[^/]+)(/.*)?"
     r"|(/.+)?/\.(docker|colima|lima|rd|orbstack)(/.*)?|/(root|home|home/[^/]+)"
 )
 """Folders with the socket of an engine, of its containerd, or of a service manager: those of distributions, those that engines
@@ -37,6 +38,7 @@ SECRET = re.compile(
     r"|/etc/(ssl|pki|pki/tls)|/etc/(.+/)?(private|secrets?|keys)(/.*)?|/etc/.+\.(key|keytab|p12|pfx|jks)"
     rf"|/var|/var/lib|/var/lib/({_ENGINE_DATA}|private|systemd|cloud|sss)(/.*)?|/var/(backups|snap|spool|mail)(/.*)?"
     r"|/run/(secrets|credentials|netns)(/.*)?"
+    r"|(/var)?/tmp(/.*)?|/sys/(kernel/(debug|tracing|security)|firmware)(/.*)?"
     r"|/proc/(self|thread-self|\d+|kcore|kmem|kpage\w+|bus|acpi)(/.*)?|/dev(?!/disk(/|$))(/.*)?"
 )
 """Paths that a container may not even read: keys, passwords, other containers' data, other processes, devices, and every folder

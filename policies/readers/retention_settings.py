@@ -4,6 +4,7 @@ The settings are Prometheus' time and size, Loki's periods, the lifetime of Jaeg
 Jaeger's index cleaner deletes.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -181,7 +182,8 @@ def _queues(document: Mapping[str, Any], where: str) -> Iterator[DiskUse]:
 
 def own_log(container: Properties) -> Iterator[DiskUse]:
     """The largest size of the log that Docker keeps of `container`."""
-    rotation = container.get("logOpts") or {}
-    if container.get("logDriver") == "json-file" and "max-size" in rotation:
-        size = gib_of(str(rotation["max-size"]).upper()) * int(rotation.get("max-file", 1))
-        yield DiskUse("the containers' own logs", size)
+    rotation, driver = container.get("logOpts") or {}, container.get("logDriver")
+    if (driver == "json-file" and "max-size" in rotation) or (driver == "local" and rotation):
+        with contextlib.suppress(ValueError):  # log-rotation refuses it
+            files = int(rotation.get("max-file", 1 if driver == "json-file" else 5))
+            yield DiskUse("the containers' own logs", gib_of(str(rotation.get("max-size", "20M")).upper()) * files)

@@ -1,6 +1,7 @@
 """Recognises secrets by the name of a value, by its shape, or by its place on a command line."""
 
 import base64
+import contextlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ SHAPES = {
     "a token of a cloud": r"\b(?:hv[sbr]\.[\w-]{20,}|pul-[0-9a-f]{40}|do[opr]_v1_[0-9a-f]{64}|hf_[A-Za-z]{30,}|sk-(?:proj-|ant-)?[\w-]{32,}"
     r"|SG\.[\w-]{20,}\.[\w-]{40,}|key-[0-9a-f]{32}|tskey-\w+-\w+|shp(?:at|ss)_[0-9a-f]{32}|sntrys_[\w=+/-]{20,}|NRAK-[A-Z0-9]{20,})",
     "a JSON web token": r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.",
-    "the hash of a password": r"\$(?:apr1|1|2[aby]|5|6|y|argon2\w*)\$[\w./$=,+-]{16,}",
+    "the hash of a password": r"\$(?:apr1|1|2[aby]|5|6|y|argon2\w*)\$[\w./$=,+-]{16,}|\{(?:S?SHA\d*|S?MD5|CRYPT)\}[\w./$=+-]{16,}"
+    r"|\bmd5[0-9a-f]{32}\b|\bSCRAM-SHA-\d+\$\d+:\S+",
     "a signed URL": r"[?&](?:sig|X-Amz-Signature|X-Goog-Signature)=[\w%+/=-]{16,}",
     "credentials for HTTP": r"(?i:\b(?:authorization\W+)?(?:basic|bearer)\s+)[A-Za-z0-9+/=._~-]{12,}",
 }
@@ -31,8 +33,8 @@ _ANY_SHAPE = re.compile("|".join(f"(?:{pattern})" for pattern in SHAPES.values()
 
 _SECRET = re.compile(
     r".*(?:password|passwd|passphrase|passwort|secret|credential|token|pwd|apikey|accesskey|privatekey|secretkey|signingkey"
-    r"|encryptionkey|masterkey|authkey|routingkey|accountkey|masterauth|webhook)s?|.*(?<!by)(?<!com)(?<!sur)(?<!tres)(?<!over)(?<!under)pass"
-    r"|creds|pw|passcode|salt|authorization"
+    r"|encryptionkey|masterkey|authkey|routingkey|accountkey|masterauth|webhook|kennwort|contrasena|pword|psw)s?|.*(?<!by)(?<!com)(?<!sur)(?<!tres)(?<!over)(?<!under)pass"
+    r"|creds|.*pw|passe|passcode|salt|pepper|mnemonic|bearer|authorization"
 )
 """A word in a name that marks the value as a secret, also at the end of a longer word (`dbpassword`)."""
 _KEYS = re.compile(
@@ -41,6 +43,8 @@ _KEYS = re.compile(
     r"|signature|signing|ssh|ssl|storage|subscription|tls|unseal|webhook"
 )
 """The word before `key` in the name of a secret key (`signing_key`)."""
+_SEED = re.compile(r"t?otp|mfa|2fa|wallet|hsm|card|recovery|backup")
+"""The word in a name that makes its `pin`, `seed` or `code` a secret (`TOTP_SEED`)."""
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9+/=]{16,}")
 """A random text, as the value of a key whose name does not say what it is for (`SHOP_KEY`)."""
 _ABOUT = re.compile(
@@ -74,10 +78,26 @@ _PATH = re.compile(
     r"(?:/[\w.@-]+)+/?"
 )
 _PAIR = re.compile(
-    r"""(?<![\w.-])["']?([A-Za-z][\w.-]*)["']?\s?=\s?("[^"]*"|'[^']*'|\$\([^)]*\)|[^\s;&,'"]+)"""
-    r"""|["']([A-Za-z][\w.-]*)["']\s*:\s*["']([^"']*)["']"""
+    r"""(?<![\w.-])["']?([A-Za-z_][\w.-]*)["']?\s?=\s?("[^"]*"|'[^']*'|\$\([^)]*\)|[^\s;&,'"]+)"""
+    r"""|["']([A-Za-z_][\w.-]*)["']\s*:\s*["']([^"']*)["']|<([A-Za-z][\w.-]*)>([^<>\s]+)</"""
 )
-"""`name=value` in connection strings, queries and shells, and `"name": "value"` in JSON."""
+"""`name=value` in connection strings, queries and shells, `"name": "value"` in JSON, and `<name>value</name>` in XML."""
+_PLACES = re.compile(
+    r"""\blogin\s+\S+\s+password\s+(\S+)|(?i:\bidentified\s+by|\bpassword)\s+'([^']+)'"""
+    r"""|(?:^|(?<=[\s'"]))[\w.*-]+:(?:\*|\d{2,5}):[\w.*-]+:[\w.*-]+:([^\s'":/]+)"""
+    r"""|\b(?:echo|printf)\s+(?:-\w+\s+|["']%s(?:\\n)?["']\s+)?["']?([^\s"'|]+)["']?\s*\|[^|]*(?:--password-stdin|--stdin|\bchpasswd)"""
+)
+"""Passwords by their place: in netrc, in SQL, in PostgreSQL's `.pgpass`, and before a pipe."""
+_BASE64 = re.compile(r"(?<![\w+/=.-])[A-Za-z0-9+/]{12,}={0,2}(?![\w+/=-])")
+_LONG_TOKEN = re.compile(
+    r"(?!sha(?:256|384|512)[-:])(?=(?:.*[a-z]){3})(?=(?:.*[A-Z]){3})(?=(?:.*\d){3})[A-Za-z0-9+/_=!@#$^&*~-]{24,128}"
+)
+"""One word in which all classes of signs occur."""
+_KEY_OF_AWS = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+][A-Za-z0-9/+]{39}")
+"""A secret access key: 40 signs. The id of a commit has as many, all in lower case."""
+_CHANGES = 0.42
+"""Least share of signs that are of another class than the one before. Random signs of base64 have 0.6; names of classes with
+years and versions have below 0.35. Hexadecimal ids have one class of letters."""
 _LINE = re.compile(
     r"\s*(?:export\s+)?([A-Za-z][\w.-]*)\s*[=:]\s*(.*?)[;,]?\s*$|\s*(requirepass|masterauth)\s+(\S+)\s*$"
 )
@@ -98,13 +118,17 @@ _LAUNCHER = re.compile(
 _LOGIN_FLAGS = {
     r"(redis|valkey|keydb)-cli": {"-a", "--pass"},
     r"sshpass|mongo\w*": {"-p"},
+    r"openssl": {"-k", "-K"},
+    r"influx": {"-t"},
     r"ldap\w+": {"-w"},
     r"mosquitto_\w+|sqlcmd|unzip|zip": {"-P"},
     r"snmp\w+": {"-A", "-X"},
 }
 """Program → short flags that take a password."""
-_GLUED = re.compile(r"(?:mysql|mariadb)[\w-]*")
+_GLUED = re.compile(r"(?:mysql|mariadb)[\w-]*|sshpass|7z[ar]?|rar|unrar")
 """Programs that take the password directly after `-p` (`-psecret`)."""
+_LAST = {r"htpasswd": re.compile(r"-\w*b\w*")}
+"""Program → the flag with which its last word is a password."""
 _USER_FLAGS = {r"curl": {"-u", "--user", "-U", "--proxy-user"}, r"wget|http": {"--auth", "-a"}, r"smbclient": {"-U"}}
 """Program → flags that take `user:password`."""
 
@@ -128,21 +152,68 @@ def _given_away(name: str, value: str) -> Iterator[str]:
     words = _words(name)
     if words[-1:] == ["key"] and "public" not in words and _RANDOM.fullmatch(value):
         yield "a random key"
-    if words[-1:] == ["auth"] and re.fullmatch(r"[^\s:/]+:[^\s:/]\S*", value):
+    if words[-1:] in (["auth"], ["login"]) and any(map(_LOGIN.fullmatch, (value, *_texts_in(value)))):
         yield "a user with a password"
+    if words[-1:] in (["pin"], ["seed"], ["code"]) and any(map(_SEED.fullmatch, words)) and not _is_harmless(value):
+        yield "a secret, as its name says"
+    if _looks_random(value) and not {"public", "site", "integrity", "checksum"} & {*words}:
+        yield "a random text, as keys and tokens are"
     yield from _inside(value)
+    for text in _texts_in(value):
+        if next(_in_text(text), None):
+            yield "a secret in base64"
+
+
+def _in_text(text: str) -> Iterator[str]:
+    """Secrets in a text of which only the content tells anything."""
+    if _ANY_SHAPE.search(text) or _in_url(text):
+        yield "a secret by its shape"
+    yield from _inside(text)
+    for pair in re.finditer(r'"auth"\s*:\s*"([^"]+)"', text):
+        if any(map(_LOGIN.fullmatch, _texts_in(pair[1]))):
+            yield "a user with a password"
+
+
+_LOGIN = re.compile(r"[^\s:/]+:[^\s:/]\S*")
+"""`user:password`."""
+
+
+def _texts_in(value: str) -> Iterator[str]:
+    """What parts of `value` say that are text in Base64."""
+    for word in _BASE64.findall(value) if len(value) < _LONGEST_READ else ():
+        with contextlib.suppress(ValueError):
+            text = base64.b64decode(word + "=" * (-len(word) % 4), validate=True).decode("ascii")
+            if text.isprintable() or text.strip().replace("\n", "").isprintable():
+                yield text
+
+
+_LONGEST_READ = 20_000
+"""Signs of the longest value of which the parts in Base64 are read: a certificate, a config file."""
+
+
+def _looks_random(value: str) -> bool:
+    """Whether `value` is one word that no person would write, such as `x8Kq3vT9zLpW2nRb7YdC5mHg`."""
+    if _KEY_OF_AWS.fullmatch(value):
+        return True
+    if not _LONG_TOKEN.fullmatch(value) or value.count("/") > len(value) / 10 or any(_texts_in(value)):
+        return False
+    classes = [(sign.islower(), sign.isupper(), sign.isdigit()) for sign in value]
+    return sum(one != other for one, other in pairwise(classes)) >= _CHANGES * len(value)
 
 
 def _inside(value: str) -> Iterator[str]:
     """Secrets inside `value` that have a name there."""
-    for pair in _PAIR.finditer(_MATCHERS.sub("", value)) if "=" in value or ":" in value else ():
-        key, text = pair[1] or pair[3], pair[2] or pair[4] or ""
+    for pair in _PAIR.finditer(_MATCHERS.sub("", value)) if re.search("[=:<]", value) else ():
+        key, text = pair[1] or pair[3] or pair[5], pair[2] or pair[4] or pair[6] or ""
         if is_secret_name(key) and not _is_harmless(text):
             yield f"a secret, as {key} in it says"
     for header in _HEADER.finditer(value):
         is_login = header[1].lower() in {"authorization", "proxy-authorization", "cookie"}
         if (is_login or is_secret_name(header[1])) and not _is_harmless(header[2]):
             yield f"a secret in the header {header[1]}"
+    for place in _PLACES.finditer(value):
+        if not _is_harmless(next(filter(None, place.groups()), "")):
+            yield "a password, by its place"
 
 
 def is_secret_name(name: str) -> bool:
@@ -194,6 +265,8 @@ def on_command_line(arguments: list[str]) -> Iterator[tuple[str, str]]:
         if not before or _LAUNCHER.fullmatch(before):
             programs.append(PurePosixPath(word).name)
         yield from _of_word(word, following, programs)
+        if any(_is_called(programs, {name: {word}}, word) and flag.fullmatch(word) for name, flag in _LAST.items()):
+            yield f"{word} (password)", words[-1]
     for argument in arguments:
         yield "", argument
 
@@ -208,6 +281,8 @@ def _of_word(word: str, following: str, programs: list[str]) -> Iterator[tuple[s
         yield f"{word} (password)", following.partition(":")[2]
     elif _is_glued(word, programs):
         yield "-p (password)", word.removeprefix("-p")
+    elif re.match(r"-[uU][^:\s]+:.", word) and _is_called(programs, _USER_FLAGS, word[:2]):
+        yield f"{word[:2]} (password)", word.partition(":")[2]
     elif word.startswith("-") and not following.startswith("-"):
         yield word.lstrip("-"), following
     elif word.lower() == "auth" and _is_called(programs, _LOGIN_FLAGS, "-a"):
@@ -240,11 +315,29 @@ def _split(text: str) -> list[str]:
     return words if words == [text] else [one for word in words for one in _split(word)]
 
 
+_LITERAL = re.compile(
+    r"""([A-Za-z_][\w.]*)["']?\]?\s*(?::\s*[\w.\[\]]+\s*)?(?:=|:=|:|=>)\s*[rbf]?(["'`])([^"'`\n]+)\2"""
+)
+
+
+def in_program(text: str) -> Iterator[tuple[str, str]]:
+    """Names and values of texts in quotes in a program: `name = "value"`. What it computes is no secret that it holds."""
+    for literal in _LITERAL.finditer(text):
+        yield literal[1], literal[3]
+    for place in _PLACES.finditer(text):
+        yield "", place[0]
+    for shape in _ANY_SHAPE.finditer(text):
+        yield "", shape[0]
+
+
 def in_lines(text: str) -> Iterator[tuple[str, str]]:
     """Names and values in a config file or script: `name = value`, `name: value`, `requirepass value`. Other lines have no name."""
     for line in text.splitlines():
         match = _LINE.match(line)
-        yield (match[1] or match[3], match[2] or match[4] or "") if match else ("", line)
+        if match:
+            yield match[1] or match[3], match[2] or match[4] or ""
+        if not match or _PLACES.search(line):
+            yield "", line
 
 
 def decoded(text: str) -> str:

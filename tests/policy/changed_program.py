@@ -47,6 +47,8 @@ class Change:
     """One more resource."""
     missing_output: str = ""
     """A stack output that the program leaves out."""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """More stack outputs."""
 
 
 def declare(change: Change) -> list[Resource]:
@@ -58,9 +60,10 @@ def declare(change: Change) -> list[Resource]:
             change.edit(resource.kind, resource.name, resource.props)
     if change.missing_output:
         del resources[-1].props[change.missing_output]
+    resources[-1].props.update(change.outputs)
     if change.addition:
         resources.append(change.addition)
-    is_edited = change.edit or change.missing_output or change.addition
+    is_edited = change.edit or change.missing_output or change.outputs or change.addition
     assert not is_edited or resources != unchanged, "the change finds nothing to change"
     return resources
 
@@ -103,6 +106,8 @@ def run(program: Path, changes: Iterable[Change]) -> None:
     pulumi.runtime.register_resource_transform(edited)
     with mock.patch.object(pulumi, "export", exported):
         names = runpy.run_path(str(program), run_name="__main__")
+    for name, value in ((name, value) for change in changes for name, value in change.outputs.items()):
+        export(name, value)
     for addition in (change.addition for change in changes if change.addition):
         options = pulumi.ResourceOptions(provider=names["engine"])
         pulumi.CustomResource(addition.kind, addition.name, dict(addition.props), options)

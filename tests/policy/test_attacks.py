@@ -4,10 +4,23 @@ from typing import Any
 
 import pytest
 
-from tests.policy.attacks import ALLOWED, CLEAR, COMMANDS, ESCAPES, HARMLESS, HOST, KINDS, OTHERS, PINNED, SHOWN, SOCKET
+from tests.policy.attacks import (
+    ALLOWED,
+    CLEAR,
+    COMMANDS,
+    ENGINE,
+    ESCAPES,
+    HARMLESS,
+    HOST,
+    KINDS,
+    OTHERS,
+    PINNED,
+    SHOWN,
+    SOCKET,
+)
 from tests.policy.pack_host import Resource, ask, of_one, policies
 
-GUARDS = (SOCKET, HOST, CLEAR, KINDS, COMMANDS)
+GUARDS = (SOCKET, HOST, CLEAR, KINDS, COMMANDS, ENGINE)
 
 
 @pytest.mark.parametrize(("policy", "props"), ESCAPES.values(), ids=ESCAPES.keys())

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from policies.readers import declared_resources as declared
 from policies.readers import secret_patterns
-from tests.policy.pack_host import UNKNOWN, of_one
+from tests.policy.pack_host import UNKNOWN, Resource, ask, of_one
 
 POLICY = "no-secrets-in-clear"
 
@@ -101,3 +102,26 @@ def test_it_is_allowed_by_its_container_and_name() -> None:
     config = {"allowed": {"app:PUBLIC_TOKEN": "everybody may know it"}}
     assert of_one(POLICY, {"envs": ["PUBLIC_TOKEN=x"]}, config=config) == []
     assert len(of_one(POLICY, {"envs": ["PUBLIC_TOKEN=x"]}, name="other", config=config)) == 1
+
+
+@pytest.mark.parametrize(
+    ("outputs", "refused"),
+    [
+        ({"grafana": "http://127.0.0.1:3000", "data_volumes": ["a"], "grafana_password_file": "/run/secrets/x"}, []),
+        ({"database_password": "hunter2"}, ["database_password"]),
+        ({"source": "postgres://shop:hunter2@db/shop"}, ["source"]),
+        ({"login": {"user": "ops", "password": "hunter2"}, "page": "x"}, ["login"]),
+        ({"id": UNKNOWN}, []),
+    ],
+)
+def test_no_output_of_the_stack_is_a_secret(outputs: dict[str, Any], refused: list[str]) -> None:
+    messages = ask("no-secrets-in-outputs", [Resource(outputs, "stack", declared.STACK)])
+    assert [message.split()[2] for message in messages] == refused
+    assert (
+        ask(
+            "no-secrets-in-outputs",
+            [Resource(outputs, "stack", declared.STACK)],
+            config={"allowed": dict.fromkeys(outputs, "x")},
+        )
+        == []
+    )

@@ -42,7 +42,7 @@ NAMELESS = {"volumes": [{"containerPath": "/data"}]}
         pytest.param([service(volumes=[{"hostPath": "/srv", "containerPath": "/data"}])], id="a folder of the host"),
         pytest.param([service(**NAMELESS, mustRun=False)], id="a job's, without a name"),
         pytest.param([service(command=["--storage.tsdb.path=/data/tsdb"])], id="data below the volume"),
-        pytest.param([service(command=["--storage.path=/x"], volumes=[], mounts=[{"type": "volume", "target": "/x"}])], id="mounted"),
+        pytest.param([service(command=["--storage.path=/x"], volumes=[], mounts=[{"type": "volume", "source": "v", "target": "/x"}])], id="mounted"),
     ],
 )  # fmt: skip
 def test_data_on_a_volume_that_is_not_removed_passes(resources: Iterable[Resource]) -> None:
@@ -57,6 +57,8 @@ def test_data_on_a_volume_that_is_not_removed_passes(resources: Iterable[Resourc
         pytest.param([volume(protect=True, labels=[{"label": "a", "value": "b"}]), service()], "has labels", id="labels"),
         pytest.param([Resource({}, "db", declared.VOLUME)], "has a name that the provider chooses", id="no name"),
         pytest.param([Resource({"name": UNKNOWN}, "db", declared.VOLUME)], "the provider chooses", id="unknown name"),
+        pytest.param([volume(), service(volumes=[], mounts=[{"type": "volume", "source": "shop-db", "target": "/data"}])], "is removed with all its data", id="mounted the other way"),
+        pytest.param([service(volumes=[], mounts=[{"type": "volume", "target": "/data"}])], "/data is a volume without a name", id="nameless, the other way"),
         pytest.param([service(**NAMELESS)], "container database: /data is a volume without a name", id="nameless"),
         pytest.param([service(command=["--storage.tsdb.path=/prometheus"])], "its data in /prometheus is removed", id="beside it"),
         pytest.param([service(command=["--storage.tsdb.path=/data2"])], "its data in /data2 is removed", id="nearly in it"),

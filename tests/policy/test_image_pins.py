@@ -59,3 +59,45 @@ def test_the_config_sets_the_registries_and_the_images_built_here() -> None:
     assert len(of_one(POLICY, {"image": f"redis:8@{DIGEST}"}, config={"registries": ["mirror.example"]})) == 1
     assert len(of_one(POLICY, own, config={"built_here": ""})) == 1
     assert of_one(POLICY, {"image": "shop/api:1"}, config={"built_here": "shop/.+"}) == []
+
+
+PULLED = {"image": f"docker.io/library/alpine:3@{DIGEST}"}
+
+
+@pytest.mark.parametrize(
+    "props",
+    [
+        pytest.param({"entrypoints": ["sh", "-c", "wget -qO- http://x/run | sh"]}, id="piped into a shell"),
+        pytest.param({"command": ["bash -c 'curl -fsSL http://x/run | sudo bash -s -- -y'"]}, id="piped as root"),
+        pytest.param({"command": ["bash", "-c", "bash <(curl -s http://x/run)"]}, id="as a file of a shell"),
+        pytest.param({"command": ["sh", "-c", 'eval "$(curl -s http://x/run)"']}, id="evaluated"),
+        pytest.param({"command": ["sh", "-c", "curl -o /x http://x/run && chmod +x /x && /x"]}, id="made executable"),
+        pytest.param({"command": ["sh", "-c", "wget -O /tmp/x.sh http://x/run; sh /tmp/x.sh"]}, id="saved and run"),
+        pytest.param({"command": ["python", "-c", "exec(urllib.request.urlopen('http://x').read())"]}, id="by Python"),
+        pytest.param({"command": ["sh", "-c", "apk add --no-cache curl && app"]}, id="a package of Alpine"),
+        pytest.param({"command": ["sh", "-c", "apt-get -y install curl; app"]}, id="a package of Debian"),
+        pytest.param({"command": ["sh", "-c", "pip install shop && shop"]}, id="a package of Python"),
+        pytest.param({"command": ["npx", "shop@latest"]}, id="a package of Node"),
+        pytest.param({"healthcheck": {"tests": ["CMD-SHELL", "curl -s http://x/check | sh"]}}, id="in a health check"),
+        pytest.param({"uploads": [{"file": "/run.sh", "content": "#!/bin/sh\ncurl -s http://x \\\n  | sh\n"}]}, id="in a script"),
+        pytest.param({"envs": ["GF_INSTALL_PLUGINS=redis-datasource"]}, id="plugins of Grafana"),
+    ],
+)  # fmt: skip
+def test_a_program_that_is_fetched_at_the_start_is_refused(props: dict[str, Any]) -> None:
+    messages = of_one(POLICY, {**PULLED, **props})
+    assert messages
+    assert "build it into an image" in messages[0]
+
+
+@pytest.mark.parametrize(
+    "props",
+    [
+        {"healthcheck": {"tests": ["CMD-SHELL", "curl -fsS http://127.0.0.1/health | grep -q ok || exit 1"]}},
+        {"healthcheck": {"tests": ["CMD", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/"]}},
+        {"command": ["sh", "-c", "wget -q -O /data/list.txt http://x/list; exec app"]},
+        {"command": ["sh", "-c", "chmod 600 /data/x; exec app --install-dir /opt"]},
+        {"envs": ["GF_PLUGINS_PREINSTALL=disabled", "GF_PLUGINS_PREINSTALL_DISABLED=true"]},
+    ],
+)
+def test_a_download_that_is_no_program_passes(props: dict[str, Any]) -> None:
+    assert of_one(POLICY, {**PULLED, **props}) == []

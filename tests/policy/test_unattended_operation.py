@@ -17,13 +17,35 @@ def checked(*tests: Any) -> dict[str, Any]:
     ("props", "says"),
     [
         pytest.param(checked("CMD", "wget", "http://127.0.0.1"), None, id="a check"),
-        pytest.param(checked("CMD-SHELL", "true"), None, id="a check by a shell"),
+        pytest.param(checked("CMD-SHELL", "wget -q http://x || exit 1"), None, id="a check by a shell"),
+        pytest.param(
+            {"healthcheck": {"tests": ["CMD", "x"], "interval": "1m0s", "retries": 10}}, None, id="a patient one"
+        ),
         pytest.param({"mustRun": False}, None, id="a job that ends"),
         pytest.param({"start": False}, None, id="never started"),
         pytest.param({}, "it has no health check", id="no check"),
         pytest.param(checked(), "no health check", id="an empty one"),
         pytest.param(checked("NONE"), "no health check", id="turned off"),
         pytest.param(checked("CMD"), "no health check", id="without a command"),
+        pytest.param(checked("none"), "no health check", id="turned off in another spelling"),
+        pytest.param(checked("CMD-SHELL", " "), "no health check", id="with a blank command"),
+        pytest.param(checked("CMD-SHELL", "true"), "never fails", id="one that only says yes"),
+        pytest.param(checked("CMD", "/bin/true"), "never fails", id="one that only says yes, by its path"),
+        pytest.param(checked("CMD", "echo", "ok"), "never fails", id="one that only prints"),
+        pytest.param(checked("CMD-SHELL", ":"), "never fails", id="one that does nothing"),
+        pytest.param(checked("CMD-SHELL", "exit 0"), "never fails", id="one that ends well"),
+        pytest.param(
+            checked("CMD-SHELL", "curl -f http://x || true"), "never fails", id="one whose failure is dropped"
+        ),
+        pytest.param(checked("CMD-SHELL", "curl -f http://x; exit 0"), "never fails", id="one whose result is dropped"),
+        pytest.param(
+            {"healthcheck": {"tests": ["CMD", "x"], "interval": "24h0m0s"}}, "after 4320 minutes", id="one for each day"
+        ),
+        pytest.param(
+            {"healthcheck": {"tests": ["CMD", "x"], "retries": 1000000}},
+            "interval times retries",
+            id="one that is never sure",
+        ),
         pytest.param({"mustRun": UNKNOWN}, "no health check", id="may be a service"),
         pytest.param({"healthcheck": UNKNOWN}, "healthcheck is not known", id="unknown"),
         pytest.param(checked("CMD", UNKNOWN), "healthcheck.tests.1 is not known", id="an unknown command"),
@@ -55,6 +77,22 @@ def test_a_container_may_go_without_a_health_check_for_a_reason() -> None:
         pytest.param({"logDriver": "json-file", "logOpts": {"max-file": "3"}}, "set max-size of", id="no size"),
         pytest.param({"logDriver": "json-file", "logOpts": {"max-size": "1m"}}, "set max-file of", id="no number"),
         pytest.param({**JSON_FILE, "mustRun": False, "logOpts": {}}, "set max-size", id="a job that ends"),
+        pytest.param(
+            {"logDriver": "json-file", "logOpts": {"max-size": "-1", "max-file": "3"}}, "max-size is -1", id="no bound"
+        ),
+        pytest.param(
+            {"logDriver": "json-file", "logOpts": {"max-size": "0", "max-file": "3"}},
+            "max-size is 0",
+            id="no bound by 0",
+        ),
+        pytest.param(
+            {"logDriver": "json-file", "logOpts": {"max-size": "1m", "max-file": "0"}},
+            "max-file is 0",
+            id="no number by 0",
+        ),
+        pytest.param(
+            {"logDriver": "local", "logOpts": {"max-size": "-1"}}, "max-size is -1", id="a driver that would rotate"
+        ),
         pytest.param({"logDriver": UNKNOWN}, "logDriver is not known", id="an unknown driver"),
         pytest.param(
             {"logDriver": "json-file", "logOpts": {"max-size": UNKNOWN}}, "max-size is not known", id="unknown"
