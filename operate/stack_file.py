@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from config.settings import Settings, loading
+from config.settings.secret_keys import is_secret
 from engine import other_engine
 from operate import stack_document
 from toolchain import paths
@@ -61,7 +62,7 @@ def load_settings(stack: str, file: Path | None = None) -> Settings:
             Docker's own tools use another one than the default.
     """
     config = stack_document.config(file or stack_file(stack), PROJECT)
-    secret_keys = [key for key, value in config.items() if _holds_secret(value)]
+    secret_keys = [key for key, value in config.items() if _is_encrypted(key.removeprefix(f"{PROJECT}:"), value)]
     try:
         settings = loading.load(
             {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()},
@@ -75,6 +76,18 @@ def load_settings(stack: str, file: Path | None = None) -> Settings:
     if unclear := other_engine.question(settings.docker, f"Pulumi.{stack}.yaml"):
         raise ToolchainError(unclear[0], fix=unclear[1])
     return settings
+
+
+def _is_encrypted(key: str, value: object) -> bool:
+    """Whether `value` is what the CLI writes for a secret; of a setting, whether any part of it is."""
+    if not is_secret(key):
+        return _holds_secret(value)
+    return (
+        isinstance(value, dict)
+        and [*value] == ["secure"]
+        and isinstance(value["secure"], str)
+        and bool(value["secure"])
+    )
 
 
 def _holds_secret(value: object) -> bool:

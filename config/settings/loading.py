@@ -45,8 +45,13 @@ def load(
             problems.append((key, f"may hold no secret; the keys for secrets are {', '.join(NAMES)}"))
         elif key == "secrets":
             problems.append((key, f"unknown key; the keys for secrets are {', '.join(NAMES)}"))
+        elif not key:
+            problems.append(("", f"Pulumi.{stack}.yaml: {mine} has no key behind it: name the setting"))
         elif not is_secret(key):
-            values[key] = _parsed(value)
+            try:
+                values[key] = _parsed(value)
+            except _TwiceError as error:
+                problems.append((key, str(error)))
     values["secrets"] = frozenset(filter(is_secret, own))
     refused = dict(_wrong_texts(values))
     problems += _add_slos(values, root)
@@ -108,7 +113,7 @@ def _strangers(config: Mapping[str, str], project: str, stack: str) -> Iterator[
         name, _, rest = key.partition(":")
         if name == "docker":
             instead = f"the engine, and the way to it, are said in {project}:docker; logins to registries are those of `docker login`"
-        elif name != project and difflib.get_close_matches(name, [project]):
+        elif not name or (name != project and difflib.get_close_matches(name, [project])):
             instead = f"did you mean {project}:{rest}?"
         else:
             continue
@@ -163,10 +168,23 @@ _DAY = re.compile(r"(\d{4}-\d\d-\d\d) 00:00:00 \+0000 UTC")
 """What the CLI makes of a date without quotes."""
 
 
+class _TwiceError(Exception):
+    """A key that stands twice in one mapping. Its message names it."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwiceError(f"{key} stands twice in it: keep one of them")
+        found[key] = value
+    return found
+
+
 def _parsed(value: str) -> Any:
     value = _DAY.sub(r"\1", value)
     try:
-        return json.loads(value) if value[:1] in "{[" else value
+        return json.loads(value, object_pairs_hook=_once) if value[:1] in "{[" else value
     except (ValueError, RecursionError):  # RecursionError if it is nested thousands deep
         return value
 

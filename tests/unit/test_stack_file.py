@@ -66,6 +66,70 @@ def test_it_names_the_file_and_what_is_wrong(
     assert words in str(caught.value)
 
 
+LAUGHS = b"config:\n  a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
+    b"  %c: &%c [%s]\n" % (now, now, b",".join([b"*%c" % (now - 1)] * 10)) for now in b"bcdefghi"
+)
+"""A billion texts in half a kilobyte."""
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(b"config:\n  networks: !!set {a, b}\n", "line 2, column 13: the tag !!set", id="a set"),
+        pytest.param(b"config:\n  prefix: !!timestamp 2026-01-01\n", "the tag !!timestamp", id="a date by its tag"),
+        pytest.param(b"config:\n  prefix: !!binary YWJj\n", "the tag !!binary", id="bytes"),
+        pytest.param(b"config:\n  networks: !!omap [a: 1]\n", "the tag !!omap", id="an ordered map"),
+        pytest.param(b"config:\n  prefix: !mine abc\n", "line 2, column 11: the tag !mine", id="a tag of one's own"),
+        pytest.param(b"config:\n  prefix: !!bool abc\n", "column 11: the tag !!bool", id="a tag that does not fit"),
+        pytest.param(b"config:\n  prefix: !!int abc\n", "column 11: the tag !!int", id="another tag that does not fit"),
+        pytest.param(b"config:\n  networks: &a [*a]\n", "column 13: this alias stands for what it is in", id="a list in itself"),
+        pytest.param(b"config:\n  memory: &a {host: *a}\n", "this alias stands for what it is in", id="a mapping in itself"),
+        pytest.param(b"&a\nconfig: *a\n", "this alias stands for what it is in", id="a file in itself"),
+        pytest.param(LAUGHS, "its aliases stand for more than", id="aliases of aliases"),
+        pytest.param(b"config:\n  a: " + b"9" * 5000, "line 2, column 6: a number of 5000 digits", id="an endless number"),
+        pytest.param(b"config:\n  prefix: a\0b\n", "line 2, column 12: a sign that does not print (U+0000)", id="a NUL"),
+        pytest.param(b"config:\n  prefix: \xe4\n", "byte 19 is not UTF-8", id="Latin-1"),
+        pytest.param(b"config:\n  prefix: a\x7f\n", "a sign that does not print (U+007F)", id="a DEL"),
+        pytest.param(b'config:\n  prefix: "\\UFFFFFFFF"\n', "is not YAML", id="a sign that Unicode does not have"),
+        pytest.param(b"config:\n  networks: " + b"[" * 3000 + b"]" * 3000, "nested too deep", id="nested deep, but whole"),
+        pytest.param(b"config: []\n", "holds no mapping `config:`", id="an empty list of settings"),
+        pytest.param(b"encryptionsalt: 5\n", "encryptionsalt: is no text", id="a salt that is a number"),
+        pytest.param(b"config:\n  '': x\n", "has no key behind it", id="no key"),
+        pytest.param(b"config:\n  ':prefix': x\n", "did you mean nervous-system:prefix?", id="no project before the colon"),
+        pytest.param(b"config:\n  memory: '{\"host\": \"9GiB\", \"host\": \"8GiB\"}'\n", "memory: host stands twice in it", id="a key twice in JSON"),
+        pytest.param(b"config:\n  grafana_password: {secure: ''}\n", "grafana_password: is a secret: store it", id="an empty secret"),
+        pytest.param(b"config:\n  grafana_password: {secure: }\n", "grafana_password: is a secret: store it", id="a secret of nothing"),
+        pytest.param(b"config:\n  grafana_password: [secure: v1]\n", "grafana_password: is a secret: store it", id="a list of secrets"),
+        pytest.param(b"config:\n  grafana_password: {secure: v1, x: y}\n", "grafana_password: is a secret: store it", id="a secret and more"),
+        pytest.param("config: {}".encode("utf-16"), "byte 1 is not UTF-8", id="UTF-16"),
+        pytest.param(b"config:\n  prefix: " + b"a" * 600_000, "is larger than 512 KiB", id="too large"),
+        pytest.param(b"config:\n  prefix: a\n  nervous-system:prefix: b\n", "prefix is set twice", id="a key twice, once in short"),
+        pytest.param(b"config:\n  nervous-system:config:prefix: a\n  prefix: b\n", "prefix is set twice", id="a key twice, once in full"),
+        pytest.param(b"config:\n  ? [a]\n  : b\n", "line 2, column 5: a key is a text", id="a key that is a list"),
+        pytest.param(b"config: {}\n---\nconfig: {}\n", "line 2, column 1: ", id="two documents"),
+    ],
+)  # fmt: skip
+def test_what_a_stack_file_cannot_say_is_refused_in_one_line_with_its_place(
+    content: bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
+    (tmp_path / "Pulumi.prod.yaml").write_bytes(content)
+    with pytest.raises(ToolchainError, match=r"^Pulumi\.prod\.yaml") as caught:
+        load_settings("prod")
+    [line] = str(caught.value).splitlines()
+    assert words in line
+
+
+def test_aliases_and_merged_keys_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.prod.yaml"
+    file.write_text("config:\n  a: &a {x: 1, y: 2}\n  b: *a\n  c: {<<: *a, y: 3}\n  d: !!str 5\n")
+    found = stack_document.config(file, PROJECT)
+    one = {"x": 1, "y": 2}
+    assert found == {
+        f"{PROJECT}:{key}": value for key, value in {"a": one, "b": one, "c": {"x": 1, "y": 3}, "d": "5"}.items()
+    }
+
+
 def test_an_empty_one_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
     (tmp_path / "Pulumi.prod.yaml").write_text("")
