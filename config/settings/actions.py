@@ -14,7 +14,7 @@ _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 """Names of containers (moby, daemon/names)."""
 _ID = re.compile(r"[0-9a-f]{1,64}")
 _SPAN = TypeAdapter(Span)
-_BOUND = re.compile(r"(\d+) per (\S+)")
+_BOUND = re.compile(r"([0-9]+) per (\S+)")
 MOST_TIMES = 20
 SHORTEST, LONGEST = "5m", "7d"
 LONGEST_SILENCE = "4h"

@@ -9,6 +9,8 @@ from config.settings.receivers import RESERVED, Hours, Receiver
 from config.settings.thresholds import Thresholds
 from config.settings.units import Span, seconds
 
+LONGEST_WAIT = "1d"
+
 
 class Slack(Model):
     """Used when the secret `slack_webhook` is set."""
@@ -49,6 +51,10 @@ class Notifications(Model):
         for key, least in shortest.items():
             if seconds(getattr(self, key)) < least:
                 msg = f"notifications.{key}: {getattr(self, key)} is shorter than {least}s"
+                raise ValueError(msg)
+        for key in ("group_wait", "group_interval", "deadman_interval"):
+            if seconds(getattr(self, key)) > seconds(LONGEST_WAIT):
+                msg = f"notifications.{key}: {getattr(self, key)} is longer than {LONGEST_WAIT}, and nobody would hear of anything so long"
                 raise ValueError(msg)
         return self
 

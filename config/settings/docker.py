@@ -15,7 +15,7 @@ File = Annotated[str, StringConstraints(pattern=r"^[\w./~+@-]+$")]
 _SOCKET = r"/[\w./+@-]+"
 Socket = Annotated[HostFile, StringConstraints(pattern=f"^{_SOCKET}$")]
 """On the engine's host, from `/`."""
-Jump = Annotated[str, StringConstraints(pattern=r"^(\w[\w.-]*@)?\w[\w.-]*(:\d{1,5})?$")]
+Jump = Annotated[str, StringConstraints(pattern=r"^(\w[\w.-]*@)?\w[\w.-]*(:[0-9]{1,5})?$")]
 
 ONE_CONNECTION = ("ControlMaster=auto", "ControlPath=~/.ssh/nervous-%C", "ControlPersist=60s")
 """The provider opens a session for each request that it makes beside others. They share one login, as far as the sshd lets

@@ -31,10 +31,14 @@ NEXT = "_next"
 """End of the name of the credential that follows another one."""
 
 
+LEAST_RATE = 16 * 1024
+"""Bytes per second. An edge without services of yours sends some 2 KiB/s."""
+
+
 class EdgeBounds(Model):
     """One edge, and what it may send. Nothing is lost at the first bound: what is above it waits at the edge."""
 
-    rate: ByteSize = ByteSize(4 * MIB)
+    rate: ByteSize = Field(ByteSize(4 * MIB), ge=LEAST_RATE)
     """Bytes per second as they are on the wire, of all signals together."""
     series: int = Field(50_000, ge=1000)
     """Series within an hour. Samples of further ones are lost, and counted: those that there were come in as before."""

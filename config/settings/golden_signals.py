@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from config.settings import expressions
 from config.settings.model import Model, ServiceName
 
 _LIKE = 'like jobs_total or jobs_total{result="error"}'
@@ -36,9 +37,6 @@ _TAKEN = {
     "__name__": "the name stands before the braces",
 }
 """Label → why no selector may ask for it."""
-
-_NOT_IN_RE2 = re.compile(r"\(\?(?!:|i\))|[*+?}]\+|\{[\d,]*\d{4}")
-"""Groups, possessive repetitions, and repetitions in thousands: what RE2 refuses of what Python compiles."""
 
 
 def _selector(text: str) -> str:
@@ -71,12 +69,8 @@ def _faults(text: str) -> Iterator[str]:
 
 
 def _faults_of_pattern(pattern: str) -> Iterator[str]:
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        yield f"has no regular expression behind ~: {error}"
-    if _NOT_IN_RE2.search(pattern):
-        yield "has a regular expression that RE2 does not know: write it without (?…), without + behind * + ? }, and repeat less"
+    if fault := expressions.fault(pattern):
+        yield f"has a regular expression behind ~ that {fault}"
 
 
 def _selector_without(ends: str, why: str, text: str) -> str:

@@ -13,7 +13,9 @@ DataSource = Literal["prometheus", "loki", "jaeger", "alertmanager"]
 class Tls(Model):
     """Caddy in front of Grafana."""
 
-    domain: str = Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    domain: str = Field(
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", max_length=253
+    )
     """The name under which browsers reach it."""
     certificate: Literal["public", "internal"] = "public"
     """`public`: from Let's Encrypt or ZeroSSL, which have to reach port 443 of the domain. `internal`: from Caddy's own

@@ -9,7 +9,8 @@ from config.catalogue import SERVICES
 from config.settings.model import ByService
 
 Image = Annotated[
-    str, StringConstraints(pattern=r"^([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9._/-]+(:[\w.-]+)?(@sha256:[0-9a-f]+)?$")
+    str,
+    StringConstraints(pattern=r"^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9._/-]+(:[A-Za-z0-9_.-]+)?(@sha256:[0-9a-f]+)?$"),
 ]
 """A reference: `[registry/]repository[:tag][@digest]`."""
 
@@ -21,7 +22,7 @@ class _Registry(ByService):
     @field_validator("registry")
     @classmethod
     def _is_a_mirror(cls, registry: str | None) -> str | None:
-        if registry is not None and not re.fullmatch(r"[a-zA-Z0-9.-]+(:\d+)?(/[a-z0-9._/-]+)?", registry):
+        if registry is not None and not re.fullmatch(r"[a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?", registry):
             msg = "is not host[:port][/path], without https:// and with a path in small letters"
             raise ValueError(msg)
         return registry

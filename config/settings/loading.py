@@ -84,14 +84,20 @@ def _add_slos(values: dict[str, Any], root: Path) -> Iterator[tuple[str, str]]:
         values["slos"] = [*inline_slos, *slos]
 
 
+LARGEST = 2**53
+"""The largest whole number that JSON, Lua and JavaScript hold exactly."""
+
+
 def _wrong_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Texts below `values`, keys or values, that no setting may contain: (key, what is wrong)."""
+    """Texts below `values`, keys or values, and numbers that no setting may contain: (key, what is wrong)."""
     rest: list[tuple[str, Any]] = [(key, value) for key, value in values.items() if key != "secrets"]
     while rest:
         path, value = rest.pop()
         if isinstance(value, str):
             if what := wrong_text(value):
                 yield path, what
+        elif isinstance(value, int | float) and abs(value) > LARGEST:
+            yield path, "is a larger number than services can count with"
         elif isinstance(value, list):
             rest += [(f"{path}.{number}", one) for number, one in enumerate(value)]
         elif isinstance(value, dict):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ByteSize, Field, StringConstraints, field_validator, model_validator
 
-from config.settings import disk_budget
+from config.settings import disk_budget, expressions
 from config.settings.model import HostFolder, Model, ServiceName, Url
 from config.settings.remotes import RemoteLogs
 from config.settings.units import Span, seconds
@@ -21,6 +21,11 @@ LEAST_RETENTION = "1d"
 
 DISK_FULL = 95
 """Percent of its disk in use from which on Loki takes no more lines: the shipper keeps them, and the host keeps going."""
+
+
+LEAST_LINE = 1024
+LEAST_RATE = 64 * 1024
+"""Bytes. With less, Loki would cut nearly every line, or lose them: 0 means no limit for one, and nothing for the other."""
 
 
 class LogRetention(Model):
@@ -52,7 +57,7 @@ class LogRetention(Model):
 class LogBudget(Model):
     """Budgets for alerts: Loki itself has no retention by size."""
 
-    per_day: ByteSize = ByteSize(10**9)
+    per_day: ByteSize = Field(ByteSize(10**9), ge=MIB)
     """Size of the lines that Loki receives."""
     disk: ByteSize = ByteSize(disk_budget.LOGS)
     """Share of the host's disk for Loki's whole volume."""
@@ -64,9 +69,9 @@ class LogLimits(Model):
     streams: int = Field(1000, ge=10)
     """Active streams, that is, combinations of `service`, `level` and `source`. Lines of further streams are lost, and
     counted. OTLP may have ten times as many, which do not count here."""
-    line_size: ByteSize = ByteSize(1 * MIB)
+    line_size: ByteSize = Field(ByteSize(1 * MIB), ge=LEAST_LINE, le=64 * MIB)
     """Longer lines are cut."""
-    rate: ByteSize = ByteSize(16 * MIB)
+    rate: ByteSize = Field(ByteSize(16 * MIB), ge=LEAST_RATE, le=1024 * MIB)
     """Bytes per second, all services together. What exceeds it is lost, and counted. A shipper sends less."""
 
 
@@ -117,17 +122,15 @@ class Logs(Model):
     @classmethod
     def _masks_one_group(cls, mask: dict[str, str]) -> dict[str, str]:
         for name, pattern in mask.items():
-            try:
-                groups = re.compile(pattern).groups
-            except re.error as error:
-                msg = f"{name}: is not a regular expression: {error}"
-                raise ValueError(msg) from None
-            if groups != 1:
+            if fault := expressions.fault(pattern):
+                msg = f"{name}: {fault}"
+                raise ValueError(msg)
+            if (groups := re.compile(pattern).groups) != 1:
                 msg = (
                     f"{name}: has {groups} groups in parentheses; what is in the one group is masked, others are (?:…)"
                 )
                 raise ValueError(msg)
-            if re.search(r"\(\?<?[=!]|\\[1-9]", pattern):
-                msg = f"{name}: looks around or back, which RE2 cannot"
+            if re.search(pattern, ""):
+                msg = f"{name}: fits an empty text too, which is everywhere: write + for *"
                 raise ValueError(msg)
         return mask

@@ -79,6 +79,8 @@ class Applications(Model):
 
 OF_ALERTS = frozenset({"alertname", "severity", "job", "instance", "service"})
 """Labels by which alerts are told apart, grouped and muted."""
+OF_THE_STACK = frozenset({"environment", "host", "le", "quantile"})
+"""Labels that other settings say (`environment`, `host_name`), or that are parts of a histogram."""
 LONGEST_INTERVAL = "1m"
 """A rate over the five minutes that rules and dashboards look at needs two samples, and four so that one may be missed."""
 
@@ -124,7 +126,7 @@ class Metrics(Model):
     @classmethod
     def _are_nobodys(cls, labels: dict[str, str]) -> dict[str, str]:
         for name in labels:
-            if name in OF_ALERTS or name.startswith("__"):
+            if name in OF_ALERTS | OF_THE_STACK or name.startswith("__"):
                 msg = f"{name}: is a label that alerts and series already have: choose another name"
                 raise ValueError(msg)
         return labels

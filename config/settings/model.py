@@ -16,7 +16,7 @@ MAX_PORT = 65535
 class Model(BaseModel):
     """Base of all settings: nothing unknown, nothing changed later, texts trimmed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
 
 
 class ByService(Model):
@@ -43,25 +43,43 @@ def wrong_text(text: str) -> str:
     return ""
 
 
-_HOST_PORT = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+_HOST_PORT = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})")
+
+
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?"
+)
 
 
 def host_port(text: str) -> str:
     match = _HOST_PORT.fullmatch(text)
-    if not match or not 0 < int(match[2]) <= MAX_PORT:
+    if not match or not 0 < int(match[2]) <= MAX_PORT or not _is_host(match[1]):
         msg = "is not host:port (like db.internal:5432 or [fd00::1]:5432)"
         raise ValueError(msg)
     return text
 
 
+def _is_host(text: str) -> bool:
+    """Whether `text` is a name, an IPv4 address, or an IPv6 address in brackets."""
+    if not text.startswith("["):
+        return bool(_HOST_NAME.fullmatch(text))
+    try:
+        return bool(ipaddress.IPv6Address(text[1:-1]))
+    except ValueError:
+        return False
+
+
 def _listen(text: str) -> str:
     host, port = host_port(text).rsplit(":", 1)
     try:
-        ipaddress.ip_address(host.strip("[]"))
+        address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         msg = "is not address:port with the address in numbers (like 127.0.0.1:9090)"
         raise ValueError(msg) from None
-    return f"{host}:{int(port)}"
+    if address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
+        msg = "is an address of many hosts: name one of this host (like 127.0.0.1:9090)"
+        raise ValueError(msg)
+    return f"[{address}]:{int(port)}" if address.version == 6 else f"{address}:{int(port)}"  # noqa: PLR2004 - IPv6
 
 
 def without_credentials(text: str) -> str:

@@ -132,7 +132,7 @@ def _window(spec: Mapping[str, Any]) -> str:
             "spec.timeWindow: only a rolling window is counted (isRolling: true); for calendar months use make slo REPORT="
         )
     duration = str(windows[0].get("duration", ""))
-    if not re.fullmatch(r"\d+[hdw]", duration):
+    if not re.fullmatch(r"[0-9]+[hdw]", duration):
         raise OpenSloError(f"spec.timeWindow: duration: {duration!r} has no fixed length: write it in days, like 30d")
     return duration
 

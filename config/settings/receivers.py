@@ -19,9 +19,13 @@ Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday"
 DAYS: tuple[Day, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
+_NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
+"""Files of the database that name no zone, or another one on each machine."""
+
+
 def _zone(text: str) -> str:
     zones = zoneinfo.available_timezones()  # none on a machine without that database: then Alertmanager judges
-    if text != "UTC" and zones and text not in zones:
+    if (text != "UTC" and zones and text not in zones) or text in _NO_ZONES:
         msg = "is not a time zone of the IANA database (like Europe/Berlin)"
         raise ValueError(msg)
     return text
@@ -34,7 +38,7 @@ def _address(text: str) -> str:
     return text
 
 
-Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Zone = Annotated[str, AfterValidator(_zone)]
 MailAddress = Annotated[str, AfterValidator(_address)]
 LabelText = Annotated[str, StringConstraints(pattern=r"^[\w .:/@-]{1,128}$")]
@@ -67,6 +71,10 @@ class Condition(Model):
         if not (self.severity or self.services or self.labels or self.hours):
             msg = "is empty: set severity, services, labels or hours, or leave out `when` to get every alert"
             raise ValueError(msg)
+        for label in ("severity", "service"):
+            if label in self.labels:
+                msg = f"labels.{label}: {label} has a key of its own: write {'services' if label == 'service' else label} beside labels"
+                raise ValueError(msg)
         return self
 
 

@@ -17,7 +17,7 @@ Percent = Annotated[float, Field(gt=0, le=100)]
 class Thresholds(BaseModel):
     """Stack config ``alerts.thresholds``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # From the specification.
     cpu: Percent = Field(default=80, description="Host CPU in use, percent of all cores.")

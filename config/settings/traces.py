@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, ByteSize, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, ByteSize, Field, StringConstraints, field_validator, model_validator
 
 from config.settings import disk_budget
 from config.settings.model import Model, ServiceName, TargetUrl
@@ -10,17 +10,20 @@ from config.settings.remotes import RemoteTraces
 from config.settings.units import Span, seconds
 
 
-def _percent(value: object) -> object:
-    if isinstance(value, int | float) and not 0 <= value <= 100:  # noqa: PLR2004 - percent
+def _percent(value: float) -> float:
+    if not 0 <= value <= 100:  # noqa: PLR2004 - percent
         msg = f"{value:g} is not a percentage: 0 keeps nothing, 100 keeps everything"
         raise ValueError(msg)
     return value
 
 
-Percent = Annotated[float, BeforeValidator(_percent)]
+Percent = Annotated[float, AfterValidator(_percent)]
 """A share of traces, from 0 to 100."""
 
 Path = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]*$")]
+
+LEAST = "1h"
+"""The shortest retention. Badger deletes whole files, and nothing at all if it is zero."""
 
 LEAST_DAYS = "1d"
 """The shortest retention with Elasticsearch and OpenSearch: there is one index a day, and retention deletes whole indices."""
@@ -160,6 +163,9 @@ class Traces(Model):
     def _fits_together(self) -> Self:
         if self.cluster and self.storage == "badger":
             msg = "traces.cluster: badger is embedded in Jaeger and has no cluster: set traces.storage to elasticsearch or opensearch"
+            raise ValueError(msg)
+        if seconds(self.retention) < seconds(LEAST):
+            msg = f"traces.retention: {self.retention} is shorter than {LEAST}, and 0s would keep them for ever"
             raise ValueError(msg)
         if self.storage != "badger" and seconds(self.retention) < seconds(LEAST_DAYS):
             msg = f"traces.retention: {self.retention} is shorter than {LEAST_DAYS}: {self.storage} has one index a day"

@@ -9,14 +9,28 @@ from pydantic import AfterValidator, ByteSize
 from config.sizes import MIB
 
 # Prometheus' grammar (docs/configuration, "<duration>"): each unit at most once, from years down to milliseconds.
-_SPAN = re.compile(r"(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?")
+_SPAN = re.compile(r"(?=[0-9])([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?")
+
+
+LONGEST = "100y"
+"""Go's services count nanoseconds in 64 bits, and end at 292 years."""
 
 
 def _span(text: str) -> str:
     if not _SPAN.fullmatch(text):
         msg = f"'{text}' is not a time span: write it like 15s, 5m, 1h30m or 60d"
         raise ValueError(msg)
+    if not _fits(text):
+        msg = f"'{text}' is longer than {LONGEST}"
+        raise ValueError(msg)
     return text
+
+
+def _fits(span: str) -> bool:
+    try:
+        return seconds(span) <= seconds(LONGEST)
+    except (durationpy.DurationError, OverflowError):
+        return False
 
 
 Span = Annotated[str, AfterValidator(_span)]
