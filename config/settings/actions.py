@@ -132,7 +132,12 @@ def judge(actions: Iterable[Action], prefix: str, *, with_incidents: bool) -> No
     Raises:
         ValueError: one of them may not be. The message names it.
     """
+    seen: list[Action] = []
     for number, action in enumerate(actions):
+        if action in seen:
+            msg = f"actions.{number}: stands there twice, which would double its bound: leave it out"
+            raise ValueError(msg)
+        seen.append(action)
         name = action.container or ""
         if name == prefix or name.startswith(f"{prefix}-"):
             msg = f"actions.{number}: {name} has the prefix of this stack, and no action may touch the stack: name one of your own containers"

@@ -5,17 +5,33 @@ import re
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import StringConstraints, computed_field, field_validator, model_validator
+from pydantic import AfterValidator, StringConstraints, computed_field, field_validator, model_validator
 
 from config.docker_cli import SOCKET
-from config.settings.model import HostFile, HostFolder, Model
+from config.settings.model import MAX_PORT, HostFile, HostFolder, Model, is_host
 
 File = Annotated[str, StringConstraints(pattern=r"^[\w./~+@-]+$")]
 """Relative to the project, or from `/` or `~`. Without blanks and quotes, for it is handed from one ssh to another."""
 _SOCKET = r"/[\w./+@-]+"
 Socket = Annotated[HostFile, StringConstraints(pattern=f"^{_SOCKET}$")]
 """On the engine's host, from `/`."""
-Jump = Annotated[str, StringConstraints(pattern=r"^(\w[\w.-]*@)?\w[\w.-]*(:[0-9]{1,5})?$")]
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?(\[[0-9A-Fa-f:.]+\]|[^@:\[\]]+)(?::([0-9]{1,5}))?")
+
+
+def _is_reachable(text: str) -> bool:
+    """Whether `text` is `[user@]host[:port]` of which no part can be taken for an option, or for a command of a shell."""
+    match = _AUTHORITY.fullmatch(text)
+    return bool(match and is_host(match[1]) and (match[2] is None or 0 < int(match[2]) <= MAX_PORT))
+
+
+def _jump(text: str) -> str:
+    if not _is_reachable(text) or "[" in text:
+        msg = "is not [user@]host[:port]"
+        raise ValueError(msg)
+    return text
+
+
+Jump = Annotated[str, AfterValidator(_jump)]
 
 ONE_CONNECTION = ("ControlMaster=auto", "ControlPath=~/.ssh/nervous-%C", "ControlPersist=60s")
 """The provider opens a session for each request that it makes beside others. They share one login, as far as the sshd lets
@@ -95,14 +111,17 @@ class Docker(Model):
     @field_validator("host")
     @classmethod
     def _known_scheme(cls, host: str) -> str:
-        parts = urlsplit(host)
-        socket = parts.scheme in {"unix", "ssh"} and re.fullmatch(_SOCKET, parts.path)
-        remote = parts.scheme in {"tcp", "ssh"} and parts.hostname and (socket or parts.path in {"", "/"})
-        if not (remote or (host.startswith("unix:///") and socket)) or parts.query or parts.fragment:
-            msg = "is not unix:///path, tcp://host:port or ssh://user@host"
-            raise ValueError(msg)
+        try:
+            parts = urlsplit(host)
+        except ValueError:  # brackets that do not close
+            parts = urlsplit("")
         if parts.password:
             msg = "contains a password, which would be visible: log in to ssh hosts with a key"
+            raise ValueError(msg)
+        socket = parts.scheme in {"unix", "ssh"} and re.fullmatch(_SOCKET, parts.path)
+        remote = parts.scheme in {"tcp", "ssh"} and _is_reachable(parts.netloc) and (socket or parts.path in {"", "/"})
+        if not (remote or (host.startswith("unix:///") and socket)) or parts.query or parts.fragment:
+            msg = "is not unix:///path, tcp://host:port or ssh://user@host"
             raise ValueError(msg)
         return host
 

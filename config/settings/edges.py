@@ -11,7 +11,7 @@ from config.row import Row
 from config.settings import sizing
 from config.settings.exporters import Certificates
 from config.settings.grafana import Tls
-from config.settings.model import Model, Url
+from config.settings.model import Model, TargetUrl
 from config.settings.secret_keys import CENTRE_PASSWORD, OF_EDGES, OF_SCRAPES, OF_SERVERS
 from config.settings.units import Memory, Span, seconds
 from config.sizes import GIB, MIB
@@ -75,7 +75,7 @@ def _https(text: str) -> str:
 class Centre(Model):
     """The centre to which this edge sends. Its credential is the secret `centre_password`."""
 
-    url: Annotated[Url, AfterValidator(_https)]
+    url: Annotated[TargetUrl, AfterValidator(_https)]
     """Address of the centre's door, such as `https://centre.example.com`."""
     ca: Certificates | None = None
     """Certificate of the authority that has signed the door's, as in its PEM file: indented below `ca: >-`. Needed for

@@ -1,6 +1,7 @@
 """Regular expressions that Go's services compile too."""
 
 import re
+from collections.abc import Iterator
 
 MOST_REPEATS = 1000
 """The largest repetition that RE2 compiles, those inside each other multiplied (`regexp/syntax` of Go)."""
@@ -26,21 +27,24 @@ def fault(pattern: str) -> str:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         return f"is not a regular expression: {error}"
+    return next(_faults(pattern), "")
+
+
+def _faults(pattern: str) -> Iterator[str]:
     for escape in _ESCAPED.findall(pattern):
         if escape[1] in "123456789" and len(escape) == 2:  # noqa: PLR2004 - \101 is a sign by its number
-            return LOOKS
+            yield LOOKS
         if not _KNOWN.fullmatch(escape):
-            return f"has {escape}, which RE2 does not know: write it without"
+            yield f"has {escape}, which RE2 does not know: write it without"
     for inside in _CLASS.findall(pattern):
         if re.search(r"(?<!\\)(?:\\\\)*\\[bB]", inside):
-            return r"has \b between brackets, which RE2 does not know: write it without"
+            yield r"has \b between brackets, which RE2 does not know: write it without"
     bare = _ESCAPED.sub("x", _CLASS.sub("x", pattern))
     for faulty, what in _FAULTS.items():
         if re.search(faulty, bare):
-            return what
+            yield what
     if _repeats(bare) > MOST_REPEATS:
-        return f"repeats more than {MOST_REPEATS} times, which RE2 does not compile: repeat less"
-    return ""
+        yield f"repeats more than {MOST_REPEATS} times, which RE2 does not compile: repeat less"
 
 
 def _repeats(bare: str) -> int:

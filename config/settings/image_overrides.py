@@ -8,9 +8,15 @@ from pydantic import StringConstraints, create_model, field_validator
 from config.catalogue import SERVICES
 from config.settings.model import ByService
 
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_PATH = rf"{_PART}(?:/{_PART})*"
+"""Grammar of a repository (`distribution/reference`)."""
+
 Image = Annotated[
     str,
-    StringConstraints(pattern=r"^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9._/-]+(:[A-Za-z0-9_.-]+)?(@sha256:[0-9a-f]+)?$"),
+    StringConstraints(
+        pattern=rf"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?/)?{_PATH}(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?$"
+    ),
 ]
 """A reference: `[registry/]repository[:tag][@digest]`."""
 
@@ -22,7 +28,7 @@ class _Registry(ByService):
     @field_validator("registry")
     @classmethod
     def _is_a_mirror(cls, registry: str | None) -> str | None:
-        if registry is not None and not re.fullmatch(r"[a-zA-Z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?", registry):
+        if registry is not None and not re.fullmatch(rf"[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]+)?(/{_PATH})?", registry):
             msg = "is not host[:port][/path], without https:// and with a path in small letters"
             raise ValueError(msg)
         return registry

@@ -93,9 +93,17 @@ class S3(Model):
     region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9_.-]+$")
     endpoint: Url | None = None
     """Address of a store that is not Amazon's, e.g. `https://minio.example.com`."""
-    since: date | None = None
+    since: date | None = Field(None, gt=date(2024, 1, 1))
     """First day (UTC) whose logs go there, if the stack already has logs on its own disk, which stay. Set a future day,
     e.g. tomorrow, and do not change it afterwards."""
+
+    @field_validator("bucket")
+    @classmethod
+    def _is_a_name_of_a_bucket(cls, bucket: str) -> str:
+        if ".." in bucket or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", bucket):
+            msg = "has two dots in a row, or is an address: neither is a name of a bucket"
+            raise ValueError(msg)
+        return bucket
 
 
 class Logs(Model):

@@ -53,13 +53,13 @@ _HOST_NAME = re.compile(
 
 def host_port(text: str) -> str:
     match = _HOST_PORT.fullmatch(text)
-    if not match or not 0 < int(match[2]) <= MAX_PORT or not _is_host(match[1]):
+    if not match or not 0 < int(match[2]) <= MAX_PORT or not is_host(match[1]):
         msg = "is not host:port (like db.internal:5432 or [fd00::1]:5432)"
         raise ValueError(msg)
     return text
 
 
-def _is_host(text: str) -> bool:
+def is_host(text: str) -> bool:
     """Whether `text` is a name, an IPv4 address, or an IPv6 address in brackets."""
     if not text.startswith("["):
         return bool(_HOST_NAME.fullmatch(text))
@@ -129,13 +129,28 @@ def _page_path(text: str) -> str:
     return text
 
 
+_WIDEST = 8
+_NOWHERE = ipaddress.IPv4Network("0.0.0.0/8")
+
+
 def _subnet(text: str) -> str:
     try:
         subnet = ipaddress.IPv4Network(text)
     except ValueError:
         subnet = None
-    if subnet is None or subnet.prefixlen > networks.SIZE:
-        msg = f"is not an address range like 198.18.7.0/{networks.SIZE}, of /{networks.SIZE} or larger"
+    if subnet is None or not _WIDEST <= subnet.prefixlen <= networks.SIZE:
+        msg = (
+            f"is not an address range like 198.18.7.0/{networks.SIZE}, of /{networks.SIZE} or larger, up to /{_WIDEST}"
+        )
+        raise ValueError(msg)
+    if (
+        subnet.is_loopback
+        or subnet.is_multicast
+        or subnet.is_link_local
+        or subnet.is_reserved
+        or subnet.overlaps(_NOWHERE)
+    ):
+        msg = "is a range that no network may have: take one of your own, or leave it out"
         raise ValueError(msg)
     return text
 
@@ -206,7 +221,7 @@ def _normal(path: str) -> str:
 
 
 def _project_file(text: str) -> str:
-    if text.startswith(("/", "~")) or ".." in text.split("/"):
+    if text.startswith(("/", "~")) or ".." in text.split("/") or not text.strip("./"):
         msg = "is not inside the project: put the file there, and name it relative to the project"
         raise ValueError(msg)
     return text

@@ -79,6 +79,43 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a host that begins like a flag": (mail("-h:25"), "receivers.0.server: is not host:port"),
     "a host that is too long": (mail(f"{'a' * 64}.example:25"), "receivers.0.server: is not host:port"),
     "a tag of an image in another script": (of("images.loki", "x/loki:é"), "images.loki: "),
+    "an option of ssh as a host": (of("docker.host", "ssh://-oProxyCommand=x"), "docker.host: is not unix:///path"),
+    "an option of ssh as a user": (of("docker.host", "ssh://-oX@h"), "docker.host: is not unix:///path"),
+    "a command behind a host": (of("docker.host", "ssh://u@h;id"), "docker.host: is not unix:///path"),
+    "a command in a host": (of("docker.host", "ssh://u@h$(id)"), "docker.host: is not unix:///path"),
+    "a blank in a host": (of("docker.host", "ssh://u@h x"), "docker.host: is not unix:///path"),
+    "a percent sign in a host": (of("docker.host", "ssh://u@h%20x"), "docker.host: is not unix:///path"),
+    "a port of an engine that is too large": (of("docker.host", "ssh://u@h:99999"), "docker.host: is not unix:///path"),
+    "a port of an engine that is none": (of("docker.host", "tcp://localhost:x"), "docker.host: is not unix:///path"),
+    "an address of an engine that does not close": (
+        of("docker.host", "ssh://u@[::1"),
+        "docker.host: is not unix:///path",
+    ),
+    "a port of a host in between that is too large": (
+        {"docker": {"host": "ssh://h", "ssh": {"jump": "h:99999"}}},
+        "docker.ssh.jump: is not [user@]host[:port]",
+    ),
+    "a range of everything": (of("edge_subnet", "0.0.0.0/0"), "edge_subnet: is not an address range"),
+    "a range of each host itself": (of("edge_subnet", "127.0.0.0/24"), "edge_subnet: is a range that no network"),
+    "a range of groups": (of("edge_subnet", "224.0.0.0/24"), "edge_subnet: is a range that no network"),
+    "a range of one wire": (of("edge_subnet", "169.254.0.0/16"), "edge_subnet: is a range that no network"),
+    "a range of nobody": (of("edge_subnet", "0.0.0.0/24"), "edge_subnet: is a range that no network"),
+    "an image above its registry": (of("images.loki", "../loki:1"), "images.loki: "),
+    "half a digest": (of("images.loki", "x/loki:1@sha256:abc"), "images.loki: "),
+    "a mirror with an empty folder": (of("images.registry", "x.example//a"), "images.registry: is not host"),
+    "a mirror above itself": (of("images.registry", "x.example/../y"), "images.registry: is not host"),
+    "no file": (of("alerts.rule_files.0", ""), "alerts.rule_files.0: is not inside the project"),
+    "the project itself as a file": (of("alerts.rule_files.0", "."), "alerts.rule_files.0: is not inside the project"),
+    "a bucket with two dots": (of("logs.s3.bucket", "a..b"), "logs.s3.bucket: has two dots"),
+    "a bucket that is an address": (of("logs.s3.bucket", "10.0.0.1"), "logs.s3.bucket: has two dots"),
+    "logs since the year one": ({"logs": {"s3": {"bucket": "logs", "since": "0001-01-01"}}}, "logs.s3.since: "),
+    "an action twice": (
+        {
+            "notifications": {"incidents": {}},
+            "actions": 2 * [{"alert": "ApplicationDown", "restart": "shop", "at_most": "1 per 1h"}],
+        },
+        "actions.1: stands there twice",
+    ),
     # labels and hours
     "a label that another setting says": (
         of("metrics.external_labels.environment", "x"),
@@ -108,6 +145,11 @@ def test_a_value_that_a_service_would_refuse_is_refused_before(config: dict[str,
 @pytest.mark.parametrize("domain", [f"{'a' * 64}.example.com", f"{'a.' * 130}b"], ids=["one part", "all parts"])
 def test_a_domain_is_no_longer_than_dns_has_them(domain: str) -> None:
     assert "door.domain: " in refusal({**DOOR, "door": {"domain": domain}}, secrets=OF_DOOR)
+
+
+def test_an_edge_does_not_send_to_itself() -> None:
+    config = {"role": "edge", "host_name": "web-2", "centre": {"url": "https://127.0.0.1"}}
+    assert "centre.url: leads to the stack's own container" in refusal(config, secrets=("centre_password",))
 
 
 def test_an_edge_that_may_send_nothing_is_refused() -> None:
