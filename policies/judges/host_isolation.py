@@ -63,6 +63,7 @@ NETWORK_OPTIONS = re.compile(
 """Harmless options of a bridge. The others open ports, publish them elsewhere, or take a bridge that the host already has."""
 TMPFS = re.compile(r"(rw|ro|no(exec|suid|dev|atime)|exec|(size|mode|uid|gid|nr_inodes|nr_blocks)=\w+%?)?")
 """Harmless options of a folder in memory. The engine passes others on to mount(2), among them `bind`."""
+_ELSEWHERE = re.compile(r"addr=(?!127\.|0\.0\.0\.0|localhost|::1|\[::1\])")
 DRIVER_OPTIONS = frozenset(["type", "o", "device", "size"])
 """Options of the driver `local`."""
 PROPAGATION = frozenset([None, "", "private", "rprivate", "slave", "rslave"])
@@ -200,7 +201,7 @@ def _in_driver(driver: object, options: Properties) -> Iterator[tuple[str, str]]
     if (device or options.get("type")) and not is_bind(options):
         kind = str(options.get("type")).lower()
         in_memory = kind == "tmpfs" and device in {"tmpfs", None}
-        on_server = kind in {"nfs", "nfs4", "cifs"} and any(flag.startswith("addr=") for flag in flags(options))
+        on_server = kind in {"nfs", "nfs4", "cifs"} and any(_ELSEWHERE.match(flag) for flag in flags(options))
         if not in_memory and not on_server and not (kind == "cifs" and str(device).startswith("//")):
             yield f"device {device}", f"a volume of the type {kind} on {device} is a device or file system of the host"
 

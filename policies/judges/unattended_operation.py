@@ -20,7 +20,7 @@ WITHOUT_HEALTH: Mapping[str, str] = {
 """Containers without a health check → what watches them instead."""
 
 _NEVER_FAILS = re.compile(
-    r"^(?:/\S*/)?(?:true|:|echo|exit 0|sleep|ls|pwd|date)\b(?![^;&]*[;&])|^:$|(?:\|\||;|&)\s*(?:(?:/\S*/)?true|:|exit(?: 0)?|echo\b[^;&|]*)$"
+    r"^(?:(?:/\S*/)?\w*sh -\w*c )?(?:/\S*/)?(?:true|:|echo|exit 0|sleep|ls|pwd|date)\b(?![^;&]*[;&])|^:$|(?:\|\||;|&)\s*(?:(?:/\S*/)?true|:|exit(?: 0)?|echo\b[^;&|]*)$"
 )
 """Commands that succeed whatever the service does."""
 MOST_SECONDS = 900

@@ -13,11 +13,13 @@ SCRIPTS = {
     "runs a download": rf"(?:\b(?:{_RUNS}|source|eval)|(?<![\w/])\.)\s[^;\n]*(?:<\(|\$\(|`)\s*{_FETCH}",
     "makes a download executable": rf"{_FETCH}.*\bchmod\s+(?:\S*\+\S*x|0?[0-7]*[1357][0-7]*)\b",
     "runs the file that it downloads": rf"{_FETCH}.*(?:-o|-O|--output|>)\s*(\S+).*[;&|\s](?:{_RUNS}|source|exec)\s+\1",
-    "runs code from an address": r"\bexec\(.*\b(?:urlopen|requests\.get|urlretrieve)\(|\burlopen\(.*\bexec\(",
+    "runs the file that it fetches": rf"{_FETCH}\s.*/([\w-]+\.?\w*)\b.*[;&|\n]\s*(?:(?:{_RUNS}|source|exec|\.)\s+)?(?:\./)?\1\b",
+    "runs what it unpacks": rf"{_FETCH}[^|;&\n]*\|\s*(?:bsd)?tar\b.*[;&]\s*(?:exec\s+)?\./",
+    "runs code from an address": r"\b(?:iex|Invoke-Expression)\b.*\b(?:iwr|irm|Invoke-WebRequest|DownloadString)\b|LWP::Simple\b.*\beval\b|\bexec\(.*\b(?:urlopen|requests\.get|urlretrieve)\(|\burlopen\(.*\bexec\(",
     "installs packages": r"\b(?:apk\s+(?:-\S+\s+)*add|(?:apt|apt-get|yum|dnf|microdnf|zypper|pacman|gem|cargo|go|composer|brew|snap|opkg)"
     r"\s+(?:-\S+\s+)*(?:install|-S)|pip[\d.]*\s+(?:-\S+\s+)*install|uv\s+pip\s+install|(?:npm|yarn|pnpm)\s+(?:-\S+\s+)*(?:i|ci|install|add)"
     r"|git\s+clone|grafana(?:-|\s+)cli\s.*\binstall|elasticsearch-plugin\s+install)\b",
-    "runs a package that it downloads": r"\b(?:npx|uvx|bunx|pipx\s+run|pnpm\s+dlx)\s",
+    "runs a package that it downloads": r"\bgo\s+run\s+\S+@|\b(?:npx|uvx|bunx|pipx\s+run|pnpm\s+dlx)\s",
 }
 """What it does → pattern in a command line or script."""
 VARIABLES = re.compile(r"GF_(INSTALL_PLUGINS|PLUGINS_PREINSTALL(_SYNC)?)=(?!disabled).+|(PIP|UV)_INSTALL\w*=.+")

@@ -78,7 +78,7 @@ _PATH = re.compile(
     r"(?:/[\w.@-]+)+/?"
 )
 _PAIR = re.compile(
-    r"""(?<![\w.-])["']?([A-Za-z_][\w.-]*)["']?\s?=\s?("[^"]*"|'[^']*'|\$\([^)]*\)|[^\s;&,'"]+)"""
+    r"""(?<![\w.-])(?:--?)?["']?([A-Za-z_][\w.-]*)["']?\s?=\s?("[^"]*"|'[^']*'|\$\([^)]*\)|[^\s;&,'"]+)"""
     r"""|["']([A-Za-z_][\w.-]*)["']\s*:\s*["']([^"']*)["']|<([A-Za-z][\w.-]*)>([^<>\s]+)</"""
 )
 """`name=value` in connection strings, queries and shells, `"name": "value"` in JSON, and `<name>value</name>` in XML."""
@@ -99,7 +99,7 @@ _CHANGES = 0.42
 """Least share of signs that are of another class than the one before. Random signs of base64 have 0.6; names of classes with
 years and versions have below 0.35. Hexadecimal ids have one class of letters."""
 _LINE = re.compile(
-    r"\s*(?:export\s+)?([A-Za-z][\w.-]*)\s*[=:]\s*(.*?)[;,]?\s*$|\s*(requirepass|masterauth)\s+(\S+)\s*$"
+    r"\s*(?:export\s+)?([A-Za-z][\w.-]*)\s*[=:]\s*(.*?)[;,]?\s*$|\s*(requirepass|masterauth)\s+(\S+)\s*$|\s*ENV\s+(\w+)\s+(\S+)\s*$"
 )
 _MATCHERS = re.compile(r'\{[^{}]*=~?"[^{}]*\}')
 """Label matchers in PromQL or LogQL."""
@@ -120,6 +120,7 @@ _LOGIN_FLAGS = {
     r"sshpass|mongo\w*": {"-p"},
     r"openssl": {"-k", "-K"},
     r"influx": {"-t"},
+    r"(docker|podman|nerdctl|az) login": {"-p"},
     r"ldap\w+": {"-w"},
     r"mosquitto_\w+|sqlcmd|unzip|zip": {"-P"},
     r"snmp\w+": {"-A", "-X"},
@@ -174,8 +175,8 @@ def _in_text(text: str) -> Iterator[str]:
             yield "a user with a password"
 
 
-_LOGIN = re.compile(r"[^\s:/]+:[^\s:/]\S*")
-"""`user:password`."""
+_LOGIN = re.compile(r"[^\s:/]+[:/][^\s:/]\S*")
+"""`user:password`, or `user/password` as Neo4j has it."""
 
 
 def _texts_in(value: str) -> Iterator[str]:
@@ -197,8 +198,8 @@ def _looks_random(value: str) -> bool:
         return True
     if not _LONG_TOKEN.fullmatch(value) or value.count("/") > len(value) / 10 or any(_texts_in(value)):
         return False
-    classes = [(sign.islower(), sign.isupper(), sign.isdigit()) for sign in value]
-    return sum(one != other for one, other in pairwise(classes)) >= _CHANGES * len(value)
+    classes = [(sign.islower(), sign.isupper(), sign.isdigit()) for sign in re.sub("[-_/]", "", value)]
+    return sum(one != other for one, other in pairwise(classes)) >= _CHANGES * len(classes)
 
 
 def _inside(value: str) -> Iterator[str]:
@@ -264,6 +265,8 @@ def on_command_line(arguments: list[str]) -> Iterator[tuple[str, str]]:
     for before, word, following in zip(["", *words], words, [*words[1:], ""], strict=False):
         if not before or _LAUNCHER.fullmatch(before):
             programs.append(PurePosixPath(word).name)
+        elif programs and PurePosixPath(before).name == programs[-1]:
+            programs.append(f"{programs[-1]} {word}")
         yield from _of_word(word, following, programs)
         if any(_is_called(programs, {name: {word}}, word) and flag.fullmatch(word) for name, flag in _LAST.items()):
             yield f"{word} (password)", words[-1]
@@ -274,11 +277,12 @@ def on_command_line(arguments: list[str]) -> Iterator[tuple[str, str]]:
 def _of_word(word: str, following: str, programs: list[str]) -> Iterator[tuple[str, str]]:
     flag, equals, value = word.partition("=")
     if equals and flag.startswith("-"):
-        yield flag.lstrip("-"), value
+        is_user = _is_called(programs, _USER_FLAGS, flag) and ":" in value
+        yield (f"{flag} (password)", value.partition(":")[2]) if is_user else (flag.lstrip("-"), value)
     elif _is_called(programs, _LOGIN_FLAGS, word):
         yield f"{word} (password)", following
-    elif _is_called(programs, _USER_FLAGS, word) and ":" in following:
-        yield f"{word} (password)", following.partition(":")[2]
+    elif _is_called(programs, _USER_FLAGS, word) and re.search("[:%]", following):
+        yield f"{word} (password)", re.split("[:%]", following, maxsplit=1)[1]
     elif _is_glued(word, programs):
         yield "-p (password)", word.removeprefix("-p")
     elif re.match(r"-[uU][^:\s]+:.", word) and _is_called(programs, _USER_FLAGS, word[:2]):
@@ -335,7 +339,7 @@ def in_lines(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():
         match = _LINE.match(line)
         if match:
-            yield match[1] or match[3], match[2] or match[4] or ""
+            yield match[1] or match[3] or match[5], match[2] or match[4] or match[6] or ""
         if not match or _PLACES.search(line):
             yield "", line
 

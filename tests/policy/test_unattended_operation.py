@@ -32,6 +32,7 @@ def checked(*tests: Any) -> dict[str, Any]:
         pytest.param(checked("CMD-SHELL", "true"), "never fails", id="one that only says yes"),
         pytest.param(checked("CMD", "/bin/true"), "never fails", id="one that only says yes, by its path"),
         pytest.param(checked("CMD", "echo", "ok"), "never fails", id="one that only prints"),
+        pytest.param(checked("CMD", "/bin/sh", "-c", "true"), "never fails", id="one that only says yes, by a shell"),
         pytest.param(checked("CMD-SHELL", ":"), "never fails", id="one that does nothing"),
         pytest.param(checked("CMD-SHELL", "exit 0"), "never fails", id="one that ends well"),
         pytest.param(
