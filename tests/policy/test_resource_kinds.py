@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from typing import Any
 
 import pulumi_docker
 import pytest
@@ -10,7 +11,7 @@ from policies.judges.resource_kinds import INPUTS
 from policies.readers import declared_resources as declared
 from tests.policy.pack_host import Resource, ask
 
-NOT_JUDGED = {
+NOT_JUDGED: dict[str, set[str]] = {
     declared.CONTAINER: set(),
     declared.VOLUME: {"cluster"},
     declared.NETWORK: {"ingress", "ipamOptions"},
@@ -18,7 +19,7 @@ NOT_JUDGED = {
     declared.PROVIDER: {"caMaterial", "certMaterial", "keyMaterial", "registryAuth"},
 }
 """Kind → inputs that are refused, because no policy judges them."""
-CLASSES = {
+CLASSES: dict[str, Any] = {
     declared.CONTAINER: pulumi_docker.Container,
     declared.VOLUME: pulumi_docker.Volume,
     declared.NETWORK: pulumi_docker.Network,
