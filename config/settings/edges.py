@@ -32,7 +32,7 @@ NEXT = "_next"
 
 
 LEAST_RATE = 16 * 1024
-"""Bytes per second. An edge without services of yours sends some 2 KiB/s."""
+"""Bytes per second. With 0, nothing of an edge would ever arrive."""
 
 
 class EdgeBounds(Model):

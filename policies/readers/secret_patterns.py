@@ -96,8 +96,8 @@ _LONG_TOKEN = re.compile(
 _KEY_OF_AWS = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+][A-Za-z0-9/+]{39}")
 """A secret access key: 40 signs. The id of a commit has as many, all in lower case."""
 _CHANGES = 0.42
-"""Least share of signs that are of another class than the one before. Random signs of base64 have 0.6; names of classes with
-years and versions have below 0.35. Hexadecimal ids have one class of letters."""
+"""Least share of signs that are of another class than the one before. Random letters and digits have 0.62, long names with
+years and versions below 0.4. Hexadecimal ids have one class of letters."""
 _LINE = re.compile(
     r"\s*(?:export\s+)?([A-Za-z][\w.-]*)\s*[=:]\s*(.*?)[;,]?\s*$|\s*(requirepass|masterauth)\s+(\S+)\s*$|\s*ENV\s+(\w+)\s+(\S+)\s*$"
 )

@@ -339,7 +339,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an option in place of a jump host": (
         {"docker": {"host": "ssh://vps", "ssh": {"jump": "-oProxyCommand=id"}}},
         "docker.ssh.jump",
-        "pattern",
+        "is not [user@]host[:port]",
     ),
     "a command in a file name": (
         {"docker": {"host": "ssh://vps", "ssh": {"known_hosts": "a;id"}}},
