@@ -61,8 +61,9 @@ LATE_SECONDS = 6
 """After an incident: what has not begun to fire by then does not fire because of it."""
 
 MEMORY_PERCENT = 75
-SLO = {"name": "cache", "database": "redis", "objective": 99.9, "window": "7d"}
-"""An objective of a service that does not fail here, so its alerts do not join those of the incidents."""
+SLO = {"name": "cache", "database": "redis", "objective": 99.9, "window": "7d", "min_errors": 200}
+"""An objective of a service that does not fail here, so its alerts do not join those of the incidents. It comes after the
+stack, on a slow machine more than a minute after."""
 THRESHOLDS = {"log_errors": 12, "container_memory": MEMORY_PERCENT, "log_fuse": "2s"}
 FUSE = {"lines": 30, "burst": 300}
 PASSWORD, DATABASE_PASSWORD = "of-the-admin", secrets.token_hex()
