@@ -1,6 +1,7 @@
 """Regular expressions that Go's services compile too."""
 
 import re
+import warnings
 from collections.abc import Iterator
 
 MOST_REPEATS = 1000
@@ -24,7 +25,9 @@ _TIMES = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 def fault(pattern: str) -> str:
     """Why Go's `regexp` refuses `pattern`, or reads it otherwise than Python; empty if it takes it."""
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what Python may read otherwise one day
+            re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         return f"is not a regular expression: {error}"
     return next(_faults(pattern), "")

@@ -79,8 +79,8 @@ class Applications(Model):
 
 OF_ALERTS = frozenset({"alertname", "severity", "job", "instance", "service"})
 """Labels by which alerts are told apart, grouped and muted."""
-OF_THE_STACK = frozenset({"environment", "host", "le", "quantile"})
-"""Labels that other settings say (`environment`, `host_name`), or that are parts of a histogram."""
+OF_THE_STACK = frozenset({"host", "le", "quantile"})
+"""A label that another setting says (`host_name`), and those that are parts of a histogram."""
 LONGEST_INTERVAL = "1m"
 """A rate over the five minutes that rules and dashboards look at needs two samples, and four so that one may be missed."""
 

@@ -117,10 +117,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "actions.1: stands there twice",
     ),
     # labels and hours
-    "a label that another setting says": (
-        of("metrics.external_labels.environment", "x"),
-        "environment: is a label that",
-    ),
     "a label that edges have": (of("metrics.external_labels.host", "x"), "host: is a label that"),
     "a label that is a bucket": (of("metrics.external_labels.le", "x"), "le: is a label that"),
     "a severity as a label": (condition(labels={"severity": "x"}), "labels.severity: severity has a key of its own"),
