@@ -22,8 +22,8 @@ Percent = Annotated[float, AfterValidator(_percent)]
 
 Path = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]*$")]
 
-LEAST = "1h"
-"""The shortest retention. Badger deletes whole files, and nothing at all if it is zero."""
+LEAST = "1s"
+"""The shortest retention. Badger deletes nothing at all if it is zero."""
 
 LEAST_DAYS = "1d"
 """The shortest retention with Elasticsearch and OpenSearch: there is one index a day, and retention deletes whole indices."""

@@ -11,7 +11,7 @@ from pulumi_policy import Policy, Severity
 
 from policies.policy_kit import Config, allow_list, in_list, resource_policy
 from policies.readers.declared_resources import CONTAINER, NETWORK, VOLUME, Properties, Resource
-from policies.readers.host_paths import NAME, flags, is_bind, is_own, is_secret, seen
+from policies.readers.host_paths import NAME, flags, is_bind, is_own, is_secret, is_socket, seen
 
 _OWN = "it takes its files from its own vault and validator, whose ids are known only after the update"
 ALLOWED: Mapping[str, str] = {
@@ -210,6 +210,8 @@ def _in_paths(resource: Resource, config: Config) -> Iterator[tuple[str, str]]:
     for path, read_only in seen(resource):
         if not path.startswith("/"):
             yield path, f"{path or 'nothing'} is not an absolute path: it may lead anywhere"
+        elif read_only and is_socket(path):
+            continue  # judged by the policy docker-socket; that of an engine without root is in the folder of its user
         elif read_only and is_secret(path) and not _may_read(resource.name, path, config):
             yield (
                 f"read {path}",

@@ -38,7 +38,7 @@ SECRET = re.compile(
     r"|/etc/(ssl|pki|pki/tls)|/etc/(.+/)?(private|secrets?|keys)(/.*)?|/etc/.+\.(key|keytab|p12|pfx|jks)"
     rf"|/var|/var/lib|/var/lib/({_ENGINE_DATA}|private|systemd|cloud|sss)(/.*)?|/var/(backups|snap|spool|mail)(/.*)?"
     r"|/run/(secrets|credentials|netns)(/.*)?"
-    r"|(/var)?/tmp(/.*)?|/sys/(kernel/(debug|tracing|security)|firmware)(/.*)?"
+    r"|(/var)?/tmp|/sys/(kernel/(debug|tracing|security)|firmware)(/.*)?"
     r"|/proc/(self|thread-self|\d+|kcore|kmem|kpage\w+|bus|acpi)(/.*)?|/dev(?!/disk(/|$))(/.*)?"
 )
 """Paths that a container may not even read: keys, passwords, other containers' data, other processes, devices, and every folder
@@ -116,8 +116,12 @@ def real(path: str) -> str:
 
 def holds_socket(path: str) -> bool:
     """Whether mounting `path` exposes a socket, or a folder with the socket of an engine."""
-    where = real(path)
-    return bool(SOCKET_FOLDERS.fullmatch(where) or ANY_SOCKET.fullmatch(where.rpartition("/")[2]))
+    return bool(SOCKET_FOLDERS.fullmatch(real(path))) or is_socket(path)
+
+
+def is_socket(path: str) -> bool:
+    """Whether `path` has the name of a socket."""
+    return bool(ANY_SOCKET.fullmatch(real(path).rpartition("/")[2]))
 
 
 def is_engine_socket(path: str) -> bool:

@@ -63,3 +63,19 @@ def test_a_container_that_may_see_the_socket_must_mount_it_read_only() -> None:
     config = {"allowed": {"watcher": "it restarts containers that hang"}}
     assert of_one("docker-socket", bind(socket, readOnly=True), name="watcher", config=config) == []
     assert len(of_one("docker-socket", bind(socket, readOnly=True), name="socket_proxy", config=config)) == 1
+
+
+@pytest.mark.parametrize(
+    "socket",
+    [
+        "/run/user/1000/docker.sock",
+        "/home/you/.colima/default/docker.sock",
+        "/home/you/.docker/desktop/docker.sock",
+        "/tmp/engine/docker.sock",  # noqa: S108
+    ],
+)
+def test_the_socket_of_an_engine_in_the_folder_of_a_user_is_judged_by_this_policy_alone(socket: str) -> None:
+    mount = bind(socket, readOnly=True)
+    assert of_one("docker-socket", mount, name="socket_proxy") == []
+    assert of_one("apart-from-the-host", mount, name="socket_proxy") == []
+    assert of_one("docker-socket", mount, name="shop") != []

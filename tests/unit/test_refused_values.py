@@ -55,8 +55,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         of("notifications.repeat_interval", "99999999999y"),
         f"is longer than {LONGEST}",
     ),
-    "traces that stay for ever": (of("traces.retention", "0s"), "traces.retention: 0s is shorter than 1h"),
-    "traces that do not stay": (of("traces.retention", "1ms"), "traces.retention: 1ms is shorter than 1h"),
+    "traces that stay for ever": (of("traces.retention", "0s"), "traces.retention: 0s is shorter than 1s"),
+    "traces that do not stay": (of("traces.retention", "1ms"), "traces.retention: 1ms is shorter than 1s"),
     "alerts that wait for years": (
         of("notifications.group_wait", "1y"),
         "notifications.group_wait: 1y is longer than 1d",
