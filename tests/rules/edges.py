@@ -46,6 +46,8 @@ CENTRE: dict[str, Any] = {
 }
 
 
+CENTRE_NAME = "centre.example"
+"""What settings call the centre. It is `localhost` here, which they refuse: in a container that would be the edge itself."""
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -249,6 +251,10 @@ def _alloy(text: str, folder: Path, port: int) -> AbstractContextManager[None]:
     return running(command, f"http://127.0.0.1:{port}/-/ready", folder / "log", seconds=60)
 
 
+def _here(text: str) -> str:
+    return text.replace(CENTRE_NAME, "localhost")
+
+
 @dataclass
 class Edge:
     """An edge that sends to `centre`."""
@@ -265,7 +271,7 @@ class Edge:
 
     @property
     def settings(self) -> Settings:
-        centre = {"url": self.centre, "ca": self.ca.read_text().replace("\n", " ")}
+        centre = {"url": self.centre.replace("localhost", CENTRE_NAME), "ca": self.ca.read_text().replace("\n", " ")}
         config = {"role": "edge", "host_name": self.name, "centre": centre}
         logs = {"files": str(self.folder / "apps"), "system": "off"}
         metrics = {"scrape_interval": "1s", "scrape_timeout": "1s"}
@@ -283,7 +289,7 @@ class Edge:
                 for name, port in targets.items()
             ]
             main["scrape_configs"] = scrape.of_host(self.settings, jobs)
-            (folder / "prometheus.yml").write_text(dump(main))
+            (folder / "prometheus.yml").write_text(_here(dump(main)))
             with _prometheus(described("prometheus", self.settings).command, folder, self.ports["prometheus"]):
                 yield
 
@@ -296,7 +302,7 @@ class Edge:
         """Its shipper. Yields the folder whose log files it ships."""
         folder = self._folder("alloy")
         (self.folder / "apps").mkdir(exist_ok=True)
-        text = config_of("alloy", self.settings).files["config.alloy"]
+        text = _here(config_of("alloy", self.settings).files["config.alloy"])
         text = text.replace("/config/current/secrets", str(folder / "secrets"))
         with _alloy(text, folder, self.ports["alloy"]):
             yield self.folder / "apps"
@@ -313,7 +319,7 @@ class Edge:
         own = self.ports["otel_collector"]
         main["service"]["telemetry"]["metrics"]["readers"] = [otel_collector.own_metrics(own)]
         main["exporters"]["prometheus/otlp"]["endpoint"] = f"127.0.0.1:{free_port()}"
-        (folder / "collector.yml").write_text(dump(dollars_doubled(main), width=1_000_000))
+        (folder / "collector.yml").write_text(_here(dump(dollars_doubled(main), width=1_000_000)))
         [(name, secret)] = config.secrets.items()
         (folder / "secrets" / name).write_text(secret.render(self.password))
         flags = [f"--config={folder / file}" for file in ("collector.yml", f"secrets/{name}")]
