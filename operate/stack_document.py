@@ -69,7 +69,7 @@ class _Loader(yaml.SafeLoader):
 
 
 for _kind, _expression in _PLAIN.items():
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_expression})$"), None)
+    _Loader.add_implicit_resolver(f"{_OF_YAML}{_kind}", re.compile(f"^(?:{_expression})$"), None)
 
 
 def _judged(node: yaml.Node, sizes: dict[int, int], around: set[int]) -> int:

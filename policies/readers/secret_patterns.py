@@ -150,17 +150,17 @@ def _given_away(name: str, value: str) -> Iterator[str]:
         yield "a password in a URL"
     if is_secret_name(name) and not _is_harmless(value):
         yield "a secret, as its name says"
-    words = _words(name)
+    words, texts = _words(name), [*_texts_in(value)]
     if words[-1:] == ["key"] and "public" not in words and _RANDOM.fullmatch(value):
         yield "a random key"
-    if words[-1:] in (["auth"], ["login"]) and any(map(_LOGIN.fullmatch, (value, *_texts_in(value)))):
+    if words[-1:] in (["auth"], ["login"]) and any(map(_LOGIN.fullmatch, (value, *texts))):
         yield "a user with a password"
     if words[-1:] in (["pin"], ["seed"], ["code"]) and any(map(_SEED.fullmatch, words)) and not _is_harmless(value):
         yield "a secret, as its name says"
-    if _looks_random(value) and not {"public", "site", "integrity", "checksum"} & {*words}:
+    if _looks_random(value, texts) and not {"public", "site", "integrity", "checksum"} & {*words}:
         yield "a random text, as keys and tokens are"
     yield from _inside(value)
-    for text in _texts_in(value):
+    for text in texts:
         if next(_in_text(text), None):
             yield "a secret in base64"
 
@@ -192,11 +192,12 @@ _LONGEST_READ = 20_000
 """Signs of the longest value of which the parts in Base64 are read: a certificate, a config file."""
 
 
-def _looks_random(value: str) -> bool:
-    """Whether `value` is one word that no person would write, such as `x8Kq3vT9zLpW2nRb7YdC5mHg`."""
+def _looks_random(value: str, texts: list[str]) -> bool:
+    """Whether `value` is one word that no person would write, such as `x8Kq3vT9zLpW2nRb7YdC5mHg`. `texts`: what it says in
+    Base64."""
     if _KEY_OF_AWS.fullmatch(value):
         return True
-    if not _LONG_TOKEN.fullmatch(value) or value.count("/") > len(value) / 10 or any(_texts_in(value)):
+    if not _LONG_TOKEN.fullmatch(value) or value.count("/") > len(value) / 10 or texts:
         return False
     classes = [(sign.islower(), sign.isupper(), sign.isdigit()) for sign in re.sub("[-_/]", "", value)]
     return sum(one != other for one, other in pairwise(classes)) >= _CHANGES * len(classes)

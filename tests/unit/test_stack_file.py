@@ -21,6 +21,15 @@ from toolchain import paths, pulumi_cli
 from toolchain.report import ToolchainError
 
 
+def refusal(content: bytes, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is said of a stack file with this content."""
+    monkeypatch.setattr(paths, "REPOSITORY", folder)
+    (folder / "Pulumi.prod.yaml").write_bytes(content)
+    with pytest.raises(ToolchainError) as caught:
+        load_settings("prod")
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -59,11 +68,9 @@ from toolchain.report import ToolchainError
 def test_it_names_the_file_and_what_is_wrong(
     content: bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
-    (tmp_path / "Pulumi.prod.yaml").write_bytes(content)
-    with pytest.raises(ToolchainError, match=r"Pulumi\.prod\.yaml") as caught:
-        load_settings("prod")
-    assert words in str(caught.value)
+    message = refusal(content, tmp_path, monkeypatch)
+    assert "Pulumi.prod.yaml" in message
+    assert words in message
 
 
 LAUGHS = b"config:\n  a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
@@ -112,11 +119,8 @@ LAUGHS = b"config:\n  a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
 def test_what_a_stack_file_cannot_say_is_refused_in_one_line_with_its_place(
     content: bytes, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
-    (tmp_path / "Pulumi.prod.yaml").write_bytes(content)
-    with pytest.raises(ToolchainError, match=r"^Pulumi\.prod\.yaml") as caught:
-        load_settings("prod")
-    [line] = str(caught.value).splitlines()
+    [line] = refusal(content, tmp_path, monkeypatch).splitlines()
+    assert line.startswith("Pulumi.prod.yaml")
     assert words in line
 
 
