@@ -179,12 +179,12 @@ class _TwiceError(Exception):
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in mapping:
             raise _TwiceError(f"{key} stands twice in it: keep one of them")
-        found[key] = value
-    return found
+        mapping[key] = value
+    return mapping
 
 
 def _parsed(value: str) -> Any:

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import unicodedata
+import zoneinfo
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -80,6 +81,12 @@ def _listen(text: str) -> str:
         msg = "is an address of many hosts: name one of this host (like 127.0.0.1:9090)"
         raise ValueError(msg)
     return f"[{address}]:{int(port)}" if address.version == 6 else f"{address}:{int(port)}"  # noqa: PLR2004 - IPv6
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether `name` is a time zone of the IANA database. On a machine without that database the service judges it."""
+    zones = zoneinfo.available_timezones()
+    return name == "UTC" or not zones or name in zones
 
 
 def without_credentials(text: str) -> str:
