@@ -224,7 +224,7 @@ engine = pulumi.ResourceOptions(provider=docker.Provider("engine", host="{host}"
 docker.Volume("kept", name="{prefix}-kept", opts=engine)
 docker.Container(
     "idle", name="{prefix}-idle", image="{image}", entrypoints=["sleep", "60"], {limits}restart="always",
-    log_driver="local", healthcheck=docker.ContainerHealthcheckArgs(tests=["CMD", "true"]), opts=engine,
+    log_driver="local", healthcheck=docker.ContainerHealthcheckArgs(tests=["CMD", "pgrep", "sleep"]), opts=engine,
 )
 """
 
