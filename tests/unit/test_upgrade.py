@@ -136,6 +136,12 @@ def test_a_service_is_unwell_when_the_image_of_before_does_not_run_on(container:
     assert services == ({"loki"} if ill else set())
 
 
+def test_a_service_that_crashes_on_and_on_is_not_waited_for() -> None:
+    """The fakes' time does not pass: with a wait, this test would not end."""
+    looping = Container("old", status="restarting", restarts=3)
+    assert upgrade.unwell(engine(loki=looping), "nervous-test", {"loki": "old"}, patience=10**9) == {"loki"}
+
+
 class Host:
     """The stack, which remembers what it was asked."""
 

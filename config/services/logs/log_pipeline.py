@@ -25,8 +25,9 @@ LABELS = ("service", "level", "source")
 
 JOIN_LINES = 256
 """A longer block is split. Java's longest stack traces have about 200 lines."""
-JOIN_WAIT = "1s"
-"""How long a block waits for its next line. A process writes its stack trace within milliseconds."""
+JOIN_WAIT, JOIN_WAIT_OF_LAST = "2s", "5s"
+"""How long a block waits for its next line. A process writes its stack trace within milliseconds, but a shipper without CPU
+may read the rest of it more than a second later. The last line of a Python traceback may have waited once before."""
 
 
 def stages(settings: Settings) -> list[Stage]:
@@ -113,8 +114,7 @@ def _join() -> Iterator[Stage]:
     begins = r"^(?:[^\n]*\n(?:[\s\]})][^\n]*\n)*)?(?:  \+ Exception Group )?Traceback \("
     waiting = rf"{begins}most recent call last\):(?s:.*)\n(?:{_BLANK}[^\n]*|{invalid})$"
     last = rf"^{_PYTHON_ERROR}(?:: [^\n]*)?(?:$|\n(?:During handling |The above ))|^[\w.\[\]-]+\n  [A-Z][^\n]*\[type="
-    # Longer, because the previous step may hold the last line for its whole wait.
-    both = stage("multiline", firstline=begins, max_lines=JOIN_LINES, max_wait_time="3s")
+    both = stage("multiline", firstline=begins, max_lines=JOIN_LINES, max_wait_time=JOIN_WAIT_OF_LAST)
     yield match(f"|~ {logql(f'{waiting}|{last}')}", both)
 
 
