@@ -35,10 +35,7 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
             yield Finding(f"{service} runs", kept=False, detail=f"no container {settings.prefix}-{service}")
             continue
         attributes = running.attrs
-        state = attributes["State"]
-        health = state.get("Health", {}).get("Status", "no check in its image")
-        if state["Status"] == "running" and _not_asked_yet(state) and _well(running):
-            health = "healthy"
+        state, health = attributes["State"], health_of(running)
         killed = ", was killed for memory" if _killed_lately(state) else ""
         yield Finding(
             f"{service} is healthy",
@@ -63,10 +60,18 @@ def _killed_lately(state: Mapping[str, Any]) -> bool:
     return state["Status"] != "running" or (datetime.now(UTC) - began).total_seconds() < SETTLED_SECONDS
 
 
+def health_of(running: Container) -> str:
+    """What the engine says of a container's health, or `no check in its image`. If the engine has no result yet, the check is
+    run from here: the engine runs it after a minute for the first time, or after seconds if it is 25 or newer.
+    """
+    state = running.attrs["State"]
+    health = str(state.get("Health", {}).get("Status", "no check in its image"))
+    return "healthy" if state["Status"] == "running" and _not_asked_yet(state) and _well(running) else health
+
+
 def _not_asked_yet(state: Mapping[str, Any]) -> bool:
-    """Whether the engine has no result of its health check yet; then the check is run from here. The engine runs it
-    after 30 s for the first time. It calls a container that was paused (for a backup) unhealthy although no check has
-    failed."""
+    """Whether the engine has no result of its health check yet. It calls a container that was paused (for a backup)
+    unhealthy although no check has failed."""
     health = state.get("Health", {})
     return health.get("Status") == "starting" or (health.get("Status") == "unhealthy" and not health["FailingStreak"])
 

@@ -24,6 +24,7 @@ from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
 
+from check.containers import health_of
 from check.files import text_of
 from config.container import DIRECTORY
 from config.images import version, without_digest
@@ -45,7 +46,7 @@ FILES = "nervous-system:index:ConfigFiles"
 """Type of `components.config_files.ConfigFiles`."""
 
 SETTLED_SECONDS = 45
-"""Limit for a service to become healthy. The engine runs the first health check after 30 s."""
+"""Limit for a service to become healthy."""
 
 Deployment = Mapping[str, Any]
 """Pulumi's state, as `pulumi stack export` prints it."""
@@ -267,9 +268,11 @@ def _ill(client: DockerClient, name: str, image: str) -> Container | None:
     except NotFound:
         return None
     attributes = container.attrs
-    state, health = attributes["State"], attributes["State"].get("Health", {}).get("Status")
-    well = state["Status"] == "running" and (health == "healthy" if health else not attributes["RestartCount"])
-    return container if attributes["Config"]["Image"] == image and not well else None
+    if attributes["Config"]["Image"] != image:
+        return None
+    asked = "Health" in attributes["State"]
+    steady = health_of(container) == "healthy" if asked else not attributes["RestartCount"]
+    return None if attributes["State"]["Status"] == "running" and steady else container
 
 
 def _told(name: str, changes: Changes, saved: str, aside: Mapping[str, str], *, well: bool) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from docker.errors import NotFound
 
 from config.container import DIRECTORY
 from config.services.logs import loki
+from engine import docker_api
 from operate import backup, commands, recovery, upgrade
 from operate.backup.manifest import log_schema
 from tests.support.program import EVERYTHING, settings_of
@@ -25,9 +26,13 @@ TODAY = date(2026, 6, 15)
 class Container:
     """One on an engine, as far as it is looked at."""
 
-    def __init__(self, image: str, status: str = "running", restarts: int = 0, health: str = "healthy") -> None:
-        state = {"Status": status, "Health": {"Status": health}}
-        self.attrs = {"Config": {"Image": image}, "State": state, "RestartCount": restarts}
+    def __init__(
+        self, image: str, status: str = "running", restarts: int = 0, health: str = "healthy", *, answers: bool = False
+    ) -> None:
+        self.answers = answers
+        state = {"Status": status, **({"Health": {"Status": health, "FailingStreak": 2}} if health else {})}
+        config = {"Image": image, "Healthcheck": {"Test": ["CMD", "answers"]}}
+        self.attrs = {"Config": config, "State": state, "RestartCount": restarts}
         self.files: dict[str, str] = {}
 
     def get_archive(self, path: str) -> tuple[list[bytes], None]:
@@ -123,6 +128,7 @@ def test_without_a_loki_before_no_period_has_begun() -> None:
         (Container("old"), False),
         (Container("old", restarts=2), False),  # it needed them
         (Container("old", health="starting"), True),
+        (Container("old", health="starting", answers=True), False),
         (Container("old", health="unhealthy"), True),
         (Container("old", status="restarting"), True),
         (Container("old", status="exited"), True),
@@ -131,7 +137,10 @@ def test_without_a_loki_before_no_period_has_begun() -> None:
         (Container("new", status="exited"), False),  # not its turn yet
     ],
 )
-def test_a_service_is_unwell_when_the_image_of_before_does_not_run_on(container: Container, *, ill: bool) -> None:
+def test_a_service_is_unwell_when_the_image_of_before_does_not_run_on(
+    monkeypatch: pytest.MonkeyPatch, container: Container, *, ill: bool
+) -> None:
+    monkeypatch.setattr(docker_api, "run_inside", lambda one, _: (int(not one.answers), b""))
     services = upgrade.unwell(engine(loki=container), "nervous-test", {"loki": "old", "prometheus": "old"}, patience=0)
     assert services == ({"loki"} if ill else set())
 
