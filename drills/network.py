@@ -7,8 +7,7 @@ from functools import partial
 from drills.frame import Drill
 from drills.ground import SERVICES, Ground, OnGround, Promise
 
-CUT_SECONDS = 60
-WEBHOOK_SECONDS = 120
+CUT_SECONDS = 120
 CUTS = (
     ("otel_collector", "api_proxy"),
     ("api_proxy", "jaeger"),
@@ -76,7 +75,7 @@ def webhook_down(ground: Ground) -> str:
         "webhook-down",
         fault=lambda: answer(503),
         heal=lambda: answer(200),
-        seconds=WEBHOOK_SECONDS,
+        seconds=CUT_SECONDS,
         promise=EVERYTHING,
     )
     refused = ground.outside.refused - before
@@ -119,7 +118,7 @@ def drills() -> list[OnGround]:
         for one, other in CUTS
     ]
     names = f"no container resolves a name for {CUT_SECONDS} s: its resolver is gone"
-    webhook = f"Slack's webhook answers 503 for {WEBHOOK_SECONDS} s (group_interval 2 s, by default 5 min)"
+    webhook = f"Slack's webhook answers 503 for {CUT_SECONDS} s (group_interval 2 s, by default 5 min)"
     registry = "an image changes to one of a registry where nobody listens, which the engine has already; `pulumi up`"
     return [
         *cuts,

@@ -251,7 +251,7 @@ def outage(stack: Deployment) -> Iterator[Outage]:
 
 
 @pytest.mark.usefixtures("outage")
-class TestTwoMinutesWithoutJaeger:
+class TestWithoutJaeger:
     """What does not need Jaeger is tested meanwhile."""
 
     def test_metrics_that_applications_send_reach_prometheus_under_their_name(self, stack: Deployment) -> None:

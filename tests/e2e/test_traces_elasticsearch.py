@@ -108,12 +108,12 @@ def test_what_is_older_than_the_retention_is_gone_and_nothing_else(stack: Deploy
 
 
 def test_an_outage_of_elasticsearch_alone_loses_nothing_that_is_kept(stack: Deployment) -> None:
-    with Outage(stack, "patient", "elasticsearch", seconds=20) as outage:
+    with Outage(stack, "patient", "elasticsearch") as outage:
         outage.loses_nothing()
 
 
 def test_jaeger_and_its_storage_away_lose_nothing_that_is_kept(stack: Deployment) -> None:
-    with Outage(stack, "unlucky", "jaeger", "elasticsearch", seconds=30) as outage:
+    with Outage(stack, "unlucky", "jaeger", "elasticsearch") as outage:
         outage.loses_nothing()
 
 

@@ -151,7 +151,7 @@ def load(application: Application, seconds: float) -> set[str]:
 class Outage:
     """`with Outage(stack, "orders", "jaeger") as outage`: services are away while the application `orders` sends traces."""
 
-    def __init__(self, stack: Deployment, name: str, *services: str, seconds: float = 120) -> None:
+    def __init__(self, stack: Deployment, name: str, *services: str, seconds: float = 30) -> None:
         self._stack, self._name, self._seconds = stack, name, seconds
         self._containers = [stack.container(service) for service in services]
         self._other = ThreadPoolExecutor(1)
