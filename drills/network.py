@@ -7,7 +7,7 @@ from functools import partial
 from drills.frame import Drill
 from drills.ground import SERVICES, Ground, OnGround, Promise
 
-CUT_SECONDS = 120
+AWAY_SECONDS = 120
 CUTS = (
     ("otel_collector", "api_proxy"),
     ("api_proxy", "jaeger"),
@@ -28,7 +28,7 @@ def cut(ground: Ground, *, one: str, other: str) -> str:
             _name(one, other),
             fault=lambda: apart.enter_context(ground.cut(one, other)),
             heal=apart.close,
-            seconds=CUT_SECONDS,
+            seconds=AWAY_SECONDS,
             promise=EVERYTHING,
         )
 
@@ -61,7 +61,7 @@ def dns_gone(ground: Ground) -> str:
             "dns-gone",
             fault=lambda: silent.enter_context(no_names(ground)),
             heal=silent.close,
-            seconds=CUT_SECONDS,
+            seconds=AWAY_SECONDS,
             promise=EVERYTHING,
         )
 
@@ -75,7 +75,7 @@ def webhook_down(ground: Ground) -> str:
         "webhook-down",
         fault=lambda: answer(503),
         heal=lambda: answer(200),
-        seconds=CUT_SECONDS,
+        seconds=AWAY_SECONDS,
         promise=EVERYTHING,
     )
     refused = ground.outside.refused - before
@@ -111,14 +111,14 @@ def drills() -> list[OnGround]:
     cuts = [
         Drill(
             _name(one, other),
-            f"no packet between {one} and {other} for {CUT_SECONDS} s",
+            f"no packet between {one} and {other} for {AWAY_SECONDS} s",
             EVERYTHING.text,
             partial(cut, one=one, other=other),
         )
         for one, other in CUTS
     ]
-    names = f"no container resolves a name for {CUT_SECONDS} s: its resolver is gone"
-    webhook = f"Slack's webhook answers 503 for {CUT_SECONDS} s (group_interval 2 s, by default 5 min)"
+    names = f"no container resolves a name for {AWAY_SECONDS} s: its resolver is gone"
+    webhook = f"Slack's webhook answers 503 for {AWAY_SECONDS} s (group_interval 2 s, by default 5 min)"
     registry = "an image changes to one of a registry where nobody listens, which the engine has already; `pulumi up`"
     return [
         *cuts,
