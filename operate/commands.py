@@ -3,6 +3,7 @@
 import contextlib
 import json
 import subprocess
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Annotated
 
 import typer
@@ -37,18 +38,24 @@ def deploy(stack: str, *, planned: bool = False) -> None:
     deployed.must_keep_password()
     client = engine_setup.ensure(deployed.settings.docker)
     deployed.must_find_networks(client)
-    deployed.create()
+    new = deployed.create()
     deployed.find_places(client)
     deployed.make_up_password()
     deployed.fetch_images()
     deployed.find_host_parts(client)
     repairs = deployed.repair()
     options = (*repairs, *pack)
-    # An update that changes nothing takes as long as its plan. What is to be read back from the engine, only an update keeps.
-    changed = planned or deployed.plan(*options) or bool(repairs)
+    # An update that changes nothing takes as long as its plan, and the check goes on beside that. What is to be read back
+    # from the engine, only an update keeps.
+    beside = ThreadPoolExecutor(1)
+    results = None if new or planned or repairs else beside.submit(findings, stack, 0, with_request=False)
+    try:
+        changed = planned or deployed.plan(*options) or bool(repairs)
+    finally:
+        beside.shutdown(wait=False)
     if changed:
-        changed = deployed.update("up", *options)
-    _check(stack, check.PATIENCE_SECONDS, with_request=changed)
+        results, changed = None, deployed.update("up", *options)
+    _check(stack, check.PATIENCE_SECONDS, with_request=changed, beside=results)
     if not changed:
         note("nothing has changed, so the check sent no request through the stack; make check sends one")
     for name, value in deployed.outputs().items():
@@ -111,8 +118,11 @@ def check_stack(
     _must_be_kept(results)
 
 
-def _check(stack: str, patience: float, *, with_request: bool = True) -> None:
-    """Checks `stack` in your terminal: what it waits for, then all findings.
+def _check(
+    stack: str, patience: float, *, with_request: bool = True, beside: Future[list[check.Finding]] | None = None
+) -> None:
+    """Checks `stack` in your terminal: what it waits for, then all findings. `beside`: a check that is under way, which counts if
+    it finds every promise kept.
 
     Raises:
         typer.Exit: a promise is broken.
@@ -123,10 +133,18 @@ def _check(stack: str, patience: float, *, with_request: bool = True) -> None:
         def waits(finding: check.Finding, time_left: float) -> None:
             step.title = f"{title}, waiting up to {time_left:.0f} s more for: {finding.what}"
 
-        results = findings(stack, patience, with_request=with_request, waits=waits)
+        results = _all_kept(beside) or findings(stack, patience, with_request=with_request, waits=waits)
         step.title = title
     check.show(results, Console(highlight=False), everything=verbose())
     _must_be_kept(results)
+
+
+def _all_kept(beside: Future[list[check.Finding]] | None) -> list[check.Finding]:
+    """The findings, if all promises are kept; else none."""
+    with contextlib.suppress(ToolchainError):
+        results = beside.result() if beside else []
+        return results if all(finding.kept for finding in results) else []
+    return []
 
 
 def _must_be_kept(results: list[check.Finding]) -> None:

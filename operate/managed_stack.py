@@ -85,10 +85,10 @@ class Stack(Program):
             clock_ahead.set_aside(self.settings, client)
         return recovery.repair(self, self._backend, self.settings.prefix, client)
 
-    def create(self) -> None:
+    def create(self) -> bool:
         """Creates the stack as any program, after restoring a damaged state."""
         recovery.restore_state(self._backend, PROJECT, self.name)
-        super().create()
+        return super().create()
 
     @property
     def _lacks_password(self) -> bool:

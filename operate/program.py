@@ -163,11 +163,14 @@ class Program:
             )
         return self.name in names
 
-    def create(self) -> None:
-        """Creates the stack if it does not exist. The stack that you have selected stays selected."""
-        if not self.exists():
-            with Step(f"new stack {self.name}"):
-                self.ask("stack", "init", self.name, "--no-select")
+    def create(self) -> bool:
+        """Creates the stack if it does not exist, and returns whether it did. The stack that you have selected stays
+        selected."""
+        if self.exists():
+            return False
+        with Step(f"new stack {self.name}"):
+            self.ask("stack", "init", self.name, "--no-select")
+        return True
 
     def outputs(self) -> dict[str, Any]:
         """Name → value of each output of the last deployment."""
