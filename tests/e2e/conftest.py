@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "whatever_was_set: the test asks nothing of the settings that the one before has left"
     )
     if AUTOGROUP.exists() and not hasattr(config, "workerinput"):
-        _be_nice(10)
+        _be_nice(5)
         config.add_cleanup(lambda: _be_nice(0))
 
 
