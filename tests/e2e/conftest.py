@@ -7,7 +7,6 @@ its own, and no names, ports or timing that it shares with another one.
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +15,6 @@ from docker import DockerClient
 from tests.support import leftovers, machine, small_stack
 from tests.support.deployment import Deployment
 from toolchain import images, pulumi_cli
-
-AUTOGROUP = Path("/proc/self/autogroup")
-"""How nice this terminal is to others; only on Linux."""
 
 LONGEST = (
     "shop",
@@ -43,21 +39,10 @@ newcomer of test_commands deploys another one, whose lines its tests would see."
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Names the marker of `_as_it_was`. Puts the containers before the tests, whose updates would starve them: services that
-    are slow for that raise alerts that no test expects.
-
-    Linux gives each terminal as much of the CPU as all containers together (sched(7), "The autogroup feature").
-    """
+    """Names the marker of `_as_it_was`."""
     config.addinivalue_line(
         "markers", "whatever_was_set: the test asks nothing of the settings that the one before has left"
     )
-    if AUTOGROUP.exists() and not hasattr(config, "workerinput"):
-        _be_nice(5)
-        config.add_cleanup(lambda: _be_nice(0))
-
-
-def _be_nice(by: int) -> None:
-    AUTOGROUP.write_text(str(by))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
