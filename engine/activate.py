@@ -309,11 +309,16 @@ def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
                 return
             if order.health and execute(service, health)[0] == 0:
                 return
-        if state["Restarting"] and service.attrs["RestartCount"] >= CRASH_LOOP_RESTARTS:
+        if crash_loops(service):
             raise RefusedError(f"{service.name} keeps restarting; its log:\n{_log(service)}")
         if time.monotonic() > deadline:
             raise RefusedError(f"{service.name} is {state['Status']} and not well; its log:\n{_log(service)}")
         time.sleep(0.3)
+
+
+def crash_loops(service: Container) -> bool:
+    """Whether a service has crashed so often that nobody need wait for it."""
+    return bool(service.attrs["State"]["Restarting"]) and service.attrs["RestartCount"] >= CRASH_LOOP_RESTARTS
 
 
 def _started(service: Container) -> float:

@@ -31,7 +31,7 @@ from config.images import version, without_digest
 from config.services import descriptions
 from config.services.logs import loki
 from config.settings import Settings
-from engine.activate import CRASH_LOOP_RESTARTS
+from engine.activate import crash_loops
 from operate import backup, commands, recovery, slo, version_steps
 from operate.backup import keys, manifest
 from operate.backup.place import Place
@@ -255,8 +255,7 @@ def unwell(client: DockerClient, prefix: str, images: Mapping[str, str], patienc
     deadline = time.monotonic() + patience
     while True:
         ill = {service: one for service, image in images.items() if (one := _ill(client, f"{prefix}-{service}", image))}
-        loops = all(one.attrs["RestartCount"] >= CRASH_LOOP_RESTARTS for one in ill.values())
-        if loops or time.monotonic() > deadline:
+        if all(map(crash_loops, ill.values())) or time.monotonic() > deadline:
             return set(ill)
         time.sleep(1)
 

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import time
 from collections.abc import Collection, Mapping
 from datetime import date
 from types import SimpleNamespace
@@ -30,7 +31,11 @@ class Container:
         self, image: str, status: str = "running", restarts: int = 0, health: str = "healthy", *, answers: bool = False
     ) -> None:
         self.answers = answers
-        state = {"Status": status, **({"Health": {"Status": health, "FailingStreak": 2}} if health else {})}
+        state = {
+            "Status": status,
+            "Restarting": status == "restarting",
+            **({"Health": {"Status": health, "FailingStreak": 2}} if health else {}),
+        }
         config = {"Image": image, "Healthcheck": {"Test": ["CMD", "answers"]}}
         self.attrs = {"Config": config, "State": state, "RestartCount": restarts}
         self.files: dict[str, str] = {}
@@ -149,6 +154,13 @@ def test_a_service_that_crashes_on_and_on_is_not_waited_for() -> None:
     """The fakes' time does not pass: with a wait, this test would not end."""
     looping = Container("old", status="restarting", restarts=3)
     assert upgrade.unwell(engine(loki=looping), "nervous-test", {"loki": "old"}, patience=10**9) == {"loki"}
+
+
+def test_a_service_that_has_crashed_before_and_starts_now_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    recovering = Container("old", health="starting", restarts=3)
+    monkeypatch.setattr(docker_api, "run_inside", lambda one, _: (int(not one.answers), b""))
+    monkeypatch.setattr(time, "sleep", lambda _: setattr(recovering, "answers", True))
+    assert upgrade.unwell(engine(loki=recovering), "nervous-test", {"loki": "old"}, patience=60) == set()
 
 
 class Host:
