@@ -21,8 +21,9 @@ from tests.support.program import settings_of
 from tests.support.services import running
 from toolchain import images
 
-DAYS, SCRAPES, RECORDINGS = 30, 15, 60
-"""Seconds between two samples, of what is scraped or recorded at each evaluation, and of response times."""
+DAYS = 30
+TRIES, RATES, BUCKETS = 15, 30, 120
+"""Seconds between two samples by default: of a probe or an exporter, of recorded rates of requests, of recorded response times."""
 SUBJECT = "20 SLOs: 10 of errors, 6 of response times, 3 of probes, 1 of a database"
 SHARE = "CPU, % of a core"
 
@@ -48,16 +49,16 @@ def samples(end: int) -> Iterator[str]:
 
     for number in range(10):
         of = f'{{service="s{number}",source="spans"}}'
-        yield from series(f"service:requests:rate5m{of}", SCRAPES, 5, 15)
-        yield from series(f"service:errors:rate5m{of}", SCRAPES, 0, 0.01)
+        yield from series(f"service:requests:rate5m{of}", RATES, 5, 15)
+        yield from series(f"service:errors:rate5m{of}", RATES, 0, 0.01)
     for number in range(6):
         for bound in ("0.5", "+Inf"):
             of = f'{{service="s{number}",source="spans",le="{bound}"}}'
-            yield from series(f"service_le:request_duration_seconds_bucket:rate5m{of}", RECORDINGS, 5, 6)
+            yield from series(f"service_le:request_duration_seconds_bucket:rate5m{of}", BUCKETS, 5, 6)
     for number in range(3):
         of = f'{{job="probe",probe="p{number}",service="p{number}",instance="x"}}'
-        yield from series(f"probe_success{of}", SCRAPES, 1, 1)
-    yield from series('redis_up{job="redis_exporter",service="redis"}', SCRAPES, 1, 1)
+        yield from series(f"probe_success{of}", TRIES, 1, 1)
+    yield from series('redis_up{job="redis_exporter",service="redis"}', TRIES, 1, 1)
     yield "# EOF\n"
 
 

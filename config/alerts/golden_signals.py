@@ -51,6 +51,11 @@ def of_counted(sources: Iterable[RequestSource], expr: Callable[[RequestSource],
     return f"{_either(every, 'or')} and on (service, source) {REQUESTS}"
 
 
+def interval(scope: Scope) -> str:
+    """``30s`` by default. Each rate is over five minutes, so between two of them little changes."""
+    return scope.every(2, most="30s")
+
+
 def rules(scope: Scope) -> tuple[RecordingRule, ...]:
     """Recorded, because each query would otherwise ask for all sources."""
     sources = sources_of(scope)

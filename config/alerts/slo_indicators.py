@@ -17,6 +17,7 @@ COUNTED_REQUESTS, COUNTED_ERRORS = "slo:counted_requests:rate5m", "slo:counted_e
 
 _RECORDED_OVER = "5m"
 """The time that recorded rates are about. Over as long, the latest one is exact."""
+_DAY = 86400
 _UP = {
     "postgres": ("postgres_exporter", "pg_up"),
     "mysql": ("mysqld_exporter", "mysql_up"),
@@ -41,15 +42,17 @@ class Indicator:
     """Seconds between two samples of what is recorded for SLOs."""
     tried: float
     """Seconds between two tries of a probe or an exporter."""
+    step: float
+    """Seconds between two samples that a day or more is counted from."""
 
     def requests(self, span: str) -> str:
         """How many requests, or tries, there were in `span`, e.g. ``1h``."""
         if tried := self._tried:
             return f"sum(count_over_time({tried}[{span}]))"
         if self.slo.kind == "errors":
-            return _count(f'{golden_signals.REQUESTS}{{service="{self.service}"}}', span, self.often)
+            return self._count(f'{golden_signals.REQUESTS}{{service="{self.service}"}}', span, self.often)
         if self.slo.kind == "latency":
-            return f"({_count(self._buckets('+Inf'), span, self.buckets)} or {self._counted(COUNTED_REQUESTS, span)})"
+            return f"({self._count(self._buckets('+Inf'), span, self.buckets)} or {self._counted(COUNTED_REQUESTS, span)})"
         return self._counted(COUNTED_REQUESTS, span)
 
     def errors(self, span: str) -> str:
@@ -57,9 +60,9 @@ class Indicator:
         if tried := self._tried:
             return f"sum(count_over_time({tried}[{span}]) - sum_over_time({tried}[{span}]))"
         if self.slo.kind == "errors":
-            return _count(f'{golden_signals.ERRORS}{{service="{self.service}"}}', span, self.often)
+            return self._count(f'{golden_signals.ERRORS}{{service="{self.service}"}}', span, self.often)
         if self.slo.kind == "latency":
-            every, within = (_count(self._buckets(bound), span, self.buckets) for bound in ("+Inf", self.bound))
+            every, within = (self._count(self._buckets(bound), span, self.buckets) for bound in ("+Inf", self.bound))
             return f"(clamp_min({every} - {within}, 0) or {self._counted(COUNTED_ERRORS, span)})"
         return self._counted(COUNTED_ERRORS, span)
 
@@ -116,14 +119,19 @@ class Indicator:
         return f'{response_times.BUCKETS}{{service="{self.service}",le{sign}}}'
 
     def _counted(self, series: str, span: str) -> str:
-        return _count(f'{series}{{slo="{self.slo.name}"}}', span, self.own)
+        return self._count(f'{series}{{slo="{self.slo.name}"}}', span, self.own)
 
+    def _count(self, rates: str, span: str, every: float) -> str:
+        """How much recorded rates count in `span`: the sum of the samples, and not their mean, so that busy hours weigh more.
 
-def _count(rates: str, span: str, every: float) -> str:
-    """How much recorded rates count in `span`: the sum of the samples, and not their mean, so that busy hours weigh more."""
-    if span == _RECORDED_OVER:
-        return f"sum({rates}) * {seconds(span):g}"
-    return f"sum(sum_over_time({rates}[{span}])) * {every:g}"
+        Each sample is about five minutes. So one of them for every five minutes counts each request once, and a month is summed
+        in a third of the time that all its samples take.
+        """
+        if span == _RECORDED_OVER:
+            return f"sum({rates}) * {seconds(span):g}"
+        if seconds(span) < _DAY:
+            return f"sum(sum_over_time({rates}[{span}])) * {every:g}"
+        return f"sum(sum_over_time({rates}[{span}:{self.step:g}s])) * {self.step:g}"
 
 
 def interval(scope: Scope) -> str:
@@ -134,10 +142,12 @@ def interval(scope: Scope) -> str:
 def indicators(scope: Scope) -> tuple[Indicator, ...]:
     """The SLOs of a stack, in the order of its settings."""
     settings = scope.settings
-    often, tried = seconds(settings.metrics.evaluation_interval), seconds(settings.metrics.scrape_interval)
-    buckets, own = seconds(response_times.interval(scope)), seconds(interval(scope))
+    tried = seconds(settings.metrics.scrape_interval)
+    groups = (golden_signals.interval, response_times.interval, interval)
+    often, buckets, own = (seconds(recorded(scope)) for recorded in groups)
+    step = seconds(scope.every(20, most=_RECORDED_OVER))
     return tuple(
-        Indicator(slo, service_of(slo, settings.exporters), often, buckets, own, tried) for slo in settings.slos
+        Indicator(slo, service_of(slo, settings.exporters), often, buckets, own, tried, step) for slo in settings.slos
     )
 
 
