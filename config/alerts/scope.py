@@ -16,10 +16,10 @@ class Scope:
     watched: Watched
 
     def every(self, evaluations: int, *, most: str) -> str:
-        """The interval of a group: as many evaluation intervals, but no longer than `most`. Whole seconds, because Prometheus
-        takes no fractions."""
+        """The interval of a group: as many evaluation intervals, but no longer than `most` or, if that is longer, one of them.
+        Whole seconds, because Prometheus takes no fractions."""
         interval = seconds(self.settings.metrics.evaluation_interval)
-        return f"{int(min(evaluations * interval, seconds(most)))}s"
+        return f"{int(min(evaluations * interval, max(seconds(most), interval)))}s"
 
     @property
     def thresholds(self) -> Thresholds:

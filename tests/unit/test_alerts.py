@@ -270,13 +270,15 @@ def test_a_file_names_the_module_that_made_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("evaluation_interval", "expected"), [("15s", "120s"), ("2s", "16s"), ("1s600ms", "12s"), ("1m", "120s")]
+    ("evaluation_interval", "requests", "response_times"),
+    [("15s", "30s", "120s"), ("2s", "4s", "16s"), ("1s600ms", "3s", "12s"), ("20s", "30s", "120s"), ("1m", "60s", "120s")],
 )
-def test_response_times_are_recorded_less_often_but_at_least_every_two_minutes(
-    evaluation_interval: str, expected: str
+def test_what_is_recorded_for_services_is_evaluated_less_often_than_alerts(
+    evaluation_interval: str, requests: str, response_times: str
 ) -> None:
     rule_groups = groups(settings_of({"metrics": {"evaluation_interval": evaluation_interval}}), EVERYTHING)
-    assert {group.name: group.interval for group in rule_groups if group.interval} == {"response-times": expected}
+    intervals = {group.name: group.interval for group in rule_groups if group.interval}
+    assert intervals == {"applications": requests, "response-times": response_times}
 
 
 def test_rules_are_plain_data() -> None:
