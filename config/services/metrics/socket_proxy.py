@@ -85,6 +85,7 @@ tcp-request connection track-sc0 src table docker
     return f"""\
 global
     maxconn {memory * ALL_CLIENTS}
+    nbthread 1
     # A log that is being followed never ends by itself; its reader comes again.
     hard-stop-after 1s
     log stdout format raw daemon notice
