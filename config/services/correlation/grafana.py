@@ -67,6 +67,8 @@ def container(settings: Settings, dashboards: Mapping[str, Dashboard]) -> Contai
         data=DATA,
         # Its data sources are separate processes, which do not know the limit.
         go_memory_percent=60,
+        # Collects garbage twice as often as by default: nobody waits for it, and it takes 25 MiB less (docs/performance.md).
+        environment={"GOGC": "50"},
         config=_config(settings, dashboards),
     )
 
