@@ -12,7 +12,7 @@ from docker.models.containers import Container
 from check.containers import container
 from config.ports import metrics_port
 from config.settings import Settings
-from engine.docker_api import execute, fetch
+from engine.docker_api import LIMIT, execute, fetch
 
 
 def asker(client: DockerClient, settings: Settings) -> Container:
@@ -65,7 +65,10 @@ def ask(client: DockerClient, settings: Settings, service: str, path: str) -> An
         raise LookupError(f"{service} answers {path} with no JSON: {text[:100]!r}") from None
 
 
-_SEVERAL = 'for url; do timeout 10 wget -q -O - "$url" 2>/dev/null; printf "\\n\\036\\n"; done'
+_SEVERAL = f"""limited() {{
+{LIMIT}}}
+for url; do limited wget -q -O - "$url" 2>/dev/null; printf "\\n\\036\\n"; done
+"""
 """Fetches each of its arguments. The sign that separates records follows each answer."""
 _AT_ONCE = 100
 """URLs for one command: it ends within the minute that the engine's client waits."""

@@ -11,6 +11,7 @@ import requests
 
 import check
 from config.container import DIRECTORY, MOUNT
+from engine.docker_api import execute
 from tests.support.deployment import Deployment
 from tests.support.ports import publish
 from tests.support.wait import until
@@ -146,6 +147,16 @@ def broken(stack: Deployment, whole: dict[str, check.Finding]) -> Iterator[dict[
 def test_a_stack_that_nobody_has_touched_keeps_every_promise(whole: dict[str, check.Finding]) -> None:
     assert [finding for finding in whole.values() if not finding.kept] == []
     assert "its metric leads to its trace" in whole
+
+
+ENDED = "grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l"
+"""Counts the processes that have ended and that nobody has collected. Each takes one of the host's process numbers."""
+
+
+@pytest.mark.usefixtures("whole")
+@pytest.mark.parametrize("service", ["prometheus", "alertmanager", "node_exporter"])
+def test_a_check_leaves_no_process_in_a_container(stack: Deployment, service: str) -> None:
+    assert execute(stack.container(service), ["sh", "-c", ENDED]) == (0, "0\n")
 
 
 @pytest.mark.parametrize("do", BREAKS, ids=lambda do: do.__name__)

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import subprocess
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from engine.docker_api import connect, execute
+from engine.docker_api import LIMIT, LIMITED, connect, execute
 
 
 @pytest.fixture
@@ -174,3 +175,22 @@ def test_a_container_that_stopped_meanwhile_is_a_failure_in_the_engines_words() 
         code, out = execute(service, ("cat", "x"))
     assert code == 1
     assert "container is not running" in out
+
+
+SHELLS = ("sh", "bash")
+SOON = LIMIT.replace("118)", "3)")
+"""The limit, after a few looks in place of ten seconds."""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_command_with_a_limit_prints_and_ends_as_it_does_without(shell: str) -> None:
+    command = [shell, *LIMITED[1:], "sh", "-c", "echo page; echo complaint >&2; exit 7"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (7, "page\n", "complaint\n")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_command_that_hangs_is_killed_at_its_limit(shell: str) -> None:
+    assert SOON != LIMIT
+    result = subprocess.run([shell, "-c", SOON, "limited", "sleep", "60"], check=False, timeout=30, capture_output=True)
+    assert result.returncode == 128 + 9
