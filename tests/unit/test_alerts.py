@@ -271,7 +271,13 @@ def test_a_file_names_the_module_that_made_it() -> None:
 
 @pytest.mark.parametrize(
     ("evaluation_interval", "requests", "response_times"),
-    [("15s", "30s", "120s"), ("2s", "4s", "16s"), ("1s600ms", "3s", "12s"), ("20s", "30s", "120s"), ("1m", "60s", "120s")],
+    [
+        ("15s", "30s", "120s"),
+        ("2s", "4s", "16s"),
+        ("1s600ms", "3s", "12s"),
+        ("20s", "30s", "120s"),
+        ("1m", "60s", "120s"),
+    ],
 )
 def test_what_is_recorded_for_services_is_evaluated_less_often_than_alerts(
     evaluation_interval: str, requests: str, response_times: str
