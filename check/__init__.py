@@ -31,7 +31,7 @@ from check.finding import Finding
 from config.additions import NONE, Additions
 from config.settings import Settings
 from config.settings.units import seconds
-from engine.docker_api import connect
+from engine.docker_api import connect, pauses
 from toolchain.report import MARKS, plain
 
 __all__ = ["PATIENCE_SECONDS", "Finding", "Waits", "in_silence", "run", "show"]
@@ -95,6 +95,7 @@ def run(
         subjects["a request"] = lambda: request.findings(client, settings, probe)
         list(subjects["a request"]())  # sends it: it is on its way while the others are checked
     pool = ThreadPoolExecutor(_AT_ONCE)
+    rounds = pauses(1, 5)
     try:
         by_subject = dict(zip(subjects, pool.map(_about, subjects, subjects.values()), strict=True))
         # Kept promises are not checked again: a round costs the host seconds of CPU, and the wait may be for a trace.
@@ -103,7 +104,7 @@ def run(
             if time_left < 0:
                 break
             waits(next(finding for finding in by_subject[waiting[0]] if not finding.kept), time_left)
-            time.sleep(1)
+            time.sleep(next(rounds))
             by_subject |= zip(waiting, pool.map(_about, waiting, map(subjects.__getitem__, waiting)), strict=True)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

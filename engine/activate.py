@@ -22,7 +22,7 @@ from docker.models.containers import Container
 from requests import RequestException
 
 from config.container import MOUNT
-from engine.docker_api import LIMITED, connect, execute, fetch
+from engine.docker_api import LIMITED, connect, execute, fetch, pauses
 
 PATIENCE_SECONDS = 120
 """Limit for one activation. A Prometheus that replays a large log takes a minute."""
@@ -37,6 +37,9 @@ still killed by a signal two seconds after its start, on a machine with two busy
 CRASH_LOOP_RESTARTS = 3
 """Restarts after which a service counts as crash-looping. The engine doubles its wait before each restart, so more of
 them would take minutes."""
+
+PAUSES = 0.3, 1.0
+"""The shortest and the longest wait between two questions, in seconds."""
 
 ASKING_SECONDS = 3
 """How long one container repeats its questions to a silent service. Creating a container takes half a second of CPU."""
@@ -271,9 +274,10 @@ def _was_starting(inside: _Inside, order: Order) -> bool:
     any_page = dict.fromkeys(order.expect, "")
     begun = time.monotonic()
     waited = False
+    waits = pauses(*PAUSES)
     while inside.missing(any_page) and inside.service.status == "running" and time.monotonic() < begun + START_SECONDS:
         waited = True
-        time.sleep(0.3)
+        time.sleep(next(waits))
     return waited
 
 
@@ -291,16 +295,18 @@ def _wait_until_live(service: Container, order: Order, inside: _Inside, deadline
     start = time.monotonic()
     _wait_until_well(service, order, deadline)
     _take_over(service, order, deadline)
+    waits = pauses(*PAUSES)
     while missing := inside.missing({**order.since_start, **order.expect}, ASKING_SECONDS):
         failed = any("reload_successful" in text for text in missing.values())
         if time.monotonic() > deadline or (failed and time.monotonic() > start + REFUSED_SECONDS):
             raise RefusedError(f"the running service does not say {missing}; its log:\n{_log(service)}")
-        time.sleep(0.3)
+        time.sleep(next(waits))
 
 
 def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
     """Waits until the health command exits with 0; without one, until the container has run for three seconds."""
     health = (*LIMITED, *order.health) if order.tools else order.health
+    waits = pauses(*PAUSES)
     while True:
         service.reload()
         state = service.attrs["State"]
@@ -313,7 +319,7 @@ def _wait_until_well(service: Container, order: Order, deadline: float) -> None:
             raise RefusedError(f"{service.name} keeps restarting; its log:\n{_log(service)}")
         if time.monotonic() > deadline:
             raise RefusedError(f"{service.name} is {state['Status']} and not well; its log:\n{_log(service)}")
-        time.sleep(0.3)
+        time.sleep(next(waits))
 
 
 def crash_loops(service: Container) -> bool:

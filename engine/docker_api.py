@@ -41,6 +41,15 @@ STDERR = 2
 CUT_OFF = "the engine's answer ended in the middle"
 
 
+def pauses(first: float, most: float) -> Iterator[float]:
+    """Seconds to wait before each further question to a service that is not ready: from `first` to `most`, a quarter longer each
+    time. A question is a process that the engine starts, which takes it a tenth of a second of CPU."""
+    pause = first
+    while True:
+        yield pause
+        pause = min(1.25 * pause, most)
+
+
 def connect(settings: Mapping[str, Any], timeout: int = 60) -> docker.DockerClient:
     """A client of the engine that `settings.Docker` names. It waits `timeout` seconds for each answer.
 
