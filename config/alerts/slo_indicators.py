@@ -52,7 +52,9 @@ class Indicator:
         if self.slo.kind == "errors":
             return self._count(f'{golden_signals.REQUESTS}{{service="{self.service}"}}', span, self.often)
         if self.slo.kind == "latency":
-            return f"({self._count(self._buckets('+Inf'), span, self.buckets)} or {self._counted(COUNTED_REQUESTS, span)})"
+            return (
+                f"({self._count(self._buckets('+Inf'), span, self.buckets)} or {self._counted(COUNTED_REQUESTS, span)})"
+            )
         return self._counted(COUNTED_REQUESTS, span)
 
     def errors(self, span: str) -> str:
