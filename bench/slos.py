@@ -14,6 +14,8 @@ import yaml
 
 from bench.figures import Row, row
 from config.alerts import EVERYTHING, render
+from config.alerts.scope import Scope
+from config.alerts.slo_indicators import indicators
 from config.settings import Settings
 from config.settings.units import seconds
 from tests.support.ports import free_port
@@ -22,8 +24,6 @@ from tests.support.services import running
 from toolchain import images
 
 DAYS = 30
-TRIES, RATES, BUCKETS = 15, 30, 120
-"""Seconds between two samples by default: of a probe or an exporter, of recorded rates of requests, of recorded response times."""
 SUBJECT = "20 SLOs: 10 of errors, 6 of response times, 3 of probes, 1 of a database"
 SHARE = "CPU, % of a core"
 
@@ -40,25 +40,27 @@ def settings() -> Settings:
 
 
 def samples(end: int) -> Iterator[str]:
-    """What the rules read, as OpenMetrics, until `end` (seconds since 1970)."""
+    """What the rules read, as often as it is recorded, as OpenMetrics, until `end` (seconds since 1970)."""
+    recorded, *_ = indicators(Scope(settings(), EVERYTHING))
 
-    def series(name: str, every: int, least: float, most: float) -> Iterator[str]:
+    def series(name: str, interval: float, least: float, most: float) -> Iterator[str]:
+        every = int(interval)
         for at in range(end - DAYS * 86400, end, every):
             between = at // every * 7919 % 997 / 997  # no two in a row are alike, as with real ones
             yield f"{name} {least + (most - least) * between:.4g} {at}\n"
 
     for number in range(10):
         of = f'{{service="s{number}",source="spans"}}'
-        yield from series(f"service:requests:rate5m{of}", RATES, 5, 15)
-        yield from series(f"service:errors:rate5m{of}", RATES, 0, 0.01)
+        yield from series(f"service:requests:rate5m{of}", recorded.often, 5, 15)
+        yield from series(f"service:errors:rate5m{of}", recorded.often, 0, 0.01)
     for number in range(6):
         for bound in ("0.5", "+Inf"):
             of = f'{{service="s{number}",source="spans",le="{bound}"}}'
-            yield from series(f"service_le:request_duration_seconds_bucket:rate5m{of}", BUCKETS, 5, 6)
+            yield from series(f"service_le:request_duration_seconds_bucket:rate5m{of}", recorded.buckets, 5, 6)
     for number in range(3):
         of = f'{{job="probe",probe="p{number}",service="p{number}",instance="x"}}'
-        yield from series(f"probe_success{of}", TRIES, 1, 1)
-    yield from series('redis_up{job="redis_exporter",service="redis"}', TRIES, 1, 1)
+        yield from series(f"probe_success{of}", recorded.tried, 1, 1)
+    yield from series('redis_up{job="redis_exporter",service="redis"}', recorded.tried, 1, 1)
     yield "# EOF\n"
 
 

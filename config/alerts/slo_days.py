@@ -6,7 +6,7 @@ from config.alerts.scope import Scope
 from config.alerts.slo import OBJECTIVE, RUNS_OUT, SLOWLY, alert, errors, over
 
 INTERVAL = "4m"
-"""As long as possible, because 30 days have 172,800 samples of each series. Queries see the latest value for five minutes."""
+"""As long as possible, because 30 days have 172,800 tries of each probe. Queries see the latest value for five minutes."""
 
 
 def interval(_: Scope) -> str:

@@ -4,7 +4,6 @@ import datetime
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 import tarfile
@@ -601,9 +600,7 @@ def test_what_a_service_without_tools_does_not_say_is_a_refusal(host: Host) -> N
 
 def test_a_service_without_files_only_has_to_be_well(host: Host) -> None:
     host.service.started, host.service.well_after = host.clock.now, 8
-    printed = activate(host.order(revision=None, expect={}))
-    found = float(re.fullmatch(r"well after ([0-9.]+) s", printed)[1])  # type: ignore[index]
-    assert 8 <= found <= 8 + module.PAUSES[1]  # it asks less and less often
+    assert activate(host.order(revision=None, expect={})).startswith("well after 8")
     assert host.service.actions == []
     assert host.engine.runs == []
 
