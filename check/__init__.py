@@ -21,6 +21,7 @@ from check import (
     healing,
     logs,
     metrics,
+    pages,
     remotes,
     request,
     separation,
@@ -106,12 +107,13 @@ def run(
             waits(next(finding for finding in by_subject[waiting[0]] if not finding.kept), time_left)
             time.sleep(next(rounds))
             by_subject |= zip(waiting, pool.map(_about, waiting, map(subjects.__getitem__, waiting)), strict=True)
+        # Last, because what is not scraped yet would count as missing.
+        if settings.role == "centre":
+            yours = "what you brought"
+            by_subject[yours] = _about(yours, lambda: brought.findings(client, settings, additions))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    # Last, because what is not scraped yet would count as missing.
-    if settings.role == "centre":
-        yours = "what you brought"
-        by_subject[yours] = _about(yours, lambda: brought.findings(client, settings, additions))
+        pages.hang_up()
     return [finding for findings in by_subject.values() for finding in findings]
 
 

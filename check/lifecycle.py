@@ -14,7 +14,7 @@ from docker import DockerClient
 from docker.errors import NotFound
 
 from check.containers import container
-from check.files import text_of
+from check.files import texts_in
 from check.finding import Finding
 from config.container import DIRECTORY
 from config.services.logs import loki
@@ -37,7 +37,7 @@ def findings(client: DockerClient, settings: Settings) -> Iterator[Finding]:
     if s3 is None:
         return
     try:
-        key = text_of(container(client, settings, "loki"), f"{DIRECTORY}/secrets/{loki.S3_CREDENTIALS}")
+        key = texts_in(container(client, settings, "loki"), f"{DIRECTORY}/secrets").get(loki.S3_CREDENTIALS)
     except NotFound as error:
         raise LookupError(str(error)) from None
     if key is None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,10 @@ from docker.models.containers import Container
 from check.containers import container
 from config.ports import metrics_port
 from config.settings import Settings
-from engine.docker_api import LIMIT, execute, fetch
+from engine.page_shell import PageShell
+
+_idle = defaultdict[str, list[PageShell]](list)
+"""Id of a container → its shells that fetch nothing at the moment, for whichever thread comes next."""
 
 
 def asker(client: DockerClient, settings: Settings) -> Container:
@@ -28,15 +32,40 @@ def asker(client: DockerClient, settings: Settings) -> Container:
         raise LookupError(str(error)) from None
 
 
-def page(client: DockerClient, settings: Settings, service: str, path: str, *headers: str) -> str:
+def hang_up() -> None:
+    """Ends the shells that fetch pages."""
+    while _idle:
+        for shell in _idle.popitem()[1]:
+            shell.close()
+
+
+def _fetched(service: Container, url: str, header: str = "") -> tuple[int, str]:
+    """wget's exit code and page, fetched inside `service`; code 1 if the container does not run."""
+    key = str(service.id)
+    while True:
+        try:
+            shell, is_new = _idle[key].pop(), False
+        except IndexError:
+            is_new = True
+        try:
+            shell = PageShell(service) if is_new else shell
+            answer = shell.fetch(url, header)
+        except ConnectionError as error:
+            if is_new:
+                return 1, str(error)
+            continue  # it had ended, with its container perhaps
+        _idle[key].append(shell)
+        return answer
+
+
+def page(client: DockerClient, settings: Settings, service: str, path: str, header: str = "") -> str:
     """The text that `service` answers at `path`.
 
     Raises:
         LookupError: no answer.
     """
-    code, text = fetch(
-        asker(client, settings), f"http://{settings.host(service)}:{metrics_port(service)}{path}", *headers
-    )
+    url = f"http://{settings.host(service)}:{metrics_port(service)}{path}"
+    code, text = _fetched(asker(client, settings), url, header)
     if code:
         raise LookupError(f"{service} does not answer {path}: {text.strip()}")
     return text
@@ -65,29 +94,16 @@ def ask(client: DockerClient, settings: Settings, service: str, path: str) -> An
         raise LookupError(f"{service} answers {path} with no JSON: {text[:100]!r}") from None
 
 
-_SEVERAL = f"""limited() {{
-{LIMIT}}}
-for url; do limited wget -q -O - "$url" 2>/dev/null; printf "\\n\\036\\n"; done
-"""
-"""Fetches each of its arguments. The sign that separates records follows each answer."""
-_AT_ONCE = 100
-"""URLs for one command: it ends within the minute that the engine's client waits."""
-
-
 def ask_all(client: DockerClient, settings: Settings, service: str, paths: Sequence[str]) -> list[Any]:
     """The JSON that `service` answers at each of `paths`; None for one without an answer.
 
     Raises:
         LookupError: there is no container to ask from.
     """
-    urls = [f"http://{settings.host(service)}:{metrics_port(service)}{path}" for path in paths]
-    answers: list[Any] = []
-    for first in range(0, len(urls), _AT_ONCE):
-        some = urls[first : first + _AT_ONCE]
-        _, text = execute(asker(client, settings), ["sh", "-c", _SEVERAL, "sh", *some])
-        parts = [*text.split("\n\x1e\n"), *[""] * len(some)]
-        answers += map(_json, parts[: len(some)])
-    return answers
+    service_url = f"http://{settings.host(service)}:{metrics_port(service)}"
+    prometheus = asker(client, settings)
+    answers = (_fetched(prometheus, f"{service_url}{path}") for path in paths)
+    return [None if code else _json(text) for code, text in answers]
 
 
 def _json(text: str) -> Any:
@@ -103,7 +119,7 @@ def inside(client: DockerClient, settings: Settings, url: str) -> Any:
     Raises:
         LookupError: no answer, or no JSON.
     """
-    code, text = fetch(asker(client, settings), url)
+    code, text = _fetched(asker(client, settings), url)
     try:
         return json.loads(text if code == 0 else "")
     except ValueError:

@@ -1,6 +1,6 @@
 """Delivers files to a service without restarting it.
 
-    files ──uploads──▶ loader (own file system) ──validator──▶ volume/<revision>      only checked files get here
+    files ──upload──▶ loader (own file system) ──validator──▶ volume/<revision>      only checked files get here
                                                                      │
     engine/activate.py:  current ──▶ <revision>, reload, read back; if refused, current ──▶ <previous revision>
 
@@ -17,11 +17,14 @@ from typing import Any
 import pulumi
 import pulumi_docker as docker
 
+from components import file_archive
 from config import container as spec
 from config.container import MOUNT, NOT_ITS_OWN, STACK_LABEL
 
 INCOMING = "/incoming"
-"""Folder in the loader and the validator to which the new files are uploaded."""
+"""Folder in the loader and the validator with the new files."""
+ARCHIVE = f"{INCOMING}{file_archive.SUFFIX}"
+"""What is uploaded to a loader. A validator without a shell could not unpack it, and gets the files one by one."""
 VAULT = "/vault"
 """Folder in which the loader sees the secrets."""
 MEMORY_MIB = 512
@@ -30,7 +33,7 @@ built here, Loki's, took 120 MB; the official collector and Alloy have several t
 limit costs nothing."""
 
 # The loader makes the link only if there is none yet. Later activate.py moves it, and reads in its `./` that it never did.
-_LOAD = """set -eu; umask 027; {claim}cd {incoming}
+_LOAD = """set -eu; umask 027; {claim}{unpack}cd {incoming}
 {validate}new={mount}/$(cat /etc/hostname)
 rm -rf "$new"; cp -r {incoming} "$new"
 if [ -d {vault} ]; then rm -rf "$new/secrets"; cp -r {vault} "$new/secrets"; fi
@@ -130,11 +133,8 @@ class ConfigFiles(pulumi.ComponentResource):
         if claims:  # root without capabilities may give its own files to its own group
             volumes.append(claims)
             claim = f"chgrp {gid} {claims.container_path}; chmod 0770 {claims.container_path}; "
-        incoming = config.files or {".keep": "\n"}  # not empty: the provider refuses an upload without content
-        uploads = [
-            docker.ContainerUploadArgs(file=f"{INCOMING}/{path}", content=text)
-            for path, text in sorted(incoming.items())
-        ]
+        uploads = [docker.ContainerUploadArgs(file=ARCHIVE, content=file_archive.packed(config.files))]
+        unpack = file_archive.UNPACK.format(archive=ARCHIVE, folder=INCOMING)
         to_the_end: dict[str, Any] = {"memory": MEMORY_MIB, "memory_swap": MEMORY_MIB, "attach": True, "logs": True}
         validate = _VALIDATE.format(vault=VAULT, command=config.validate) if config.validate else ""
         validated: list[pulumi.Input[pulumi.Resource]] = []
@@ -148,12 +148,16 @@ class ConfigFiles(pulumi.ComponentResource):
                 command=command[1:],
                 working_dir=INCOMING,
                 adds=of_validator,
-                uploads=uploads,
+                uploads=[
+                    docker.ContainerUploadArgs(file=f"{INCOMING}/{path}", content=text)
+                    for path, text in sorted(config.files.items())
+                ],
                 volumes=[docker.ContainerVolumeArgs(container_path=INCOMING)],
                 **to_the_end,
             )
             accepted = self._outcome(validator)
-            validate, validated, of_validator, uploads = "", [accepted.apply(lambda _: validator)], (), []
+            validated = [accepted.apply(lambda _: validator)]
+            validate, of_validator, uploads, unpack = "", (), [], ""
             # What was judged is what is loaded, and the files are in the state, which every update reads and writes, once less.
             volumes.append(_volumes_of(validator))
         loader = run_once(
@@ -161,7 +165,9 @@ class ConfigFiles(pulumi.ComponentResource):
             after=validated,
             adds=of_validator,
             entrypoints=["/bin/sh", "-c"],
-            command=[_LOAD.format(claim=claim, incoming=INCOMING, vault=VAULT, mount=MOUNT, validate=validate)],
+            command=[
+                _LOAD.format(claim=claim, unpack=unpack, incoming=INCOMING, vault=VAULT, mount=MOUNT, validate=validate)
+            ],
             uploads=uploads or None,
             volumes=volumes,
             **to_the_end,

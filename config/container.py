@@ -41,7 +41,7 @@ class ConfigFiles:
     """
 
     files: Mapping[str, str]
-    """Path below `DIRECTORY` → text."""
+    """Path below `DIRECTORY` → text. One that does not end with a newline, as files of yours may, gets one."""
     validate: str | None = None
     """The service's own validator: a shell command, run by the service's image in the folder of the new files."""
     secrets: Mapping[str, "Secret"] = field(default_factory=dict)
@@ -54,6 +54,10 @@ class ConfigFiles:
     these files are loaded. If the page does not show it, the service is restarted; otherwise it keeps running."""
     expect: Mapping[str, str] = field(default_factory=dict)
     """URL inside the container → text, on one line, that the page shows once the service runs these files."""
+
+    def __post_init__(self) -> None:
+        ended = {path: text if text.endswith("\n") else f"{text}\n" for path, text in self.files.items()}
+        object.__setattr__(self, "files", ended)
 
 
 NOT_ITS_OWN = 125

@@ -25,7 +25,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from check.containers import health_of
-from check.files import text_of
+from check.files import texts_in
 from config.container import DIRECTORY
 from config.images import version, without_digest
 from config.services import descriptions
@@ -168,7 +168,7 @@ def periods(client: DockerClient, settings: Settings, state: Deployment) -> list
     """Loki's periods (`schema_config.configs`) as they run, or ran last; empty if there was no Loki."""
     text = None
     with contextlib.suppress(NotFound):
-        text = text_of(client.containers.get(f"{settings.prefix}-loki"), f"{DIRECTORY}/{loki.MAIN}")
+        text = texts_in(client.containers.get(f"{settings.prefix}-loki"), DIRECTORY).get(loki.MAIN)
     for resource in state.get("resources") or []:
         if text is None and resource["type"] == FILES and resource["urn"].endswith("::loki"):
             text = resource["inputs"]["files"][loki.MAIN]

@@ -28,6 +28,7 @@ from policies.readers.declared_resources import (
     is_started,
 )
 from policies.readers.secret_patterns import decoded, gives_away, in_lines, in_program, on_command_line
+from policies.readers.uploads import uploads
 
 _DOCUMENTS = {".yml", ".yaml", ".json"}
 """Suffixes of files that are read as YAML."""
@@ -112,7 +113,7 @@ def _in_container(container: Properties) -> Shown:
         with contextlib.suppress(UnknownValueError):  # an address that the engine chooses
             yield from ((key, name, value) for name, value in _in_document("", _plain(container.get(key))))
     if is_started(container):  # a container that is not started only holds files for others
-        for upload in container.get("uploads") or ():
+        for upload in uploads(container):
             yield from _in_upload(upload)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from policies.readers.declared_resources import Properties, known_texts
+from policies.readers.uploads import uploads
 
 _FETCH = r"\b(?:curl|wget|aria2c|fetch|lwp-request|nc|scp|rsync)\b"
 _RUNS = r"(?:ba|da|a|z|k)?sh|python[\d.]*|perl|ruby|node|php|lua"
@@ -37,7 +38,7 @@ def fetched(container: Properties) -> Iterator[tuple[str, str]]:
     for entry in known_texts(container, "envs"):
         if VARIABLES.fullmatch(entry):
             yield f"variable {entry.partition('=')[0]}", "fetches programs"
-    for upload in container.get("uploads") or ():
+    for upload in uploads(container):
         path, text = PurePosixPath(str(upload.get("file"))), str(upload.get("content") or "")
         if path.suffix == ".sh" or text.startswith("#!"):
             yield from ((f"script {path.name}", how) for how in _in_script(text.replace("\\\n", " ")))

@@ -16,11 +16,12 @@ from typing import Any
 import yaml
 from pulumi_policy.proxy import UnknownValueError
 
-from policies.readers import alloy_syntax
+from policies.readers import alloy_syntax, file_archive
 from policies.readers.declared_resources import Properties
 
 _YAML = {".yml", ".yaml", ".json"}
 _ALLOY = {".alloy", ".river"}
+_JUDGED = _YAML | _ALLOY | {file_archive.SUFFIX}
 
 
 class Kind(Enum):
@@ -54,6 +55,21 @@ class UnreadableError(Exception):
     """A config file that cannot be read. The message says why."""
 
 
+def uploads(container: Properties) -> Iterator[Properties]:
+    """The uploads of `container`, in the place of an archive those in it. An archive that cannot be read is itself one."""
+    for upload in container.get("uploads") or ():
+        path = str(upload.get("file"))
+        try:
+            parts = file_archive.unpacked(str(upload.get("content"))) if path.endswith(file_archive.SUFFIX) else None
+        except (file_archive.NotAnArchiveError, UnknownValueError):
+            parts = None
+        if parts is None:
+            yield upload
+        else:
+            folder = path.removesuffix(file_archive.SUFFIX)
+            yield from ({"file": f"{folder}/{part}", "content": text} for part, text in parts.items())
+
+
 def files(container: Properties) -> Iterator[File]:
     """The uploads of `container`. Left out are secrets that a preview does not know, and files other than configs that are given
     by a path.
@@ -62,14 +78,16 @@ def files(container: Properties) -> Iterator[File]:
         UnreadableError: a config file cannot be read.
         UnknownValueError: a preview does not know the text of a config file.
     """
-    for upload in container.get("uploads") or ():
+    for upload in uploads(container):
         path = str(upload.get("file"))
         try:
             text = _text(upload, path)
         except UnknownValueError:  # mostly a secret
-            if PurePosixPath(path).suffix in _YAML | _ALLOY:
+            if PurePosixPath(path).suffix in _JUDGED:
                 raise
             continue
+        if path.endswith(file_archive.SUFFIX):
+            raise UnreadableError(f"{path} is not an archive of files, as its name says: give it another name")
         if text is not None:
             kind, document = _parsed(PurePosixPath(path).suffix, text, path)
             yield File(path, text, kind, document)
@@ -80,7 +98,7 @@ def _text(upload: Properties, path: str) -> str | None:
         return str(text)
     if encoded := upload.get("contentBase64"):
         return base64.b64decode(encoded).decode(errors="replace")
-    if upload.get("source") and PurePosixPath(path).suffix in _YAML | _ALLOY:
+    if upload.get("source") and PurePosixPath(path).suffix in _JUDGED:
         raise UnreadableError(f"{path} comes from a path, which policies cannot read: give its text as content")
     return None
 

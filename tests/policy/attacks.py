@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from components.file_archive import packed
 from policies.readers import declared_resources as declared
 from tests.policy.pack_host import UNKNOWN, Resource
 
@@ -403,6 +404,8 @@ SHOWN: Mapping[str, Props] = {
     "other statements of SQL": upload("/x.sql", "ALTER ROLE shop WITH PASSWORD 'hunter2';\n"),
     "passwords of PostgreSQL": upload("/x", "# all of them\ndb:5432:*:shop:hunter2\n"),
     "a script in base64": {"uploads": [{"file": "/start.sh", "contentBase64": "ZXhwb3J0IFBHUEFTU1dPUkQ9aHVudGVyMgo="}]},
+    "a file in an archive": upload("/x.files", packed({"a.yml": "a: 1\n", "b/c.yml": "password: hunter2\n"})),
+    "a file that is no archive, as its name says": upload("/x.files", "password: hunter2\n"),
 }  # fmt: skip
 """What it is → the properties of a container; `no-secrets-in-clear` refuses each."""
 

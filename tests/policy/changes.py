@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
-from components.config_files import INCOMING
+from components.config_files import ARCHIVE, INCOMING
+from components.file_archive import packed
+from policies.readers import file_archive
 from policies.readers.declared_resources import COMMAND, CONTAINER, NETWORK, PROVIDER, VOLUME
 from tests.policy.changed_program import Change, Inputs
 from tests.policy.pack_host import UNKNOWN, Resource
@@ -101,6 +103,8 @@ def _rewrite_uploads(path: str, rewrite: Callable[[str], str], kind: str, _: str
     for upload in uploads:
         if upload["file"] == f"{INCOMING}/{path}":
             upload["content"] = rewrite(upload["content"])
+        elif upload["file"] == ARCHIVE and path in (files := file_archive.unpacked(upload["content"])):
+            upload["content"] = packed({**files, path: rewrite(files[path])})
 
 
 def labelled(label: str, value: str) -> Callable[[Inputs], list[Inputs]]:

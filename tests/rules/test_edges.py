@@ -201,12 +201,20 @@ def test_an_edge_may_not_read(site: Site) -> None:
 # Bounds
 
 
+def code(site: Site, body: bytes, user: str, password: str, **headers: str) -> int | None:
+    """What a push of lines is answered; None if the answer came, and the connection ended, while the body was still being
+    sent."""
+    with suppress(requests.ConnectionError):
+        return site.send(PUSH, body, user, password, **headers).status_code
+    return None
+
+
 def test_an_edge_that_sends_more_than_its_rate_waits_and_others_do_not(site: Site) -> None:
     body = pushed("flood", *("x" * 1000 for _ in range(400)))
-    codes = [site.send(PUSH, body, "db-1", DB_1, **PROTOBUF).status_code for _ in range(4)]
+    codes = [code(site, body, "db-1", DB_1, **PROTOBUF) for _ in range(4)]
     assert codes[0] == requests.codes.no_content, codes
-    # Caddy says 502 if the answer comes while it is still sending. Edges try again after both.
-    assert codes[-1] in {requests.codes.too_many_requests, requests.codes.bad_gateway}, codes
+    # Caddy says 502 if the answer comes while it is still sending. Edges try again after each of the three.
+    assert codes[-1] in {requests.codes.too_many_requests, requests.codes.bad_gateway, None}, codes
     assert site.counted('haproxy_frontend_http_responses_total{proxy="edges",code="4xx"') > 0
     assert site.send(PUSH, pushed("calm", "a line"), "web-2", WEB_2, **PROTOBUF).ok
 
@@ -234,9 +242,8 @@ def test_an_edge_has_no_more_streams_than_its_bound_and_others_have_theirs(site:
 
 def test_a_request_that_is_too_long_is_refused(site: Site) -> None:
     before = site.counted('haproxy_backend_bytes_in_total{proxy="edges.web-2.logs"')
-    with suppress(requests.ConnectionError):  # the answer may come before the body has been sent
-        answer = site.send(PUSH, b"x" * (edge_front.LARGEST + 1), "web-2", WEB_2)
-        assert answer.status_code == requests.codes.request_entity_too_large
+    answer = code(site, b"x" * (edge_front.LARGEST + 1), "web-2", WEB_2)
+    assert answer in {requests.codes.request_entity_too_large, None}
     assert site.counted('haproxy_backend_bytes_in_total{proxy="edges.web-2.logs"') == before
 
 

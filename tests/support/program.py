@@ -22,6 +22,7 @@ from config.services import descriptions
 from config.settings import Settings
 from config.settings.loading import SettingsError, load
 from config.settings.secret_keys import CERTIFICATES, WEBHOOKS
+from policies.readers.uploads import uploads
 
 PROJECT, STACK = "nervous-system", "test"
 
@@ -247,6 +248,11 @@ def is_secret(value: Any) -> bool:
 def revealed(value: Any) -> Any:
     """`value` without the wrapping of a secret."""
     return value["value"] if is_secret(value) else value
+
+
+def uploaded(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Path → text of the files that a container gets, those in an archive one by one."""
+    return {str(one["file"]): str(one["content"]) for one in uploads(inputs)}
 
 
 def texts_in(value: Any) -> Iterator[str]:

@@ -31,6 +31,7 @@ from config.settings.traces import Traces
 from config.sizes import MIB
 from engine import docker_api
 from operate import commands
+from tests.support.fetched_pages import answer_pages
 from tests.support.program import PINNED_STORAGE
 
 SETTINGS = Settings.model_validate({"environment": "test", "prefix": "ns", "metrics": {"retention": {"time": "60d"}}})
@@ -39,6 +40,7 @@ SETTINGS = Settings.model_validate({"environment": "test", "prefix": "ns", "metr
 @pytest.fixture(autouse=True)
 def _fakes_run_commands_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker_api, "run_inside", lambda service, command: service.exec_run(command))
+    answer_pages(monkeypatch, lambda service, url: service.exec_run([url]))
 
 
 def ago(seconds: float) -> str:
@@ -72,17 +74,25 @@ class Engine:
         attributes = self.services.get(service, container(limit=SETTINGS.memory_mib(service)))
         if attributes is None:
             raise NotFound(name)
-        return SimpleNamespace(attrs=attributes, exec_run=self.exec_run, get_archive=partial(self.get_archive, service))
+        return SimpleNamespace(
+            id=service,
+            attrs=attributes,
+            exec_run=self.exec_run,
+            get_archive=partial(self.get_archive, service),
+        )
 
     def get_archive(self, service: str, path: str) -> tuple[list[bytes], None]:
-        text = self.files.get((service, path.removeprefix("/config/current/")))
-        if text is None:
+        folder = path.removeprefix("/config/current/").removesuffix(".")
+        of_service = ((name, text) for (of, name), text in self.files.items() if of == service)
+        texts = {name.removeprefix(folder): text for name, text in of_service if name.startswith(folder)}
+        if not texts:
             raise NotFound(path)
-        packed, content = io.BytesIO(), text.encode()
+        packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
-            member = tarfile.TarInfo("file")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
+            for name, text in texts.items():
+                member = tarfile.TarInfo(f"./{name}")
+                member.size = len(text.encode())
+                archive.addfile(member, io.BytesIO(text.encode()))
         return [packed.getvalue()], None
 
     def exec_run(self, command: list[str]) -> tuple[int, bytes]:

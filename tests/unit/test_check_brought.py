@@ -1,8 +1,6 @@
 """What the check says of rules and dashboards that somebody brought; how it judges them is in tests/rules."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +14,7 @@ from config.additions import NONE, Additions, Dashboard
 from config.services.correlation.dashboard_files import OURS
 from operate import unanswered as command
 from tests.brought_boards import graph
+from tests.support.fetched_pages import answer_pages
 from tests.support.program import settings_of
 from toolchain import engine_setup
 
@@ -138,26 +137,7 @@ def test_the_command_without_files_names_the_key_whose_metric_nobody_exposes(
     assert "  errors: nobody exposes gone" in printed
 
 
-def test_many_pages_are_fetched_by_one_command_and_one_without_an_answer_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "wget").write_text(
-        '#!/bin/sh\ncase "$4" in *bad*) exit 1 ;; *) printf \'{"url": "%s"}\' "$4" ;; esac\n'
-    )
-    (tmp_path / "wget").chmod(0o755)
-    begun = []
-
-    def execute(_: Any, words: list[str]) -> tuple[int, str]:
-        begun.append(words)
-        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        result = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-        return result.returncode, result.stdout
-
-    monkeypatch.setattr(pages, "execute", execute)
-    monkeypatch.setattr(pages, "asker", lambda *_: SimpleNamespace())
-    paths = [f"/{'bad' if number % 3 == 0 else number}" for number in range(250)]
-    answers = pages.ask_all(NOBODY, SETTINGS, "prometheus", paths)
-    assert [answer and answer["url"].rpartition("/")[2] for answer in answers] == [
-        None if number % 3 == 0 else str(number) for number in range(250)
-    ]
-    assert len(begun) == 3
+def test_a_page_without_an_answer_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_pages(monkeypatch, lambda _, url: (1, b"404") if "bad" in url else (0, b'{"data": 1}'))
+    engine: Any = SimpleNamespace(containers=SimpleNamespace(get=lambda _: SimpleNamespace(id="prometheus")))
+    assert pages.ask_all(engine, SETTINGS, "prometheus", ["/a", "/bad", "/b"]) == [{"data": 1}, None, {"data": 1}]

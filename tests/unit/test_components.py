@@ -38,6 +38,7 @@ from tests.support.program import (
     revealed,
     settings_of,
     texts_in,
+    uploaded,
 )
 
 
@@ -545,9 +546,9 @@ def test_the_service_starts_after_its_loader() -> None:
 
 
 def test_the_users_own_rules_are_loaded_beside_ours() -> None:
-    uploads = {u["file"]: u["content"] for u in another()[CONTAINER, "prometheus-loader"].inputs["uploads"]}
-    assert uploads["/incoming/rules/own-shop.yml"] == RULES
-    assert "/incoming/rules/host.yml" in uploads
+    files = uploaded(another()[CONTAINER, "prometheus-loader"].inputs)
+    assert files["/incoming/rules/own-shop.yml"] == RULES
+    assert "/incoming/rules/host.yml" in files
 
 
 def test_the_component_shows_the_texts_for_a_readable_diff() -> None:
@@ -555,8 +556,7 @@ def test_the_component_shows_the_texts_for_a_readable_diff() -> None:
     for name, loader in one_shot(recorder, "loader").items():
         files = recorder[f"{PROJECT}:index:ConfigFiles", name].inputs["files"]
         judged = one_shot(recorder, "validator").get(name, loader)
-        uploads = {u["file"].removeprefix("/incoming/"): u["content"] for u in judged.inputs["uploads"]}
-        assert files == {path: text for path, text in uploads.items() if path != ".keep"}
+        assert files == {path.removeprefix("/incoming/"): text for path, text in uploaded(judged.inputs).items()}
 
 
 def test_a_changed_file_changes_the_loader_and_leaves_the_service_alone() -> None:

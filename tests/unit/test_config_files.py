@@ -11,10 +11,10 @@ import pulumi_docker as docker
 import pytest
 from pulumi.runtime.mocks import MockResourceArgs
 
-from components import config_files
+from components import config_files, file_archive
 from components.config_files import ConfigFiles
 from config import container as spec
-from tests.support.program import CONTAINER, Recorder, deploy
+from tests.support.program import CONTAINER, Recorder, deploy, uploaded
 
 FILES = spec.ConfigFiles(
     files={"main.yaml": "a: 1\n"},
@@ -84,7 +84,10 @@ def test_without_a_validator_of_its_own_nothing_but_the_loader_runs() -> None:
 def test_an_image_with_a_shell_does_both_in_one_container() -> None:
     recorder = declare(shell="service:1")  # noqa: S604 - an image
     assert set(recorder.of_type(CONTAINER)) == {"example-vault", "example-loader"}
-    assert "/bin/service --check" in recorder[CONTAINER, "example-loader"].inputs["command"][0]
+    loader = recorder[CONTAINER, "example-loader"].inputs
+    assert "/bin/service --check" in loader["command"][0]
+    assert [one["file"] for one in loader["uploads"]] == ["/incoming.files"]
+    assert uploaded(loader) == {"/incoming/main.yaml": "a: 1\n"}
 
 
 @pytest.mark.parametrize(
@@ -121,11 +124,12 @@ def test_what_runs_to_its_end_has_memory_for_the_program_of_a_service() -> None:
 def load(folder: Path, validate: str = "", *, writable: bool = True) -> int:
     """Runs the real script on folders below `folder`; its exit code."""
     places = {name: folder / name for name in ("incoming", "vault", "mount")}
-    for name in ("incoming", "mount"):
-        places[name].mkdir(exist_ok=True)
-    (places["incoming"] / "main.yaml").write_text("a: 1\n")
+    places["mount"].mkdir(exist_ok=True)
+    archive = folder / "incoming.files"
+    archive.write_text(file_archive.packed({"main.yaml": "a: 1\n"}))
+    unpack = file_archive.UNPACK.format(archive=archive, folder=places["incoming"])
     command = config_files._VALIDATE.format(command=validate, vault=places["vault"]) if validate else ""
-    script = config_files._LOAD.format(**places, validate=command, claim="")
+    script = config_files._LOAD.format(**places, unpack=unpack, validate=command, claim="")
     if not writable:  # as root may write everywhere: whoever writes shows
         script += f'[ "$(ls {places["incoming"]})" = main.yaml ]\n'
     return subprocess.run(["/bin/sh", "-c", script], check=False).returncode

@@ -28,6 +28,7 @@ from tests.support.program import (
     is_secret,
     pulumi_config,
     revealed,
+    uploaded,
 )
 from tests.unit.engines import answers
 
@@ -129,8 +130,8 @@ def test_secrets_go_from_config_to_a_vault_and_own_rules_from_the_project_to_pro
     assert is_secret(secrets)
     assert revealed(secrets) == [{"file": "/vault/slack_webhook", "content": WEBHOOK_TEXT}]
     assert SECRET_TEXT not in str(exports)
-    files = recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]
-    assert {"file": "/incoming/rules/own-shop.yml", "content": "groups: []\n"} in files
+    files = uploaded(recorder[CONTAINER, "prometheus-loader"].inputs)
+    assert files["/incoming/rules/own-shop.yml"] == "groups: []\n"
 
 
 def test_a_password_of_the_users_own_job_goes_to_the_vault_of_prometheus_and_its_authority_to_the_proxy(
@@ -145,17 +146,16 @@ def test_a_password_of_the_users_own_job_goes_to_the_vault_of_prometheus_and_its
     secrets = recorder[CONTAINER, "prometheus-vault"].inputs["uploads"]
     assert is_secret(secrets)
     assert revealed(secrets) == [{"file": "/vault/scrape_shop", "content": SECRET_TEXT}]
-    files = {one["file"]: one["content"] for one in recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]}
+    files = uploaded(recorder[CONTAINER, "prometheus-loader"].inputs)
     assert "password_file: secrets/scrape_shop" in files["/incoming/prometheus.yml"]
-    of_proxy = [one["file"] for one in recorder[CONTAINER, "scrape_proxy-loader"].inputs["uploads"]]
-    assert "/incoming/authorities/1.pem" in of_proxy
+    assert "/incoming/authorities/1.pem" in uploaded(recorder[CONTAINER, "scrape_proxy-loader"].inputs)
 
 
 def test_metrics_that_only_a_dashboard_reads_are_kept(run: Run, tmp_path: Path) -> None:
     panel = {"type": "timeseries", "datasource": {"uid": "prometheus"}, "targets": [{"expr": "shop_carts_open"}]}
     (tmp_path / "mine.json").write_text(json.dumps({"title": "Mine", "panels": [panel]}))
     recorder, _ = run({"metrics": {"keep": "used"}, "grafana": {"dashboards": ["mine.json"]}})
-    files = {one["file"]: one["content"] for one in recorder[CONTAINER, "prometheus-loader"].inputs["uploads"]}
+    files = uploaded(recorder[CONTAINER, "prometheus-loader"].inputs)
     text = files["/incoming/prometheus.yml"]
     assert "shop_carts_open" in text
     assert "node_sockstat_TCP_tw" in text  # which only a dashboard of the project reads

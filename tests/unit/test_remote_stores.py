@@ -13,7 +13,7 @@ from config.services.metrics import api_proxy, long_term
 from config.services.traces import remote_otlp
 from config.settings import Settings
 from config.settings.loading import SettingsError, load
-from engine import docker_api
+from tests.support.fetched_pages import answer_pages
 from tests.support.program import PROJECT, config_of, described, pulumi_config, refusal, settings_of
 from tests.unit.test_check import Engine
 
@@ -215,7 +215,7 @@ TAKES: dict[str, Any] = {"age": 7, "failed": 0, "lines": 12, "retries": 0, "queu
 def test_the_check_names_the_end_that_takes_nothing(
     monkeypatch: pytest.MonkeyPatch, but: dict[str, Any], broken: list[str]
 ) -> None:
-    monkeypatch.setattr(docker_api, "run_inside", lambda service, command: service.exec_run(command))
+    answer_pages(monkeypatch, lambda service, url: service.exec_run([url]))
     ends = {**write(), "logs": {"remote": {"url": FAR}}, "traces": {"remote": {"url": FAR}}}
     settings, says = settings_of({**ends, "prefix": "ns"}), TAKES | but
     answers = {

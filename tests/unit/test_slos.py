@@ -21,10 +21,10 @@ from config.alerts.slo_indicators import indicators
 from config.settings import openslo
 from config.settings.loading import SettingsError, load
 from config.settings.units import seconds
-from engine import docker_api
 from operate import slo as budgets
 from operate import upgrade
 from operate.slo_budgets import Budget
+from tests.support.fetched_pages import answer_pages
 from tests.support.program import PROJECT, pulumi_config, refusal, settings_of
 from toolchain.report import ToolchainError
 
@@ -291,8 +291,8 @@ def test_a_file_outside_of_the_project_is_not_read_through_a_link(tmp_path: Path
 def answered(monkeypatch: pytest.MonkeyPatch, *results: Mapping[str, Any]) -> Any:
     """An engine whose Prometheus answers every query with these series."""
     body = json.dumps({"status": "success", "data": {"result": results}}).encode()
-    monkeypatch.setattr(docker_api, "run_inside", lambda *_: (0, body))
-    return SimpleNamespace(containers=SimpleNamespace(get=lambda _: object()))
+    answer_pages(monkeypatch, lambda *_: (0, body))
+    return SimpleNamespace(containers=SimpleNamespace(get=lambda _: SimpleNamespace(id="prometheus")))
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_a_prometheus_that_does_not_answer_stops_no_upgrade(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = answered(monkeypatch)
-    monkeypatch.setattr(docker_api, "run_inside", lambda *_: (1, b"wget: can't connect"))
+    answer_pages(monkeypatch, lambda *_: (1, b"wget: can't connect"))
     assert budgets.spent(client, settings_of({"slos": [SHOP]})) == []
     assert "so they do not stop this" in " ".join(capsys.readouterr().out.split())
 

@@ -43,9 +43,10 @@ class Container:
     def get_archive(self, path: str) -> tuple[list[bytes], None]:
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
-            entry = tarfile.TarInfo("file")
-            entry.size = len(self.files[path].encode())
-            archive.addfile(entry, io.BytesIO(self.files[path].encode()))
+            for name, text in self.files.items():
+                entry = tarfile.TarInfo(name.replace(path.removesuffix("."), "./"))
+                entry.size = len(text.encode())
+                archive.addfile(entry, io.BytesIO(text.encode()))
         return [packed.getvalue()], None
 
 
