@@ -17,6 +17,7 @@ from pulumi_policy import Policy, Severity
 from pulumi_policy.proxy import UnknownValueError
 
 from policies.policy_kit import Config, allow_list, resource_policy, stack_policy
+from policies.readers import documents
 from policies.readers.declared_resources import (
     COMMAND,
     CONTAINER,
@@ -30,8 +31,6 @@ from policies.readers.declared_resources import (
 from policies.readers.secret_patterns import decoded, gives_away, in_lines, in_program, on_command_line
 from policies.readers.uploads import uploads
 
-_DOCUMENTS = {".yml", ".yaml", ".json"}
-"""Suffixes of files that are read as YAML."""
 _PROGRAMS = {
     ".py",
     ".js",
@@ -144,20 +143,21 @@ def _in_upload(upload: Properties) -> Shown:
         UnknownValueError
     ):  # a secret that does not exist yet; unknown config files are refused by the policies that read them
         return
-    for name, value in _in_file(path.suffix.lower(), text):
+    for name, value in _in_file(path, text):
         yield f"file {path.name}", name, value
 
 
 @cache
-def _in_file(suffix: str, text: str) -> list[tuple[str, str]]:
+def _in_file(path: PurePosixPath, text: str) -> list[tuple[str, str]]:
+    suffix = path.suffix.lower()
     is_one_secret = not re.search(r"\S\s+\S|=\S*[A-Za-z]|[<{\[]", text) or _PEM.fullmatch(text.strip())
-    if is_one_secret and suffix not in _DOCUMENTS:
+    if is_one_secret and suffix not in documents.SUFFIXES:
         return []
     if suffix in _PROGRAMS:
         return list(in_program(text))
-    if suffix in _DOCUMENTS:
+    if suffix in documents.SUFFIXES:
         with contextlib.suppress(yaml.YAMLError):  # then read line by line
-            return list(_in_document("", yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))))  # noqa: S506 - a safe one
+            return list(_in_document("", documents.parsed(str(path), text)))
     return list(in_lines(text))
 
 

@@ -16,12 +16,11 @@ from typing import Any
 import yaml
 from pulumi_policy.proxy import UnknownValueError
 
-from policies.readers import alloy_syntax, file_archive
+from policies.readers import alloy_syntax, documents, file_archive
 from policies.readers.declared_resources import Properties
 
-_YAML = {".yml", ".yaml", ".json"}
 _ALLOY = {".alloy", ".river"}
-_JUDGED = _YAML | _ALLOY | {file_archive.SUFFIX}
+_JUDGED = documents.SUFFIXES | _ALLOY | {file_archive.SUFFIX}
 
 
 class Kind(Enum):
@@ -110,10 +109,10 @@ def _parsed(suffix: str, text: str, path: str) -> tuple[Kind, Any]:
             return Kind.ALLOY, alloy_syntax.parse(text)
         except alloy_syntax.NotAlloyError as error:
             raise UnreadableError(f"{path} is not an Alloy config: {error}") from None
-    if suffix not in _YAML:
+    if suffix not in documents.SUFFIXES:
         return Kind.OTHER, None
     try:
-        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
+        document = documents.parsed(path, text)
     except yaml.YAMLError as error:
         where = re.sub(r"\s+", " ", str(error))
         raise UnreadableError(f"{path} is not YAML: {where}") from None
