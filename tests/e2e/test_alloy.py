@@ -98,8 +98,14 @@ class TestAlloy(Shipping):
                 until(lambda: of_copy(far, "short") == {"first", "last"})
                 until(lambda: next(remotes.findings(logs.stack.client, logs.stack.settings, LOGS)).kept)
                 assert len(logs.lines("short")) == 2
+            # It is away, with more on its way to it than its pipeline holds: to take it out of the settings holds up nobody.
+            logs.write("much", f'{{"level":"info","text":"{"x" * 200}"}}\n' * 5_000)
+            until(lambda: logs.counted("much") == 5_000)  # a MiB, and the queue holds an eighth
         finally:
-            logs.stack.config["logs"] = own  # the next update puts it back
+            logs.stack.config["logs"] = own
+            logs.stack.up()
+        logs.write("after", "one\n")
+        until(lambda: logs.counted("after") == 1, seconds=60)
 
     def test_a_service_that_loki_has_no_room_for_stops_nobody_elses_lines(self, logs: Logs) -> None:
         steady = logs.count("steady", every="0.05")

@@ -59,6 +59,9 @@ def command(port: int) -> tuple[str, ...]:
         f"--server.http.listen-addr=0.0.0.0:{port}",
         "--disable-reporting",
         "--stability.level=experimental",  # only for `queue_config`
+        # A reload waits for each component that it takes away. With a remote store that is away, one tries for two minutes to hand
+        # on its lines, and meanwhile no new container was read (1.19, `loki.Drain`). The default is ten minutes.
+        "--feature.component-shutdown-deadline=10s",
     )
 
 
