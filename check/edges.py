@@ -8,6 +8,8 @@ from docker import DockerClient
 
 from check.finding import Finding
 from check.pages import ask, metric
+from check.queues import delivery
+from config.services.traces import edge_pipelines
 from config.settings import Settings
 
 FRESH_SECONDS = 60
@@ -15,7 +17,7 @@ FRESH_SECONDS = 60
 
 
 def of_an_edge(client: DockerClient, settings: Settings) -> Iterator[Finding]:
-    """Yields whether samples, lines, and spans with OTLP logs leave this edge."""
+    """Yields whether samples, lines, spans and OTLP logs leave this edge."""
     try:
         yield _samples(client, settings)
         yield _lines(client, settings)
@@ -39,8 +41,8 @@ def _lines(client: DockerClient, settings: Settings) -> Finding:
 
 
 def _spans(client: DockerClient, settings: Settings) -> Finding:
-    waiting = metric(client, settings, "otel_collector", "otelcol_exporter_queue_size")
-    return Finding("no spans or OTLP logs wait for the centre", kept=waiting == 0, detail=f"{waiting:.0f} bytes wait")
+    sent = delivery(client, settings, edge_pipelines.CENTRE)
+    return Finding("the centre takes spans and OTLP logs", kept=not sent.stuck, detail=str(sent))
 
 
 def of_a_centre(client: DockerClient, settings: Settings) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from docker import DockerClient
 
 from check.finding import Finding
 from check.pages import ask, page
+from check.queues import delivery
 from config.services.logs import remote_logs
 from config.services.traces import remote_otlp
 from config.settings import Settings
@@ -33,7 +34,7 @@ def findings(client: DockerClient, settings: Settings, name: str) -> Iterator[Fi
             yield _of_logs(client, settings)
         elif name == TRACES and settings.traces.remote:
             exporter = remote_otlp.traces_exporter(settings.traces.remote)
-            yield Finding("traces.remote takes spans", *_of_otlp(client, settings, exporter, "spans"))
+            yield Finding("traces.remote takes spans", *_of_otlp(client, settings, exporter))
         else:
             yield _of_metrics(client, settings, name)
     except LookupError as error:
@@ -67,7 +68,7 @@ def _of_logs(client: DockerClient, settings: Settings) -> Finding:
     lines = f"{entries:.0f} lines since the shipper's start" + (
         f", {tries:.0f} tries again in two minutes" if tries else ""
     )
-    delivers, records = _of_otlp(client, settings, remote_otlp.LOGS_EXPORTER, "log_records")
+    delivers, records = _of_otlp(client, settings, remote_otlp.LOGS_EXPORTER)
     return Finding(
         "logs.remote takes lines and records",
         kept=entries > 0 and not tries and delivers,
@@ -75,14 +76,10 @@ def _of_logs(client: DockerClient, settings: Settings) -> Finding:
     )
 
 
-def _of_otlp(client: DockerClient, settings: Settings, exporter: str, signal: str) -> tuple[bool, str]:
+def _of_otlp(client: DockerClient, settings: Settings, exporter: str) -> tuple[bool, str]:
     """Whether an exporter of the collector delivers, and its counts in words. There may be nothing to send yet."""
-    text, of_exporter = page(client, settings, "otel_collector", "/metrics"), f'exporter="{exporter}"'
-    count = _sum(text, f"otelcol_exporter_sent_{signal}_total", of_exporter)
-    waits = _sum(text, "otelcol_exporter_queue_size", of_exporter)
-    lost = sum(_sum(text, f"otelcol_exporter_{how}_failed_{signal}_total", of_exporter) for how in ("enqueue", "send"))
-    detail = f"{count:.0f} sent since the collector's start, {lost:.0f} lost, {waits:.0f} bytes wait"
-    return not waits and (count > 0 or not lost), detail
+    sent = delivery(client, settings, exporter)
+    return not sent.stuck and (sent.sent > 0 or not sent.lost), str(sent)
 
 
 def _sum(text: str, name: str, label: str) -> float:

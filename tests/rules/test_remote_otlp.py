@@ -4,14 +4,17 @@ import base64
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from docker import DockerClient
 
+from check import queues
 from config.services.traces import otel_collector, remote_otlp
 from config.settings import Settings
 from config.yaml_text import dollars_doubled, dump
@@ -25,6 +28,7 @@ from toolchain import images
 
 SECRET = "hunter2 $HOME ${env:HOME} '\""
 LEAST_QUEUE = 16 * 2**20
+Check = Callable[[str], queues.Delivery]
 EXPORTERS = {"traces": "otlp_http/remote_traces", "logs": remote_otlp.LOGS_EXPORTER}
 
 
@@ -94,6 +98,13 @@ def waiting(folder: Path, kind: str) -> float:
 
 
 @pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """What the check says of the queue of the remote store of a signal."""
+    monkeypatch.setattr(queues, "page", lambda *_: requests.get((tmp_path / "page").read_text(), timeout=10).text)
+    return lambda kind: queues.delivery(DockerClient, settings_of(), EXPORTERS[kind])  # type: ignore[arg-type] # nobody asks it
+
+
+@pytest.fixture
 def stores() -> Iterator[tuple[Store, Store]]:
     near, far = Store(), Store()
     with near():
@@ -102,7 +113,7 @@ def stores() -> Iterator[tuple[Store, Store]]:
 
 @pytest.mark.parametrize("kind", ["traces", "logs"])
 def test_an_end_that_was_away_has_everything_afterwards_and_the_stack_goes_on_meanwhile(
-    tmp_path: Path, stores: tuple[Store, Store], kind: str
+    tmp_path: Path, stores: tuple[Store, Store], check: Check, kind: str
 ) -> None:
     near, far = stores
     ends = settings(traces={}, logs={})
@@ -114,6 +125,7 @@ def test_an_end_that_was_away_has_everything_afterwards_and_the_stack_goes_on_me
             assert send(url, kind, f"meanwhile-{number}") == requests.codes.ok
         until(lambda: all(near.has(f"meanwhile-{number}") for number in range(20)))
         until(lambda: waiting(tmp_path, kind))
+        assert check(kind).stuck
         assert not far.has("meanwhile-0")
     # What waits is on disk, and outlives the collector.
     assert {*remote_otlp.queues(ends)} <= {file.name for file in (tmp_path / "queue").iterdir()}
@@ -121,6 +133,35 @@ def test_an_end_that_was_away_has_everything_afterwards_and_the_stack_goes_on_me
         until(lambda: all(far.has(f"meanwhile-{number}") for number in range(20)))
         assert send(url, kind, "after") == requests.codes.ok
         until(lambda: far.has("after") and near.has("after"))
+
+
+def _sent_steadily(url: str, kind: str) -> set[int]:
+    """The statuses of ten seconds' requests."""
+    statuses = set()
+    for _ in range(100):
+        statuses.add(send(url, kind, "steady"))
+        time.sleep(0.1)
+    return statuses
+
+
+@pytest.mark.parametrize("kind", ["traces", "logs"])
+def test_an_end_for_which_something_waits_at_many_moments_is_not_stuck(
+    tmp_path: Path, stores: tuple[Store, Store], check: Check, kind: str
+) -> None:
+    near, far = stores
+    with collector(tmp_path, settings(traces={}, logs={}), near, far) as url, far(), ThreadPoolExecutor(1) as sender:
+        until(lambda: send(url, kind, "first") == requests.codes.ok and far.has("first"))
+        steady = sender.submit(_sent_steadily, url, kind)
+        waits, looks = 0, []
+        for _ in range(50):
+            time.sleep(0.1)
+            waits += waiting(tmp_path, kind) > 0
+        while not steady.done():
+            looks.append(check(kind))
+        assert steady.result() == {requests.codes.ok}
+        assert waits > 20  # of 50: so it says little that something waits
+        assert looks
+        assert not any(look.stuck or look.lost for look in looks)
 
 
 @pytest.mark.parametrize("kind", ["traces", "logs"])

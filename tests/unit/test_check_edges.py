@@ -10,46 +10,49 @@ from docker import DockerClient
 import check
 from check import edges
 from check.finding import Finding
+from check.queues import Delivery, Queue
 from tests.support.program import DOOR, EDGE, OF_DOOR, settings_of
 
 ON_EDGE = settings_of(EDGE, secrets=["centre_password"])
 CENTRE = settings_of(DOOR, secrets=OF_DOOR)
-NEWEST, SENT, WAITING = (
+NEWEST, SENT = (
     "prometheus_remote_storage_queue_highest_sent_timestamp_seconds",
     "loki_write_sent_entries_total",
-    "otelcol_exporter_queue_size",
 )
 
 
-def of_an_edge(monkeypatch: pytest.MonkeyPatch, pages: Mapping[str, float]) -> dict[str, Finding]:
+def of_an_edge(
+    monkeypatch: pytest.MonkeyPatch, pages: Mapping[str, float], *, stuck: bool = False
+) -> dict[str, Finding]:
     def metric(_: object, __: object, service: str, name: str) -> float:
         if name not in pages:
             raise LookupError(f"{service} does not answer")
         return pages[name]
 
     monkeypatch.setattr(edges, "metric", metric)
+    monkeypatch.setattr(edges, "delivery", lambda *_: Delivery((Queue(waiting=206, sent=7, lost=0),), stuck))
     return {finding.what: finding for finding in edges.of_an_edge(DockerClient, ON_EDGE)}  # type: ignore[arg-type] # nobody asks it
 
 
 @pytest.mark.parametrize(
-    ("age", "lines_sent", "waiting", "broken"),
+    ("age", "lines_sent", "stuck", "broken"),
     [
-        (5, 100, 0, set()),
-        (300, 100, 0, {"the centre has the newest samples"}),
-        (5, 0, 0, {"the centre takes lines"}),
-        (5, 100, 4096, {"no spans or OTLP logs wait for the centre"}),
+        (5, 100, False, set()),
+        (300, 100, False, {"the centre has the newest samples"}),
+        (5, 0, False, {"the centre takes lines"}),
+        (5, 100, True, {"the centre takes spans and OTLP logs"}),
     ],
     ids=["all arrives", "samples wait", "lines are refused", "spans wait"],
 )
 def test_an_edge_whose(
-    monkeypatch: pytest.MonkeyPatch, age: float, lines_sent: float, waiting: float, broken: set[str]
+    monkeypatch: pytest.MonkeyPatch, *, age: float, lines_sent: float, stuck: bool, broken: set[str]
 ) -> None:
-    findings = of_an_edge(monkeypatch, {NEWEST: time.time() - age, SENT: lines_sent, WAITING: waiting})
+    findings = of_an_edge(monkeypatch, {NEWEST: time.time() - age, SENT: lines_sent}, stuck=stuck)
     assert {what for what, finding in findings.items() if not finding.kept} == broken
 
 
 def test_an_edge_that_has_never_sent_says_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    findings = of_an_edge(monkeypatch, {NEWEST: 0, SENT: 1, WAITING: 0})
+    findings = of_an_edge(monkeypatch, {NEWEST: 0, SENT: 1})
     assert "docker logs" in findings["the centre has the newest samples"].detail
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from check import queues
 from check import remotes as check_remotes
 from config.alerts import EVERYTHING, RecordingRule, groups
 from config.services.correlation import grafana
@@ -216,6 +217,7 @@ def test_the_check_names_the_end_that_takes_nothing(
     monkeypatch: pytest.MonkeyPatch, but: dict[str, Any], broken: list[str]
 ) -> None:
     answer_pages(monkeypatch, lambda service, url: service.exec_run([url]))
+    monkeypatch.setattr(queues, "PATIENCE_SECONDS", 0)
     ends = {**write(), "logs": {"remote": {"url": FAR}}, "traces": {"remote": {"url": FAR}}}
     settings, says = settings_of({**ends, "prefix": "ns"}), TAKES | but
     answers = {
