@@ -15,8 +15,8 @@ from drills.frame import Drill
 from drills.ground import DECISION_SECONDS, PATIENCE_SECONDS, reached
 from tests.support.edge_requests import PROTOBUF, push_request, write_request
 
-AWAY_SECONDS = 60
-"""Length of each fault. A longer one only makes the queues longer."""
+AWAY_SECONDS, CUT_SECONDS = 60, 600
+"""Length of a fault of a host, and of one of the link."""
 CATCH_UP_SECONDS = 300
 UNSENT_SECONDS = 8
 """Samples of this time before an edge is killed may be lost: a sample waits up to five seconds for its request
@@ -32,6 +32,7 @@ class Fault:
     cause: str
     disturbance: Any
     """Function from `CentreAndEdge` to a context manager: the fault lasts as long as its block."""
+    seconds: int = AWAY_SECONDS
     unsent: bool = False
     """Whether samples that were not sent yet may be lost."""
     undecided: bool = False
@@ -59,7 +60,7 @@ def _without_power(host: str, both: CentreAndEdge) -> Iterator[None]:
 
 
 FAULTS = (
-    Fault("edge-link-cut", "the link between the two hosts is cut for {seconds} s", _cut),
+    Fault("edge-link-cut", "the link between the two hosts is cut for {seconds} s", _cut, seconds=CUT_SECONDS),
     Fault(
         "edge-centre-restarted",
         "the centre's host loses its power, and is back after {seconds} s",
@@ -82,7 +83,7 @@ def carried_out(both: CentreAndEdge, *, fault: Fault) -> str:
     time.sleep(10)
     struck, last_known = time.time(), both.page.count
     with fault.disturbance(both):
-        time.sleep(AWAY_SECONDS)
+        time.sleep(fault.seconds)
     healed = time.time()
     samples = range(first_sample, both.page.count + 1)
     reached("samples arrive again", lambda: max(both.samples()) > samples[-1], CATCH_UP_SECONDS)
@@ -233,7 +234,7 @@ def drills() -> list[OnBoth]:
         ),
         *(
             Drill(
-                fault.name, fault.cause.format(seconds=AWAY_SECONDS), fault.promise, partial(carried_out, fault=fault)
+                fault.name, fault.cause.format(seconds=fault.seconds), fault.promise, partial(carried_out, fault=fault)
             )
             for fault in FAULTS
         ),
