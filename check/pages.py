@@ -77,8 +77,13 @@ def metric(client: DockerClient, settings: Settings, service: str, name: str) ->
     Raises:
         LookupError: no answer.
     """
-    text = page(client, settings, service, "/metrics")
-    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+    return total(page(client, settings, service, "/metrics"), name)
+
+
+def total(text: str, name: str, *labels: str) -> float:
+    """The sum of a metric on a page over its series that have all `labels`, each as it stands there: `exporter="otlp"`."""
+    series = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", text, re.MULTILINE)
+    return sum(float(value) for own, value in series if all(f",{label}," in f",{own}," for label in labels))
 
 
 def ask(client: DockerClient, settings: Settings, service: str, path: str) -> Any:

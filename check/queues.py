@@ -4,13 +4,12 @@ Something waits at most moments: a batch is collected for a second, and is in th
 that is not empty breaks no promise; one that nothing leaves does.
 """
 
-import re
 import time
 from dataclasses import dataclass
 
 from docker import DockerClient
 
-from check.pages import page
+from check.pages import page, total
 from config.settings import Settings
 
 PATIENCE_SECONDS = 5
@@ -72,17 +71,12 @@ def delivery(client: DockerClient, settings: Settings, exporter: str) -> Deliver
 
 
 def _queues(client: DockerClient, settings: Settings, exporter: str) -> tuple[Queue, ...]:
-    text = page(client, settings, "otel_collector", "/metrics")
-
-    def total(name: str, label: str = "") -> float:
-        series = re.findall(rf"^otelcol_exporter_{name}\{{(.*)\}} (\S+)$", text, re.MULTILINE)
-        return sum(float(value) for labels, value in series if f'exporter="{exporter}"' in labels and label in labels)
-
+    text, own = page(client, settings, "otel_collector", "/metrics"), f'exporter="{exporter}"'
     return tuple(
         Queue(
-            waiting=total("queue_size", f'data_type="{kind}"'),
-            sent=total(f"sent_{items}_total"),
-            lost=sum(total(f"{how}_failed_{items}_total") for how in ("enqueue", "send")),
+            waiting=total(text, "otelcol_exporter_queue_size", own, f'data_type="{kind}"'),
+            sent=total(text, f"otelcol_exporter_sent_{items}_total", own),
+            lost=sum(total(text, f"otelcol_exporter_{how}_failed_{items}_total", own) for how in ("enqueue", "send")),
         )
         for kind, items in _SIGNALS.items()
     )

@@ -1,13 +1,12 @@
 """Checks that each remote store takes data, by the metrics of the services that send to it."""
 
-import re
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
 from docker import DockerClient
 
 from check.finding import Finding
-from check.pages import ask, page
+from check.pages import ask, page, total
 from check.queues import delivery
 from config.services.logs import remote_logs
 from config.services.traces import remote_otlp
@@ -63,7 +62,7 @@ def _of_metrics(client: DockerClient, settings: Settings, name: str) -> Finding:
 
 def _of_logs(client: DockerClient, settings: Settings) -> Finding:
     text = page(client, settings, "alloy", "/metrics")
-    entries = _sum(text, "loki_write_sent_entries_total", f'component_id="loki.write.{remote_logs.LABEL}"')
+    entries = total(text, "loki_write_sent_entries_total", f'component_id="loki.write.{remote_logs.LABEL}"')
     tries = sum(_asked(client, settings, f"increase({remote_logs.METRICS_PREFIX}batch_retries_total[2m])"))
     lines = f"{entries:.0f} lines since the shipper's start" + (
         f", {tries:.0f} tries again in two minutes" if tries else ""
@@ -80,8 +79,3 @@ def _of_otlp(client: DockerClient, settings: Settings, exporter: str) -> tuple[b
     """Whether an exporter of the collector delivers, and its counts in words. There may be nothing to send yet."""
     sent = delivery(client, settings, exporter)
     return not sent.stuck and (sent.sent > 0 or not sent.lost), str(sent)
-
-
-def _sum(text: str, name: str, label: str) -> float:
-    values = re.findall(rf"^{name}\{{(?:.*,)?{re.escape(label)}(?:,.*)?\}} (\S+)$", text, re.MULTILINE)
-    return sum(map(float, values))

@@ -8,7 +8,7 @@ from docker import DockerClient
 from check import queues
 from tests.support.program import settings_of
 
-CENTRE, OTHER = "otlp_http/centre", "otlp_grpc/jaeger"
+CENTRE = "otlp_http/centre"
 
 PAGE = """\
 otelcol_exporter_queue_size{{data_type="traces",exporter="otlp_http/centre"}} {traces_wait}
